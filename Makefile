@@ -1,0 +1,28 @@
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+run: ## everything in one process, with simulated Threads
+	go run .
+
+demo: ## the whole story, in a minute
+	go run . demo
+
+test: ## all tests
+	go test ./...
+
+race: ## the tests of what runs concurrently, under the race detector
+	go test -race ./internal/bus/... ./internal/threads/... ./services/...
+
+lint: ## vet and linter
+	go vet ./...
+	go tool -modfile=.ci/tools.mod golangci-lint run ./...
+
+up: ## the services in containers, with simulated Threads
+	docker compose --profile simulator up --build
+
+check: ## what CI does
+	.ci/run
+
+.PHONY: help run demo test race lint up check

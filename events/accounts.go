@@ -1,0 +1,152 @@
+package events
+
+import (
+	"strconv"
+	"time"
+)
+
+// ConnectionStatus says whether an account can be used.
+type ConnectionStatus string
+
+// The connection statuses.
+const (
+	ConnectionActive            ConnectionStatus = "active"
+	ConnectionReconnectRequired ConnectionStatus = "reconnect_required"
+	ConnectionDisconnected      ConnectionStatus = "disconnected"
+)
+
+// Connection is a connected Threads account as its owner may see it: the original's row without the token.
+type Connection struct {
+	ID                   string     `json:"id"`
+	Provider             string     `json:"provider"`
+	ProviderUserID       string     `json:"providerUserId"` // Threads user id
+	AccessTokenExpiresAt *time.Time `json:"accessTokenExpiresAt"`
+	Username             *string    `json:"username"`
+	UserID               string     `json:"userId"`
+	CreatedAt            time.Time  `json:"createdAt"`
+	UpdatedAt            time.Time  `json:"updatedAt"`
+
+	Status    ConnectionStatus `json:"status"`
+	Scopes    []string         `json:"scopes"`
+	GrantedAt time.Time        `json:"grantedAt"` // when the user last pressed Allow
+	Rev       int64            `json:"rev"`
+}
+
+// AccountEvent is a fact about a connected account.
+type AccountEvent interface {
+	Event
+	Account() Connection
+}
+
+type accountEvent struct {
+	Connection Connection `json:"connection"`
+}
+
+// Account is the connection as it is after the fact.
+func (e accountEvent) Account() Connection { return e.Connection }
+
+func (e accountEvent) id(fact string) string {
+	return messagePrefix + hashed(e.Connection.ID, revision(e.Connection.Rev), fact)
+}
+
+func revision(rev int64) string { return strconv.FormatInt(rev, 10) }
+
+// AccountConnected: the user allowed us in, for the first time or again.
+type AccountConnected struct{ accountEvent }
+
+// AccountDisconnected: the user took the account away; its token is gone.
+type AccountDisconnected struct{ accountEvent }
+
+// AccountReconnectRequired: Threads no longer takes the token. Endangered are the posts that wait for it.
+type AccountReconnectRequired struct {
+	accountEvent
+	Reason     Fault    `json:"reason"`
+	Endangered []string `json:"endangered"`
+}
+
+// TokenRefreshed: the token lives for another while.
+type TokenRefreshed struct{ accountEvent }
+
+// NewAccountConnected makes the event from the row after it.
+func NewAccountConnected(c Connection) AccountConnected { return AccountConnected{accountEvent{c}} }
+
+// NewAccountDisconnected makes the event from the row after it.
+func NewAccountDisconnected(c Connection) AccountDisconnected {
+	return AccountDisconnected{accountEvent{c}}
+}
+
+// NewAccountReconnectRequired makes the event from the row after it.
+func NewAccountReconnectRequired(c Connection, reason Fault, endangered []string) AccountReconnectRequired {
+	return AccountReconnectRequired{accountEvent{c}, reason, endangered}
+}
+
+// NewTokenRefreshed makes the event from the row after it.
+func NewTokenRefreshed(c Connection) TokenRefreshed { return TokenRefreshed{accountEvent{c}} }
+
+// Type is the wire name.
+func (AccountConnected) Type() string { return "account.connected.v1" }
+
+// Type is the wire name.
+func (AccountDisconnected) Type() string { return "account.disconnected.v1" }
+
+// Type is the wire name.
+func (AccountReconnectRequired) Type() string { return "account.reconnect_required.v1" }
+
+// Type is the wire name.
+func (TokenRefreshed) Type() string { return "account.token_refreshed.v1" }
+
+// Subject is threads.evt.account.<account>.connected.
+func (e AccountConnected) Subject() string { return accountFact(e.Connection.ID, "connected") }
+
+// Subject is threads.evt.account.<account>.disconnected.
+func (e AccountDisconnected) Subject() string { return accountFact(e.Connection.ID, "disconnected") }
+
+// Subject is threads.evt.account.<account>.reconnect_required.
+func (e AccountReconnectRequired) Subject() string {
+	return accountFact(e.Connection.ID, "reconnect_required")
+}
+
+// Subject is threads.evt.account.<account>.token_refreshed.
+func (e TokenRefreshed) Subject() string { return accountFact(e.Connection.ID, "token_refreshed") }
+
+// EventID is the same for the same account, rev and fact.
+func (e AccountConnected) EventID() string { return e.id("connected") }
+
+// EventID is the same for the same account, rev and fact.
+func (e AccountDisconnected) EventID() string { return e.id("disconnected") }
+
+// EventID is the same for the same account, rev and fact.
+func (e AccountReconnectRequired) EventID() string { return e.id("reconnect_required") }
+
+// EventID is the same for the same account, rev and fact.
+func (e TokenRefreshed) EventID() string { return e.id("token_refreshed") }
+
+// Disconnect asks auth to forget an account's token and cancel its queue.
+type Disconnect struct {
+	UserID    string `json:"userId"`
+	AccountID string `json:"accountId,omitempty"` // empty when the user has only one
+}
+
+// RefreshToken asks tokenkeeper to refresh an account's token now.
+type RefreshToken struct {
+	UserID    string `json:"userId"`
+	AccountID string `json:"accountId,omitempty"` // empty when the user has only one
+}
+
+// Type is the wire name.
+func (Disconnect) Type() string { return "connection.disconnect.v1" }
+
+// Type is the wire name.
+func (RefreshToken) Type() string { return "token.refresh.v1" }
+
+// Subject is threads.cmd.connection.disconnect.
+func (Disconnect) Subject() string { return command("connection", "disconnect") }
+
+// Subject is threads.cmd.token.refresh.
+func (RefreshToken) Subject() string { return command("token", "refresh") }
+
+// Actor is the user.
+func (c Disconnect) Actor() string { return c.UserID }
+
+// Actor is the user.
+func (c RefreshToken) Actor() string { return c.UserID }

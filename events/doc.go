@@ -1,0 +1,28 @@
+// Package events is the contract of the system: every message that travels, where it travels, and what its words mean.
+// Other teams import it to subscribe.
+//
+// # Commands and events
+//
+// A command asks for something ("post.schedule.v1" on threads.cmd.post.schedule). It is kept on the stream COMMANDS
+// until one service has done it. An event is a fact that has happened ("post.published.v1" on
+// threads.evt.post.<account>.<post>.published). It stays on the stream EVENTS, in order, and never changes.
+//
+// The body of a message is JSON. What it is, when and why is in its headers: CloudEvents 1.0 attributes as ce-*, the
+// W3C traceparent, and which HTTP request (ce-correlationid) and which message (ce-causationid) led to it.
+//
+// # Reading EVENTS
+//
+// Take a durable pull consumer with explicit acks, ack after your work, and drop an event whose ce-id you have seen:
+// the same fact told twice has the same ce-id. Every event of a post carries the whole post as it is after the fact,
+// with the post's rev; apply it only when its rev is higher than what you have. Ignore fields that you do not know,
+// and set aside types that you do not know: they are from a newer version.
+//
+// A post is told as published at most once. PostPublished says where it is (post.permalink, post.postedTweetId), when
+// it was due (post.scheduledAt), when the call left (post.calledAt) and how late that was (post.latenessMs).
+//
+// # Changing it
+//
+// Wire names are written by hand; renaming a Go type changes nothing outside. New fields are optional. A breaking change
+// is a new type ("….v2") told beside the old one. testdata/ has one golden file for each message: a changed file is a
+// changed contract.
+package events

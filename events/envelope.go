@@ -1,0 +1,78 @@
+package events
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Message is anything that travels on a stream: a command (do this) or an event (this happened).
+type Message interface {
+	// Type is the wire name, written by hand: "post.published.v1". Renaming a Go type changes nothing outside.
+	Type() string
+	// Subject is where the message is published.
+	Subject() string
+}
+
+// Command asks for something to be done. It is stored on COMMANDS until a service has done it.
+type Command interface {
+	Message
+	// Actor is the user on whose behalf it is done.
+	Actor() string
+}
+
+// Event is a fact. It is stored on EVENTS and never changed.
+type Event interface {
+	Message
+	// EventID is the same whenever the same fact is told again, so that consumers can drop repeats.
+	EventID() string
+}
+
+// Question is asked over core request-reply, which nothing stores. See asks.go.
+type Question interface {
+	Subject() string
+}
+
+// Source is the CloudEvents source of all our messages.
+const Source = "omni-write/threads"
+
+// The headers of a message: CloudEvents 1.0 in binary mode, plus ours. Header names are lower case.
+const (
+	HeaderSpecVersion = "ce-specversion"
+	HeaderID          = "ce-id"
+	HeaderType        = "ce-type"
+	HeaderSource      = "ce-source"
+	HeaderTime        = "ce-time"
+	HeaderSubject     = "ce-subject"
+	HeaderContentType = "ce-datacontenttype"
+	HeaderCorrelation = "ce-correlationid" // the HTTP request that started it all
+	HeaderCausation   = "ce-causationid"   // the message that led to this one
+	HeaderTraceParent = "traceparent"      // W3C trace context
+	HeaderOutcomeTo   = "omni-outcome-to"  // inbox that wants the command's outcome
+	HeaderKey         = "omni-key"         // the caller's Idempotency-Key
+	HeaderBodyHash    = "omni-body-hash"   // hash of the request body that came with the key
+)
+
+// Meta is what the headers say about a message.
+type Meta struct {
+	ID          string
+	Type        string
+	Time        time.Time
+	Correlation string
+	Causation   string
+	TraceParent string
+
+	// OutcomeTo, Key and BodyHash are set on commands only.
+	OutcomeTo string
+	Key       string
+	BodyHash  string
+}
+
+// Outcome is how a command ended, or that it has not ended yet.
+type Outcome struct {
+	CommandID string `json:"commandId"`
+	// Done is false while the work goes on; then Fault and Result are empty.
+	Done  bool   `json:"done"`
+	Fault *Fault `json:"fault,omitempty"`
+	// Result is what the command made, as JSON: a Post for the commands of posts.
+	Result json.RawMessage `json:"result,omitempty"`
+}

@@ -1,0 +1,84 @@
+package events
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// The kinds of id we hand out. An id is its kind, an underscore and 26 characters of Crockford base32
+// (the TypeID format), for example post_01jd3k5v8xf2ka7q0c9zt4m6ye.
+const (
+	postPrefix    = "post_"
+	accountPrefix = "acct_"
+	commandPrefix = "cmd_"
+	messagePrefix = "evt_"
+)
+
+// crockford is Crockford's alphabet in lower case: no i, l, o or u, so that ids survive being read aloud.
+var crockford = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+
+// NewPostID makes a post id that sorts by time.
+func NewPostID() string { return postPrefix + timeOrdered() }
+
+// NewAccountID makes an id for a connected account.
+func NewAccountID() string { return accountPrefix + timeOrdered() }
+
+// NewCommandID makes an id for a command that came without an Idempotency-Key.
+func NewCommandID() string { return commandPrefix + timeOrdered() }
+
+// PostIDFor is the id of the post that this user creates under this Idempotency-Key: the same key always
+// names the same post, whatever was lost on the way.
+func PostIDFor(user, key string) string { return postPrefix + hashed("post", user, key) }
+
+// CommandIDFor is the id of the command that this user gives under this key with this body.
+func CommandIDFor(user, key, body string) string {
+	return commandPrefix + hashed("command", user, key, body)
+}
+
+// IsPostID tells one of our post ids from a media id of Threads.
+func IsPostID(id string) bool {
+	return strings.HasPrefix(id, postPrefix) && len(id) == len(postPrefix)+26
+}
+
+// IsCommandID tells whether id has the form of a command id.
+func IsCommandID(id string) bool {
+	return strings.HasPrefix(id, commandPrefix) && len(id) == len(commandPrefix)+26
+}
+
+func timeOrdered() string {
+	id := uuid.Must(uuid.NewV7()) // fails only when the system has no randomness, and then nothing is safe
+	return encode(id)
+}
+
+// hashed derives 128 bits from its parts. Each part carries its length, so that ("ab","c") and ("a","bc") differ.
+func hashed(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		var n [8]byte
+		for i, l := 0, uint64(len(p)); i < 8; i, l = i+1, l>>8 {
+			n[i] = byte(l)
+		}
+		h.Write(n[:])
+		h.Write([]byte(p))
+	}
+	var id [16]byte
+	copy(id[:], h.Sum(nil))
+	return encode(id)
+}
+
+// encode writes 128 bits as 26 characters. The number is padded with two zero bits in front, as TypeID does,
+// so that the text sorts as the number does.
+func encode(id [16]byte) string {
+	var padded [20]byte
+	// Shift the 128 bits right by two inside 130 = 26·5 bits.
+	var carry byte
+	for i, b := range id {
+		padded[i] = carry | b>>2
+		carry = b << 6
+	}
+	padded[16] = carry
+	return crockford.EncodeToString(padded[:])[:26]
+}

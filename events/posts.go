@@ -1,0 +1,187 @@
+package events
+
+import "time"
+
+// State is where a post is in its life. docs/post-lifecycle.md has the picture.
+type State string
+
+// The states. See services/publisher/post.go for the legal moves.
+const (
+	StateScheduled   State = "scheduled"   // accepted; waiting for its preparation time
+	StateReady       State = "ready"       // container built and FINISHED
+	StateWaiting     State = "waiting"     // postponed, with a reason and a time
+	StatePublishing  State = "publishing"  // claimed; the publish call may be in flight
+	StateUnconfirmed State = "unconfirmed" // call made, outcome unknown; Threads is being asked
+	StateConcluding  State = "concluding"  // the answer is noted and being told
+	StateParked      State = "parked"      // no machine can find out; a person must
+	StatePublished   State = "published"
+	StateFailed      State = "failed"
+	StateCancelled   State = "cancelled"
+)
+
+// Status is a post's state in the original's words.
+type Status string
+
+// The statuses.
+const (
+	StatusQueued    Status = "QUEUED"
+	StatusPosted    Status = "POSTED"
+	StatusFailed    Status = "FAILED"
+	StatusCancelled Status = "CANCELLED"
+	StatusDeleted   Status = "DELETED"
+)
+
+// Provider is the only provider of this system, in the original's spelling.
+const Provider = "THREADS"
+
+// Kind of a post.
+type Kind string
+
+// The kinds. An imported post was made elsewhere; we have a row for it because we were asked to act on it.
+const (
+	KindPost     Kind = "post"
+	KindImported Kind = "imported"
+)
+
+// Media is one picture or video of a post.
+type Media struct {
+	Type    MediaType `json:"type"`
+	URL     string    `json:"url"`
+	AltText string    `json:"altText,omitempty"`
+}
+
+// MediaType of a post's media.
+type MediaType string
+
+// The media types.
+const (
+	Image MediaType = "image"
+	Video MediaType = "video"
+)
+
+// Post is a post as others may see it. The first ten fields are the original's row, name for name.
+type Post struct {
+	ID            string    `json:"id"`
+	UserID        string    `json:"userId"`
+	Provider      string    `json:"provider"`
+	Text          string    `json:"text"`
+	ScheduledAt   time.Time `json:"scheduledAt"`
+	Status        Status    `json:"status"`
+	PostedTweetID *string   `json:"postedTweetId"` // Threads media id
+	ErrorMessage  *string   `json:"errorMessage"`
+	CreatedAt     time.Time `json:"createdAt"`
+	UpdatedAt     time.Time `json:"updatedAt"`
+
+	MediaURL  *string `json:"mediaUrl"`
+	AccountID string  `json:"accountId"`
+	Kind      Kind    `json:"kind"`
+	Media     []Media `json:"media"`
+	State     State   `json:"state"`
+	// Rev counts the told changes of the post; an event carries the rev that it leads to.
+	Rev int64 `json:"rev"`
+	// Reason says why a post waits, failed, is unconfirmed or parked.
+	Reason *Fault `json:"reason"`
+	// PublishWithin is how late, in seconds, the post may still go out.
+	PublishWithin int     `json:"publishWithin"`
+	Permalink     *string `json:"permalink"`
+	// CalledAt is when the publish call left, AcceptedAt when Threads' answer (or the proof that it is live) came.
+	CalledAt          *time.Time `json:"calledAt"`
+	AcceptedAt        *time.Time `json:"acceptedAt"`
+	LatenessMs        *float64   `json:"latenessMs"` // CalledAt − ScheduledAt, in milliseconds
+	DeleteRequestedAt *time.Time `json:"deleteRequestedAt"`
+	DeletedAt         *time.Time `json:"deletedAt"`
+}
+
+// Draft is what a user asks to be posted.
+type Draft struct {
+	// AccountID names the connected account; empty when the user has only one.
+	AccountID string  `json:"accountId,omitempty"`
+	Text      string  `json:"text"`
+	Media     []Media `json:"media,omitempty"`
+	// PublishWithin is how late, in seconds, the post may still go out; 0 takes the service's default.
+	PublishWithin int `json:"publishWithin,omitempty"`
+}
+
+// SchedulePost asks for a post at a time.
+type SchedulePost struct {
+	PostID    string    `json:"postId"`
+	UserID    string    `json:"userId"`
+	Draft     Draft     `json:"draft"`
+	PublishAt time.Time `json:"publishAt"`
+}
+
+// PublishPost asks for a post now. Its outcome is known when Threads has answered.
+type PublishPost struct {
+	PostID    string    `json:"postId"`
+	UserID    string    `json:"userId"`
+	Draft     Draft     `json:"draft"`
+	PublishAt time.Time `json:"publishAt"` // when the user asked
+}
+
+// EditPost changes a post that is not yet being published. Nil fields stay as they are.
+type EditPost struct {
+	PostID    string     `json:"postId"`
+	UserID    string     `json:"userId"`
+	IfRev     int64      `json:"ifRev,omitempty"` // 0: whatever the rev
+	Text      *string    `json:"text,omitempty"`
+	Media     *[]Media   `json:"media,omitempty"`
+	PublishAt *time.Time `json:"publishAt,omitempty"`
+}
+
+// CancelPost takes a post back before it is published.
+type CancelPost struct {
+	PostID string `json:"postId"`
+	UserID string `json:"userId"`
+	IfRev  int64  `json:"ifRev,omitempty"` // 0: whatever the rev
+}
+
+// DeletePost removes a published post from Threads. ID is ours or Threads' media id.
+type DeletePost struct {
+	ID     string `json:"id"`
+	UserID string `json:"userId"`
+}
+
+// Type is the wire name.
+func (SchedulePost) Type() string { return "post.schedule.v1" }
+
+// Type is the wire name.
+func (PublishPost) Type() string { return "post.publish.v1" }
+
+// Type is the wire name.
+func (EditPost) Type() string { return "post.edit.v1" }
+
+// Type is the wire name.
+func (CancelPost) Type() string { return "post.cancel.v1" }
+
+// Type is the wire name.
+func (DeletePost) Type() string { return "post.delete.v1" }
+
+// Subject is threads.cmd.post.schedule.
+func (SchedulePost) Subject() string { return command("post", "schedule") }
+
+// Subject is threads.cmd.post.publish.
+func (PublishPost) Subject() string { return command("post", "publish") }
+
+// Subject is threads.cmd.post.edit.
+func (EditPost) Subject() string { return command("post", "edit") }
+
+// Subject is threads.cmd.post.cancel.
+func (CancelPost) Subject() string { return command("post", "cancel") }
+
+// Subject is threads.cmd.post.delete.
+func (DeletePost) Subject() string { return command("post", "delete") }
+
+// Actor is the user.
+func (c SchedulePost) Actor() string { return c.UserID }
+
+// Actor is the user.
+func (c PublishPost) Actor() string { return c.UserID }
+
+// Actor is the user.
+func (c EditPost) Actor() string { return c.UserID }
+
+// Actor is the user.
+func (c CancelPost) Actor() string { return c.UserID }
+
+// Actor is the user.
+func (c DeletePost) Actor() string { return c.UserID }

@@ -1,0 +1,68 @@
+package accounts
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// Grant is what a person allowed, as Threads told it.
+type Grant struct {
+	UserID         string // ours
+	ProviderUserID string // Threads' own, from /me
+	Username       string
+	Scopes         []string
+	Token          threads.Token
+	ExpiresAt      time.Time // of the token
+}
+
+// Connect writes a grant, for the first time or again: the same person at Threads keeps the account's id and with it
+// schedule and history; another one is another account. Call Tell after the transaction.
+func Connect(ctx context.Context, tx bun.Tx, vault *Vault, g Grant, now time.Time) (Account, error) {
+	now = now.UTC()
+	// First find or make the row, because the token is sealed for its id. DO UPDATE, not DO NOTHING: it locks an
+	// existing row and returns it, so two callbacks at once cannot both believe to be first.
+	row := Account{
+		ID: events.NewAccountID(), Provider: events.Provider, ProviderUserID: g.ProviderUserID, UserID: g.UserID,
+		Scopes: []string{}, Status: events.ConnectionDisconnected, Fact: factConnected,
+		CreatedAt: now, UpdatedAt: now, GrantedAt: now, IssuedAt: now,
+	}
+	_, err := tx.NewInsert().Model(&row).On("CONFLICT (user_id, provider, provider_user_id) DO UPDATE").
+		Set("updated_at = EXCLUDED.updated_at").Returning("id").Exec(ctx)
+	if err != nil {
+		return Account{}, fmt.Errorf("find or make account: %w", err)
+	}
+	sealed, err := vault.Seal(row.ID, g.Token)
+	if err != nil {
+		return Account{}, err
+	}
+
+	row.Sealed, row.ExpiresAt, row.Username, row.Scopes = sealed, g.ExpiresAt.UTC(), g.Username, g.Scopes
+	row.Status, row.GrantedAt, row.IssuedAt, row.UpdatedAt = events.ConnectionActive, now, now, now
+	// The lease goes with the old token: a refresher who still holds it must not write over the new one.
+	q := tx.NewUpdate().Model(&row).WherePK().
+		Column("access_token", "access_token_expires_at", "username", "scopes", "status", "reason", "granted_at",
+			"token_issued_at", "refresh_at", "refresh_lease", "refresh_lease_until", "refresh_failures", "updated_at").
+		Set("rev = rev + 1").Set("fact = ?", factConnected)
+	if _, err := q.Exec(ctx); err != nil {
+		return Account{}, fmt.Errorf("save the grant: %w", err)
+	}
+	return Get(ctx, tx, row.ID)
+}
+
+// Disconnect takes the token of a connected account out of the table. It reports false, and changes nothing, when
+// the account is disconnected already. Call Tell after the transaction.
+func Disconnect(ctx context.Context, db bun.IDB, id string, now time.Time) (Account, bool, error) {
+	q := db.NewUpdate().
+		Set("access_token = NULL").Set("access_token_expires_at = NULL").Set("refresh_token = NULL").
+		Set("reason = NULL").Set("status = ?", events.ConnectionDisconnected).
+		Set("refresh_at = NULL").Set("refresh_lease = NULL").Set("refresh_lease_until = NULL").
+		Set("rev = rev + 1").Set("fact = ?", factDisconnected).Set("updated_at = ?", now.UTC()).
+		Where("id = ? AND status <> ?", id, events.ConnectionDisconnected)
+	return changed(ctx, q, "disconnect account")
+}

@@ -1,0 +1,45 @@
+package accounts
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+)
+
+// RequireReconnect notes that Threads no longer takes the token that was tried. The statement looks at the token
+// again: where it changed since (a refresh or a reconnect won the race), or the account is no longer active, it
+// changes nothing and reports false; then read the account again and try what is there now.
+// Call Tell afterwards.
+func RequireReconnect(ctx context.Context, db bun.IDB, tried Account, reason *events.Fault, now time.Time) (Account, bool, error) {
+	q := db.NewUpdate().
+		Set("status = ?", events.ConnectionReconnectRequired).Set("reason = ?", reason).
+		Set("refresh_at = NULL").Set("refresh_lease = NULL").Set("refresh_lease_until = NULL").
+		Set("rev = rev + 1").Set("fact = ?", factReconnectRequired).Set("updated_at = ?", now.UTC()).
+		Where("id = ? AND status = ? AND access_token = ?", tried.ID, events.ConnectionActive, tried.Sealed)
+	return changed(ctx, q, "require a reconnect")
+}
+
+// mustReconnect is what everyone hears who needs a token that is dead.
+func mustReconnect() *events.Fault {
+	return events.Faultf(events.ReauthRequired, "Threads no longer accepts this connection; please reconnect the account.")
+}
+
+// maxEndangered bounds the list in AccountReconnectRequired; the posts themselves all wait.
+const maxEndangered = 100
+
+// endangered is the posts that need the account's token and have not been sent yet, the most urgent first. The table
+// is publisher's; this reads it and nothing else.
+func endangered(ctx context.Context, db bun.IDB, accountID string) ([]string, error) {
+	ids := []string{}
+	err := db.NewSelect().Table("posts").Column("id").Where("account_id = ?", accountID).
+		Where("state IN (?)", bun.List([]events.State{events.StateScheduled, events.StateReady, events.StateWaiting})).
+		Order("publish_at", "id").Limit(maxEndangered).Scan(ctx, &ids)
+	if err != nil {
+		return nil, fmt.Errorf("list endangered posts: %w", err)
+	}
+	return ids, nil
+}

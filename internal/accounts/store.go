@@ -1,0 +1,86 @@
+package accounts
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/pg"
+)
+
+// Get reads an account, whatever its status. A missing one is pg.ErrNotFound.
+func Get(ctx context.Context, db bun.IDB, id string) (Account, error) {
+	var a Account
+	if err := db.NewSelect().Model(&a).Where("id = ?", id).Scan(ctx); err != nil {
+		return Account{}, fmt.Errorf("read account: %w", pg.Map(err))
+	}
+	return a, nil
+}
+
+// Lock reads an account and holds its row until the transaction ends. A missing one is pg.ErrNotFound.
+func Lock(ctx context.Context, tx bun.Tx, id string) (Account, error) {
+	var a Account
+	if err := tx.NewSelect().Model(&a).Where("id = ?", id).For("UPDATE").Scan(ctx); err != nil {
+		return Account{}, fmt.Errorf("lock account: %w", pg.Map(err))
+	}
+	return a, nil
+}
+
+// ForUser is every account that the user has connected, the oldest first. Disconnected ones are not among them.
+func ForUser(ctx context.Context, db bun.IDB, userID string) ([]Account, error) {
+	var list []Account
+	err := db.NewSelect().Model(&list).Where("user_id = ? AND status <> ?", userID, events.ConnectionDisconnected).
+		Order("created_at", "id").Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list accounts: %w", err)
+	}
+	return list, nil
+}
+
+// Resolve finds the account that a user means: the one named, or the only one there is. It returns a Fault where
+// there is none, or where several leave it open. A foreign id answers exactly like a missing one.
+func Resolve(ctx context.Context, db bun.IDB, userID, accountID string) (Account, error) {
+	list, err := ForUser(ctx, db, userID)
+	if err != nil {
+		return Account{}, err
+	}
+	if accountID != "" {
+		for _, a := range list {
+			if a.ID == accountID {
+				return a, nil
+			}
+		}
+		return Account{}, noSuchAccount()
+	}
+	switch len(list) {
+	case 0:
+		return Account{}, events.Faultf(events.NotFound, "No Threads account is connected; please connect one first.")
+	case 1:
+		return list[0], nil
+	}
+	const several = "You have connected several Threads accounts; please name one by its id."
+	return Account{}, events.Faultf(events.Invalid, several).At("/accountId", "account_required", several)
+}
+
+func noSuchAccount() *events.Fault {
+	return events.Faultf(events.NotFound, "There is no connected account with this id among yours.")
+}
+
+// changed runs a conditional UPDATE … RETURNING on one account. No row means that the guard did not hold, which is
+// an answer and no error.
+func changed(ctx context.Context, q *bun.UpdateQuery, doing string) (Account, bool, error) {
+	var a Account
+	// Columns by name: a newer schema may have more of them than this program knows.
+	err := q.Model(&a).Returning("?Columns").Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Account{}, false, nil
+	}
+	if err != nil {
+		return Account{}, false, fmt.Errorf("%s: %w", doing, err)
+	}
+	return a, true, nil
+}

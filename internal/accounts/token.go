@@ -1,0 +1,37 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// Token opens the token of an account, with the account as it was read, so that a refused token can be told from one
+// that changed meanwhile (RequireReconnect). It returns a Fault: not_found when the account is disconnected or
+// missing, reauth_required when there is no token that Threads would take.
+func Token(ctx context.Context, db bun.IDB, vault *Vault, accountID string, now time.Time) (threads.Token, Account, error) {
+	a, err := Get(ctx, db, accountID)
+	if errors.Is(err, pg.ErrNotFound) {
+		return "", Account{}, noSuchAccount()
+	}
+	if err != nil {
+		return "", Account{}, err
+	}
+	if a.Status == events.ConnectionDisconnected {
+		return "", a, noSuchAccount()
+	}
+	if !a.Usable(now) {
+		return "", a, mustReconnect()
+	}
+	token, err := vault.Open(a.ID, a.Sealed)
+	if err != nil {
+		return "", a, err
+	}
+	return token, a, nil
+}

@@ -1,0 +1,143 @@
+// Package bus is the plumbing over NATS: connecting, declaring streams, sending commands, telling events, asking
+// questions, handling messages and setting alarms. What a handler returns decides what becomes of its message; no handler
+// touches an ack.
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go/micro"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+)
+
+// Config says which NATS to use, and as whom.
+type Config struct {
+	URL  string // nats://host:4222, several comma-separated
+	Name string // the service; also the prefix of its inboxes, _INBOX_<name>
+	// Credentials is a .creds file, CA a file of the server's certificate authority, Cert and Key the client's own pair.
+	Credentials, CA, Cert, Key string
+	Options                    []nats.Option // for tests and standalone: an in-process connection
+	Log                        *zap.Logger
+	Now                        func() time.Time // nil: time.Now
+}
+
+// Bus is a connection to NATS.
+type Bus struct {
+	name string
+	nc   *nats.Conn
+	js   jetstream.JetStream
+	log  *zap.Logger
+	now  func() time.Time
+
+	emitter  *emitter
+	outcomes outcomes
+
+	mu      sync.Mutex
+	answers micro.Service
+}
+
+const connectPatience = 15 * time.Second
+
+// Connect connects, waiting a while for a server that is not up yet, and keeps reconnecting for ever after.
+func Connect(ctx context.Context, c Config) (*Bus, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	opts := []nats.Option{
+		nats.Name(c.Name), nats.MaxReconnects(-1), nats.ReconnectJitter(100*time.Millisecond, time.Second),
+		nats.ReconnectWait(500 * time.Millisecond),
+		nats.CustomInboxPrefix("_INBOX_" + c.Name), // permissions give each service its own inboxes only
+		nats.PermissionErrOnSubscribe(true),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			c.Log.Error("nats", zap.Error(err)) // a denied publish shows here, and as a time-out where it was made
+		}),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { c.Log.Warn("nats connection lost", zap.Error(err)) }),
+		nats.ReconnectHandler(func(*nats.Conn) { c.Log.Info("nats connection is back") }),
+	}
+	if c.Credentials != "" {
+		opts = append(opts, nats.UserCredentials(c.Credentials))
+	}
+	if c.CA != "" {
+		opts = append(opts, nats.RootCAs(c.CA))
+	}
+	if c.Cert != "" {
+		opts = append(opts, nats.ClientCert(c.Cert, c.Key))
+	}
+	opts = append(opts, c.Options...)
+	nc, err := dial(ctx, c.URL, opts)
+	if err != nil {
+		return nil, err
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("open jetstream: %w", err)
+	}
+	b := &Bus{name: c.Name, nc: nc, js: js, log: c.Log, now: c.Now}
+	b.emitter = newEmitter(b)
+	return b, nil
+}
+
+func dial(ctx context.Context, url string, opts []nats.Option) (*nats.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectPatience)
+	defer cancel()
+	for {
+		nc, err := nats.Connect(url, opts...)
+		if err == nil {
+			return nc, nil
+		}
+		if errors.Is(err, nats.ErrAuthorization) || !pause(ctx, 250*time.Millisecond) {
+			return nil, fmt.Errorf("no NATS server answers at %s; start one or set NATS_URL: %w", url, err)
+		}
+	}
+}
+
+// Close finishes what is on its way and disconnects.
+func (b *Bus) Close(ctx context.Context) error {
+	b.emitter.close()
+	b.mu.Lock()
+	answers := b.answers
+	b.mu.Unlock()
+	if answers != nil {
+		_ = answers.Stop()
+	}
+	err := b.nc.FlushWithContext(ctx)
+	b.nc.Close()
+	if errors.Is(err, nats.ErrConnectionClosed) {
+		return nil
+	}
+	return err
+}
+
+// Healthy says why messages cannot travel, or nil.
+func (b *Bus) Healthy(ctx context.Context) error {
+	if !b.nc.IsConnected() {
+		return fmt.Errorf("nats is %s", b.nc.Status())
+	}
+	if _, err := b.js.Stream(ctx, events.StreamEvents); err != nil {
+		return fmt.Errorf("jetstream does not answer: %w", err)
+	}
+	return nil
+}
+
+// JetStream is for what this package has no word for.
+func (b *Bus) JetStream() jetstream.JetStream { return b.js }
+
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

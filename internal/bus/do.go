@@ -1,0 +1,96 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
+
+	"github.com/omni-write/threads/events"
+)
+
+// outcomes hands the outcomes that come in to those who wait for them. One subscription serves all.
+type outcomes struct {
+	mu      sync.Mutex
+	prefix  string
+	next    uint64
+	waiting map[string]chan events.Outcome
+}
+
+// Do sends a command and waits for its outcome. When the outcome is not there in time, Done is false: the command is on
+// disk and will be done all the same.
+func (b *Bus) Do(ctx context.Context, cmd events.Command, o CommandOptions, wait time.Duration) (events.Outcome, error) {
+	to, come, forget, err := b.expectOutcome()
+	if err != nil {
+		return events.Outcome{}, err
+	}
+	defer forget()
+	o.outcomeTo = to
+	if err := b.Send(ctx, cmd, o); err != nil {
+		return events.Outcome{}, err
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case outcome := <-come:
+		return outcome, nil
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return events.Outcome{CommandID: o.ID}, nil
+}
+
+// Reply tells an outcome to whoever waits for it. Nobody may be: then it is read by the command's id.
+func (b *Bus) Reply(_ context.Context, outcomeTo string, o events.Outcome) error {
+	if outcomeTo == "" {
+		return nil
+	}
+	body, err := json.Marshal(o)
+	if err != nil {
+		return fmt.Errorf("encode outcome: %w", err)
+	}
+	return b.nc.Publish(outcomeTo, body)
+}
+
+func (b *Bus) expectOutcome() (subject string, come <-chan events.Outcome, forget func(), err error) {
+	w := &b.outcomes
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.waiting == nil {
+		w.prefix = "_INBOX_" + b.name + ".outcome." + nuid.Next() + "."
+		if _, err := b.nc.Subscribe(w.prefix+"*", b.takeOutcome); err != nil {
+			return "", nil, nil, fmt.Errorf("subscribe to outcomes: %w", err)
+		}
+		w.waiting = map[string]chan events.Outcome{}
+	}
+	w.next++
+	subject = w.prefix + strconv.FormatUint(w.next, 10)
+	ch := make(chan events.Outcome, 1)
+	w.waiting[subject] = ch
+	return subject, ch, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.waiting, subject)
+	}, nil
+}
+
+func (b *Bus) takeOutcome(m *nats.Msg) {
+	var o events.Outcome
+	if err := json.Unmarshal(m.Data, &o); err != nil {
+		return
+	}
+	b.outcomes.mu.Lock()
+	defer b.outcomes.mu.Unlock()
+	if ch, ok := b.outcomes.waiting[strings.TrimSpace(m.Subject)]; ok {
+		select {
+		case ch <- o:
+		default: // told twice; the first stands
+		}
+	}
+}

@@ -1,0 +1,131 @@
+// Package natsd runs a nats-server inside this process: for the first run, and for tests.
+package natsd
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+)
+
+// Options say where the server keeps its streams and whether others can reach it.
+type Options struct {
+	StoreDir string
+	Host     string
+	Port     int // 0: nobody outside the process; -1: any free port
+	// SyncAlways brings every message to the disk before it is acknowledged.
+	SyncAlways bool
+	Log        *zap.Logger
+}
+
+// Server is a running nats-server.
+type Server struct {
+	server *server.Server
+	lock   *os.File
+}
+
+const startPatience = 15 * time.Second
+
+// Start starts a server and returns when it takes connections.
+func Start(o Options) (*Server, error) {
+	lock, err := lockDir(o.StoreDir)
+	if err != nil {
+		return nil, err
+	}
+	s, err := start(o)
+	if err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("start nats-server in %s: %w", o.StoreDir, err)
+	}
+	return &Server{server: s, lock: lock}, nil
+}
+
+func start(o Options) (*server.Server, error) {
+	opts := &server.Options{
+		ServerName: "omni-write", Host: o.Host, Port: o.Port, DontListen: o.Port == 0,
+		JetStream: true, StoreDir: o.StoreDir, SyncAlways: o.SyncAlways,
+		NoSigs: true, // signals are the program's business
+	}
+	s, err := server.NewServer(opts)
+	if err != nil {
+		return nil, err
+	}
+	log := &logger{log: o.Log.Named("nats-server").WithOptions(zap.IncreaseLevel(zap.WarnLevel))}
+	s.SetLoggerV2(log, false, false, false)
+	s.Start()
+	if !s.ReadyForConnections(startPatience) {
+		s.Shutdown()
+		return nil, errors.Join(errors.New("it does not come up"), log.fatal())
+	}
+	if err := log.fatal(); err != nil {
+		s.Shutdown()
+		return nil, err
+	}
+	if cfg := s.JetStreamConfig(); cfg == nil || cfg.SyncAlways != o.SyncAlways {
+		// A sync interval of zero silently means two minutes; accepted posts hang on this one setting.
+		s.Shutdown()
+		return nil, errors.New("jetstream did not take the setting sync always")
+	}
+	return s, nil
+}
+
+// lockDir keeps a second server off the same directory: nats-server itself does not, and both would write the same files.
+func lockDir(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory of the streams: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a file descriptor is small
+		_ = f.Close()
+		return nil, fmt.Errorf("another process is already running on %s; stop it, or choose another state directory", dir)
+	}
+	return f, nil
+}
+
+// ClientURL is where clients connect.
+func (s *Server) ClientURL() string { return s.server.ClientURL() }
+
+// InProcess connects without a socket.
+func (s *Server) InProcess() nats.Option { return nats.InProcessServer(s.server) }
+
+// Close stops the server and returns when everything is on disk.
+func (s *Server) Close() error {
+	s.server.Shutdown()
+	s.server.WaitForShutdown()
+	return s.lock.Close()
+}
+
+// logger gives the server's words to zap. Fatal ones are kept, for Start to fail with: the server would exit the process.
+type logger struct {
+	log *zap.Logger
+
+	mu     sync.Mutex
+	fatals []error
+}
+
+func (l *logger) fatal() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return errors.Join(l.fatals...)
+}
+
+func (l *logger) Fatalf(format string, v ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fatals = append(l.fatals, fmt.Errorf(format, v...))
+}
+func (l *logger) Noticef(format string, v ...any) { l.log.Info(fmt.Sprintf(format, v...)) }
+func (l *logger) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }
+func (l *logger) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
+func (l *logger) Debugf(string, ...any)           {}
+func (l *logger) Tracef(string, ...any)           {} // would hold people's posts

@@ -1,0 +1,141 @@
+// Package commands is the record of what became of each command. A service notes a command in the very
+// transaction of the row it changes; a redelivery, or a repeat under the same Idempotency-Key, is answered from
+// here, so a command delivered twice says the same twice.
+package commands
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+)
+
+// Command is what is noted of a command. Never its body.
+type Command struct {
+	bun.BaseModel `bun:"table:commands"`
+
+	ID         string          `bun:"id,pk"`
+	UserID     string          `bun:"user_id"`
+	Key        string          `bun:"key,nullzero"`
+	BodyHash   string          `bun:"body_hash"`
+	Type       string          `bun:"type"`
+	PostID     string          `bun:"post_id,nullzero"`
+	Outcome    json.RawMessage `bun:"outcome,type:jsonb,nullzero"`
+	OutcomeTo  string          `bun:"outcome_to"`
+	CreatedAt  time.Time       `bun:"created_at"`
+	FinishedAt time.Time       `bun:"finished_at,nullzero"`
+}
+
+// New notes a command from its message. postID may be empty.
+func New(m events.Meta, cmd events.Command, postID string) Command {
+	return Command{
+		ID: m.ID, UserID: cmd.Actor(), Key: m.Key, BodyHash: m.BodyHash, Type: cmd.Type(),
+		PostID: postID, OutcomeTo: m.OutcomeTo,
+	}
+}
+
+// Begin notes the command, inside the caller's transaction. It returns the earlier record when this command, or
+// another with the same user, key and body, was noted before; then the caller changes nothing. The same key with
+// another body is a Fault KeyReused.
+//
+// Two deliveries at once meet at the unique index: the second waits for the first's transaction and then finds
+// its record.
+func Begin(ctx context.Context, db bun.IDB, c Command, now time.Time) (prior *Command, err error) {
+	c.CreatedAt = now.UTC()
+	res, err := db.NewInsert().Model(&c).On("CONFLICT DO NOTHING").Exec(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("note command: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 1 {
+		return nil, err
+	}
+	p := new(Command)
+	q := db.NewSelect().Model(p).Where("id = ?", c.ID)
+	if c.Key != "" {
+		q = q.WhereOr("user_id = ? AND key = ?", c.UserID, c.Key)
+	}
+	// Both could match only when they are one row: the id is made from user, key and body.
+	if err := q.Limit(1).Scan(ctx); err != nil {
+		return nil, fmt.Errorf("read the earlier command: %w", err)
+	}
+	if p.BodyHash != c.BodyHash || p.UserID != c.UserID {
+		return nil, events.Faultf(events.KeyReused,
+			"This Idempotency-Key was used before with another request; use a new key for a new request.")
+	}
+	return p, nil
+}
+
+// Done reads the outcome of a record.
+func (c *Command) Done() (events.Outcome, bool) {
+	o := events.Outcome{CommandID: c.ID}
+	if len(c.Outcome) == 0 {
+		return o, false
+	}
+	if err := json.Unmarshal(c.Outcome, &o); err != nil {
+		return events.Outcome{CommandID: c.ID}, false // we wrote it; a torn one counts as not yet written
+	}
+	return o, true
+}
+
+// Finish writes how the command ended. The first outcome stays.
+func Finish(ctx context.Context, db bun.IDB, o events.Outcome, now time.Time) error {
+	o.Done = true
+	body, err := json.Marshal(o)
+	if err != nil {
+		return fmt.Errorf("encode outcome: %w", err)
+	}
+	_, err = db.NewUpdate().Model((*Command)(nil)).
+		Set("outcome = ?::jsonb", string(body)).Set("finished_at = ?", now.UTC()).
+		Where("id = ? AND outcome IS NULL", o.CommandID).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("finish command: %w", err)
+	}
+	return nil
+}
+
+// FinishForPost ends every command of the given type that still waits for this post, and returns them, so that
+// the caller can tell whoever waits (OutcomeTo). fault and result are as in an Outcome.
+func FinishForPost(ctx context.Context, db bun.IDB, postID string, types []string, fault *events.Fault, result any,
+	now time.Time) ([]Command, error) {
+	var waiting []Command
+	err := db.NewSelect().Model(&waiting).
+		Where("post_id = ? AND outcome IS NULL AND type IN (?)", postID, bun.In(types)).For("UPDATE").Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find waiting commands: %w", err)
+	}
+	for i := range waiting {
+		o := events.Outcome{CommandID: waiting[i].ID, Done: true, Fault: fault}
+		if fault == nil {
+			if o.Result, err = json.Marshal(result); err != nil {
+				return nil, fmt.Errorf("encode result: %w", err)
+			}
+		}
+		if waiting[i].Outcome, err = json.Marshal(o); err != nil {
+			return nil, fmt.Errorf("encode outcome: %w", err)
+		}
+		if err := Finish(ctx, db, o, now); err != nil {
+			return nil, err
+		}
+	}
+	return waiting, nil
+}
+
+// Get is the outcome of a user's command. A foreign id answers exactly like a missing one.
+func Get(ctx context.Context, db bun.IDB, userID, id string) (events.Outcome, error) {
+	c := new(Command)
+	err := db.NewSelect().Model(c).Where("id = ? AND user_id = ?", id, userID).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return events.Outcome{}, events.Faultf(events.NotFound, "There is no command with this id among yours.")
+	}
+	if err != nil {
+		return events.Outcome{}, fmt.Errorf("read command: %w", err)
+	}
+	o, _ := c.Done()
+	return o, nil
+}

@@ -1,0 +1,85 @@
+package pg
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+var (
+	// ErrNotFound means that no row answered.
+	ErrNotFound = errors.New("not found")
+	// ErrExists means that a unique constraint forbids the row; Constraint tells which.
+	ErrExists = errors.New("already exists")
+)
+
+// Map turns the driver's "no rows" into ErrNotFound and a unique violation into ErrExists. The cause stays reachable;
+// any other error, and nil, comes back as it is.
+func Map(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrExists):
+		return err // mapped already, further down
+	case errors.Is(err, sql.ErrNoRows):
+		return fmt.Errorf("%w: %w", ErrNotFound, err)
+	case sqlState(err) == "23505":
+		return fmt.Errorf("%w: %w", ErrExists, err)
+	}
+	return err
+}
+
+// Constraint returns the name of the constraint that err is about, or "".
+func Constraint(err error) string {
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		return pgErr.ConstraintName
+	}
+	return ""
+}
+
+// Unavailable reports whether err says that Postgres cannot be reached or cannot work just now, so that the same call
+// may succeed later. A call that the caller gave up on is not that.
+func Unavailable(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return false
+	}
+	if state := sqlState(err); state != "" {
+		switch state[:2] {
+		case "08", // connection exception
+			"53": // insufficient resources: disk full, out of memory, too many connections
+			return true
+		}
+		switch state {
+		case "57P01", "57P02", "57P03": // shutting down, crashed, starting up
+			return true
+		}
+		return false
+	}
+	for _, cut := range []error{
+		syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE,
+		io.EOF, io.ErrUnexpectedEOF, driver.ErrBadConn, pgconn.ErrConnClosed,
+	} {
+		if errors.Is(err, cut) {
+			return true
+		}
+	}
+	var netErr *net.OpError
+	var dnsErr *net.DNSError
+	return errors.As(err, &netErr) || errors.As(err, &dnsErr)
+}
+
+func sqlState(err error) string {
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		return pgErr.Code
+	}
+	return ""
+}

@@ -1,0 +1,80 @@
+package pg_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/pg/pgtest"
+)
+
+func TestMap(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	db := open(t, pg.Config{URL: pgtest.EmptyURL(t)})
+	if _, err := db.ExecContext(ctx, `CREATE TABLE t (id int CONSTRAINT t_one_id UNIQUE, n int CONSTRAINT t_small CHECK (n < 5));
+		INSERT INTO t VALUES (1, 1)`); err != nil {
+		t.Fatal(err)
+	}
+
+	var id int
+	err := pg.Map(db.NewSelect().Table("t").Column("id").Where("id = 7").Scan(ctx, &id))
+	if !errors.Is(err, pg.ErrNotFound) || !errors.Is(err, sql.ErrNoRows) {
+		t.Errorf("no rows: %v", err)
+	}
+	_, err = db.ExecContext(ctx, "INSERT INTO t VALUES (1, 2)")
+	err = fmt.Errorf("twice: %w", pg.Map(fmt.Errorf("insert: %w", err)))
+	if !errors.Is(err, pg.ErrExists) || pg.Constraint(err) != "t_one_id" {
+		t.Errorf("unique violation: %v, constraint %q", err, pg.Constraint(err))
+	}
+	if again := pg.Map(err); again != err {
+		t.Errorf("mapped twice: %v", again)
+	}
+	_, err = db.ExecContext(ctx, "INSERT INTO t VALUES (2, 9)")
+	if mapped := pg.Map(err); mapped != err || pg.Constraint(err) != "t_small" {
+		t.Errorf("check violation: %v, constraint %q", mapped, pg.Constraint(err))
+	}
+	if pg.Map(nil) != nil || pg.Constraint(nil) != "" {
+		t.Error("nil is not nil")
+	}
+}
+
+func TestUnavailable(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]bool{
+		"57P01": true, "57P02": true, "57P03": true, "53100": true, "53300": true, "08006": true,
+		"57014": false, "23505": false, "40001": false, "28P01": false,
+	} {
+		if got := pg.Unavailable(fmt.Errorf("claim: %w", &pgconn.PgError{Code: code})); got != want {
+			t.Errorf("%s: %v", code, got)
+		}
+	}
+	if pg.Unavailable(nil) || pg.Unavailable(context.Canceled) || pg.Unavailable(sql.ErrNoRows) {
+		t.Error("these say nothing about Postgres")
+	}
+
+	t.Run("a session that was cut", func(t *testing.T) {
+		ctx := t.Context()
+		db := open(t, pg.Config{URL: pgtest.EmptyURL(t)})
+		victim, err := db.Conn(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer victim.Close()
+		var pid int
+		if err := victim.QueryRowContext(ctx, "SELECT pg_backend_pid()").Scan(&pid); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.ExecContext(ctx, "SELECT pg_terminate_backend(?, 10000)", pid); err != nil {
+			t.Fatal(err)
+		}
+		if _, err = victim.ExecContext(ctx, "SELECT 1"); !pg.Unavailable(err) {
+			t.Errorf("%v does not count as unavailable", err)
+		}
+	})
+}

@@ -1,0 +1,7 @@
+package pg
+
+// For tests with migrations of their own.
+var (
+	MigrateFS = migrateFS
+	PendingFS = pendingFS
+)

@@ -1,0 +1,106 @@
+package pg
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+	"go.uber.org/zap"
+)
+
+const (
+	connectPatience = 15 * time.Second // a database that starts together with us is up by then
+	connectAttempt  = 5 * time.Second  // pgx would let one attempt hang for two minutes
+	idleConnection  = 5 * time.Minute  // under the usual idle limit of proxies and firewalls
+)
+
+// Config says which database to use, and as whom.
+type Config struct {
+	// URL of the database, postgres://user:password@host:port/name. Timeouts given in its query win over our defaults.
+	URL string
+	// Application is the name that pg_stat_activity and the server's log show. Empty: "threads".
+	Application string
+	// MaxConns bounds the pool. Zero: 16.
+	MaxConns int
+}
+
+// Open connects to Postgres, waiting up to 15 s (or until ctx ends) for a server that is not up yet. A refusal that
+// time does not heal, such as a wrong password, is returned at once. No error holds the password.
+func Open(ctx context.Context, c Config, log *zap.Logger) (*bun.DB, error) {
+	conf, err := c.parse()
+	if err != nil {
+		return nil, err
+	}
+	pool := stdlib.OpenDB(*conf)
+	maxConns := cmp.Or(c.MaxConns, 16)
+	pool.SetMaxOpenConns(maxConns)
+	pool.SetMaxIdleConns(maxConns)
+	pool.SetConnMaxIdleTime(idleConnection)
+
+	// Unknown columns are skipped: a release keeps working while the next one has already added a column.
+	db := bun.NewDB(pool, pgdialect.New(), bun.WithDiscardUnknownColumns())
+	if err := connect(ctx, db, log); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("connect to %s: %w", RedactURL(c.URL), err)
+	}
+	return db.WithQueryHook(slowQueries{log: log, over: slowQuery}), nil
+}
+
+func (c Config) parse() (*pgx.ConnConfig, error) {
+	if c.URL == "" {
+		return nil, errors.New("the database url is empty")
+	}
+	conf, err := pgx.ParseConfig(c.URL)
+	if err != nil || misread(c.URL) {
+		// The parser's own words may quote the password, when that is what it stumbled over.
+		return nil, fmt.Errorf("database url %s is not valid: it should look like "+
+			"postgres://user:password@host:5432/name, with reserved characters of the password written as %%XX", RedactURL(c.URL))
+	}
+	if conf.ConnectTimeout == 0 || conf.ConnectTimeout > connectAttempt {
+		conf.ConnectTimeout = connectAttempt
+	}
+	// bun writes values into the SQL, so every statement is new: preparing it would cost a round trip and gain nothing.
+	conf.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	for name, value := range map[string]string{
+		"application_name": cmp.Or(c.Application, "threads"),
+		// A cancelled context frees the caller, not the server; these do.
+		"statement_timeout":                   "30s",
+		"lock_timeout":                        "5s",
+		"idle_in_transaction_session_timeout": "60s",
+	} {
+		if _, given := conf.RuntimeParams[name]; !given {
+			conf.RuntimeParams[name] = value
+		}
+	}
+	conf.RuntimeParams["timezone"] = "UTC"
+	return conf, nil
+}
+
+func connect(ctx context.Context, db *bun.DB, log *zap.Logger) error {
+	pace := backoff.NewExponentialBackOff()
+	pace.InitialInterval = 100 * time.Millisecond
+	pace.MaxInterval = time.Second
+
+	var last error
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		last = db.PingContext(ctx)
+		if last != nil && !Unavailable(last) {
+			return struct{}{}, backoff.Permanent(last)
+		}
+		return struct{}{}, last
+	}, backoff.WithBackOff(pace), backoff.WithMaxElapsedTime(connectPatience),
+		backoff.WithNotify(func(err error, wait time.Duration) {
+			log.Warn("postgres is not reachable yet", zap.Error(err), zap.Duration("retry_in", wait))
+		}))
+	if err != nil && last != nil {
+		return last // says more than "context deadline exceeded"
+	}
+	return err
+}

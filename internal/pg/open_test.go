@@ -1,0 +1,128 @@
+package pg_test
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/pg/pgtest"
+)
+
+func TestSessionSettings(t *testing.T) {
+	t.Parallel()
+	base := pgtest.EmptyURL(t)
+	show := func(t *testing.T, c pg.Config, setting string) (value string) {
+		t.Helper()
+		if err := open(t, c).QueryRowContext(t.Context(), "SELECT current_setting(?)", setting).Scan(&value); err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+	for setting, want := range map[string]string{
+		"statement_timeout":                   "30s",
+		"lock_timeout":                        "5s",
+		"idle_in_transaction_session_timeout": "1min",
+		"TimeZone":                            "UTC",
+		"application_name":                    "publisher",
+	} {
+		if got := show(t, pg.Config{URL: base, Application: "publisher"}, setting); got != want {
+			t.Errorf("%s is %q, want %q", setting, got, want)
+		}
+	}
+	if got := show(t, pg.Config{URL: base + "&statement_timeout=7s"}, "statement_timeout"); got != "7s" {
+		t.Errorf("the url asked for 7s and got %q", got)
+	}
+}
+
+func TestStatementTimeout(t *testing.T) {
+	t.Parallel()
+	db := open(t, pg.Config{URL: pgtest.EmptyURL(t) + "&statement_timeout=50ms"})
+	_, err := db.ExecContext(t.Context(), "SELECT pg_sleep(20)")
+	if err == nil || !strings.Contains(err.Error(), "57014") {
+		t.Errorf("got %v, want the statement cancelled", err)
+	}
+	if pg.Unavailable(err) {
+		t.Error("a slow statement does not mean that Postgres is away")
+	}
+}
+
+func TestOpenRefused(t *testing.T) {
+	t.Parallel()
+
+	t.Run("at once for a wrong password", func(t *testing.T) {
+		t.Parallel()
+		u, err := url.Parse(pgtest.EmptyURL(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.User = url.UserPassword("postgres", "hush-hush")
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // less than the patience for a server that is away
+		defer cancel()
+		_, err = pg.Open(ctx, pg.Config{URL: u.String()}, zap.NewNop())
+		assertError(t, err, "28P01", "hush-hush")
+		if ctx.Err() != nil {
+			t.Error("it was tried again and again")
+		}
+	})
+
+	t.Run("when ctx ends, for a server that is not there", func(t *testing.T) {
+		t.Parallel()
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := l.Addr().String()
+		l.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		_, err = pg.Open(ctx, pg.Config{URL: "postgres://u:hush-hush@" + address + "/x?sslmode=disable"}, zap.NewNop())
+		assertError(t, err, "postgres://u:xxxxx@"+address, "hush-hush")
+		if !pg.Unavailable(err) {
+			t.Errorf("%v does not count as unavailable", err)
+		}
+	})
+
+	t.Run("for a url that cannot be read", func(t *testing.T) {
+		t.Parallel()
+		for _, broken := range []string{
+			"",
+			"postgres://u:hush/hush@host/x",
+			"postgres://u:hush%hush@host/x",
+			"postgres://u:1/hush@host:5/x?sslmode=bad", // pgx quotes this one whole
+			"postgres://127.0.0.1:1/hush@host/x",       // and would connect with this one
+			"host=h password=hush port=x",
+		} {
+			_, err := pg.Open(t.Context(), pg.Config{URL: broken}, zap.NewNop())
+			assertError(t, err, "database url", "hush")
+		}
+	})
+}
+
+func assertError(t *testing.T, err error, has, hasNot string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), has) || strings.Contains(err.Error(), hasNot) {
+		t.Errorf("got %v, want %q in it and not %q", err, has, hasNot)
+	}
+}
+
+func TestRedactURL(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"postgres://u:p@h:5432/db?sslmode=disable":  "postgres://u:xxxxx@h:5432/db?sslmode=disable",
+		"postgres://u:p/w@x@h/db":                   "postgres://u:xxxxx@h/db",
+		"postgres://u@h:5432/db":                    "postgres://u@h:5432/db",
+		"postgres://h/db?user=u&password=p&x=1":     "postgres://h/db?user=u&password=xxxxx&x=1",
+		`host=h password = 'a \' b' dbname=d`:       "host=h password = xxxxx dbname=d",
+		"host=h sslpassword=secret password=secret": "host=h sslpassword=xxxxx password=xxxxx",
+	} {
+		if got := pg.RedactURL(in); got != want {
+			t.Errorf("%s became %s, want %s", in, got, want)
+		}
+	}
+}

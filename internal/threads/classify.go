@@ -1,0 +1,112 @@
+package threads
+
+import (
+	"net/http"
+	"strings"
+)
+
+// rule gives a class to a code, or to a run of codes, or to a subcode whatever the code.
+type rule struct {
+	from, to int
+	subcode  int // 0 = any
+	class    Class
+}
+
+// A row from lowest to highest goes by the subcode alone.
+const (
+	lowest  = -1 << 31
+	highest = 1<<31 - 1
+)
+
+// rules is what is known about Meta's codes; the first row that fits wins, so subcodes stand before codes. The flag
+// is_transient is not read: it was seen false on errors that pass and true on errors that hide a success. Sources:
+// https://developers.facebook.com/docs/graph-api/guides/error-handling, Instagram's error codes for the 2207xxx, and
+// observations of Threads itself (fbsamples/threads_api#27, #70; gitroomhq/postiz-app#1364).
+var rules = []rule{
+	{100, 100, 10, Reauthorize}, // the grant behind the token is empty
+	{100, 100, 33, NotFound},
+	{lowest, highest, 4279004, Invalid},     // carousel children
+	{lowest, highest, 4279047, Invalid},     // link attachment; comes with code -1 and is permanent all the same
+	{lowest, highest, 4279013, Blocked},     // account restricted
+	{lowest, highest, 4279019, Reauthorize}, // exchanging what is no short-lived token
+	{lowest, highest, 2207051, Blocked},     // "action is blocked"; comes with code 4, which alone is a throttle
+	{lowest, highest, 2207050, Blocked},     // account restricted or inactive
+	{lowest, highest, 2207042, Quota},       // publishing limit reached
+	{lowest, highest, 2207027, NotReady},    // container not ready
+	{lowest, highest, 2207052, Transient},   // media host not reached
+
+	{190, 190, 0, Reauthorize},
+	{102, 102, 0, Reauthorize},
+	{452, 452, 0, Reauthorize},
+	{3, 3, 0, Permission},
+	{10, 10, 0, Permission},
+	{200, 299, 0, Permission},
+	{4, 4, 0, Quota},
+	{9, 9, 0, Quota},
+	{17, 17, 0, Quota},
+	{32, 32, 0, Quota},
+	{341, 341, 0, Quota},
+	{613, 613, 0, Quota},
+	{80000, 80014, 0, Quota},
+	{25, 25, 0, Blocked},
+	{368, 368, 0, Blocked},
+	{24, 24, 0, NotFound},
+	{100, 100, 0, Invalid},
+	{506, 506, 0, Invalid},
+	{36000, 36999, 0, Invalid},
+	{1609005, 1609005, 0, Invalid},
+	{-2, 2, 0, Transient},
+}
+
+// classify gives a refusal its class and, when that is Ambiguous, the class it would have had elsewhere.
+func classify(op string, refers bool, r *refusal) (class, hint Class) {
+	class = classOf(r)
+	switch op {
+	case OpPublish:
+		switch class {
+		case Permission, Transient, Blocked:
+			// Each of these was seen to answer a publish that went live in the same second.
+			return Ambiguous, class
+		case NotFound:
+			// The notorious 24/4279009: the container is known to one half of Threads and not yet to the other.
+			return NotReady, ""
+		}
+	case OpStatus:
+		if class == NotFound && r.code == 24 {
+			return NotReady, ""
+		}
+	case OpCreate:
+		if class == NotFound {
+			if refers {
+				return Invalid, "" // the post replied to or quoted is gone
+			}
+			return Transient, "" // a new post names nothing that could be missing
+		}
+	}
+	return class, ""
+}
+
+func classOf(r *refusal) Class {
+	switch {
+	case r.oauth && r.status < http.StatusInternalServerError:
+		// The code is used up, wrong or too old. Whatever it was, only a new one helps.
+		return Reauthorize
+	case r.oauth:
+		return Transient
+	case strings.HasPrefix(r.name, "THREADS_API__"):
+		return Invalid
+	}
+	if r.code != 0 || r.subcode != 0 {
+		for _, rule := range rules {
+			if r.code >= rule.from && r.code <= rule.to && (rule.subcode == 0 || rule.subcode == r.subcode) {
+				return rule.class
+			}
+		}
+	}
+	// No code, or one nobody has met. An edge's 429 is believed; no other status is: missing permissions come as 500,
+	// outages as 400. Not knowing is not a reason to give a post up.
+	if r.status == http.StatusTooManyRequests {
+		return Quota
+	}
+	return Transient
+}

@@ -1,0 +1,124 @@
+package threads
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Media types as they are written. Reads use other words (TEXT_POST, CAROUSEL_ALBUM, …), see Media.
+const (
+	Text     = "TEXT"
+	Image    = "IMAGE"
+	Video    = "VIDEO"
+	Carousel = "CAROUSEL"
+)
+
+// Container is a post in the making: invisible to everyone, harmless when abandoned, dead after 24 h.
+type Container struct {
+	MediaType string
+	Text      string
+	ImageURL  string
+	VideoURL  string
+	AltText   string
+	// IsCarouselItem marks a child. A child forgotten to be marked is refused by its parent.
+	IsCarouselItem bool
+	// Children are the ids of 2 to 20 FINISHED child containers.
+	Children       []string
+	ReplyToID      string
+	QuotePostID    string
+	ReplyControl   string
+	TopicTag       string
+	LinkAttachment string
+}
+
+// CreateContainer hands a post to Threads to be prepared and returns the container's id.
+//
+// https://developers.facebook.com/documentation/threads/reference/publishing
+func (c *Client) CreateContainer(ctx context.Context, token Token, k Container) (string, error) {
+	q := call{
+		op:     OpCreate,
+		method: http.MethodPost,
+		path:   "/v1.0/me/threads",
+		form:   k.form(),
+		token:  token,
+		refers: k.ReplyToID != "" || k.QuotePostID != "",
+	}
+	var answer struct {
+		ID id `json:"id"`
+	}
+	if err := c.do(ctx, q, &answer); err != nil {
+		return "", err
+	}
+	if answer.ID == "" {
+		return "", c.unanswered(q, http.StatusOK, errors.New("answer without an id"))
+	}
+	return string(answer.ID), nil
+}
+
+func (k Container) form() url.Values {
+	f := url.Values{"media_type": {k.MediaType}}
+	for name, value := range map[string]string{
+		"text":            k.Text,
+		"image_url":       k.ImageURL,
+		"video_url":       k.VideoURL,
+		"alt_text":        k.AltText,
+		"children":        strings.Join(k.Children, ","),
+		"reply_to_id":     k.ReplyToID,
+		"quote_post_id":   k.QuotePostID,
+		"reply_control":   k.ReplyControl,
+		"topic_tag":       k.TopicTag,
+		"link_attachment": k.LinkAttachment,
+	} {
+		if value != "" {
+			f.Set(name, value)
+		}
+	}
+	if k.IsCarouselItem {
+		f.Set("is_carousel_item", "true")
+	}
+	return f
+}
+
+// The states of a container.
+const (
+	StatusInProgress = "IN_PROGRESS"
+	StatusFinished   = "FINISHED"
+	StatusPublished  = "PUBLISHED"
+	StatusError      = "ERROR"
+	StatusExpired    = "EXPIRED"
+)
+
+// Status is a container's state. Status may be a word this package does not know, or empty when Threads left it out:
+// both mean "not known yet". ErrorMessage is a word such as FAILED_DOWNLOADING_VIDEO or INVALID_ASPEC_RATIO (Meta's
+// spelling), also an open list.
+type Status struct {
+	Status       string
+	ErrorMessage string
+}
+
+// ContainerStatus asks how far a container is. It answers for container ids only; a post's id is refused.
+//
+// https://developers.facebook.com/documentation/threads/troubleshooting
+func (c *Client) ContainerStatus(ctx context.Context, token Token, containerID string) (Status, error) {
+	q := call{
+		op:     OpStatus,
+		method: http.MethodGet,
+		path:   "/v1.0/" + containerID,
+		query:  url.Values{"fields": {"id,status,error_message"}},
+		token:  token,
+	}
+	if !isID(containerID) {
+		return Status{}, c.badID(q, containerID)
+	}
+	var answer struct {
+		Status       string `json:"status"`
+		ErrorMessage string `json:"error_message"`
+	}
+	if err := c.do(ctx, q, &answer); err != nil {
+		return Status{}, err
+	}
+	return Status{Status: strings.ToUpper(answer.Status), ErrorMessage: answer.ErrorMessage}, nil
+}

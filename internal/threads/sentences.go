@@ -1,0 +1,52 @@
+package threads
+
+// sentence is what a person reads: what happened and what they can do, in words of ours. Meta's are localized, change,
+// and quote ids.
+func sentence(op string, class Class, r *refusal) string {
+	switch class {
+	case Transient:
+		return "Threads could not be reached or did not answer as usual. It will be tried again."
+	case Ambiguous:
+		return "Threads did not say clearly whether the post went out. This is being looked into before anything is sent again."
+	case NotReady:
+		return "Threads is still getting the post ready. It will be tried again in a moment."
+	case Permission:
+		return "This connection lacks a permission that is needed here. Please reconnect the account and allow everything asked for."
+	case Reauthorize:
+		if op == OpExchange {
+			return "Threads did not accept this sign-in. Please connect the account again from the start."
+		}
+		return "Threads no longer accepts this connection. Please reconnect the account."
+	case Quota:
+		return "Threads allows no more of this for the account for now. Please wait, or try again later."
+	case Blocked:
+		return "Threads has restricted this account for now. Please open Threads and see what it asks for."
+	case NotFound:
+		return "Threads does not know this post, or it has been deleted."
+	case Invalid:
+		return invalidSentence(op, r)
+	}
+	return "Threads refused the request."
+}
+
+func invalidSentence(op string, r *refusal) string {
+	switch {
+	case r.name == "THREADS_API__LINK_LIMIT_EXCEEDED":
+		return "Threads refused the post: it has more than five different links. Please remove some."
+	case r.name == "THREADS_API__FEATURE_NOT_AVAILABLE":
+		return "Threads refused the post: it uses a feature this account does not have."
+	case r.name == "THREADS_API__GEO_GATING_INVALID_COUNTRY_CODES":
+		return "Threads refused the post: the list of countries is not valid."
+	case r.subcode == 4279004:
+		return "Threads refused the carousel: one of its images or videos is missing or was not ready. Please try again."
+	case r.subcode == 4279047:
+		return "Threads refused the post: its link cannot be attached. Please check the link."
+	case r.code == 36000 || r.code == 36001 || r.code == 36003:
+		return "Threads refused the image: please check its size, format and shape."
+	case r.code == 24 && op == OpCreate:
+		return "The post this one refers to no longer exists on Threads, or cannot be replied to."
+	case op == OpCreate || op == OpPublish:
+		return "Threads refused the content of this post. Please check its text, links and media."
+	}
+	return "Threads did not accept this request."
+}

@@ -1,0 +1,186 @@
+package threadssim
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// Kinds of faults. At most one that decides the answer fires per call; latency and processing go with any.
+const (
+	// DropResponse commits, then cuts the connection.
+	DropResponse = "drop_response"
+	// DropRequest cuts the connection before anything happened.
+	DropRequest = "drop_request"
+	// ErrorAfterCommit commits, then answers an error: HTTP 500 code 10 unless the fault says otherwise. A call that is
+	// refused anyway keeps its own refusal.
+	ErrorAfterCommit = "error_after_commit"
+	// ErrorBeforeCommit answers an error and nothing happened: HTTP 500 code 2 unless the fault says otherwise.
+	ErrorBeforeCommit = "error_before_commit"
+	// NotFound answers 24/4279009 and nothing happened.
+	NotFound = "not_found"
+	// Edge5xx answers the HTML of an edge, HTTP 502 by default, and nothing happened.
+	Edge5xx = "edge_5xx"
+	// Latency holds the answer back by DelayMS, after the commit.
+	Latency = "latency"
+	// ProcessingTime makes a new container take DelayMS, and end in ERROR when Failure is set.
+	ProcessingTime = "processing"
+)
+
+// Fault is one misbehaviour, exact to the call: the Nth matching call from now on and, with Times, those after it.
+type Fault struct {
+	// ID is given by the simulator.
+	ID int `json:"id"`
+	// Op is the name of a call, as in threads.OpPublish.
+	Op   string `json:"op"`
+	Kind string `json:"kind"`
+	// Nth is the first matching call to misbehave, 1 (the default) being the next. Times is how many do; default 1.
+	Nth   int `json:"nth,omitempty"`
+	Times int `json:"times,omitempty"`
+	// UserID restricts the fault to the calls of one user. Token calls have no user yet.
+	UserID  string `json:"user_id,omitempty"`
+	DelayMS int    `json:"delay_ms,omitempty"`
+	// HTTP, Code and Subcode replace the error's own.
+	HTTP    int `json:"http,omitempty"`
+	Code    int `json:"code,omitempty"`
+	Subcode int `json:"subcode,omitempty"`
+	// Failure is the error_message of a container that shall fail, e.g. INVALID_FRAME_RATE.
+	Failure string `json:"failure,omitempty"`
+}
+
+type armedFault struct {
+	Fault
+	seen, fired int
+}
+
+// hit is what the faults make of one call.
+type hit struct {
+	before     *answer
+	after      *answer
+	latency    time.Duration
+	processing *time.Duration
+	failure    string
+}
+
+var ops = []string{
+	threads.OpExchange, threads.OpExchangeLong, threads.OpRefresh, threads.OpDebugToken, threads.OpMe, threads.OpCreate,
+	threads.OpStatus, threads.OpPublish, threads.OpMedia, threads.OpPosts, threads.OpReplies, threads.OpGhostPosts,
+	threads.OpDelete, threads.OpLimits,
+}
+
+// Inject arms a fault. It is used up after its last firing.
+func (s *Sim) Inject(f Fault) error {
+	if !slices.Contains(ops, f.Op) {
+		return fmt.Errorf("unknown op %q, want one of %v", f.Op, ops)
+	}
+	if _, err := f.strike(); err != nil {
+		return err
+	}
+	if f.Kind == ProcessingTime && f.Op != threads.OpCreate {
+		return fmt.Errorf("%s is a fault of %s", ProcessingTime, threads.OpCreate)
+	}
+	f.Nth, f.Times = max(f.Nth, 1), max(f.Times, 1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faultSeq++
+	f.ID = s.faultSeq
+	s.faults = append(s.faults, &armedFault{Fault: f})
+	return nil
+}
+
+// Faults lists those not used up yet.
+func (s *Sim) Faults() []Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := make([]Fault, 0, len(s.faults))
+	for _, f := range s.faults {
+		left = append(left, f.Fault)
+	}
+	return left
+}
+
+// ClearFaults disarms all.
+func (s *Sim) ClearFaults() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
+// strike counts a call against every fault that matches it and gathers those whose turn it is. The caller holds the
+// lock.
+func (s *Sim) strike(op, userID string) hit {
+	var total hit
+	for _, f := range s.faults {
+		if f.Op != op || (f.UserID != "" && f.UserID != userID) {
+			continue
+		}
+		one, _ := f.strike() // was checked when it was armed
+		due := f.seen+1 >= f.Nth
+		if due && one.decides() && total.decides() {
+			continue // the answer is taken; this one waits for the next call
+		}
+		f.seen++
+		if !due {
+			continue
+		}
+		f.fired++
+		total.add(one)
+	}
+	s.faults = slices.DeleteFunc(s.faults, func(f *armedFault) bool { return f.fired >= f.Times })
+	return total
+}
+
+func (h *hit) decides() bool { return h.before != nil || h.after != nil }
+
+func (h *hit) add(other hit) {
+	if other.decides() {
+		h.before, h.after = other.before, other.after
+	}
+	h.latency += other.latency
+	if other.processing != nil {
+		h.processing, h.failure = other.processing, other.failure
+	}
+}
+
+// strike is what the fault does to one call.
+func (f Fault) strike() (hit, error) {
+	delay := time.Duration(f.DelayMS) * time.Millisecond
+	switch f.Kind {
+	case DropResponse:
+		return hit{after: &answer{cut: true}}, nil
+	case DropRequest:
+		return hit{before: &answer{cut: true}}, nil
+	case ErrorAfterCommit:
+		return hit{after: f.error(noPermission())}, nil
+	case ErrorBeforeCommit:
+		return hit{before: f.error(unwell())}, nil
+	case NotFound:
+		a := mediaNotFound("0")
+		return hit{before: &a}, nil
+	case Edge5xx:
+		status := f.HTTP
+		if status == 0 {
+			status = http.StatusBadGateway
+		}
+		return hit{before: &answer{status: status, html: "<html><body><h1>Sorry, something went wrong.</h1></body></html>"}}, nil
+	case Latency:
+		return hit{latency: delay}, nil
+	case ProcessingTime:
+		return hit{processing: &delay, failure: f.Failure}, nil
+	}
+	return hit{}, fmt.Errorf("unknown kind of fault %q", f.Kind)
+}
+
+// error is the fault's own error, or the usual one of its kind.
+func (f Fault) error(usual answer) *answer {
+	if f.Code != 0 || f.Subcode != 0 {
+		usual = refuse(http.StatusInternalServerError, oauthException, f.Code, f.Subcode, "An injected error")
+	}
+	if f.HTTP != 0 {
+		usual.status = f.HTTP
+	}
+	return &usual
+}

@@ -1,0 +1,142 @@
+package threadssim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// Post is one publish that took effect, deleted since or not.
+type Post struct {
+	ID          string `json:"id"`
+	ContainerID string `json:"container_id"`
+	UserID      string `json:"user_id"`
+	Username    string `json:"username"`
+	Text        string `json:"text"`
+	MediaType   string `json:"media_type"`
+	ReplyToID   string `json:"reply_to_id,omitempty"`
+	// ArrivedNS is when the last byte of the publish request was here, CommittedNS when the post went live; both in
+	// nanoseconds of the Unix clock.
+	ArrivedNS   int64  `json:"arrived_ns"`
+	CommittedNS int64  `json:"committed_ns"`
+	Permalink   string `json:"permalink"`
+	Deleted     bool   `json:"deleted"`
+}
+
+// Posts returns every publish that took effect, in order. Permalinks have no host unless PermalinkBase gives one.
+func (s *Sim) Posts() []Post { return s.posts("") }
+
+func (s *Sim) posts(host string) []Post {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]Post, 0, len(s.order))
+	for _, m := range s.order {
+		all = append(all, Post{
+			ID:          m.ID,
+			ContainerID: m.Container,
+			UserID:      m.owner.ID,
+			Username:    m.owner.Username,
+			Text:        m.of.Text,
+			MediaType:   readTypes[m.of.MediaType],
+			ReplyToID:   m.of.ReplyTo,
+			ArrivedNS:   m.Arrived.UnixNano(),
+			CommittedNS: m.Committed.UnixNano(),
+			Permalink:   s.permalink(host, m),
+			Deleted:     m.deleted,
+		})
+	}
+	return all
+}
+
+// ContainerInfo is a container as the simulator sees it.
+type ContainerInfo struct {
+	ID        string    `json:"id"`
+	UserID    string    `json:"user_id"`
+	MediaType string    `json:"media_type"`
+	Text      string    `json:"text"`
+	Status    string    `json:"status"`
+	Created   time.Time `json:"created"`
+	Ready     time.Time `json:"ready"`
+	MediaID   string    `json:"media_id,omitempty"`
+}
+
+// Containers returns all containers in the order of their creation.
+func (s *Sim) Containers() []ContainerInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	all := make([]ContainerInfo, 0, len(s.built))
+	for _, k := range s.built {
+		all = append(all, ContainerInfo{
+			ID: k.ID, UserID: k.UserID, MediaType: k.MediaType, Text: k.Text, Status: k.status(now),
+			Created: k.Created, Ready: k.Ready, MediaID: k.mediaID,
+		})
+	}
+	return all
+}
+
+// Grant is a ready long-lived token.
+type Grant struct {
+	AccessToken threads.Token
+	UserID      string
+	Username    string
+	Scopes      []string
+	ExpiresIn   time.Duration
+}
+
+// Token makes a long-lived token for a user, whom it creates if need be, past the authorization window. Without scopes
+// it has the six this system asks for.
+func (s *Sim) Token(username string, scopes ...string) (Grant, error) {
+	if len(scopes) == 0 {
+		scopes = defaultScopes
+	}
+	return s.grant(username, scopes)
+}
+
+// grant takes the scopes as they are; none at all makes the token of a grant that never happened, whose every call is
+// answered 100/10.
+func (s *Sim) grant(username string, scopes []string) (Grant, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u, err := s.account(username)
+	if err != nil {
+		return Grant{}, err
+	}
+	now := s.now()
+	secret, err := s.issue(token{UserID: u.ID, Long: true, Scopes: slices.Clone(scopes), Granted: now}, now)
+	if err != nil {
+		return Grant{}, err
+	}
+	return Grant{
+		AccessToken: threads.Token(secret), UserID: u.ID, Username: u.Username,
+		Scopes: slices.Clone(scopes), ExpiresIn: longLife,
+	}, nil
+}
+
+// Revoke kills all tokens a user has: every call answers 190 with the subcode, 458 for a removed app (the default), 460
+// for a changed password, 463 for an expired session. New tokens are not affected.
+func (s *Sim) Revoke(username string, subcode int) error {
+	if subcode == 0 {
+		subcode = 458
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.byName[strings.ToLower(username)]
+	if u == nil {
+		return fmt.Errorf("no user %.40q", username)
+	}
+	for _, t := range s.tokens {
+		if t.UserID != u.ID || t.Revoked != 0 {
+			continue
+		}
+		dead := *t
+		dead.Revoked = subcode
+		if err := s.commit(entry{Token: &dead}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package threads
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// id decodes an identifier that is a JSON string nearly everywhere and a number in a few places, without ever passing
+// through a float: ids exceed 2^53, and a rounded id belongs to a stranger.
+type id string
+
+func (v *id) UnmarshalJSON(b []byte) error {
+	switch {
+	case bytes.Equal(b, []byte("null")):
+		return nil
+	case len(b) > 0 && b[0] == '"':
+		return json.Unmarshal(b, (*string)(v))
+	case isID(string(b)):
+		*v = id(b)
+		return nil
+	}
+	return fmt.Errorf("%.40q is not an id", b)
+}
+
+// isID reports whether s looks like an id of Threads: decimal digits. It keeps anything else out of request paths.
+func isID(s string) bool {
+	if s == "" || len(s) > 40 {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// seconds decodes whole seconds, as a number or a string. The bound keeps them within a time.Duration.
+type seconds int64
+
+func (v *seconds) UnmarshalJSON(b []byte) error {
+	if bytes.Equal(b, []byte("null")) {
+		return nil
+	}
+	n, err := strconv.ParseInt(string(bytes.Trim(b, `"`)), 10, 64)
+	if err != nil || n < 0 || n > 1<<33 {
+		return fmt.Errorf("%.40q is not a number of seconds", b)
+	}
+	*v = seconds(n)
+	return nil
+}
+
+// time reads the seconds as a moment of the Unix clock; none is no moment.
+func (v seconds) time() time.Time {
+	if v == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(v), 0).UTC()
+}
+
+// timestamp decodes "2026-05-04T10:15:30+0000", a form time.RFC3339 does not read, and RFC 3339 too.
+type timestamp time.Time
+
+func (v *timestamp) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	if s == "" {
+		return nil
+	}
+	for _, layout := range []string{"2006-01-02T15:04:05-0700", time.RFC3339} {
+		if t, err := time.Parse(layout, s); err == nil {
+			*v = timestamp(t.UTC())
+			return nil
+		}
+	}
+	return fmt.Errorf("%.40q is not a timestamp", s)
+}
+
+// wireMedia is a post on the wire. Fields whose value is null are left out by Threads.
+type wireMedia struct {
+	ID        id        `json:"id"`
+	Permalink string    `json:"permalink"`
+	Shortcode string    `json:"shortcode"`
+	Text      string    `json:"text"`
+	MediaType string    `json:"media_type"`
+	Timestamp timestamp `json:"timestamp"`
+	Children  struct {
+		Data []ref `json:"data"`
+	} `json:"children"`
+	IsReply  bool `json:"is_reply"`
+	Replied  ref  `json:"replied_to"`
+	Quoted   ref  `json:"quoted_post"`
+	Reposted ref  `json:"reposted_post"`
+}
+
+type ref struct {
+	ID id `json:"id"`
+}
+
+func (w wireMedia) media() Media {
+	m := Media{
+		ID:         string(w.ID),
+		Permalink:  w.Permalink,
+		Shortcode:  w.Shortcode,
+		Text:       w.Text,
+		MediaType:  w.MediaType,
+		Timestamp:  time.Time(w.Timestamp),
+		IsReply:    w.IsReply || w.Replied.ID != "",
+		ReplyToID:  string(w.Replied.ID),
+		QuotedID:   string(w.Quoted.ID),
+		RepostedID: string(w.Reposted.ID),
+	}
+	for _, child := range w.Children.Data {
+		m.ChildIDs = append(m.ChildIDs, string(child.ID))
+	}
+	return m
+}

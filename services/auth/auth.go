@@ -1,0 +1,140 @@
+// Package auth connects people's Threads accounts and takes them away again. It is the one service that holds the app
+// secret. What must never be stored (an OAuth code, a ticket, a cookie) reaches it as an ask, which no stream records.
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// Deps is what auth works with.
+type Deps struct {
+	Bus     *bus.Bus
+	DB      *bun.DB
+	Threads *threads.Client // made from Config.Threads
+	Vault   *accounts.Vault
+	Log     *zap.Logger
+	Now     func() time.Time // nil: time.Now
+}
+
+// Service is an auth. Any number of them may run side by side.
+type Service struct {
+	cfg   Config
+	bus   *bus.Bus
+	db    *bun.DB
+	api   *threads.Client
+	vault *accounts.Vault
+	log   *zap.Logger
+	now   func() time.Time
+
+	tickets once[ticketHolder]
+	states  once[dance]
+
+	serving atomic.Bool
+	// inHand is read-locked by every question in hand; Run locks it to wait for them.
+	inHand sync.RWMutex
+}
+
+// New makes an auth. It does no I/O.
+func New(cfg Config, d Deps) *Service {
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	return &Service{cfg: cfg, bus: d.Bus, db: d.DB, api: d.Threads, vault: d.Vault, log: d.Log, now: d.Now}
+}
+
+// Run works until ctx ends, then finishes what it has in hand.
+func (s *Service) Run(ctx context.Context) error {
+	if err := s.open(ctx); err != nil {
+		return fmt.Errorf("auth: %w", err)
+	}
+	commands := bus.NewHandlers()
+	bus.OnCommand(commands, s.Disconnect)
+
+	err := errors.Join(
+		answer(s, s.IssueTicket),
+		answer(s, s.BeginOAuth),
+		answer(s, s.FinishOAuth),
+		answer(s, s.ListConnections),
+		answer(s, s.GetProfile),
+	)
+	if err != nil {
+		return fmt.Errorf("auth: %w", err)
+	}
+	s.serving.Store(true)
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return s.bus.Handle(ctx, events.AuthCommands, commands, bus.HandleOptions{Concurrency: 16})
+	})
+	g.Go(func() error { return s.retell(ctx) })
+	err = g.Wait()
+	s.serving.Store(false)
+	s.finishAnswers()
+	if err != nil {
+		return fmt.Errorf("auth: %w", err)
+	}
+	return nil
+}
+
+// open finds the buckets, which migrate has made.
+func (s *Service) open(ctx context.Context) error {
+	js := s.bus.JetStream()
+	var err error
+	if s.tickets.kv, err = js.KeyValue(ctx, events.BucketTickets); err != nil {
+		return fmt.Errorf("open bucket %s: %w", events.BucketTickets, err)
+	}
+	if s.states.kv, err = js.KeyValue(ctx, events.BucketOAuthStates); err != nil {
+		return fmt.Errorf("open bucket %s: %w", events.BucketOAuthStates, err)
+	}
+	return nil
+}
+
+// Ready says why auth should not be relied on, or nil.
+func (s *Service) Ready(ctx context.Context) error {
+	if !s.serving.Load() {
+		return errors.New("not answering questions yet")
+	}
+	if err := s.db.PingContext(ctx); err != nil {
+		return fmt.Errorf("postgres does not answer: %w", err)
+	}
+	return s.bus.Healthy(ctx)
+}
+
+// answer registers fn, so that Run can wait for the questions in hand: an OAuth dance that is cut short costs a person
+// a new beginning.
+func answer[Q events.Question, A any](s *Service, fn func(context.Context, Q) (A, error)) error {
+	return bus.Answer(s.bus, func(ctx context.Context, q Q) (a A, err error) {
+		if !s.inHand.TryRLock() { // fails only while Run waits, or has waited
+			return a, events.Faultf(events.Unavailable, "This part is just restarting; please try again in a moment.")
+		}
+		defer s.inHand.RUnlock()
+		return fn(ctx, q)
+	})
+}
+
+// drainLimit is how long Run waits for the questions in hand.
+const drainLimit = 20 * time.Second
+
+func (s *Service) finishAnswers() {
+	done := make(chan struct{})
+	go func() { s.inHand.Lock(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(drainLimit):
+		s.log.Warn("questions left in hand")
+	}
+}

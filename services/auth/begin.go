@@ -1,0 +1,75 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/omni-write/threads/events"
+)
+
+// ticketHolder is what a ticket stands for.
+type ticketHolder struct {
+	User string `json:"user"`
+}
+
+// dance is what is known of an OAuth dance between its beginning and its end.
+type dance struct {
+	User string `json:"user"`
+	// CookieHash ties the dance to the browser that began it. Without it, a link with somebody else's code would
+	// connect their Threads account to whoever clicks it.
+	CookieHash []byte `json:"cookieHash"`
+}
+
+// IssueTicket gives out a ticket that stands for the user once: a browser that follows a link cannot send a header.
+func (s *Service) IssueTicket(ctx context.Context, q events.IssueTicket) (events.Ticket, error) {
+	if q.UserID == "" {
+		return events.Ticket{}, errNobody
+	}
+	ticket := newSecret()
+	if err := s.tickets.put(ctx, ticket, ticketHolder{User: q.UserID}); err != nil {
+		return events.Ticket{}, err
+	}
+	return events.Ticket{Ticket: ticket, ExpiresIn: int(events.TicketLife / time.Second)}, nil
+}
+
+// BeginOAuth opens the dance for a user, or for the one whom the ticket stands for.
+func (s *Service) BeginOAuth(ctx context.Context, q events.BeginOAuth) (events.OAuthBegun, error) {
+	user := q.UserID
+	if user == "" {
+		var err error
+		if user, err = s.redeem(ctx, q.Ticket); err != nil {
+			return events.OAuthBegun{}, err
+		}
+	}
+	state, cookie := newSecret(), newSecret()
+	hash := hashOf(cookie)
+	if err := s.states.put(ctx, state, dance{User: user, CookieHash: hash[:]}); err != nil {
+		return events.OAuthBegun{}, err
+	}
+	return events.OAuthBegun{
+		AuthorizeURL: s.api.AuthorizeURLFor(s.cfg.RedirectURI, s.cfg.Scopes, state),
+		Cookie:       cookie,
+	}, nil
+}
+
+// redeem turns a ticket into its user, once.
+func (s *Service) redeem(ctx context.Context, ticket string) (string, error) {
+	if ticket == "" {
+		return "", errNobody
+	}
+	found, err := s.tickets.find(ctx, ticket)
+	if err == nil {
+		err = s.tickets.burn(ctx, found)
+	}
+	if errors.Is(err, errSpent) {
+		const stale = "This link was used before or is too old; please start again from where you came."
+		return "", events.Faultf(events.Unauthorized, stale).At("/ticket", "ticket_invalid", stale)
+	}
+	if err != nil {
+		return "", err
+	}
+	return found.Value.User, nil
+}
+
+var errNobody = events.Faultf(events.Unauthorized, "Please sign in first.")

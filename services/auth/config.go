@@ -1,0 +1,118 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// Config is how auth works.
+type Config struct {
+	// AppID and AppSecret are the *Threads* app's pair, not the Facebook app's. Required. The secret may also come
+	// from the file that THREADS_APP_SECRET_FILE names.
+	AppID     string        `env:"THREADS_APP_ID"`
+	AppSecret threads.Token `env:"THREADS_APP_SECRET"`
+
+	// RedirectURI is where Threads sends the browser back to: the gateway's /api/auth/threads/callback, byte for byte
+	// as it is registered with the app. Required.
+	RedirectURI string `env:"THREADS_REDIRECT_URI"`
+	// Scopes is what people are asked to allow. threads_basic must be among them; what needs a scope that is not
+	// asked for is refused when it is accepted.
+	Scopes []string `env:"THREADS_DEFAULT_SCOPES" envDefault:"threads_basic,threads_content_publish,threads_read_replies,threads_manage_replies,threads_manage_insights,threads_delete"`
+
+	// APIURL and AuthorizeURL are Threads' own when empty; the simulator's otherwise.
+	APIURL       string `env:"THREADS_API_URL"`
+	AuthorizeURL string `env:"THREADS_AUTHORIZE_URL"`
+
+	// RetellEvery is how often changes of accounts are looked for that a crash left untold. Default 1 min.
+	RetellEvery time.Duration `env:"AUTH_RETELL_EVERY" envDefault:"1m"`
+}
+
+// ConfigFromEnv reads the configuration from the environment. It reports everything that is wrong at once.
+func ConfigFromEnv(getenv func(string) string) (Config, error) {
+	var cfg Config
+	params, err := env.GetFieldParams(&cfg)
+	if err != nil {
+		return Config{}, err
+	}
+	vars := map[string]string{}
+	for _, p := range params {
+		if v := getenv(p.Key); v != "" { // set but empty means the default
+			vars[p.Key] = v
+		}
+	}
+	var wrong []error
+	const secret = "THREADS_APP_SECRET"
+	if file := getenv(secret + "_FILE"); file != "" && vars[secret] == "" {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("%s_FILE: %w", secret, err))
+		}
+		vars[secret] = strings.TrimSpace(string(content))
+	}
+	if err := env.ParseWithOptions(&cfg, env.Options{Environment: vars}); err != nil {
+		wrong = append(wrong, err)
+	}
+	for i, scope := range cfg.Scopes {
+		cfg.Scopes[i] = strings.TrimSpace(scope)
+	}
+	wrong = append(wrong, cfg.mistakes()...)
+	return cfg, errors.Join(wrong...)
+}
+
+func (c Config) mistakes() []error {
+	var wrong []error
+	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
+	switch {
+	case c.AppID == "":
+		complain("THREADS_APP_ID is required: the id of the Threads app")
+	case strings.Trim(c.AppID, "0123456789") != "":
+		complain("THREADS_APP_ID is not a number: take the id of the Threads app from its dashboard")
+	}
+	if c.AppSecret == "" {
+		complain("THREADS_APP_SECRET or THREADS_APP_SECRET_FILE is required: the secret of the Threads app")
+	}
+	if c.RedirectURI == "" {
+		complain("THREADS_REDIRECT_URI is required: https://<backend>/api/auth/threads/callback")
+	}
+	for name, value := range map[string]string{
+		"THREADS_REDIRECT_URI": c.RedirectURI, "THREADS_API_URL": c.APIURL, "THREADS_AUTHORIZE_URL": c.AuthorizeURL,
+	} {
+		if value != "" && !isWebAddress(value) {
+			complain("%s is not an http(s) address", name)
+		}
+	}
+	if !slices.Contains(c.Scopes, threads.ScopeBasic) {
+		complain("THREADS_DEFAULT_SCOPES must contain %s: Threads allows nothing without it", threads.ScopeBasic)
+	}
+	if c.RetellEvery <= 0 {
+		complain("AUTH_RETELL_EVERY must be more than 0")
+	}
+	return wrong
+}
+
+func isWebAddress(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+}
+
+// Threads is the configuration of the client that auth needs.
+func (c Config) Threads() threads.Config {
+	return threads.Config{
+		BaseURL: c.APIURL, AuthorizeURL: c.AuthorizeURL, AppID: c.AppID, AppSecret: c.AppSecret.Reveal(),
+	}
+}
+
+// String is the configuration with its secret blanked.
+func (c Config) String() string {
+	return fmt.Sprintf("app_id=%s app_secret=%s redirect_uri=%s scopes=%s api_url=%s authorize_url=%s retell_every=%s",
+		c.AppID, c.AppSecret, c.RedirectURI, strings.Join(c.Scopes, ","), c.APIURL, c.AuthorizeURL, c.RetellEvery)
+}

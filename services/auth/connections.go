@@ -1,0 +1,98 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/pg"
+)
+
+// ListConnections is a user's connected accounts, the oldest first.
+func (s *Service) ListConnections(ctx context.Context, q events.ListConnections) (events.ConnectionList, error) {
+	list, err := accounts.ForUser(ctx, s.db, q.UserID)
+	if err != nil {
+		return events.ConnectionList{}, err
+	}
+	answer := events.ConnectionList{Connections: make([]events.Connection, 0, len(list))}
+	for _, a := range list {
+		answer.Connections = append(answer.Connections, a.Connection())
+	}
+	return answer, nil
+}
+
+// Disconnect forgets an account's token. Publisher hears of it and cancels the account's queue; tokenkeeper takes its
+// alarm away. Threads itself is not told: it has no call for that.
+func (s *Service) Disconnect(ctx context.Context, d bus.Delivery, cmd events.Disconnect) (any, error) {
+	var (
+		prior   *commands.Command
+		a       accounts.Account
+		refused error
+	)
+	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		var err error
+		if prior, err = commands.Begin(ctx, tx, commands.New(d.Meta, cmd, ""), s.now()); err != nil || prior != nil {
+			return err
+		}
+		a, refused = s.disconnect(ctx, tx, cmd)
+		// A refusal is noted as well, so that it is the same the second time.
+		return accounts.Conclude(ctx, tx, d.Meta.ID, a, refused, s.now())
+	})
+	if err != nil {
+		return nil, err
+	}
+	if prior != nil {
+		c, done, err := accounts.Concluded(ctx, s.db, s.bus.Emit, prior)
+		if err == nil && !done {
+			err = errors.New("the command was noted without its outcome, which no transaction of ours does")
+		}
+		return c, err
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	return a.Connection(), s.tell(ctx, a.ID)
+}
+
+func (s *Service) disconnect(ctx context.Context, tx bun.Tx, cmd events.Disconnect) (accounts.Account, error) {
+	found, err := accounts.Resolve(ctx, tx, cmd.UserID, cmd.AccountID)
+	if err != nil {
+		return accounts.Account{}, err
+	}
+	a, ok, err := accounts.Disconnect(ctx, tx, found.ID, s.now())
+	if err == nil && !ok { // another disconnect came between the two statements
+		err = events.Faultf(events.NotFound, "This account is disconnected already.")
+	}
+	return a, err
+}
+
+func (s *Service) tell(ctx context.Context, accountID string) error {
+	return accounts.Tell(ctx, s.db, s.bus.Emit, accountID)
+}
+
+// retell tells, at the start and from time to time, what a crash left untold, whichever service it was that crashed.
+func (s *Service) retell(ctx context.Context) error {
+	every := time.NewTicker(s.cfg.RetellEvery)
+	defer every.Stop()
+	for {
+		n, err := accounts.TellUntold(ctx, s.db, s.bus.Emit)
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("could not tell all changes of accounts", zap.Error(err))
+		}
+		if n > 0 {
+			s.log.Info("told changes of accounts that were left untold", zap.Int("count", n))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-every.C:
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package auth
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"slices"
+
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// FinishOAuth ends the dance: what came back from Threads becomes a connected account. It is worked at most once: the
+// state is burnt before the code is spent, so a lost answer means to authorise again, and never a second exchange.
+func (s *Service) FinishOAuth(ctx context.Context, q events.FinishOAuth) (events.Connection, error) {
+	begun, err := s.recognise(ctx, q)
+	if err != nil {
+		return events.Connection{}, err
+	}
+	if q.Error != "" { // whatever its word: Meta's own pages spell access_denied in two ways
+		return events.Connection{}, accessDenied()
+	}
+	if q.Code == "" {
+		return events.Connection{}, exchangeFailed()
+	}
+	grant, err := s.grant(ctx, q.Code)
+	if err != nil {
+		return events.Connection{}, err
+	}
+	grant.UserID = begun.User
+
+	var a accounts.Account
+	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		var err error
+		a, err = accounts.Connect(ctx, tx, s.vault, grant, s.now())
+		return err
+	})
+	if err != nil {
+		return events.Connection{}, err
+	}
+	if err := s.tell(ctx, a.ID); err != nil {
+		// The account is connected; there is no message that would bring us back here, but retell will tell it.
+		s.log.Warn("connected account not told yet", zap.String("account_id", a.ID), zap.Error(err))
+	}
+	return a.Connection(), nil
+}
+
+// recognise finds the dance and burns its state. The cookie is compared first: a stranger who got hold of a state must
+// not be able to use it up.
+func (s *Service) recognise(ctx context.Context, q events.FinishOAuth) (dance, error) {
+	found, err := s.states.find(ctx, q.State)
+	if err == nil {
+		if cookie := hashOf(q.Cookie); subtle.ConstantTimeCompare(cookie[:], found.Value.CookieHash) != 1 {
+			return dance{}, stateInvalid()
+		}
+		err = s.states.burn(ctx, found)
+	}
+	if errors.Is(err, errSpent) {
+		return dance{}, stateInvalid()
+	}
+	return found.Value, err
+}
+
+// grant spends the code and asks Threads what it got for it: a token that lasts, whose it is, and what it may do.
+func (s *Service) grant(ctx context.Context, code string) (accounts.Grant, error) {
+	short, err := s.api.ExchangeCode(ctx, code, s.cfg.RedirectURI)
+	if err != nil {
+		return accounts.Grant{}, s.notGranted(err)
+	}
+	// A failed second exchange fails the whole: the short token lives an hour, and kept it would die in the night.
+	asked := s.now()
+	long, err := s.api.ExchangeLongLived(ctx, short.Token)
+	if err != nil {
+		return accounts.Grant{}, s.notGranted(err)
+	}
+	me, err := s.api.Me(ctx, long.Token) // not the id that came with the code: for some accounts that one is no good
+	if err != nil {
+		return accounts.Grant{}, s.notGranted(err)
+	}
+	info, err := s.api.DebugToken(ctx, long.Token) // people may allow less than they were asked for
+	if err != nil {
+		return accounts.Grant{}, s.notGranted(err)
+	}
+	if !slices.Contains(info.Scopes, threads.ScopeBasic) {
+		return accounts.Grant{}, missingBasicScope()
+	}
+	return accounts.Grant{
+		ProviderUserID: me.ID, Username: me.Username, Scopes: info.Scopes, Token: long.Token,
+		ExpiresAt: asked.Add(long.ExpiresIn), // reckoned from before the call: rather a second too early than too late
+	}, nil
+}

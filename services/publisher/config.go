@@ -1,0 +1,88 @@
+package publisher
+
+import "time"
+
+// Config is how the publisher works. Zero values mean the default. The waits that keep a post from going out
+// twice have floors that production should not go under; tests shrink them together with the simulator's delays.
+type Config struct {
+	// LeadText, LeadImage and LeadVideo are how long before its time a post's container is built.
+	LeadText  time.Duration `env:"PUBLISHER_LEAD_TEXT" envDefault:"2m"`
+	LeadImage time.Duration `env:"PUBLISHER_LEAD_IMAGE" envDefault:"5m"`
+	LeadVideo time.Duration `env:"PUBLISHER_LEAD_VIDEO" envDefault:"15m"`
+
+	// PublishWithin is how late a post may still go out when its owner did not say. Afterwards it fails as missed.
+	PublishWithin time.Duration `env:"PUBLISHER_PUBLISH_WITHIN" envDefault:"24h"`
+
+	// ArmHorizon: only posts due within it have an alarm; the sweep arms the others as their time comes near.
+	ArmHorizon time.Duration `env:"PUBLISHER_ARM_HORIZON" envDefault:"48h"`
+	// SweepEvery is how often the table is searched for posts that nobody woke. Floor 1s.
+	SweepEvery time.Duration `env:"PUBLISHER_SWEEP_EVERY" envDefault:"10s"`
+	// SweepGrace is how long after its wake-up time a post counts as forgotten.
+	SweepGrace time.Duration `env:"PUBLISHER_SWEEP_GRACE" envDefault:"2s"`
+
+	// Lease is how long a post is one worker's without a renewal. Floor 5s: a pause of the garbage collector or
+	// of Postgres must not cost it.
+	Lease time.Duration `env:"PUBLISHER_LEASE" envDefault:"15s"`
+	// ClaimLead is how long before its time a post is claimed, so that the call can leave on the instant.
+	ClaimLead time.Duration `env:"PUBLISHER_CLAIM_LEAD" envDefault:"150ms"`
+	// CallTimeout bounds the publish call. Floor 120s: a publish took 222 s once.
+	CallTimeout time.Duration `env:"PUBLISHER_CALL_TIMEOUT" envDefault:"120s"`
+	// CallsInFlight and CallsPerAccount bound the publish calls of this process.
+	CallsInFlight   int `env:"PUBLISHER_CALLS_IN_FLIGHT" envDefault:"128"`
+	CallsPerAccount int `env:"PUBLISHER_CALLS_PER_ACCOUNT" envDefault:"4"`
+
+	// SecondCallAfter is how long after the deadline of an unanswered call the container may be published again.
+	// Floor 150s.
+	SecondCallAfter time.Duration `env:"PUBLISHER_SECOND_CALL_AFTER" envDefault:"150s"`
+	// FinishedApart is how far apart two readings of FINISHED must be before a second call. Floor 60s.
+	FinishedApart time.Duration `env:"PUBLISHER_FINISHED_APART" envDefault:"60s"`
+	// ConfirmFor is how long an unknown outcome is asked about before a person must look. Floor 1h.
+	ConfirmFor time.Duration `env:"PUBLISHER_CONFIRM_FOR" envDefault:"24h"`
+
+	// PermalinkWait is how long PostPublished waits for a permalink that lags behind the post.
+	PermalinkWait time.Duration `env:"PUBLISHER_PERMALINK_WAIT" envDefault:"5s"`
+
+	// RestoredSince is set by an operator, once, after Postgres was restored from a backup: the time of that
+	// backup. Every post that was due since then is looked for on Threads before anything is published.
+	RestoredSince time.Time `env:"PUBLISHER_RESTORED_SINCE"`
+}
+
+// DefaultConfig is the production configuration.
+func DefaultConfig() Config {
+	return Config{
+		LeadText: 2 * time.Minute, LeadImage: 5 * time.Minute, LeadVideo: 15 * time.Minute,
+		PublishWithin: 24 * time.Hour, ArmHorizon: 48 * time.Hour, SweepEvery: 10 * time.Second, SweepGrace: 2 * time.Second,
+		Lease: 15 * time.Second, ClaimLead: 150 * time.Millisecond, CallTimeout: 120 * time.Second,
+		CallsInFlight: 128, CallsPerAccount: 4,
+		SecondCallAfter: 150 * time.Second, FinishedApart: time.Minute, ConfirmFor: 24 * time.Hour,
+		PermalinkWait: 5 * time.Second,
+	}
+}
+
+const (
+	// hold is how long before its time a ready post is woken; the rest is waited in the process.
+	hold = time.Second
+	// pastGrace is how far in the past a post may be asked for: clocks differ, and a form takes time to send.
+	pastGrace = time.Minute
+	// containerLife is when a container is rebuilt; Threads lets it die after 24 h.
+	containerLife = 23 * time.Hour
+	// maxRebuilds and maxCalls bound what is tried for one post.
+	maxRebuilds = 2
+	maxCalls    = 6
+	// concludeRetry is when a noted answer is told again if its telling was cut short.
+	concludeRetry = 30 * time.Second
+	// shortWait is the longest wait that is left to the message in hand (NakWithDelay); longer ones get an alarm.
+	shortWait = time.Minute
+)
+
+// notReadyWaits are the pauses before the same container is published again after 24/4279009, which Threads
+// answers for the first seconds of a container's life (reference: threads-api §4.11).
+var notReadyWaits = []time.Duration{2 * time.Second, 5 * time.Second, 10 * time.Second, 20 * time.Second}
+
+// backoff is the pause after the nth failure in a row: 1 s doubling to 5 min.
+func backoff(n int) time.Duration {
+	if n > 8 {
+		return 5 * time.Minute
+	}
+	return min(time.Second<<max(n-1, 0), 5*time.Minute)
+}

@@ -1,0 +1,221 @@
+package publisher
+
+import (
+	"context"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// confirm finds out what became of a publish call whose answer is not clear. It asks Threads, never guesses, and allows
+// a second call only when the first can no longer succeed: its deadline is well over, FINISHED was read twice with a
+// pause between, and the account's lists do not have the post.
+func (s *Service) confirm(ctx context.Context, was *Post) error {
+	if err := s.store.acquire(ctx, was, s.now()); err != nil {
+		return err
+	}
+	if was.State == events.StatePublishing {
+		// Its worker is gone. Say so, and ask in the next step.
+		return s.unconfirmed(ctx, was, events.Faultf(events.Unknown, "The publisher was interrupted while this post went out; we are asking Threads."))
+	}
+	a, err := s.access(ctx, was)
+	if err != nil {
+		return s.askLater(ctx, was, "") // without a token nothing can be asked; the reconnect wakes it
+	}
+	if was.ContainerID == "" {
+		// Nothing is known of a container: Postgres was restored (restore.go). Only the lists can tell.
+		return s.lookOr(ctx, was, a, s.buildAgain)
+	}
+	began := s.now()
+	status, err := s.api.ContainerStatus(ctx, a.token, was.ContainerID)
+	tried := s.tried("status", began, err)
+	if err != nil {
+		switch e := apiError(err); {
+		case e != nil && e.Class == threads.Reauthorize:
+			s.declareReconnect(ctx, a)
+			return s.askLater(ctx, was, "", tried)
+		case e != nil && (e.Class == threads.NotReady || e.Class == threads.NotFound):
+			return s.lookOr(ctx, was, a, s.buildAgain, tried) // unreadable
+		}
+		return s.askLater(ctx, was, "", tried)
+	}
+	tried.Message = statusSentence(status)
+	switch status.Status {
+	case threads.StatusPublished:
+		return s.find(ctx, was, a, tried)
+	case threads.StatusFinished:
+		return s.finished(ctx, was, a, tried)
+	case threads.StatusError, threads.StatusExpired:
+		return s.lookOr(ctx, was, a, s.buildAgain, tried)
+	}
+	return s.askLater(ctx, was, "", tried) // IN_PROGRESS, or a word we do not know
+}
+
+// find gives a post that is live its id. The lists may lag; the post is not rebuilt, whatever they say.
+func (s *Service) find(ctx context.Context, was *Post, a access, tried events.Attempt) error {
+	candidates, looked, err := s.look(ctx, was, a)
+	if err != nil {
+		return s.askLater(ctx, was, "", tried, looked)
+	}
+	switch len(candidates) {
+	case 1:
+		return s.foundLive(ctx, was, candidates[0], tried, looked)
+	case 0:
+		return s.askLater(ctx, was, "This post is live, but its id could not be found out; look at the profile and resolve it by hand.", tried, looked)
+	}
+	return s.park(ctx, was, several(), tried, looked)
+}
+
+// finished handles a container that is still unpublished.
+func (s *Service) finished(ctx context.Context, was *Post, a access, tried events.Attempt) error {
+	now := s.now()
+	if was.FinishedSeenAt.IsZero() {
+		p := *was
+		p.FinishedSeenAt = now
+		p.Lease = ""
+		p.WakeAt = now.Add(min(s.cfg.FinishedApart, backoff(1)))
+		if refused(was.Reason) { // an answered refusal leaves no call in flight: settle it on the second reading
+			p.WakeAt = now.Add(time.Second)
+		}
+		return s.step(ctx, was, &p, "", tried)
+	}
+	if refused(was.Reason) {
+		return s.lookOr(ctx, was, a, s.acceptRefusal, tried)
+	}
+	if now.Sub(was.FinishedSeenAt) < s.cfg.FinishedApart || now.Before(s.secondCall(was)) {
+		return s.askLater(ctx, was, "", tried)
+	}
+	again := s.publishAgain
+	if was.NotReady >= len(notReadyWaits) || was.Attempt >= maxCalls {
+		again = s.buildAgain // Threads keeps losing this one
+	}
+	return s.lookOr(ctx, was, a, again, tried)
+}
+
+// secondCall is when an earlier publish call can surely no longer succeed.
+func (s *Service) secondCall(p *Post) time.Time { return p.CallDeadline.Add(s.cfg.SecondCallAfter) }
+
+// refused says that the call was answered with a no that only needs checking.
+func refused(reason *events.Fault) bool {
+	return reason != nil && (reason.Code == events.Refused || reason.Code == events.RateLimited)
+}
+
+// lookOr looks for the post in the account's lists; only a negative look, after every call has surely ended, leads to
+// otherwise.
+func (s *Service) lookOr(ctx context.Context, was *Post, a access,
+	otherwise func(context.Context, *Post, ...events.Attempt) error, tried ...events.Attempt) error {
+	candidates, looked, err := s.look(ctx, was, a)
+	tried = append(tried, looked)
+	switch {
+	case err != nil:
+		return s.askLater(ctx, was, "", tried...)
+	case len(candidates) == 1:
+		return s.foundLive(ctx, was, candidates[0], tried...)
+	case len(candidates) > 1:
+		return s.park(ctx, was, several(), tried...)
+	case !refused(was.Reason) && s.now().Before(s.secondCall(was)):
+		return s.askLater(ctx, was, "", tried...)
+	}
+	return otherwise(ctx, was, tried...)
+}
+
+// publishAgain allows a second call for the same container.
+func (s *Service) publishAgain(ctx context.Context, was *Post, tried ...events.Attempt) error {
+	p := *was
+	p.State, p.Lease, p.WakeAt = events.StateReady, "", s.now()
+	p.FinishedSeenAt, p.CalledAt = time.Time{}, time.Time{}
+	return s.step(ctx, was, &p, "", tried...)
+}
+
+// buildAgain starts over with a new container, so many times; then a person must look.
+func (s *Service) buildAgain(ctx context.Context, was *Post, tried ...events.Attempt) error {
+	if was.Rebuilds >= maxRebuilds {
+		return s.park(ctx, was, events.Faultf(events.Unknown, "Threads lost this post several times; look at the profile and resolve it by hand."), tried...)
+	}
+	p := *was
+	p.State, p.Lease, p.WakeAt = events.StateScheduled, "", s.now()
+	p.dropContainer()
+	p.CalledAt = time.Time{}
+	p.Rebuilds++
+	return s.step(ctx, was, &p, "", tried...)
+}
+
+// acceptRefusal ends, or postpones, a post that Threads refused and does not show.
+func (s *Service) acceptRefusal(ctx context.Context, was *Post, tried ...events.Attempt) error {
+	if was.Reason.Code == events.Refused {
+		return s.fail(ctx, was, was.Reason, tried...)
+	}
+	wait := max(time.Duration(was.Reason.RetryAfter)*time.Second, time.Minute)
+	if a, err := s.access(ctx, was); err == nil {
+		// Which limit was it? Only the limit edge knows: a full one empties slowly, a throttle soon.
+		limits, err := s.api.Limits(ctx, a.token, []string{"threads_basic", scopePublish})
+		if err == nil && limits.Posts.Total > 0 && limits.Posts.Used >= limits.Posts.Total {
+			wait = max(wait, 30*time.Minute)
+		}
+	}
+	p := *was
+	p.CalledAt = time.Time{}
+	reason := *was.Reason
+	p.Reason = nil // so that postpone tells it
+	return s.postponeFrom(ctx, was, &p, reason.After(wait), s.now().Add(wait), tried...)
+}
+
+// foundLive concludes with a post that was found among the account's own.
+func (s *Service) foundLive(ctx context.Context, was *Post, m threads.Media, tried ...events.Attempt) error {
+	p := *was
+	p.Permalink = m.Permalink
+	called := was.CalledAt
+	if called.IsZero() { // the process died with the answer; the claim is the nearest we know
+		called = maxTime(was.ClaimedAt, was.PublishAt)
+	}
+	p.State, p.Fact, p.Reason = events.StateConcluding, events.FactPublished, nil
+	p.MediaID, p.CalledAt, p.AcceptedAt = m.ID, called, s.now()
+	return s.conclude(ctx, was, &p, tried...)
+}
+
+// askLater keeps the post unconfirmed and asks again: soon at first, then every few minutes. After ConfirmFor a person
+// must look; giveUp is what they are told.
+func (s *Service) askLater(ctx context.Context, was *Post, giveUp string, tried ...events.Attempt) error {
+	if since := s.now().Sub(maxTime(was.ClaimedAt, was.PublishAt)); since > s.cfg.ConfirmFor {
+		if giveUp == "" {
+			giveUp = "It could not be found out whether this post is live; look at the profile and resolve it by hand."
+		}
+		return s.park(ctx, was, events.Faultf(events.Unknown, "%s", giveUp), tried...)
+	}
+	p := *was
+	p.Lease = ""
+	p.Failures++
+	p.WakeAt = s.now().Add(backoff(p.Failures))
+	if second := s.secondCall(was); p.FinishedSeenAt.IsZero() && p.WakeAt.After(second) && s.now().Before(second) {
+		p.WakeAt = second // do not sleep past the moment that settles it
+	}
+	if len(tried) > 0 && p.Failures > 20 {
+		tried = tried[:0] // the log of a long search need not repeat itself
+	}
+	return s.step(ctx, was, &p, "", tried...)
+}
+
+// unconfirmed moves a post to unconfirmed and tells it.
+func (s *Service) unconfirmed(ctx context.Context, was *Post, reason *events.Fault, tried ...events.Attempt) error {
+	p := *was
+	return s.unconfirmedStep(ctx, was, &p, reason, tried...)
+}
+
+func (s *Service) unconfirmedStep(ctx context.Context, was, p *Post, reason *events.Fault, tried ...events.Attempt) error {
+	p.State, p.Lease, p.Reason, p.Failures = events.StateUnconfirmed, "", reason, 0
+	p.WakeAt = s.now().Add(firstLook)
+	return s.step(ctx, was, p, events.FactUnconfirmed, tried...)
+}
+
+// park leaves a post to a person. No automatic call is ever made for it again.
+func (s *Service) park(ctx context.Context, was *Post, reason *events.Fault, tried ...events.Attempt) error {
+	p := *was
+	p.State, p.Lease, p.Reason, p.WakeAt = events.StateParked, "", reason, time.Time{}
+	s.log.Error("post parked: a person must look", postField(p.ID), accountField(p.AccountID))
+	return s.step(ctx, was, &p, events.FactParked, tried...)
+}
+
+func several() *events.Fault {
+	return events.Faultf(events.Unknown, "Several posts on the profile could be this one; look at the profile and resolve it by hand.")
+}

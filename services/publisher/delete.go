@@ -1,0 +1,215 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// deleteFor is how long a deletion is tried before its owner is told that it did not work.
+const deleteFor = 24 * time.Hour
+
+// DeletePost accepts the wish to take a live post off Threads. Deleting is not a state: the post stays published until
+// Threads no longer has it. The outcome is told when that is known.
+func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.DeletePost) (any, error) {
+	target, err := s.target(ctx, cmd)
+	if err != nil && !errors.Is(err, &events.Fault{Code: events.NotFound}) {
+		return nil, err
+	}
+	missing, id := err, ""
+	if target != nil {
+		id = target.ID
+	}
+	var p *Post
+	move := func(ctx context.Context, tx bun.Tx) (any, error) {
+		if missing != nil {
+			return nil, missing
+		}
+		was, err := s.store.get(ctx, tx, id)
+		isNew := errors.Is(err, &events.Fault{Code: events.NotFound})
+		if isNew {
+			was, err = target, nil
+		}
+		switch {
+		case err != nil:
+			return nil, err
+		case !was.DeletedAt.IsZero():
+			return was.Snapshot(), nil // gone already: that is what was asked for
+		case was.State != events.StatePublished:
+			return nil, events.Faultf(events.Conflict, "This post is not live on Threads; cancel it instead.")
+		}
+		account, err := accounts.Get(ctx, tx, was.AccountID)
+		if err != nil {
+			return nil, err
+		}
+		if err := usable(account, scopeDelete); err != nil {
+			return nil, err
+		}
+		next := *was
+		was.Lease, next.Lease = "", ""
+		if was.DeleteRequestedAt.IsZero() {
+			next.Rev++
+			next.Fact, next.DeleteRequestedAt, next.UpdatedAt = events.FactDeleteRequested, s.now(), s.now()
+			next.Failures = 0
+		}
+		next.WakeAt, next.ArmedAt = s.now(), s.now()
+		if isNew {
+			err = s.store.insert(ctx, tx, &next)
+		} else {
+			err = s.store.save(ctx, tx, was, &next)
+		}
+		if err != nil {
+			return nil, err
+		}
+		p = &next
+		return nil, bus.Pending
+	}
+	prior, err := s.once(ctx, d, cmd, id, move)
+	if errors.Is(err, errLost) {
+		prior, err = s.once(ctx, d, cmd, id, move)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case prior != nil:
+		return s.repeat(ctx, prior)
+	case p == nil:
+		return target.Snapshot(), nil // deleted before
+	}
+	if err := s.armAndTell(ctx, p); err != nil {
+		return nil, err
+	}
+	return nil, bus.Pending
+}
+
+// target is the post that the user wants deleted. A post made elsewhere has no row yet; it gets one when Threads shows
+// it to one of the user's accounts.
+func (s *Service) target(ctx context.Context, cmd events.DeletePost) (*Post, error) {
+	p, err := s.store.find(ctx, s.db, cmd.UserID, cmd.ID)
+	if err == nil || events.IsPostID(cmd.ID) {
+		return p, err
+	}
+	mine, listErr := accounts.ForUser(ctx, s.db, cmd.UserID)
+	if listErr != nil {
+		return nil, listErr
+	}
+	for _, account := range mine {
+		token, _, tokenErr := accounts.Token(ctx, s.db, s.vault, account.ID, s.now())
+		if tokenErr != nil {
+			continue // another account may have it
+		}
+		media, mediaErr := s.api.Media(ctx, token, cmd.ID)
+		if e := apiError(mediaErr); e != nil && e.Class == threads.Transient {
+			return nil, mediaErr
+		}
+		if mediaErr == nil {
+			return s.imported(account, media), nil
+		}
+	}
+	return nil, err
+}
+
+// imported is the row of a post that was made elsewhere.
+func (s *Service) imported(account accounts.Account, m threads.Media) *Post {
+	now := s.now()
+	return &Post{
+		ID: events.PostIDFor(account.UserID, "imported "+m.ID), UserID: account.UserID, AccountID: account.ID, Kind: events.KindImported,
+		Text: m.Text, ContentHash: contentHash(m.Text, nil), PublishAt: m.Timestamp,
+		State: events.StatePublished, MediaID: m.ID, Permalink: m.Permalink, AcceptedAt: m.Timestamp,
+		CreatedAt: now, UpdatedAt: now,
+	}
+}
+
+// delete takes a live post off Threads. Threads is asked before and after each DELETE: a post that is gone, by whoever's
+// hand, is what was wanted.
+func (s *Service) delete(ctx context.Context, was *Post) error {
+	if was.DeleteRequestedAt.IsZero() || !was.DeletedAt.IsZero() {
+		return nil
+	}
+	if err := s.store.acquire(ctx, was, s.now()); err != nil {
+		return err
+	}
+	a, err := s.access(ctx, was)
+	if err != nil {
+		return s.deleteFailed(ctx, was, mustReconnect())
+	}
+	began := s.now()
+	_, err = s.api.Media(ctx, a.token, was.MediaID)
+	if gone(err) {
+		return s.deleted(ctx, was, s.tried("delete", began, nil))
+	}
+	if err != nil {
+		return s.deleteLater(ctx, was, a, err, s.tried("look", began, err))
+	}
+	began = s.now()
+	err = s.api.Delete(ctx, a.token, was.MediaID)
+	tried := s.tried("delete", began, err)
+	if err == nil {
+		return s.deleted(ctx, was, tried)
+	}
+	if _, lookErr := s.api.Media(ctx, a.token, was.MediaID); gone(lookErr) {
+		return s.deleted(ctx, was, tried)
+	}
+	return s.deleteLater(ctx, was, a, err, tried)
+}
+
+func gone(err error) bool {
+	e := apiError(err)
+	return e != nil && e.Class == threads.NotFound
+}
+
+// deleteLater sorts what went wrong: a no for good is told, everything else is tried again.
+func (s *Service) deleteLater(ctx context.Context, was *Post, a access, err error, tried events.Attempt) error {
+	wait := backoff(was.Failures + 1)
+	if e := apiError(err); e != nil {
+		switch e.Class {
+		case threads.Permission:
+			return s.deleteFailed(ctx, was, events.Faultf(events.MissingScope, "Threads does not let us delete for this account; reconnect it and allow %s.", scopeDelete), tried)
+		case threads.Reauthorize:
+			s.declareReconnect(ctx, a)
+			return s.deleteFailed(ctx, was, mustReconnect(), tried)
+		case threads.Invalid, threads.Blocked:
+			return s.deleteFailed(ctx, was, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
+		case threads.Quota:
+			wait = max(e.RetryAfter, 10*time.Minute) // 100 deletions a day (threads-api §4.13)
+		}
+	}
+	if s.now().Sub(was.DeleteRequestedAt) > deleteFor {
+		return s.deleteFailed(ctx, was, events.Faultf(events.Unavailable, "Threads did not delete this post within a day; try again."), tried)
+	}
+	p := *was
+	p.Lease = ""
+	p.Failures++
+	p.DeleteAttempt++
+	p.WakeAt = s.now().Add(wait)
+	return s.step(ctx, was, &p, "", tried)
+}
+
+func (s *Service) deleted(ctx context.Context, was *Post, tried events.Attempt) error {
+	p := *was
+	p.DeletedAt, p.Reason = s.now(), nil
+	p.DeleteAttempt++
+	return s.settleDelete(ctx, was, &p, events.FactDeleted, tried)
+}
+
+func (s *Service) deleteFailed(ctx context.Context, was *Post, reason *events.Fault, tried ...events.Attempt) error {
+	p := *was
+	p.DeleteRequestedAt, p.Reason = time.Time{}, reason
+	return s.settleDelete(ctx, was, &p, events.FactDeleteFailed, tried...)
+}
+
+// settleDelete ends a deletion: row, fact, and the outcome to whoever waits for it.
+func (s *Service) settleDelete(ctx context.Context, was, p *Post, fact events.PostFact, tried ...events.Attempt) error {
+	p.Lease, p.WakeAt, p.Failures = "", time.Time{}, 0
+	if err := s.step(ctx, was, p, fact, tried...); err != nil {
+		return err
+	}
+	return s.recorder.applyNow(ctx, events.NewPostEvent(fact, p.Snapshot()))
+}

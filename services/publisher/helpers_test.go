@@ -1,0 +1,51 @@
+package publisher
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/omni-write/threads/events"
+)
+
+func decodePost(t *testing.T, o events.Outcome) (p events.Post) {
+	t.Helper()
+	if len(o.Result) > 0 {
+		if err := json.Unmarshal(o.Result, &p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p
+}
+
+// redeliver stores a command again as a message that the stream does not know, as after its memory of ids has run out.
+func (r *rig) redeliver(id string, cmd events.Command) events.Outcome {
+	r.t.Helper()
+	body, err := json.Marshal(cmd)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	nc := r.bus.JetStream().Conn()
+	inbox := nats.NewInbox()
+	answers, err := nc.SubscribeSync(inbox)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	m := &nats.Msg{Subject: cmd.Subject(), Data: body, Header: nats.Header{
+		events.HeaderID: {id}, events.HeaderType: {cmd.Type()}, events.HeaderTime: {time.Now().UTC().Format(time.RFC3339Nano)}, events.HeaderOutcomeTo: {inbox},
+	}}
+	if _, err := r.bus.JetStream().PublishMsg(r.t.Context(), m); err != nil {
+		r.t.Fatal(err)
+	}
+	answer, err := answers.NextMsg(5 * time.Second)
+	if err != nil {
+		r.t.Fatalf("no answer to the redelivered command: %v", err)
+	}
+	var o events.Outcome
+	if err := json.Unmarshal(answer.Data, &o); err != nil {
+		r.t.Fatal(err)
+	}
+	return o
+}

@@ -1,0 +1,202 @@
+package publisher
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+)
+
+// Post is a row of posts. The first block is what the world may see (Snapshot); the second is ours alone.
+type Post struct {
+	bun.BaseModel `bun:"table:posts"`
+
+	ID                string         `bun:"id,pk"`
+	UserID            string         `bun:"user_id"`
+	AccountID         string         `bun:"account_id"`
+	Kind              events.Kind    `bun:"kind"`
+	Text              string         `bun:"text"`
+	Media             []events.Media `bun:"media,type:jsonb"`
+	ContentHash       string         `bun:"content_hash"`
+	PublishAt         time.Time      `bun:"publish_at"`
+	PublishWithin     int            `bun:"publish_within"` // seconds
+	State             events.State   `bun:"state"`
+	Reason            *events.Fault  `bun:"reason,type:jsonb,nullzero"`
+	MediaID           string         `bun:"media_id,nullzero"`
+	Permalink         string         `bun:"permalink,nullzero"`
+	CalledAt          time.Time      `bun:"called_at,nullzero"`
+	AcceptedAt        time.Time      `bun:"accepted_at,nullzero"`
+	DeleteRequestedAt time.Time      `bun:"delete_requested_at,nullzero"`
+	DeletedAt         time.Time      `bun:"deleted_at,nullzero"`
+	CreatedAt         time.Time      `bun:"created_at"`
+	UpdatedAt         time.Time      `bun:"updated_at"`
+
+	Rev     int64           `bun:"rev"`
+	ToldRev int64           `bun:"told_rev"`
+	Fact    events.PostFact `bun:"fact"`
+
+	WakeAt         time.Time `bun:"wake_at,nullzero"`
+	ArmedAt        time.Time `bun:"armed_at,nullzero"`
+	Lease          string    `bun:"lease,nullzero"`
+	LeaseUntil     time.Time `bun:"lease_until,nullzero"`
+	ContainerID    string    `bun:"container_id,nullzero"`
+	ContainerAt    time.Time `bun:"container_at,nullzero"`
+	Children       []string  `bun:"children,array"`
+	Attempt        int       `bun:"attempt"`
+	ClaimedAt      time.Time `bun:"claimed_at,nullzero"`
+	CallDeadline   time.Time `bun:"call_deadline,nullzero"`
+	NotReady       int       `bun:"not_ready"`
+	Rebuilds       int       `bun:"rebuilds"`
+	FinishedSeenAt time.Time `bun:"finished_seen_at,nullzero"`
+	Failures       int       `bun:"failures"`
+	DeleteAttempt  int       `bun:"delete_attempt"`
+}
+
+// moves are the legal moves between states; docs/post-lifecycle.md has them as a picture. The store refuses
+// every other one, so an illegal move cannot be written.
+var moves = map[events.State][]events.State{
+	events.StateScheduled:   {events.StateReady, events.StateWaiting, events.StateConcluding, events.StateCancelled, events.StateUnconfirmed},
+	events.StateReady:       {events.StateScheduled, events.StateWaiting, events.StatePublishing, events.StateConcluding, events.StateCancelled, events.StateUnconfirmed},
+	events.StateWaiting:     {events.StateScheduled, events.StateReady, events.StateConcluding, events.StateCancelled, events.StateUnconfirmed},
+	events.StatePublishing:  {events.StateReady, events.StateWaiting, events.StateUnconfirmed, events.StateConcluding},
+	events.StateUnconfirmed: {events.StateReady, events.StateScheduled, events.StateWaiting, events.StateConcluding, events.StateParked},
+	events.StateConcluding:  {events.StatePublished, events.StateFailed, events.StateParked},
+	events.StateParked:      {events.StateConcluding},
+}
+
+// mayMove says whether a post may go from one state to another. Staying is always legal.
+func mayMove(from, to events.State) bool { return from == to || slices.Contains(moves[from], to) }
+
+// open says whether the owner may still change or take back a post in this state.
+func open(s events.State) bool {
+	return s == events.StateScheduled || s == events.StateReady || s == events.StateWaiting
+}
+
+// final says whether nothing more will be published for a post in this state.
+func final(s events.State) bool {
+	return s == events.StatePublished || s == events.StateFailed || s == events.StateCancelled
+}
+
+// dropContainer forgets what was built at Threads; the container dies there by itself after a day.
+func (p *Post) dropContainer() {
+	p.ContainerID, p.ContainerAt, p.Children = "", time.Time{}, nil
+	p.NotReady, p.FinishedSeenAt = 0, time.Time{}
+}
+
+// lead is how long before its time the post's container is built.
+func (p *Post) lead(c Config) time.Duration {
+	lead := c.LeadText
+	for _, m := range p.Media {
+		if m.Type == events.Video {
+			return c.LeadVideo
+		}
+		lead = c.LeadImage
+	}
+	return lead
+}
+
+// expires is when the post is no longer worth publishing.
+func (p *Post) expires() time.Time {
+	return p.PublishAt.Add(time.Duration(p.PublishWithin) * time.Second)
+}
+
+// dormant is the state and the wake-up of a post that waits for its time, by what is already built.
+func (p *Post) dormant(c Config) {
+	if p.ContainerID != "" && p.State == events.StateReady {
+		p.WakeAt = p.PublishAt.Add(-hold)
+		return
+	}
+	p.State, p.WakeAt = events.StateScheduled, p.PublishAt.Add(-p.lead(c))
+}
+
+// status is the state in the original's words.
+func (p *Post) status() events.Status {
+	switch {
+	case !p.DeletedAt.IsZero():
+		return events.StatusDeleted
+	case p.State == events.StatePublished:
+		return events.StatusPosted
+	case p.State == events.StateFailed:
+		return events.StatusFailed
+	case p.State == events.StateCancelled:
+		return events.StatusCancelled
+	}
+	return events.StatusQueued
+}
+
+// Snapshot is the post as others may see it.
+func (p *Post) Snapshot() events.Post {
+	s := events.Post{
+		ID: p.ID, UserID: p.UserID, Provider: events.Provider, AccountID: p.AccountID, Kind: p.Kind,
+		Text: p.Text, Media: p.Media, ScheduledAt: p.PublishAt.UTC(), Status: p.status(), State: p.State,
+		Reason: p.Reason, Rev: p.Rev, PublishWithin: p.PublishWithin,
+		PostedTweetID: optional(p.MediaID), Permalink: optional(p.Permalink),
+		CalledAt: optionalTime(p.CalledAt), AcceptedAt: optionalTime(p.AcceptedAt),
+		DeleteRequestedAt: optionalTime(p.DeleteRequestedAt), DeletedAt: optionalTime(p.DeletedAt),
+		CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC(),
+	}
+	if s.Media == nil {
+		s.Media = []events.Media{}
+	}
+	if len(p.Media) > 0 {
+		s.MediaURL = &p.Media[0].URL
+	}
+	if p.Reason != nil && p.State == events.StateFailed {
+		s.ErrorMessage = &p.Reason.Message
+	}
+	if !p.CalledAt.IsZero() {
+		ms := float64(p.CalledAt.Sub(p.PublishAt).Microseconds()) / 1000
+		s.LatenessMs = &ms
+	}
+	return s
+}
+
+// fromSnapshot is the row that an event tells of, without the working columns.
+func fromSnapshot(s events.Post) Post {
+	return Post{
+		ID: s.ID, UserID: s.UserID, AccountID: s.AccountID, Kind: s.Kind, Text: s.Text, Media: s.Media,
+		ContentHash: contentHash(s.Text, s.Media), PublishAt: s.ScheduledAt, PublishWithin: s.PublishWithin,
+		State: s.State, Reason: s.Reason, MediaID: value(s.PostedTweetID), Permalink: value(s.Permalink),
+		CalledAt: value(s.CalledAt), AcceptedAt: value(s.AcceptedAt),
+		DeleteRequestedAt: value(s.DeleteRequestedAt), DeletedAt: value(s.DeletedAt),
+		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, Rev: s.Rev,
+	}
+}
+
+// contentHash tells posts apart that would look equal on Threads.
+func contentHash(text string, media []events.Media) string {
+	urls := make([]string, len(media))
+	for i, m := range media {
+		urls[i] = m.URL
+	}
+	b, _ := json.Marshal([]any{text, urls}) // strings always encode
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:16])
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func optionalTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

@@ -1,0 +1,244 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// prepare builds the post's container ahead of its time: that is what lets the publish call leave on the instant, and
+// what shows a refusal to its owner before the hour. It does one thing at a time (create, then look) and saves each
+// container id as it comes; between two looks nobody sleeps, the post is woken again.
+func (s *Service) prepare(ctx context.Context, was *Post) error {
+	if s.now().After(was.expires()) {
+		return s.missed(ctx, was)
+	}
+	if err := s.store.acquire(ctx, was, s.now()); err != nil {
+		return err
+	}
+	a, err := s.access(ctx, was)
+	if err != nil {
+		return s.noToken(ctx, was, err)
+	}
+	carousel := len(was.Media) > 1
+	switch {
+	case carousel && len(was.Children) < len(was.Media):
+		return s.create(ctx, was, a, childOf(was))
+	case was.ContainerID == "" && carousel:
+		// Threads refuses a carousel whose children are not all FINISHED (100/4279004).
+		for _, child := range was.Children {
+			if done, err := s.inspect(ctx, was, a, child); !done {
+				return err
+			}
+		}
+		return s.create(ctx, was, a, containerOf(was))
+	case was.ContainerID == "":
+		return s.create(ctx, was, a, containerOf(was))
+	}
+	done, err := s.inspect(ctx, was, a, was.ContainerID)
+	if !done {
+		return err
+	}
+	p := *was
+	p.State, p.Lease, p.Failures = events.StateReady, "", 0
+	p.Reason = nil
+	p.WakeAt = maxTime(s.now(), p.PublishAt.Add(-hold))
+	return s.step(ctx, was, &p, events.FactPrepared)
+}
+
+// create makes one container and saves its id before anything else. A container whose id is lost on the way is an
+// orphan without effect: only a saved one is ever published.
+func (s *Service) create(ctx context.Context, was *Post, a access, c threads.Container) error {
+	began := s.now()
+	id, err := s.api.CreateContainer(ctx, a.token, c)
+	tried := s.tried("create", began, err)
+	if err != nil {
+		return s.refusedAhead(ctx, was, a, err, tried)
+	}
+	p := *was
+	p.Lease, p.Failures = "", 0
+	p.WakeAt = s.now().Add(firstLook)
+	if c.IsCarouselItem {
+		p.Children = append(append([]string{}, was.Children...), id)
+		if len(p.Children) < len(p.Media) {
+			p.WakeAt = s.now()
+		}
+	} else {
+		p.ContainerID = id
+	}
+	p.ContainerAt = s.now()
+	return s.step(ctx, was, &p, "", tried)
+}
+
+// firstLook is how long a container is given before its status is read for the first time.
+const firstLook = 250 * time.Millisecond
+
+// inspect reads a container's status. done says that it is FINISHED; otherwise the row has been moved and the returned
+// error is the step's.
+func (s *Service) inspect(ctx context.Context, was *Post, a access, containerID string) (done bool, err error) {
+	began := s.now()
+	status, err := s.api.ContainerStatus(ctx, a.token, containerID)
+	tried := s.tried("status", began, err)
+	if err != nil {
+		if e := apiError(err); e != nil && e.Class == threads.NotReady && s.now().Sub(was.ContainerAt) < notVisibleFor {
+			return false, s.lookAgain(ctx, was, tried) // a fresh container may not be visible yet
+		}
+		if e := apiError(err); e != nil && (e.Class == threads.NotReady || e.Class == threads.NotFound) {
+			return false, s.rebuild(ctx, was, tried)
+		}
+		return false, s.refusedAhead(ctx, was, a, err, tried)
+	}
+	tried.Message = statusSentence(status)
+	switch status.Status {
+	case threads.StatusFinished:
+		return true, nil
+	case threads.StatusInProgress:
+		if s.now().Sub(was.ContainerAt) > processingLimit(was) {
+			return false, s.rebuild(ctx, was, tried)
+		}
+		return false, s.lookAgain(ctx, was, tried)
+	case threads.StatusError:
+		tried.OK = false
+		if status.ErrorMessage == "UNKNOWN" || status.ErrorMessage == "" {
+			return false, s.rebuild(ctx, was, tried) // says nothing; a second container often works
+		}
+		return false, s.fail(ctx, was, events.Faultf(events.Refused, "Threads could not process the media (%s); replace the file and post again.",
+			strings.ReplaceAll(strings.ToLower(status.ErrorMessage), "_", " ")), tried)
+	case threads.StatusPublished:
+		// Nobody of ours published it: that only follows a claim. Ask, as after any unknown outcome.
+		return false, s.unconfirmed(ctx, was, events.Faultf(events.Unknown, "Threads says that this post is already live; we are looking for it."), tried)
+	default: // EXPIRED, or a word we do not know
+		return false, s.rebuild(ctx, was, tried)
+	}
+}
+
+// notVisibleFor is how long a fresh container may answer 24/4279009 to a status read.
+const notVisibleFor = time.Minute
+
+// processingLimit is how long a container may stay IN_PROGRESS before it is given up.
+func processingLimit(p *Post) time.Duration {
+	for _, m := range p.Media {
+		if m.Type == events.Video {
+			return 30 * time.Minute
+		}
+	}
+	return 10 * time.Minute
+}
+
+// lookAgain waits a tenth of the container's age, from a quarter of a second to fifteen: soon after its birth we look
+// often, later seldom.
+func (s *Service) lookAgain(ctx context.Context, was *Post, tried events.Attempt) error {
+	p := *was
+	p.Lease = ""
+	p.WakeAt = s.now().Add(min(max(s.now().Sub(was.ContainerAt)/10, firstLook), 15*time.Second))
+	if s.now().Sub(was.ContainerAt) < 2*firstLook {
+		return s.step(ctx, was, &p, "", tried)
+	}
+	return s.step(ctx, was, &p, "") // not every look is worth a line in the log
+}
+
+// rebuild gives a container up and starts anew, so many times.
+func (s *Service) rebuild(ctx context.Context, was *Post, tried ...events.Attempt) error {
+	if was.Rebuilds >= maxRebuilds {
+		return s.fail(ctx, was, events.Faultf(events.Refused, "Threads did not finish processing this post after several tries; check the media and post again."), tried...)
+	}
+	p := *was
+	p.State, p.Lease = events.StateScheduled, ""
+	p.dropContainer()
+	p.Rebuilds++
+	p.WakeAt = s.now().Add(time.Second)
+	return s.step(ctx, was, &p, "", tried...)
+}
+
+// refusedAhead handles an error before publishing, where nothing can have gone live: a refusal for good fails the post
+// now, everything else is tried again or waits with a reason.
+func (s *Service) refusedAhead(ctx context.Context, was *Post, a access, err error, tried events.Attempt) error {
+	e := apiError(err)
+	class := threads.Transient
+	if e != nil {
+		class = e.Class
+	}
+	switch class {
+	case threads.Invalid:
+		return s.fail(ctx, was, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
+	case threads.Permission:
+		return s.fail(ctx, was, &events.Fault{Code: events.MissingScope, Message: e.Sentence}, tried)
+	case threads.Reauthorize:
+		return s.reconnect(ctx, was, a, tried)
+	case threads.Quota:
+		return s.postpone(ctx, was, (&events.Fault{Code: events.RateLimited, Message: e.Sentence}).After(e.RetryAfter),
+			s.now().Add(max(e.RetryAfter, 5*time.Minute)), tried)
+	case threads.Blocked:
+		return s.postpone(ctx, was, &events.Fault{Code: events.Refused, Message: e.Sentence}, s.now().Add(time.Hour), tried)
+	}
+	// Transient. The owner hears of it when it lasts.
+	p := *was
+	p.Lease = ""
+	p.Failures++
+	wait := backoff(p.Failures)
+	if p.Failures >= 4 {
+		waiting := *was
+		waiting.Failures = p.Failures
+		return s.postpone(ctx, &waiting, events.Faultf(events.Unavailable, "Threads does not answer at the moment; this post goes out as soon as it does."), s.now().Add(wait), tried)
+	}
+	p.WakeAt = s.now().Add(wait)
+	return s.step(ctx, was, &p, "", tried)
+}
+
+// containerOf is what Threads is asked to build for a post; childOf is the next item of its carousel.
+func containerOf(p *Post) threads.Container {
+	switch len(p.Media) {
+	case 0:
+		return threads.Container{MediaType: threads.Text, Text: p.Text}
+	case 1:
+		c := item(p.Media[0])
+		c.Text = p.Text
+		return c
+	}
+	return threads.Container{MediaType: threads.Carousel, Text: p.Text, Children: p.Children}
+}
+
+func childOf(p *Post) threads.Container {
+	c := item(p.Media[len(p.Children)])
+	c.IsCarouselItem = true
+	return c
+}
+
+func item(m events.Media) threads.Container {
+	if m.Type == events.Video {
+		return threads.Container{MediaType: threads.Video, VideoURL: m.URL, AltText: m.AltText}
+	}
+	return threads.Container{MediaType: threads.Image, ImageURL: m.URL, AltText: m.AltText}
+}
+
+// tried is a line of the attempt log.
+func (s *Service) tried(phase string, began time.Time, err error) events.Attempt {
+	a := events.Attempt{At: began, Phase: phase, TookMs: float64(s.now().Sub(began).Microseconds()) / 1000, OK: err == nil, Message: "Threads accepted the call."}
+	if err == nil {
+		return a
+	}
+	a.Message = "Threads could not be reached."
+	if e := apiError(err); e != nil {
+		a.Message, a.Code, a.Subcode, a.TraceID = e.Sentence, e.Code, e.Subcode, e.TraceID
+	}
+	return a
+}
+
+func statusSentence(st threads.Status) string {
+	if st.ErrorMessage != "" {
+		return fmt.Sprintf("The container is %s (%s).", st.Status, st.ErrorMessage)
+	}
+	return fmt.Sprintf("The container is %s.", st.Status)
+}
+
+func apiError(err error) *threads.Error {
+	if e := new(threads.Error); errors.As(err, &e) {
+		return e
+	}
+	return nil
+}

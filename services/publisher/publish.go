@@ -1,0 +1,198 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// errLeaseOver stops a publish call at the last moment: somebody else may be asking already.
+var errLeaseOver = errors.New("the lease is over")
+
+// publish makes the one call that cannot be undone. The row is claimed and committed before it, and the call leaves
+// at publish_at, not before. Whatever comes back but a clear yes goes to confirm.go.
+func (s *Service) publish(ctx context.Context, was *Post) error {
+	now := s.now()
+	switch {
+	case now.After(was.expires()):
+		return s.missed(ctx, was)
+	case now.Sub(was.ContainerAt) > containerLife:
+		return s.stale(ctx, was)
+	}
+	a, err := s.access(ctx, was)
+	if err != nil {
+		return s.noToken(ctx, was, err)
+	}
+	if err := s.until(ctx, was.PublishAt.Add(-s.cfg.ClaimLead)); err != nil {
+		return err
+	}
+	if !s.calls.board(was.AccountID) {
+		return bus.Later(100 * time.Millisecond) // the account's other posts are on their way
+	}
+	defer s.calls.leave(was.AccountID)
+	land, err := s.calls.start(ctx)
+	if err != nil {
+		return err
+	}
+	defer land()
+
+	if was.Attempt > 0 { // not the first call for this post: look before every further one
+		status, err := s.api.ContainerStatus(ctx, a.token, was.ContainerID)
+		if err == nil && status.Status == threads.StatusPublished {
+			return s.unconfirmed(ctx, was, events.Faultf(events.Unknown, "Threads says that this post is already live; we are looking for it."))
+		}
+	}
+	p, err := s.store.claim(ctx, was, s.cfg.CallTimeout, s.now())
+	var full quotaFull
+	switch {
+	case errors.Is(err, errTwin):
+		return bus.Later(time.Second)
+	case errors.As(err, &full):
+		return s.postpone(ctx, was, events.Faultf(events.RateLimited,
+			"This account has used its 250 posts of the last 24 hours; the post goes out when there is room again.").After(full.until.Sub(s.now())), full.until)
+	case err != nil:
+		return err
+	}
+	return s.call(ctx, p, a)
+}
+
+// call publishes a claimed post. From here on the work is finished even when the process is told to stop: an answer
+// that nobody waits for is a question that somebody must ask.
+func (s *Service) call(ctx context.Context, p *Post, a access) error {
+	if err := s.until(ctx, p.PublishAt); err != nil {
+		return s.unsent(context.WithoutCancel(ctx), p, events.Attempt{At: s.now(), Phase: "publish", Message: "Stopped before the call was made."})
+	}
+	ctx = context.WithoutCancel(ctx)
+	stopRenewing := s.keepLease(ctx, p)
+	var called time.Time
+	var once sync.Once
+	began := s.now()
+	mediaID, err := s.api.Publish(ctx, a.token, p.ContainerID, func() error {
+		now := s.now()
+		// The wall clock against the lease, the last thing before the request is written: this process may have been
+		// stopped for a minute, and another asking.
+		if now.After(p.LeaseUntil) {
+			return errLeaseOver
+		}
+		once.Do(func() { called = now })
+		return nil
+	})
+	answered := s.now()
+	if !stopRenewing() {
+		s.log.Warn("the lease of a publish call was lost; its outcome is asked for", postField(p.ID))
+	}
+	if called.IsZero() {
+		called = began
+	}
+	tried := s.tried("publish", called, err)
+	if err == nil {
+		return s.published(ctx, p, mediaID, called, answered, tried)
+	}
+	return s.unclear(ctx, p, a, err, called, tried)
+}
+
+// unclear sorts what came back instead of a media id.
+func (s *Service) unclear(ctx context.Context, was *Post, a access, err error, called time.Time, tried events.Attempt) error {
+	if errors.Is(err, threads.ErrNotSent) {
+		return s.unsent(ctx, was, tried)
+	}
+	e := apiError(err)
+	if e == nil {
+		e = &threads.Error{Class: threads.Ambiguous, Sentence: "Threads' answer was lost."}
+	}
+	switch e.Class {
+	case threads.NotReady:
+		if was.NotReady < len(notReadyWaits) {
+			p := *was
+			p.State, p.Lease = events.StateReady, ""
+			p.WakeAt = s.now().Add(notReadyWaits[was.NotReady])
+			p.NotReady++
+			return s.step(ctx, was, &p, "", tried)
+		}
+		return s.ask(ctx, was, called, events.Faultf(events.Unavailable, "Threads does not find what it prepared for this post; we are checking before we build it anew."), tried)
+	case threads.Reauthorize:
+		// Refused at the door: the token is checked before anything else. Before a next call the container is read.
+		return s.reconnect(ctx, was, a, tried)
+	case threads.Invalid:
+		return s.ask(ctx, was, called, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
+	case threads.Quota:
+		return s.ask(ctx, was, called, (&events.Fault{Code: events.RateLimited, Message: e.Sentence}).After(e.RetryAfter), tried)
+	}
+	return s.ask(ctx, was, called, &events.Fault{Code: events.Unknown, Message: "Threads did not say whether this post went out; we are asking."}, tried)
+}
+
+// unsent takes a claim back when nothing has left this process.
+func (s *Service) unsent(ctx context.Context, was *Post, tried events.Attempt) error {
+	p := *was
+	p.State, p.Lease = events.StateReady, ""
+	p.Attempt--
+	p.ClaimedAt, p.CallDeadline = time.Time{}, time.Time{}
+	p.Failures++
+	p.WakeAt = s.now().Add(backoff(p.Failures))
+	return s.step(ctx, was, &p, "", tried)
+}
+
+// ask leaves a call whose outcome is not clear to confirm.go.
+func (s *Service) ask(ctx context.Context, was *Post, called time.Time, reason *events.Fault, tried events.Attempt) error {
+	p := *was
+	p.CalledAt = called
+	return s.unconfirmedStep(ctx, was, &p, reason, tried)
+}
+
+// stale drops a container that is about to die, to build another.
+func (s *Service) stale(ctx context.Context, was *Post) error {
+	p := *was
+	p.State, p.WakeAt = events.StateScheduled, s.now()
+	p.dropContainer()
+	return s.step(ctx, was, &p, "")
+}
+
+// keepLease renews the lease while a call is in flight. The returned function stops it and says whether the lease was
+// ours to the end.
+func (s *Service) keepLease(ctx context.Context, p *Post) (stop func() bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan bool, 1)
+	go func() {
+		held := true
+		tick := time.NewTicker(s.cfg.Lease / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				done <- held
+				return
+			case <-tick.C:
+				if err := s.store.renew(ctx, p); errors.Is(err, errLost) {
+					held = false
+				}
+			}
+		}
+	}()
+	return func() bool { cancel(); return <-done }
+}
+
+// until waits for an instant of the wall clock, never less. Long waits are not its business: it is for the last second.
+func (s *Service) until(ctx context.Context, at time.Time) error {
+	for {
+		wait := at.Sub(s.now().Round(0)) // Round(0) drops the monotonic reading: the user asked for a wall time
+		if wait <= 0 {
+			return nil
+		}
+		if wait > 2*hold {
+			return fmt.Errorf("asked to wait %s", wait)
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		}
+	}
+}

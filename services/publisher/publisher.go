@@ -1,0 +1,119 @@
+// Package publisher takes posts from scheduling to outcome. A post's row judges what may happen to it; messages
+// only say "look at it now"; what happened is told on EVENTS, and the recorder writes the outcome from there.
+//
+// Follow a post through the files in this order: schedule.go (accepted), prepare.go (its container is built ahead
+// of time), publish.go (the call at the second), confirm.go (whenever the answer is not clear), record.go (the
+// outcome becomes the row). wake.go is the door to all of them, sweep.go the net under them.
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// Deps is what a publisher works with.
+type Deps struct {
+	Bus     *bus.Bus
+	DB      *bun.DB
+	Threads *threads.Client
+	Vault   *accounts.Vault
+	Log     *zap.Logger
+	Now     func() time.Time // nil: time.Now
+}
+
+// Service is a publisher. Any number of them may run on one database and one set of streams.
+type Service struct {
+	cfg   Config
+	bus   *bus.Bus
+	db    *bun.DB
+	store *store
+	api   *threads.Client
+	vault *accounts.Vault
+	log   *zap.Logger
+	now   func() time.Time
+
+	calls    *calls
+	recorder *recorder
+	// current is set once EVENTS is applied to its end; before that nothing is claimed or swept.
+	current  atomic.Bool
+	lastTick atomic.Int64 // unix nanoseconds
+}
+
+// New makes a publisher. It does no I/O.
+func New(cfg Config, d Deps) *Service {
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	s := &Service{
+		cfg: cfg, bus: d.Bus, db: d.DB, api: d.Threads, vault: d.Vault, log: d.Log, now: d.Now,
+		store: &store{db: d.DB, lease: cfg.Lease},
+		calls: newCalls(cfg.CallsInFlight, cfg.CallsPerAccount),
+	}
+	s.recorder = &recorder{db: d.DB, bus: d.Bus, log: d.Log, now: d.Now, cfg: cfg, store: s.store}
+	return s
+}
+
+// Run works until ctx ends, then finishes what it has in hand.
+func (s *Service) Run(ctx context.Context) error {
+	if err := s.recorder.check(ctx); err != nil {
+		return err
+	}
+	commands := bus.NewHandlers()
+	bus.OnCommand(commands, s.SchedulePost)
+	bus.OnCommand(commands, s.PublishPost)
+	bus.OnCommand(commands, s.EditPost)
+	bus.OnCommand(commands, s.CancelPost)
+	bus.OnCommand(commands, s.DeletePost)
+
+	due := bus.NewHandlers()
+	due.OnWake(events.PostDue("*"), s.Wake)
+	due.OnWake(events.PostTickDue, s.Tick)
+
+	if err := s.answer(); err != nil {
+		return err
+	}
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return s.bus.Handle(ctx, events.PublisherCommands, commands, bus.HandleOptions{Concurrency: 64})
+	})
+	g.Go(func() error {
+		return s.bus.Handle(ctx, events.PublisherDue, due, bus.HandleOptions{Concurrency: 4096, Prefetch: 4096})
+	})
+	g.Go(func() error { return s.recorder.run(ctx) })
+	g.Go(func() error { return s.catchUp(ctx) })
+	g.Go(func() error { return s.sweep(ctx) })
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("publisher: %w", err)
+	}
+	return nil
+}
+
+// Tick notes that the alarm clock of JetStream is alive.
+func (s *Service) Tick(context.Context, bus.Delivery, string) error {
+	s.lastTick.Store(s.now().UnixNano())
+	return nil
+}
+
+// Ready says why the publisher should not be relied on, or nil.
+func (s *Service) Ready(ctx context.Context) error {
+	if !s.current.Load() {
+		return errors.New("EVENTS is still being applied to Postgres; posts go out when that is done")
+	}
+	if err := s.db.PingContext(ctx); err != nil {
+		return fmt.Errorf("postgres does not answer: %w", err)
+	}
+	return s.bus.Healthy(ctx)
+}

@@ -1,0 +1,362 @@
+package publisher
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/pg"
+)
+
+// recorder writes what EVENTS tells into Postgres: final states, how far each post is told, and how far it has read.
+// One process at a time records, under a lock of Postgres, so that its position is exact; the others stand by.
+type recorder struct {
+	db    *bun.DB
+	bus   *bus.Bus
+	log   *zap.Logger
+	now   func() time.Time
+	cfg   Config
+	store *store
+}
+
+const (
+	recorderName  = "publisher-recorder"
+	recorderLock  = 0x7468726561647301 // "threads", 1
+	recorderBatch = 256
+	standBy       = 2 * time.Second
+)
+
+// run records until ctx ends. It stands by while another process records.
+func (r *recorder) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := r.lead(ctx)
+		if err != nil && ctx.Err() == nil {
+			r.log.Warn("recorder starts over", zap.Error(err))
+		}
+		if !pause(ctx, standBy) {
+			break
+		}
+	}
+	return nil
+}
+
+// lead takes the lock and records. The lock lives as long as its connection, and every batch is written through that
+// very connection: who has lost the lock can no longer write.
+func (r *recorder) lead(ctx context.Context) error {
+	conn, err := r.db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	var mine bool
+	if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock(?)", recorderLock).Scan(&mine); err != nil || !mine {
+		return err
+	}
+	defer func() {
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(?)", recorderLock)
+	}()
+	consumer, err := r.bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherRecorder)
+	if err != nil {
+		return fmt.Errorf("find the durable %s: %w", events.PublisherRecorder, err)
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(2 * recorderBatch))
+	if err != nil {
+		return fmt.Errorf("read EVENTS: %w", err)
+	}
+	defer messages.Stop()
+	incoming := make(chan jetstream.Msg)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		defer close(incoming)
+		for {
+			m, err := messages.Next(jetstream.NextContext(ctx))
+			if err != nil {
+				return
+			}
+			select {
+			case incoming <- m:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for {
+		batch, ok := gather(ctx, incoming)
+		if len(batch) > 0 {
+			if err := r.applyBatch(ctx, &conn, batch); err != nil {
+				return err // unacked: they come again
+			}
+			for _, m := range batch {
+				if err := m.Ack(); err != nil {
+					return fmt.Errorf("ack: %w", err)
+				}
+			}
+		}
+		if !ok {
+			return ctx.Err()
+		}
+	}
+}
+
+// gather waits for one message and takes with it what is there already.
+func gather(ctx context.Context, incoming <-chan jetstream.Msg) (batch []jetstream.Msg, ok bool) {
+	select {
+	case m, ok := <-incoming:
+		if !ok {
+			return nil, false
+		}
+		batch = append(batch, m)
+	case <-ctx.Done():
+		return nil, false
+	}
+	for len(batch) < recorderBatch {
+		select {
+		case m, ok := <-incoming:
+			if !ok {
+				return batch, false
+			}
+			batch = append(batch, m)
+		default:
+			return batch, true
+		}
+	}
+	return batch, true
+}
+
+// told is an event with its place in the stream.
+type told struct {
+	seq uint64
+	ev  events.Message // nil: a type that this version does not know
+}
+
+// applyBatch applies messages and moves the position, in one transaction.
+func (r *recorder) applyBatch(ctx context.Context, conn *bun.Conn, batch []jetstream.Msg) error {
+	facts := make([]told, 0, len(batch))
+	for _, m := range batch {
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("read metadata: %w", err)
+		}
+		ev, err := events.Decode(m.Headers().Get(events.HeaderType), m.Data())
+		if err != nil {
+			// A fact that this version cannot read is not lost: it stays on EVENTS, for a newer one to rebuild from.
+			r.log.Error("event set aside", zap.Uint64("seq", meta.Sequence.Stream), zap.Error(err))
+		}
+		facts = append(facts, told{meta.Sequence.Stream, ev})
+	}
+	return r.applyAll(ctx, conn, facts)
+}
+
+func (r *recorder) applyAll(ctx context.Context, conn bun.IDB, facts []told) error {
+	var waiting []commands.Command
+	err := conn.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		position, err := r.position(ctx, tx)
+		if err != nil {
+			return err
+		}
+		known, err := r.revs(ctx, tx, facts)
+		if err != nil {
+			return err
+		}
+		for _, f := range facts {
+			if f.seq <= position {
+				continue
+			}
+			position = f.seq
+			if ev, ok := f.ev.(events.PostEvent); ok && known[ev.Snapshot().ID] >= ev.Snapshot().Rev {
+				continue // applied at once by whoever told it
+			}
+			w, err := r.apply(ctx, tx, f.ev)
+			if err != nil {
+				return err
+			}
+			waiting = append(waiting, w...)
+		}
+		return r.setPosition(ctx, tx, position)
+	})
+	if err != nil {
+		return err
+	}
+	return r.reply(ctx, waiting)
+}
+
+// applyNow applies an event that has just been told, without waiting for it to come round.
+func (r *recorder) applyNow(ctx context.Context, ev events.Event) error {
+	var waiting []commands.Command
+	err := pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) (err error) {
+		waiting, err = r.apply(ctx, tx, ev)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.reply(ctx, waiting)
+}
+
+// reply tells those who wait for a command's outcome. Whoever is not listening any more reads it by the command's id.
+func (r *recorder) reply(ctx context.Context, waiting []commands.Command) error {
+	for _, c := range waiting {
+		o, _ := c.Done()
+		if err := r.bus.Reply(ctx, c.OutcomeTo, o); err != nil {
+			r.log.Warn("outcome not delivered", zap.String("command_id", c.ID), zap.Error(err))
+		}
+	}
+	return nil
+}
+
+// revs reads how far the posts of a batch are told, in one go.
+func (r *recorder) revs(ctx context.Context, db bun.IDB, facts []told) (map[string]int64, error) {
+	var ids []string
+	for _, f := range facts {
+		if ev, ok := f.ev.(events.PostEvent); ok {
+			ids = append(ids, ev.Snapshot().ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var rows []struct {
+		ID      string `bun:"id"`
+		ToldRev int64  `bun:"told_rev"`
+	}
+	err := db.NewSelect().Table("posts").Column("id", "told_rev").Where("id IN (?)", bun.List(ids)).Scan(ctx, &rows)
+	if err != nil {
+		return nil, fmt.Errorf("read told revs: %w", err)
+	}
+	m := make(map[string]int64, len(rows))
+	for _, row := range rows {
+		m[row.ID] = row.ToldRev
+	}
+	return m, nil
+}
+
+// apply writes one event. Applying it twice, or after a later one, changes nothing.
+func (r *recorder) apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]commands.Command, error) {
+	switch ev := ev.(type) {
+	case events.AccountConnected:
+		return nil, r.wakeWaiting(ctx, tx, ev.Account().ID)
+	case events.PostEvent:
+		p := fromSnapshot(ev.Snapshot())
+		p.Fact, p.ToldRev = ev.Fact(), p.Rev
+		if err := r.applyPost(ctx, tx, &p); err != nil {
+			return nil, err
+		}
+		return r.finish(ctx, tx, ev)
+	}
+	return nil, nil
+}
+
+// applyPost brings the row to what the event says, if the row is behind; a row that is missing (an empty table, a
+// restored one) is written anew. A row that is already there is only marked as told.
+func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *Post) error {
+	res, err := tx.NewUpdate().Model((*Post)(nil)).
+		Set("told_rev = ?", p.Rev).
+		Where("id = ? AND rev = ? AND told_rev < ?", p.ID, p.Rev, p.Rev).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("mark told: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	p.wakeAfterReplay(r.cfg, r.now())
+	p.tidy()
+	_, err = tx.NewInsert().Model(p).On("CONFLICT (id) DO UPDATE").
+		Set("text = EXCLUDED.text, media = EXCLUDED.media, content_hash = EXCLUDED.content_hash").
+		Set("publish_at = EXCLUDED.publish_at, publish_within = EXCLUDED.publish_within").
+		Set("state = EXCLUDED.state, reason = EXCLUDED.reason, media_id = EXCLUDED.media_id, permalink = EXCLUDED.permalink").
+		Set("called_at = EXCLUDED.called_at, accepted_at = EXCLUDED.accepted_at").
+		Set("delete_requested_at = EXCLUDED.delete_requested_at, deleted_at = EXCLUDED.deleted_at").
+		Set("updated_at = EXCLUDED.updated_at, rev = EXCLUDED.rev, told_rev = EXCLUDED.told_rev, fact = EXCLUDED.fact").
+		Set("wake_at = EXCLUDED.wake_at, armed_at = NULL, lease = NULL, lease_until = NULL").
+		// Only a higher rev: a late or doubled event changes nothing.
+		Where("post.rev < EXCLUDED.rev").Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("apply %s: %w", p.Fact, err)
+	}
+	return nil
+}
+
+// wakeAfterReplay gives a row that comes from an event alone its working columns: nothing is known of its container,
+// so what was ready is prepared again.
+func (p *Post) wakeAfterReplay(c Config, now time.Time) {
+	switch {
+	case p.State == events.StateReady || p.State == events.StateScheduled || p.State == events.StateWaiting:
+		p.State, p.WakeAt = events.StateScheduled, p.PublishAt.Add(-p.lead(c))
+	case p.State == events.StateUnconfirmed:
+		p.WakeAt = now
+	case p.State == events.StatePublished && !p.DeleteRequestedAt.IsZero() && p.DeletedAt.IsZero():
+		p.WakeAt = now
+	}
+}
+
+// finish ends the commands that wait for this fact.
+func (r *recorder) finish(ctx context.Context, tx bun.Tx, ev events.PostEvent) ([]commands.Command, error) {
+	p := ev.Snapshot()
+	publishing, deleting := []string{events.PublishPost{}.Type()}, []string{events.DeletePost{}.Type()}
+	switch ev.Fact() {
+	case events.FactPublished:
+		return commands.FinishForPost(ctx, tx, p.ID, publishing, nil, p, r.now())
+	case events.FactFailed:
+		return commands.FinishForPost(ctx, tx, p.ID, publishing, p.Reason, nil, r.now())
+	case events.FactCancelled:
+		return commands.FinishForPost(ctx, tx, p.ID, publishing, events.Faultf(events.Conflict, "This post was cancelled before it went out."), nil, r.now())
+	case events.FactDeleted:
+		return commands.FinishForPost(ctx, tx, p.ID, deleting, nil, p, r.now())
+	case events.FactDeleteFailed:
+		return commands.FinishForPost(ctx, tx, p.ID, deleting, p.Reason, nil, r.now())
+	}
+	return nil, nil
+}
+
+// wakeWaiting lets the posts of a reconnected account go on; the sweep does the rest.
+func (r *recorder) wakeWaiting(ctx context.Context, tx bun.Tx, accountID string) error {
+	_, err := tx.NewUpdate().Model((*Post)(nil)).Set("wake_at = ?", r.now()).
+		Where("account_id = ? AND state IN (?)", accountID, bun.List([]events.State{events.StateWaiting, events.StateUnconfirmed})).
+		Where("wake_at > ?", r.now()).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("wake the posts of a reconnected account: %w", err)
+	}
+	return nil
+}
+
+// position is the sequence of the last event that is in the tables; 0 before the first.
+func (r *recorder) position(ctx context.Context, db bun.IDB) (uint64, error) {
+	var seq uint64
+	err := db.NewSelect().Table("recorder_positions").Column("seq").Where("name = ?", recorderName).Scan(ctx, &seq)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("read the recorder's position: %w", err)
+	}
+	return seq, nil
+}
+
+func (r *recorder) setPosition(ctx context.Context, db bun.IDB, seq uint64) error {
+	_, err := db.NewRaw(`INSERT INTO recorder_positions (name, seq, updated_at) VALUES (?, ?, ?)
+		ON CONFLICT (name) DO UPDATE SET seq = EXCLUDED.seq, updated_at = EXCLUDED.updated_at
+		WHERE recorder_positions.seq < EXCLUDED.seq`, recorderName, int64(seq), r.now()).Exec(ctx) //nolint:gosec // a stream sequence fits
+	if err != nil {
+		return fmt.Errorf("move the recorder's position: %w", err)
+	}
+	return nil
+}
+
+// pause waits, and says whether ctx still stands.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,130 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+)
+
+// check compares how far the recorder has acknowledged EVENTS with how far Postgres has applied it. Postgres behind
+// the acknowledgements can only mean that it was restored from a backup: then rows may call posts unpublished that are
+// live, and nothing is published until an operator has said since when.
+func (r *recorder) check(ctx context.Context) error {
+	consumer, err := r.bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherRecorder)
+	if err != nil {
+		return fmt.Errorf("find the durable %s: %w", events.PublisherRecorder, err)
+	}
+	info, err := consumer.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("read the durable %s: %w", events.PublisherRecorder, err)
+	}
+	position, err := r.position(ctx, r.db)
+	if err != nil {
+		return err
+	}
+	floor := info.AckFloor.Stream
+	if floor <= position {
+		return nil
+	}
+	if r.cfg.RestoredSince.IsZero() {
+		return fmt.Errorf("postgres has applied EVENTS up to %d, but %d was acknowledged: the database was restored from a backup or replaced. "+
+			"Nothing is published, for posts that look unpublished may be live. Set PUBLISHER_RESTORED_SINCE to the time of the backup "+
+			"(RFC 3339) and start again: every post due by now is then looked for on Threads first", position, floor)
+	}
+	r.log.Warn("postgres was restored: applying the events it lacks", zap.Uint64("from", position+1), zap.Uint64("to", floor))
+	if err := r.replay(ctx, position+1, floor); err != nil {
+		return err
+	}
+	return r.doubtAll(ctx)
+}
+
+// replay applies the events of a range that the durable will not deliver again.
+func (r *recorder) replay(ctx context.Context, from, to uint64) error {
+	consumer, err := r.bus.JetStream().OrderedConsumer(ctx, events.StreamEvents, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
+	})
+	if err != nil {
+		return fmt.Errorf("read EVENTS from %d: %w", from, err)
+	}
+	for from <= to {
+		m, err := consumer.Next(jetstream.FetchMaxWait(2 * time.Second))
+		if errors.Is(err, jetstream.ErrNoMessages) || errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+			break // the rest of the range was purged
+		}
+		if err != nil {
+			return fmt.Errorf("read EVENTS at %d: %w", from, err)
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("read metadata: %w", err)
+		}
+		ev, err := events.Decode(m.Headers().Get(events.HeaderType), m.Data())
+		if err != nil {
+			r.log.Error("event set aside", zap.Uint64("seq", meta.Sequence.Stream), zap.Error(err))
+		}
+		if err := r.applyAll(ctx, r.db, []told{{meta.Sequence.Stream, ev}}); err != nil {
+			return err
+		}
+		from = meta.Sequence.Stream + 1
+	}
+	return r.setPosition(ctx, r.db, to)
+}
+
+// doubtAll makes every post unconfirmed that is due and not final: each is looked for on Threads before a container is
+// made for it.
+func (r *recorder) doubtAll(ctx context.Context) error {
+	reason := events.Faultf(events.Unknown, "The database was restored from a backup; we are asking Threads whether this post went out.")
+	res, err := r.db.NewUpdate().Model((*Post)(nil)).
+		Set("state = ?", events.StateUnconfirmed).Set("reason = ?", reason).Set("wake_at = ?", r.now()).
+		Set("lease = NULL, lease_until = NULL, armed_at = NULL").
+		Where("publish_at <= ?", r.now()).
+		Where("state IN (?)", bun.List([]events.State{events.StateScheduled, events.StateReady, events.StateWaiting, events.StatePublishing})).
+		Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("doubt the posts that were due: %w", err)
+	}
+	n, _ := res.RowsAffected()
+	r.log.Warn("posts are looked for on Threads before anything else", zap.Int64("posts", n), zap.Time("restored_since", r.cfg.RestoredSince))
+	return nil
+}
+
+// catchUp opens the publisher for business once EVENTS, as it stood at the start, is applied to its end: until then a
+// row may not know yet that its post went out.
+func (s *Service) catchUp(ctx context.Context) error {
+	js := s.bus.JetStream()
+	stream, err := js.Stream(ctx, events.StreamEvents)
+	if err != nil {
+		return fmt.Errorf("find EVENTS: %w", err)
+	}
+	end := stream.CachedInfo().State.LastSeq
+	for {
+		position, err := s.recorder.position(ctx, s.db)
+		if err != nil {
+			s.log.Warn("still waiting for the recorder", errField(err))
+		} else if position >= end || s.drained(ctx) {
+			s.current.Store(true)
+			s.log.Info("events applied; posts may go out", zap.Uint64("position", position))
+			return nil
+		}
+		if !pause(ctx, 50*time.Millisecond) {
+			return nil
+		}
+	}
+}
+
+// drained says that nothing is left for the recorder to read: the end of the stream may have been purged.
+func (s *Service) drained(ctx context.Context) bool {
+	consumer, err := s.bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherRecorder)
+	if err != nil {
+		return false
+	}
+	info := consumer.CachedInfo()
+	return info.NumPending == 0 && info.NumAckPending == 0
+}

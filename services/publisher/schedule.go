@@ -1,0 +1,284 @@
+package publisher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/uptrace/bun"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/pg"
+)
+
+// SchedulePost accepts a post for later: row and command in one transaction, then its alarm, then the fact. A crash
+// anywhere leaves the command unacked, and its redelivery does the rest: the command is the outbox.
+func (s *Service) SchedulePost(ctx context.Context, d bus.Delivery, cmd events.SchedulePost) (any, error) {
+	asked := d.Meta.Time // when it was accepted over HTTP, not when we came to it: we may have been away
+	var late *events.Fault
+	if cmd.PublishAt.Before(asked.Add(-pastGrace)) {
+		late = events.Faultf(events.Invalid, "The time of this post has passed.").
+			At("/scheduledAt", "time_in_past", "The time is more than a minute in the past; choose a later one, or post it now.")
+	}
+	return s.accept(ctx, d, cmd, cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, true, late)
+}
+
+// PublishPost accepts a post for now. It takes the same way as every other; the outcome is told when it is known.
+func (s *Service) PublishPost(ctx context.Context, d bus.Delivery, cmd events.PublishPost) (any, error) {
+	return s.accept(ctx, d, cmd, cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, false, nil)
+}
+
+// accept writes a new post. done says whether acceptance is all that the command asked for; late refuses it.
+func (s *Service) accept(ctx context.Context, d bus.Delivery, cmd events.Command, id, userID string, draft events.Draft,
+	at time.Time, done bool, late *events.Fault) (any, error) {
+	var p *Post
+	prior, err := s.once(ctx, d, cmd, id, func(ctx context.Context, tx bun.Tx) (any, error) {
+		if late != nil {
+			return nil, late
+		}
+		account, err := accounts.Resolve(ctx, tx, userID, draft.AccountID)
+		if err != nil {
+			return nil, err
+		}
+		if err := usable(account, scopePublish); err != nil {
+			return nil, err
+		}
+		if fault := checkDraft(draft); fault != nil {
+			return nil, fault
+		}
+		p = s.newPost(id, userID, account.ID, draft, at)
+		if err := s.store.insert(ctx, tx, p); err != nil {
+			return nil, err
+		}
+		if !done {
+			return nil, bus.Pending
+		}
+		return p.Snapshot(), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if prior != nil {
+		return s.repeat(ctx, prior)
+	}
+	if err := s.armAndTell(ctx, p); err != nil {
+		return nil, err
+	}
+	if !done {
+		return nil, bus.Pending
+	}
+	return p.Snapshot(), nil
+}
+
+// newPost is a post as it is accepted.
+func (s *Service) newPost(id, userID, accountID string, draft events.Draft, at time.Time) *Post {
+	now := s.now()
+	p := &Post{
+		ID: id, UserID: userID, AccountID: accountID, Kind: events.KindPost, Text: draft.Text, Media: draft.Media,
+		ContentHash: contentHash(draft.Text, draft.Media), PublishAt: at, PublishWithin: draft.PublishWithin,
+		Rev: 1, Fact: events.FactScheduled, CreatedAt: now, UpdatedAt: now,
+	}
+	if p.PublishWithin == 0 {
+		p.PublishWithin = int(s.cfg.PublishWithin / time.Second)
+	}
+	p.dormant(s.cfg)
+	s.willArm(p)
+	return p
+}
+
+// EditPost changes what a post says, or when. It wins or it says that it lost.
+func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditPost) (any, error) {
+	return s.change(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(p *Post) error {
+		draft := events.Draft{Text: p.Text, Media: p.Media, PublishWithin: p.PublishWithin}
+		if cmd.Text != nil {
+			draft.Text = *cmd.Text
+		}
+		if cmd.Media != nil {
+			draft.Media = *cmd.Media
+		}
+		if fault := checkDraft(draft); fault != nil {
+			return fault
+		}
+		if cmd.PublishAt != nil {
+			if cmd.PublishAt.Before(d.Meta.Time.Add(-pastGrace)) {
+				return events.Faultf(events.Invalid, "The new time of this post has passed.").
+					At("/scheduledAt", "time_in_past", "The time is more than a minute in the past; choose a later one.")
+			}
+			p.PublishAt = *cmd.PublishAt
+		}
+		if hash := contentHash(draft.Text, draft.Media); hash != p.ContentHash {
+			p.Text, p.Media, p.ContentHash = draft.Text, draft.Media, hash
+			p.dropContainer()
+		}
+		p.Reason, p.Failures = nil, 0
+		if p.State == events.StateWaiting {
+			p.State = events.StateReady // dormant sends it back where its container allows
+		}
+		p.dormant(s.cfg)
+		p.Fact = events.FactEdited
+		return nil
+	})
+}
+
+// CancelPost takes a post back before it is published. It wins or it says that it lost.
+func (s *Service) CancelPost(ctx context.Context, d bus.Delivery, cmd events.CancelPost) (any, error) {
+	return s.change(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(p *Post) error {
+		p.State, p.Reason, p.Fact = events.StateCancelled, nil, events.FactCancelled
+		p.dropContainer()
+		p.WakeAt = time.Time{}
+		return nil
+	})
+}
+
+// change is an owner's move on a post that is still open: row first, guarded by state and rev, then the alarm, then
+// the fact.
+func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command, userID, id string, ifRev int64,
+	edit func(*Post) error) (any, error) {
+	var p *Post
+	move := func(ctx context.Context, tx bun.Tx) (any, error) {
+		was, err := s.store.find(ctx, tx, userID, id)
+		if err != nil {
+			return nil, err
+		}
+		if !open(was.State) {
+			return nil, tooLate(was)
+		}
+		if ifRev != 0 && ifRev != was.Rev {
+			return nil, events.Faultf(events.Conflict, "This post was changed meanwhile; read it again before you change it.").
+				At("/ifMatch", "rev_mismatch", "The post is now at revision "+strconv.FormatInt(was.Rev, 10)+".")
+		}
+		next := *was
+		if err := edit(&next); err != nil {
+			return nil, err
+		}
+		was.Lease = "" // an owner does not ask the worker who prepares the post; rev settles it
+		next.Lease = ""
+		next.Rev++
+		next.UpdatedAt = s.now()
+		s.willArm(&next)
+		if err := s.store.save(ctx, tx, was, &next); err != nil {
+			return nil, err
+		}
+		p = &next
+		return p.Snapshot(), nil
+	}
+	prior, err := s.once(ctx, d, cmd, id, move)
+	if errors.Is(err, errLost) { // a worker was faster; read what has become of the post, and say so
+		prior, err = s.once(ctx, d, cmd, id, move)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if prior != nil {
+		return s.repeat(ctx, prior)
+	}
+	if p.WakeAt.IsZero() {
+		if err := s.bus.Disarm(ctx, events.StreamPostAlarms, events.PostAlarm(p.ID)); err != nil {
+			// The row has decided; an alarm that still goes off will find it cancelled.
+			s.log.Warn("alarm of a cancelled post left behind", postField(p.ID), errField(err))
+		}
+	}
+	if err := s.armAndTell(ctx, p); err != nil {
+		return nil, err
+	}
+	return p.Snapshot(), nil
+}
+
+// once runs do in a transaction that also notes the command and its outcome. A command that was noted before comes
+// back as prior, and do is not run. do returns bus.Pending when the outcome is told later.
+func (s *Service) once(ctx context.Context, d bus.Delivery, cmd events.Command, postID string,
+	do func(context.Context, bun.Tx) (any, error)) (prior *commands.Command, err error) {
+	var refused error
+	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		var err error
+		if prior, err = commands.Begin(ctx, tx, commands.New(d.Meta, cmd, postID), s.now()); err != nil || prior != nil {
+			return err
+		}
+		result, err := do(ctx, tx)
+		if err == bus.Pending { //nolint:errorlint // a sentinel of the bus, never wrapped
+			return nil
+		}
+		outcome := events.Outcome{CommandID: d.Meta.ID}
+		if err != nil {
+			// A refusal is an outcome too: noted, so that it is answered the same twice.
+			if outcome.Fault = outcomeFault(err); outcome.Fault == nil {
+				return err
+			}
+			refused = err
+		} else if outcome.Result, err = json.Marshal(result); err != nil {
+			return fmt.Errorf("encode result: %w", err)
+		}
+		return commands.Finish(ctx, tx, outcome, s.now())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return prior, refused
+}
+
+// repeat answers a command that was noted before: its outcome again, and what may not have been told yet.
+func (s *Service) repeat(ctx context.Context, prior *commands.Command) (any, error) {
+	o, done := prior.Done()
+	if done && o.Fault != nil {
+		return nil, o.Fault
+	}
+	p, err := s.store.get(ctx, s.db, prior.PostID)
+	if err == nil && p.ToldRev < p.Rev {
+		if err := s.armAndTell(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	if !done {
+		return nil, bus.Pending
+	}
+	return o.Result, nil
+}
+
+// willArm notes that the post's alarm will be set, if it is near enough to have one. The setting itself comes after
+// the transaction; a crash in between is mended by the redelivery.
+func (s *Service) willArm(p *Post) {
+	p.ArmedAt = time.Time{}
+	if !p.WakeAt.IsZero() && p.WakeAt.Before(s.now().Add(s.cfg.ArmHorizon)) {
+		p.ArmedAt = p.WakeAt
+	}
+}
+
+// armAndTell sets the alarm and tells the fact, side by side.
+func (s *Service) armAndTell(ctx context.Context, p *Post) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.arm(ctx, p) })
+	g.Go(func() error { return s.tell(ctx, p) })
+	return g.Wait()
+}
+
+// arm sets the alarm that willArm promised. What is due now is woken now: an alarm would take a quarter of a second.
+func (s *Service) arm(ctx context.Context, p *Post) error {
+	switch wait := p.WakeAt.Sub(s.now()); {
+	case p.WakeAt.IsZero() || p.ArmedAt.IsZero():
+		return nil
+	case wait <= 0:
+		return s.bus.Wake(ctx, events.PostDue(p.ID))
+	default:
+		return s.bus.Arm(ctx, events.PostAlarm(p.ID), events.PostDue(p.ID), p.WakeAt, p.Rev)
+	}
+}
+
+// tooLate says why a post can no longer be changed.
+func tooLate(p *Post) *events.Fault {
+	switch p.State {
+	case events.StatePublished:
+		return events.Faultf(events.Conflict, "This post is already live; delete it instead.")
+	case events.StateCancelled:
+		return events.Faultf(events.Conflict, "This post was already cancelled.")
+	case events.StateFailed:
+		return events.Faultf(events.Conflict, "This post has already failed and will not go out.")
+	}
+	return events.Faultf(events.Conflict, "This post is being published at this moment and can no longer be changed.")
+}

@@ -1,0 +1,218 @@
+package publisher
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+)
+
+// errLost says that someone else moved the post: drop what you hold, the row is right.
+var errLost = errors.New("the post was moved by someone else")
+
+// store is every statement on posts and post_attempts.
+type store struct {
+	db    *bun.DB
+	lease time.Duration
+}
+
+// get reads a post. A missing one is a Fault NotFound.
+func (s *store) get(ctx context.Context, db bun.IDB, id string) (*Post, error) {
+	p := new(Post)
+	err := db.NewSelect().Model(p).Where("id = ?", id).Scan(ctx)
+	return found(p, err)
+}
+
+// find reads a user's post by our id or by Threads' media id. A foreign one answers like a missing one.
+func (s *store) find(ctx context.Context, db bun.IDB, userID, id string) (*Post, error) {
+	p := new(Post)
+	q := db.NewSelect().Model(p).Where("user_id = ?", userID)
+	if events.IsPostID(id) {
+		q = q.Where("id = ?", id)
+	} else {
+		q = q.Where("media_id = ?", id)
+	}
+	return found(p, q.Limit(1).Scan(ctx))
+}
+
+func found(p *Post, err error) (*Post, error) {
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, events.Faultf(events.NotFound, "There is no post with this id among yours.")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read post: %w", err)
+	}
+	return p, nil
+}
+
+// insert writes a new post.
+func (s *store) insert(ctx context.Context, db bun.IDB, p *Post) error {
+	p.tidy()
+	if _, err := db.NewInsert().Model(p).Exec(ctx); err != nil {
+		return fmt.Errorf("insert post: %w", err)
+	}
+	return nil
+}
+
+// acquire takes the lease of a post, if the post is as the caller read it and nobody works on it. The database's
+// clock judges when an old lease has lapsed; LeaseUntil is the holder's own, earlier, idea of it.
+func (s *store) acquire(ctx context.Context, p *Post, now time.Time) error {
+	token := uuid.NewString()
+	res, err := s.db.NewUpdate().Model((*Post)(nil)).
+		Set("lease = ?", token).Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
+		Where("id = ? AND state = ? AND rev = ?", p.ID, p.State, p.Rev).
+		Where("lease IS NULL OR lease_until < now()").Exec(ctx)
+	if err := won(res, err); err != nil {
+		return fmt.Errorf("take the lease: %w", err)
+	}
+	p.Lease, p.LeaseUntil = token, now.Add(s.lease)
+	return nil
+}
+
+// renew prolongs a lease that is still ours.
+func (s *store) renew(ctx context.Context, p *Post) error {
+	res, err := s.db.NewUpdate().Model((*Post)(nil)).
+		Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
+		Where("id = ? AND lease = ?", p.ID, p.Lease).Exec(ctx)
+	return won(res, err)
+}
+
+// save writes one step: p replaces the row, provided that the row is still in was' state and rev and, where was
+// holds a lease, that the lease is still the same. An owner's edit or cancel holds none; it wins over a worker by
+// raising rev. Zero rows is errLost.
+func (s *store) save(ctx context.Context, db bun.IDB, was, p *Post, tried ...events.Attempt) error {
+	if !mayMove(was.State, p.State) {
+		return fmt.Errorf("post %s: no way from %s to %s", p.ID, was.State, p.State)
+	}
+	p.tidy()
+	q := db.NewUpdate().Model(p).
+		ExcludeColumn("id", "user_id", "account_id", "created_at", "told_rev").
+		Where("id = ? AND state = ? AND rev = ?", was.ID, was.State, was.Rev)
+	if was.Lease != "" {
+		q = q.Where("lease = ?", was.Lease)
+	}
+	switch {
+	case p.Lease == "":
+		q = q.Value("lease_until", "NULL")
+	case p.Lease == was.Lease:
+		q = q.Value("lease_until", "lease_until") // renewals run beside us
+	default: // a claim takes its lease in the same statement
+		q = q.Value("lease_until", "now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
+			Where("lease IS NULL OR lease_until < now()")
+	}
+	if err := won(q.Exec(ctx)); err != nil {
+		return fmt.Errorf("move post from %s to %s: %w", was.State, p.State, err)
+	}
+	return s.note(ctx, db, p.ID, tried...)
+}
+
+// note adds to a post's attempt log.
+func (s *store) note(ctx context.Context, db bun.IDB, postID string, tried ...events.Attempt) error {
+	if len(tried) == 0 {
+		return nil
+	}
+	rows := make([]attempt, len(tried))
+	for i, t := range tried {
+		rows[i] = attempt{PostID: postID, At: t.At, Phase: t.Phase, TookMs: t.TookMs, OK: t.OK, Message: t.Message,
+			Code: t.Code, Subcode: t.Subcode, TraceID: t.TraceID}
+	}
+	if _, err := db.NewInsert().Model(&rows).ExcludeColumn("id").Exec(ctx); err != nil {
+		return fmt.Errorf("note attempt: %w", err)
+	}
+	return nil
+}
+
+type attempt struct {
+	bun.BaseModel `bun:"table:post_attempts"`
+
+	ID      int64     `bun:"id,pk"`
+	PostID  string    `bun:"post_id"`
+	At      time.Time `bun:"at"`
+	Phase   string    `bun:"phase"`
+	TookMs  float64   `bun:"took_ms"`
+	OK      bool      `bun:"ok"`
+	Message string    `bun:"message"`
+	Code    int       `bun:"code"`
+	Subcode int       `bun:"subcode"`
+	TraceID string    `bun:"trace_id"`
+}
+
+// attempts reads a post's attempt log, the latest 200, oldest first.
+func (s *store) attempts(ctx context.Context, postID string) ([]events.Attempt, error) {
+	var rows []attempt
+	err := s.db.NewSelect().Model(&rows).Where("post_id = ?", postID).OrderExpr("id DESC").Limit(200).Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read attempts: %w", err)
+	}
+	out := make([]events.Attempt, len(rows))
+	for i, r := range rows {
+		out[len(rows)-1-i] = events.Attempt{At: r.At.UTC(), Phase: r.Phase, TookMs: r.TookMs, OK: r.OK, Message: r.Message,
+			Code: r.Code, Subcode: r.Subcode, TraceID: r.TraceID}
+	}
+	return out, nil
+}
+
+// known returns those of the media ids that some row of the account already has: they are no candidates when a
+// lost answer is looked for.
+func (s *store) known(ctx context.Context, accountID string, mediaIDs []string) (map[string]bool, error) {
+	var ids []string
+	if len(mediaIDs) == 0 {
+		return nil, nil
+	}
+	err := s.db.NewSelect().Model((*Post)(nil)).Column("media_id").
+		Where("account_id = ? AND media_id IN (?)", accountID, bun.In(mediaIDs)).Scan(ctx, &ids)
+	if err != nil {
+		return nil, fmt.Errorf("read known media ids: %w", err)
+	}
+	m := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		m[id] = true
+	}
+	return m, nil
+}
+
+// setPermalink notes a permalink that came after the answer.
+func (s *store) setPermalink(ctx context.Context, p *Post) error {
+	_, err := s.db.NewUpdate().Model((*Post)(nil)).Set("permalink = ?", p.Permalink).
+		Where("id = ? AND state = ? AND rev = ?", p.ID, p.State, p.Rev).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("note permalink: %w", err)
+	}
+	return nil
+}
+
+// tidy makes a row fit for Postgres: empty lists instead of NULL, and no finer time than microseconds, so that
+// what we hold and what we read back are equal.
+func (p *Post) tidy() {
+	if p.Media == nil {
+		p.Media = []events.Media{}
+	}
+	if p.Children == nil {
+		p.Children = []string{}
+	}
+	for _, t := range []*time.Time{&p.PublishAt, &p.CalledAt, &p.AcceptedAt, &p.DeleteRequestedAt, &p.DeletedAt, &p.CreatedAt,
+		&p.UpdatedAt, &p.WakeAt, &p.ArmedAt, &p.ContainerAt, &p.ClaimedAt, &p.CallDeadline, &p.FinishedSeenAt} {
+		if !t.IsZero() {
+			*t = t.UTC().Truncate(time.Microsecond)
+		}
+	}
+}
+
+// won turns an update of no rows into errLost.
+func won(res sql.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil {
+		return err
+	} else if n == 0 {
+		return errLost
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+// tell puts the fact that led to the row's rev on EVENTS. Telling it again is the same event.
+func (s *Service) tell(ctx context.Context, p *Post) error {
+	return s.emit(ctx, events.NewPostEvent(p.Fact, p.Snapshot()))
+}
+
+func (s *Service) emit(ctx context.Context, ev events.Event) error {
+	err := s.bus.Emit(ctx, ev)
+	if told := new(bus.AlreadyPublishedError); errors.As(err, &told) {
+		// EVENTS already has another PostPublished for this post. What stands there stands; the recorder writes it.
+		s.log.Error("a post was told as published before, by another event", errField(err))
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("tell %s: %w", ev.Type(), err)
+	}
+	return nil
+}
+
+// step saves one move of a worker: raises rev when the move is told, and tells it.
+func (s *Service) step(ctx context.Context, was, p *Post, fact events.PostFact, tried ...events.Attempt) error {
+	p.UpdatedAt = s.now()
+	if fact != "" {
+		p.Rev, p.Fact = was.Rev+1, fact
+	}
+	s.willArm(p)
+	if err := s.store.save(ctx, s.db, was, p, tried...); err != nil {
+		return err
+	}
+	if fact != "" {
+		return s.tell(ctx, p)
+	}
+	return nil
+}

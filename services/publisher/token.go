@@ -1,0 +1,68 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// reconnectLook is how often a post that waits for a reconnect is looked at anyway; the reconnect itself wakes it at
+// once (record.go).
+const reconnectLook = time.Hour
+
+// access is an account's token in clear, for the length of a step, with the account as it was read: should Threads
+// refuse the token, that tells whether a fresher one has come meanwhile.
+type access struct {
+	token   threads.Token
+	account accounts.Account
+}
+
+func (s *Service) access(ctx context.Context, p *Post) (access, error) {
+	token, account, err := accounts.Token(ctx, s.db, s.vault, p.AccountID, s.now())
+	return access{token: token, account: account}, err
+}
+
+// noToken handles an account whose token cannot be had: the post waits for the reconnect, or fails when the account is
+// gone for good.
+func (s *Service) noToken(ctx context.Context, was *Post, err error) error {
+	gone := errors.Is(err, &events.Fault{Code: events.NotFound})
+	switch {
+	case gone && was.Attempt == 0:
+		return s.fail(ctx, was, events.Faultf(events.NotFound, "The account of this post was disconnected; connect it again and schedule the post anew."))
+	case gone || errors.Is(err, &events.Fault{Code: events.ReauthRequired}):
+		// Gone after a call was made: a missing account is no proof that the call did not succeed.
+		return s.postpone(ctx, was, mustReconnect(), s.now().Add(reconnectLook))
+	}
+	return err
+}
+
+// reconnect lets a post wait because Threads refused the token, and says so of the account.
+func (s *Service) reconnect(ctx context.Context, was *Post, a access, tried ...events.Attempt) error {
+	until := s.now().Add(reconnectLook)
+	if !s.declareReconnect(ctx, a) {
+		until = s.now().Add(time.Second) // a fresher token is there already
+	}
+	return s.postpone(ctx, was, mustReconnect(), until, tried...)
+}
+
+// declareReconnect says that an account needs its owner, unless its token changed since it was tried. It reports
+// whether it does.
+func (s *Service) declareReconnect(ctx context.Context, a access) bool {
+	account, required, err := accounts.RequireReconnect(ctx, s.db, a.account, mustReconnect(), s.now())
+	if err == nil && required {
+		err = accounts.Tell(ctx, s.db, s.bus.Emit, account.ID)
+	}
+	if err != nil { // tokenkeeper's sweep tells what stays untold, and finds out itself what is not noted
+		s.log.Warn("reconnect not declared", accountField(a.account.ID), errField(err))
+		return true
+	}
+	return required
+}
+
+func mustReconnect() *events.Fault {
+	return events.Faultf(events.ReauthRequired, "Threads no longer accepts this account's token; reconnect the account and the post goes out.")
+}

@@ -1,0 +1,140 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+// maxSteps bounds how many states one wake-up walks through: prepare, publish and conclude are three.
+const maxSteps = 12
+
+// Wake looks at a post and does what its row says is due. A wake-up that is early, doubled, stale or about a post that
+// is gone changes nothing.
+func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
+	if !s.current.Load() {
+		return bus.Later(time.Second)
+	}
+	for range maxSteps {
+		p, err := s.store.get(ctx, s.db, id)
+		if errors.Is(err, &events.Fault{Code: events.NotFound}) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.retell(ctx, p); err != nil {
+			return err
+		}
+		if p.WakeAt.IsZero() {
+			return nil
+		}
+		if wait := p.WakeAt.Sub(s.now()); wait > 0 {
+			return s.comeBack(ctx, p, wait)
+		}
+		if p.Lease != "" && p.LeaseUntil.After(s.now()) {
+			return bus.Later(p.LeaseUntil.Sub(s.now())) // somebody works on it; look again when the lease would lapse
+		}
+		err = s.work(ctx, p)
+		if errors.Is(err, errLost) {
+			continue // somebody moved it; what they left may be due too
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return bus.Later(time.Second)
+}
+
+// work does the one thing that the post's state calls for.
+func (s *Service) work(ctx context.Context, p *Post) error {
+	switch p.State {
+	case events.StateScheduled:
+		return s.prepare(ctx, p)
+	case events.StateReady:
+		return s.publish(ctx, p)
+	case events.StateWaiting:
+		return s.resume(ctx, p)
+	case events.StatePublishing, events.StateUnconfirmed:
+		// Publishing with a lapsed lease: whoever called is gone, or cut off. That permits asking, never calling.
+		return s.confirm(ctx, p)
+	case events.StateConcluding:
+		return s.concluded(ctx, p)
+	case events.StatePublished:
+		return s.delete(ctx, p)
+	}
+	return fmt.Errorf("post %s is %s and yet has a time to be woken", p.ID, p.State)
+}
+
+// comeBack sees to it that the post is looked at again: a short wait is left to the message in hand, a long one gets
+// an alarm.
+func (s *Service) comeBack(ctx context.Context, p *Post, wait time.Duration) error {
+	if wait <= shortWait {
+		return bus.Later(wait)
+	}
+	if p.WakeAt.After(s.now().Add(s.cfg.ArmHorizon)) {
+		return nil // the sweep arms it as its time comes near
+	}
+	return s.bus.Arm(ctx, events.PostAlarm(p.ID), events.PostDue(p.ID), p.WakeAt, p.Rev)
+}
+
+// retell tells a change whose telling was cut short. A change of the last seconds is left alone: whoever made it is
+// telling it, or the recorder has not come to it yet.
+func (s *Service) retell(ctx context.Context, p *Post) error {
+	if p.ToldRev >= p.Rev || s.now().Sub(p.UpdatedAt) < retellAfter {
+		return nil
+	}
+	return s.tell(ctx, p)
+}
+
+// retellAfter is how old an untold change must be before another worker tells it.
+const retellAfter = 10 * time.Second
+
+// resume takes a waiting post up again, where its container allows.
+func (s *Service) resume(ctx context.Context, was *Post) error {
+	p := *was
+	if s.now().After(p.expires()) {
+		return s.missed(ctx, was)
+	}
+	p.State = events.StateReady
+	p.WakeAt = maxTime(s.now(), p.PublishAt.Add(-hold))
+	if p.ContainerID == "" {
+		p.State, p.WakeAt = events.StateScheduled, s.now()
+	}
+	// The reason stays until the post moves on, so that nobody wonders meanwhile.
+	return s.step(ctx, was, &p, "")
+}
+
+// postpone lets a post wait, with a reason that its owner can read. It is told when the reason is news.
+func (s *Service) postpone(ctx context.Context, was *Post, reason *events.Fault, until time.Time, tried ...events.Attempt) error {
+	p := *was
+	return s.postponeFrom(ctx, was, &p, reason, until, tried...)
+}
+
+func (s *Service) postponeFrom(ctx context.Context, was, p *Post, reason *events.Fault, until time.Time, tried ...events.Attempt) error {
+	p.State, p.Lease = events.StateWaiting, ""
+	p.WakeAt = until
+	if expires := p.expires().Add(time.Second); p.WakeAt.After(expires) {
+		p.WakeAt = expires // to fail as missed, in time and with a word
+	}
+	fact := events.FactPostponed
+	if p.Reason != nil && p.Reason.Code == reason.Code {
+		fact = "" // nothing new for its owner
+	}
+	p.Reason = reason
+	return s.step(ctx, was, p, fact, tried...)
+}
+
+// missed gives up a post whose time has passed by too much.
+func (s *Service) missed(ctx context.Context, was *Post) error {
+	why := ""
+	if was.Reason != nil {
+		why = " " + was.Reason.Message
+	}
+	return s.fail(ctx, was, events.Faultf(events.Missed,
+		"This post could not go out within the time allowed after its hour.%s Schedule it again if it still matters.", why))
+}

@@ -1,0 +1,71 @@
+package standalone
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// appName names our directories.
+const appName = "omni-write-threads"
+
+// StateDir is where standalone keeps everything between two starts: streams, database, keys, the simulator's memory.
+// STATE_DIR wins; then the user's state directory; root, whose home no other user may enter (Postgres must), gets
+// /var/lib.
+func StateDir(getenv func(string) string) (string, error) {
+	if dir := getenv("STATE_DIR"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	if dir := getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, appName), nil
+	}
+	if os.Geteuid() == 0 {
+		return filepath.Join("/var/lib", appName), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find the home directory (set STATE_DIR to go without): %w", err)
+	}
+	if runtime.GOOS == "darwin" {
+		return filepath.Join(home, "Library", "Application Support", appName), nil
+	}
+	return filepath.Join(home, ".local", "state", appName), nil
+}
+
+// secretFile returns the content of a file in the state directory, made of random letters on first use.
+func secretFile(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err == nil {
+		return strings.TrimSpace(string(b)), nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	secret := rand.Text()
+	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+		return "", err
+	}
+	return secret, nil
+}
+
+// listen opens a loopback port. A port that was asked for must be free; the usual one may be taken by somebody else, and
+// then any will do.
+func listen(host string, asked string, usual int) (net.Listener, error) {
+	if asked != "" {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, asked))
+		if err != nil {
+			return nil, fmt.Errorf("port %s is taken; free it or choose another: %w", asked, err)
+		}
+		return l, nil
+	}
+	if l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(usual))); err == nil {
+		return l, nil
+	}
+	return net.Listen("tcp", net.JoinHostPort(host, "0"))
+}

@@ -1,0 +1,103 @@
+package tokenkeeper
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// busyFor is when to look again at an account that another refresher has in hand.
+const busyFor = 5 * time.Second
+
+// RefreshToken refreshes an account's token because its owner asks for it. The command is noted before the call and
+// concluded in the transaction that saves the token, so a redelivery neither refreshes again nor answers otherwise.
+func (s *Service) RefreshToken(ctx context.Context, d bus.Delivery, cmd events.RefreshToken) (any, error) {
+	prior, err := commands.Begin(ctx, s.db, commands.New(d.Meta, cmd, ""), s.now())
+	if err != nil {
+		return nil, err
+	}
+	if prior != nil {
+		if c, done, err := accounts.Concluded(ctx, s.db, s.bus.Emit, prior); done || err != nil {
+			return c, err
+		}
+	}
+	a, err := s.refreshNow(ctx, d.Meta.ID, cmd)
+	if fault, ok := errors.AsType[*events.Fault](err); ok {
+		if err := accounts.Conclude(ctx, s.db, d.Meta.ID, accounts.Account{}, fault, s.now()); err != nil {
+			return nil, err
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.Connection(), nil
+}
+
+func (s *Service) refreshNow(ctx context.Context, commandID string, cmd events.RefreshToken) (accounts.Account, error) {
+	a, err := accounts.Resolve(ctx, s.db, cmd.UserID, cmd.AccountID)
+	if err != nil {
+		return a, err
+	}
+	if a.Status == events.ConnectionReconnectRequired {
+		return a, events.Faultf(events.ReauthRequired, "Threads no longer accepts this connection; please reconnect the account.")
+	}
+	if fault := s.tooYoung(a); fault != nil {
+		return a, fault
+	}
+	a, claimed, err := accounts.ClaimRefresh(ctx, s.db, a.ID, newLease(), s.cfg.Lease)
+	if err != nil {
+		return a, err
+	}
+	if !claimed {
+		return a, bus.Later(busyFor)
+	}
+	if fault := s.tooYoung(a); fault != nil { // refreshed between the reading and the claim
+		if err := s.release(ctx, a); err != nil {
+			return a, err
+		}
+		return a, fault
+	}
+	after, err := s.renew(ctx, a, func(ctx context.Context, tx bun.Tx, a accounts.Account) error {
+		return accounts.Conclude(ctx, tx, commandID, a, nil, s.now())
+	})
+	if errors.Is(err, errSuperseded) {
+		return a, events.Faultf(events.Conflict, "The account was connected anew or disconnected meanwhile; there is nothing to refresh.")
+	}
+	if refused, ok := errors.AsType[*threads.Error](err); ok {
+		if err := s.release(ctx, a); err != nil {
+			return a, err
+		}
+		return a, events.Faultf(events.Unavailable,
+			"Threads did not give a new token; the old one stays good until %s. Please try again later.",
+			a.ExpiresAt.UTC().Format(sentenceTime)).After(refused.RetryAfter)
+	}
+	return after, err
+}
+
+// sentenceTime is how a time reads in a sentence.
+const sentenceTime = "2 January 2006 15:04 UTC"
+
+// tooYoung says from when on Threads would refresh this token.
+func (s *Service) tooYoung(a accounts.Account) *events.Fault {
+	from := a.IssuedAt.Add(youngest)
+	wait := from.Sub(s.now())
+	if wait <= 0 {
+		return nil
+	}
+	return events.Faultf(events.Conflict, "This token is fresh; Threads refreshes it from %s on.",
+		from.UTC().Format(sentenceTime)).After(wait)
+}
+
+// release gives the lease back and leaves the plan as it was.
+func (s *Service) release(ctx context.Context, a accounts.Account) error {
+	_, _, err := accounts.ReleaseRefresh(ctx, s.db, a.ID, a.RefreshLease, a.RefreshAt, a.RefreshFailures)
+	return err
+}
