@@ -42,7 +42,8 @@ func Connect(ctx context.Context, tx bun.Tx, vault *Vault, g Grant, now time.Tim
 		return Account{}, err
 	}
 
-	row.Sealed, row.ExpiresAt, row.Username, row.Scopes = sealed, g.ExpiresAt.UTC(), g.Username, g.Scopes
+	row.Sealed, row.ExpiresAt, row.Username = sealed, g.ExpiresAt.UTC(), g.Username
+	row.Scopes = append(row.Scopes[:0], g.Scopes...)
 	row.Status, row.GrantedAt, row.IssuedAt, row.UpdatedAt = events.ConnectionActive, now, now, now
 	// The lease goes with the old token: a refresher who still holds it must not write over the new one.
 	q := tx.NewUpdate().Model(&row).WherePK().

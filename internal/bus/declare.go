@@ -96,7 +96,7 @@ func streamDiffers(is jetstream.StreamConfig) string {
 		{"retention", is.Retention == must.Retention},
 		{"discard policy", is.Discard == must.Discard},
 		{"storage", is.Storage == must.Storage},
-		{"message limit", is.MaxMsgs == must.MaxMsgs && is.MaxMsgsPerSubject == max(must.MaxMsgsPerSubject, -1) || is.MaxMsgsPerSubject == must.MaxMsgsPerSubject},
+		{"message limit", is.MaxMsgs == must.MaxMsgs && unlimited(is.MaxMsgsPerSubject) == unlimited(must.MaxMsgsPerSubject)},
 		{"size limit", is.MaxBytes == must.MaxBytes},
 		{"age limit", is.MaxAge == must.MaxAge || is.Name == events.StreamEvents},
 		{"setting for delayed messages", is.AllowMsgSchedules == must.AllowMsgSchedules},
@@ -109,6 +109,14 @@ func streamDiffers(is jetstream.StreamConfig) string {
 		}
 	}
 	return ""
+}
+
+// unlimited makes one of the two ways to say "no limit".
+func unlimited(n int64) int64 {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 func durableDiffers(is, must jetstream.ConsumerConfig) string {

@@ -1,10 +1,19 @@
 package publisher
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"github.com/omni-write/threads/internal/process"
+	"github.com/omni-write/threads/internal/threads"
+)
 
 // Config is how the publisher works. Zero values mean the default. The waits that keep a post from going out
 // twice have floors that production should not go under; tests shrink them together with the simulator's delays.
 type Config struct {
+	// APIURL is Threads' own when empty; the simulator's otherwise.
+	APIURL string `env:"THREADS_API_URL"`
+
 	// LeadText, LeadImage and LeadVideo are how long before its time a post's container is built.
 	LeadText  time.Duration `env:"PUBLISHER_LEAD_TEXT" envDefault:"2m"`
 	LeadImage time.Duration `env:"PUBLISHER_LEAD_IMAGE" envDefault:"5m"`
@@ -47,16 +56,52 @@ type Config struct {
 	RestoredSince time.Time `env:"PUBLISHER_RESTORED_SINCE"`
 }
 
-// DefaultConfig is the production configuration.
-func DefaultConfig() Config {
-	return Config{
-		LeadText: 2 * time.Minute, LeadImage: 5 * time.Minute, LeadVideo: 15 * time.Minute,
-		PublishWithin: 24 * time.Hour, ArmHorizon: 48 * time.Hour, SweepEvery: 10 * time.Second, SweepGrace: 2 * time.Second,
-		Lease: 15 * time.Second, ClaimLead: 150 * time.Millisecond, CallTimeout: 120 * time.Second,
-		CallsInFlight: 128, CallsPerAccount: 4,
-		SecondCallAfter: 150 * time.Second, FinishedApart: time.Minute, ConfirmFor: 24 * time.Hour,
-		PermalinkWait: 5 * time.Second,
+// ConfigFromEnv reads the configuration from the environment. It reports everything that is wrong at once.
+func ConfigFromEnv(getenv func(string) string) (Config, error) { return process.Env[Config](getenv) }
+
+// Mistakes names what cannot be meant.
+func (c Config) Mistakes() (wrong []error) {
+	for name, d := range map[string]time.Duration{
+		"PUBLISHER_LEASE": c.Lease, "PUBLISHER_SWEEP_EVERY": c.SweepEvery, "PUBLISHER_CALL_TIMEOUT": c.CallTimeout,
+		"PUBLISHER_PUBLISH_WITHIN": c.PublishWithin, "PUBLISHER_ARM_HORIZON": c.ArmHorizon, "PUBLISHER_CONFIRM_FOR": c.ConfirmFor,
+	} {
+		if d <= 0 {
+			wrong = append(wrong, fmt.Errorf("%s must be more than 0", name))
+		}
 	}
+	if c.CallsInFlight < 1 || c.CallsPerAccount < 1 {
+		wrong = append(wrong, fmt.Errorf("PUBLISHER_CALLS_IN_FLIGHT and PUBLISHER_CALLS_PER_ACCOUNT must be at least 1"))
+	}
+	if c.ClaimLead < 0 || c.ClaimLead > hold {
+		wrong = append(wrong, fmt.Errorf("PUBLISHER_CLAIM_LEAD must be from 0 to %s", hold))
+	}
+	return wrong
+}
+
+// underFloor names the waits that are shorter than production should ever have them: tests shrink them, together with
+// the simulator's delays.
+func (c Config) underFloor() (names []string) {
+	for _, w := range []struct {
+		name      string
+		is, least time.Duration
+	}{
+		{"PUBLISHER_LEASE", c.Lease, 5 * time.Second},
+		{"PUBLISHER_SWEEP_EVERY", c.SweepEvery, time.Second},
+		{"PUBLISHER_CALL_TIMEOUT", c.CallTimeout, 2 * time.Minute},
+		{"PUBLISHER_SECOND_CALL_AFTER", c.SecondCallAfter, 150 * time.Second},
+		{"PUBLISHER_FINISHED_APART", c.FinishedApart, time.Minute},
+		{"PUBLISHER_CONFIRM_FOR", c.ConfirmFor, time.Hour},
+	} {
+		if w.is < w.least {
+			names = append(names, w.name)
+		}
+	}
+	return names
+}
+
+// Threads is the configuration of the client that the publisher needs.
+func (c Config) Threads() threads.Config {
+	return threads.Config{BaseURL: c.APIURL, PublishTimeout: c.CallTimeout}
 }
 
 const (

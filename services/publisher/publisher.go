@@ -67,6 +67,9 @@ func New(cfg Config, d Deps) *Service {
 
 // Run works until ctx ends, then finishes what it has in hand.
 func (s *Service) Run(ctx context.Context) error {
+	if short := s.cfg.underFloor(); len(short) > 0 {
+		s.log.Warn("waits are under their floor: right for a test, but against Threads a post could go out twice", zap.Strings("settings", short))
+	}
 	if err := s.recorder.check(ctx); err != nil {
 		return err
 	}

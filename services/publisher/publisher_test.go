@@ -44,8 +44,12 @@ type rig struct {
 }
 
 // quick shrinks every wait; the simulator's processing is shrunk with them.
-func quick() Config {
-	c := DefaultConfig()
+func quick(t *testing.T) Config {
+	t.Helper()
+	c, err := ConfigFromEnv(func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
 	c.SweepEvery, c.SweepGrace = 200*time.Millisecond, 300*time.Millisecond
 	c.Lease = 2 * time.Second
 	c.CallTimeout = 2 * time.Second
@@ -56,7 +60,7 @@ func quick() Config {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, cfg: quick(), db: pgtest.New(t), log: bustest.Log(t)}
+	r := &rig{t: t, cfg: quick(t), db: pgtest.New(t), log: bustest.Log(t)}
 	r.nats = bustest.Server(t, t.TempDir())
 	r.bus = bustest.Connect(t, r.nats, "test")
 	var err error

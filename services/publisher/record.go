@@ -320,7 +320,7 @@ func (r *recorder) finish(ctx context.Context, tx bun.Tx, ev events.PostEvent) (
 
 // wakeWaiting lets the posts of a reconnected account go on; the sweep does the rest.
 func (r *recorder) wakeWaiting(ctx context.Context, tx bun.Tx, accountID string) error {
-	_, err := tx.NewUpdate().Model((*Post)(nil)).Set("wake_at = ?", r.now()).
+	_, err := tx.NewUpdate().Model((*Post)(nil)).Set("wake_at = ?", r.now()).Set("armed_at = NULL").
 		Where("account_id = ? AND state IN (?)", accountID, bun.List([]events.State{events.StateWaiting, events.StateUnconfirmed})).
 		Where("wake_at > ?", r.now()).Exec(ctx)
 	if err != nil {

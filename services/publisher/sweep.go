@@ -54,10 +54,10 @@ func (s *Service) sweepOnce(ctx context.Context) error {
 // to the due subject survives what an alarm does not (reference nats.md §1.7, §1.8).
 func (s *Service) wakeOverdue(ctx context.Context) (int, error) {
 	now := s.now()
-	// armed_at of the woken moves to now, so that the next round does not wake the same posts again at once.
+	// armed_at of the woken moves to now, so that they are not woken again before a round has passed.
 	ids, err := s.markArmed(ctx, s.db.NewSelect().Model((*Post)(nil)).Column("id").
 		Where("wake_at < ?", now.Add(-s.cfg.SweepGrace)).
-		Where("armed_at IS NULL OR armed_at < ?", now.Add(-max(s.cfg.SweepEvery, s.cfg.SweepGrace))).
+		Where("armed_at IS NULL OR armed_at <= wake_at OR armed_at > ? OR armed_at < ?", now, now.Add(-s.cfg.SweepEvery)).
 		Where("lease IS NULL OR lease_until < now()").
 		Order("wake_at").Limit(sweepBatch), now)
 	if err != nil {

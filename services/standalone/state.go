@@ -69,3 +69,16 @@ func listen(host string, asked string, usual int) (net.Listener, error) {
 	}
 	return net.Listen("tcp", net.JoinHostPort(host, "0"))
 }
+
+// freePort finds a port for something that opens it itself.
+func freePort(asked string, usual int) (int, error) {
+	l, err := listen(loopback, asked, usual)
+	if err != nil {
+		return 0, err
+	}
+	addr, ok := l.Addr().(*net.TCPAddr)
+	if err := l.Close(); err != nil || !ok {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	return addr.Port, nil
+}

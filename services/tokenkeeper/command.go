@@ -72,7 +72,7 @@ func (s *Service) refreshNow(ctx context.Context, commandID string, cmd events.R
 		return a, events.Faultf(events.Conflict, "The account was connected anew or disconnected meanwhile; there is nothing to refresh.")
 	}
 	if refused, ok := errors.AsType[*threads.Error](err); ok {
-		if err := s.release(ctx, a); err != nil {
+		if err := errors.Join(s.release(ctx, a), ctx.Err()); err != nil { // told to stop is no answer of Threads
 			return a, err
 		}
 		return a, events.Faultf(events.Unavailable,
@@ -96,8 +96,11 @@ func (s *Service) tooYoung(a accounts.Account) *events.Fault {
 		from.UTC().Format(sentenceTime)).After(wait)
 }
 
-// release gives the lease back and leaves the plan as it was.
+// release gives the lease back and leaves the plan as it was, also when the process is told to stop: another one is to
+// take over at once.
 func (s *Service) release(ctx context.Context, a accounts.Account) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveWithin)
+	defer cancel()
 	_, _, err := accounts.ReleaseRefresh(ctx, s.db, a.ID, a.RefreshLease, a.RefreshAt, a.RefreshFailures)
 	return err
 }

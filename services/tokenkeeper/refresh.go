@@ -32,10 +32,8 @@ func (s *Service) keep(ctx context.Context, a accounts.Account) error {
 	case err == nil, errors.Is(err, errSuperseded), errors.Is(err, &events.Fault{Code: events.ReauthRequired}):
 		return nil
 	}
-	if ctx.Err() != nil { // told to stop: give the lease back, for another instance to take the message
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveWithin)
-		defer cancel()
-		return errors.Join(err, s.release(ctx, a))
+	if ctx.Err() != nil { // told to stop is no failure of the refresh
+		return errors.Join(ctx.Err(), s.release(ctx, a))
 	}
 	failures := a.RefreshFailures + 1
 	pause := s.cfg.backoff(failures)

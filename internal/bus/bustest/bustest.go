@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -65,7 +66,6 @@ func Await[E events.Event](t testing.TB, b *bus.Bus, match func(E) bool) E {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	var zero E
 	consumer, err := b.JetStream().OrderedConsumer(ctx, events.StreamEvents, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)
@@ -88,6 +88,7 @@ func Await[E events.Event](t testing.TB, b *bus.Bus, match func(E) bool) E {
 		}
 		seen = append(seen, fmt.Sprintf("%s on %s", msg.Type(), m.Subject()))
 	}
-	t.Fatalf("no %s came within %s; these did:\n  %s", zero.Type(), limit, strings.Join(seen, "\n  "))
-	return zero
+	t.Fatalf("no %s that matches came within %s; these did:\n  %s", reflect.TypeFor[E](), limit, strings.Join(seen, "\n  "))
+	var none E
+	return none
 }

@@ -70,6 +70,25 @@ func Tell(ctx context.Context, p Place, out io.Writer) error {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
+	_, _ = fmt.Fprintln(out, "\nThat was the story.")
+	whereNext(out, p, token)
+	return nil
+}
+
+// Welcome says that everything is up, and how to go on.
+func Welcome(out io.Writer, p Place) error {
+	_, _ = fmt.Fprintf(out, "Everything is up at %s.\n", p.GatewayURL)
+	token, err := p.Token(user)
+	if err != nil {
+		token = "$TOKEN" // from the issuer that the user brought
+	}
+	connect := fmt.Sprintf(`
+Connect an account: open the address that this prints.
+
+  curl -sS %s/api/auth/threads -H 'Accept: application/json' \\
+    -H 'Authorization: Bearer %s'
+`, p.GatewayURL, token)
+	_, _ = fmt.Fprint(out, connect)
 	whereNext(out, p, token)
 	return nil
 }
@@ -78,7 +97,7 @@ func Tell(ctx context.Context, p Place, out io.Writer) error {
 func whereNext(out io.Writer, p Place, token string) {
 	at := time.Now().Add(time.Minute).UTC().Format(time.RFC3339)
 	_, _ = fmt.Fprintf(out, `
-That was the story. Look around:
+Look around:
 
   the API          %[1]s/openapi.json
   Threads' side    %[2]s          (simulated: what arrived, and when)

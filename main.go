@@ -1,0 +1,159 @@
+// Omni Write · Threads puts people's posts on Meta Threads at the second they asked for, exactly once, and tells everyone
+// what happened. One program; the first word says what runs.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+	_ "time/tzdata" // containers have no zone files
+
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/internal/process"
+	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/services/standalone"
+	"github.com/omni-write/threads/services/standalone/demo"
+)
+
+const usage = `usage: threads [command]
+
+  (none)       everything in one process: embedded NATS, private Postgres, simulated Threads
+  demo         the same, and the story of the product; -exit ends after it
+
+  gateway, auth, publisher, tokenkeeper
+               one service, against NATS_URL and DATABASE_URL
+  migrate      bring database and streams to this version
+  simulator    a simulated Threads alone; simulator -h shows its flags
+  healthcheck  ask the service in this container whether it is ready (ADMIN_ADDR)
+
+Settings come from the environment; .env.example lists them.
+`
+
+func main() {
+	ctx, stop := process.Signals(context.Background())
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout)
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "threads: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
+	word := ""
+	if len(args) > 0 {
+		word, args = args[0], args[1:]
+	}
+	common, err := process.Env[standalone.Common](getenv)
+	if err != nil {
+		return err
+	}
+	level := common.LogLevel
+	if word == "demo" && getenv("LOG_LEVEL") == "" {
+		level = "warn" // the story should be heard
+	}
+	log, err := process.Logger(level, common.LogFormat)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Sync() }()
+
+	switch builders := standalone.Builders(); {
+	case word == "":
+		return runHouse(ctx, getenv, log, out)
+	case word == "demo":
+		return runDemo(ctx, args, getenv, log, out)
+	case word == "migrate":
+		return standalone.Migrate(ctx, getenv, log)
+	case word == "simulator":
+		return runSimulator(ctx, args, log)
+	case word == "healthcheck":
+		return process.HealthCheck(ctx, common.AdminAddr)
+	case builders[word] != nil:
+		s, err := builders[word](ctx, getenv, log)
+		if err != nil {
+			return fmt.Errorf("%s: %w", word, err)
+		}
+		return process.Run(ctx, log, s.Part, process.Admin(common.AdminAddr, s.Ready))
+	case word == "help", strings.HasPrefix(word, "-h"), word == "--help":
+		_, err := io.WriteString(out, usage)
+		return err
+	default:
+		known := append(slices.Sorted(maps.Keys(builders)), "demo", "migrate", "simulator")
+		return fmt.Errorf("there is no command %q; there are %s, and help", word, strings.Join(known, ", "))
+	}
+}
+
+// runHouse runs everything until Ctrl-C.
+func runHouse(ctx context.Context, getenv func(string) string, log *zap.Logger, out io.Writer) error {
+	house, err := standalone.Start(ctx, getenv, log)
+	if err != nil {
+		return err
+	}
+	return house.Run(ctx, func(context.Context) error { return demo.Welcome(out, house.Place) })
+}
+
+// runDemo runs everything and tells the story.
+func runDemo(ctx context.Context, args []string, getenv func(string) string, log *zap.Logger, out io.Writer) error {
+	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
+	exit := flags.Bool("exit", false, "end after the story: status 0 when every step happened")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	house, err := standalone.Start(ctx, getenv, log)
+	if err != nil {
+		return err
+	}
+	return house.Run(ctx, func(ctx context.Context) error {
+		if err := demo.Tell(ctx, house.Place, out); err != nil {
+			return fmt.Errorf("the story broke off: %w", err)
+		}
+		if *exit {
+			stop()
+		}
+		return nil
+	})
+}
+
+// runSimulator serves a simulated Threads alone.
+func runSimulator(ctx context.Context, args []string, log *zap.Logger) error {
+	flags := flag.NewFlagSet("simulator", flag.ContinueOnError)
+	addr := flags.String("addr", "127.0.0.1:9099", "where to listen, `host:port`")
+	appID := flags.String("app-id", threadssim.DefaultAppID, "the app's `id`")
+	secret := flags.String("app-secret", threadssim.DefaultAppSecret, "the app's `secret`")
+	approve := flags.Bool("auto-approve", false, "answer the authorize page at once, without a person")
+	journal := flags.String("journal", "", "`file` for what must survive a restart (default: memory only)")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	sim, err := threadssim.New(threadssim.Options{AppID: *appID, AppSecret: *secret, AutoApprove: *approve, Journal: *journal})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = sim.Close() }()
+	server := &http.Server{Addr: *addr, Handler: sim, ReadHeaderTimeout: 5 * time.Second}
+	return process.Run(ctx, log, process.Part{Name: "simulator", Run: func(ctx context.Context) error {
+		stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+		defer stop()
+		log.Info("simulated Threads is up", zap.String("url", "http://"+*addr), zap.String("app_id", *appID))
+		if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	}})
+}

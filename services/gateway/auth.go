@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/MicahParks/keyfunc/v3"
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/omni-write/threads/events"
+)
+
+// leeway is how far the issuer's clock may be from ours. Clerk's tokens live a minute; more would stretch them much.
+const leeway = 10 * time.Second
+
+// verifier finds out who a bearer token stands for. There is no way to turn it off: a house without an issuer of its own
+// runs the small one of standalone.
+type verifier struct {
+	keys    *keys
+	find    keyfunc.Keyfunc
+	parser  *jwt.Parser
+	parties []string
+}
+
+func newVerifier(cfg Config, k *keys, now func() time.Time) *verifier {
+	options := []jwt.ParserOption{
+		// The list, not the token, says what is a signature: none and HS256 with the public key as secret are not.
+		jwt.WithValidMethods([]string{"RS256", "ES256", "EdDSA"}),
+		jwt.WithIssuer(cfg.AuthIssuer), jwt.WithExpirationRequired(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now),
+	}
+	if len(cfg.AuthAudience) > 0 {
+		options = append(options, jwt.WithAudience(cfg.AuthAudience...))
+	}
+	find, err := keyfunc.New(keyfunc.Options{Storage: k})
+	if err != nil {
+		panic(err) // only without a storage
+	}
+	return &verifier{keys: k, find: find, parser: jwt.NewParser(options...), parties: cfg.AuthAuthorizedParties}
+}
+
+// claims are what we look at. The parser looks at iss, exp, nbf and aud.
+type claims struct {
+	jwt.RegisteredClaims
+	// AuthorizedParty is the origin that the token was made for. Clerk leaves it out where there was none.
+	AuthorizedParty string `json:"azp"`
+	// SessionStatus is Clerk's: a pending session has steps left, such as choosing an organisation.
+	SessionStatus string `json:"sts"`
+}
+
+// user is who the Authorization header stands for. Its error is a Fault.
+func (v *verifier) user(ctx context.Context, header string) (string, error) {
+	scheme, token, _ := strings.Cut(header, " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return "", notSignedIn("token_missing", "Send a bearer token in the Authorization header.")
+	}
+	if !v.keys.loaded() {
+		if err := v.keys.readOnDemand(ctx); err != nil || !v.keys.loaded() {
+			return "", events.Faultf(events.Unavailable, "We cannot check who you are at the moment; please try again shortly.").After(keysRetry)
+		}
+	}
+	var c claims
+	if _, err := v.parser.ParseWithClaims(token, &c, v.find.KeyfuncCtx(ctx)); err != nil {
+		if errors.Is(err, jwt.ErrTokenExpired) {
+			return "", notSignedIn("token_expired", "The sign-in has expired; sign in again.")
+		}
+		return "", notSignedIn("token_invalid", "The bearer token is not accepted here; sign in again.")
+	}
+	switch {
+	case c.AuthorizedParty != "" && len(v.parties) > 0 && !slices.Contains(v.parties, c.AuthorizedParty):
+		return "", notSignedIn("token_invalid", "The bearer token was made for another application.")
+	case c.SessionStatus == "pending":
+		return "", notSignedIn("session_pending", "The sign-in is not finished; finish it and try again.")
+	case !usableID(c.Subject):
+		return "", notSignedIn("token_invalid", "The bearer token does not say who you are.")
+	}
+	return c.Subject, nil
+}
+
+// usableID holds a subject to what OpenID Connect allows: 255 characters. It goes into rows and logs.
+func usableID(sub string) bool {
+	return sub != "" && len(sub) <= 255 && !strings.ContainsFunc(sub, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) })
+}
+
+func notSignedIn(code, sentence string) *events.Fault {
+	return events.Faultf(events.Unauthorized, "%s", sentence).At("/Authorization", code, sentence)
+}
+
+type userKey struct{}
+
+// userOf is who asks, on routes that require it.
+func userOf(ctx context.Context) string {
+	user, _ := ctx.Value(userKey{}).(string)
+	return user
+}
+
+// signedIn marks the operations that require a bearer token, for the API description and for requireUser.
+var signedIn = []map[string][]string{{"bearer": {}}}
+
+// requireUser lets only signed-in users through to the operations that say so.
+func (s *Service) requireUser(api huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		if len(ctx.Operation().Security) == 0 {
+			next(ctx)
+			return
+		}
+		user, err := s.auth.user(ctx.Context(), ctx.Header("Authorization"))
+		if err != nil {
+			_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", err)
+			return
+		}
+		noteOf(ctx.Context()).user = user
+		next(huma.WithValue(ctx, userKey{}, user))
+	}
+}

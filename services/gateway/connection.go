@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+// Connection says whether an account is connected, and is its row where there is one: the original's, without the token.
+type Connection struct {
+	// Connected is false, with the row beside it, when Threads no longer takes the account's token: connect it again.
+	Connected bool `json:"connected" doc:"Whether the account can be used now; status says more."`
+	*events.Connection
+}
+
+func connectionOf(row *events.Connection) Connection {
+	return Connection{Connected: row != nil && row.Status == events.ConnectionActive, Connection: row}
+}
+
+// AccountQuery names an account in the query. It is exported, like Change, because huma looks into exported fields only.
+type AccountQuery struct {
+	AccountID string `query:"accountId" doc:"Which connected account; may be left out when there is only one."`
+}
+
+type connectionOutput struct{ Body Connection }
+
+// getConnection shows the named account, or the only one; {"connected": false} when there is none at all.
+func (s *Service) getConnection(ctx context.Context, in *AccountQuery) (*connectionOutput, error) {
+	list, err := s.connections(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if in.AccountID != "" {
+		for i := range list {
+			if list[i].ID == in.AccountID {
+				return &connectionOutput{Body: connectionOf(&list[i])}, nil
+			}
+		}
+		return nil, events.Faultf(events.NotFound, "There is no connected account with this id among yours.")
+	}
+	switch len(list) {
+	case 0:
+		return &connectionOutput{Body: connectionOf(nil)}, nil
+	case 1:
+		return &connectionOutput{Body: connectionOf(&list[0])}, nil
+	}
+	const several = "You have connected several Threads accounts; please name one by its id."
+	return nil, events.Faultf(events.Invalid, several).At("/accountId", "account_required", several)
+}
+
+func (s *Service) connections(ctx context.Context) ([]events.Connection, error) {
+	list, err := bus.Ask[events.ConnectionList](ctx, s.bus, events.ListConnections{UserID: userOf(ctx)})
+	return list.Connections, err
+}
+
+type connectionsOutput struct{ Body []Connection }
+
+// listConnections shows all accounts, the oldest first.
+func (s *Service) listConnections(ctx context.Context, _ *struct{}) (*connectionsOutput, error) {
+	list, err := s.connections(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &connectionsOutput{Body: []Connection{}}
+	for i := range list {
+		out.Body = append(out.Body, connectionOf(&list[i]))
+	}
+	return out, nil
+}
+
+type disconnectInput struct {
+	Change
+	AccountQuery
+}
+
+// disconnect forgets an account.
+func (s *Service) disconnect(ctx context.Context, in *disconnectInput) (*answer, error) {
+	cmd := events.Disconnect{UserID: userOf(ctx), AccountID: in.AccountID}
+	return connectionAnswer(send[events.Connection](ctx, s, &in.Change, cmd, nil))
+}
+
+type refreshInput struct {
+	Change
+	Body *RefreshRequest
+}
+
+// RefreshRequest names the account whose token is refreshed.
+type RefreshRequest struct {
+	AccountID string `json:"accountId,omitempty" doc:"May be left out when there is only one."`
+}
+
+// refresh refreshes an account's long-lived token now.
+func (s *Service) refresh(ctx context.Context, in *refreshInput) (*answer, error) {
+	cmd := events.RefreshToken{UserID: userOf(ctx)}
+	if in.Body != nil {
+		cmd.AccountID = in.Body.AccountID
+	}
+	return connectionAnswer(send[events.Connection](ctx, s, &in.Change, cmd, RefreshRequest{AccountID: cmd.AccountID}))
+}
+
+func connectionAnswer(row *events.Connection, commandID string, err error) (*answer, error) {
+	switch {
+	case err != nil:
+		return nil, err
+	case row == nil:
+		return pending(commandID, ""), nil
+	}
+	return &answer{Status: http.StatusOK, Body: connectionOf(row)}, nil
+}
+
+type profileOutput struct{ Body events.Profile }
+
+// profileWithin is longer than other questions get: Threads is asked.
+const profileWithin = 20 * time.Second
+
+// getProfile shows the Threads profile behind an account, read from Threads now.
+func (s *Service) getProfile(ctx context.Context, in *AccountQuery) (*profileOutput, error) {
+	ctx, cancel := context.WithTimeout(ctx, profileWithin)
+	defer cancel()
+	profile, err := bus.Ask[events.Profile](ctx, s.bus, events.GetProfile{UserID: userOf(ctx), AccountID: in.AccountID})
+	if err != nil {
+		return nil, err
+	}
+	return &profileOutput{Body: profile}, nil
+}

@@ -1,0 +1,86 @@
+package gateway
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
+
+	"github.com/omni-write/threads/events"
+)
+
+// flaws puts what huma's validator found into our words. The validator keeps the offending values beside its messages;
+// they are looked at here and go no further.
+func flaws(errs []error) []Flaw {
+	var found []Flaw
+	for _, err := range errs {
+		var f *events.Fault
+		var d *huma.ErrorDetail
+		switch {
+		case errors.As(err, &f):
+			found = append(found, ofFault(f).Errors...)
+		case errors.As(err, &d):
+			found = append(found, flawOf(d))
+		}
+	}
+	return found
+}
+
+func flawOf(d *huma.ErrorDetail) Flaw {
+	at := pointer(d.Location)
+	flaw := func(code, detail string) Flaw { return Flaw{Pointer: at, Code: code, Detail: detail} }
+	switch msg := d.Message; {
+	case msg == validation.MsgUnexpectedProperty:
+		return flaw("unknown_field", "This field is not known here; take it out, or check its spelling.")
+	case msg == validation.MsgExpectedRFC3339DateTime:
+		return timeFlaw(at, d.Value)
+	case msg == validation.MsgExpectedString:
+		return flaw("not_a_string", "This must be a string.")
+	case msg == validation.MsgExpectedInteger, msg == validation.MsgExpectedNumber, msg == "invalid integer":
+		return flaw("not_a_number", "This must be a whole number.")
+	case msg == validation.MsgExpectedArray:
+		return flaw("not_a_list", "This must be a list.")
+	case msg == validation.MsgExpectedObject:
+		return flaw("not_an_object", "This must be an object.")
+	case strings.HasPrefix(msg, "expected value to be one of "):
+		return flaw("not_a_choice", "This must be one of "+strings.TrimPrefix(msg, "expected value to be one of ")+".")
+	case strings.HasPrefix(msg, "expected required property "):
+		name, _, _ := strings.Cut(strings.TrimPrefix(msg, "expected required property "), " ")
+		at += "/" + name
+		return flaw("missing", "This field is required.")
+	case msg == errNUL.Error():
+		return flaw("nul_character", "The body contains the character U+0000, which no text may have; take it out.")
+	case msg == errNotUTF8.Error():
+		return flaw("not_utf8", "The body is not valid UTF-8; encode it so.")
+	case d.Location == "body":
+		return flaw("not_json", "The body is not well-formed JSON.")
+	default:
+		return flaw("invalid", "This value is not accepted here.")
+	}
+}
+
+// timeFlaw tells a time without an offset, which means another moment in every zone, from what is no time at all.
+func timeFlaw(at string, value any) Flaw {
+	written, _ := value.(string)
+	for _, layout := range []string{
+		"2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,
+	} {
+		if _, err := time.Parse(layout, written); err == nil {
+			return Flaw{Pointer: at, Code: "time_without_offset", Detail: "This time does not say in which zone it is; " +
+				"add Z for UTC or an offset such as +02:00, as in 2025-11-02T10:00:00+02:00."}
+		}
+	}
+	return Flaw{Pointer: at, Code: "time_invalid", Detail: "This is not a time as RFC 3339 writes it: 2025-11-02T10:00:00Z, or with an offset such as +02:00."}
+}
+
+// pointer turns huma's location, body.media[0].url, into a JSON pointer, /media/0/url. For a parameter it is a slash and
+// the parameter's name.
+func pointer(location string) string {
+	_, path, _ := strings.Cut(location, ".")
+	if path == "" {
+		return ""
+	}
+	return "/" + strings.NewReplacer("~", "~0", "/", "~1", "[", "/", "]", "", ".", "/").Replace(path)
+}

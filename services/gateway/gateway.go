@@ -1,0 +1,108 @@
+// Package gateway is the HTTP door of the house, and a thin one: it finds out who is asking, checks the shape of what
+// they send, sends a command or asks a question, and encodes what comes back. It has no database, no token of Threads
+// and no rule of the trade.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/omni-write/threads/internal/bus"
+)
+
+// Deps is what a gateway works with.
+type Deps struct {
+	Bus *bus.Bus
+	Log *zap.Logger
+	// Listener is where to listen; nil: Config's host and port.
+	Listener net.Listener
+	Now      func() time.Time // nil: time.Now
+}
+
+// Service is a gateway. Any number of them may run side by side.
+type Service struct {
+	cfg      Config
+	bus      *bus.Bus
+	log      *zap.Logger
+	listener net.Listener
+	now      func() time.Time
+
+	keys    *keys
+	auth    *verifier
+	handler http.Handler
+}
+
+// New makes a gateway. It does no I/O.
+func New(cfg Config, d Deps) *Service {
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	s := &Service{cfg: cfg, bus: d.Bus, log: d.Log, listener: d.Listener, now: d.Now}
+	s.keys = newKeys(cfg.AuthIssuer, cfg.AuthJWKSURL)
+	s.auth = newVerifier(cfg, s.keys, d.Now)
+	s.handler = s.dress(s.routes())
+	return s
+}
+
+// Handler answers the requests, for a server of the caller's own.
+func (s *Service) Handler() http.Handler { return s.handler }
+
+const (
+	// stopWithin is how long requests in hand may take once the gateway is told to stop. What a client still waits for
+	// then is a command that is on disk already.
+	stopWithin = 12 * time.Second
+	// maxWait is the longest that a request may wait for its outcome; the write timeout leaves room for it and the rest.
+	maxWait      = 30 * time.Second
+	writeTimeout = maxWait + 60*time.Second
+)
+
+// Run serves until ctx ends, then takes no new requests and finishes those in hand.
+func (s *Service) Run(ctx context.Context) error {
+	l := s.listener
+	if l == nil {
+		var err error
+		if l, err = new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.address()); err != nil {
+			return fmt.Errorf("gateway: %w", err)
+		}
+	}
+	srv := &http.Server{
+		Handler: s.handler, ErrorLog: zap.NewStdLog(s.log),
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: writeTimeout,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.keys.keepFresh(ctx, s.log) })
+	g.Go(func() error {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("gateway: serve: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+		defer cancel()
+		if err := srv.Shutdown(limit); err != nil {
+			s.log.Warn("requests were cut short at the end", zap.Error(err))
+			_ = srv.Close()
+		}
+		return nil
+	})
+	s.log.Info("gateway listens", zap.Stringer("address", l.Addr()))
+	return g.Wait()
+}
+
+// Ready says why the gateway should not be relied on, or nil.
+func (s *Service) Ready(ctx context.Context) error {
+	if !s.keys.loaded() {
+		return errors.New("the issuer's keys could not be read yet, so nobody can sign in; check AUTH_ISSUER and AUTH_JWKS_URL")
+	}
+	return s.bus.Healthy(ctx)
+}

@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/MicahParks/jwkset"
+	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
+)
+
+const (
+	// keysEvery is how often the issuer's keys are read anew: a key that it withdrew is good for no longer than that.
+	keysEvery = 15 * time.Minute
+	// keysRetry is how soon they are tried again while there are none at all.
+	keysRetry = 2 * time.Second
+	// fetchWithin bounds one reading.
+	fetchWithin = 5 * time.Second
+	// unknownEvery and unknownBurst bound the readings that unknown keys may cause: anybody can make up a key id, and
+	// must not be able to drive our requests to the issuer.
+	unknownEvery = 10 * time.Second
+	unknownBurst = 3
+)
+
+// keys are the issuer's public keys. They are read in the background and again when a token names a key that is not
+// among them, so that a rotated-in key works at once. The gateway starts without them when the issuer is down.
+//
+// keyfunc's own storage would do nearly the same, but its waiting limit also cuts the reading short: with a limit small
+// enough to turn forged key ids away at once, no rotation would ever be noticed.
+type keys struct {
+	jwkset.Storage // in memory
+	issuer, url    string
+	client         *http.Client
+	unknown        *rate.Limiter
+	reading        singleflight.Group
+	have           atomic.Bool
+}
+
+func newKeys(issuer, url string) *keys {
+	return &keys{
+		Storage: jwkset.NewMemoryStorage(), issuer: issuer, url: url,
+		client:  &http.Client{Timeout: fetchWithin},
+		unknown: rate.NewLimiter(rate.Every(unknownEvery), unknownBurst),
+	}
+}
+
+func (k *keys) loaded() bool { return k.have.Load() }
+
+// KeyRead finds a key by its id, and reads the issuer's keys anew when it is unknown and the limit allows.
+func (k *keys) KeyRead(ctx context.Context, id string) (jwkset.JWK, error) {
+	key, err := k.Storage.KeyRead(ctx, id)
+	if !errors.Is(err, jwkset.ErrKeyNotFound) {
+		return key, err
+	}
+	if err := k.readOnDemand(ctx); err != nil {
+		return jwkset.JWK{}, err
+	}
+	return k.Storage.KeyRead(ctx, id)
+}
+
+// readOnDemand reads the keys unless that was done too often lately. Those who ask at the same time share one reading.
+func (k *keys) readOnDemand(ctx context.Context) error {
+	_, err, _ := k.reading.Do("", func() (any, error) {
+		if !k.unknown.Allow() {
+			return nil, nil //nolint:nilnil // what we have must do
+		}
+		return nil, k.read(context.WithoutCancel(ctx)) // for all who share it, not only for the first
+	})
+	return err
+}
+
+// keepFresh reads the keys until ctx ends.
+func (k *keys) keepFresh(ctx context.Context, log *zap.Logger) error {
+	for {
+		err := k.read(ctx)
+		if err != nil && ctx.Err() == nil {
+			log.Warn("the issuer's keys could not be read; trying again", zap.Error(err))
+		}
+		next := time.NewTimer(keysEvery)
+		if !k.loaded() {
+			next.Reset(keysRetry)
+		}
+		select {
+		case <-ctx.Done():
+			next.Stop()
+			return nil
+		case <-next.C:
+		}
+	}
+}
+
+func (k *keys) read(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, fetchWithin)
+	defer cancel()
+	url := k.url
+	if url == "" {
+		url = k.discover(ctx)
+	}
+	var set jwkset.JWKSMarshal
+	if err := k.get(ctx, url, &set); err != nil {
+		return fmt.Errorf("read the issuer's keys: %w", err)
+	}
+	var found []jwkset.JWK
+	for _, m := range set.Keys {
+		if m.KTY == jwkset.KtyOct {
+			continue // a shared secret proves nothing when it is published
+		}
+		// Keys of kinds that we do not know are the issuer's business with others.
+		if key, err := jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{}); err == nil {
+			found = append(found, key)
+		}
+	}
+	if len(found) == 0 {
+		return errors.New("read the issuer's keys: there are none that we can use")
+	}
+	if err := k.KeyReplaceAll(ctx, found); err != nil {
+		return fmt.Errorf("keep the issuer's keys: %w", err)
+	}
+	k.have.Store(true)
+	return nil
+}
+
+// discover asks the issuer where its keys are. Clerk and others that say nothing usable have them at the usual place.
+func (k *keys) discover(ctx context.Context) string {
+	base := strings.TrimRight(k.issuer, "/")
+	var doc struct {
+		Issuer  string `json:"issuer"`
+		JWKSURI string `json:"jwks_uri"`
+	}
+	err := k.get(ctx, base+"/.well-known/openid-configuration", &doc)
+	if err != nil || doc.Issuer != k.issuer || !isWebAddress(doc.JWKSURI) {
+		return base + "/.well-known/jwks.json"
+	}
+	return doc.JWKSURI
+}
+
+func (k *keys) get(ctx context.Context, url string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := k.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", url, resp.Status)
+	}
+	return json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(into)
+}

@@ -1,0 +1,192 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+// maxBody is the most that a request's body may have.
+const maxBody = 1 << 20
+
+// dress puts around the routes what every request goes through, the outermost first.
+func (s *Service) dress(routes *http.ServeMux) http.Handler {
+	return s.observe(secure(s.cors(limitBody(problemsForMisses(routes)))))
+}
+
+// note is what is known of a request beside the request: for its log line and its problem.
+type note struct {
+	requestID string
+	route     string // the pattern that matched: a label of few values
+	user      string
+	err       error // what went wrong on our side; it is logged here and told to nobody
+}
+
+type noteKey struct{}
+
+// noteOf is the request's note; an empty one, which nobody reads, where there is none.
+func noteOf(ctx context.Context) *note {
+	if n, ok := ctx.Value(noteKey{}).(*note); ok {
+		return n
+	}
+	return new(note)
+}
+
+// observe gives the request its id, catches panics, and says once how the request went. Query strings are never logged:
+// tickets and OAuth codes travel in them.
+func (s *Service) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := &note{requestID: requestID(r.Header.Get("X-Request-Id")), route: "none"}
+		ctx := context.WithValue(r.Context(), noteKey{}, n)
+		r = r.WithContext(bus.WithCorrelation(ctx, n.requestID))
+		seen := &watchedWriter{ResponseWriter: w}
+		seen.Header().Set("X-Request-Id", n.requestID)
+
+		began := time.Now()
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler { //nolint:errorlint // net/http's own word, compared as it does
+					panic(p)
+				}
+				n.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+				if seen.status == 0 {
+					ofError(n.err).write(seen, r)
+				}
+			}
+			took := time.Since(began)
+			measure(n.route, r.Method, seen.status, took)
+			s.logRequest(r, n, seen, took)
+		}()
+		next.ServeHTTP(seen, r)
+	})
+}
+
+func (s *Service) logRequest(r *http.Request, n *note, w *watchedWriter, took time.Duration) {
+	fields := []zap.Field{
+		zap.String("request_id", n.requestID), zap.String("method", r.Method), zap.String("route", n.route),
+		zap.Int("status", w.status), zap.Int64("bytes", w.written), zap.Duration("took", took),
+	}
+	if n.user != "" {
+		fields = append(fields, zap.String("user_id", n.user))
+	}
+	switch {
+	case w.status >= http.StatusInternalServerError && w.status != http.StatusServiceUnavailable:
+		s.log.Error("request failed", append(fields, zap.Error(n.err))...)
+	case w.status >= http.StatusInternalServerError:
+		s.log.Warn("request could not be served", append(fields, zap.Error(n.err))...)
+	case n.route == routeHealth:
+		s.log.Debug("request", fields...)
+	default:
+		s.log.Info("request", fields...)
+	}
+}
+
+// requestID takes the client's id when it is harmless in a log and a header, and makes one otherwise.
+func requestID(offered string) string {
+	const safe = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
+	if offered == "" || len(offered) > 64 || strings.Trim(offered, safe) != "" {
+		return uuid.Must(uuid.NewV7()).String()
+	}
+	return offered
+}
+
+// watchedWriter knows what was answered.
+type watchedWriter struct {
+	http.ResponseWriter
+	status  int
+	written int64
+}
+
+// WriteHeader notes the first final status.
+func (w *watchedWriter) WriteHeader(status int) {
+	if w.status == 0 && status >= http.StatusOK {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write counts.
+func (w *watchedWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.written += int64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (w *watchedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// secure sets the headers that keep browsers from doing more with an answer than it is for.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer") // our addresses may carry a ticket or a code
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func limitBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// problemsForMisses answers with a problem where the mux would answer 404 or 405 in plain text. The mux is still the
+// one that decides, and that lists the allowed methods.
+func problemsForMisses(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, pattern := mux.Handler(r)
+		if pattern == "" {
+			mux.ServeHTTP(&missWriter{ResponseWriter: w, request: r}, r)
+			return
+		}
+		noteOf(r.Context()).route = pattern
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// missWriter puts a problem in the place of the mux's words.
+type missWriter struct {
+	http.ResponseWriter
+	request  *http.Request
+	replaced bool
+}
+
+// WriteHeader answers 404 and 405 itself.
+func (w *missWriter) WriteHeader(status int) {
+	switch status {
+	case http.StatusNotFound:
+		w.replaced = true
+		newProblem(status, codeNoRoute, table[events.NotFound].title, "There is nothing at this address; /openapi.json lists what there is.").
+			write(w.ResponseWriter, w.request)
+	case http.StatusMethodNotAllowed:
+		w.replaced = true
+		newProblem(status, codeMethodNotAllowed, "This method is not for this address", "The Allow header lists the methods of this address.").
+			write(w.ResponseWriter, w.request)
+	default:
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Write drops the words that were replaced.
+func (w *missWriter) Write(b []byte) (int, error) {
+	if w.replaced {
+		return len(b), nil
+	}
+	return w.ResponseWriter.Write(b)
+}

@@ -1,0 +1,228 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+const (
+	// oauthCookie ties the dance to the browser that began it.
+	oauthCookie = "threads_oauth_state"
+	// finishWithin is longer than other questions get: auth calls Threads four times. It is not asked again, because the
+	// code is good once; a lost answer means to start anew.
+	finishWithin = 60 * time.Second
+)
+
+type ticketOutput struct{ Body events.Ticket }
+
+// issueTicket gives out a ticket that stands for the user once, where a browser cannot send a header.
+func (s *Service) issueTicket(ctx context.Context, _ *struct{}) (*ticketOutput, error) {
+	ticket, err := bus.Ask[events.Ticket](ctx, s.bus, events.IssueTicket{UserID: userOf(ctx)})
+	if err != nil {
+		return nil, err
+	}
+	return &ticketOutput{Body: ticket}, nil
+}
+
+type startOAuthInput struct {
+	Ticket        string `query:"ticket" doc:"A ticket, for browsers; instead of the bearer token."`
+	Authorization string `header:"Authorization" hidden:"true"`
+	Accept        string `header:"Accept" hidden:"true"`
+
+	onceOnly
+}
+
+// Authorization is where to send the browser to connect an account.
+type Authorization struct {
+	AuthorizationURL string `json:"authorizationUrl" doc:"Navigate the browser there; it goes on to Threads. Good once."`
+	ExpiresIn        int    `json:"expiresIn" doc:"Seconds."`
+}
+
+// redirect is an answer that sends the browser elsewhere, or, to a page that cannot follow, tells it where to.
+type redirect struct {
+	Status    int
+	Location  string `header:"Location"`
+	SetCookie string `header:"Set-Cookie"`
+	Body      any
+}
+
+// noBody keeps huma from writing "null" under a redirect.
+var noBody = []byte{}
+
+// startOAuth begins to connect an account. The state cookie must be set in a navigation of the browser to this very
+// origin: a page on another origin that calls us with fetch could not keep it. So such a page gets an address with a
+// ticket, and navigates there.
+func (s *Service) startOAuth(ctx context.Context, in *startOAuthInput) (*redirect, error) {
+	out, err := s.beginOAuth(ctx, in)
+	if err != nil && in.Authorization == "" && accepts(in.Accept, "text/html") {
+		return s.failed(err), nil // a person looks at this: back to the frontend, which can explain
+	}
+	return out, err
+}
+
+func (s *Service) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirect, error) {
+	if in.repeated != "" {
+		return nil, in.refuse()
+	}
+	question := events.BeginOAuth{Ticket: in.Ticket}
+	if in.Ticket == "" {
+		user, err := s.auth.user(ctx, in.Authorization)
+		if err != nil {
+			return nil, err
+		}
+		noteOf(ctx).user = user
+		if accepts(in.Accept, "application/json") {
+			return s.authorization(ctx, user)
+		}
+		question.UserID = user
+	}
+	begun, err := bus.Ask[events.OAuthBegun](ctx, s.bus, question)
+	if err != nil {
+		return nil, err
+	}
+	return &redirect{
+		Status: http.StatusFound, Location: begun.AuthorizeURL,
+		SetCookie: s.stateCookie(begun.Cookie, int(events.OAuthStateLife/time.Second)), Body: noBody,
+	}, nil
+}
+
+func (s *Service) authorization(ctx context.Context, user string) (*redirect, error) {
+	ticket, err := bus.Ask[events.Ticket](ctx, s.bus, events.IssueTicket{UserID: user})
+	if err != nil {
+		return nil, err
+	}
+	to := s.cfg.publicBase().JoinPath(routeStartOAuth)
+	to.RawQuery = url.Values{"ticket": {ticket.Ticket}}.Encode()
+	return &redirect{Status: http.StatusOK, Body: Authorization{AuthorizationURL: to.String(), ExpiresIn: ticket.ExpiresIn}}, nil
+}
+
+type finishOAuthInput struct {
+	State string `query:"state"`
+	Code  string `query:"code"`
+	Error string `query:"error"`
+
+	onceOnly
+	cookie string
+}
+
+// Resolve looks for repeated parameters and for our cookie, whose name depends on where we run.
+func (in *finishOAuthInput) Resolve(ctx huma.Context) []error {
+	in.check(ctx)
+	for _, c := range huma.ReadCookies(ctx) {
+		if strings.HasSuffix(c.Name, oauthCookie) {
+			in.cookie = c.Value
+		}
+	}
+	return nil
+}
+
+// finishOAuth is where Threads sends the browser back to. Whatever happens, it ends at the frontend.
+func (s *Service) finishOAuth(ctx context.Context, in *finishOAuthInput) (*redirect, error) {
+	if in.repeated != "" {
+		return s.failed(in.refuse()), nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, finishWithin)
+	defer cancel()
+	connected, err := bus.Ask[events.Connection](ctx, s.bus, events.FinishOAuth{
+		State: in.State, Cookie: in.cookie, Code: in.Code, Error: in.Error,
+	})
+	if err != nil {
+		return s.failed(err), nil
+	}
+	noteOf(ctx).user = connected.UserID
+	return &redirect{
+		Status: http.StatusFound, SetCookie: s.stateCookie("", -1), Body: noBody,
+		Location: withQuery(s.cfg.SuccessRedirectURI, func(q url.Values) { q.Set("account", connected.ID) }),
+	}, nil
+}
+
+// failed sends the browser to the failure address with the reason in a word. The frontend's own error stays if the
+// address brings one, as the original's did.
+func (s *Service) failed(err error) *redirect {
+	reason := reasonOf(err)
+	return &redirect{
+		Status: http.StatusFound, SetCookie: s.stateCookie("", -1), Body: noBody,
+		Location: withQuery(s.cfg.FailureRedirectURI, func(q url.Values) {
+			if !q.Has("error") {
+				q.Set("error", reason)
+			}
+			q.Set("reason", reason)
+		}),
+	}
+}
+
+// reasonOf is the finest word that there is for a failure.
+func reasonOf(err error) string {
+	p := ofError(err)
+	if len(p.Errors) > 0 {
+		return cmp.Or(p.Errors[0].Code, string(p.Code))
+	}
+	return string(p.Code)
+}
+
+func withQuery(address string, change func(url.Values)) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address // not after Config's own check
+	}
+	q := u.Query()
+	change(q)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// stateCookie is the cookie of the dance. SameSite is Lax and not Strict: the browser comes back from Threads.
+func (s *Service) stateCookie(value string, maxAge int) string {
+	base := s.cfg.publicBase()
+	c := http.Cookie{
+		Name: oauthCookie, Value: value, Path: base.Path + routeStartOAuth, MaxAge: maxAge,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
+	if base.Scheme == "https" {
+		c.Name, c.Secure = "__Secure-"+oauthCookie, true // the prefix keeps plain http from planting one
+	}
+	return c.String()
+}
+
+// onceOnly refuses a query that says the same thing twice: which of two tickets or codes is meant would be a guess, and
+// proxies on the way may guess otherwise.
+type onceOnly struct{ repeated string }
+
+// Resolve looks for repeated parameters.
+func (o *onceOnly) Resolve(ctx huma.Context) []error {
+	o.check(ctx)
+	return nil
+}
+
+func (o *onceOnly) check(ctx huma.Context) {
+	u := ctx.URL()
+	for _, name := range []string{"ticket", "state", "code", "error"} {
+		if len(u.Query()[name]) > 1 {
+			o.repeated = name
+		}
+	}
+}
+
+func (o *onceOnly) refuse() error {
+	const sentence = "This parameter is in the address more than once; please start again."
+	return events.Faultf(events.Invalid, sentence).At("/"+o.repeated, "repeated_parameter", sentence)
+}
+
+// accepts says that an Accept header names a media type itself; wildcards, which every browser and tool sends, do not
+// count.
+func accepts(header, mediaType string) bool {
+	return slices.ContainsFunc(strings.Split(header, ","), func(offer string) bool {
+		name, _, _ := strings.Cut(offer, ";")
+		return strings.EqualFold(strings.TrimSpace(name), mediaType)
+	})
+}

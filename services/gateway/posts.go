@@ -1,0 +1,187 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+func postPath(id string) string { return "/api/threads/post/" + url.PathEscape(id) }
+
+// Media is one picture or video of a post.
+type Media struct {
+	Type    events.MediaType `json:"type" enum:"image,video"`
+	URL     string           `json:"url" doc:"A public https address; Threads fetches it from there."`
+	AltText string           `json:"altText,omitempty" doc:"What is to be seen, for those who cannot."`
+}
+
+// Draft is what a post says.
+type Draft struct {
+	Text          string  `json:"text,omitempty" doc:"May be left out where there is media."`
+	MediaURL      *string `json:"mediaUrl,omitempty" doc:"One picture or video, as the original API had it: an address that ends in .mp4 or .mov is a video, any other an image. Say it with media when the address does not tell."`
+	Media         []Media `json:"media,omitempty" doc:"Pictures and videos; instead of mediaUrl."`
+	AccountID     string  `json:"accountId,omitempty" doc:"Which connected account; may be left out when there is only one."`
+	PublishWithin int     `json:"publishWithin,omitempty" doc:"How late, in seconds, the post may still go out. Left out: a day."`
+}
+
+// media is the post's media, from whichever of the two fields says it.
+func (d *Draft) media() ([]events.Media, error) {
+	if d.MediaURL != nil && *d.MediaURL != "" && len(d.Media) > 0 {
+		return nil, mediaTwice()
+	}
+	if d.MediaURL != nil {
+		return guessed(*d.MediaURL), nil
+	}
+	return stated(d.Media), nil
+}
+
+func (d *Draft) event() (events.Draft, error) {
+	media, err := d.media()
+	return events.Draft{AccountID: d.AccountID, Text: d.Text, Media: media, PublishWithin: d.PublishWithin}, err
+}
+
+func mediaTwice() error {
+	const sentence = "Give mediaUrl or media, not both."
+	return events.Faultf(events.Invalid, sentence).At("/mediaUrl", "media_twice", sentence)
+}
+
+func stated(list []Media) []events.Media {
+	var media []events.Media
+	for _, m := range list {
+		media = append(media, events.Media{Type: m.Type, URL: m.URL, AltText: m.AltText})
+	}
+	return media
+}
+
+// guessed is the media of a mediaUrl; an empty one is none, as forms send it.
+func guessed(address string) []events.Media {
+	if address == "" {
+		return nil
+	}
+	m := events.Media{Type: events.Image, URL: address}
+	if u, err := url.Parse(address); err == nil {
+		switch strings.ToLower(path.Ext(u.Path)) {
+		case ".mp4", ".mov":
+			m.Type = events.Video
+		}
+	}
+	return []events.Media{m}
+}
+
+// fromMediaURL points the faults of a guessed media at the field that the client sent.
+func fromMediaURL(err error) error {
+	var f *events.Fault
+	if !errors.As(err, &f) {
+		return err
+	}
+	moved := *f
+	moved.Details = nil
+	for _, d := range f.Details {
+		if strings.HasPrefix(d.Pointer, "/media/0/") {
+			d.Pointer = "/mediaUrl"
+		}
+		moved.Details = append(moved.Details, d)
+	}
+	return &moved
+}
+
+type createPostInput struct {
+	Change
+	Body Draft
+}
+
+// createPost posts now.
+func (s *Service) createPost(ctx context.Context, in *createPostInput) (*answer, error) {
+	draft, err := in.Body.event()
+	if err != nil {
+		return nil, err
+	}
+	user := userOf(ctx)
+	cmd := events.PublishPost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: s.now().UTC()}
+	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
+	return created(post, id, cmd.PostID, in.Body.MediaURL != nil, err)
+}
+
+// created is the answer to what makes a post.
+func created(post *events.Post, commandID, postID string, guessed bool, err error) (*answer, error) {
+	switch {
+	case err != nil && guessed:
+		return nil, fromMediaURL(err)
+	case err != nil:
+		return nil, err
+	case post == nil:
+		return pending(commandID, postID), nil
+	}
+	return &answer{Status: http.StatusCreated, Location: postPath(post.ID), ETag: etag(post.Rev), Body: post}, nil
+}
+
+// changed is the answer to what changes a post.
+func changed(post *events.Post, commandID, postID string, err error) (*answer, error) {
+	switch {
+	case err != nil:
+		return nil, err
+	case post == nil:
+		return pending(commandID, postID), nil
+	}
+	return &answer{Status: http.StatusOK, ETag: etag(post.Rev), Body: post}, nil
+}
+
+func etag(rev int64) string { return strconv.Quote(strconv.FormatInt(rev, 10)) }
+
+type postInput struct {
+	ID string `path:"id" doc:"Our id of the post, or Threads' media id."`
+}
+
+type postOutput struct {
+	ETag string `header:"ETag"`
+	Body events.PostDetail
+}
+
+// getPost shows a post and what was tried for it.
+func (s *Service) getPost(ctx context.Context, in *postInput) (*postOutput, error) {
+	if !plausibleID(in.ID) {
+		return nil, noSuchPost()
+	}
+	post, err := bus.Ask[events.PostDetail](ctx, s.bus, events.GetPost{UserID: userOf(ctx), ID: in.ID})
+	if err != nil {
+		return nil, err
+	}
+	return &postOutput{ETag: etag(post.Rev), Body: post}, nil
+}
+
+type deletePostInput struct {
+	Change
+	ID string `path:"id" doc:"Our id of the post, or Threads' media id."`
+}
+
+// deletePost removes a post from Threads.
+func (s *Service) deletePost(ctx context.Context, in *deletePostInput) (*answer, error) {
+	if !plausibleID(in.ID) {
+		return nil, noSuchPost()
+	}
+	post, id, err := send[events.Post](ctx, s, &in.Change, events.DeletePost{ID: in.ID, UserID: userOf(ctx)}, nil)
+	known := ""
+	if events.IsPostID(in.ID) {
+		known = in.ID
+	}
+	return changed(post, id, known, err)
+}
+
+// plausibleID says that an id may be one of ours, of Threads' or of the original's. What is not is not asked for; it is
+// missing like any other.
+func plausibleID(id string) bool {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return len(id) <= 128 && strings.Trim(cmp.Or(id, "."), letters) == ""
+}
+
+func noSuchPost() error {
+	return events.Faultf(events.NotFound, "There is no post with this id among yours.")
+}

@@ -1,0 +1,187 @@
+package gateway
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/omni-write/threads/events"
+)
+
+// The one table from faults to HTTP: what went wrong → status and title. A fault's own sentence becomes the detail.
+var table = map[events.Code]struct {
+	status int
+	title  string
+}{
+	events.Invalid:        {http.StatusUnprocessableEntity, "The request breaks a rule"},
+	events.KeyReused:      {http.StatusUnprocessableEntity, "The Idempotency-Key was used for another request"},
+	events.NotFound:       {http.StatusNotFound, "There is no such thing"},
+	events.Conflict:       {http.StatusConflict, "Its state does not allow this"},
+	events.Unauthorized:   {http.StatusUnauthorized, "Sign in first"},
+	events.MissingScope:   {http.StatusForbidden, "The connected account did not allow this"},
+	events.ReauthRequired: {http.StatusConflict, "The account must be connected again"},
+	events.RateLimited:    {http.StatusTooManyRequests, "A limit is used up"},
+	events.Refused:        {http.StatusUnprocessableEntity, "Threads refused"},
+	events.Missed:         {http.StatusConflict, "The time of the post has passed"},
+	events.Unknown:        {http.StatusServiceUnavailable, "The outcome is not known yet"},
+	events.Unavailable:    {http.StatusServiceUnavailable, "A part of the system is away"},
+	events.Internal:       {http.StatusInternalServerError, "Something went wrong on our side"},
+}
+
+// Codes of problems that no service has: they are between the client and this door.
+const (
+	codeMethodNotAllowed events.Code = "method_not_allowed"
+	codeNoRoute          events.Code = "no_such_route"
+	codeUnreadable       events.Code = "unreadable"
+	codeTooLarge         events.Code = "too_large"
+	codeMediaType        events.Code = "unsupported_media_type"
+	codeTimeout          events.Code = "timeout"
+)
+
+// problemType is the prefix of a problem's type; the code follows.
+const problemType = "urn:omni-write:threads:problem:"
+
+// Problem is an error as clients get it, application/problem+json (RFC 9457). It never repeats what the client sent.
+type Problem struct {
+	Type      string      `json:"type" doc:"A URI that names the kind of problem."`
+	Title     string      `json:"title" doc:"The kind of problem in words."`
+	Status    int         `json:"status" doc:"The HTTP status."`
+	Detail    string      `json:"detail" doc:"One sentence: what is wrong here and what to do."`
+	Instance  string      `json:"instance,omitempty" doc:"Where to ask how it ended, when that is not known yet."`
+	Code      events.Code `json:"code" doc:"The kind of problem in a machine's word."`
+	RequestID string      `json:"requestId,omitempty" doc:"Names this request in our logs; send it along when you ask for help."`
+	Errors    []Flaw      `json:"errors,omitempty" doc:"Every field at fault."`
+
+	retryAfter int
+}
+
+// Flaw points at one field of the request.
+type Flaw struct {
+	Pointer string `json:"pointer" doc:"A JSON pointer into the body, or a slash and the name of a parameter."`
+	Detail  string `json:"detail" doc:"One sentence: what is wrong and what to do."`
+	Code    string `json:"code" doc:"A machine's word for it."`
+}
+
+// Error makes Problem an error.
+func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
+
+// GetStatus is for huma.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType is for huma.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+func newProblem(status int, code events.Code, title, detail string) *Problem {
+	return &Problem{
+		Type: problemType + string(code), Title: title, Status: status,
+		Detail: detail, Code: code,
+	}
+}
+
+const internalSentence = "Something went wrong on our side; it was noted under this request's id."
+
+// ofFault is the problem that a fault is to a client.
+func ofFault(f *events.Fault) *Problem {
+	row, ok := table[f.Code]
+	if !ok { // from a newer service
+		row = table[events.Internal]
+	}
+	p := newProblem(row.status, f.Code, row.title, cmp.Or(f.Message, internalSentence))
+	for _, d := range f.Details {
+		p.Errors = append(p.Errors, Flaw{Pointer: d.Pointer, Detail: d.Message, Code: d.Code})
+	}
+	p.retryAfter = f.RetryAfter
+	if p.retryAfter == 0 && p.Status == http.StatusServiceUnavailable {
+		p.retryAfter = 2
+	}
+	return p
+}
+
+// ofError is the problem of whatever a handler returned. What is not a fault is our mistake, and its text stays here.
+func ofError(err error) *Problem {
+	var p *Problem
+	var f *events.Fault
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &f):
+		return ofFault(f)
+	default:
+		return ofFault(events.Faultf(events.Internal, internalSentence))
+	}
+}
+
+// headers are what a problem says outside its body.
+func (p *Problem) headers(set func(name, value string)) {
+	if p.retryAfter > 0 {
+		set("Retry-After", strconv.Itoa(p.retryAfter))
+	}
+	if p.Status == http.StatusUnauthorized {
+		set("WWW-Authenticate", "Bearer")
+	}
+	if p.Instance != "" {
+		set("Location", p.Instance)
+	}
+	set("Cache-Control", "no-store")
+}
+
+// write answers with a problem outside huma.
+func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
+	p.RequestID = noteOf(r.Context()).requestID
+	p.headers(w.Header().Set)
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	if r.Method != http.MethodHead {
+		_ = json.NewEncoder(w).Encode(p) // the client is gone: nobody to tell
+	}
+}
+
+// speakProblems makes huma answer with our problems. Its hooks are global to the program, so they are set once and hold
+// nothing of any gateway.
+var speakProblems = sync.OnceFunc(func() {
+	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError { return ofHuma(status, msg, errs) }
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, msg string, errs ...error) huma.StatusError {
+		p := ofHuma(status, msg, errs)
+		note := noteOf(ctx.Context())
+		if p.Status >= http.StatusInternalServerError {
+			note.err = errors.Join(errs...)
+		}
+		p.RequestID = note.requestID
+		p.headers(ctx.SetHeader)
+		return p
+	}
+})
+
+// ofHuma is the problem of what huma found, or of what a handler returned through it.
+func ofHuma(status int, msg string, errs []error) *Problem {
+	if msg == "cannot read request body" { // huma's 500; but it was the client who hung up
+		status = http.StatusBadRequest
+	}
+	switch status {
+	case http.StatusInternalServerError:
+		return ofError(errors.Join(errs...))
+	case http.StatusRequestEntityTooLarge:
+		return newProblem(status, codeTooLarge, "The request is too large", "The body of a request may have up to 1 MiB.")
+	case http.StatusUnsupportedMediaType:
+		return newProblem(status, codeMediaType, "The body is not JSON", "Send the body as application/json.")
+	case http.StatusRequestTimeout:
+		return newProblem(status, codeTimeout, "The request took too long", "The body did not arrive in time; please send it again.")
+	case http.StatusBadRequest:
+		p := newProblem(status, codeUnreadable, "The body cannot be read", "The body is missing or is not well-formed JSON.")
+		p.Errors = flaws(errs)
+		return p
+	default:
+		row := table[events.Invalid]
+		p := newProblem(cmp.Or(status, row.status), events.Invalid, row.title, "The request is not of the right shape; see the errors.")
+		p.Errors = flaws(errs)
+		if len(p.Errors) == 1 {
+			p.Detail = p.Errors[0].Detail
+		}
+		return p
+	}
+}

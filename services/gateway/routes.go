@@ -1,0 +1,123 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/omni-write/threads/events"
+)
+
+// Routes that are also spelled elsewhere.
+const (
+	routeStartOAuth = "/api/auth/threads"
+	routeSchedule   = "/api/threads/post/schedule"
+	routeHealth     = "GET /healthz"
+)
+
+// routes is the whole HTTP surface. Everything but the two steps of the OAuth dance needs a bearer token.
+func (s *Service) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc(routeHealth, health)
+	api := s.api(mux)
+	post, connection, pending := schemaOf[events.Post](api), schemaOf[Connection](api), schemaOf[Pending](api)
+
+	// Connecting an account.
+	huma.Register(api, open(http.MethodGet, routeStartOAuth, "startOAuth", "Begin to connect a Threads account").
+		answers(302, nil).answers(200, schemaOf[Authorization](api)).op(), s.startOAuth)
+	huma.Register(api, open(http.MethodGet, "/api/auth/threads/callback", "finishOAuth", "Where Threads sends the browser back to").
+		answers(302, nil).op(), s.finishOAuth)
+	huma.Register(api, authed(http.MethodPost, "/api/auth/ticket", "issueTicket", "Get a ticket that stands for you once, for 30 seconds").op(), s.issueTicket)
+
+	// Connected accounts.
+	huma.Register(api, authed(http.MethodGet, "/api/threads/me", "getProfile", "The Threads profile behind an account").op(), s.getProfile)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/connection", "getConnection", "Whether an account is connected, and how").op(), s.getConnection)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/connections", "listConnections", "All connected accounts").op(), s.listConnections)
+	huma.Register(api, authed(http.MethodDelete, "/api/threads/connection", "disconnect", "Forget an account and cancel its queue").
+		answers(200, connection).answers(202, pending).op(), s.disconnect)
+	huma.Register(api, authed(http.MethodPost, "/api/threads/refresh", "refreshToken", "Refresh an account's long-lived token now").
+		answers(200, connection).answers(202, pending).op(), s.refresh)
+
+	// Posts.
+	huma.Register(api, authed(http.MethodPost, "/api/threads/post", "createPost", "Post now").
+		answers(201, post).answers(202, pending).op(), s.createPost)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/post/{id}", "getPost", "One post, and what was tried for it").op(), s.getPost)
+	huma.Register(api, authed(http.MethodDelete, "/api/threads/post/{id}", "deletePost", "Delete a post on Threads").
+		answers(200, post).answers(202, pending).op(), s.deletePost)
+	huma.Register(api, authed(http.MethodPost, routeSchedule, "schedulePost", "Post later").
+		answers(201, post).answers(202, pending).op(), s.schedulePost)
+	huma.Register(api, authed(http.MethodGet, routeSchedule, "listPosts", "Your posts, the earliest scheduled first").op(), s.listPosts)
+	huma.Register(api, authed(http.MethodPatch, routeSchedule+"/{id}", "editPost", "Change a scheduled post").
+		answers(200, post).answers(202, pending).op(), s.editPost)
+	huma.Register(api, authed(http.MethodDelete, routeSchedule+"/{id}", "cancelPost", "Cancel a scheduled post").
+		answers(200, post).answers(202, pending).op(), s.cancelPost)
+
+	// Commands.
+	huma.Register(api, authed(http.MethodGet, "/api/threads/commands/{id}", "getCommand", "How a command ended, after a 202").op(), s.getCommand)
+	return mux
+}
+
+func health(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = fmt.Fprintln(w, `{"ok":true}`)
+}
+
+const description = "Posts for Meta Threads, at the second you ask for, exactly once. What changes something is a command: " +
+	"it is answered with its outcome, or, when that takes longer, with 202 and the address of the outcome."
+
+func (s *Service) api(mux *http.ServeMux) huma.API {
+	speakProblems()
+	cfg := huma.DefaultConfig("Omni Write · Threads", "1.0.0")
+	cfg.Info.Description = description
+	cfg.CreateHooks = nil // they would add a $schema to every body and a Link to every answer
+	cfg.DocsPath, cfg.SchemasPath = "", ""
+	cfg.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
+	cfg.Servers = []*huma.Server{{URL: s.cfg.publicBase().String()}}
+	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A token of the configured issuer."},
+	}
+	api := humago.New(mux, cfg)
+	api.UseMiddleware(s.requireUser(api))
+	return api
+}
+
+// operation describes a route to huma.
+type operation huma.Operation
+
+// open is an operation for everybody.
+func open(method, path, id, summary string) *operation {
+	return &operation{
+		Method: method, Path: path, OperationID: id, Summary: summary, Responses: map[string]*huma.Response{},
+		Errors: []int{http.StatusUnauthorized, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+	}
+}
+
+// authed is an operation for those who are signed in.
+func authed(method, path, id, summary string) *operation {
+	o := open(method, path, id, summary)
+	o.Security = signedIn
+	o.Errors = append(o.Errors, http.StatusNotFound, http.StatusConflict)
+	return o
+}
+
+// answers documents an answer. The first that is named is the usual one.
+func (o *operation) answers(status int, body *huma.Schema) *operation {
+	if o.DefaultStatus == 0 {
+		o.DefaultStatus = status
+	}
+	r := &huma.Response{Description: http.StatusText(status)}
+	if body != nil {
+		r.Content = map[string]*huma.MediaType{"application/json": {Schema: body}}
+	}
+	o.Responses[fmt.Sprint(status)] = r
+	return o
+}
+
+func (o *operation) op() huma.Operation { return huma.Operation(*o) }
+
+func schemaOf[T any](api huma.API) *huma.Schema {
+	return api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
+}

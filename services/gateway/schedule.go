@@ -1,0 +1,215 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+// ScheduledDraft is a post for later.
+type ScheduledDraft struct {
+	Draft
+	ScheduledAt time.Time `json:"scheduledAt" doc:"When, to the millisecond: RFC 3339 with Z or an offset."`
+}
+
+type schedulePostInput struct {
+	Change
+	Body ScheduledDraft
+}
+
+// schedulePost accepts a post for later.
+func (s *Service) schedulePost(ctx context.Context, in *schedulePostInput) (*answer, error) {
+	draft, err := in.Body.event()
+	if err != nil {
+		return nil, err
+	}
+	user := userOf(ctx)
+	cmd := events.SchedulePost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: in.Body.ScheduledAt.UTC()}
+	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
+	return created(post, id, cmd.PostID, in.Body.MediaURL != nil, err)
+}
+
+type listPostsInput struct {
+	AccountID string        `query:"accountId"`
+	Status    events.Status `query:"status" enum:"QUEUED,POSTED,FAILED,CANCELLED,DELETED" doc:"Left out: all."`
+	Limit     int           `query:"limit" doc:"1 to 1000. Left out: 1000."`
+	After     string        `query:"after" doc:"The cursor of the page before; its Link header has it in place."`
+
+	query url.Values
+}
+
+// Resolve keeps the query, from which the address of the next page is made.
+func (in *listPostsInput) Resolve(ctx huma.Context) []error {
+	u := ctx.URL()
+	in.query = u.Query()
+	return nil
+}
+
+type listPostsOutput struct {
+	Link string `header:"Link" doc:"The next page, where there is one: <…>; rel=\"next\"."`
+	Body []events.Post
+}
+
+// listPosts lists posts, the earliest scheduled first.
+func (s *Service) listPosts(ctx context.Context, in *listPostsInput) (*listPostsOutput, error) {
+	list, err := bus.Ask[events.PostList](ctx, s.bus, events.ListPosts{
+		UserID: userOf(ctx), AccountID: in.AccountID, Status: in.Status, Limit: in.Limit, After: in.After,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &listPostsOutput{Body: list.Posts}
+	if out.Body == nil {
+		out.Body = []events.Post{} // [] on the wire, not null
+	}
+	if list.Next != "" {
+		in.query.Set("after", list.Next)
+		out.Link = fmt.Sprintf(`<%s?%s>; rel="next"`, routeSchedule, in.query.Encode())
+	}
+	return out, nil
+}
+
+// Edit changes a scheduled post. What is left out stays as it is.
+type Edit struct {
+	Text        field[string]    `json:"text,omitzero"`
+	MediaURL    field[string]    `json:"mediaUrl,omitzero" doc:"As when scheduling; null takes the media away."`
+	Media       field[[]Media]   `json:"media,omitzero" doc:"As when scheduling; null or an empty list takes the media away."`
+	ScheduledAt field[time.Time] `json:"scheduledAt,omitzero" doc:"RFC 3339 with Z or an offset."`
+}
+
+// field is a field of a change: left out, null, or a value.
+type field[T any] struct {
+	Given bool
+	Value *T // nil: null
+}
+
+// UnmarshalJSON is called only where the field is given, be it as null.
+func (f *field[T]) UnmarshalJSON(b []byte) error {
+	f.Given = true
+	return json.Unmarshal(b, &f.Value)
+}
+
+// MarshalJSON writes the value.
+func (f field[T]) MarshalJSON() ([]byte, error) { return json.Marshal(f.Value) }
+
+// Schema is the value's.
+func (field[T]) Schema(r huma.Registry) *huma.Schema {
+	schema := *r.Schema(reflect.TypeFor[T](), true, "")
+	schema.Nullable = true
+	return &schema
+}
+
+// or is the value, or the given one where it is null.
+func (f field[T]) or(null T) *T {
+	switch {
+	case !f.Given:
+		return nil
+	case f.Value == nil:
+		return &null
+	}
+	return f.Value
+}
+
+// media is the new media, nil where it stays.
+func (e *Edit) media() (*[]events.Media, error) {
+	address, list := e.MediaURL.or(""), e.Media.or(nil)
+	switch {
+	case address != nil && *address != "" && list != nil && len(*list) > 0:
+		return nil, mediaTwice()
+	case list != nil && (address == nil || *address == ""):
+		return new(orNone(stated(*list))), nil
+	case address != nil:
+		return new(orNone(guessed(*address))), nil
+	}
+	return nil, nil //nolint:nilnil // stays as it is
+}
+
+// orNone is the list, empty and not null where there is nothing in it: null would say "stays as it is" on the wire.
+func orNone(list []events.Media) []events.Media {
+	if list == nil {
+		return []events.Media{}
+	}
+	return list
+}
+
+type editPostInput struct {
+	Change
+	ID      string `path:"id"`
+	IfMatch string `header:"If-Match" doc:"The ETag that you know; the change is refused when the post has changed since."`
+	Body    Edit
+}
+
+// editPost changes a post that is not yet being published.
+func (s *Service) editPost(ctx context.Context, in *editPostInput) (*answer, error) {
+	if !plausibleID(in.ID) {
+		return nil, noSuchPost()
+	}
+	rev, err := readETag(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	media, err := in.Body.media()
+	if err != nil {
+		return nil, err
+	}
+	at := in.Body.ScheduledAt
+	if at.Given && at.Value == nil {
+		const sentence = "A scheduled post has a time; leave scheduledAt out to keep it."
+		return nil, events.Faultf(events.Invalid, sentence).At("/scheduledAt", "not_nullable", sentence)
+	}
+	cmd := events.EditPost{PostID: in.ID, UserID: userOf(ctx), IfRev: rev, Text: in.Body.Text.or(""), Media: media}
+	if at.Given {
+		cmd.PublishAt = new(at.Value.UTC())
+	}
+	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
+	if in.Body.MediaURL.Given {
+		err = fromMediaURL(err)
+	}
+	return changed(post, id, in.ID, err)
+}
+
+// readETag reads If-Match; 0 means whatever the rev.
+func readETag(header string) (int64, error) {
+	header = strings.TrimSpace(header)
+	if header == "" || header == "*" {
+		return 0, nil
+	}
+	tag, quoted := strings.CutPrefix(header, `"`)
+	tag, closed := strings.CutSuffix(tag, `"`)
+	rev, err := strconv.ParseInt(tag, 10, 64)
+	if !quoted || !closed || err != nil || rev < 1 {
+		const sentence = `If-Match is the ETag of a post as we gave it, in quotes: "3".`
+		return 0, events.Faultf(events.Invalid, sentence).At("/If-Match", "etag_invalid", sentence)
+	}
+	return rev, nil
+}
+
+type cancelPostInput struct {
+	Change
+	ID      string `path:"id"`
+	IfMatch string `header:"If-Match" doc:"The ETag that you know; the cancel is refused when the post has changed since."`
+}
+
+// cancelPost takes a post back before it is published.
+func (s *Service) cancelPost(ctx context.Context, in *cancelPostInput) (*answer, error) {
+	if !plausibleID(in.ID) {
+		return nil, noSuchPost()
+	}
+	rev, err := readETag(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	cmd := events.CancelPost{PostID: in.ID, UserID: userOf(ctx), IfRev: rev}
+	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, nil)
+	return changed(post, id, in.ID, err)
+}

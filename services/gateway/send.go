@@ -1,0 +1,116 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+// Change is part of every request that changes something: it becomes a command.
+type Change struct {
+	Idempotent
+	Prefer string `header:"Prefer" doc:"wait=N waits up to N seconds (0 to 30, usually 10) for the outcome before answering 202; respond-async does not wait."`
+}
+
+// Pending is the answer to a command that is not done yet. It is on disk and will be done.
+type Pending struct {
+	CommandID string `json:"commandId"`
+	Status    string `json:"status" enum:"pending"`
+	PostID    string `json:"postId,omitempty" doc:"The post that the command makes or changes, where it is known."`
+}
+
+// answer is an answer to a command: what it made, or that it is not done yet.
+type answer struct {
+	Status     int
+	Location   string `header:"Location" doc:"Where the new post is, or, with 202, where to ask for the outcome."`
+	ETag       string `header:"ETag" doc:"The post's rev, for If-Match."`
+	RetryAfter string `header:"Retry-After" doc:"With 202: when to ask again, in seconds."`
+	Body       any
+}
+
+// send gives a command and waits for what it makes, a T. Nil means that it is not done yet.
+func send[T any](ctx context.Context, s *Service, c *Change, cmd events.Command, body any) (made *T, commandID string, err error) {
+	o, err := c.options(cmd.Actor(), body)
+	if err != nil {
+		return nil, "", err
+	}
+	outcome, done := s.outcomeOfRepeat(ctx, cmd, o)
+	if !done {
+		if outcome, err = s.bus.Do(ctx, cmd, o, c.wait(s.cfg.Wait)); err != nil {
+			return nil, "", whereToAsk(err, o.ID)
+		}
+	}
+	if !outcome.Done {
+		outcome, done = s.outcomeOfRepeat(ctx, cmd, o)
+		if !done {
+			return nil, o.ID, nil
+		}
+	}
+	if outcome.Fault != nil {
+		return nil, o.ID, whereToAsk(outcome.Fault, o.ID)
+	}
+	made = new(T)
+	if err := json.Unmarshal(outcome.Result, made); err != nil {
+		return nil, o.ID, fmt.Errorf("decode what %s made: %w", cmd.Type(), err)
+	}
+	return made, o.ID, nil
+}
+
+// outcomeOfRepeat looks whether a command that came with a key was done before. The stream drops a repeat, so nobody
+// would tell its outcome a second time. Not to know is not to have been done: the command's own service still judges.
+func (s *Service) outcomeOfRepeat(ctx context.Context, cmd events.Command, o bus.CommandOptions) (events.Outcome, bool) {
+	if o.Key == "" {
+		return events.Outcome{}, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	outcome, err := bus.Ask[events.Outcome](ctx, s.bus, events.GetCommand{UserID: cmd.Actor(), ID: o.ID})
+	return outcome, err == nil && outcome.Done
+}
+
+// whereToAsk adds to an unknown outcome the address at which it will be known.
+func whereToAsk(err error, commandID string) error {
+	var f *events.Fault
+	if !errors.As(err, &f) || f.Code != events.Unknown {
+		return err
+	}
+	p := ofFault(f)
+	p.Instance = commandPath(commandID)
+	return p
+}
+
+// pending is the answer 202.
+func pending(commandID, postID string) *answer {
+	return &answer{
+		Status: http.StatusAccepted, Location: commandPath(commandID), RetryAfter: "1",
+		Body: Pending{CommandID: commandID, Status: "pending", PostID: postID},
+	}
+}
+
+// wait is how long the request would wait (RFC 7240). Preferences that we do not understand do not count.
+func (c *Change) wait(usual time.Duration) time.Duration {
+	wait, async := usual, false
+	for preference := range strings.SplitSeq(c.Prefer, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "respond-async":
+			async = true
+		case "wait":
+			if seconds, err := strconv.ParseUint(strings.TrimSpace(value), 10, 16); err == nil {
+				return min(time.Duration(seconds)*time.Second, maxWait)
+			}
+		}
+	}
+	if async {
+		return 0
+	}
+	return wait
+}

@@ -1,0 +1,249 @@
+package standalone
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/process"
+	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/auth"
+	"github.com/omni-write/threads/services/gateway"
+	"github.com/omni-write/threads/services/publisher"
+	"github.com/omni-write/threads/services/tokenkeeper"
+)
+
+// Common is what the processes of all services are told.
+type Common struct {
+	// NATSURL is where NATS is: nats://host:4222, several comma-separated.
+	NATSURL string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222"`
+	// NATSCredentials is a .creds file; NATSCA a file with the server's certificate authority; NATSCert and NATSKey the
+	// client's own pair. All optional.
+	NATSCredentials string `env:"NATS_CREDS"`
+	NATSCA          string `env:"NATS_CA"`
+	NATSCert        string `env:"NATS_CERT"`
+	NATSKey         string `env:"NATS_KEY"`
+	// DatabaseURL is postgres://user:password@host:port/name. The gateway needs none.
+	DatabaseURL string `env:"DATABASE_URL"`
+	// DatabaseConns bounds a process's connections to Postgres.
+	DatabaseConns int `env:"DATABASE_CONNS" envDefault:"16"`
+	// Keyset seals the tokens: a Tink AEAD keyset as JSON or base64. Needed by auth, publisher and tokenkeeper.
+	Keyset string `env:"TOKEN_KEYSET"`
+	// AdminAddr is where /livez, /readyz and /metrics are served, host:port. Not for the public.
+	AdminAddr string `env:"ADMIN_ADDR" envDefault:"127.0.0.1:9090"`
+	// Replicas of streams: 1 on one machine, 3 in a cluster. Used by migrate.
+	Replicas int `env:"NATS_REPLICAS" envDefault:"1"`
+	// EventsMaxAge bounds how long facts are kept; 0 for ever. Used by migrate.
+	EventsMaxAge time.Duration `env:"EVENTS_MAX_AGE"`
+	// LogLevel is debug, info, warn or error; LogFormat is json or console (default: console at a terminal).
+	LogLevel  string `env:"LOG_LEVEL" envDefault:"info"`
+	LogFormat string `env:"LOG_FORMAT"`
+}
+
+// Service is one service of the house, put together from the environment: the same way in a process of its own as in
+// standalone.
+type Service struct {
+	process.Part
+	Ready process.Check
+}
+
+// Builder puts a service together. opts are extra options of the connection to NATS.
+type Builder func(ctx context.Context, getenv func(string) string, log *zap.Logger, opts ...nats.Option) (Service, error)
+
+// Builders are the services by the word that starts them.
+func Builders() map[string]Builder {
+	return map[string]Builder{
+		"gateway": buildGateway, "auth": buildAuth, "publisher": buildPublisher, "tokenkeeper": buildTokenkeeper,
+	}
+}
+
+func buildGateway(ctx context.Context, getenv func(string) string, log *zap.Logger, opts ...nats.Option) (Service, error) {
+	cfg, err := gateway.ConfigFromEnv(getenv)
+	if err != nil {
+		return Service{}, err
+	}
+	r, err := reach(ctx, "gateway", getenv, log, false, opts)
+	if err != nil {
+		return Service{}, err
+	}
+	s, err := gateway.New(cfg, gateway.Deps{Bus: r.bus, Log: r.log})
+	if err != nil {
+		return Service{}, err
+	}
+	return r.service(s.Run, s.Ready), nil
+}
+
+func buildAuth(ctx context.Context, getenv func(string) string, log *zap.Logger, opts ...nats.Option) (Service, error) {
+	cfg, err := auth.ConfigFromEnv(getenv)
+	if err != nil {
+		return Service{}, err
+	}
+	r, err := reach(ctx, "auth", getenv, log, true, opts)
+	if err != nil {
+		return Service{}, err
+	}
+	s := auth.New(cfg, auth.Deps{Bus: r.bus, DB: r.db, Threads: threads.New(cfg.Threads()), Vault: r.vault, Log: r.log})
+	return r.service(s.Run, s.Ready), nil
+}
+
+func buildPublisher(ctx context.Context, getenv func(string) string, log *zap.Logger, opts ...nats.Option) (Service, error) {
+	cfg, err := publisher.ConfigFromEnv(getenv)
+	if err != nil {
+		return Service{}, err
+	}
+	r, err := reach(ctx, "publisher", getenv, log, true, opts)
+	if err != nil {
+		return Service{}, err
+	}
+	s := publisher.New(cfg, publisher.Deps{Bus: r.bus, DB: r.db, Threads: threads.New(cfg.Threads()), Vault: r.vault, Log: r.log})
+	return r.service(s.Run, s.Ready), nil
+}
+
+func buildTokenkeeper(ctx context.Context, getenv func(string) string, log *zap.Logger, opts ...nats.Option) (Service, error) {
+	cfg, err := tokenkeeper.ConfigFromEnv(getenv)
+	if err != nil {
+		return Service{}, err
+	}
+	r, err := reach(ctx, "tokenkeeper", getenv, log, true, opts)
+	if err != nil {
+		return Service{}, err
+	}
+	s := tokenkeeper.New(cfg, tokenkeeper.Deps{Bus: r.bus, DB: r.db, Threads: threads.New(cfg.Threads()), Vault: r.vault, Log: r.log})
+	return r.service(s.Run, s.Ready), nil
+}
+
+// reached is what a service is connected to.
+type reached struct {
+	name  string
+	log   *zap.Logger
+	bus   *bus.Bus
+	db    *bun.DB
+	vault *accounts.Vault
+}
+
+// needs are the streams and durables that a service cannot work without.
+var needs = map[string]struct{ streams, durables []string }{
+	"gateway":     {[]string{events.StreamCommands}, nil},
+	"auth":        {[]string{events.StreamCommands, events.StreamEvents, events.StreamDead}, []string{events.AuthCommands}},
+	"publisher":   {[]string{events.StreamCommands, events.StreamEvents, events.StreamPostAlarms, events.StreamDead}, []string{events.PublisherCommands, events.PublisherDue, events.PublisherRecorder}},
+	"tokenkeeper": {[]string{events.StreamCommands, events.StreamEvents, events.StreamTokenAlarms, events.StreamDead}, []string{events.TokenkeeperCommands, events.TokenkeeperAccounts, events.TokenkeeperDue}},
+}
+
+// reach connects a service to what it needs, and checks that what it finds there is of this version.
+func reach(ctx context.Context, name string, getenv func(string) string, log *zap.Logger, database bool, opts []nats.Option) (r reached, err error) {
+	common, err := process.Env[Common](getenv)
+	if err != nil {
+		return r, err
+	}
+	r = reached{name: name, log: log.With(zap.String("service", name))}
+	defer func() {
+		if err != nil {
+			r.leave()
+		}
+	}()
+	if database {
+		if r.vault, err = vault(common); err != nil {
+			return r, err
+		}
+		if r.db, err = openDatabase(ctx, name, common, r.log); err != nil {
+			return r, err
+		}
+		pending, err := pg.Pending(ctx, r.db)
+		if err != nil {
+			return r, err
+		}
+		if len(pending) > 0 {
+			return r, fmt.Errorf("the database lacks %d migrations (%v); run the command migrate", len(pending), pending)
+		}
+	}
+	if r.bus, err = connect(ctx, name, common, r.log, opts); err != nil {
+		return r, err
+	}
+	return r, bus.Verify(ctx, r.bus, needs[name].streams, needs[name].durables)
+}
+
+// service wraps a service's Run so that its connections are closed after it.
+func (r reached) service(run func(context.Context) error, ready func(context.Context) error) Service {
+	return Service{
+		Part: process.Part{Name: r.name, StopWithin: 30 * time.Second, Run: func(ctx context.Context) error {
+			defer r.leave()
+			return run(ctx)
+		}},
+		Ready: process.Check{Name: r.name, Ready: ready},
+	}
+}
+
+func (r reached) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if r.bus != nil {
+		if err := r.bus.Close(ctx); err != nil {
+			r.log.Warn("close the bus", zap.Error(err))
+		}
+	}
+	if r.db != nil {
+		if err := r.db.Close(); err != nil {
+			r.log.Warn("close the database", zap.Error(err))
+		}
+	}
+}
+
+func connect(ctx context.Context, name string, c Common, log *zap.Logger, opts []nats.Option) (*bus.Bus, error) {
+	return bus.Connect(ctx, bus.Config{
+		URL: c.NATSURL, Name: name, Credentials: c.NATSCredentials, CA: c.NATSCA, Cert: c.NATSCert, Key: c.NATSKey,
+		Options: opts, Log: log,
+	})
+}
+
+func openDatabase(ctx context.Context, name string, c Common, log *zap.Logger) (*bun.DB, error) {
+	if c.DatabaseURL == "" {
+		return nil, fmt.Errorf("DATABASE_URL is required: postgres://user:password@host:5432/name")
+	}
+	return pg.Open(ctx, pg.Config{URL: c.DatabaseURL, Application: "threads-" + name, MaxConns: c.DatabaseConns}, log)
+}
+
+func vault(c Common) (*accounts.Vault, error) {
+	if c.Keyset == "" {
+		return nil, fmt.Errorf("TOKEN_KEYSET or TOKEN_KEYSET_FILE is required: the keyset that seals the tokens")
+	}
+	v, err := accounts.OpenVault([]byte(c.Keyset))
+	if err != nil {
+		return nil, fmt.Errorf("TOKEN_KEYSET: %w", err)
+	}
+	return v, nil
+}
+
+// Migrate brings Postgres and NATS to this version: tables, streams, durables, buckets. It may run at any time, and again.
+func Migrate(ctx context.Context, getenv func(string) string, log *zap.Logger, opts ...nats.Option) error {
+	common, err := process.Env[Common](getenv)
+	if err != nil {
+		return err
+	}
+	db, err := openDatabase(ctx, "migrate", common, log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	applied, err := pg.Migrate(ctx, db, log)
+	if err != nil {
+		return err
+	}
+	b, err := connect(ctx, "migrate", common, log, opts)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = b.Close(ctx) }()
+	if err := bus.Declare(ctx, b, bus.Topology{Replicas: common.Replicas, EventsMaxAge: common.EventsMaxAge}); err != nil {
+		return err
+	}
+	log.Info("database and streams are of this version", zap.Strings("migrations_applied", applied))
+	return nil
+}
