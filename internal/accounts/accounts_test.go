@@ -120,7 +120,7 @@ func TestConnect(t *testing.T) {
 	t.Run("a reconnect heals the account and takes the lease from a refresher of the old token", func(t *testing.T) {
 		f := setup(t)
 		a := f.connect("u1", "1", "old", start)
-		a, ok, err := accounts.ClaimRefresh(t.Context(), f.db, a.ID, "lease-1", time.Minute)
+		a, ok, err := accounts.ClaimRefresh(t.Context(), f.db, a, "lease-1", time.Minute)
 		if err != nil || !ok {
 			t.Fatal(ok, err)
 		}
@@ -297,7 +297,7 @@ func TestClaimRefresh(t *testing.T) {
 	f := setup(t)
 	a := f.connect("u1", "1", "t", start)
 	claim := func(lease string) bool {
-		_, ok, err := accounts.ClaimRefresh(t.Context(), f.db, a.ID, lease, time.Minute)
+		_, ok, err := accounts.ClaimRefresh(t.Context(), f.db, a, lease, time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -314,5 +314,23 @@ func TestClaimRefresh(t *testing.T) {
 	}
 	if _, ours, err := accounts.ReleaseRefresh(t.Context(), f.db, a.ID, "one", start, 1); err != nil || ours {
 		t.Errorf("the first holder gave back what is the third's: %v, %v", ours, err)
+	}
+	if _, ours, err := accounts.ReleaseRefresh(t.Context(), f.db, a.ID, "three", start, 1); err != nil || !ours {
+		t.Fatal(ours, err)
+	}
+	if claim("four") {
+		t.Error("who read the account before the third's failure may try at once")
+	}
+	a = f.get(a.ID)
+	if !claim("five") {
+		t.Fatal("the account as it is now cannot be claimed")
+	}
+	if _, ours, err := accounts.SaveRefreshed(t.Context(), f.db, a.ID, "five", accounts.Refreshed{
+		Sealed: a.Sealed, IssuedAt: start, ExpiresAt: start.Add(60 * day), RefreshAt: start.Add(30 * day),
+	}); err != nil || !ours {
+		t.Fatal(ours, err)
+	}
+	if claim("six") {
+		t.Error("who read the account before the fifth's refresh may refresh it again")
 	}
 }

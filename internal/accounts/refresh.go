@@ -13,12 +13,14 @@ import (
 // The working columns of a refresh. One refresher an account: who holds the lease may call Threads, outside of any
 // transaction, and only the holder's result is written. A reconnect or disconnect takes the lease away.
 
-// ClaimRefresh takes the lease of an active account that nobody is refreshing. The database's clock judges when an
-// old lease has lapsed, so that the clocks of two machines need not agree.
-func ClaimRefresh(ctx context.Context, db bun.IDB, id, lease string, life time.Duration) (Account, bool, error) {
+// ClaimRefresh takes the lease of an active account that nobody is refreshing, if the account is still as the caller
+// read it: whoever read it before another one's refresh must not refresh it once more. The database's clock judges when
+// an old lease has lapsed, so that the clocks of two machines need not agree.
+func ClaimRefresh(ctx context.Context, db bun.IDB, a Account, lease string, life time.Duration) (Account, bool, error) {
 	q := db.NewUpdate().Set("refresh_lease = ?", lease).
 		Set("refresh_lease_until = now() + ? * interval '1 millisecond'", life.Milliseconds()).
-		Where("id = ? AND status = ?", id, events.ConnectionActive).
+		Where("id = ? AND status = ?", a.ID, events.ConnectionActive).
+		Where("rev = ? AND refresh_failures = ?", a.Rev, a.RefreshFailures). // one of them moves with every refresh
 		Where("refresh_lease IS NULL OR refresh_lease_until < now()")
 	return changed(ctx, q, "claim the refresh")
 }

@@ -59,7 +59,11 @@ func Connect(ctx context.Context, c Config) (*Bus, error) {
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			c.Log.Error("nats", zap.Error(err)) // a denied publish shows here, and as a time-out where it was made
 		}),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { c.Log.Warn("nats connection lost", zap.Error(err)) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil { // without one we closed it ourselves
+				c.Log.Warn("nats connection lost", zap.Error(err))
+			}
+		}),
 		nats.ReconnectHandler(func(*nats.Conn) { c.Log.Info("nats connection is back") }),
 	}
 	if c.Credentials != "" {

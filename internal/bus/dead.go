@@ -65,4 +65,3 @@ func oneLine(err error) string {
 	s := strings.Join(strings.Fields(err.Error()), " ")
 	return s[:min(len(s), 500)]
 }
-

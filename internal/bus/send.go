@@ -77,4 +77,3 @@ func errorCode(err error) jetstream.ErrorCode {
 	}
 	return 0
 }
-

@@ -17,8 +17,6 @@ type Config struct {
 	// Host and Port are where the API listens. An empty host means every address of the machine. Default 3000.
 	Host string `env:"HOST"`
 	Port int    `env:"PORT" envDefault:"3000"`
-	// Admin is where probes and metrics listen, host:port; not for the public. Default 127.0.0.1:9300; "off" for none.
-	Admin string `env:"ADMIN" envDefault:"127.0.0.1:9300"`
 
 	// PublicURL is the base under which browsers reach this gateway, as https://api.example.com. Empty means the origin
 	// of RedirectURI. When it is https, cookies are Secure.
@@ -62,9 +60,6 @@ func (c Config) Mistakes() []error {
 	if c.Port < 0 || c.Port > 65535 {
 		complain("PORT is not from 0 to 65535")
 	}
-	if _, _, err := net.SplitHostPort(c.Admin); err != nil && c.AdminAddress() != "" {
-		complain("ADMIN is neither host:port nor off")
-	}
 	if c.Wait < 0 || c.Wait > maxWait {
 		complain("WAIT is not from 0s to %s", maxWait)
 	}
@@ -95,14 +90,6 @@ func (c Config) Mistakes() []error {
 		}
 	}
 	return wrong
-}
-
-// AdminAddress is where probes and metrics listen; empty: nowhere.
-func (c Config) AdminAddress() string {
-	if c.Admin == "off" {
-		return ""
-	}
-	return c.Admin
 }
 
 func (c Config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }

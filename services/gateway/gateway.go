@@ -39,8 +39,11 @@ type Service struct {
 	handler http.Handler
 }
 
-// New makes a gateway. It does no I/O.
-func New(cfg Config, d Deps) *Service {
+// New makes a gateway. It does no I/O; its error is what is wrong with the configuration.
+func New(cfg Config, d Deps) (*Service, error) {
+	if err := errors.Join(cfg.Mistakes()...); err != nil {
+		return nil, err
+	}
 	if d.Now == nil {
 		d.Now = time.Now
 	}
@@ -48,7 +51,7 @@ func New(cfg Config, d Deps) *Service {
 	s.keys = newKeys(cfg.AuthIssuer, cfg.AuthJWKSURL)
 	s.auth = newVerifier(cfg, s.keys, d.Now)
 	s.handler = s.dress(s.routes())
-	return s
+	return s, nil
 }
 
 // Handler answers the requests, for a server of the caller's own.

@@ -16,8 +16,8 @@ import (
 
 func postPath(id string) string { return "/api/threads/post/" + url.PathEscape(id) }
 
-// Media is one picture or video of a post.
-type Media struct {
+// MediaInput is one picture or video of a post.
+type MediaInput struct {
 	Type    events.MediaType `json:"type" enum:"image,video"`
 	URL     string           `json:"url" doc:"A public https address; Threads fetches it from there."`
 	AltText string           `json:"altText,omitempty" doc:"What is to be seen, for those who cannot."`
@@ -27,7 +27,7 @@ type Media struct {
 type Draft struct {
 	Text          string  `json:"text,omitempty" doc:"May be left out where there is media."`
 	MediaURL      *string `json:"mediaUrl,omitempty" doc:"One picture or video, as the original API had it: an address that ends in .mp4 or .mov is a video, any other an image. Say it with media when the address does not tell."`
-	Media         []Media `json:"media,omitempty" doc:"Pictures and videos; instead of mediaUrl."`
+	Media         []MediaInput `json:"media,omitempty" doc:"Pictures and videos; instead of mediaUrl."`
 	AccountID     string  `json:"accountId,omitempty" doc:"Which connected account; may be left out when there is only one."`
 	PublishWithin int     `json:"publishWithin,omitempty" doc:"How late, in seconds, the post may still go out. Left out: a day."`
 }
@@ -53,7 +53,7 @@ func mediaTwice() error {
 	return events.Faultf(events.Invalid, sentence).At("/mediaUrl", "media_twice", sentence)
 }
 
-func stated(list []Media) []events.Media {
+func stated(list []MediaInput) []events.Media {
 	var media []events.Media
 	for _, m := range list {
 		media = append(media, events.Media{Type: m.Type, URL: m.URL, AltText: m.AltText})

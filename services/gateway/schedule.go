@@ -83,7 +83,7 @@ func (s *Service) listPosts(ctx context.Context, in *listPostsInput) (*listPosts
 type Edit struct {
 	Text        field[string]    `json:"text,omitzero"`
 	MediaURL    field[string]    `json:"mediaUrl,omitzero" doc:"As when scheduling; null takes the media away."`
-	Media       field[[]Media]   `json:"media,omitzero" doc:"As when scheduling; null or an empty list takes the media away."`
+	Media       field[[]MediaInput]   `json:"media,omitzero" doc:"As when scheduling; null or an empty list takes the media away."`
 	ScheduledAt field[time.Time] `json:"scheduledAt,omitzero" doc:"RFC 3339 with Z or an offset."`
 }
 

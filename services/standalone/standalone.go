@@ -5,6 +5,8 @@ package standalone
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -128,7 +130,11 @@ func (h *House) startPostgres(ctx context.Context) error {
 		h.Place.DatabaseURL = pg.RedactURL(url)
 		return nil
 	}
-	server, err := local.Start(ctx, local.Options{StateDir: filepath.Join(h.dir, "postgres"), BinDir: h.outer("PG_BINDIR"), Log: h.log})
+	dir, err := h.postgresDir()
+	if err != nil {
+		return err
+	}
+	server, err := local.Start(ctx, local.Options{StateDir: dir, BinDir: h.outer("PG_BINDIR"), Log: h.log})
 	if err != nil {
 		return err
 	}
@@ -144,6 +150,22 @@ func (h *House) startPostgres(ctx context.Context) error {
 	h.env["DATABASE_URL"] = server.URL()
 	h.Place.DatabaseURL = pg.RedactURL(server.URL())
 	return nil
+}
+
+// postgresDir is in the state directory, unless we are root and that lies where no other user may enter, as root's own
+// directories do: then it is beside root's usual state, under a name made from the state directory's.
+func (h *House) postgresDir() (string, error) {
+	if local.Reachable(h.dir) == nil {
+		return filepath.Join(h.dir, "postgres"), nil
+	}
+	abs, err := filepath.Abs(h.dir)
+	if err != nil {
+		return "", fmt.Errorf("find the state directory: %w", err)
+	}
+	sum := sha256.Sum256([]byte(abs))
+	dir := filepath.Join(rootState, "postgres-of-"+hex.EncodeToString(sum[:6]))
+	h.log.Warn("postgres does not run as root and may not enter the state directory; its data goes elsewhere", zap.String("state", abs), zap.String("postgres", dir))
+	return dir, nil
 }
 
 func (h *House) makeKeyset(context.Context) error {

@@ -12,8 +12,12 @@ import (
 	"strings"
 )
 
-// appName names our directories.
-const appName = "omni-write-threads"
+const (
+	// appName names our directories.
+	appName = "omni-write-threads"
+	// rootState is root's state directory; other users can enter it, as they can not root's home.
+	rootState = "/var/lib/" + appName
+)
 
 // StateDir is where standalone keeps everything between two starts: streams, database, keys, the simulator's memory.
 // STATE_DIR wins; then the user's state directory; root, whose home no other user may enter (Postgres must), gets
@@ -26,7 +30,7 @@ func StateDir(getenv func(string) string) (string, error) {
 		return filepath.Join(dir, appName), nil
 	}
 	if os.Geteuid() == 0 {
-		return filepath.Join("/var/lib", appName), nil
+		return rootState, nil
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {

@@ -78,20 +78,17 @@ func (s *Service) Due(ctx context.Context, _ bus.Delivery, id string) error {
 	if err != nil {
 		return err
 	}
-	if a.Status != events.ConnectionActive {
-		return nil
-	}
-	if wait := a.RefreshAt.Sub(s.now()); a.RefreshAt.IsZero() || wait > 0 {
+	if wait := a.RefreshAt.Sub(s.now()); a.RefreshAt.IsZero() || wait > 0 { // not planned, not to be refreshed any more, or too early
 		if wait > 0 && wait < time.Minute { // alarms may come up to a second early
 			return bus.Later(wait)
 		}
 		return s.settle(ctx, id)
 	}
-	a, claimed, err := accounts.ClaimRefresh(ctx, s.db, id, newLease(), s.cfg.Lease)
+	a, claimed, err := accounts.ClaimRefresh(ctx, s.db, a, newLease(), s.cfg.Lease)
 	if err != nil {
 		return err
 	}
-	if !claimed { // another one is at it, or has just done it: look again when the lease would lapse
+	if !claimed { // another one is at it, or was faster: look again when a lease would have lapsed
 		return bus.Later(s.cfg.Lease)
 	}
 	return s.keep(ctx, a)

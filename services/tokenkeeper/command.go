@@ -52,18 +52,12 @@ func (s *Service) refreshNow(ctx context.Context, commandID string, cmd events.R
 	if fault := s.tooYoung(a); fault != nil {
 		return a, fault
 	}
-	a, claimed, err := accounts.ClaimRefresh(ctx, s.db, a.ID, newLease(), s.cfg.Lease)
+	a, claimed, err := accounts.ClaimRefresh(ctx, s.db, a, newLease(), s.cfg.Lease)
 	if err != nil {
 		return a, err
 	}
-	if !claimed {
+	if !claimed { // being refreshed, or just refreshed: the second look will tell
 		return a, bus.Later(busyFor)
-	}
-	if fault := s.tooYoung(a); fault != nil { // refreshed between the reading and the claim
-		if err := s.release(ctx, a); err != nil {
-			return a, err
-		}
-		return a, fault
 	}
 	after, err := s.renew(ctx, a, func(ctx context.Context, tx bun.Tx, a accounts.Account) error {
 		return accounts.Conclude(ctx, tx, commandID, a, nil, s.now())

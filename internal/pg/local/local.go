@@ -178,3 +178,13 @@ func (s *Server) url(database string) string {
 	}
 	return u.String()
 }
+
+// Reachable says whether the user that Postgres would run as may enter dir, which must exist. Only root has another user
+// run it.
+func Reachable(dir string) error {
+	who, err := dropTo()
+	if err != nil {
+		return err
+	}
+	return enterable(dir, who)
+}

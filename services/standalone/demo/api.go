@@ -55,9 +55,9 @@ func (a *api) do(ctx context.Context, method, path string, body, out any) (statu
 	return resp.StatusCode, json.Unmarshal(answer, out)
 }
 
-// browse does what a person does with a browser: opens the address, reads Threads' page, presses Allow, and is sent back.
+// Browse does what a person does with a browser: opens the address, reads Threads' page, presses Allow, and is sent back.
 // It returns the address at which the dance ends.
-func browse(ctx context.Context, address string) (end string, err error) {
+func Browse(ctx context.Context, address string) (end string, err error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return "", err

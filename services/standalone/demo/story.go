@@ -30,7 +30,7 @@ func (s *story) connect(ctx context.Context) error {
 	if _, err := s.api.do(ctx, http.MethodGet, "/api/auth/threads", nil, &begun); err != nil {
 		return err
 	}
-	end, err := browse(ctx, begun.AuthorizationURL)
+	end, err := Browse(ctx, begun.AuthorizationURL)
 	if err != nil {
 		return err
 	}

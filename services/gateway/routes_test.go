@@ -1,0 +1,124 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// surface is every route that is promised to others.
+var surface = []string{
+	"DELETE /api/threads/connection",
+	"DELETE /api/threads/post/schedule/{id}",
+	"DELETE /api/threads/post/{id}",
+	"GET /api/auth/threads",
+	"GET /api/auth/threads/callback",
+	"GET /api/threads/commands/{id}",
+	"GET /api/threads/connection",
+	"GET /api/threads/connections",
+	"GET /api/threads/me",
+	"GET /api/threads/post/schedule",
+	"GET /api/threads/post/{id}",
+	"PATCH /api/threads/post/schedule/{id}",
+	"POST /api/auth/ticket",
+	"POST /api/threads/post",
+	"POST /api/threads/post/schedule",
+	"POST /api/threads/refresh",
+}
+
+func TestSurface(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+
+	t.Run("is described, route for route, in /openapi.json", func(t *testing.T) {
+		t.Parallel()
+		var doc struct {
+			OpenAPI string
+			Paths   map[string]map[string]struct {
+				Responses map[string]json.RawMessage
+				Security  []map[string][]string
+			}
+		}
+		h.do(t, http.MethodGet, "/openapi.json", "", "Authorization", "").is(t, http.StatusOK, &doc)
+		var described []string
+		for path, methods := range doc.Paths {
+			for method, op := range methods {
+				route := strings.ToUpper(method) + " " + path
+				described = append(described, route)
+				if _, ok := op.Responses["401"]; !ok || len(op.Responses) < 2 {
+					t.Errorf("%s describes only %v", route, op.Responses)
+				}
+				if dance := strings.HasPrefix(path, "/api/auth/threads"); dance == (len(op.Security) > 0) {
+					t.Errorf("%s has security %v", route, op.Security)
+				}
+			}
+		}
+		slices.Sort(described)
+		if !slices.Equal(described, surface) {
+			t.Errorf("described are\n%s", strings.Join(described, "\n"))
+		}
+	})
+
+	t.Run("lets nobody in without a token", func(t *testing.T) {
+		t.Parallel()
+		for _, route := range surface {
+			method, path, _ := strings.Cut(route, " ")
+			if strings.HasSuffix(path, "/callback") {
+				continue // the browser comes back from Threads without one
+			}
+			for _, header := range []string{"", "Basic YWRhOmFkYQ==", "Bearer", "Bearer x.y.z"} {
+				r := h.do(t, method, strings.Replace(path, "{id}", "post_1", 1), "", "Authorization", header)
+				r.problem(t, http.StatusUnauthorized, "unauthorized", "/Authorization")
+				if r.header.Get("WWW-Authenticate") != "Bearer" {
+					t.Errorf("%s: no challenge", route)
+				}
+			}
+		}
+	})
+
+	t.Run("answers cheaply that it lives", func(t *testing.T) {
+		t.Parallel()
+		if r := h.do(t, http.MethodGet, "/healthz", "", "Authorization", ""); r.status != http.StatusOK || compact(t, r.body) != `{"ok":true}` {
+			t.Errorf("%d %s", r.status, r.body)
+		}
+	})
+
+	t.Run("says what is not there, and which methods are", func(t *testing.T) {
+		t.Parallel()
+		h.do(t, http.MethodGet, "/api/threads/nothing", "").problem(t, http.StatusNotFound, "no_such_route")
+		r := h.do(t, http.MethodPut, "/api/threads/post/schedule/post_1", "")
+		r.problem(t, http.StatusMethodNotAllowed, "method_not_allowed")
+		if allow := r.header.Get("Allow"); allow != "DELETE, PATCH" {
+			t.Errorf("Allow: %q", allow)
+		}
+	})
+
+	t.Run("keeps a harmless request id, and makes one in the place of any other", func(t *testing.T) {
+		t.Parallel()
+		for offered, kept := range map[string]bool{
+			"abc-123_x.y": true, "": false, strings.Repeat("a", 65): false, "a b": false, `a"b`: false,
+		} {
+			id := h.do(t, http.MethodGet, "/healthz", "", "X-Request-Id", offered).header.Get("X-Request-Id")
+			if id == "" || (id == offered) != kept {
+				t.Errorf("%q became %q", offered, id)
+			}
+		}
+	})
+
+	t.Run("tells browsers to do nothing else with an answer", func(t *testing.T) {
+		t.Parallel()
+		header := h.do(t, http.MethodGet, "/healthz", "").header
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
+		} {
+			if got := header.Get(name); got != want {
+				t.Errorf("%s: %q", name, got)
+			}
+		}
+		if !strings.Contains(header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
+			t.Error("may be framed")
+		}
+	})
+}

@@ -1,0 +1,95 @@
+package issuer
+
+import (
+	_ "embed"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+//go:embed login.html
+var loginPage []byte
+
+// Handler serves discovery, the key, tokens for the asking, and a page to ask on.
+func (i *Issuer) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /.well-known/openid-configuration", i.discovery)
+	mux.HandleFunc("GET /.well-known/jwks.json", i.keys)
+	mux.HandleFunc("GET /token", i.token)
+	mux.HandleFunc("POST /token", i.token)
+	mux.HandleFunc("GET /{$}", login)
+	return i.homeOnly(mux)
+}
+
+func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
+	reply(w, map[string]any{
+		"issuer": i.url, "jwks_uri": i.url + "/.well-known/jwks.json", "token_endpoint": i.url + "/token",
+		"id_token_signing_alg_values_supported": []string{"ES256"}, "subject_types_supported": []string{"public"},
+	})
+}
+
+func (i *Issuer) keys(w http.ResponseWriter, _ *http.Request) {
+	key, err := i.public()
+	if err != nil {
+		http.Error(w, "the key cannot be read", http.StatusInternalServerError)
+		return
+	}
+	reply(w, map[string]any{"keys": []jwk{key}})
+}
+
+// Grant is the answer of /token, in OAuth's words.
+type Grant struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int    `json:"expires_in"` // seconds
+}
+
+func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<12)
+	sub := r.FormValue("sub") // in the query or in a form
+	if sub == "" || len(sub) > 255 {
+		http.Error(w, "say who you are with sub, in up to 255 characters: /token?sub=ada", http.StatusBadRequest)
+		return
+	}
+	token, err := i.Token(sub, Life)
+	if err != nil {
+		http.Error(w, "the token cannot be signed", http.StatusInternalServerError)
+		return
+	}
+	reply(w, Grant{AccessToken: token, TokenType: "Bearer", ExpiresIn: int(Life / time.Second)})
+}
+
+func login(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(loginPage)
+}
+
+// homeOnly turns requests away that were not meant for this machine or for the issuer's own name. A page on the web can
+// point a name of its own at 127.0.0.1 and would then read tokens as its own; it cannot change the Host that it sends.
+func (i *Issuer) homeOnly(next http.Handler) http.Handler {
+	own := ""
+	if u, err := url.Parse(i.url); err == nil {
+		own = u.Hostname()
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		ip := net.ParseIP(host)
+		if host != own && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			http.Error(w, "this issuer is for this machine only", http.StatusForbidden)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func reply(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // the client is gone: nobody to tell
+}
