@@ -74,7 +74,7 @@ func newHouse(t *testing.T, settings ...string) *house {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.ports[name] = l.Addr().(*net.TCPAddr).Port //nolint:errcheck,forcetypeassert // a TCP listener has a TCP address
+		h.ports[name] = l.Addr().(*net.TCPAddr).Port
 		_ = l.Close()
 		h.env = append(h.env, name+"="+strconv.Itoa(h.ports[name]))
 	}

@@ -191,7 +191,7 @@ func TestIDs(t *testing.T) {
 		}
 		last = id
 	}
-	if PostIDFor("u", "k") != PostIDFor("u", "k") || PostIDFor("uk", "") == PostIDFor("u", "k") {
+	if PostIDFor("uk", "") == PostIDFor("u", "k") || PostIDFor("u", "k") != "post_"+hashed("post", "u", "k") {
 		t.Error("a keyed id does not follow user and key")
 	}
 	if CommandIDFor("u", "k", "a") == CommandIDFor("u", "k", "b") {

@@ -143,7 +143,7 @@ func (h *hands) read(ctx context.Context, stream string) error {
 	if err != nil {
 		return fmt.Errorf("read: %w", err)
 	}
-	defer messages.Stop()
+	defer giveBack(messages)
 	beat := consumer.CachedInfo().Config.AckWait / 3
 	for {
 		select {
@@ -166,6 +166,19 @@ func (h *hands) read(ctx context.Context, stream string) error {
 			defer func() { <-h.slots }()
 			h.handle(ctx, m, beat)
 		})
+	}
+}
+
+// giveBack returns what was fetched ahead and not begun: without a word the server would hold it for AckWait.
+func giveBack(messages jetstream.MessagesContext) {
+	messages.Drain()
+	for {
+		m, err := messages.Next(jetstream.NextMaxWait(time.Second))
+		if err != nil {
+			messages.Stop()
+			return
+		}
+		_ = m.Nak() // if it is not heard, AckWait it is
 	}
 }
 

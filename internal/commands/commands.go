@@ -105,7 +105,7 @@ func FinishForPost(ctx context.Context, db bun.IDB, postID string, types []strin
 	now time.Time) ([]Command, error) {
 	var waiting []Command
 	err := db.NewSelect().Model(&waiting).
-		Where("post_id = ? AND outcome IS NULL AND type IN (?)", postID, bun.In(types)).For("UPDATE").Scan(ctx)
+		Where("post_id = ? AND outcome IS NULL AND type IN (?)", postID, bun.List(types)).For("UPDATE").Scan(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("find waiting commands: %w", err)
 	}

@@ -25,23 +25,26 @@ type MediaInput struct {
 
 // Draft is what a post says.
 type Draft struct {
-	Text          string  `json:"text,omitempty" doc:"May be left out where there is media."`
-	MediaURL      *string `json:"mediaUrl,omitempty" doc:"One picture or video, as the original API had it: an address that ends in .mp4 or .mov is a video, any other an image. Say it with media when the address does not tell."`
+	Text          string       `json:"text,omitempty" doc:"May be left out where there is media."`
+	MediaURL      *string      `json:"mediaUrl,omitempty" doc:"One picture or video, as the original API had it: an address that ends in .mp4 or .mov is a video, any other an image. Say it with media when the address does not tell."`
 	Media         []MediaInput `json:"media,omitempty" doc:"Pictures and videos; instead of mediaUrl."`
-	AccountID     string  `json:"accountId,omitempty" doc:"Which connected account; may be left out when there is only one."`
-	PublishWithin int     `json:"publishWithin,omitempty" doc:"How late, in seconds, the post may still go out. Left out: a day."`
+	AccountID     string       `json:"accountId,omitempty" doc:"Which connected account; may be left out when there is only one."`
+	PublishWithin int          `json:"publishWithin,omitempty" doc:"How late, in seconds, the post may still go out. Left out: a day."`
 }
 
 // media is the post's media, from whichever of the two fields says it.
 func (d *Draft) media() ([]events.Media, error) {
-	if d.MediaURL != nil && *d.MediaURL != "" && len(d.Media) > 0 {
+	switch {
+	case d.hasMediaURL() && len(d.Media) > 0:
 		return nil, mediaTwice()
-	}
-	if d.MediaURL != nil {
+	case d.hasMediaURL():
 		return guessed(*d.MediaURL), nil
 	}
 	return stated(d.Media), nil
 }
+
+// hasMediaURL says whether there is one; an empty one is none, as forms send it.
+func (d *Draft) hasMediaURL() bool { return d.MediaURL != nil && *d.MediaURL != "" }
 
 func (d *Draft) event() (events.Draft, error) {
 	media, err := d.media()
@@ -61,11 +64,8 @@ func stated(list []MediaInput) []events.Media {
 	return media
 }
 
-// guessed is the media of a mediaUrl; an empty one is none, as forms send it.
+// guessed is the media of a mediaUrl.
 func guessed(address string) []events.Media {
-	if address == "" {
-		return nil
-	}
 	m := events.Media{Type: events.Image, URL: address}
 	if u, err := url.Parse(address); err == nil {
 		switch strings.ToLower(path.Ext(u.Path)) {
@@ -107,7 +107,7 @@ func (s *Service) createPost(ctx context.Context, in *createPostInput) (*answer,
 	user := userOf(ctx)
 	cmd := events.PublishPost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: s.now().UTC()}
 	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
-	return created(post, id, cmd.PostID, in.Body.MediaURL != nil, err)
+	return created(post, id, cmd.PostID, in.Body.hasMediaURL(), err)
 }
 
 // created is the answer to what makes a post.

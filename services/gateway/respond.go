@@ -104,16 +104,16 @@ func ofFault(f *events.Fault) *Problem {
 
 // ofError is the problem of whatever a handler returned. What is not a fault is our mistake, and its text stays here.
 func ofError(err error) *Problem {
-	var p *Problem
 	var f *events.Fault
-	switch {
-	case errors.As(err, &p):
-		return p
-	case errors.As(err, &f):
-		return ofFault(f)
-	default:
+	if !errors.As(err, &f) {
 		return ofFault(events.Faultf(events.Internal, internalSentence))
 	}
+	p := ofFault(f)
+	var later *unknownOutcome
+	if errors.As(err, &later) {
+		p.Instance = commandPath(later.commandID)
+	}
+	return p
 }
 
 // headers are what a problem says outside its body.

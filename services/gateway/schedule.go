@@ -36,7 +36,7 @@ func (s *Service) schedulePost(ctx context.Context, in *schedulePostInput) (*ans
 	user := userOf(ctx)
 	cmd := events.SchedulePost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: in.Body.ScheduledAt.UTC()}
 	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
-	return created(post, id, cmd.PostID, in.Body.MediaURL != nil, err)
+	return created(post, id, cmd.PostID, in.Body.hasMediaURL(), err)
 }
 
 type listPostsInput struct {
@@ -81,10 +81,10 @@ func (s *Service) listPosts(ctx context.Context, in *listPostsInput) (*listPosts
 
 // Edit changes a scheduled post. What is left out stays as it is.
 type Edit struct {
-	Text        field[string]    `json:"text,omitzero"`
-	MediaURL    field[string]    `json:"mediaUrl,omitzero" doc:"As when scheduling; null takes the media away."`
-	Media       field[[]MediaInput]   `json:"media,omitzero" doc:"As when scheduling; null or an empty list takes the media away."`
-	ScheduledAt field[time.Time] `json:"scheduledAt,omitzero" doc:"RFC 3339 with Z or an offset."`
+	Text        field[string]       `json:"text,omitzero"`
+	MediaURL    field[string]       `json:"mediaUrl,omitzero" doc:"As when scheduling; null takes the media away."`
+	Media       field[[]MediaInput] `json:"media,omitzero" doc:"As when scheduling; null or an empty list takes the media away."`
+	ScheduledAt field[time.Time]    `json:"scheduledAt,omitzero" doc:"RFC 3339 with Z or an offset."`
 }
 
 // field is a field of a change: left out, null, or a value.
@@ -120,27 +120,23 @@ func (f field[T]) or(null T) *T {
 	return f.Value
 }
 
-// media is the new media, nil where it stays.
+// media is the new media, nil where it stays. Empty and not nil is no media: on the wire, null says "stays as it is".
 func (e *Edit) media() (*[]events.Media, error) {
 	address, list := e.MediaURL.or(""), e.Media.or(nil)
 	switch {
-	case address != nil && *address != "" && list != nil && len(*list) > 0:
+	case e.hasMediaURL() && list != nil && len(*list) > 0:
 		return nil, mediaTwice()
-	case list != nil && (address == nil || *address == ""):
-		return new(orNone(stated(*list))), nil
-	case address != nil:
-		return new(orNone(guessed(*address))), nil
+	case e.hasMediaURL():
+		return new(guessed(*address)), nil
+	case list != nil && len(*list) > 0:
+		return new(stated(*list)), nil
+	case address != nil || list != nil:
+		return new([]events.Media{}), nil
 	}
 	return nil, nil //nolint:nilnil // stays as it is
 }
 
-// orNone is the list, empty and not null where there is nothing in it: null would say "stays as it is" on the wire.
-func orNone(list []events.Media) []events.Media {
-	if list == nil {
-		return []events.Media{}
-	}
-	return list
-}
+func (e *Edit) hasMediaURL() bool { return e.MediaURL.Value != nil && *e.MediaURL.Value != "" }
 
 type editPostInput struct {
 	Change
@@ -172,7 +168,7 @@ func (s *Service) editPost(ctx context.Context, in *editPostInput) (*answer, err
 		cmd.PublishAt = new(at.Value.UTC())
 	}
 	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
-	if in.Body.MediaURL.Given {
+	if in.Body.hasMediaURL() {
 		err = fromMediaURL(err)
 	}
 	return changed(post, id, in.ID, err)

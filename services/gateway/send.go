@@ -76,15 +76,22 @@ func (s *Service) outcomeOfRepeat(ctx context.Context, cmd events.Command, o bus
 	return outcome, err == nil && outcome.Done
 }
 
-// whereToAsk adds to an unknown outcome the address at which it will be known.
+// unknownOutcome is a fault whose truth will be known under the command's id.
+type unknownOutcome struct {
+	*events.Fault
+	commandID string
+}
+
+// Unwrap is the fault.
+func (u *unknownOutcome) Unwrap() error { return u.Fault }
+
+// whereToAsk adds to an unknown outcome the command by which it will be known.
 func whereToAsk(err error, commandID string) error {
 	var f *events.Fault
-	if !errors.As(err, &f) || f.Code != events.Unknown {
-		return err
+	if errors.As(err, &f) && f.Code == events.Unknown {
+		return &unknownOutcome{Fault: f, commandID: commandID}
 	}
-	p := ofFault(f)
-	p.Instance = commandPath(commandID)
-	return p
+	return err
 }
 
 // pending is the answer 202.

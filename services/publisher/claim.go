@@ -46,7 +46,7 @@ func (s *store) claim(ctx context.Context, was *Post, callTimeout time.Duration,
 		}
 		twin, err := tx.NewSelect().Model((*Post)(nil)).
 			Where("account_id = ? AND content_hash = ? AND state IN (?)", p.AccountID, p.ContentHash,
-				bun.In([]events.State{events.StatePublishing, events.StateUnconfirmed})).
+				bun.List([]events.State{events.StatePublishing, events.StateUnconfirmed})).
 			Where("id <> ?", p.ID).Exists(ctx)
 		if err != nil {
 			return fmt.Errorf("look for an equal post: %w", err)
@@ -74,7 +74,7 @@ func (s *store) reserve(ctx context.Context, tx bun.Tx, p *Post, now time.Time) 
 	err := tx.NewSelect().Model((*Post)(nil)).
 		ColumnExpr("count(*) AS count").ColumnExpr("min(claimed_at) AS oldest").
 		Where("account_id = ? AND claimed_at > ? AND id <> ?", p.AccountID, now.Add(-quotaWindow), p.ID).
-		Where("state NOT IN (?)", bun.In([]events.State{events.StateFailed, events.StateCancelled})).Scan(ctx, &used)
+		Where("state NOT IN (?)", bun.List([]events.State{events.StateFailed, events.StateCancelled})).Scan(ctx, &used)
 	if err != nil {
 		return fmt.Errorf("count the quota: %w", err)
 	}

@@ -77,11 +77,6 @@ func open(s events.State) bool {
 	return s == events.StateScheduled || s == events.StateReady || s == events.StateWaiting
 }
 
-// final says whether nothing more will be published for a post in this state.
-func final(s events.State) bool {
-	return s == events.StatePublished || s == events.StateFailed || s == events.StateCancelled
-}
-
 // dropContainer forgets what was built at Threads; the container dies there by itself after a day.
 func (p *Post) dropContainer() {
 	p.ContainerID, p.ContainerAt, p.Children = "", time.Time{}, nil

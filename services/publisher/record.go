@@ -68,6 +68,9 @@ func (r *recorder) lead(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find the durable %s: %w", events.PublisherRecorder, err)
 	}
+	if err := r.catchUp(ctx, &conn); err != nil {
+		return err
+	}
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(2 * recorderBatch))
 	if err != nil {
 		return fmt.Errorf("read EVENTS: %w", err)
@@ -108,6 +111,19 @@ func (r *recorder) lead(ctx context.Context) error {
 	}
 }
 
+// catchUp applies what was told since the position, up to the end of EVENTS as it is now.
+func (r *recorder) catchUp(ctx context.Context, conn *bun.Conn) error {
+	position, err := r.position(ctx, conn)
+	if err != nil {
+		return err
+	}
+	stream, err := r.bus.JetStream().Stream(ctx, events.StreamEvents)
+	if err != nil {
+		return fmt.Errorf("find EVENTS: %w", err)
+	}
+	return r.replay(ctx, conn, position+1, stream.CachedInfo().State.LastSeq)
+}
+
 // gather waits for one message and takes with it what is there already.
 func gather(ctx context.Context, incoming <-chan jetstream.Msg) (batch []jetstream.Msg, ok bool) {
 	select {
@@ -139,25 +155,37 @@ type told struct {
 	ev  events.Message // nil: a type that this version does not know
 }
 
+// decode reads a message of EVENTS.
+func (r *recorder) decode(m jetstream.Msg) (told, error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return told{}, fmt.Errorf("read metadata: %w", err)
+	}
+	ev, err := events.Decode(m.Headers().Get(events.HeaderType), m.Data())
+	if err != nil {
+		// A fact that this version cannot read is not lost: it stays on EVENTS, for a newer one to rebuild from.
+		r.log.Error("event set aside", zap.Uint64("seq", meta.Sequence.Stream), zap.Error(err))
+	}
+	return told{meta.Sequence.Stream, ev}, nil
+}
+
 // applyBatch applies messages and moves the position, in one transaction.
 func (r *recorder) applyBatch(ctx context.Context, conn *bun.Conn, batch []jetstream.Msg) error {
-	facts := make([]told, 0, len(batch))
-	for _, m := range batch {
-		meta, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("read metadata: %w", err)
+	facts := make([]told, len(batch))
+	for i, m := range batch {
+		var err error
+		if facts[i], err = r.decode(m); err != nil {
+			return err
 		}
-		ev, err := events.Decode(m.Headers().Get(events.HeaderType), m.Data())
-		if err != nil {
-			// A fact that this version cannot read is not lost: it stays on EVENTS, for a newer one to rebuild from.
-			r.log.Error("event set aside", zap.Uint64("seq", meta.Sequence.Stream), zap.Error(err))
-		}
-		facts = append(facts, told{meta.Sequence.Stream, ev})
 	}
 	return r.applyAll(ctx, conn, facts)
 }
 
+// applyAll applies events and moves the position, in one transaction. What was applied before is skipped.
 func (r *recorder) applyAll(ctx context.Context, conn bun.IDB, facts []told) error {
+	if len(facts) == 0 {
+		return nil
+	}
 	var waiting []commands.Command
 	err := conn.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		position, err := r.position(ctx, tx)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/uptrace/bun"
 	"go.uber.org/zap"
@@ -39,43 +40,58 @@ func (r *recorder) check(ctx context.Context) error {
 			"(RFC 3339) and start again: every post due by now is then looked for on Threads first", position, floor)
 	}
 	r.log.Warn("postgres was restored: applying the events it lacks", zap.Uint64("from", position+1), zap.Uint64("to", floor))
-	if err := r.replay(ctx, position+1, floor); err != nil {
+	if err := r.replay(ctx, r.db, position+1, floor); err != nil {
 		return err
 	}
 	return r.doubtAll(ctx)
 }
 
-// replay applies the events of a range that the durable will not deliver again.
-func (r *recorder) replay(ctx context.Context, from, to uint64) error {
+// replay applies the events of a range, straight from the stream. The durable would not deliver again what it counts as
+// acknowledged, and holds back for AckWait what a dead process had in hand.
+func (r *recorder) replay(ctx context.Context, db bun.IDB, from, to uint64) error {
+	if from > to {
+		return nil
+	}
 	consumer, err := r.bus.JetStream().OrderedConsumer(ctx, events.StreamEvents, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
 	})
 	if err != nil {
 		return fmt.Errorf("read EVENTS from %d: %w", from, err)
 	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return fmt.Errorf("read EVENTS from %d: %w", from, err)
+	}
+	defer messages.Stop()
+	var batch []told
 	for from <= to {
-		m, err := consumer.Next(jetstream.FetchMaxWait(2 * time.Second))
-		if errors.Is(err, jetstream.ErrNoMessages) || errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+		m, err := messages.Next(jetstream.NextMaxWait(replayPatience))
+		if errors.Is(err, nats.ErrTimeout) || errors.Is(err, jetstream.ErrNoMessages) {
 			break // the rest of the range was purged
 		}
 		if err != nil {
 			return fmt.Errorf("read EVENTS at %d: %w", from, err)
 		}
-		meta, err := m.Metadata()
+		fact, err := r.decode(m)
 		if err != nil {
-			return fmt.Errorf("read metadata: %w", err)
-		}
-		ev, err := events.Decode(m.Headers().Get(events.HeaderType), m.Data())
-		if err != nil {
-			r.log.Error("event set aside", zap.Uint64("seq", meta.Sequence.Stream), zap.Error(err))
-		}
-		if err := r.applyAll(ctx, r.db, []told{{meta.Sequence.Stream, ev}}); err != nil {
 			return err
 		}
-		from = meta.Sequence.Stream + 1
+		from = fact.seq + 1
+		if batch = append(batch, fact); len(batch) == recorderBatch || from > to {
+			if err := r.applyAll(ctx, db, batch); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
 	}
-	return r.setPosition(ctx, r.db, to)
+	if err := r.applyAll(ctx, db, batch); err != nil {
+		return err
+	}
+	return r.setPosition(ctx, db, to)
 }
+
+// replayPatience is how long the next event of a replay may take to come.
+const replayPatience = 2 * time.Second
 
 // doubtAll makes every post unconfirmed that is due and not final: each is looked for on Threads before a container is
 // made for it.
@@ -106,9 +122,12 @@ func (s *Service) catchUp(ctx context.Context) error {
 	end := stream.CachedInfo().State.LastSeq
 	for {
 		position, err := s.recorder.position(ctx, s.db)
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
 			s.log.Warn("still waiting for the recorder", errField(err))
-		} else if position >= end || s.drained(ctx) {
+		case position >= end || s.drained(ctx):
 			s.current.Store(true)
 			s.log.Info("events applied; posts may go out", zap.Uint64("position", position))
 			return nil
@@ -125,6 +144,6 @@ func (s *Service) drained(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	info := consumer.CachedInfo()
+	info := consumer.CachedInfo() // as of the lookup just now
 	return info.NumPending == 0 && info.NumAckPending == 0
 }

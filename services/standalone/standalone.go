@@ -85,7 +85,7 @@ func Start(ctx context.Context, getenv func(string) string, log *zap.Logger) (_ 
 // Run runs the services until ctx ends, then stops everything in reverse order of harm. up is called once all are ready.
 func (h *House) Run(ctx context.Context, up func(context.Context) error) error {
 	parts := append(h.parts, process.Part{Name: "story", Run: func(ctx context.Context) error { //nolint:gocritic // our own slice
-		if err := h.awaitReady(ctx); err != nil {
+		if err := h.awaitReady(ctx); err != nil || ctx.Err() != nil {
 			return err
 		}
 		return up(ctx)
@@ -110,8 +110,8 @@ func (h *House) set(name, value string) {
 	}
 }
 
-func (h *House) startNATS(context.Context) error {
-	port, err := freePort(h.outer("NATS_PORT"), natsPort)
+func (h *House) startNATS(ctx context.Context) error {
+	port, err := freePort(ctx, h.outer("NATS_PORT"), natsPort)
 	if err != nil {
 		return fmt.Errorf("nats-server: %w", err)
 	}
@@ -185,7 +185,7 @@ func (h *House) migrate(ctx context.Context) error {
 }
 
 // startThreads starts the simulator, unless the user brought an app of their own.
-func (h *House) startThreads(context.Context) error {
+func (h *House) startThreads(ctx context.Context) error {
 	if h.outer("THREADS_APP_ID") != "" || h.outer("THREADS_API_URL") != "" {
 		h.Place.SimulatorURL = h.outer("THREADS_API_URL")
 		return nil
@@ -199,7 +199,7 @@ func (h *House) startThreads(context.Context) error {
 		return fmt.Errorf("start the simulator: %w", err)
 	}
 	h.closers = append(h.closers, sim.Close)
-	url, err := h.serve("simulator", h.outer("SIMULATOR_PORT"), simulatorPort, func(string) (http.Handler, error) { return sim, nil })
+	url, err := h.serve(ctx, "simulator", h.outer("SIMULATOR_PORT"), simulatorPort, func(string) (http.Handler, error) { return sim, nil })
 	if err != nil {
 		return err
 	}
@@ -213,14 +213,14 @@ func (h *House) startThreads(context.Context) error {
 
 // startIssuer starts the issuer of dev tokens, unless the user has an issuer of their own. The gateway checks its tokens
 // like any other's.
-func (h *House) startIssuer(context.Context) error {
+func (h *House) startIssuer(ctx context.Context) error {
 	if h.outer("AUTH_ISSUER") != "" {
 		h.Place.Token = func(string) (string, error) {
 			return "", errors.New("AUTH_ISSUER is set: take a token from there")
 		}
 		return nil
 	}
-	url, err := h.serve("issuer", h.outer("ISSUER_PORT"), issuerPort, func(url string) (http.Handler, error) {
+	url, err := h.serve(ctx, "issuer", h.outer("ISSUER_PORT"), issuerPort, func(url string) (http.Handler, error) {
 		i, err := issuer.Load(filepath.Join(h.dir, "issuer"), url)
 		if err != nil {
 			return nil, err
@@ -236,8 +236,8 @@ func (h *House) startIssuer(context.Context) error {
 }
 
 // serve adds a part that serves HTTP on a loopback port, and returns its URL.
-func (h *House) serve(name, asked string, usual int, handler func(url string) (http.Handler, error)) (string, error) {
-	l, err := listen(loopback, asked, usual)
+func (h *House) serve(ctx context.Context, name, asked string, usual int, handler func(url string) (http.Handler, error)) (string, error) {
+	l, err := listen(ctx, loopback, asked, usual)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
@@ -260,8 +260,8 @@ func (h *House) serve(name, asked string, usual int, handler func(url string) (h
 	return url, nil
 }
 
-func (h *House) choosePorts(context.Context) error {
-	port, err := freePort(h.outer("PORT"), gatewayPort)
+func (h *House) choosePorts(ctx context.Context) error {
+	port, err := freePort(ctx, h.outer("PORT"), gatewayPort)
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
@@ -275,7 +275,7 @@ func (h *House) choosePorts(context.Context) error {
 	h.set("CORS_ORIGINS", "http://localhost:5173")
 	h.Place.GatewayURL = base
 
-	admin, err := freePort("", adminPort)
+	admin, err := freePort(ctx, "", adminPort)
 	if err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
@@ -305,19 +305,16 @@ func (h *House) buildServices(ctx context.Context) error {
 	return err
 }
 
-// awaitReady waits until every service says that it may be relied on.
+// awaitReady waits until every service says that it may be relied on, or until it is told to stop.
 func (h *House) awaitReady(ctx context.Context) error {
 	const patience = 30 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+	late := time.After(patience)
 	for _, check := range h.checks {
-		for {
-			err := check.Ready(ctx)
-			if err == nil {
-				break
-			}
+		for err := check.Ready(ctx); err != nil; err = check.Ready(ctx) {
 			select {
 			case <-ctx.Done():
+				return nil
+			case <-late:
 				return fmt.Errorf("%s is not ready after %s: %w", check.Name, patience, err)
 			case <-time.After(20 * time.Millisecond):
 			}

@@ -1,6 +1,7 @@
 package standalone
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -60,23 +61,24 @@ func secretFile(path string) (string, error) {
 
 // listen opens a loopback port. A port that was asked for must be free; the usual one may be taken by somebody else, and
 // then any will do.
-func listen(host string, asked string, usual int) (net.Listener, error) {
+func listen(ctx context.Context, host, asked string, usual int) (net.Listener, error) {
+	var config net.ListenConfig
 	if asked != "" {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, asked))
+		l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, asked))
 		if err != nil {
 			return nil, fmt.Errorf("port %s is taken; free it or choose another: %w", asked, err)
 		}
 		return l, nil
 	}
-	if l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(usual))); err == nil {
+	if l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(usual))); err == nil {
 		return l, nil
 	}
-	return net.Listen("tcp", net.JoinHostPort(host, "0"))
+	return config.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
 }
 
 // freePort finds a port for something that opens it itself.
-func freePort(asked string, usual int) (int, error) {
-	l, err := listen(loopback, asked, usual)
+func freePort(ctx context.Context, asked string, usual int) (int, error) {
+	l, err := listen(ctx, loopback, asked, usual)
 	if err != nil {
 		return 0, err
 	}

@@ -1,0 +1,152 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus/bustest"
+)
+
+func TestTwoPublishers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.start()
+	r.start()
+	var posts []events.Post
+	for i := range 20 {
+		posts = append(posts, r.schedule(1500*time.Millisecond, fmt.Sprintf("one of twenty: %d", i)))
+	}
+	for _, p := range posts {
+		r.once(r.await(p.ID, events.FactPublished))
+	}
+}
+
+// snapshots is the table as the world may see it.
+func (r *rig) snapshots() map[string]events.Post {
+	r.t.Helper()
+	var posts []Post
+	if err := r.db.NewSelect().Model(&posts).Scan(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+	m := map[string]events.Post{}
+	for i := range posts {
+		m[posts[i].ID] = posts[i].Snapshot()
+	}
+	return m
+}
+
+// A replay of EVENTS into an empty table gives the same table, but for the working columns.
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, stop := r.start()
+	live, _ := r.do(events.PublishPost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "live"}, PublishAt: time.Now()}, 10*time.Second)
+	gone, _ := r.do(events.PublishPost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "gone"}, PublishAt: time.Now()}, 10*time.Second)
+	if _, fault := r.do(events.DeletePost{ID: gone.ID, UserID: testUser}, 10*time.Second); fault != nil {
+		t.Fatal(fault)
+	}
+	waiting, cancelled := r.schedule(time.Hour, "waiting"), r.schedule(time.Hour, "cancelled")
+	if _, fault := r.do(events.CancelPost{PostID: cancelled.ID, UserID: testUser}, 5*time.Second); fault != nil {
+		t.Fatal(fault)
+	}
+	stop()
+	before := r.snapshots()
+
+	if _, err := r.db.ExecContext(t.Context(), "TRUNCATE posts, recorder_positions"); err != nil {
+		t.Fatal(err)
+	}
+	rec := &recorder{db: r.db, bus: r.bus, log: r.log, now: time.Now, cfg: r.cfg, store: &store{db: r.db}}
+	s, err := r.bus.JetStream().Stream(t.Context(), events.StreamEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time changes nothing
+		if err := rec.replay(t.Context(), r.db, 1, s.CachedInfo().State.LastSeq); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(before, r.snapshots()); diff != "" {
+			t.Errorf("the rebuilt table differs:\n%s", diff)
+		}
+	}
+	for id, dormant := range map[string]bool{waiting.ID: false, live.ID: true} {
+		p, err := rec.store.get(t.Context(), r.db, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.WakeAt.IsZero() != dormant {
+			t.Errorf("%s %q wakes at %s", p.State, p.Text, p.WakeAt)
+		}
+	}
+}
+
+// Yesterday's Postgres under today's EVENTS: nothing is published twice.
+func TestRestore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, stop := r.start()
+	p := r.schedule(800*time.Millisecond, "published after the backup")
+	r.await(p.ID, events.FactPublished)
+	r.row(p.ID, events.StatePublished)
+	untold := r.schedule(time.Hour, "published after the backup, and the fact was lost")
+	stop()
+	// The backup knows the posts as scheduled, and nothing of what the recorder acknowledged since.
+	_, err := r.db.ExecContext(t.Context(), `UPDATE posts SET state = 'scheduled', rev = 1, told_rev = 1, media_id = NULL, container_id = NULL,
+		attempt = 0, claimed_at = NULL, publish_at = now() - interval '1 second', wake_at = now()`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.db.ExecContext(t.Context(), "UPDATE recorder_positions SET seq = 1"); err != nil {
+		t.Fatal(err)
+	}
+	// One of them is live although no event says so.
+	grant, err := r.sim.Token("demo.user", "threads_basic", "threads_content_publish")
+	if err != nil {
+		t.Fatal(err)
+	}
+	container, err := r.api.CreateContainer(t.Context(), grant.AccessToken, containerOf(&Post{Text: untold.Text}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err = fmt.Errorf("not yet"); err != nil; {
+		_, err = r.api.Publish(t.Context(), grant.AccessToken, container, nil)
+		pause(t.Context(), 20*time.Millisecond)
+	}
+
+	refusing := New(r.cfg, Deps{Bus: bustest.Connect(t, r.nats, "publisher"), DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
+	if err := refusing.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "PUBLISHER_RESTORED_SINCE") {
+		t.Fatalf("a restored database is taken for granted: %v", err)
+	}
+	r.cfg.RestoredSince = time.Now().Add(-time.Hour)
+	r.start()
+	for _, post := range []events.Post{p, untold} {
+		r.row(post.ID, events.StatePublished)
+		if n, _ := r.arrivals(post.Text); n != 1 {
+			t.Errorf("%q is on Threads %d times%s", post.Text, n, r.rows())
+		}
+	}
+}
+
+func TestMoves(t *testing.T) {
+	t.Parallel()
+	for from, tos := range moves {
+		for _, to := range tos {
+			if !mayMove(from, to) {
+				t.Errorf("%s to %s", from, to)
+			}
+		}
+	}
+	for _, c := range [][2]events.State{
+		{events.StatePublished, events.StateReady}, {events.StateCancelled, events.StateScheduled}, {events.StateScheduled, events.StatePublishing},
+		{events.StatePublishing, events.StateCancelled}, {events.StateParked, events.StateReady}, {events.StateUnconfirmed, events.StatePublishing},
+	} {
+		if mayMove(c[0], c[1]) {
+			t.Errorf("%s to %s is allowed", c[0], c[1])
+		}
+	}
+}
