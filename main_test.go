@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,10 +21,14 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus/natsd"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/services/standalone/demo"
+	"github.com/omni-write/threads/services/standalone/issuer"
 )
 
 // The tests of the whole program run it as a child process: themselves, under this name in the environment.
@@ -92,11 +97,23 @@ func (h *house) url(port string) string { return fmt.Sprintf("http://127.0.0.1:%
 
 func (h *house) start() {
 	h.t.Helper()
-	h.cmd = exec.Command(os.Args[0])
-	h.cmd.Env, h.cmd.Stdout, h.cmd.Stderr = h.env, h.log, h.log
-	if err := h.cmd.Start(); err != nil {
+	h.cmd = h.run()
+	h.up()
+}
+
+// run runs the program with the words given.
+func (h *house) run(words ...string) *exec.Cmd {
+	h.t.Helper()
+	cmd := exec.Command(os.Args[0], words...) //nolint:gosec // ourselves
+	cmd.Env, cmd.Stdout, cmd.Stderr = h.env, h.log, h.log
+	if err := cmd.Start(); err != nil {
 		h.t.Fatal(err)
 	}
+	return cmd
+}
+
+func (h *house) up() {
+	h.t.Helper()
 	h.eventually("the program to be up", func() error {
 		resp, err := http.Get(h.url("PORT") + "/healthz")
 		if err == nil {
@@ -169,6 +186,13 @@ func (h *house) call(method, url string, body, out any) (status int) {
 // connect signs in and goes through the OAuth dance.
 func (h *house) connect() {
 	h.t.Helper()
+	if end, err := h.tryConnect(); err != nil || strings.Contains(end, "error=") {
+		h.t.Fatalf("the dance ended at %s: %v", end, err)
+	}
+}
+
+func (h *house) tryConnect() (end string, err error) {
+	h.t.Helper()
 	var token struct {
 		AccessToken string `json:"access_token"`
 	}
@@ -180,10 +204,7 @@ func (h *house) connect() {
 	h.call(http.MethodGet, h.url("PORT")+"/api/auth/threads", nil, &begun)
 	ctx, cancel := context.WithTimeout(h.t.Context(), 20*time.Second)
 	defer cancel()
-	end, err := demo.Browse(ctx, begun.AuthorizationURL)
-	if err != nil || strings.Contains(end, "error=") {
-		h.t.Fatalf("the dance ended at %s: %v", end, err)
-	}
+	return demo.Browse(ctx, begun.AuthorizationURL)
 }
 
 func (h *house) schedule(text string, in time.Duration) (p events.Post) {
@@ -312,6 +333,68 @@ func TestKilled(t *testing.T) {
 		h.start()
 		h.posted(p)
 	})
+}
+
+// Each service in a process of its own, by the commands that compose uses.
+func TestSeparateProcesses(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "ADMIN_ADDR=127.0.0.1:0")
+	server, err := natsd.Start(natsd.Options{StoreDir: t.TempDir(), Host: "127.0.0.1", Port: h.ports["NATS_PORT"], SyncAlways: true, Log: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	keyset, err := accounts.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	people := httptest.NewUnstartedServer(nil)
+	who, err := issuer.New("http://" + people.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	people.Config.Handler = who.Handler()
+	people.Start()
+	t.Cleanup(people.Close)
+	h.ports["ISSUER_PORT"] = people.Listener.Addr().(*net.TCPAddr).Port
+	h.env = append(h.env, "NATS_URL="+server.ClientURL(), "TOKEN_KEYSET="+string(keyset), "AUTH_ISSUER="+who.URL(),
+		"THREADS_APP_ID=4242", "THREADS_APP_SECRET=s3cret", "THREADS_API_URL="+h.url("SIMULATOR_PORT"), "THREADS_AUTHORIZE_URL="+h.url("SIMULATOR_PORT")+"/oauth/authorize",
+		"THREADS_REDIRECT_URI="+h.url("PORT")+"/api/auth/threads/callback", "THREADS_SUCCESS_REDIRECT_URI=http://localhost:5173/profile",
+		"THREADS_FAILURE_REDIRECT_URI=http://localhost:5173/profile?error=threads_oauth_failed")
+
+	early := h.run("publisher") // before migrate: it must say what to do, not half work
+	if err := early.Wait(); err == nil || !strings.Contains(h.log.String(), "run the command migrate") {
+		t.Errorf("a publisher without tables ends with %v", err)
+	}
+	if err := h.run("migrate").Wait(); err != nil {
+		t.Fatalf("migrate: %v", err)
+	}
+	var running []*exec.Cmd
+	for _, words := range [][]string{
+		{"simulator", "-addr", strings.TrimPrefix(h.url("SIMULATOR_PORT"), "http://"), "-app-id", "4242", "-app-secret", "s3cret", "-auto-approve"},
+		{"auth"}, {"publisher"}, {"tokenkeeper"}, {"gateway"},
+	} {
+		cmd := h.run(words...)
+		running = append(running, cmd)
+		t.Cleanup(func() { _ = cmd.Process.Kill() })
+	}
+	h.up()
+	h.eventually("the account to be connected", func() error {
+		if h.token == "" || h.call(http.MethodGet, h.url("PORT")+"/api/threads/me", nil, nil) != http.StatusOK {
+			h.tryConnect()
+			return fmt.Errorf("not yet")
+		}
+		return nil
+	})
+	h.posted(h.schedule("from four processes", 2*time.Second))
+	for _, cmd := range running {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%v ends with %v", cmd.Args[1:], err)
+		}
+	}
 }
 
 func TestStopsCleanly(t *testing.T) {

@@ -52,6 +52,11 @@ func setup(t *testing.T, changes ...func(*gateway.Config)) *house {
 // serve runs a gateway and returns its address.
 func serve(t *testing.T, b *bus.Bus, changes ...func(*gateway.Config)) string {
 	t.Helper()
+	return serveLogging(t, b, zap.NewNop(), changes...)
+}
+
+func serveLogging(t *testing.T, b *bus.Bus, log *zap.Logger, changes ...func(*gateway.Config)) string {
+	t.Helper()
 	cfg := gateway.Config{
 		PublicURL:          "http://api.example",
 		SuccessRedirectURI: "http://app.example/profile?tab=accounts",
@@ -62,7 +67,7 @@ func serve(t *testing.T, b *bus.Bus, changes ...func(*gateway.Config)) string {
 	for _, change := range changes {
 		change(&cfg)
 	}
-	s, err := gateway.New(cfg, gateway.Deps{Bus: b, Log: zap.NewNop()})
+	s, err := gateway.New(cfg, gateway.Deps{Bus: b, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

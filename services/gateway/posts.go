@@ -79,7 +79,7 @@ func guessed(address string) []events.Media {
 // fromMediaURL points the faults of a guessed media at the field that the client sent.
 func fromMediaURL(err error) error {
 	var f *events.Fault
-	if !errors.As(err, &f) {
+	if !errors.As(err, &f) || f.Code != events.Invalid {
 		return err
 	}
 	moved := *f

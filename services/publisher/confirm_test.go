@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
@@ -126,6 +127,26 @@ func TestRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.once(r.await(p.ID, events.FactPublished))
+	})
+
+	t.Run("a disconnected account takes its queue with it", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.start()
+		soon, later := r.schedule(90*time.Second, "soon"), r.schedule(time.Hour, "later")
+		r.await(soon.ID, events.FactPrepared)
+		gone, _, err := accounts.Disconnect(t.Context(), r.db, r.account.ID, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.bus.Emit(t.Context(), events.NewAccountDisconnected(gone.Connection())); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []events.Post{soon, later} {
+			if cancelled := r.await(p.ID, events.FactCancelled); cancelled.Status != events.StatusCancelled || cancelled.Reason == nil {
+				t.Errorf("it is %+v", cancelled)
+			}
+		}
 	})
 
 	t.Run("a used-up quota postpones", func(t *testing.T) {

@@ -29,6 +29,11 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 	if err != nil {
 		return s.noToken(ctx, was, err)
 	}
+	if was.PublishAt.Sub(now) > 2*hold { // woken for its account's sake, and that is well
+		p := *was
+		p.dormant(s.cfg)
+		return s.step(ctx, was, &p, "")
+	}
 	if err := s.until(ctx, was.PublishAt.Add(-s.cfg.ClaimLead)); err != nil {
 		return err
 	}

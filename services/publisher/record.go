@@ -272,7 +272,9 @@ func (r *recorder) revs(ctx context.Context, db bun.IDB, facts []told) (map[stri
 func (r *recorder) apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]commands.Command, error) {
 	switch ev := ev.(type) {
 	case events.AccountConnected:
-		return nil, r.wakeWaiting(ctx, tx, ev.Account().ID)
+		return nil, r.wake(ctx, tx, ev.Account().ID, events.StateWaiting, events.StateUnconfirmed)
+	case events.AccountDisconnected:
+		return nil, r.wake(ctx, tx, ev.Account().ID, events.StateScheduled, events.StateReady, events.StateWaiting)
 	case events.PostEvent:
 		p := fromSnapshot(ev.Snapshot())
 		p.Fact, p.ToldRev = ev.Fact(), p.Rev
@@ -346,13 +348,14 @@ func (r *recorder) finish(ctx context.Context, tx bun.Tx, ev events.PostEvent) (
 	return nil, nil
 }
 
-// wakeWaiting lets the posts of a reconnected account go on; the sweep does the rest.
-func (r *recorder) wakeWaiting(ctx context.Context, tx bun.Tx, accountID string) error {
+// wake has the posts of an account looked at now: those that waited for its reconnect go on, those of one that was taken
+// away are cancelled. The sweep does the waking.
+func (r *recorder) wake(ctx context.Context, tx bun.Tx, accountID string, states ...events.State) error {
 	_, err := tx.NewUpdate().Model((*Post)(nil)).Set("wake_at = ?", r.now()).Set("armed_at = NULL").
-		Where("account_id = ? AND state IN (?)", accountID, bun.List([]events.State{events.StateWaiting, events.StateUnconfirmed})).
+		Where("account_id = ? AND state IN (?)", accountID, bun.List(states)).
 		Where("wake_at > ?", r.now()).Exec(ctx)
 	if err != nil {
-		return fmt.Errorf("wake the posts of a reconnected account: %w", err)
+		return fmt.Errorf("wake the posts of account %s: %w", accountID, err)
 	}
 	return nil
 }

@@ -26,13 +26,17 @@ func (s *Service) access(ctx context.Context, p *Post) (access, error) {
 	return access{token: token, account: account}, err
 }
 
-// noToken handles an account whose token cannot be had: the post waits for the reconnect, or fails when the account is
-// gone for good.
+// noToken handles an account whose token cannot be had: the post waits for the reconnect, or is cancelled with the account
+// that its owner took away.
 func (s *Service) noToken(ctx context.Context, was *Post, err error) error {
 	gone := errors.Is(err, &events.Fault{Code: events.NotFound})
 	switch {
 	case gone && was.Attempt == 0:
-		return s.fail(ctx, was, events.Faultf(events.NotFound, "The account of this post was disconnected; connect it again and schedule the post anew."))
+		p := *was
+		p.State, p.Lease, p.WakeAt = events.StateCancelled, "", time.Time{}
+		p.Reason = events.Faultf(events.NotFound, "The account of this post was disconnected; connect it again and schedule the post anew.")
+		p.dropContainer()
+		return s.step(ctx, was, &p, events.FactCancelled)
 	case gone || errors.Is(err, &events.Fault{Code: events.ReauthRequired}):
 		// Gone after a call was made: a missing account is no proof that the call did not succeed.
 		return s.postpone(ctx, was, mustReconnect(), s.now().Add(reconnectLook))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -114,6 +115,29 @@ func TestRefreshToken(t *testing.T) {
 		}
 		if n := w.wire.count(); n != 1 || w.account(a.ID).Status != events.ConnectionReconnectRequired {
 			t.Errorf("%d calls, status %s", n, w.account(a.ID).Status)
+		}
+	})
+
+	t.Run("a reconnect under our hands leaves nothing to refresh, whatever Threads says of the old token", func(t *testing.T) {
+		for _, refused := range []bool{true, false} {
+			t.Run(fmt.Sprint("refused ", refused), func(t *testing.T) {
+				w := setup(t)
+				a := w.connect("user_1", "ada")
+				w.clock.pass(48 * time.Hour)
+				w.wire.set(func(rw http.ResponseWriter, _ *http.Request) bool {
+					w.connect("user_1", "ada")
+					if refused {
+						refuse190(rw)
+					}
+					return refused
+				})
+				cmd, d := command("user_1", "")
+				_, err := w.svc.RefreshToken(t.Context(), d, cmd)
+				fault(t, err, events.Conflict)
+				if b := w.account(a.ID); b.Status != events.ConnectionActive {
+					t.Errorf("status %s", b.Status)
+				}
+			})
 		}
 	})
 

@@ -124,8 +124,7 @@ func TestDue(t *testing.T) {
 				w.wire.set(func(rw http.ResponseWriter, _ *http.Request) bool {
 					anew = w.connect("user_1", "ada")
 					if answer == "refused" {
-						rw.WriteHeader(http.StatusBadRequest)
-						_, _ = rw.Write([]byte(`{"error":{"message":"Error validating access token","type":"OAuthException","code":190}}`))
+						refuse190(rw)
 						return true
 					}
 					return false
@@ -168,6 +167,20 @@ func TestDue(t *testing.T) {
 		}
 	})
 
+	t.Run("while another one has the account in hand the message is kept", func(t *testing.T) {
+		w := setup(t)
+		a := w.planned("user_1", "ada")
+		if _, ok, err := accounts.ClaimRefresh(t.Context(), w.db, a, "another", time.Minute); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		if err := w.svc.Due(t.Context(), bus.Delivery{}, a.ID); err == nil {
+			t.Error("the message was taken as done; if the other one dies, nobody comes back")
+		}
+		if n := w.wire.count(); n != 0 {
+			t.Errorf("asked Threads %d times", n)
+		}
+	})
+
 	t.Run("a stop in the middle of the call gives the lease back and counts as no failure", func(t *testing.T) {
 		w := setup(t)
 		a := w.planned("user_1", "ada")
@@ -197,4 +210,10 @@ func TestDue(t *testing.T) {
 			t.Errorf("asked Threads %d times", n)
 		}
 	})
+}
+
+// refuse190 is Threads saying that it does not take a token.
+func refuse190(w http.ResponseWriter) {
+	w.WriteHeader(http.StatusBadRequest)
+	_, _ = w.Write([]byte(`{"error":{"message":"Error validating access token","type":"OAuthException","code":190}}`))
 }

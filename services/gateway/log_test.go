@@ -1,0 +1,83 @@
+package gateway_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/services/gateway"
+	"github.com/omni-write/threads/services/standalone/issuer"
+)
+
+func TestLog(t *testing.T) {
+	t.Parallel()
+	setup := func(t *testing.T) (*house, *observer.ObservedLogs) {
+		t.Helper()
+		id := httptest.NewServer(http.NotFoundHandler())
+		t.Cleanup(id.Close)
+		who, err := issuer.New(id.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id.Config.Handler = who.Handler()
+		h := &house{bus: bustest.New(t)}
+		if h.token, err = who.Token(ada, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		core, logs := observer.New(zap.InfoLevel)
+		h.url = serveLogging(t, h.bus, zap.New(core), func(c *gateway.Config) { c.AuthIssuer = id.URL })
+		return h, logs
+	}
+	// lines waits for the log of n requests: a line is written after its answer.
+	lines := func(t *testing.T, logs *observer.ObservedLogs, n int) []observer.LoggedEntry {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); logs.Len() < n; {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d of %d lines", logs.Len(), n)
+			}
+			<-time.After(time.Millisecond)
+		}
+		return logs.All()
+	}
+
+	t.Run("says once how each request went, and nothing of what was in it", func(t *testing.T) {
+		t.Parallel()
+		h, logs := setup(t)
+		authThat(t, h)
+		publisherThat(t, h)
+		h.do(t, http.MethodGet, start+"?ticket=hunter2", "")
+		h.do(t, http.MethodGet, callback+"?state=hunter2&code=hunter2", "", "Cookie", "threads_oauth_state=hunter2")
+		h.do(t, http.MethodPost, "/api/threads/post", `{"text":"hunter2"}`, "X-Request-Id", "click-7")
+		all := lines(t, logs, 3)
+		for _, line := range all {
+			if s := fmt.Sprint(line.Message, line.ContextMap()); strings.Contains(s, "hunter2") || strings.Contains(s, h.token) {
+				t.Errorf("tells: %s", s)
+			}
+		}
+		got := all[2].ContextMap()
+		if got["request_id"] != "click-7" || got["route"] != "POST /api/threads/post" || got["status"] != int64(201) || got["user_id"] != ada {
+			t.Errorf("%v", got)
+		}
+	})
+
+	t.Run("keeps to itself what went wrong on our side", func(t *testing.T) {
+		t.Parallel()
+		h, logs := setup(t)
+		answer(t, h, func(events.ListPosts) (string, error) { return "no list at all", nil })
+		r := h.do(t, http.MethodGet, schedule, "")
+		r.problem(t, http.StatusInternalServerError, "internal")
+		line := lines(t, logs, 1)[0]
+		if why := fmt.Sprint(line.ContextMap()["error"]); line.Level != zapcore.ErrorLevel || !strings.Contains(why, "decode answer") || strings.Contains(string(r.body), "decode") {
+			t.Errorf("%v, and to the client %s", line.ContextMap(), r.body)
+		}
+	})
+}
