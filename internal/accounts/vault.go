@@ -62,11 +62,11 @@ func (v *Vault) Seal(accountID string, token threads.Token) ([]byte, error) {
 // Open decrypts the token of an account. It fails when the key is not in the keyset, or when the bytes were sealed
 // for another account.
 func (v *Vault) Open(accountID string, sealed []byte) (threads.Token, error) {
-	clear, err := v.aead.Decrypt(sealed, bound(accountID))
+	opened, err := v.aead.Decrypt(sealed, bound(accountID))
 	if err != nil {
 		return "", fmt.Errorf("open the token of account %s: %w", accountID, err)
 	}
-	return threads.Token(clear), nil
+	return threads.Token(opened), nil
 }
 
 // bound ties a sealed token to its row: moved to another row it does not open.

@@ -151,29 +151,3 @@ func TestLoadOrCreateKeyset(t *testing.T) {
 		}
 	})
 }
-
-func TestVaultFromEnv(t *testing.T) {
-	keys, err := accounts.NewKeyset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "keyset.json")
-	if err := os.WriteFile(file, keys, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]struct {
-		env map[string]string
-		ok  bool
-	}{
-		"value":   {map[string]string{"TOKEN_KEYSET": string(keys)}, true},
-		"file":    {map[string]string{"TOKEN_KEYSET_FILE": file}, true},
-		"both":    {map[string]string{"TOKEN_KEYSET": string(keys), "TOKEN_KEYSET_FILE": file}, false},
-		"none":    {nil, false},
-		"no file": {map[string]string{"TOKEN_KEYSET_FILE": file + "x"}, false},
-	} {
-		_, err := accounts.VaultFromEnv(func(k string) string { return c.env[k] })
-		if (err == nil) != c.ok {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}

@@ -105,7 +105,8 @@ func answer[Q events.Question, A any](ctx context.Context, b *Bus, r micro.Reque
 			f = internalFault()
 		}
 		body, _ := json.Marshal(f) // strings and numbers always encode
-		_ = r.Error(string(f.Code), f.Message, body)
+		// Not r.Error: it writes a field of the request that the framework reads as soon as its own handler has returned.
+		_ = r.Respond(body, micro.WithHeaders(micro.Headers{micro.ErrorCodeHeader: {string(f.Code)}, micro.ErrorHeader: {f.Message}}))
 		return
 	}
 	_ = r.RespondJSON(result)

@@ -20,7 +20,7 @@ import (
 
 func TestLog(t *testing.T) {
 	t.Parallel()
-	setup := func(t *testing.T) (*house, *observer.ObservedLogs) {
+	setup := func(t *testing.T) (*house, *watchedLog) {
 		t.Helper()
 		id := httptest.NewServer(http.NotFoundHandler())
 		t.Cleanup(id.Close)
@@ -34,19 +34,22 @@ func TestLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		core, logs := observer.New(zap.InfoLevel)
-		h.url = serveLogging(t, h.bus, zap.New(core), func(c *gateway.Config) { c.AuthIssuer = id.URL })
-		return h, logs
+		l := &watchedLog{ObservedLogs: logs, written: make(chan struct{}, 64)}
+		hook := zap.Hooks(func(zapcore.Entry) error { l.written <- struct{}{}; return nil })
+		h.url = serveLogging(t, h.bus, zap.New(core, hook), func(c *gateway.Config) { c.AuthIssuer = id.URL })
+		return h, l
 	}
-	// lines waits for the log of n requests: a line is written after its answer.
-	lines := func(t *testing.T, logs *observer.ObservedLogs, n int) []observer.LoggedEntry {
+	// lines is the log of n requests. It waits for it: a line is written after its answer.
+	lines := func(t *testing.T, l *watchedLog, n int) []observer.LoggedEntry {
 		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); logs.Len() < n; {
-			if time.Now().After(deadline) {
-				t.Fatalf("%d of %d lines", logs.Len(), n)
+		for range n {
+			select {
+			case <-l.written:
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%d of %d lines", l.Len(), n)
 			}
-			<-time.After(time.Millisecond)
 		}
-		return logs.All()
+		return l.All()
 	}
 
 	t.Run("says once how each request went, and nothing of what was in it", func(t *testing.T) {
@@ -80,4 +83,10 @@ func TestLog(t *testing.T) {
 			t.Errorf("%v, and to the client %s", line.ContextMap(), r.body)
 		}
 	})
+}
+
+// watchedLog says when a line is written.
+type watchedLog struct {
+	*observer.ObservedLogs
+	written chan struct{}
 }

@@ -60,11 +60,7 @@ func start(o Options) (*server.Server, error) {
 	log := &logger{log: o.Log.Named("nats-server").WithOptions(zap.IncreaseLevel(zap.WarnLevel))}
 	s.SetLoggerV2(log, false, false, false)
 	s.Start()
-	if !s.ReadyForConnections(startPatience) {
-		s.Shutdown()
-		return nil, errors.Join(errors.New("it does not come up"), log.fatal())
-	}
-	if err := log.fatal(); err != nil {
+	if err := awaitReady(s, log); err != nil {
 		s.Shutdown()
 		return nil, err
 	}
@@ -74,6 +70,17 @@ func start(o Options) (*server.Server, error) {
 		return nil, errors.New("jetstream did not take the setting sync always")
 	}
 	return s, nil
+}
+
+// awaitReady waits for the server to take connections, or to say why it cannot.
+func awaitReady(s *server.Server, log *logger) error {
+	for end := time.Now().Add(startPatience); time.Now().Before(end); {
+		ready := s.ReadyForConnections(100 * time.Millisecond)
+		if err := log.fatal(); err != nil || ready {
+			return err
+		}
+	}
+	return errors.New("it does not come up")
 }
 
 // lockDir keeps a second server off the same directory: nats-server itself does not, and both would write the same files.
