@@ -69,6 +69,17 @@ func TestEnv(t *testing.T) {
 		}
 	})
 
+	t.Run("takes a required setting that is set but empty for missing", func(t *testing.T) {
+		t.Parallel()
+		type needy struct {
+			Name string `env:"NAME,required"`
+		}
+		_, err := process.Env[needy](func(string) string { return "" })
+		if err == nil || !strings.Contains(err.Error(), "NAME") {
+			t.Fatal(err)
+		}
+	})
+
 	t.Run("says which file cannot be read", func(t *testing.T) {
 		t.Parallel()
 		_, err := read(map[string]string{"SECRET_FILE": "/nowhere/at/all"})

@@ -136,6 +136,9 @@ func (h *house) do(t *testing.T, method, path, body string, headers ...string) r
 	return reply{status: resp.StatusCode, header: resp.Header, body: got}
 }
 
+// soon is well below the wait of the gateways under test: what took longer has waited for something.
+const soon = 3 * time.Second
+
 // is fails the test unless the reply has the status, and decodes its body into v.
 func (r reply) is(t *testing.T, status int, v any) {
 	t.Helper()
@@ -213,6 +216,13 @@ func TestServiceRun(t *testing.T) {
 			t.Errorf("not ready: %v", err)
 		}
 		stop()
+		for { // until it takes no new connections
+			c, err := net.Dial("tcp", l.Addr().String()) //nolint:noctx // a test's own listener
+			if err != nil {
+				break
+			}
+			_ = c.Close()
+		}
 		close(goOn)
 		if r := <-got; r.status != http.StatusOK {
 			t.Errorf("%d %s", r.status, r.body)

@@ -32,7 +32,7 @@ func (i *Idempotent) Resolve(ctx huma.Context) []error {
 	i.IdempotencyKey = key
 	u := ctx.URL()
 	// The query in one order, whatever the client's; If-Match because it changes what is asked.
-	i.scope = strings.Join([]string{ctx.Method(), "", canonicalQuery(&u), ctx.Header("If-Match")}, "\n")
+	i.scope = strings.Join([]string{ctx.Method(), u.Path, canonicalQuery(&u), ctx.Header("If-Match")}, "\n")
 	return nil
 }
 

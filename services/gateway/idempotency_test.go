@@ -3,7 +3,9 @@ package gateway_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
@@ -48,9 +50,13 @@ func TestIdempotency(t *testing.T) {
 		h, seen, _ := setup(t)
 		var first, again events.Post
 		h.do(t, http.MethodPost, "/api/threads/post", `{"text":"x","accountId":"a"}`, "Idempotency-Key", "k1").is(t, http.StatusCreated, &first)
+		began := time.Now()
 		h.do(t, http.MethodPost, "/api/threads/post", `{ "accountId":"a", "text":"x" }`, "Idempotency-Key", `"k1"`).is(t, http.StatusCreated, &again)
 		if first.ID != events.PostIDFor(ada, "k1") || again.ID != first.ID {
 			t.Errorf("%s, then %s", first.ID, again.ID)
+		}
+		if took := time.Since(began); took > soon {
+			t.Errorf("waited %s for an outcome that was told long ago", took)
 		}
 		d := <-seen
 		if len(seen) != 0 || d.Meta.Key != "k1" || d.Meta.ID != events.CommandIDFor(ada, "k1", d.Meta.BodyHash) {
@@ -108,17 +114,9 @@ func TestIdempotency(t *testing.T) {
 				t.Errorf("%s was read as %s", header, d.Meta.Key)
 			}
 		}
-		for _, header := range []string{`""`, `"open`, `"a"b"`, `"a\b"`, `"a\"`, "\xc3\xa4", string(make256())} {
+		for _, header := range []string{`""`, `"open`, `"a"b"`, `"a\b"`, `"a\"`, "\xc3\xa4", strings.Repeat("k", 256)} {
 			h.do(t, http.MethodPost, "/api/threads/post", `{"text":"x"}`, "Idempotency-Key", header).
 				problem(t, 422, "invalid", "/Idempotency-Key")
 		}
 	})
-}
-
-func make256() []byte {
-	b := make([]byte, 256)
-	for i := range b {
-		b[i] = 'k'
-	}
-	return b
 }

@@ -164,12 +164,16 @@ func TestCreatePost(t *testing.T) {
 		t.Parallel()
 		h := setup(t) // and nobody to do it
 		for _, prefer := range []string{"wait=0", "respond-async", "respond-async, wait=0"} {
+			began := time.Now()
 			r := h.do(t, http.MethodPost, "/api/threads/post", `{"text":"x"}`, "Prefer", prefer)
 			var body struct{ CommandID, Status, PostID string }
 			r.is(t, http.StatusAccepted, &body)
 			if !events.IsCommandID(body.CommandID) || body.Status != "pending" || !events.IsPostID(body.PostID) ||
 				r.header.Get("Location") != "/api/threads/commands/"+body.CommandID || r.header.Get("Retry-After") == "" {
 				t.Errorf("%s %v", r.body, r.header)
+			}
+			if took := time.Since(began); took > soon {
+				t.Errorf("%s: waited %s", prefer, took)
 			}
 		}
 	})
@@ -195,8 +199,11 @@ func TestGetPost(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
 	answer(t, h, func(q events.GetPost) (events.PostDetail, error) {
-		if q.UserID != ada || q.ID != "17900000000000001" {
+		switch {
+		case q.ID == "post_2":
 			return events.PostDetail{}, events.Faultf(events.NotFound, "There is no post with this id among yours.")
+		case q.UserID != ada || q.ID != "17900000000000001":
+			return events.PostDetail{}, events.Faultf(events.Internal, "a database would stumble over this")
 		}
 		return events.PostDetail{
 			Post:     events.Post{ID: "post_1", Rev: 9, Status: events.StatusPosted},

@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -274,13 +273,6 @@ func (h *House) choosePorts(ctx context.Context) error {
 	h.set("THREADS_FAILURE_REDIRECT_URI", "http://localhost:5173/profile?error=threads_oauth_failed")
 	h.set("CORS_ORIGINS", "http://localhost:5173")
 	h.Place.GatewayURL = base
-
-	admin, err := freePort(ctx, "", adminPort)
-	if err != nil {
-		return fmt.Errorf("admin: %w", err)
-	}
-	h.set("ADMIN_ADDR", net.JoinHostPort(loopback, strconv.Itoa(admin)))
-	h.Place.AdminURL = "http://" + h.getenv("ADMIN_ADDR")
 	return nil
 }
 
@@ -295,7 +287,13 @@ func (h *House) buildServices(ctx context.Context) error {
 		h.parts = append(h.parts, s.Part)
 		h.checks = append(h.checks, s.Ready)
 	}
-	h.parts = append(h.parts, process.Admin(h.getenv("ADMIN_ADDR"), h.checks...))
+	var err error
+	h.Place.AdminURL, err = h.serve(ctx, "admin", h.outer("ADMIN_PORT"), adminPort, func(string) (http.Handler, error) {
+		return process.AdminHandler(h.checks...), nil
+	})
+	if err != nil {
+		return err
+	}
 	nc, err := nats.Connect("", h.nats.InProcess())
 	if err != nil {
 		return fmt.Errorf("connect as a subscriber: %w", err)

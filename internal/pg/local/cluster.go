@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -59,6 +60,8 @@ func (c cluster) init(ctx context.Context) (password string, err error) {
 		args = append(args, "--no-sync")
 	}
 	cmd := c.command("initdb", args...)
+	// initdb has helpers that hold our pipe: without a limit, waiting for a killed one could last as long as they do.
+	cmd.WaitDelay = 5 * time.Second
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	ch, err := startChild(cmd)
