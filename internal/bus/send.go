@@ -50,7 +50,7 @@ func (b *Bus) Send(ctx context.Context, cmd events.Command, o CommandOptions) er
 		case refusedByServer(err):
 			b.log.Error("command refused by jetstream", zap.String("msg_type", cmd.Type()), zap.Error(err))
 			return unavailable("We cannot take this on at the moment; nothing was accepted. Please try again shortly.").After(5 * time.Second)
-		case errors.Is(err, nats.ErrNoResponders) && try == sendTries:
+		case (errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders)) && try == sendTries:
 			return unavailable("We cannot take this on at the moment; nothing was accepted. Please try again shortly.").After(5 * time.Second)
 		case try == sendTries || ctx.Err() != nil:
 			b.log.Warn("command not acknowledged", zap.String("msg_type", cmd.Type()), zap.String("msg_id", o.ID), zap.Error(err))

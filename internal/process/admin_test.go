@@ -23,7 +23,7 @@ func TestAdmin(t *testing.T) {
 		t.Cleanup(srv.Close)
 		return strings.TrimPrefix(srv.URL, "http://"), func(path string) (int, string) {
 			t.Helper()
-			resp, err := http.Get(srv.URL + path) //nolint:noctx // a test's own server
+			resp, err := http.Get(srv.URL + path)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -194,7 +194,7 @@ func TestServiceRun(t *testing.T) {
 		if h.token, err = who.Token(ada, time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's own listener
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -217,7 +217,7 @@ func TestServiceRun(t *testing.T) {
 		}
 		stop()
 		for { // until it takes no new connections
-			c, err := net.Dial("tcp", l.Addr().String()) //nolint:noctx // a test's own listener
+			c, err := net.Dial("tcp", l.Addr().String())
 			if err != nil {
 				break
 			}

@@ -184,7 +184,7 @@ func withQuery(address string, change func(url.Values)) string {
 // stateCookie is the cookie of the dance. SameSite is Lax and not Strict: the browser comes back from Threads.
 func (s *Service) stateCookie(value string, maxAge int) string {
 	base := s.cfg.publicBase()
-	c := http.Cookie{
+	c := http.Cookie{ //nolint:gosec // Secure is set below, where there is https
 		Name: oauthCookie, Value: value, Path: base.Path + routeStartOAuth, MaxAge: maxAge,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}

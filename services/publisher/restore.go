@@ -124,7 +124,7 @@ func (s *Service) catchUp(ctx context.Context) error {
 		position, err := s.recorder.position(ctx, s.db)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // told to stop
 		case err != nil:
 			s.log.Warn("still waiting for the recorder", errField(err))
 		case position >= end || s.drained(ctx):

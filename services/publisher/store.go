@@ -166,7 +166,7 @@ func (s *store) known(ctx context.Context, accountID string, mediaIDs []string) 
 		return nil, nil
 	}
 	err := s.db.NewSelect().Model((*Post)(nil)).Column("media_id").
-		Where("account_id = ? AND media_id IN (?)", accountID, bun.In(mediaIDs)).Scan(ctx, &ids)
+		Where("account_id = ? AND media_id IN (?)", accountID, bun.List(mediaIDs)).Scan(ctx, &ids)
 	if err != nil {
 		return nil, fmt.Errorf("read known media ids: %w", err)
 	}

@@ -102,7 +102,7 @@ func (c cluster) server(port int) *exec.Cmd {
 }
 
 func (c cluster) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(c.bins.path(name), args...)
+	cmd := exec.Command(c.bins.path(name), args...) //nolint:noctx // it lives until Close, not as long as the start
 	cmd.Dir = filepath.Dir(c.data)
 	// Not our environment: it may hold secrets, and PG* variables that mean another server. LC_ALL=C also keeps the
 	// messages in the words that launch looks for.

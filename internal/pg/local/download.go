@@ -74,7 +74,7 @@ func fetch(ctx context.Context, from, dir string) error {
 		CachePath(filepath.Join(work, "archive")).
 		BinariesPath(filepath.Join(work, "unpacked")).
 		RuntimePath(filepath.Join(work, "run")).
-		Port(uint32(port)).
+		Port(uint32(port)). //nolint:gosec // a port is small
 		StartParameters(map[string]string{"unix_socket_directories": "", "listen_addresses": "127.0.0.1"}).
 		Logger(io.Discard))
 

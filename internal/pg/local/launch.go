@@ -97,7 +97,7 @@ func stillHeld(said string) bool {
 
 // freePort is free now; launch copes with somebody else being faster.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback, and closed at once
 	if err != nil {
 		return 0, err
 	}

@@ -31,7 +31,7 @@ func clearLeftover(ctx context.Context, data string, log *zap.Logger) error {
 		first, rest, _ := bytes.Cut(b, []byte("\n"))
 		pid, err := strconv.Atoi(string(bytes.TrimSpace(first)))
 		if err != nil || pid <= 0 || !alive(pid) {
-			return nil // Postgres clears such a file away itself
+			return nil //nolint:nilerr // Postgres clears such a file away itself
 		}
 		if !servesFrom(pid, data) {
 			// The pid was given to another process since, as happens after a reboot or in a new container, and Postgres

@@ -26,7 +26,7 @@ func readParams(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 			return params, err
 		}
 	case "multipart/form-data":
-		if err := r.ParseMultipartForm(maxBody); err != nil {
+		if err := r.ParseMultipartForm(maxBody); err != nil { //nolint:gosec // the body is bounded above
 			return params, err
 		}
 		merge(params, r.MultipartForm.Value)
