@@ -126,6 +126,19 @@ func FinishForPost(ctx context.Context, db bun.IDB, postID string, types []strin
 	return waiting, nil
 }
 
+// Find reads the record of a command, or nil when it was never noted.
+func Find(ctx context.Context, db bun.IDB, id string) (*Command, error) {
+	c := new(Command)
+	err := db.NewSelect().Model(c).Where("id = ?", id).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read command: %w", err)
+	}
+	return c, nil
+}
+
 // Get is the outcome of a user's command. A foreign id answers exactly like a missing one.
 func Get(ctx context.Context, db bun.IDB, userID, id string) (events.Outcome, error) {
 	c := new(Command)

@@ -79,6 +79,7 @@ func (s *Service) Run(ctx context.Context) error {
 	bus.OnCommand(commands, s.EditPost)
 	bus.OnCommand(commands, s.CancelPost)
 	bus.OnCommand(commands, s.DeletePost)
+	commands.OnDead(s.Dead)
 
 	due := bus.NewHandlers()
 	due.OnWake(events.PostDue("*"), s.Wake)

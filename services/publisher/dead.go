@@ -1,0 +1,41 @@
+package publisher
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/commands"
+)
+
+// Dead ends what a command began that nobody could finish. Its sender is told that it failed; so if it got as far as a
+// row, that post must not go out behind their back.
+func (s *Service) Dead(ctx context.Context, d bus.Delivery, cause error) {
+	log := s.log.With(zap.String("command_id", d.Meta.ID))
+	noted, err := commands.Find(ctx, s.db, d.Meta.ID)
+	if err != nil {
+		log.Error("a command was set aside; what it began is not known", errField(err))
+		return
+	}
+	if noted == nil {
+		return // it changed nothing
+	}
+	ours := events.Faultf(events.Internal, "Something went wrong on our side, and this was not done; we have been told.")
+	if err := commands.Finish(ctx, s.db, events.Outcome{CommandID: noted.ID, Fault: ours}, s.now()); err != nil {
+		log.Error("the end of a command that was set aside is not noted", errField(err))
+	}
+	created := noted.Type == (events.SchedulePost{}).Type() || noted.Type == (events.PublishPost{}).Type()
+	if !created || noted.PostID == "" {
+		return
+	}
+	p, err := s.store.get(ctx, s.db, noted.PostID)
+	if err != nil || !open(p.State) || p.Rev > 1 {
+		return // never accepted, or gone on since
+	}
+	p.Lease = "" // as an owner would: rev settles it
+	if err := s.fail(ctx, p, ours); err != nil {
+		log.Error("a post whose command was set aside could not be failed", postField(p.ID), zap.NamedError("cause", cause), errField(err))
+	}
+}
