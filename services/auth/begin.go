@@ -48,7 +48,7 @@ func (s *Service) BeginOAuth(ctx context.Context, q events.BeginOAuth) (events.O
 		return events.OAuthBegun{}, err
 	}
 	return events.OAuthBegun{
-		AuthorizeURL: s.api.AuthorizeURLFor(s.cfg.RedirectURI, s.cfg.Scopes, state),
+		AuthorizeURL: s.api.AuthorizeURLFor(s.cfg.RedirectURI, s.cfg.scopes(), state),
 		Cookie:       cookie,
 	}, nil
 }

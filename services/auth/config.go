@@ -1,16 +1,13 @@
 package auth
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/caarlos0/env/v11"
-
+	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -37,38 +34,10 @@ type Config struct {
 }
 
 // ConfigFromEnv reads the configuration from the environment. It reports everything that is wrong at once.
-func ConfigFromEnv(getenv func(string) string) (Config, error) {
-	var cfg Config
-	params, err := env.GetFieldParams(&cfg)
-	if err != nil {
-		return Config{}, err
-	}
-	vars := map[string]string{}
-	for _, p := range params {
-		if v := getenv(p.Key); v != "" { // set but empty means the default
-			vars[p.Key] = v
-		}
-	}
-	var wrong []error
-	const secret = "THREADS_APP_SECRET"
-	if file := getenv(secret + "_FILE"); file != "" && vars[secret] == "" {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			wrong = append(wrong, fmt.Errorf("%s_FILE: %w", secret, err))
-		}
-		vars[secret] = strings.TrimSpace(string(content))
-	}
-	if err := env.ParseWithOptions(&cfg, env.Options{Environment: vars}); err != nil {
-		wrong = append(wrong, err)
-	}
-	for i, scope := range cfg.Scopes {
-		cfg.Scopes[i] = strings.TrimSpace(scope)
-	}
-	wrong = append(wrong, cfg.mistakes()...)
-	return cfg, errors.Join(wrong...)
-}
+func ConfigFromEnv(getenv func(string) string) (Config, error) { return process.Env[Config](getenv) }
 
-func (c Config) mistakes() []error {
+// Mistakes names what is wrong with the configuration.
+func (c Config) Mistakes() []error {
 	var wrong []error
 	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
 	switch {
@@ -90,13 +59,22 @@ func (c Config) mistakes() []error {
 			complain("%s is not an http(s) address", name)
 		}
 	}
-	if !slices.Contains(c.Scopes, threads.ScopeBasic) {
+	if !slices.Contains(c.scopes(), threads.ScopeBasic) {
 		complain("THREADS_DEFAULT_SCOPES must contain %s: Threads allows nothing without it", threads.ScopeBasic)
 	}
 	if c.RetellEvery <= 0 {
 		complain("AUTH_RETELL_EVERY must be more than 0")
 	}
 	return wrong
+}
+
+// scopes is Scopes, without the spaces that people write after commas.
+func (c Config) scopes() []string {
+	trimmed := make([]string, len(c.Scopes))
+	for i, scope := range c.Scopes {
+		trimmed[i] = strings.TrimSpace(scope)
+	}
+	return trimmed
 }
 
 func isWebAddress(s string) bool {
@@ -114,5 +92,5 @@ func (c Config) Threads() threads.Config {
 // String is the configuration with its secret blanked.
 func (c Config) String() string {
 	return fmt.Sprintf("app_id=%s app_secret=%s redirect_uri=%s scopes=%s api_url=%s authorize_url=%s retell_every=%s",
-		c.AppID, c.AppSecret, c.RedirectURI, strings.Join(c.Scopes, ","), c.APIURL, c.AuthorizeURL, c.RetellEvery)
+		c.AppID, c.AppSecret, c.RedirectURI, strings.Join(c.scopes(), ","), c.APIURL, c.AuthorizeURL, c.RetellEvery)
 }

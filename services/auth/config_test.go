@@ -33,7 +33,7 @@ func TestConfigFromEnv(t *testing.T) {
 			t.Errorf("%v, %v", cfg, err)
 		}
 		cfg, err = from(valid, "THREADS_DEFAULT_SCOPES", "threads_basic, threads_content_publish")
-		if err != nil || !slices.Equal(cfg.Scopes, []string{threads.ScopeBasic, threads.ScopeContentPublish}) {
+		if err != nil || !slices.Equal(cfg.scopes(), []string{threads.ScopeBasic, threads.ScopeContentPublish}) {
 			t.Errorf("%v, %v", cfg, err)
 		}
 	})
@@ -56,7 +56,7 @@ func TestConfigFromEnv(t *testing.T) {
 			t.Fatal("took everything")
 		}
 		for _, name := range []string{
-			"THREADS_APP_ID", "THREADS_APP_SECRET_FILE", "THREADS_REDIRECT_URI", "THREADS_API_URL", "THREADS_DEFAULT_SCOPES", "RetellEvery",
+			"THREADS_APP_ID", "THREADS_APP_SECRET_FILE", "THREADS_REDIRECT_URI", "THREADS_API_URL", "THREADS_DEFAULT_SCOPES", "AUTH_RETELL_EVERY is not a duration",
 		} {
 			if !strings.Contains(err.Error(), name) {
 				t.Errorf("nothing about %s in: %v", name, err)

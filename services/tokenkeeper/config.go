@@ -6,8 +6,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/caarlos0/env/v11"
-
+	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -27,24 +26,10 @@ type Config struct {
 }
 
 // ConfigFromEnv reads the configuration from the environment. It reports everything that is wrong at once.
-func ConfigFromEnv(getenv func(string) string) (Config, error) {
-	var cfg Config
-	params, err := env.GetFieldParams(&cfg)
-	if err != nil {
-		return Config{}, err
-	}
-	vars := map[string]string{}
-	for _, p := range params {
-		if v := getenv(p.Key); v != "" { // set but empty means the default
-			vars[p.Key] = v
-		}
-	}
-	err = env.ParseWithOptions(&cfg, env.Options{Environment: vars})
-	return cfg, errors.Join(err, cfg.mistakes())
-}
+func ConfigFromEnv(getenv func(string) string) (Config, error) { return process.Env[Config](getenv) }
 
-func (c Config) mistakes() error {
-	var wrong []error
+// Mistakes names what is wrong with the configuration.
+func (c Config) Mistakes() (wrong []error) {
 	if u, err := url.Parse(c.APIURL); c.APIURL != "" && (err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http")) {
 		wrong = append(wrong, errors.New("THREADS_API_URL is not an http(s) address"))
 	}
@@ -57,7 +42,7 @@ func (c Config) mistakes() error {
 	if c.Horizon <= 0 {
 		wrong = append(wrong, errors.New("TOKENKEEPER_HORIZON must be more than 0"))
 	}
-	return errors.Join(wrong...)
+	return wrong
 }
 
 // Threads is the configuration of the client that tokenkeeper needs.

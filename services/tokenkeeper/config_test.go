@@ -23,7 +23,7 @@ func TestConfigFromEnv(t *testing.T) {
 		if err == nil {
 			t.Fatal("took everything")
 		}
-		for _, name := range []string{"THREADS_API_URL", "TOKENKEEPER_LEASE", "TOKENKEEPER_BACKOFF_MAX", "Horizon"} {
+		for _, name := range []string{"THREADS_API_URL", "TOKENKEEPER_LEASE", "TOKENKEEPER_BACKOFF_MAX", "TOKENKEEPER_HORIZON is not a duration"} {
 			if !strings.Contains(err.Error(), name) {
 				t.Errorf("nothing about %s in: %v", name, err)
 			}

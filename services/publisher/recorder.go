@@ -1,0 +1,212 @@
+package publisher
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+// recorder writes what EVENTS tells into Postgres: final states, how far each post is told, and how far it has read.
+// One process at a time records, under a lock of Postgres, so that its position is exact; the others stand by.
+type recorder struct {
+	db    *bun.DB
+	bus   *bus.Bus
+	log   *zap.Logger
+	now   func() time.Time
+	cfg   Config
+	store *store
+}
+
+const (
+	recorderName  = "publisher-recorder"
+	recorderLock  = 0x7468726561647301 // "threads", 1
+	recorderBatch = 256
+	standBy       = 2 * time.Second
+)
+
+// run records until ctx ends. It stands by while another process records.
+func (r *recorder) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := r.lead(ctx)
+		if err != nil && ctx.Err() == nil {
+			r.log.Warn("recorder starts over", zap.Error(err))
+		}
+		if !pause(ctx, standBy) {
+			break
+		}
+	}
+	return nil
+}
+
+// lead takes the lock and records. The lock lives as long as its connection, and every batch is written through that
+// very connection: who has lost the lock can no longer write.
+func (r *recorder) lead(ctx context.Context) error {
+	conn, err := r.db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	var mine bool
+	if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock(?)", recorderLock).Scan(&mine); err != nil || !mine {
+		return err
+	}
+	defer func() {
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(?)", recorderLock)
+	}()
+	consumer, err := r.bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherRecorder)
+	if err != nil {
+		return fmt.Errorf("find the durable %s: %w", events.PublisherRecorder, err)
+	}
+	if err := r.catchUp(ctx, &conn); err != nil {
+		return err
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(2 * recorderBatch))
+	if err != nil {
+		return fmt.Errorf("read EVENTS: %w", err)
+	}
+	defer messages.Stop()
+	incoming := make(chan jetstream.Msg)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		defer close(incoming)
+		for {
+			m, err := messages.Next(jetstream.NextContext(ctx))
+			if err != nil {
+				return
+			}
+			select {
+			case incoming <- m:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for {
+		batch, ok := gather(ctx, incoming)
+		if len(batch) > 0 {
+			if err := r.applyBatch(ctx, &conn, batch); err != nil {
+				return err // unacked: they come again
+			}
+			for _, m := range batch {
+				if err := m.Ack(); err != nil {
+					return fmt.Errorf("ack: %w", err)
+				}
+			}
+		}
+		if !ok {
+			return ctx.Err()
+		}
+	}
+}
+
+// catchUp applies what was told since the position, up to the end of EVENTS as it is now.
+func (r *recorder) catchUp(ctx context.Context, conn *bun.Conn) error {
+	position, err := r.position(ctx, conn)
+	if err != nil {
+		return err
+	}
+	stream, err := r.bus.JetStream().Stream(ctx, events.StreamEvents)
+	if err != nil {
+		return fmt.Errorf("find EVENTS: %w", err)
+	}
+	return r.replay(ctx, conn, position+1, stream.CachedInfo().State.LastSeq)
+}
+
+// gather waits for one message and takes with it what is there already.
+func gather(ctx context.Context, incoming <-chan jetstream.Msg) (batch []jetstream.Msg, ok bool) {
+	select {
+	case m, ok := <-incoming:
+		if !ok {
+			return nil, false
+		}
+		batch = append(batch, m)
+	case <-ctx.Done():
+		return nil, false
+	}
+	for len(batch) < recorderBatch {
+		select {
+		case m, ok := <-incoming:
+			if !ok {
+				return batch, false
+			}
+			batch = append(batch, m)
+		default:
+			return batch, true
+		}
+	}
+	return batch, true
+}
+
+// told is an event with its place in the stream.
+type told struct {
+	seq uint64
+	ev  events.Message // nil: a type that this version does not know
+}
+
+// decode reads a message of EVENTS.
+func (r *recorder) decode(m jetstream.Msg) (told, error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return told{}, fmt.Errorf("read metadata: %w", err)
+	}
+	ev, err := events.Decode(m.Headers().Get(events.HeaderType), m.Data())
+	if err != nil {
+		// A fact that this version cannot read is not lost: it stays on EVENTS, for a newer one to rebuild from.
+		r.log.Error("event set aside", zap.Uint64("seq", meta.Sequence.Stream), zap.Error(err))
+	}
+	return told{meta.Sequence.Stream, ev}, nil
+}
+
+// applyBatch applies messages and moves the position, in one transaction.
+func (r *recorder) applyBatch(ctx context.Context, conn *bun.Conn, batch []jetstream.Msg) error {
+	facts := make([]told, len(batch))
+	for i, m := range batch {
+		var err error
+		if facts[i], err = r.decode(m); err != nil {
+			return err
+		}
+	}
+	return r.applyAll(ctx, conn, facts)
+}
+
+// position is the sequence of the last event that is in the tables; 0 before the first.
+func (r *recorder) position(ctx context.Context, db bun.IDB) (uint64, error) {
+	var seq uint64
+	err := db.NewSelect().Table("recorder_positions").Column("seq").Where("name = ?", recorderName).Scan(ctx, &seq)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("read the recorder's position: %w", err)
+	}
+	return seq, nil
+}
+
+func (r *recorder) setPosition(ctx context.Context, db bun.IDB, seq uint64) error {
+	_, err := db.NewRaw(`INSERT INTO recorder_positions (name, seq, updated_at) VALUES (?, ?, ?)
+		ON CONFLICT (name) DO UPDATE SET seq = EXCLUDED.seq, updated_at = EXCLUDED.updated_at
+		WHERE recorder_positions.seq < EXCLUDED.seq`, recorderName, int64(seq), r.now()).Exec(ctx) //nolint:gosec // a stream sequence fits
+	if err != nil {
+		return fmt.Errorf("move the recorder's position: %w", err)
+	}
+	return nil
+}
+
+// pause waits, and says whether ctx still stands.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
