@@ -191,4 +191,3 @@ func (r *recorder) wake(ctx context.Context, tx bun.Tx, accountID string, states
 	}
 	return nil
 }
-
