@@ -35,7 +35,7 @@ const usage = `usage: threads [command]
   simulator    a simulated Threads alone; simulator -h shows its flags
   healthcheck  ask the service in this container whether it is ready (ADMIN_ADDR)
 
-Settings come from the environment; .env.example lists them.
+Settings come from the environment; .env.example lists those that must be set.
 `
 
 func main() {

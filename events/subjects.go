@@ -69,6 +69,9 @@ func TokenAlarm(account string) string { return prefix + ".alarm.token." + accou
 // TokenDue is where an account's refresh alarm goes off: threads.due.token.acct_01…
 func TokenDue(account string) string { return prefix + ".due.token." + account }
 
+// EveryFact covers every subject of EVENTS.
+const EveryFact = prefix + ".evt.>"
+
 // Dead is where a message that nobody could handle is set aside: threads.dead.threads.cmd.post.schedule
 func Dead(subject string) string { return prefix + ".dead." + subject }
 
@@ -147,7 +150,7 @@ func Durables() []Durable {
 		durable(StreamCommands, PublisherCommands, 1000, prefix+".cmd.post.*"),
 		durable(StreamCommands, AuthCommands, 100, prefix+".cmd.connection.*"),
 		durable(StreamCommands, TokenkeeperCommands, 100, prefix+".cmd.token.*"),
-		durable(StreamEvents, PublisherRecorder, 2000, prefix+".evt.>"),
+		durable(StreamEvents, PublisherRecorder, 2000, EveryFact),
 		durable(StreamEvents, TokenkeeperAccounts, 100, prefix+".evt.account.>"),
 		durable(StreamPostAlarms, PublisherDue, 20_000, prefix+".due.post.*", PostTickDue),
 		durable(StreamTokenAlarms, TokenkeeperDue, 1000, prefix+".due.token.*", TokenTickDue, TokenSweepDue),

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -17,44 +18,52 @@ const (
 	headerScheduleRollup = "Nats-Schedule-Rollup"
 )
 
+// HeaderAlarmRev is the revision of the row that an alarm was set for. It travels on to the wake-up, for people to read.
+const HeaderAlarmRev = "omni-rev"
+
 // Arm sets an alarm: at the given time, never before, an empty message is stored on dueSubject. The subject is the
-// alarm's identity: setting it again moves it. rev makes the setting a new one for JetStream's memory of message ids, which
-// would otherwise keep the old time and say that all is well.
+// alarm's identity: setting it again moves it. An alarm has no message id on purpose. JetStream would answer a known id
+// with "stored" and store nothing: an alarm that was taken back, fired, or got stuck could not be set again for minutes.
+// Without one, setting it twice is setting it once.
 func (b *Bus) Arm(ctx context.Context, alarmSubject, dueSubject string, at time.Time, rev int64) error {
-	m := &nats.Msg{Subject: alarmSubject, Header: nats.Header{
+	return b.store(ctx, "set an alarm", &nats.Msg{Subject: alarmSubject, Header: nats.Header{
 		headerSchedule:       {"@at " + at.UTC().Format(time.RFC3339Nano)},
 		headerScheduleTarget: {dueSubject},
-	}}
-	return b.store(ctx, m, fmt.Sprintf("set an alarm (revision %d)", rev))
+		HeaderAlarmRev:       {strconv.FormatInt(rev, 10)},
+	}})
 }
 
-// Disarm takes an alarm back. It is safe when there is none. An alarm that goes off at this very moment may still be
+// Disarm takes an alarm back. It is safe when there is none, and stays done when the server is killed right after: a purge
+// is on the disk, where a plain message on the alarm's subject would only be remembered. An alarm that goes off at this very moment may still be
 // heard: whoever hears it looks at the row.
 func (b *Bus) Disarm(ctx context.Context, stream, alarmSubject string) error {
-	s, err := b.js.Stream(ctx, stream)
+	ctx, cancel := context.WithTimeout(ctx, b.patience)
+	defer cancel()
+	s, err := b.stream(ctx, stream)
 	if err != nil {
-		return fmt.Errorf("find %s: %w", stream, err)
+		return err
 	}
 	if err := s.Purge(ctx, jetstream.WithPurgeSubject(alarmSubject)); err != nil {
-		return fmt.Errorf("take an alarm back: %w", err)
+		return fmt.Errorf("take the alarm %s back: %w", alarmSubject, err)
 	}
 	return nil
 }
 
-// Wake stores a wake-up now.
+// Wake stores a wake-up now. One that nobody has finished with makes way for it: a second handler may be called while the
+// first is at work.
 func (b *Bus) Wake(ctx context.Context, dueSubject string) error {
-	return b.store(ctx, &nats.Msg{Subject: dueSubject}, "wake")
+	return b.store(ctx, "wake", &nats.Msg{Subject: dueSubject})
 }
 
 // repeat declares a schedule that goes off again and again; each firing replaces one that nobody has heard.
 func (b *Bus) repeat(ctx context.Context, alarmSubject, dueSubject, schedule string) error {
-	return b.store(ctx, &nats.Msg{Subject: alarmSubject, Header: nats.Header{
+	return b.store(ctx, "declare a repeating alarm", &nats.Msg{Subject: alarmSubject, Header: nats.Header{
 		headerSchedule: {schedule}, headerScheduleTarget: {dueSubject}, headerScheduleRollup: {"sub"},
-	}}, "declare a repeating alarm")
+	}})
 }
 
-func (b *Bus) store(ctx context.Context, m *nats.Msg, doing string) error {
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+func (b *Bus) store(ctx context.Context, doing string, m *nats.Msg) error {
+	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
 	if _, err := b.js.PublishMsg(ctx, m); err != nil {
 		return fmt.Errorf("%s on %s: %w", doing, m.Subject, err)

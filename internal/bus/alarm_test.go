@@ -99,6 +99,49 @@ func TestAlarms(t *testing.T) {
 		}
 	})
 
+	t.Run("with a message id it could not be set again after it was taken back, which is why it has none", func(t *testing.T) {
+		t.Parallel()
+		b := bustest.New(t)
+		m := &nats.Msg{Subject: events.PostAlarm("a"), Header: nats.Header{
+			"Nats-Schedule":        {"@at " + time.Now().Add(time.Hour).UTC().Format(time.RFC3339Nano)},
+			"Nats-Schedule-Target": {events.PostDue("a")}, jetstream.MsgIDHeader: {"a-1"}}}
+		for _, again := range []bool{false, true} {
+			ack, err := b.JetStream().PublishMsg(t.Context(), m)
+			if err != nil || ack.Duplicate != again {
+				t.Fatalf("duplicate: %v, %v", ack.Duplicate, err)
+			}
+			if err := b.Disarm(t.Context(), events.StreamPostAlarms, m.Subject); err != nil {
+				t.Fatal(err)
+			}
+		}
+		arm(t, b, "a", time.Now().Add(time.Hour), 1) // ours is stored
+		s, err := b.JetStream().Stream(t.Context(), events.StreamPostAlarms)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.GetLastMsgForSubject(t.Context(), m.Subject); err != nil {
+			t.Errorf("the alarm is not there: %v", err)
+		}
+	})
+
+	t.Run("of wake-ups that nobody heard one is kept", func(t *testing.T) {
+		t.Parallel()
+		b := bustest.New(t)
+		for range 3 {
+			if err := b.Wake(t.Context(), events.PostDue("a")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ch := listen(t, b)
+		next(t, ch, "wake-up")
+		if err := b.Wake(t.Context(), events.PostDue("after")); err != nil {
+			t.Fatal(err)
+		}
+		if got := next(t, ch, "wake-up"); got.key != "after" {
+			t.Error("more than one was kept")
+		}
+	})
+
 	t.Run("the durable does not eat alarms that wait", func(t *testing.T) {
 		t.Parallel()
 		b := bustest.New(t)

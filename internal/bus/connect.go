@@ -7,12 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
@@ -37,25 +38,34 @@ type Bus struct {
 	log  *zap.Logger
 	now  func() time.Time
 
+	patience time.Duration // how long an acknowledgement is waited for, before it is asked for again
+
 	emitter  *emitter
 	outcomes outcomes
-
-	mu      sync.Mutex
-	answers micro.Service
+	answers  answers
+	streams  sync.Map // handles by stream name, see stream
 }
 
-const connectPatience = 15 * time.Second
+const (
+	connectPatience = 15 * time.Second
+	ackPatience     = 5 * time.Second
+)
 
 // Connect connects, waiting a while for a server that is not up yet, and keeps reconnecting for ever after.
 func Connect(ctx context.Context, c Config) (*Bus, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Log == nil {
+		c.Log = zap.NewNop()
+	}
 	opts := []nats.Option{
 		nats.Name(c.Name), nats.MaxReconnects(-1), nats.ReconnectJitter(100*time.Millisecond, time.Second),
 		nats.ReconnectWait(500 * time.Millisecond),
 		nats.CustomInboxPrefix("_INBOX_" + c.Name), // permissions give each service its own inboxes only
 		nats.PermissionErrOnSubscribe(true),
+		nats.IgnoreAuthErrorAbort(), // rotated credentials must not end the reconnecting for ever
+		nats.IgnoreAuthErrorAbort(), // a key that is being rotated must not end the reconnecting
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			c.Log.Error("nats", zap.Error(err)) // a denied publish shows here, and as a time-out where it was made
 		}),
@@ -80,12 +90,12 @@ func Connect(ctx context.Context, c Config) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(ackPatience))
 	if err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("open jetstream: %w", err)
 	}
-	b := &Bus{name: c.Name, nc: nc, js: js, log: c.Log, now: c.Now}
+	b := &Bus{name: c.Name, nc: nc, js: js, log: c.Log, now: c.Now, patience: ackPatience, answers: newAnswers()}
 	b.emitter = newEmitter(b)
 	return b, nil
 }
@@ -95,29 +105,43 @@ func dial(ctx context.Context, url string, opts []nats.Option) (*nats.Conn, erro
 	defer cancel()
 	for {
 		nc, err := nats.Connect(url, opts...)
-		if err == nil {
+		switch {
+		case err == nil:
 			return nc, nil
-		}
-		if errors.Is(err, nats.ErrAuthorization) || !pause(ctx, 250*time.Millisecond) {
-			return nil, fmt.Errorf("no NATS server answers at %s; start one or set NATS_URL: %w", url, err)
+		case errors.Is(err, nats.ErrAuthorization):
+			return nil, fmt.Errorf("the NATS server at %s does not let us in; check the credentials: %w", withoutSecrets(url), err)
+		case !pause(ctx, 250*time.Millisecond):
+			return nil, fmt.Errorf("no NATS server answers at %s; start one or set NATS_URL: %w", withoutSecrets(url), err)
 		}
 	}
 }
 
-// Close finishes what is on its way and disconnects.
+// withoutSecrets blanks the password or token that each of the comma-separated URLs may hold. A URL that cannot be read
+// is not shown at all: it may be one because of the password in it.
+func withoutSecrets(urls string) string {
+	shown := strings.Split(urls, ",")
+	for i, one := range shown {
+		u, err := url.Parse(strings.TrimSpace(one))
+		if err != nil {
+			shown[i] = "an address that cannot be read"
+			continue
+		}
+		if u.User != nil {
+			u.User = url.User("xxxxx") // a lone user name is a token
+		}
+		shown[i] = u.String()
+	}
+	return strings.Join(shown, ",")
+}
+
+// Close takes no more questions and events, finishes those in hand, and disconnects. Whoever calls Handle must have
+// ended it before.
 func (b *Bus) Close(ctx context.Context) error {
-	b.emitter.close()
-	b.mu.Lock()
-	answers := b.answers
-	b.mu.Unlock()
-	if answers != nil {
-		_ = answers.Stop()
+	err := errors.Join(b.StopAnswering(ctx), b.emitter.close(ctx))
+	if b.nc.IsConnected() {
+		err = errors.Join(err, b.flush(ctx))
 	}
-	err := b.nc.FlushWithContext(ctx)
 	b.nc.Close()
-	if errors.Is(err, nats.ErrConnectionClosed) {
-		return nil
-	}
 	return err
 }
 
@@ -135,6 +159,29 @@ func (b *Bus) Healthy(ctx context.Context) error {
 // JetStream is for what this package has no word for.
 func (b *Bus) JetStream() jetstream.JetStream { return b.js }
 
+// flush returns when the server has what was sent. (nats.go insists on a deadline.)
+func (b *Bus) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, b.patience)
+	defer cancel()
+	return b.nc.FlushWithContext(ctx)
+}
+
+// stream is a handle to a stream. It is kept: finding one costs a question to the server.
+func (b *Bus) stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	if kept, ok := b.streams.Load(name); ok {
+		if s, ok := kept.(jetstream.Stream); ok {
+			return s, nil
+		}
+	}
+	s, err := b.js.Stream(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("find stream %s: %w", name, err)
+	}
+	b.streams.Store(name, s)
+	return s, nil
+}
+
+// pause waits, and says whether it waited to the end.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -22,25 +22,29 @@ const (
 	HeaderDeadError      = "omni-dead-error"
 )
 
-// setAside copies a message to DEAD, and only when the copy is stored terminates it: nothing dies unseen. When the copy
-// cannot be stored, the message is tried again later.
+// setAside copies a message to DEAD, and only when the copy is stored lets it be terminated: nothing dies unseen. When the
+// copy cannot be stored, the message is tried again later.
 func (h *hands) setAside(m jetstream.Msg, d Delivery, cause error, v verdict) verdict {
-	ctx, cancel := context.WithTimeout(context.Background(), sendTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), h.bus.patience)
 	defer cancel()
-	if h.handlers.onDead != nil {
-		h.handlers.onDead(ctx, d, cause)
+	err := h.lament(ctx, d, cause)
+	if err == nil {
+		_, err = h.bus.js.PublishMsg(ctx, deadLetter(m, d, cause), jetstream.WithExpectStream(events.StreamDead))
 	}
-	if _, err := h.bus.js.PublishMsg(ctx, deadLetter(m, d, cause), jetstream.WithExpectStream(events.StreamDead)); err != nil {
+	if err != nil {
 		h.bus.log.Error("message could not be set aside; trying again", zap.String("msg_id", d.Meta.ID), zap.Error(err))
 		return verdict{verb: nak, delay: retryDelay(d.Deliveries)}
 	}
-	_ = h.bus.Reply(ctx, d.Meta.OutcomeTo, events.Outcome{CommandID: d.Meta.ID, Done: true, Fault: v.fault})
-	if err := m.TermWithReason("set aside on " + events.StreamDead); err != nil {
-		h.bus.log.Warn("terminate", zap.Error(err))
-	}
-	h.bus.log.Error("message set aside: somebody should look", zap.String("msg_type", d.Meta.Type), zap.String("msg_id", d.Meta.ID),
-		zap.String("subject", d.Subject), zap.Uint64("attempt", d.Deliveries), zap.Error(cause))
 	return v
+}
+
+// lament calls the service's own OnDead.
+func (h *hands) lament(ctx context.Context, d Delivery, cause error) (err error) {
+	defer h.caught(d, &err)
+	if h.handlers.onDead != nil {
+		h.handlers.onDead(ctx, d, cause)
+	}
+	return nil
 }
 
 func deadLetter(m jetstream.Msg, d Delivery, cause error) *nats.Msg {
@@ -63,5 +67,5 @@ func deadLetter(m jetstream.Msg, d Delivery, cause error) *nats.Msg {
 
 func oneLine(err error) string {
 	s := strings.Join(strings.Fields(err.Error()), " ")
-	return s[:min(len(s), 500)]
+	return strings.ToValidUTF8(s[:min(len(s), 500)], "")
 }

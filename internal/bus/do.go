@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
+	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
 )
@@ -24,7 +24,8 @@ type outcomes struct {
 }
 
 // Do sends a command and waits for its outcome. When the outcome is not there in time, Done is false: the command is on
-// disk and will be done all the same.
+// disk and will be done all the same. A command that was sent before under the same id is stored once, and its outcome
+// goes to who sent it first: the second waits in vain, and asks for the outcome by the id.
 func (b *Bus) Do(ctx context.Context, cmd events.Command, o CommandOptions, wait time.Duration) (events.Outcome, error) {
 	to, come, forget, err := b.expectOutcome()
 	if err != nil {
@@ -33,7 +34,12 @@ func (b *Bus) Do(ctx context.Context, cmd events.Command, o CommandOptions, wait
 	defer forget()
 	o.outcomeTo = to
 	if err := b.Send(ctx, cmd, o); err != nil {
-		return events.Outcome{}, err
+		select {
+		case outcome := <-come: // the acknowledgement was lost, and yet it is done
+			return outcome, nil
+		default:
+			return events.Outcome{}, err
+		}
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -83,11 +89,12 @@ func (b *Bus) expectOutcome() (subject string, come <-chan events.Outcome, forge
 func (b *Bus) takeOutcome(m *nats.Msg) {
 	var o events.Outcome
 	if err := json.Unmarshal(m.Data, &o); err != nil {
+		b.log.Error("outcome cannot be read", zap.String("subject", m.Subject), zap.Error(err))
 		return
 	}
 	b.outcomes.mu.Lock()
 	defer b.outcomes.mu.Unlock()
-	if ch, ok := b.outcomes.waiting[strings.TrimSpace(m.Subject)]; ok {
+	if ch, ok := b.outcomes.waiting[m.Subject]; ok {
 		select {
 		case ch <- o:
 		default: // told twice; the first stands

@@ -4,31 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/synadia-io/orbit.go/jetstreamext"
-	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
-)
-
-const (
-	emitGather   = 5 * time.Millisecond // no event waits longer for company
-	emitBatch    = 256
-	emitInFlight = 4
-	emitTimeout  = 5 * time.Second
-	emitTries    = 3
-)
-
-// JetStream's words for "this was not stored, because".
-const (
-	codeWrongLastSequence jetstream.ErrorCode = 10071
-	codeBatchDuplicate    jetstream.ErrorCode = 10201
-	codeSubjectInFlight   jetstream.ErrorCode = 10164
-	codeIDInFlight        jetstream.ErrorCode = 10158
 )
 
 // AlreadyPublishedError says that another PostPublished stands on the subject: a post is told as published once.
@@ -40,184 +21,86 @@ func (e *AlreadyPublishedError) Error() string {
 	return fmt.Sprintf("%s already has event %s; %s was not stored", e.Subject, e.StandsID, e.ID)
 }
 
-// emitter gathers the events that are told at the same moment into one atomic batch: one sync of the disk for all of
-// them, and an acknowledgement that means on disk. When nothing else is on its way, an event goes alone and at once.
-type emitter struct {
-	bus   *Bus
-	queue chan *emission
-	slots chan struct{}
-	done  chan struct{}
-	once  sync.Once
-}
+var errClosed = errors.New("the bus is closed")
 
-type emission struct {
-	msg  *nats.Msg
-	told chan error
-}
-
-func newEmitter(b *Bus) *emitter {
-	e := &emitter{bus: b, queue: make(chan *emission, 4*emitBatch), slots: make(chan struct{}, emitInFlight), done: make(chan struct{})}
-	go e.run()
-	return e
-}
-
-func (e *emitter) close() { e.once.Do(func() { close(e.done) }) }
-
-// Emit tells facts. It returns when each of them is on disk, or with the errors of those that are not.
+// Emit tells facts. It returns when each of them is on disk, or with the errors of those that are not. They are stored in
+// their order, unless one has to be tried again. A fact that was told before is no error. When ctx ends first, a fact may
+// be stored all the same: telling it again settles that.
 func (b *Bus) Emit(ctx context.Context, evs ...events.Event) error {
-	waiting := make([]*emission, len(evs))
+	told := make([]*emission, len(evs))
 	for i, ev := range evs {
 		m, err := encode(ctx, ev, ev.EventID(), b.now())
 		if err != nil {
 			return err
 		}
-		if ev.Type() == (events.PostPublished{}).Type() {
+		m.Header.Set(jetstream.ExpectedStreamHeader, events.StreamEvents)
+		// A post is published once: the stream itself refuses a second such fact on the post's subject.
+		guarded := ev.Type() == (events.PostPublished{}).Type()
+		if guarded {
 			m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0")
 		}
-		waiting[i] = &emission{msg: m, told: make(chan error, 1)}
-		select {
-		case b.emitter.queue <- waiting[i]:
-		case <-b.emitter.done:
-			return errors.New("the bus is closed")
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		told[i] = &emission{msg: m, guarded: guarded, outcome: make(chan error, 1)}
 	}
-	var failed []error
-	for _, w := range waiting {
-		select {
-		case err := <-w.told:
-			failed = append(failed, err)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return errors.Join(failed...)
+	return b.emitter.tell(ctx, told)
 }
 
-func (e *emitter) run() {
+// emission is one event on its way.
+type emission struct {
+	msg     *nats.Msg
+	guarded bool
+	outcome chan error
+}
+
+const emitLimit = 15 * time.Second
+
+// follow sees one event through, from the answer to its first try.
+func (e *emitter) follow(em *emission, ack *jetstream.PubAck, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), emitLimit)
+	defer cancel()
 	for {
-		var batch []*emission
-		select {
-		case first := <-e.queue:
-			batch = append(batch, first)
-		case <-e.done:
+		settled, result := e.judge(ctx, em, ack, err)
+		if settled || !catchBreath(ctx) {
+			em.outcome <- result
 			return
 		}
-		alone := len(e.slots) == 0
-		e.slots <- struct{}{} // while all slots are taken, company gathers
-		batch = e.gather(batch, alone)
-		go func() {
-			defer func() { <-e.slots }()
-			e.tell(batch)
-		}()
-	}
-}
-
-// gather adds what is queued already; when other batches are on their way, it waits a little for more.
-func (e *emitter) gather(batch []*emission, alone bool) []*emission {
-	timer := time.NewTimer(emitGather)
-	defer timer.Stop()
-	for len(batch) < emitBatch {
-		select {
-		case next := <-e.queue:
-			batch = append(batch, next)
-			continue
-		default:
-		}
-		if alone {
-			break
-		}
-		select {
-		case next := <-e.queue:
-			batch = append(batch, next)
-		case <-timer.C:
-			return batch
-		}
-	}
-	return batch
-}
-
-// tell stores a batch at once, or, when that fails for whatever reason, message by message, each judged alone.
-func (e *emitter) tell(batch []*emission) {
-	if len(batch) > 1 && e.atomically(batch) == nil {
-		for _, em := range batch {
-			em.told <- nil
-		}
-		return
-	}
-	var wg sync.WaitGroup
-	for _, em := range batch {
-		wg.Go(func() { em.told <- e.one(em.msg) })
-	}
-	wg.Wait()
-}
-
-func (e *emitter) atomically(batch []*emission) error {
-	ctx, cancel := context.WithTimeout(context.Background(), emitTimeout)
-	defer cancel()
-	p, err := jetstreamext.NewBatchPublisher(e.bus.js)
-	if err != nil {
-		return err
-	}
-	last := len(batch) - 1
-	for _, em := range batch[:last] {
-		if err := p.AddMsg(copyOf(em.msg)); err != nil {
-			_ = p.Discard()
-			return err
-		}
-	}
-	if _, err = p.CommitMsg(ctx, copyOf(batch[last].msg)); err != nil {
-		e.bus.log.Debug("batch of events goes one by one", zap.Int("events", len(batch)), zap.Error(err))
-	}
-	return err
-}
-
-// copyOf keeps the batch's headers out of a message that may have to go alone afterwards.
-func copyOf(m *nats.Msg) *nats.Msg {
-	c := *m
-	c.Header = nats.Header{}
-	for k, v := range m.Header {
-		c.Header[k] = v
-	}
-	return &c
-}
-
-// one stores a single event. The same event twice is stored once and is no error.
-func (e *emitter) one(m *nats.Msg) (err error) {
-	for try := 1; try <= emitTries; try++ {
-		ctx, cancel := context.WithTimeout(context.Background(), emitTimeout)
-		_, err = e.bus.js.PublishMsg(ctx, copyOf(m), jetstream.WithExpectStream(events.StreamEvents))
+		once, cancel := context.WithTimeout(ctx, e.bus.patience)
+		ack, err = e.bus.js.PublishMsg(once, copyOf(em.msg))
 		cancel()
-		switch errorCode(err) {
-		case codeWrongLastSequence, codeBatchDuplicate:
-			return e.stands(m)
-		case codeSubjectInFlight, codeIDInFlight:
-		default:
-			if err == nil {
-				return nil
-			}
-		}
-		pause(context.Background(), 100*time.Millisecond)
 	}
-	return fmt.Errorf("store event on %s: %w", m.Subject, err)
 }
 
-// stands reads what stands on the subject, from the stream's leader: our own event from an earlier try, or another.
-func (e *emitter) stands(m *nats.Msg) error {
-	ctx, cancel := context.WithTimeout(context.Background(), emitTimeout)
+// judge says what the answer to a try means for an event, and whether that is the last word.
+func (e *emitter) judge(ctx context.Context, em *emission, ack *jetstream.PubAck, err error) (settled bool, result error) {
+	if err == nil && !(em.guarded && ack.Duplicate) {
+		return true, nil
+	}
+	if err == nil || errorCode(err) == codeWrongLastSequence {
+		return e.stands(ctx, em, err == nil)
+	}
+	return storingOf(err) == notEver, fmt.Errorf("store event on %s: %w", em.msg.Subject, err)
+}
+
+// stands reads what stands on the subject: our own event from an earlier try, or another. It asks the stream's leader (a
+// direct get, which EVENTS does not allow, could be answered by a replica that lags). remembered says that JetStream
+// knows the event's id: then it was told, even if its subject was erased since.
+func (e *emitter) stands(ctx context.Context, em *emission, remembered bool) (settled bool, result error) {
+	once, cancel := context.WithTimeout(ctx, e.bus.patience)
 	defer cancel()
-	stream, err := e.bus.js.Stream(ctx, events.StreamEvents)
+	stream, err := e.bus.stream(once, events.StreamEvents)
 	if err != nil {
-		return fmt.Errorf("find %s: %w", events.StreamEvents, err)
+		return false, err
 	}
-	last, err := stream.GetLastMsgForSubject(ctx, m.Subject)
+	last, err := stream.GetLastMsgForSubject(once, em.msg.Subject)
 	if err != nil {
-		return fmt.Errorf("read the last event on %s: %w", m.Subject, err)
+		gone := errors.Is(err, jetstream.ErrMsgNotFound)
+		if gone && remembered {
+			return true, nil
+		}
+		return false, fmt.Errorf("read the last event on %s: %w", em.msg.Subject, err)
 	}
-	mine, standing := header(m.Header, events.HeaderID), header(last.Header, events.HeaderID)
+	mine, standing := header(em.msg.Header, events.HeaderID), header(last.Header, events.HeaderID)
 	if mine == standing {
-		return nil
+		return true, nil
 	}
-	return &AlreadyPublishedError{Subject: m.Subject, ID: mine, StandsID: standing}
+	return true, &AlreadyPublishedError{Subject: em.msg.Subject, ID: mine, StandsID: standing}
 }

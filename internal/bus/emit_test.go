@@ -3,8 +3,13 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
@@ -17,11 +22,26 @@ func aFact(fact events.PostFact, post string, rev int64) events.PostEvent {
 
 func stored(t *testing.T, b *bus.Bus) uint64 {
 	t.Helper()
+	return messagesIn(t, b, events.StreamEvents)
+}
+
+// batchOf is the atomic batch that a stored event came in; empty when it came alone.
+func batchOf(t *testing.T, b *bus.Bus, seq uint64) string {
+	t.Helper()
+	return at(t, b, seq).Header.Get("Nats-Batch-Id")
+}
+
+func at(t *testing.T, b *bus.Bus, seq uint64) *jetstream.RawStreamMsg {
+	t.Helper()
 	s, err := b.JetStream().Stream(t.Context(), events.StreamEvents)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.CachedInfo().State.Msgs
+	m, err := s.GetMsg(t.Context(), seq)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 func TestEmit(t *testing.T) {
@@ -81,31 +101,188 @@ func TestEmit(t *testing.T) {
 			t.Errorf("%d events are stored, want 300", n)
 		}
 	})
+
+	t.Run("an event with nothing else on its way goes alone; many at once share batches", func(t *testing.T) {
+		t.Parallel()
+		b := bustest.New(t)
+		if err := b.Emit(t.Context(), aFact(events.FactScheduled, "post_first", 1)); err != nil {
+			t.Fatal(err)
+		}
+		if id := batchOf(t, b, 1); id != "" {
+			t.Errorf("a lone event came in batch %s", id)
+		}
+		const many = 300
+		var wg sync.WaitGroup
+		for range many {
+			wg.Go(func() {
+				if err := b.Emit(context.Background(), aFact(events.FactScheduled, events.NewPostID(), 1)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		syncs := map[string]bool{}
+		for seq := uint64(2); seq <= many+1; seq++ {
+			id := batchOf(t, b, seq)
+			if id == "" {
+				id = strconv.FormatUint(seq, 10) // alone
+			}
+			syncs[id] = true
+		}
+		if len(syncs) > many/4 {
+			t.Errorf("%d events came in %d batches", many, len(syncs))
+		}
+	})
+
+	t.Run("what one call tells is stored in its order, more than a batch of it too", func(t *testing.T) {
+		t.Parallel()
+		b := bustest.New(t)
+		told := make([]events.Event, 2*bus.EmitBatch+10)
+		for i := range told {
+			told[i] = aFact(events.FactEdited, "post_a", int64(i+1))
+		}
+		if err := b.Emit(t.Context(), told...); err != nil {
+			t.Fatal(err)
+		}
+		for i, ev := range told {
+			if got := at(t, b, uint64(i+1)).Header.Get(events.HeaderID); got != ev.EventID() {
+				t.Fatalf("place %d has %s", i+1, got)
+			}
+		}
+	})
+
+	t.Run("in its order also when the batch is refused", func(t *testing.T) {
+		t.Parallel()
+		b := bustest.New(t)
+		known := aFact(events.FactScheduled, "post_known", 1)
+		if err := b.Emit(t.Context(), known); err != nil {
+			t.Fatal(err)
+		}
+		told := make([]events.Event, 50)
+		for i := range told {
+			told[i] = aFact(events.FactEdited, "post_a", int64(i+1))
+		}
+		if err := b.Emit(t.Context(), append(told, known)...); err != nil {
+			t.Fatal(err)
+		}
+		for i, ev := range told {
+			if got := at(t, b, uint64(i+2)).Header.Get(events.HeaderID); got != ev.EventID() {
+				t.Fatalf("place %d has %s", i+1, got)
+			}
+		}
+	})
+
+	t.Run("a batch whose acknowledgement is lost is stored once", func(t *testing.T) {
+		t.Parallel()
+		s := bustest.Server(t, t.TempDir())
+		ops := bustest.Connect(t, s, "ops")
+		b, l := connectLossy(t, s)
+		l.deaf.Store(true)
+		got := make(chan error, 1)
+		go func() {
+			got <- b.Emit(context.Background(), aFact(events.FactScheduled, "post_a", 1), aFact(events.FactPublished, "post_a", 2))
+		}()
+		next(t, l.lost, "lost acknowledgement")
+		l.deaf.Store(false)
+		if err := next(t, got, "end"); err != nil {
+			t.Errorf("it says %v", err)
+		}
+		if n := stored(t, ops); n != 2 {
+			t.Errorf("two facts are %d messages", n)
+		}
+		if batchOf(t, ops, 1) == "" {
+			t.Error("it was not the batch that was stored")
+		}
+	})
+
+	t.Run("a fact that was told and erased since is not told again", func(t *testing.T) {
+		t.Parallel()
+		b := bustest.New(t)
+		ev := aFact(events.FactPublished, "post_a", 2)
+		s, err := b.JetStream().Stream(t.Context(), events.StreamEvents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := b.Emit(t.Context(), ev); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Purge(t.Context(), jetstream.WithPurgeSubject(ev.Subject())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+
+	t.Run("what is too large fails at once, and alone", func(t *testing.T) {
+		t.Parallel()
+		b := bustest.New(t)
+		large := events.NewPostEvent(events.FactEdited, events.Post{ID: "post_large", AccountID: "acct_x", Text: strings.Repeat("x", 2<<20)})
+		err := b.Emit(t.Context(), aFact(events.FactScheduled, "post_a", 1), large, aFact(events.FactScheduled, "post_b", 1))
+		if !errors.Is(err, nats.ErrMaxPayload) {
+			t.Errorf("it says %v", err)
+		}
+		if n := stored(t, b); n != 2 {
+			t.Errorf("%d events are stored, want its two neighbours", n)
+		}
+	})
 }
 
-func TestVerify(t *testing.T) {
+func TestClose(t *testing.T) {
 	t.Parallel()
-	b := bustest.New(t)
-	streams, durables := []string{events.StreamCommands, events.StreamPostAlarms, events.StreamEvents}, []string{events.PublisherDue, events.PublisherRecorder}
-	if err := bus.Verify(t.Context(), b, streams, durables); err != nil {
-		t.Errorf("what was declared does not verify: %v", err)
+	begin := func(t *testing.T) (b, ops *bus.Bus, l *lossy, told chan error) {
+		s := bustest.Server(t, t.TempDir())
+		ops = bustest.Connect(t, s, "ops")
+		b, l = connectLossy(t, s)
+		l.deaf.Store(true)
+		told = make(chan error, 1)
+		go func() { told <- b.Emit(context.Background(), aFact(events.FactScheduled, "post_a", 1)) }()
+		next(t, l.lost, "lost acknowledgement")
+		return b, ops, l, told
 	}
-	s, err := b.JetStream().Stream(t.Context(), events.StreamPostAlarms)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := s.CachedInfo().Config
-	cfg.MaxMsgs = 1000 // would lose alarms without a word
-	if _, err := b.JetStream().UpdateStream(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
-	if err := bus.Verify(t.Context(), b, streams, durables); err == nil {
-		t.Error("an alarm stream with a limit verifies")
-	}
-	if err := b.JetStream().DeleteConsumer(t.Context(), events.StreamPostAlarms, events.PublisherDue); err != nil {
-		t.Fatal(err)
-	}
-	if err := bus.Verify(t.Context(), b, nil, durables); err == nil {
-		t.Error("a missing durable verifies")
-	}
+
+	t.Run("waits for events on their way, and takes no more", func(t *testing.T) {
+		t.Parallel()
+		b, ops, l, told := begin(t)
+		closed := make(chan error, 1)
+		go func() { closed <- b.Close(context.Background()) }()
+		l.deaf.Store(false)
+		if err := next(t, told, "end of Emit"); err != nil {
+			t.Errorf("Emit says %v", err)
+		}
+		if err := next(t, closed, "end of Close"); err != nil {
+			t.Errorf("Close says %v", err)
+		}
+		if n := stored(t, ops); n != 1 {
+			t.Errorf("%d events are stored", n)
+		}
+		if err := b.Emit(t.Context(), aFact(events.FactScheduled, "post_b", 1)); err == nil {
+			t.Error("a closed bus took an event")
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Errorf("closing again says %v", err)
+		}
+	})
+
+	t.Run("but not for ever, and leaves nobody waiting, sent or queued", func(t *testing.T) {
+		t.Parallel()
+		b, _, _, told := begin(t)
+		const many = 20 * bus.EmitBatch // more than may be on their way
+		others := make(chan error, many)
+		for range many {
+			go func() { others <- b.Emit(context.Background(), aFact(events.FactScheduled, events.NewPostID(), 1)) }()
+		}
+		now, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := b.Close(now); err == nil {
+			t.Error("it does not say that events were left")
+		}
+		if err := next(t, told, "end of Emit"); err == nil {
+			t.Error("Emit says that an event is stored of which nobody knows")
+		}
+		for range many {
+			if err := next(t, others, "end of Emit"); err == nil {
+				t.Fatal("Emit says that an event is stored of which nobody knows")
+			}
+		}
+	})
 }

@@ -10,6 +10,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
@@ -184,6 +187,74 @@ func TestSetAside(t *testing.T) {
 		dead(t, b, aCommand().Subject())
 	})
 
+	t.Run("a command that panics too often", func(t *testing.T) {
+		t.Parallel()
+		b := bustest.New(t)
+		h := bus.NewHandlers()
+		bus.OnCommand(h, func(context.Context, bus.Delivery, events.CancelPost) (any, error) { panic("always") })
+		handling(t, b, events.PublisherCommands, h, bus.HandleOptions{CommandDeliveries: 2})
+		o, err := b.Do(t.Context(), aCommand(), bus.CommandOptions{ID: events.NewCommandID()}, wait)
+		if err != nil || o.Fault == nil || o.Fault.Code != events.Internal {
+			t.Errorf("the sender heard %+v, %v", o, err)
+		}
+		dead(t, b, aCommand().Subject())
+	})
+
+	t.Run("an event of a newer version, but none that is only somebody else's", func(t *testing.T) {
+		t.Parallel()
+		b := bustest.New(t)
+		said := acks(t, b, events.StreamEvents, events.PublisherRecorder)
+		handling(t, b, events.PublisherRecorder, bus.NewHandlers(), bus.HandleOptions{})
+		if err := b.Emit(t.Context(), aFact(events.FactScheduled, "post_a", 1)); err != nil {
+			t.Fatal(err)
+		}
+		if got := next(t, said, "word about the event"); got != "+ACK" {
+			t.Errorf("JetStream was told %q", got)
+		}
+		m := &nats.Msg{Subject: "threads.evt.post.acct_x.post_a.sung", Data: []byte("{}"), Header: nats.Header{events.HeaderType: {"post.sung.v1"}}}
+		if _, err := b.JetStream().PublishMsg(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		if got := next(t, said, "word about the newer event"); !strings.HasPrefix(got, "+TERM") {
+			t.Errorf("JetStream was told %q", got)
+		}
+		dead(t, b, m.Subject)
+	})
+
+	t.Run("nothing, while the copy cannot be stored", func(t *testing.T) {
+		t.Parallel()
+		b := bustest.New(t)
+		if err := b.JetStream().DeleteStream(t.Context(), events.StreamDead); err != nil {
+			t.Fatal(err)
+		}
+		said := acks(t, b, events.StreamCommands, events.PublisherCommands)
+		h := bus.NewHandlers()
+		bus.OnCommand(h, func(context.Context, bus.Delivery, events.CancelPost) (any, error) { return nil, errors.New("always") })
+		handling(t, b, events.PublisherCommands, h, bus.HandleOptions{CommandDeliveries: 1})
+		if err := b.Send(t.Context(), aCommand(), bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
+			t.Fatal(err)
+		}
+		if got := next(t, said, "word about the message"); !strings.HasPrefix(got, "-NAK") {
+			t.Errorf("JetStream was told %q", got)
+		}
+	})
+
+	t.Run("nothing, while the handler's own lament fails", func(t *testing.T) {
+		t.Parallel()
+		b := bustest.New(t)
+		said := acks(t, b, events.StreamCommands, events.PublisherCommands)
+		h := bus.NewHandlers()
+		bus.OnCommand(h, func(context.Context, bus.Delivery, events.CancelPost) (any, error) { return nil, errors.New("always") })
+		h.OnDead(func(context.Context, bus.Delivery, error) { panic("no") })
+		handling(t, b, events.PublisherCommands, h, bus.HandleOptions{CommandDeliveries: 1})
+		if err := b.Send(t.Context(), aCommand(), bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
+			t.Fatal(err)
+		}
+		if got := next(t, said, "word about the message"); !strings.HasPrefix(got, "-NAK") {
+			t.Errorf("JetStream was told %q", got)
+		}
+	})
+
 	t.Run("but never a wake-up", func(t *testing.T) {
 		t.Parallel()
 		b := bustest.New(t)
@@ -222,123 +293,213 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-func TestSendTwice(t *testing.T) {
+func TestDrain(t *testing.T) {
+	t.Parallel()
+
+	t.Run("what was fetched and not begun goes back at once", func(t *testing.T) {
+		t.Parallel()
+		b := bustest.New(t)
+		said := acks(t, b, events.StreamCommands, events.PublisherCommands)
+		const fetched = 4
+		for range fetched {
+			if err := b.Send(t.Context(), aCommand(), bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		began := make(chan struct{}, fetched)
+		h := bus.NewHandlers()
+		bus.OnCommand(h, func(ctx context.Context, _ bus.Delivery, _ events.CancelPost) (any, error) {
+			began <- struct{}{}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})
+		stop := handling(t, b, events.PublisherCommands, h, bus.HandleOptions{Concurrency: 1, Prefetch: fetched})
+		next(t, began, "handler")
+		stop()
+		for range fetched {
+			if got := next(t, said, "word about a message"); got != "-NAK" {
+				t.Errorf("JetStream was told %q", got)
+			}
+		}
+	})
+
+	t.Run("what is in hand may finish", func(t *testing.T) {
+		t.Parallel()
+		b := bustest.New(t)
+		said := acks(t, b, events.StreamCommands, events.PublisherCommands)
+		began := make(chan struct{}, 1)
+		h := bus.NewHandlers()
+		bus.OnCommand(h, func(ctx context.Context, _ bus.Delivery, _ events.CancelPost) (any, error) {
+			began <- struct{}{}
+			<-ctx.Done()
+			return nil, nil // it finishes what it began
+		})
+		stop := handling(t, b, events.PublisherCommands, h, bus.HandleOptions{})
+		if err := b.Send(t.Context(), aCommand(), bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
+			t.Fatal(err)
+		}
+		next(t, began, "handler")
+		stop()
+		if got := next(t, said, "word about the message"); got != "+ACK" {
+			t.Errorf("JetStream was told %q", got)
+		}
+	})
+
+	t.Run("but not for ever: then it goes back, and the late handler says nothing more", func(t *testing.T) {
+		t.Parallel()
+		b := bustest.New(t)
+		said := acks(t, b, events.StreamCommands, events.PublisherCommands)
+		began, release, ended := make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+		h := bus.NewHandlers()
+		bus.OnCommand(h, func(context.Context, bus.Delivery, events.CancelPost) (any, error) {
+			defer close(ended)
+			began <- struct{}{}
+			<-release
+			return nil, nil
+		})
+		stop := handling(t, b, events.PublisherCommands, h, bus.HandleOptions{Drain: 50 * time.Millisecond})
+		if err := b.Send(t.Context(), aCommand(), bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
+			t.Fatal(err)
+		}
+		next(t, began, "handler")
+		stop()
+		if got := next(t, said, "word about the message"); got != "-NAK" {
+			t.Errorf("JetStream was told %q", got)
+		}
+		close(release)
+		<-ended
+		// Another process finds it; its word is the next that is heard.
+		again := bus.NewHandlers()
+		bus.OnCommand(again, func(context.Context, bus.Delivery, events.CancelPost) (any, error) { return nil, bus.Later(time.Hour) })
+		handling(t, b, events.PublisherCommands, again, bus.HandleOptions{})
+		if got := next(t, said, "word of the other process"); !strings.HasPrefix(got, "-NAK {") {
+			t.Errorf("JetStream was told %q", got)
+		}
+	})
+}
+
+func TestInProgress(t *testing.T) {
 	t.Parallel()
 	b := bustest.New(t)
-	var times atomic.Int32
-	handled := make(chan bus.Delivery, 10)
+	c, err := b.JetStream().Consumer(t.Context(), events.StreamCommands, events.PublisherCommands)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := c.CachedInfo().Config
+	cfg.AckWait = time.Second
+	if _, err := b.JetStream().UpdateConsumer(t.Context(), events.StreamCommands, cfg); err != nil {
+		t.Fatal(err)
+	}
+	said := make(chan string, 100)
+	sub, err := b.JetStream().Conn().Subscribe("$JS.ACK."+events.StreamCommands+"."+events.PublisherCommands+".>", func(m *nats.Msg) { said <- string(m.Data) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Unsubscribe()
+	release := make(chan struct{})
+	var deliveries atomic.Int32
 	h := bus.NewHandlers()
-	bus.OnCommand(h, func(_ context.Context, d bus.Delivery, _ events.CancelPost) (any, error) {
-		times.Add(1)
-		handled <- d
+	bus.OnCommand(h, func(context.Context, bus.Delivery, events.CancelPost) (any, error) {
+		deliveries.Add(1)
+		<-release
 		return nil, nil
 	})
 	handling(t, b, events.PublisherCommands, h, bus.HandleOptions{})
-	cmd, id := aCommand(), events.NewCommandID()
-	ctx := bus.WithCorrelation(t.Context(), "request-1")
-	for range 2 {
-		if err := b.Send(ctx, cmd, bus.CommandOptions{ID: id, Key: "k", BodyHash: "h"}); err != nil {
+	if err := b.Send(t.Context(), aCommand(), bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 { // a third of AckWait each: longer than AckWait together
+		if got := next(t, said, "sign of life"); got != "+WPI" {
+			t.Errorf("JetStream was told %q", got)
+		}
+	}
+	close(release)
+	for got := next(t, said, "ack"); got != "+ACK"; got = next(t, said, "ack") {
+		if got != "+WPI" {
+			t.Errorf("JetStream was told %q", got)
+		}
+	}
+	if n := deliveries.Load(); n != 1 {
+		t.Errorf("it was delivered %d times", n)
+	}
+}
+
+func TestDurableComesAndGoes(t *testing.T) {
+	t.Parallel()
+	complaints := make(chan string, 100)
+	log := zap.New(zapcore.NewNopCore()).WithOptions(zap.WrapCore(func(zapcore.Core) zapcore.Core {
+		core, _ := observer.New(zap.ErrorLevel)
+		return zapcore.RegisterHooks(core, func(e zapcore.Entry) error { complaints <- e.Message; return nil })
+	}))
+	s := bustest.Server(t, t.TempDir())
+	ops := bustest.Connect(t, s, "ops")
+	b, err := bus.Connect(t.Context(), bus.Config{Name: "test", Options: []nats.Option{s.InProcess()}, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close(context.Background()) })
+	handled := make(chan struct{}, 2)
+	h := bus.NewHandlers()
+	bus.OnCommand(h, func(context.Context, bus.Delivery, events.CancelPost) (any, error) {
+		handled <- struct{}{}
+		return nil, nil
+	})
+	handling(t, b, events.PublisherCommands, h, bus.HandleOptions{})
+	send := func() {
+		t.Helper()
+		if err := ops.Send(t.Context(), aCommand(), bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	d := next(t, handled, "command")
-	if d.Meta.ID != id || d.Meta.Key != "k" || d.Meta.BodyHash != "h" || d.Meta.Correlation != "request-1" || d.Meta.TraceParent == "" || d.Meta.Time.IsZero() {
-		t.Errorf("the headers say %+v", d.Meta)
-	}
-	// Another command behind it: when that is handled, a second copy of the first would have been.
-	if err := b.Send(t.Context(), cmd, bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
+	send()
+	next(t, handled, "command")
+	if err := ops.JetStream().DeleteConsumer(t.Context(), events.StreamCommands, events.PublisherCommands); err != nil {
 		t.Fatal(err)
 	}
-	next(t, handled, "second command")
-	if n := times.Load(); n != 2 {
-		t.Errorf("two commands were handled %d times", n)
+	next(t, complaints, "complaint about the missing durable")
+	if err := bus.Declare(t.Context(), ops, bus.Topology{}); err != nil {
+		t.Fatal(err)
 	}
+	send()
+	next(t, handled, "command after the durable is back")
 }
 
-func TestSendRefused(t *testing.T) {
+func TestServerRestart(t *testing.T) {
 	t.Parallel()
-	b := bustest.New(t)
-	s, err := b.JetStream().Stream(t.Context(), events.StreamCommands)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := s.CachedInfo().Config
-	cfg.MaxBytes = 1 // full
-	if _, err := b.JetStream().UpdateStream(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
-	err = b.Send(t.Context(), aCommand(), bus.CommandOptions{ID: events.NewCommandID()})
-	if f := new(events.Fault); !errors.As(err, &f) || f.Code != events.Unavailable || f.RetryAfter == 0 {
-		t.Errorf("a full stream says %v", err)
-	}
-}
-
-func TestAsk(t *testing.T) {
-	t.Parallel()
-	b := bustest.New(t)
-	if _, err := bus.Ask[events.Outcome](t.Context(), b, events.GetCommand{}); !errors.Is(err, &events.Fault{Code: events.Unavailable}) {
-		t.Errorf("nobody there says %v", err)
-	}
-	err := bus.Answer(b, func(_ context.Context, q events.GetCommand) (events.Outcome, error) {
-		switch q.ID {
-		case "gone":
-			return events.Outcome{}, events.Faultf(events.NotFound, "Not there.").At("/id", "gone", "It is gone.")
-		case "odd":
-			return events.Outcome{}, errors.New("inner words")
-		case "panic":
-			panic("inner words")
-		}
-		return events.Outcome{CommandID: q.ID, Done: true}, nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if o, err := bus.Ask[events.Outcome](t.Context(), b, events.GetCommand{ID: "x"}); err != nil || o.CommandID != "x" || !o.Done {
-		t.Errorf("answered %+v, %v", o, err)
-	}
-	_, err = bus.Ask[events.Outcome](t.Context(), b, events.GetCommand{ID: "gone"})
-	if f := new(events.Fault); !errors.As(err, &f) || f.Code != events.NotFound || len(f.Details) != 1 {
-		t.Errorf("a fault arrives as %v", err)
-	}
-	for _, id := range []string{"odd", "panic"} {
-		if _, err = bus.Ask[events.Outcome](t.Context(), b, events.GetCommand{ID: id}); !errors.Is(err, &events.Fault{Code: events.Internal}) || strings.Contains(err.Error(), "inner") {
-			t.Errorf("%s arrives as %v", id, err)
-		}
-	}
-}
-
-// One id follows a post from the HTTP request to its events.
-func TestTrail(t *testing.T) {
-	t.Parallel()
-	b := bustest.New(t)
+	n := bustest.NewNode(t, t.TempDir())
+	b := bustest.Connect(t, n, "test")
+	handled := make(chan struct{}, 10)
 	h := bus.NewHandlers()
-	bus.OnCommand(h, func(ctx context.Context, _ bus.Delivery, c events.CancelPost) (any, error) {
-		return nil, b.Emit(ctx, aFact(events.FactCancelled, c.PostID, 2))
+	bus.OnCommand(h, func(context.Context, bus.Delivery, events.CancelPost) (any, error) {
+		handled <- struct{}{}
+		return nil, nil
 	})
 	handling(t, b, events.PublisherCommands, h, bus.HandleOptions{})
-	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	ctx := bus.WithTraceParent(bus.WithCorrelation(t.Context(), "request-1"), trace)
-	id := events.NewCommandID()
-	if _, err := b.Do(ctx, aCommand(), bus.CommandOptions{ID: id}, wait); err != nil {
+	if err := b.Healthy(t.Context()); err != nil {
+		t.Error(err)
+	}
+	n.Stop()
+	if err := b.Healthy(t.Context()); err == nil {
+		t.Error("without a server it says that it is well")
+	}
+	n.Start()
+	if err := b.Send(t.Context(), aCommand(), bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := b.JetStream().Stream(t.Context(), events.StreamEvents)
-	if err != nil {
-		t.Fatal(err)
+	next(t, handled, "command after the restart")
+	if err := b.Healthy(t.Context()); err != nil {
+		t.Error(err)
 	}
-	m, err := s.GetMsg(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for header, want := range map[string]string{
-		events.HeaderCorrelation: "request-1", events.HeaderCausation: id, events.HeaderTraceParent: trace, events.HeaderSpecVersion: "1.0",
-		events.HeaderSource: events.Source, events.HeaderType: "post.cancelled.v1",
+}
+
+func TestRetryDelay(t *testing.T) {
+	t.Parallel()
+	for deliveries, want := range map[uint64]time.Duration{
+		0: time.Second, 1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 9: 256 * time.Second,
+		10: 5 * time.Minute, 64: 5 * time.Minute, 1 << 40: 5 * time.Minute,
 	} {
-		if got := m.Header[header]; len(got) != 1 || got[0] != want {
-			t.Errorf("%s is %q, want %q", header, got, want)
+		if got := bus.RetryDelay(deliveries); got != want {
+			t.Errorf("after %d deliveries %s, want %s", deliveries, got, want)
 		}
-	}
-	if m.Header.Get(jetstream.MsgIDHeader) != m.Header[events.HeaderID][0] {
-		t.Error("JetStream knows the event by another id than its consumers")
 	}
 }

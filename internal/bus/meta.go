@@ -2,8 +2,6 @@ package bus
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -34,13 +32,6 @@ func WithCorrelation(ctx context.Context, id string) context.Context {
 // Correlation is the HTTP request that ctx belongs to.
 func Correlation(ctx context.Context) string { return trailOf(ctx).correlation }
 
-// WithTraceParent continues a W3C trace that began elsewhere.
-func WithTraceParent(ctx context.Context, traceParent string) context.Context {
-	t := trailOf(ctx)
-	t.traceParent = traceParent
-	return context.WithValue(ctx, trailKey{}, t)
-}
-
 // causedBy marks everything that is sent while a message is handled as following from it.
 func causedBy(ctx context.Context, m events.Meta) context.Context {
 	return context.WithValue(ctx, trailKey{}, trail{correlation: m.Correlation, causation: m.ID, traceParent: m.TraceParent})
@@ -53,15 +44,7 @@ func encode(ctx context.Context, msg events.Message, id string, now time.Time) (
 		return nil, fmt.Errorf("encode %s: %w", msg.Type(), err)
 	}
 	m := &nats.Msg{Subject: msg.Subject(), Data: body, Header: nats.Header{}}
-	set := func(key, value string) {
-		if value != "" {
-			m.Header[key] = []string{value} // not Set: the names are lower case on the wire
-		}
-	}
-	t := trailOf(ctx)
-	if t.traceParent == "" {
-		t.traceParent = newTraceParent()
-	}
+	set := func(key, value string) { m.Header[key] = []string{value} } // not Header.Set: the names stay lower case
 	set(jetstream.MsgIDHeader, id)
 	set(events.HeaderSpecVersion, "1.0")
 	set(events.HeaderID, id)
@@ -69,17 +52,19 @@ func encode(ctx context.Context, msg events.Message, id string, now time.Time) (
 	set(events.HeaderSource, events.Source)
 	set(events.HeaderTime, now.UTC().Format(time.RFC3339Nano))
 	set(events.HeaderContentType, "application/json")
-	set(events.HeaderCorrelation, t.correlation)
-	set(events.HeaderCausation, t.causation)
-	set(events.HeaderTraceParent, t.traceParent)
+	trailOf(ctx).orNewTrace().mark(m.Header)
 	return m, nil
 }
 
-// newTraceParent begins a trace: version 00, random trace and parent ids, not sampled.
-func newTraceParent() string {
-	var b [24]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return "00-" + hex.EncodeToString(b[:16]) + "-" + hex.EncodeToString(b[16:]) + "-00"
+// mark writes the trail into headers.
+func (t trail) mark(h nats.Header) {
+	for key, value := range map[string]string{
+		events.HeaderCorrelation: t.correlation, events.HeaderCausation: t.causation, events.HeaderTraceParent: t.traceParent,
+	} {
+		if value != "" {
+			h[key] = []string{value}
+		}
+	}
 }
 
 // metaOf reads the headers. Their case is not trusted: not every client keeps it.
@@ -88,7 +73,7 @@ func metaOf(h nats.Header) events.Meta {
 	return events.Meta{
 		ID: header(h, events.HeaderID), Type: header(h, events.HeaderType), Time: at,
 		Correlation: header(h, events.HeaderCorrelation), Causation: header(h, events.HeaderCausation),
-		TraceParent: header(h, events.HeaderTraceParent), OutcomeTo: header(h, events.HeaderOutcomeTo),
+		TraceParent: validTraceParent(header(h, events.HeaderTraceParent)), OutcomeTo: header(h, events.HeaderOutcomeTo),
 		Key: header(h, events.HeaderKey), BodyHash: header(h, events.HeaderBodyHash),
 	}
 }

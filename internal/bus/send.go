@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,14 +22,15 @@ type CommandOptions struct {
 	outcomeTo string
 }
 
-const (
-	sendTries   = 3
-	sendTimeout = 5 * time.Second
-)
+const sendTries = 3
 
 // Send stores a command; when it returns nil, the command is on disk and will be done. An acknowledgement that does not
-// come is asked for again under the same id; after that nobody knows, and the Fault says so.
+// come is asked for again under the same id, which JetStream stores once. Its error is a Fault: unavailable when nothing
+// was stored, outcome_unknown when nobody knows, which one unanswered try is enough for, whatever the others say.
 func (b *Bus) Send(ctx context.Context, cmd events.Command, o CommandOptions) error {
+	if o.ID == "" {
+		return fmt.Errorf("send %s: a command needs an id", cmd.Type())
+	}
 	m, err := encode(ctx, cmd, o.ID, b.now())
 	if err != nil {
 		return err
@@ -40,40 +42,35 @@ func (b *Bus) Send(ctx context.Context, cmd events.Command, o CommandOptions) er
 			m.Header[key] = []string{value}
 		}
 	}
+	maybe := false
 	for try := 1; ; try++ {
-		once, cancel := context.WithTimeout(ctx, sendTimeout)
+		once, cancel := context.WithTimeout(ctx, b.patience)
 		_, err = b.js.PublishMsg(once, m, jetstream.WithExpectStream(events.StreamCommands))
 		cancel()
-		switch {
-		case err == nil:
+		found := storingOf(err)
+		if found == isStored {
 			return nil
-		case refusedByServer(err):
-			b.log.Error("command refused by jetstream", zap.String("msg_type", cmd.Type()), zap.Error(err))
-			return unavailable("We cannot take this on at the moment; nothing was accepted. Please try again shortly.").After(5 * time.Second)
-		case (errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders)) && try == sendTries:
-			return unavailable("We cannot take this on at the moment; nothing was accepted. Please try again shortly.").After(5 * time.Second)
-		case try == sendTries || ctx.Err() != nil:
-			b.log.Warn("command not acknowledged", zap.String("msg_type", cmd.Type()), zap.String("msg_id", o.ID), zap.Error(err))
-			return events.Faultf(events.Unknown, "It is not known whether this was accepted; ask for the command's outcome before you repeat it.").After(2 * time.Second)
 		}
-		pause(ctx, 100*time.Millisecond)
+		maybe = maybe || found == unsure
+		if found == notEver || try == sendTries || !catchBreath(ctx) {
+			return b.notSent(cmd, o.ID, err, maybe)
+		}
 	}
 }
 
-// refusedByServer says that the server answered, and its answer was no.
-func refusedByServer(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api)
+func (b *Bus) notSent(cmd events.Command, id string, err error, maybe bool) error {
+	fields := []zap.Field{zap.String("msg_type", cmd.Type()), zap.String("msg_id", id), zap.Error(err)}
+	if maybe {
+		b.log.Warn("command not acknowledged", fields...)
+		return events.Faultf(events.Unknown, "It is not known whether this was accepted; ask for the command's outcome before you repeat it.").After(2 * time.Second)
+	}
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return events.Faultf(events.Invalid, "This is larger than we can take on; make it smaller.")
+	}
+	b.log.Error("command not stored", fields...)
+	return unavailable("We cannot take this on at the moment; nothing was accepted. Please try again shortly.").After(5 * time.Second)
 }
 
 func unavailable(format string, args ...any) *events.Fault {
 	return events.Faultf(events.Unavailable, format, args...)
-}
-
-func errorCode(err error) jetstream.ErrorCode {
-	var api *jetstream.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode
-	}
-	return 0
 }

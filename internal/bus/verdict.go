@@ -17,7 +17,8 @@ type later struct{ after time.Duration }
 
 func (l later) Error() string { return fmt.Sprintf("again in %s", l.after) }
 
-// Later asks for the message again after d. It is no failure.
+// Later asks for the message again after d. It is no failure. (JetStream counts it as a delivery all the same: a command
+// that was put off twenty times is set aside at its first failure.)
 func Later(d time.Duration) error { return later{after: d} }
 
 // verb is what becomes of a message.

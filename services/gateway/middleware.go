@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -41,13 +42,20 @@ func noteOf(ctx context.Context) *note {
 	return new(note)
 }
 
+// traceParent is the W3C header, version 00.
+var traceParent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+
 // observe gives the request its id, catches panics, and says once how the request went. Query strings are never logged:
 // tickets and OAuth codes travel in them.
 func (s *Service) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := &note{requestID: requestID(r.Header.Get("X-Request-Id")), route: "none"}
 		ctx := context.WithValue(r.Context(), noteKey{}, n)
-		r = r.WithContext(bus.WithCorrelation(ctx, n.requestID))
+		ctx = bus.WithCorrelation(ctx, n.requestID)
+		if trace := r.Header.Get("Traceparent"); traceParent.MatchString(trace) { // a trace that began at the caller goes on
+			ctx = bus.WithTraceParent(ctx, trace)
+		}
+		r = r.WithContext(ctx)
 		seen := &watchedWriter{ResponseWriter: w}
 		seen.Header().Set("X-Request-Id", n.requestID)
 

@@ -30,10 +30,10 @@ func (s *Service) conclude(ctx context.Context, was, p *Post, tried ...events.At
 	p.UpdatedAt = s.now()
 	p.WakeAt = s.now().Add(concludeRetry)
 	p.ArmedAt = time.Time{}
-	err := s.store.save(ctx, s.db, was, p, tried...)
+	err := s.store.move(ctx, was, p, tried...)
 	if errors.Is(pg.Map(err), pg.ErrExists) {
 		// Another row of this account has this media id. One of the two is wrong, and no machine can say which.
-		return s.park(ctx, was, events.Faultf(events.Unknown, "Threads gave this post an id that another post already has; look at the profile and resolve it by hand."), tried...)
+		return s.park(ctx, was, events.Faultf(events.Unknown, "Threads gave this post an id that another post already has; please look at the profile."), tried...)
 	}
 	if err != nil {
 		return err
@@ -54,7 +54,9 @@ func (s *Service) concluded(ctx context.Context, p *Post) error {
 	}
 	told.UpdatedAt = told.AcceptedAt
 	ev := events.NewPostEvent(p.Fact, told.Snapshot())
-	if err := s.emit(ctx, ev); err != nil {
+	if err := s.emit(ctx, ev); errors.Is(err, errTold) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	// The recorder will read the event from the stream as well, and find it applied. Doing it here too means that

@@ -63,7 +63,9 @@ func ConfigFromEnv(getenv func(string) string) (Config, error) { return process.
 func (c Config) Mistakes() (wrong []error) {
 	for name, d := range map[string]time.Duration{
 		"PUBLISHER_LEASE": c.Lease, "PUBLISHER_SWEEP_EVERY": c.SweepEvery, "PUBLISHER_CALL_TIMEOUT": c.CallTimeout,
-		"PUBLISHER_PUBLISH_WITHIN": c.PublishWithin, "PUBLISHER_ARM_HORIZON": c.ArmHorizon, "PUBLISHER_CONFIRM_FOR": c.ConfirmFor,
+		"PUBLISHER_SWEEP_GRACE": c.SweepGrace, "PUBLISHER_SECOND_CALL_AFTER": c.SecondCallAfter, "PUBLISHER_FINISHED_APART": c.FinishedApart,
+		"PUBLISHER_LEAD_TEXT": c.LeadText, "PUBLISHER_LEAD_IMAGE": c.LeadImage, "PUBLISHER_LEAD_VIDEO": c.LeadVideo,
+		"PUBLISHER_PERMALINK_WAIT": c.PermalinkWait, "PUBLISHER_PUBLISH_WITHIN": c.PublishWithin, "PUBLISHER_ARM_HORIZON": c.ArmHorizon, "PUBLISHER_CONFIRM_FOR": c.ConfirmFor,
 	} {
 		if d <= 0 {
 			wrong = append(wrong, fmt.Errorf("%s must be more than 0", name))

@@ -36,7 +36,7 @@ func (s *Service) confirm(ctx context.Context, was *Post) error {
 			s.declareReconnect(ctx, a)
 			return s.askLater(ctx, was, "", tried)
 		case e != nil && (e.Class == threads.NotReady || e.Class == threads.NotFound):
-			return s.lookOr(ctx, was, a, s.buildAgain, tried) // unreadable
+			return s.lookOr(ctx, was, a, s.afterLoss(was), tried) // unreadable
 		}
 		return s.askLater(ctx, was, "", tried)
 	}
@@ -47,7 +47,7 @@ func (s *Service) confirm(ctx context.Context, was *Post) error {
 	case threads.StatusFinished:
 		return s.finished(ctx, was, a, tried)
 	case threads.StatusError, threads.StatusExpired:
-		return s.lookOr(ctx, was, a, s.buildAgain, tried)
+		return s.lookOr(ctx, was, a, s.afterLoss(was), tried)
 	}
 	return s.askLater(ctx, was, "", tried) // IN_PROGRESS, or a word we do not know
 }
@@ -62,7 +62,7 @@ func (s *Service) find(ctx context.Context, was *Post, a access, tried events.At
 	case 1:
 		return s.foundLive(ctx, was, candidates[0], tried, looked)
 	case 0:
-		return s.askLater(ctx, was, "This post is live, but its id could not be found out; look at the profile and resolve it by hand.", tried, looked)
+		return s.askLater(ctx, was, "This post is live, but its id could not be found out; please look at the profile.", tried, looked)
 	}
 	return s.park(ctx, was, several(), tried, looked)
 }
@@ -120,6 +120,15 @@ func (s *Service) lookOr(ctx context.Context, was *Post, a access,
 	return otherwise(ctx, was, tried...)
 }
 
+// afterLoss is what becomes of a post whose container can no longer be published, and which is not live: a post that
+// Threads refused has failed, any other is built anew.
+func (s *Service) afterLoss(was *Post) func(context.Context, *Post, ...events.Attempt) error {
+	if was.Reason != nil && was.Reason.Code == events.Refused {
+		return s.acceptRefusal
+	}
+	return s.buildAgain
+}
+
 // publishAgain allows a second call for the same container.
 func (s *Service) publishAgain(ctx context.Context, was *Post, tried ...events.Attempt) error {
 	p := *was
@@ -131,7 +140,7 @@ func (s *Service) publishAgain(ctx context.Context, was *Post, tried ...events.A
 // buildAgain starts over with a new container, so many times; then a person must look.
 func (s *Service) buildAgain(ctx context.Context, was *Post, tried ...events.Attempt) error {
 	if was.Rebuilds >= maxRebuilds {
-		return s.park(ctx, was, events.Faultf(events.Unknown, "Threads lost this post several times; look at the profile and resolve it by hand."), tried...)
+		return s.park(ctx, was, events.Faultf(events.Unknown, "Threads lost this post several times; please look at the profile."), tried...)
 	}
 	p := *was
 	p.State, p.Lease, p.WakeAt = events.StateScheduled, "", s.now()
@@ -179,7 +188,7 @@ func (s *Service) foundLive(ctx context.Context, was *Post, m threads.Media, tri
 func (s *Service) askLater(ctx context.Context, was *Post, giveUp string, tried ...events.Attempt) error {
 	if since := s.now().Sub(maxTime(was.ClaimedAt, was.PublishAt)); since > s.cfg.ConfirmFor {
 		if giveUp == "" {
-			giveUp = "It could not be found out whether this post is live; look at the profile and resolve it by hand."
+			giveUp = "It could not be found out whether this post is live; please look at the profile."
 		}
 		return s.park(ctx, was, events.Faultf(events.Unknown, "%s", giveUp), tried...)
 	}
@@ -187,7 +196,7 @@ func (s *Service) askLater(ctx context.Context, was *Post, giveUp string, tried 
 	p.Lease = ""
 	p.Failures++
 	p.WakeAt = s.now().Add(backoff(p.Failures))
-	if second := s.secondCall(was); p.FinishedSeenAt.IsZero() && p.WakeAt.After(second) && s.now().Before(second) {
+	if second := maxTime(s.secondCall(was), p.FinishedSeenAt.Add(s.cfg.FinishedApart)); p.WakeAt.After(second) && s.now().Before(second) {
 		p.WakeAt = second // do not sleep past the moment that settles it
 	}
 	if len(tried) > 0 && p.Failures > 20 {
@@ -212,10 +221,13 @@ func (s *Service) unconfirmedStep(ctx context.Context, was, p *Post, reason *eve
 func (s *Service) park(ctx context.Context, was *Post, reason *events.Fault, tried ...events.Attempt) error {
 	p := *was
 	p.State, p.Lease, p.Reason, p.WakeAt = events.StateParked, "", reason, time.Time{}
+	if err := s.step(ctx, was, &p, events.FactParked, tried...); err != nil {
+		return err
+	}
 	s.log.Error("post parked: a person must look", postField(p.ID), accountField(p.AccountID))
-	return s.step(ctx, was, &p, events.FactParked, tried...)
+	return nil
 }
 
 func several() *events.Fault {
-	return events.Faultf(events.Unknown, "Several posts on the profile could be this one; look at the profile and resolve it by hand.")
+	return events.Faultf(events.Unknown, "Several posts on the profile could be this one; please look at the profile.")
 }

@@ -27,7 +27,7 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 	if target != nil {
 		id = target.ID
 	}
-	var p *Post
+	var p, gone *Post
 	move := func(ctx context.Context, tx bun.Tx) (any, error) {
 		if missing != nil {
 			return nil, missing
@@ -41,9 +41,10 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 		case err != nil:
 			return nil, err
 		case !was.DeletedAt.IsZero():
+			gone = was
 			return was.Snapshot(), nil // gone already: that is what was asked for
 		case was.State != events.StatePublished:
-			return nil, events.Faultf(events.Conflict, "This post is not live on Threads; cancel it instead.")
+			return nil, events.Faultf(events.Conflict, "This post is not live on Threads, so there is nothing to delete there.")
 		}
 		account, err := accounts.Get(ctx, tx, was.AccountID)
 		if err != nil {
@@ -81,7 +82,7 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 	case prior != nil:
 		return s.repeat(ctx, prior)
 	case p == nil:
-		return target.Snapshot(), nil // deleted before
+		return gone.Snapshot(), nil // deleted before
 	}
 	if err := s.armAndTell(ctx, p); err != nil {
 		return nil, err
@@ -187,7 +188,6 @@ func (s *Service) deleteLater(ctx context.Context, was *Post, a access, err erro
 	p := *was
 	p.Lease = ""
 	p.Failures++
-	p.DeleteAttempt++
 	p.WakeAt = s.now().Add(wait)
 	return s.step(ctx, was, &p, "", tried)
 }
@@ -195,7 +195,6 @@ func (s *Service) deleteLater(ctx context.Context, was *Post, a access, err erro
 func (s *Service) deleted(ctx context.Context, was *Post, tried events.Attempt) error {
 	p := *was
 	p.DeletedAt, p.Reason = s.now(), nil
-	p.DeleteAttempt++
 	return s.settleDelete(ctx, was, &p, events.FactDeleted, tried)
 }
 

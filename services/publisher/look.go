@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// lookBack is how long before the claim a post may be dated and still be ours: clocks differ.
+	// lookBack is how long before its time a post may be dated and still be ours: clocks differ.
 	lookBack = time.Minute
 	// lookPages bounds one look; 50 pages of 100 are more than any quota of two days.
 	lookPages = 50
 )
 
-// look searches the account's own posts for one that a lost answer could belong to: same words, same kind, since the
-// claim, and not yet the post of another row. One candidate is it; none and several are the caller's problem.
+// look searches the account's own posts for one that a lost answer could belong to: same words, same kind, since its
+// time, and not yet the post of another row. One candidate is it; none and several are the caller's problem.
 func (s *Service) look(ctx context.Context, p *Post, a access) ([]threads.Media, events.Attempt, error) {
 	began := s.now()
 	match, err := s.scan(ctx, p, a)
@@ -43,12 +43,9 @@ func (s *Service) look(ctx context.Context, p *Post, a access) ([]threads.Media,
 	return match, tried, err
 }
 
-// scan reads the account's posts, newest first, back to the claim.
+// scan reads the account's posts, newest first, back to the post's time.
 func (s *Service) scan(ctx context.Context, p *Post, a access) ([]threads.Media, error) {
-	since := maxTime(p.ClaimedAt, p.CreatedAt).Add(-lookBack)
-	if p.ClaimedAt.IsZero() {
-		since = p.PublishAt.Add(-lookBack)
-	}
+	since := p.PublishAt.Add(-lookBack) // nothing of ours leaves before its time, whichever attempt it was
 	q := threads.ListQuery{Since: since, Limit: 100}
 	var match []threads.Media
 	for range lookPages {

@@ -54,7 +54,6 @@ type Post struct {
 	Rebuilds       int       `bun:"rebuilds"`
 	FinishedSeenAt time.Time `bun:"finished_seen_at,nullzero"`
 	Failures       int       `bun:"failures"`
-	DeleteAttempt  int       `bun:"delete_attempt"`
 }
 
 // moves are the legal moves between states; docs/post-lifecycle.md has them as a picture. The store refuses
@@ -63,7 +62,7 @@ var moves = map[events.State][]events.State{
 	events.StateScheduled:   {events.StateReady, events.StateWaiting, events.StateConcluding, events.StateCancelled, events.StateUnconfirmed},
 	events.StateReady:       {events.StateScheduled, events.StateWaiting, events.StatePublishing, events.StateConcluding, events.StateCancelled, events.StateUnconfirmed},
 	events.StateWaiting:     {events.StateScheduled, events.StateReady, events.StateConcluding, events.StateCancelled, events.StateUnconfirmed},
-	events.StatePublishing:  {events.StateReady, events.StateWaiting, events.StateUnconfirmed, events.StateConcluding},
+	events.StatePublishing:  {events.StateReady, events.StateWaiting, events.StateUnconfirmed, events.StateConcluding, events.StateParked},
 	events.StateUnconfirmed: {events.StateReady, events.StateScheduled, events.StateWaiting, events.StateConcluding, events.StateParked},
 	events.StateConcluding:  {events.StatePublished, events.StateFailed, events.StateParked},
 	events.StateParked:      {events.StateConcluding},
@@ -75,6 +74,11 @@ func mayMove(from, to events.State) bool { return from == to || slices.Contains(
 // open says whether the owner may still change or take back a post in this state.
 func open(s events.State) bool {
 	return s == events.StateScheduled || s == events.StateReady || s == events.StateWaiting
+}
+
+// final says whether nothing more will be published for a post in this state.
+func final(s events.State) bool {
+	return s == events.StatePublished || s == events.StateFailed || s == events.StateCancelled
 }
 
 // dropContainer forgets what was built at Threads; the container dies there by itself after a day.
@@ -102,6 +106,9 @@ func (p *Post) expires() time.Time {
 
 // dormant is the state and the wake-up of a post that waits for its time, by what is already built.
 func (p *Post) dormant(c Config) {
+	if !p.ContainerAt.IsZero() && p.PublishAt.Sub(p.ContainerAt) >= containerLife {
+		p.dropContainer() // it would be dead by then
+	}
 	if p.ContainerID != "" && p.State == events.StateReady {
 		p.WakeAt = p.PublishAt.Add(-hold)
 		return

@@ -25,6 +25,12 @@ func (s *Service) prepare(ctx context.Context, was *Post) error {
 	if err != nil {
 		return s.noToken(ctx, was, err)
 	}
+	if was.ContainerID == "" && len(was.Children) == 0 && was.PublishAt.Add(-was.lead(s.cfg)).After(s.now()) {
+		p := *was // woken for its account's sake, and that is well
+		p.Lease = ""
+		p.dormant(s.cfg)
+		return s.step(ctx, was, &p, "")
+	}
 	carousel := len(was.Media) > 1
 	switch {
 	case carousel && len(was.Children) < len(was.Media):

@@ -48,7 +48,11 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 	defer land()
 
 	if was.Attempt > 0 { // not the first call for this post: look before every further one
+		began := s.now()
 		status, err := s.api.ContainerStatus(ctx, a.token, was.ContainerID)
+		if err != nil && threads.ClassOf(err) != threads.NotReady { // no look, no call
+			return s.refusedAhead(ctx, was, a, err, s.tried("status", began, err))
+		}
 		if err == nil && status.Status == threads.StatusPublished {
 			return s.unconfirmed(ctx, was, events.Faultf(events.Unknown, "Threads says that this post is already live; we are looking for it."))
 		}
@@ -57,21 +61,23 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 	var full quotaFull
 	switch {
 	case errors.Is(err, errTwin):
-		return bus.Later(time.Second)
+		p := *was
+		p.WakeAt = s.now().Add(time.Second)
+		return s.step(ctx, was, &p, "")
 	case errors.As(err, &full):
 		return s.postpone(ctx, was, events.Faultf(events.RateLimited,
 			"This account has used its 250 posts of the last 24 hours; the post goes out when there is room again.").After(full.until.Sub(s.now())), full.until)
 	case err != nil:
 		return err
 	}
-	return s.call(ctx, p, a)
+	return s.call(ctx, was, p, a)
 }
 
 // call publishes a claimed post. From here on the work is finished even when the process is told to stop: an answer
 // that nobody waits for is a question that somebody must ask.
-func (s *Service) call(ctx context.Context, p *Post, a access) error {
+func (s *Service) call(ctx context.Context, before, p *Post, a access) error {
 	if err := s.until(ctx, p.PublishAt); err != nil {
-		return s.unsent(context.WithoutCancel(ctx), p, events.Attempt{At: s.now(), Phase: "publish", Message: "Stopped before the call was made."})
+		return s.unsent(context.WithoutCancel(ctx), before, p, events.Attempt{At: s.now(), Phase: "publish", Message: "Stopped before the call was made."})
 	}
 	ctx = context.WithoutCancel(ctx)
 	stopRenewing := s.keepLease(ctx, p)
@@ -99,14 +105,14 @@ func (s *Service) call(ctx context.Context, p *Post, a access) error {
 	if err == nil {
 		return s.published(ctx, p, mediaID, called, answered, tried)
 	}
+	if errors.Is(err, threads.ErrNotSent) {
+		return s.unsent(ctx, before, p, tried)
+	}
 	return s.unclear(ctx, p, a, err, called, tried)
 }
 
 // unclear sorts what came back instead of a media id.
 func (s *Service) unclear(ctx context.Context, was *Post, a access, err error, called time.Time, tried events.Attempt) error {
-	if errors.Is(err, threads.ErrNotSent) {
-		return s.unsent(ctx, was, tried)
-	}
 	e := apiError(err)
 	if e == nil {
 		e = &threads.Error{Class: threads.Ambiguous, Sentence: "Threads' answer was lost."}
@@ -133,11 +139,10 @@ func (s *Service) unclear(ctx context.Context, was *Post, a access, err error, c
 }
 
 // unsent takes a claim back when nothing has left this process.
-func (s *Service) unsent(ctx context.Context, was *Post, tried events.Attempt) error {
+func (s *Service) unsent(ctx context.Context, before, was *Post, tried events.Attempt) error {
 	p := *was
 	p.State, p.Lease = events.StateReady, ""
-	p.Attempt--
-	p.ClaimedAt, p.CallDeadline = time.Time{}, time.Time{}
+	p.Attempt, p.ClaimedAt, p.CallDeadline = before.Attempt, before.ClaimedAt, before.CallDeadline
 	p.Failures++
 	p.WakeAt = s.now().Add(backoff(p.Failures))
 	return s.step(ctx, was, &p, "", tried)

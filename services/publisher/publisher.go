@@ -94,7 +94,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return s.bus.Handle(ctx, events.PublisherCommands, commands, bus.HandleOptions{Concurrency: 64})
 	})
 	g.Go(func() error {
-		return s.bus.Handle(ctx, events.PublisherDue, due, bus.HandleOptions{Concurrency: 4096, Prefetch: 4096})
+		return s.bus.Handle(ctx, events.PublisherDue, due, bus.HandleOptions{Concurrency: 4096, Prefetch: 256})
 	})
 	g.Go(func() error { return s.recorder.run(ctx) })
 	g.Go(func() error { return s.catchUp(ctx) })

@@ -2,7 +2,6 @@ package publisher
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -419,8 +418,5 @@ func TestWakeOnlyWhenDue(t *testing.T) {
 	}
 	if n, _ := r.arrivals(p.Text); n != 0 {
 		t.Error("an early wake-up published the post")
-	}
-	if errors.Is(t.Context().Err(), context.Canceled) {
-		t.Error("cut short")
 	}
 }

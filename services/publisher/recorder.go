@@ -74,7 +74,7 @@ func (r *recorder) lead(ctx context.Context) error {
 		return fmt.Errorf("read EVENTS: %w", err)
 	}
 	defer messages.Stop()
-	incoming := make(chan jetstream.Msg)
+	incoming := make(chan jetstream.Msg, recorderBatch)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -175,6 +175,18 @@ func (r *recorder) applyBatch(ctx context.Context, conn *bun.Conn, batch []jetst
 		if facts[i], err = r.decode(m); err != nil {
 			return err
 		}
+	}
+	position, err := r.position(ctx, conn)
+	if err != nil {
+		return err
+	}
+	next, end, gap := position+1, position, false
+	for _, f := range facts {
+		gap = gap || f.seq > next
+		next, end = max(next, f.seq+1), max(end, f.seq)
+	}
+	if gap { // the durable gave what lies between to somebody who is gone: read it from the stream itself
+		return r.replay(ctx, conn, position+1, end)
 	}
 	return r.applyAll(ctx, conn, facts)
 }

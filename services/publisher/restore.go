@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/pg"
 )
 
 // check compares how far the recorder has acknowledged EVENTS with how far Postgres has applied it. Postgres behind
@@ -31,7 +32,11 @@ func (r *recorder) check(ctx context.Context) error {
 		return err
 	}
 	floor := info.AckFloor.Stream
-	if floor <= position {
+	unfinished, err := r.db.NewSelect().Table("recorder_positions").Where("name = ?", restoring).Exists(ctx)
+	if err != nil {
+		return fmt.Errorf("look for an unfinished restore: %w", err)
+	}
+	if floor <= position && !unfinished {
 		return nil
 	}
 	if r.cfg.RestoredSince.IsZero() {
@@ -40,11 +45,28 @@ func (r *recorder) check(ctx context.Context) error {
 			"(RFC 3339) and start again: every post due by now is then looked for on Threads first", position, floor)
 	}
 	r.log.Warn("postgres was restored: applying the events it lacks", zap.Uint64("from", position+1), zap.Uint64("to", floor))
+	// Marked until every due post is doubted: a crash in between, or a second publisher that starts meanwhile, must not
+	// take the rows as they were in the backup for the truth.
+	_, err = r.db.NewRaw("INSERT INTO recorder_positions (name, seq, updated_at) VALUES (?, 0, ?) ON CONFLICT DO NOTHING", restoring, r.now()).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("mark the restore: %w", err)
+	}
 	if err := r.replay(ctx, r.db, position+1, floor); err != nil {
 		return err
 	}
-	return r.doubtAll(ctx)
+	return pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) error {
+		if err := r.doubtAll(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := tx.NewDelete().Table("recorder_positions").Where("name = ?", restoring).Exec(ctx); err != nil {
+			return fmt.Errorf("end the restore: %w", err)
+		}
+		return nil
+	})
 }
+
+// restoring is the row of recorder_positions that stands while a restore is worked off.
+const restoring = "publisher-restoring"
 
 // replay applies the events of a range, straight from the stream. The durable would not deliver again what it counts as
 // acknowledged, and holds back for AckWait what a dead process had in hand.
@@ -63,11 +85,20 @@ func (r *recorder) replay(ctx context.Context, db bun.IDB, from, to uint64) erro
 		return fmt.Errorf("read EVENTS from %d: %w", from, err)
 	}
 	defer messages.Stop()
+	stream, err := r.bus.JetStream().Stream(ctx, events.StreamEvents)
+	if err != nil {
+		return fmt.Errorf("find EVENTS: %w", err)
+	}
 	var batch []told
 	for from <= to {
 		m, err := messages.Next(jetstream.NextMaxWait(replayPatience))
 		if errors.Is(err, nats.ErrTimeout) || errors.Is(err, jetstream.ErrNoMessages) {
-			break // the rest of the range was purged
+			// Purged, or slow? The stream knows what its next message is.
+			next, getErr := stream.GetMsg(ctx, from, jetstream.WithGetMsgSubject(events.EveryFact))
+			if errors.Is(getErr, jetstream.ErrMsgNotFound) || getErr == nil && next.Sequence > to {
+				break
+			}
+			return errors.Join(fmt.Errorf("EVENTS did not send %d in time", from), getErr)
 		}
 		if err != nil {
 			return fmt.Errorf("read EVENTS at %d: %w", from, err)
@@ -95,11 +126,14 @@ const replayPatience = 2 * time.Second
 
 // doubtAll makes every post unconfirmed that is due and not final: each is looked for on Threads before a container is
 // made for it.
-func (r *recorder) doubtAll(ctx context.Context) error {
+func (r *recorder) doubtAll(ctx context.Context, tx bun.Tx) error {
 	reason := events.Faultf(events.Unknown, "The database was restored from a backup; we are asking Threads whether this post went out.")
-	res, err := r.db.NewUpdate().Model((*Post)(nil)).
+	res, err := tx.NewUpdate().Model((*Post)(nil)).
 		Set("state = ?", events.StateUnconfirmed).Set("reason = ?", reason).Set("wake_at = ?", r.now()).
 		Set("lease = NULL, lease_until = NULL, armed_at = NULL").
+		Set("rev = rev + 1").Set("fact = ?", events.FactUnconfirmed).Set("updated_at = ?", r.now()). // told, by the sweep
+		// A backup may know no deadline, or an old one: without it a single lagging list would allow a second post.
+		Set("call_deadline = greatest(coalesce(call_deadline, ?), ?)", r.now(), r.now()).
 		Where("publish_at <= ?", r.now()).
 		Where("state IN (?)", bun.List([]events.State{events.StateScheduled, events.StateReady, events.StateWaiting, events.StatePublishing})).
 		Exec(ctx)
@@ -132,7 +166,7 @@ func (s *Service) catchUp(ctx context.Context) error {
 			s.log.Info("events applied; posts may go out", zap.Uint64("position", position))
 			return nil
 		}
-		if !pause(ctx, 50*time.Millisecond) {
+		if !pause(ctx, 100*time.Millisecond) {
 			return nil
 		}
 	}

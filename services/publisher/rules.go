@@ -3,7 +3,6 @@ package publisher
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"go.uber.org/zap"
 
@@ -32,7 +31,7 @@ func usable(a accounts.Account, scope string) error {
 	if a.Status == events.ConnectionReconnectRequired {
 		return events.Faultf(events.ReauthRequired, "Threads no longer accepts this account's token; reconnect the account first.")
 	}
-	if !slices.Contains(a.Scopes, scope) {
+	if !a.HasScope(scope) {
 		return events.Faultf(events.MissingScope, "This account did not grant %s; reconnect it and allow that.", scope)
 	}
 	return nil

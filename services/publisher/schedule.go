@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -113,13 +114,13 @@ func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditP
 			}
 			p.PublishAt = *cmd.PublishAt
 		}
-		if hash := contentHash(draft.Text, draft.Media); hash != p.ContentHash {
-			p.Text, p.Media, p.ContentHash = draft.Text, draft.Media, hash
+		if draft.Text != p.Text || !slices.Equal(draft.Media, p.Media) {
+			p.Text, p.Media, p.ContentHash = draft.Text, draft.Media, contentHash(draft.Text, draft.Media)
 			p.dropContainer()
 		}
 		p.Reason, p.Failures = nil, 0
 		if p.State == events.StateWaiting {
-			p.State = events.StateReady // dormant sends it back where its container allows
+			p.State = events.StateScheduled // prepare looks at its container, if there is one
 		}
 		p.dormant(s.cfg)
 		p.Fact = events.FactEdited
@@ -147,7 +148,7 @@ func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command
 		if err != nil {
 			return nil, err
 		}
-		if !open(was.State) {
+		if !open(was.State) || was.NotReady > 0 { // a call has left between two tries, and may still make it live
 			return nil, tooLate(was)
 		}
 		if ifRev != 0 && ifRev != was.Rev {
@@ -230,8 +231,13 @@ func (s *Service) repeat(ctx context.Context, prior *commands.Command) (any, err
 		return nil, o.Fault
 	}
 	p, err := s.store.get(ctx, s.db, prior.PostID)
+	if err == nil && !final(p.State) {
+		if err := s.arm(ctx, p); err != nil { // a crash may have come between telling and arming
+			return nil, err
+		}
+	}
 	if err == nil && p.ToldRev < p.Rev {
-		if err := s.armAndTell(ctx, p); err != nil {
+		if err := s.tell(ctx, p); err != nil {
 			return nil, err
 		}
 	}
@@ -279,6 +285,8 @@ func tooLate(p *Post) *events.Fault {
 		return events.Faultf(events.Conflict, "This post was already cancelled.")
 	case events.StateFailed:
 		return events.Faultf(events.Conflict, "This post has already failed and will not go out.")
+	case events.StateParked, events.StateUnconfirmed:
+		return events.Faultf(events.Conflict, "It is not known yet whether this post is live; look at the profile before you do anything.")
 	}
 	return events.Faultf(events.Conflict, "This post is being published at this moment and can no longer be changed.")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/pg"
 )
 
 // errLost says that someone else moved the post: drop what you hold, the row is right.
@@ -51,13 +52,18 @@ func found(p *Post, err error) (*Post, error) {
 	return p, nil
 }
 
-// insert writes a new post.
+// insert writes a new post. Where a replay of EVENTS has written it already, p becomes that row.
 func (s *store) insert(ctx context.Context, db bun.IDB, p *Post) error {
 	p.tidy()
-	if _, err := db.NewInsert().Model(p).Exec(ctx); err != nil {
-		return fmt.Errorf("insert post: %w", err)
+	res, err := db.NewInsert().Model(p).On("CONFLICT (id) DO NOTHING").Exec(ctx)
+	if err := won(res, err); err == nil || !errors.Is(err, errLost) {
+		return err
 	}
-	return nil
+	there, err := s.get(ctx, db, p.ID)
+	if err == nil {
+		*p = *there
+	}
+	return err
 }
 
 // acquire takes the lease of a post, if the post is as the caller read it and nobody works on it. The database's
@@ -86,14 +92,16 @@ func (s *store) renew(ctx context.Context, p *Post) error {
 // save writes one step: p replaces the row, provided that the row is still in was' state and rev and, where was
 // holds a lease, that the lease is still the same. An owner's edit or cancel holds none; it wins over a worker by
 // raising rev. Zero rows is errLost.
-func (s *store) save(ctx context.Context, db bun.IDB, was, p *Post, tried ...events.Attempt) error {
+func (s *store) save(ctx context.Context, db bun.IDB, was, p *Post) error {
 	if !mayMove(was.State, p.State) {
 		return fmt.Errorf("post %s: no way from %s to %s", p.ID, was.State, p.State)
 	}
 	p.tidy()
 	q := db.NewUpdate().Model(p).
 		ExcludeColumn("id", "user_id", "account_id", "created_at", "told_rev").
-		Where("id = ? AND state = ? AND rev = ?", was.ID, was.State, was.Rev)
+		// attempt too: a call that came back to ready left state and rev as they were, and who read the row before it
+		// must lose.
+		Where("id = ? AND state = ? AND rev = ? AND attempt = ?", was.ID, was.State, was.Rev, was.Attempt)
 	if was.Lease != "" {
 		q = q.Where("lease = ?", was.Lease)
 	}
@@ -109,14 +117,24 @@ func (s *store) save(ctx context.Context, db bun.IDB, was, p *Post, tried ...eve
 	if err := won(q.Exec(ctx)); err != nil {
 		return fmt.Errorf("move post from %s to %s: %w", was.State, p.State, err)
 	}
-	return s.note(ctx, db, p.ID, tried...)
+	return nil
+}
+
+// move saves one step together with what was tried in it.
+func (s *store) move(ctx context.Context, was, p *Post, tried ...events.Attempt) error {
+	if len(tried) == 0 {
+		return s.save(ctx, s.db, was, p)
+	}
+	return pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		if err := s.save(ctx, tx, was, p); err != nil {
+			return err
+		}
+		return s.note(ctx, tx, p.ID, tried...)
+	})
 }
 
 // note adds to a post's attempt log.
 func (s *store) note(ctx context.Context, db bun.IDB, postID string, tried ...events.Attempt) error {
-	if len(tried) == 0 {
-		return nil
-	}
 	rows := make([]attempt, len(tried))
 	for i, t := range tried {
 		rows[i] = attempt{PostID: postID, At: t.At, Phase: t.Phase, TookMs: t.TookMs, OK: t.OK, Message: t.Message,

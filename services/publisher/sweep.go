@@ -79,7 +79,7 @@ func (s *Service) armUnarmed(ctx context.Context) (int, error) {
 	var posts []Post
 	err := s.db.NewSelect().Model(&posts).Column("id", "rev", "wake_at").
 		Where("wake_at BETWEEN ? AND ?", s.now().Add(-s.cfg.SweepGrace), s.now().Add(s.cfg.ArmHorizon)).
-		Where("armed_at IS NULL OR armed_at <> wake_at").
+		Where("armed_at IS DISTINCT FROM wake_at").
 		Where("lease IS NULL OR lease_until < now()").
 		Where("updated_at < ?", s.now().Add(-s.cfg.SweepGrace)). // whoever moved it just now is arming it
 		Order("wake_at").Limit(sweepBatch).Scan(ctx)

@@ -14,12 +14,15 @@ func (s *Service) tell(ctx context.Context, p *Post) error {
 	return s.emit(ctx, events.NewPostEvent(p.Fact, p.Snapshot()))
 }
 
+// errTold says that another event has told the outcome of a post: ours is not applied.
+var errTold = errors.New("the outcome was told before, by another event")
+
 func (s *Service) emit(ctx context.Context, ev events.Event) error {
 	err := s.bus.Emit(ctx, ev)
 	if told := new(bus.AlreadyPublishedError); errors.As(err, &told) {
 		// EVENTS already has another PostPublished for this post. What stands there stands; the recorder writes it.
 		s.log.Error("a post was told as published before, by another event", errField(err))
-		return nil
+		return errTold
 	}
 	if err != nil {
 		return fmt.Errorf("tell %s: %w", ev.Type(), err)
@@ -34,7 +37,7 @@ func (s *Service) step(ctx context.Context, was, p *Post, fact events.PostFact, 
 		p.Rev, p.Fact = was.Rev+1, fact
 	}
 	s.willArm(p)
-	if err := s.store.save(ctx, s.db, was, p, tried...); err != nil {
+	if err := s.store.move(ctx, was, p, tried...); err != nil {
 		return err
 	}
 	if fact != "" {

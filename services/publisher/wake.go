@@ -37,7 +37,8 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 			return s.comeBack(ctx, p, wait)
 		}
 		if p.Lease != "" && p.LeaseUntil.After(s.now()) {
-			return bus.Later(p.LeaseUntil.Sub(s.now())) // somebody works on it; look again when the lease would lapse
+			// Somebody works on it. Not for the rest of the lease: this wake-up may have replaced their own message.
+			return bus.Later(min(p.LeaseUntil.Sub(s.now()), time.Second))
 		}
 		err = s.work(ctx, p)
 		if errors.Is(err, errLost) {
@@ -100,11 +101,7 @@ func (s *Service) resume(ctx context.Context, was *Post) error {
 	if s.now().After(p.expires()) {
 		return s.missed(ctx, was)
 	}
-	p.State = events.StateReady
-	p.WakeAt = maxTime(s.now(), p.PublishAt.Add(-hold))
-	if p.ContainerID == "" {
-		p.State, p.WakeAt = events.StateScheduled, s.now()
-	}
+	p.State, p.WakeAt = events.StateScheduled, s.now() // prepare looks at its container, if there is one
 	// The reason stays until the post moves on, so that nobody wonders meanwhile.
 	return s.step(ctx, was, &p, "")
 }

@@ -40,10 +40,11 @@ func Server(t testing.TB, dir string) *natsd.Server {
 	return s
 }
 
-// Connect is another connection to a server, under a service's name. It declares what is not there yet.
-func Connect(t testing.TB, s *natsd.Server, name string) *bus.Bus {
+// Connect is another connection to a server, under a service's name. It declares what is not there yet. The server is a
+// [natsd.Server], or a [Node] that can be restarted under the connection.
+func Connect(t testing.TB, s nats.InProcessConnProvider, name string) *bus.Bus {
 	t.Helper()
-	b, err := bus.Connect(t.Context(), bus.Config{Name: name, Options: []nats.Option{s.InProcess()}, Log: Log(t)})
+	b, err := bus.Connect(t.Context(), bus.Config{Name: name, Options: []nats.Option{nats.InProcessServer(s)}, Log: Log(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,8 @@ func Await[E events.Event](t testing.TB, b *bus.Bus, match func(E) bool) E {
 		}
 		msg, err := events.Decode(m.Headers().Get(events.HeaderType), m.Data())
 		if err != nil {
-			t.Fatal(err)
+			seen = append(seen, fmt.Sprintf("%v on %s", err, m.Subject()))
+			continue
 		}
 		if ev, ok := msg.(E); ok && match(ev) {
 			return ev

@@ -4,9 +4,9 @@ package natsd
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
@@ -35,6 +35,9 @@ const startPatience = 15 * time.Second
 
 // Start starts a server and returns when it takes connections.
 func Start(o Options) (*Server, error) {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
 	lock, err := lockDir(o.StoreDir)
 	if err != nil {
 		return nil, err
@@ -99,11 +102,19 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// ClientURL is where clients connect.
-func (s *Server) ClientURL() string { return s.server.ClientURL() }
+// ClientURL is where clients connect; empty when nobody outside the process can.
+func (s *Server) ClientURL() string {
+	if s.server.Addr() == nil {
+		return ""
+	}
+	return s.server.ClientURL()
+}
 
 // InProcess connects without a socket.
-func (s *Server) InProcess() nats.Option { return nats.InProcessServer(s.server) }
+func (s *Server) InProcess() nats.Option { return nats.InProcessServer(s) }
+
+// InProcessConn is one such connection.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.server.InProcessConn() }
 
 // Close stops the server and returns when everything is on disk.
 func (s *Server) Close() error {
@@ -111,28 +122,3 @@ func (s *Server) Close() error {
 	s.server.WaitForShutdown()
 	return s.lock.Close()
 }
-
-// logger gives the server's words to zap. Fatal ones are kept, for Start to fail with: the server would exit the process.
-type logger struct {
-	log *zap.Logger
-
-	mu     sync.Mutex
-	fatals []error
-}
-
-func (l *logger) fatal() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return errors.Join(l.fatals...)
-}
-
-func (l *logger) Fatalf(format string, v ...any) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.fatals = append(l.fatals, fmt.Errorf(format, v...))
-}
-func (l *logger) Noticef(format string, v ...any) { l.log.Info(fmt.Sprintf(format, v...)) }
-func (l *logger) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }
-func (l *logger) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
-func (l *logger) Debugf(string, ...any)           {}
-func (l *logger) Tracef(string, ...any)           {} // would hold people's posts

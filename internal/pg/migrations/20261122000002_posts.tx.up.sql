@@ -39,19 +39,21 @@ CREATE TABLE posts (
     not_ready        integer NOT NULL DEFAULT 0, -- answers 24/4279009 for this container
     rebuilds         integer NOT NULL DEFAULT 0,
     finished_seen_at timestamptz,         -- FINISHED was read for the first time since the last attempt
-    failures         integer NOT NULL DEFAULT 0, -- transient failures in a row, for the back-off
-    delete_attempt   integer NOT NULL DEFAULT 0
+    failures         integer NOT NULL DEFAULT 0 -- transient failures in a row, for the back-off
 );
 
 -- One media id is one post. Where two rows would claim the same live post, one of them is wrong.
 CREATE UNIQUE INDEX posts_media ON posts (account_id, media_id) WHERE media_id IS NOT NULL;
 -- The sweep.
 CREATE INDEX posts_wake ON posts (wake_at) WHERE wake_at IS NOT NULL;
+CREATE INDEX posts_unarmed ON posts (wake_at) WHERE wake_at IS NOT NULL AND armed_at IS DISTINCT FROM wake_at;
 CREATE INDEX posts_untold ON posts (updated_at) WHERE told_rev < rev;
 -- Lists.
 CREATE INDEX posts_user ON posts (user_id, publish_at, id);
 -- The quota of an account, and the rule of equal texts.
 CREATE INDEX posts_claimed ON posts (account_id, claimed_at) WHERE claimed_at IS NOT NULL;
+-- What an account's coming and going touches.
+CREATE INDEX posts_open ON posts (account_id, publish_at, id) WHERE state IN ('scheduled', 'ready', 'waiting', 'unconfirmed');
 CREATE INDEX posts_in_doubt ON posts (account_id, content_hash) WHERE state IN ('publishing', 'unconfirmed');
 
 -- What was tried for a post, readable by its owner.

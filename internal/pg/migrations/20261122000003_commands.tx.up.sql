@@ -14,4 +14,3 @@ CREATE TABLE commands (
 
 CREATE UNIQUE INDEX commands_key ON commands (user_id, key) WHERE key IS NOT NULL;
 CREATE INDEX commands_pending ON commands (post_id) WHERE outcome IS NULL;
-CREATE INDEX commands_finished ON commands (finished_at);

@@ -1,0 +1,153 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+)
+
+const (
+	answerLimit   = 2 * time.Minute // for one answer; whoever asked has long gone by then
+	answersAtOnce = 256             // for one process; further questions wait in line
+)
+
+// answers are the questions that this process answers: one NATS micro service with an endpoint for each kind.
+type answers struct {
+	mu      sync.Mutex
+	service micro.Service // nil: no kind of question is answered yet
+	slots   chan struct{}
+	busy    *gate
+}
+
+func newAnswers() answers { return answers{slots: make(chan struct{}, answersAtOnce), busy: newGate()} }
+
+// Answer answers a kind of question, together with every other process that does. It is known by its zero value's
+// subject. When it returns, the server knows: whoever asks now is answered. A Fault goes to the asker as it is; any other
+// error is logged, and the asker hears that it was our mistake.
+func Answer[Q events.Question, A any](b *Bus, fn func(context.Context, Q) (A, error)) error {
+	var zero Q
+	service, err := b.openAnswers()
+	if err != nil {
+		return err
+	}
+	subject := zero.Subject()
+	name := strings.ReplaceAll(subject, ".", "-")
+	err = service.AddEndpoint(name, micro.HandlerFunc(func(r micro.Request) {
+		if !b.answers.busy.enter() { // it came while we closed: better a word than silence
+			refuse(b, r, unavailable("A part of the system is being restarted; please try again.").After(time.Second))
+			return
+		}
+		b.answers.slots <- struct{}{}
+		go func() { // a slow answer must not hold up the next question
+			defer b.answers.busy.leave()
+			defer func() { <-b.answers.slots }()
+			ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
+			defer cancel()
+			respond(ctx, b, r, fn)
+		}()
+	}), micro.WithEndpointSubject(subject))
+	if err != nil {
+		return fmt.Errorf("answer %s: %w", subject, err)
+	}
+	if err := b.flush(context.Background()); err != nil { // the connection is away; with it the subscription comes back
+		b.log.Warn("the server may not know yet that we answer", zap.String("subject", subject), zap.Error(err))
+	}
+	return nil
+}
+
+// StopAnswering takes no more questions and finishes the answers in hand, until ctx ends. Other processes go on.
+func (b *Bus) StopAnswering(ctx context.Context) error {
+	a := &b.answers
+	a.mu.Lock()
+	service := a.service
+	a.mu.Unlock()
+	if service == nil || b.nc.IsClosed() {
+		return nil
+	}
+	err := service.Stop()
+	if err == nil {
+		err = b.flush(ctx) // what the server sent us before it heard of it is here now
+	}
+	if err = errors.Join(err, a.busy.shut(ctx)); err != nil {
+		return fmt.Errorf("stop answering: %w", err)
+	}
+	return nil
+}
+
+func (b *Bus) openAnswers() (micro.Service, error) {
+	a := &b.answers
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.service != nil {
+		return a.service, nil
+	}
+	s, err := micro.AddService(b.nc, micro.Config{Name: b.name, Version: "1.0.0", Description: "answers of " + b.name})
+	if err != nil {
+		return nil, fmt.Errorf("open for questions: %w", err)
+	}
+	a.service = s
+	return s, nil
+}
+
+func respond[Q events.Question, A any](ctx context.Context, b *Bus, r micro.Request, fn func(context.Context, Q) (A, error)) {
+	began := time.Now()
+	result, err := answerTo(ctx, b, r, fn)
+	if err == nil {
+		err = reply(b, r, result, nil)
+	}
+	if err == nil {
+		return
+	}
+	f := new(events.Fault)
+	if !errors.As(err, &f) {
+		b.log.Error("question failed", zap.String("subject", r.Subject()), zap.Duration("took", time.Since(began)), zap.Error(err))
+		f = internalFault()
+	}
+	refuse(b, r, f)
+}
+
+// refuse tells a Fault, whole: in the body, where the headers of a micro service have room for a word and a sentence.
+func refuse(b *Bus, r micro.Request, f *events.Fault) {
+	h := nats.Header{micro.ErrorCodeHeader: {string(f.Code)}, micro.ErrorHeader: {f.Message}}
+	if err := reply(b, r, f, h); err != nil {
+		b.log.Error("answer not sent", zap.String("subject", r.Subject()), zap.Error(err))
+	}
+}
+
+// reply sends an answer. It fails when the answer does not encode, or is too large. The request's own methods would write
+// to a field that the framework reads as soon as its handler has returned, which ours has.
+func reply(b *Bus, r micro.Request, answer any, h nats.Header) error {
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	return b.nc.PublishMsg(&nats.Msg{Subject: r.Reply(), Data: body, Header: h})
+}
+
+// answerTo reads the question and calls fn. A panic is logged, and an error like any other.
+func answerTo[Q events.Question, A any](ctx context.Context, b *Bus, r micro.Request, fn func(context.Context, Q) (A, error)) (a A, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			b.log.Error("panic while answering", zap.String("subject", r.Subject()), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+			err = internalFault()
+		}
+	}()
+	var q Q
+	if err := json.Unmarshal(r.Data(), &q); err != nil {
+		return a, events.Faultf(events.Invalid, "The question could not be read.")
+	}
+	m := metaOf(nats.Header(r.Headers()))
+	m.ID = m.Causation // a question is no cause of its own: what comes of it follows from the message that led to asking
+	return fn(causedBy(ctx, m), q)
+}

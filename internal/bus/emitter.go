@@ -1,0 +1,193 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+	"go.uber.org/zap"
+)
+
+const (
+	emitGather   = 5 * time.Millisecond // no event waits longer for company
+	emitBatch    = 256
+	emitInFlight = 4           // batches; the server allows 50 for a stream, from all processes together
+	aloneHolds   = time.Second // so long an event that went alone may hold others back
+)
+
+// emitter gathers the events that are told at the same moment into one atomic batch: one sync of the disk for all of
+// them, and an acknowledgement that means on disk. When nothing else is on its way, an event goes alone and at once.
+type emitter struct {
+	bus   *Bus
+	queue chan []*emission // what one call tells stays together
+	slots chan struct{}    // one for each batch in flight
+	calls *gate
+	done  chan struct{} // closed when no call is left, or waited for no longer
+	once  sync.Once
+}
+
+func newEmitter(b *Bus) *emitter {
+	e := &emitter{
+		bus: b, queue: make(chan []*emission, emitBatch), slots: make(chan struct{}, emitInFlight),
+		calls: newGate(), done: make(chan struct{}),
+	}
+	go e.run()
+	return e
+}
+
+// tell queues events and waits for what becomes of them.
+func (e *emitter) tell(ctx context.Context, all []*emission) error {
+	if !e.calls.enter() {
+		return errClosed
+	}
+	defer e.calls.leave()
+	var failed []error
+	for len(all) > 0 {
+		part := all[:min(len(all), emitBatch)]
+		all = all[len(part):]
+		select {
+		case e.queue <- part:
+		case <-e.done:
+			return errClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		for _, em := range part {
+			select {
+			case err := <-em.outcome:
+				failed = append(failed, err)
+			case <-e.done:
+				return errClosed
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// close takes no more events, and waits for those on their way until ctx ends.
+func (e *emitter) close(ctx context.Context) error {
+	defer e.once.Do(func() { close(e.done) })
+	if err := e.calls.shut(ctx); err != nil {
+		return fmt.Errorf("tell the last events: %w", err)
+	}
+	return nil
+}
+
+func (e *emitter) run() {
+	for {
+		select {
+		case batch := <-e.queue:
+			if batch = e.gather(batch); batch == nil {
+				return
+			}
+			go e.send(batch)
+		case <-e.done:
+			return
+		}
+	}
+}
+
+// gather adds to a batch what is told meanwhile, and returns it with a slot taken: at once when nothing else is on its
+// way, otherwise when it is full or 5 ms old and a slot is free. Nil means that the emitter was closed.
+func (e *emitter) gather(batch []*emission) []*emission {
+	timer := time.NewTimer(emitGather)
+	defer timer.Stop()
+	ripe := len(e.slots) == 0
+	for {
+		slots, queue := e.slots, e.queue
+		if len(batch) >= emitBatch {
+			queue = nil
+		} else if !ripe {
+			slots = nil
+		}
+		select {
+		case more := <-queue:
+			batch = append(batch, more...)
+		case slots <- struct{}{}:
+			return batch
+		case <-timer.C:
+			ripe = true
+		case <-e.done:
+			return nil
+		}
+	}
+}
+
+// send stores a batch at once. When that fails, for whatever reason, its events go one by one, each judged alone.
+func (e *emitter) send(batch []*emission) {
+	defer func() { <-e.slots }()
+	if len(batch) > 1 && e.atomically(batch) == nil {
+		for _, em := range batch {
+			em.outcome <- nil
+		}
+		return
+	}
+	e.singly(batch)
+}
+
+func (e *emitter) atomically(batch []*emission) error {
+	ctx, cancel := context.WithTimeout(context.Background(), e.bus.patience)
+	defer cancel()
+	msgs := make([]*nats.Msg, len(batch))
+	for i, em := range batch {
+		msgs[i] = copyOf(em.msg)
+	}
+	// Nothing is waited for before the commit: a batch that the server did not begin is refused there as incomplete.
+	_, err := jetstreamext.PublishMsgBatch(ctx, e.bus.js, msgs, jetstreamext.BatchFlowControl{})
+	if err != nil {
+		e.bus.log.Debug("batch of events goes one by one", zap.Int("events", len(batch)), zap.Error(err))
+	}
+	return err
+}
+
+// singly publishes events in their order without waiting between them. It returns when all were answered, or after a
+// while: an event without an answer is followed further, but holds up nobody.
+func (e *emitter) singly(batch []*emission) {
+	answered := make(chan struct{}, len(batch))
+	for _, em := range batch {
+		future, err := e.bus.js.PublishMsgAsync(copyOf(em.msg))
+		go func() {
+			var ack *jetstream.PubAck
+			if err == nil {
+				ack, err = await(future, e.bus.patience)
+			}
+			answered <- struct{}{}
+			e.follow(em, ack, err)
+		}()
+	}
+	enough := time.NewTimer(aloneHolds)
+	defer enough.Stop()
+	for range batch {
+		select {
+		case <-answered:
+		case <-enough.C:
+			return
+		}
+	}
+}
+
+func await(future jetstream.PubAckFuture, patience time.Duration) (*jetstream.PubAck, error) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case ack := <-future.Ok():
+		return ack, nil
+	case err := <-future.Err():
+		return nil, err
+	case <-timer.C:
+		return nil, nats.ErrTimeout
+	}
+}
+
+// copyOf keeps the headers that a try adds out of the next one.
+func copyOf(m *nats.Msg) *nats.Msg {
+	return &nats.Msg{Subject: m.Subject, Data: m.Data, Header: maps.Clone(m.Header)}
+}

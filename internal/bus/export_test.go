@@ -1,0 +1,14 @@
+package bus
+
+import "time"
+
+// What tests may see and shorten.
+
+func (b *Bus) SetPatience(d time.Duration) { b.patience = d }
+
+var (
+	RetryDelay     = retryDelay
+	WithoutSecrets = withoutSecrets
+)
+
+const EmitBatch = emitBatch

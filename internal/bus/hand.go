@@ -1,0 +1,142 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+)
+
+// handle takes one message from its delivery to its ack.
+func (h *hands) handle(ctx context.Context, m jetstream.Msg, beat time.Duration) {
+	d := h.delivery(m)
+	began := time.Now()
+	pulse := keepAlive(m, beat)
+	isCommand := d.Stream == events.StreamCommands
+	result, err := h.call(causedBy(ctx, d.Meta), d, m.Data())
+	v := judge(ctx, err, d.Deliveries, isCommand, h.options.CommandDeliveries)
+	if v.verb == aside {
+		v = h.setAside(m, d, err, v)
+	}
+	pulse.stop()
+	if isCommand && !v.pending && (v.verb == ack || v.verb == aside) {
+		h.tellOutcome(d, v, result)
+	}
+	// A message that the drain gave back meanwhile is the next process's.
+	if err := h.speak(m, v); err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
+		h.bus.log.Warn("ack not sent; the message comes again", zap.String("msg_id", d.Meta.ID), zap.Error(err))
+	}
+	h.log(d, v, isCommand, err, time.Since(began))
+}
+
+func (h *hands) delivery(m jetstream.Msg) Delivery {
+	d := Delivery{Meta: metaOf(m.Headers()), Subject: m.Subject(), Stream: h.stream, Consumer: h.durable, Deliveries: 1}
+	if meta, err := m.Metadata(); err == nil {
+		d.Sequence, d.Deliveries = meta.Sequence.Stream, meta.NumDelivered
+	}
+	return d
+}
+
+// call calls the handler; a panic is logged, and an error like any other.
+func (h *hands) call(ctx context.Context, d Delivery, body []byte) (result any, err error) {
+	defer h.caught(d, &err)
+	return h.handlers.call(ctx, d, body)
+}
+
+func (h *hands) caught(d Delivery, err *error) {
+	if p := recover(); p != nil {
+		h.bus.log.Error("panic while handling", zap.String("msg_type", d.Meta.Type), zap.String("msg_id", d.Meta.ID),
+			zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+		*err = fmt.Errorf("panic: %v", p)
+	}
+}
+
+// tellOutcome answers whoever waits for a command.
+func (h *hands) tellOutcome(d Delivery, v verdict, result any) {
+	o := events.Outcome{CommandID: d.Meta.ID, Done: true, Fault: v.fault}
+	if v.fault == nil && result != nil {
+		body, err := json.Marshal(result)
+		if err != nil { // it is done all the same
+			h.bus.log.Error("encode result", zap.String("msg_id", d.Meta.ID), zap.Error(err))
+		}
+		o.Result = body
+	}
+	if err := h.bus.Reply(context.Background(), d.Meta.OutcomeTo, o); err != nil {
+		h.bus.log.Warn("outcome not delivered", zap.String("msg_id", d.Meta.ID), zap.Error(err))
+	}
+}
+
+// speak says the verdict to JetStream. A plain ack is enough, for commands too: at one replica the server confirms an ack
+// before it is on disk, so waiting for the confirmation buys nothing; and every handler survives a redelivery, because
+// its row or its record of commands says that the work is done.
+func (h *hands) speak(m jetstream.Msg, v verdict) error {
+	switch {
+	case v.verb == ack:
+		return m.Ack()
+	case v.verb == aside:
+		return m.TermWithReason("set aside on " + events.StreamDead)
+	case v.delay > 0:
+		return m.NakWithDelay(v.delay)
+	}
+	return m.Nak()
+}
+
+// pulse keeps the server from giving a message to somebody else while it is worked on.
+type pulse struct {
+	mu      sync.Mutex
+	timer   *time.Timer
+	stopped bool
+}
+
+func keepAlive(m jetstream.Msg, every time.Duration) *pulse {
+	every = max(every, 10*time.Millisecond)
+	p := &pulse{}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.timer = time.AfterFunc(every, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if !p.stopped {
+			_ = m.InProgress() // if it does not get through, the message comes again
+			p.timer.Reset(every)
+		}
+	})
+	return p
+}
+
+// stop returns when no beat is under way. One that came after a nak with a delay would replace the delay by AckWait.
+func (p *pulse) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = true
+	p.timer.Stop()
+}
+
+// log says once what became of a message. Never its body.
+func (h *hands) log(d Delivery, v verdict, isCommand bool, err error, took time.Duration) {
+	log := h.bus.log.With(
+		zap.String("msg_type", d.Meta.Type), zap.String("msg_id", d.Meta.ID), zap.String("subject", d.Subject),
+		zap.Uint64("attempt", d.Deliveries), zap.Duration("took", took))
+	switch {
+	case v.verb == aside:
+		log.Error("set aside; somebody should look", zap.Error(err))
+	case v.verb == nak && !v.quiet:
+		log.Warn("will retry", zap.Duration("in", v.delay), zap.Error(err))
+	case v.verb == nak:
+		log.Debug("again", zap.Duration("in", v.delay), zap.NamedError("why", err))
+	case v.fault != nil:
+		log.Info("refused", zap.String("code", string(v.fault.Code)))
+	case isCommand:
+		log.Info("done", zap.Bool("pending", v.pending))
+	default: // facts and wake-ups come by the thousand
+		log.Debug("done")
+	}
+}

@@ -1,0 +1,150 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/threads/threadssim"
+)
+
+// Two workers have read the same ready row. The first one's call comes back to ready (24/4279009), which leaves state and
+// rev as they were; the second must find that it lost, and not call without having looked.
+func TestStaleClaim(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s, stop := r.start()
+	p := r.schedule(time.Minute, "stale claim")
+	r.row(p.ID, events.StateReady)
+	stop() // from here on nobody works but the test
+	s.bus, s.recorder.bus = r.bus, r.bus
+	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = now(), wake_at = now()"); err != nil {
+		t.Fatal(err)
+	}
+	first, second := r.row(p.ID, events.StateReady), r.row(p.ID, events.StateReady)
+	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.NotFound})
+	if err := s.publish(context.Background(), &first); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.publish(context.Background(), &second); !errors.Is(err, errLost) {
+		t.Errorf("the second worker got %v", err)
+	}
+	if row := r.row(p.ID, events.StateReady); row.Attempt != 1 || row.NotReady != 1 {
+		t.Errorf("the row forgot the first call: %s", r.rows())
+	}
+}
+
+// A puller that is gone took events and never acked them: the recorder must not step over them.
+func TestStolenEvents(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.start()
+	r.await(r.schedule(time.Hour, "first").ID, events.FactScheduled)
+	consumer, err := r.bus.JetStream().Consumer(t.Context(), events.StreamEvents, events.PublisherRecorder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	thief, err := consumer.Messages(jetstream.PullMaxMessages(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			if _, err := thief.Next(); err != nil {
+				return
+			}
+		}
+	}()
+	var posts []events.Post
+	for range 8 {
+		posts = append(posts, r.schedule(time.Hour, "stolen "+events.NewPostID()))
+	}
+	thief.Stop()
+	posts = append(posts, r.schedule(time.Hour, "one more, so that the recorder sees the gap"), r.schedule(time.Hour, "and another"))
+	deadline := time.Now().Add(8 * time.Second) // far less than AckWait
+	for {
+		untold, err := r.db.NewSelect().Model((*Post)(nil)).Where("told_rev < rev").Count(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if untold == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("of %d posts %d stay untold", len(posts)+1, untold)
+		}
+		r.schedule(time.Hour, "nudge "+events.NewPostID())
+		pause(t.Context(), 100*time.Millisecond)
+	}
+}
+
+func TestEditKeepsItsWord(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.start()
+	photo := func(alt string) []events.Media {
+		return []events.Media{{Type: events.Image, URL: "https://cdn.example/a.jpg", AltText: alt}}
+	}
+	p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "x", Media: photo("old")}, PublishAt: time.Now().Add(time.Minute)}, 5*time.Second)
+	if fault != nil {
+		t.Fatal(fault)
+	}
+	r.row(p.ID, events.StateReady)
+	media := photo("new")
+	edited, fault := r.do(events.EditPost{PostID: p.ID, UserID: testUser, Media: &media}, 5*time.Second)
+	if fault != nil || edited.Media[0].AltText != "new" || edited.State != events.StateScheduled {
+		t.Errorf("the alternative text is %q in state %s, %v", edited.Media[0].AltText, edited.State, fault)
+	}
+}
+
+// A post that waits while its container is still being processed is looked at before it is published.
+func TestResumeLooks(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := Post{ID: events.NewPostID(), State: events.StateWaiting, Rev: 2, ToldRev: 2, Fact: events.FactPostponed, UserID: testUser, AccountID: r.account.ID, Kind: events.KindPost,
+		Text: "x", ContentHash: "x", PublishAt: time.Now(), PublishWithin: 3600, ContainerID: "17990000000000013", ContainerAt: time.Now(),
+		WakeAt: time.Now(), CreatedAt: time.Now(), UpdatedAt: time.Now()}
+	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
+	if err := s.store.insert(t.Context(), r.db, &p); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.resume(t.Context(), &p); err != nil {
+		t.Fatal(err)
+	}
+	if row := r.row(p.ID, events.StateScheduled); row.ContainerID != p.ContainerID {
+		t.Errorf("it lost its container: %+v", row)
+	}
+}
+
+func TestDormant(t *testing.T) {
+	t.Parallel()
+	c, now := quick(t), time.Now()
+	near := Post{State: events.StateReady, ContainerID: "1", ContainerAt: now, PublishAt: now.Add(time.Hour)}
+	near.dormant(c)
+	if near.State != events.StateReady || near.ContainerID == "" {
+		t.Errorf("a container that lives long enough is dropped: %+v", near)
+	}
+	far := Post{State: events.StateReady, ContainerID: "1", ContainerAt: now, PublishAt: now.Add(30 * time.Hour)}
+	far.dormant(c)
+	if far.State != events.StateScheduled || far.ContainerID != "" || !far.WakeAt.Equal(far.PublishAt.Add(-c.LeadText)) {
+		t.Errorf("a container that will be dead by then is kept: %+v", far)
+	}
+}
+
+// A restore that was cut short half-way is taken up again, not taken for done.
+func TestRestoreCutShort(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	if _, err := r.db.ExecContext(t.Context(), "INSERT INTO recorder_positions (name, seq, updated_at) VALUES (?, 0, now())", restoring); err != nil {
+		t.Fatal(err)
+	}
+	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
+	if err := s.recorder.check(t.Context()); err == nil || !strings.Contains(err.Error(), "PUBLISHER_RESTORED_SINCE") {
+		t.Errorf("it says %v", err)
+	}
+}
