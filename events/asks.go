@@ -49,6 +49,9 @@ type PostList struct {
 type GetCommand struct {
 	UserID string `json:"userId"`
 	ID     string `json:"id"`
+	// Key and BodyHash, when given, also find out that the key was used for another request.
+	Key      string `json:"key,omitempty"`
+	BodyHash string `json:"bodyHash,omitempty"`
 }
 
 // ListConnections asks auth for a user's accounts, the oldest first. Answer: ConnectionList.

@@ -17,8 +17,10 @@ const (
 	messagePrefix = "evt_"
 )
 
-// crockford is Crockford's alphabet in lower case: no i, l, o or u, so that ids survive being read aloud.
-var crockford = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+// alphabet is Crockford's alphabet in lower case: no i, l, o or u, so that ids survive being read aloud.
+const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+
+var crockford = base32.NewEncoding(alphabet).WithPadding(base32.NoPadding)
 
 // NewPostID makes a post id that sorts by time.
 func NewPostID() string { return postPrefix + timeOrdered() }
@@ -39,13 +41,14 @@ func CommandIDFor(user, key, body string) string {
 }
 
 // IsPostID tells one of our post ids from a media id of Threads.
-func IsPostID(id string) bool {
-	return strings.HasPrefix(id, postPrefix) && len(id) == len(postPrefix)+26
-}
+func IsPostID(id string) bool { return hasForm(id, postPrefix) }
 
 // IsCommandID tells whether id has the form of a command id.
-func IsCommandID(id string) bool {
-	return strings.HasPrefix(id, commandPrefix) && len(id) == len(commandPrefix)+26
+func IsCommandID(id string) bool { return hasForm(id, commandPrefix) }
+
+func hasForm(id, prefix string) bool {
+	rest, ok := strings.CutPrefix(id, prefix)
+	return ok && len(rest) == 26 && strings.Trim(rest, alphabet) == ""
 }
 
 func timeOrdered() string {

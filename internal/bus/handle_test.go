@@ -315,6 +315,22 @@ func TestDrain(t *testing.T) {
 		})
 		stop := handling(t, b, events.PublisherCommands, h, bus.HandleOptions{Concurrency: 1, Prefetch: fetched})
 		next(t, began, "handler")
+		consumer, err := b.JetStream().Consumer(t.Context(), events.StreamCommands, events.PublisherCommands)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(wait); ; { // all are here: the one in hand, and those fetched ahead
+			info, err := consumer.Info(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.NumAckPending == fetched {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%d messages were fetched, want %d", info.NumAckPending, fetched)
+			}
+		}
 		stop()
 		for range fetched {
 			if got := next(t, said, "word about a message"); got != "-NAK" {

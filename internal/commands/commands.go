@@ -65,8 +65,7 @@ func Begin(ctx context.Context, db bun.IDB, c Command, now time.Time) (prior *Co
 		return nil, fmt.Errorf("read the earlier command: %w", err)
 	}
 	if p.BodyHash != c.BodyHash || p.UserID != c.UserID {
-		return nil, events.Faultf(events.KeyReused,
-			"This Idempotency-Key was used before with another request; use a new key for a new request.")
+		return nil, keyReused()
 	}
 	return p, nil
 }
@@ -139,11 +138,26 @@ func Find(ctx context.Context, db bun.IDB, id string) (*Command, error) {
 	return c, nil
 }
 
-// Get is the outcome of a user's command. A foreign id answers exactly like a missing one.
-func Get(ctx context.Context, db bun.IDB, userID, id string) (events.Outcome, error) {
+func keyReused() *events.Fault {
+	return events.Faultf(events.KeyReused, "This Idempotency-Key was used before with another request; use a new key for a new request.")
+}
+
+// Get is the outcome of a user's command. A foreign id answers exactly like a missing one. A key that was used for another
+// request is the outcome KeyReused, however often it is asked.
+func Get(ctx context.Context, db bun.IDB, q events.GetCommand) (events.Outcome, error) {
 	c := new(Command)
-	err := db.NewSelect().Model(c).Where("id = ? AND user_id = ?", id, userID).Scan(ctx)
+	err := db.NewSelect().Model(c).Where("id = ? AND user_id = ?", q.ID, q.UserID).Scan(ctx)
 	if errors.Is(err, sql.ErrNoRows) {
+		if q.Key != "" {
+			reused, err := db.NewSelect().Model((*Command)(nil)).
+				Where("user_id = ? AND key = ? AND body_hash <> ?", q.UserID, q.Key, q.BodyHash).Exists(ctx)
+			if err != nil {
+				return events.Outcome{}, fmt.Errorf("look for the key: %w", err)
+			}
+			if reused {
+				return events.Outcome{CommandID: q.ID, Done: true, Fault: keyReused()}, nil
+			}
+		}
 		return events.Outcome{}, events.Faultf(events.NotFound, "There is no command with this id among yours.")
 	}
 	if err != nil {

@@ -150,11 +150,17 @@ func TestGet(t *testing.T) {
 	db := pgtest.New(t)
 	c := command("key", "body")
 	begin(t, db, c)
-	if o, err := commands.Get(t.Context(), db, "user_1", c.ID); err != nil || o.Done || o.CommandID != c.ID {
+	if o, err := commands.Get(t.Context(), db, events.GetCommand{UserID: "user_1", ID: c.ID}); err != nil || o.Done || o.CommandID != c.ID {
 		t.Errorf("it says %+v, %v", o, err)
 	}
-	_, foreign := commands.Get(t.Context(), db, "user_2", c.ID)
-	_, missing := commands.Get(t.Context(), db, "user_1", events.NewCommandID())
+	for range 2 {
+		o, err := commands.Get(t.Context(), db, events.GetCommand{UserID: "user_1", ID: command("key", "other").ID, Key: "key", BodyHash: "other"})
+		if err != nil || !o.Done || o.Fault == nil || o.Fault.Code != events.KeyReused {
+			t.Errorf("a key that was used for another request says %+v, %v", o, err)
+		}
+	}
+	_, foreign := commands.Get(t.Context(), db, events.GetCommand{UserID: "user_2", ID: c.ID})
+	_, missing := commands.Get(t.Context(), db, events.GetCommand{UserID: "user_1", ID: events.NewCommandID()})
 	if foreign == nil || missing == nil || foreign.Error() != missing.Error() {
 		t.Errorf("a foreign one says %v, a missing one %v", foreign, missing)
 	}

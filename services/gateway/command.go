@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/url"
+	"time"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
@@ -28,12 +30,22 @@ type commandOutput struct {
 	Body       Command
 }
 
+// notedWithin is how long an accepted command may take to be noted by its service.
+const notedWithin = time.Second
+
 // getCommand tells how a command stands: the address of every 202.
 func (s *Service) getCommand(ctx context.Context, in *commandInput) (*commandOutput, error) {
 	if !events.IsCommandID(in.ID) {
 		return nil, events.Faultf(events.NotFound, "There is no command with this id among yours.")
 	}
-	o, err := bus.Ask[events.Outcome](ctx, s.bus, events.GetCommand{UserID: userOf(ctx), ID: in.ID})
+	q := events.GetCommand{UserID: userOf(ctx), ID: in.ID}
+	o, err := bus.Ask[events.Outcome](ctx, s.bus, q)
+	// A command is accepted when it is on disk; its service notes it a moment later. Whoever follows a 202 at once must
+	// not hear that there is no such thing.
+	for end := time.Now().Add(notedWithin); errors.Is(err, &events.Fault{Code: events.NotFound}) && time.Now().Before(end) && ctx.Err() == nil; {
+		time.Sleep(notedWithin / 10)
+		o, err = bus.Ask[events.Outcome](ctx, s.bus, q)
+	}
 	if err != nil {
 		return nil, err
 	}

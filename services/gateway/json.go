@@ -3,7 +3,9 @@ package gateway
 import (
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -16,11 +18,15 @@ var strictJSON = huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal:
 var (
 	errNotUTF8 = errors.New("the body is not valid UTF-8")
 	errNUL     = errors.New("the body contains U+0000")
+	errHalf    = errors.New("the body contains half of a surrogate pair")
 )
 
 func readStrictly(data []byte, into any) error {
 	if !utf8.Valid(data) {
 		return errNotUTF8
+	}
+	if halfPair(data) {
+		return errHalf
 	}
 	if err := json.Unmarshal(data, into); err != nil {
 		return err
@@ -30,6 +36,38 @@ func readStrictly(data []byte, into any) error {
 		return errNUL
 	}
 	return nil
+}
+
+// halfPair finds an escape such as \ud83d that is not followed by its other half. encoding/json would make U+FFFD of it.
+func halfPair(data []byte) bool {
+	for i := 0; i+1 < len(data); i++ {
+		if data[i] != '\\' {
+			continue
+		}
+		i++ // the escaped character; a second backslash is not the begin of another escape
+		if data[i] != 'u' {
+			continue
+		}
+		switch unit := codeUnit(data[i-1:]); {
+		case utf16.IsSurrogate(unit) && utf16.DecodeRune(unit, codeUnit(data[min(i+5, len(data)):])) == utf8.RuneError:
+			return true
+		case utf16.IsSurrogate(unit):
+			i += 6 // the other half
+		}
+	}
+	return false
+}
+
+// codeUnit reads \uXXXX; what is none of that is 0.
+func codeUnit(data []byte) rune {
+	if len(data) < 6 || data[0] != '\\' || data[1] != 'u' {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(data[2:6]), 16, 16)
+	if err != nil {
+		return 0
+	}
+	return rune(n)
 }
 
 func containsNUL(v any) bool {

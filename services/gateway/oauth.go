@@ -112,18 +112,38 @@ type finishOAuthInput struct {
 	Error string `query:"error"`
 
 	onceOnly
-	cookie string
+	cookies []*http.Cookie
 }
 
-// Resolve looks for repeated parameters and for our cookie, whose name depends on where we run.
+// Resolve looks for repeated parameters, and keeps the cookies.
 func (in *finishOAuthInput) Resolve(ctx huma.Context) []error {
 	in.check(ctx)
-	for _, c := range huma.ReadCookies(ctx) {
-		if strings.HasSuffix(c.Name, oauthCookie) {
-			in.cookie = c.Value
+	in.cookies = huma.ReadCookies(ctx)
+	return nil
+}
+
+// cookieName is the cookie's exact name. Where there is https it has the prefix that keeps a page on plain http, or
+// anyone else's, from planting one: a planted cookie would connect one person's account to another's user.
+func (s *Service) cookieName() string {
+	if s.cfg.publicBase().Scheme == "https" {
+		return "__Secure-" + oauthCookie
+	}
+	return oauthCookie
+}
+
+// stateFrom is the value of our cookie. Two of the name leave open which is ours, and count as none.
+func (s *Service) stateFrom(cookies []*http.Cookie) (value string) {
+	found := 0
+	for _, c := range cookies {
+		if c.Name == s.cookieName() {
+			value = c.Value
+			found++
 		}
 	}
-	return nil
+	if found != 1 {
+		return ""
+	}
+	return value
 }
 
 // finishOAuth is where Threads sends the browser back to. Whatever happens, it ends at the frontend.
@@ -134,7 +154,7 @@ func (s *Service) finishOAuth(ctx context.Context, in *finishOAuthInput) (*redir
 	ctx, cancel := context.WithTimeout(ctx, finishWithin)
 	defer cancel()
 	connected, err := bus.Ask[events.Connection](ctx, s.bus, events.FinishOAuth{
-		State: in.State, Cookie: in.cookie, Code: in.Code, Error: in.Error,
+		State: in.State, Cookie: s.stateFrom(in.cookies), Code: in.Code, Error: in.Error,
 	})
 	if err != nil {
 		return s.failed(err), nil
@@ -185,12 +205,10 @@ func withQuery(address string, change func(url.Values)) string {
 func (s *Service) stateCookie(value string, maxAge int) string {
 	base := s.cfg.publicBase()
 	c := http.Cookie{ //nolint:gosec // Secure is set below, where there is https
-		Name: oauthCookie, Value: value, Path: base.Path + routeStartOAuth, MaxAge: maxAge,
+		Name: s.cookieName(), Value: value, Path: base.Path + routeStartOAuth, MaxAge: maxAge,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
-	if base.Scheme == "https" {
-		c.Name, c.Secure = "__Secure-"+oauthCookie, true // the prefix keeps plain http from planting one
-	}
+	c.Secure = base.Scheme == "https"
 	return c.String()
 }
 

@@ -34,9 +34,21 @@ func (s *Service) schedulePost(ctx context.Context, in *schedulePostInput) (*ans
 		return nil, err
 	}
 	user := userOf(ctx)
+	if err := writable(in.Body.ScheduledAt); err != nil {
+		return nil, err
+	}
 	cmd := events.SchedulePost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: in.Body.ScheduledAt.UTC()}
 	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
 	return created(post, id, cmd.PostID, in.Body.hasMediaURL(), err)
+}
+
+// writable refuses a time whose year has more than four digits, or none, in UTC: RFC 3339 cannot write it.
+func writable(at time.Time) error {
+	if year := at.UTC().Year(); year >= 1 && year <= 9999 {
+		return nil
+	}
+	const sentence = "This time is outside of the years 1 to 9999 in UTC."
+	return events.Faultf(events.Invalid, sentence).At("/scheduledAt", "time_invalid", sentence)
 }
 
 type listPostsInput struct {
@@ -165,6 +177,9 @@ func (s *Service) editPost(ctx context.Context, in *editPostInput) (*answer, err
 	}
 	cmd := events.EditPost{PostID: in.ID, UserID: userOf(ctx), IfRev: rev, Text: in.Body.Text.or(""), Media: media}
 	if at.Given {
+		if err := writable(*at.Value); err != nil {
+			return nil, err
+		}
 		cmd.PublishAt = new(at.Value.UTC())
 	}
 	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)

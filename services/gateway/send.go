@@ -44,15 +44,12 @@ func send[T any](ctx context.Context, s *Service, c *Change, cmd events.Command,
 	}
 	outcome, done := s.outcomeOfRepeat(ctx, cmd, o)
 	if !done {
-		if outcome, err = s.bus.Do(ctx, cmd, o, c.wait(s.cfg.Wait)); err != nil {
+		if outcome, err = s.do(ctx, cmd, o, c.wait(s.cfg.Wait)); err != nil {
 			return nil, "", whereToAsk(err, o.ID)
 		}
 	}
 	if !outcome.Done {
-		outcome, done = s.outcomeOfRepeat(ctx, cmd, o)
-		if !done {
-			return nil, o.ID, nil
-		}
+		return nil, o.ID, nil
 	}
 	if outcome.Fault != nil {
 		return nil, o.ID, whereToAsk(outcome.Fault, o.ID)
@@ -64,6 +61,32 @@ func send[T any](ctx context.Context, s *Service, c *Change, cmd events.Command,
 	return made, o.ID, nil
 }
 
+// repeatEvery is how often the outcome of a command that came with a key is asked for, besides being waited for.
+const repeatEvery = 200 * time.Millisecond
+
+// do sends a command and waits for its outcome. The stream drops a repeat of a command that is still worked on, and its
+// outcome is told to the first sender alone: so who came with a key also asks.
+func (s *Service) do(ctx context.Context, cmd events.Command, o bus.CommandOptions, wait time.Duration) (events.Outcome, error) {
+	if o.Key == "" {
+		return s.bus.Do(ctx, cmd, o, wait)
+	}
+	end := s.now().Add(wait)
+	outcome, err := s.bus.Do(ctx, cmd, o, min(wait, repeatEvery))
+	for err == nil && !outcome.Done && ctx.Err() == nil {
+		if noted, done := s.outcomeOfRepeat(ctx, cmd, o); done {
+			return noted, nil
+		}
+		if !s.now().Before(end) {
+			break
+		}
+		select {
+		case <-time.After(repeatEvery):
+		case <-ctx.Done():
+		}
+	}
+	return outcome, err
+}
+
 // outcomeOfRepeat looks whether a command that came with a key was done before. The stream drops a repeat, so nobody
 // would tell its outcome a second time. Not to know is not to have been done: the command's own service still judges.
 func (s *Service) outcomeOfRepeat(ctx context.Context, cmd events.Command, o bus.CommandOptions) (events.Outcome, bool) {
@@ -72,7 +95,7 @@ func (s *Service) outcomeOfRepeat(ctx context.Context, cmd events.Command, o bus
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	outcome, err := bus.Ask[events.Outcome](ctx, s.bus, events.GetCommand{UserID: cmd.Actor(), ID: o.ID})
+	outcome, err := bus.Ask[events.Outcome](ctx, s.bus, events.GetCommand{UserID: cmd.Actor(), ID: o.ID, Key: o.Key, BodyHash: o.BodyHash})
 	return outcome, err == nil && outcome.Done
 }
 

@@ -37,7 +37,7 @@ func (s *Service) GetPost(ctx context.Context, q events.GetPost) (events.PostDet
 
 // GetCommand answers how a command of the user ended.
 func (s *Service) GetCommand(ctx context.Context, q events.GetCommand) (events.Outcome, error) {
-	return commands.Get(ctx, s.db, q.UserID, q.ID)
+	return commands.Get(ctx, s.db, q)
 }
 
 // maxList is the most posts of one page.
@@ -52,6 +52,9 @@ func (s *Service) ListPosts(ctx context.Context, q events.ListPosts) (events.Pos
 	if limit < 1 || limit > maxList {
 		return events.PostList{}, events.Faultf(events.Invalid, "limit is from 1 to %d.", maxList).
 			At("/limit", "out_of_range", fmt.Sprintf("limit is from 1 to %d.", maxList))
+	}
+	if strings.ContainsRune(q.AccountID, 0) { // no id has one, and no statement can
+		return events.PostList{Posts: []events.Post{}}, nil
 	}
 	var posts []Post
 	sel := s.db.NewSelect().Model(&posts).Where("user_id = ? AND kind <> ?", q.UserID, events.KindImported)

@@ -25,7 +25,7 @@ func TestDead(t *testing.T) {
 	if failed := r.await(cmd.PostID, events.FactFailed); failed.Reason.Code != events.Internal {
 		t.Errorf("failed with %+v", failed.Reason)
 	}
-	if o, err := commands.Get(t.Context(), r.db, testUser, id); err != nil || !o.Done || o.Fault == nil || o.Fault.Code != events.Internal {
+	if o, err := commands.Get(t.Context(), r.db, events.GetCommand{UserID: testUser, ID: id}); err != nil || !o.Done || o.Fault == nil || o.Fault.Code != events.Internal {
 		t.Errorf("the command ended with %+v, %v", o, err)
 	}
 	s.Dead(t.Context(), bus.Delivery{Meta: events.Meta{ID: events.NewCommandID()}}, errors.New("always")) // never noted: nothing to end

@@ -85,7 +85,7 @@ func Welcome(out io.Writer, p Place) error {
 	connect := fmt.Sprintf(`
 Connect an account: open the address that this prints.
 
-  curl -sS %s/api/auth/threads -H 'Accept: application/json' \\
+  curl -sS %s/api/auth/threads -H 'Accept: application/json' \
     -H 'Authorization: Bearer %s'
 `, p.GatewayURL, token)
 	_, _ = fmt.Fprint(out, connect)
