@@ -3,10 +3,10 @@
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-run: ## everything in one process, with simulated Threads
+run: ## everything in one process; simulated Threads unless THREADS_APP_ID is set
 	go run .
 
-demo: ## the whole story, in a minute
+demo: ## the whole story
 	go run . demo
 
 test: ## all tests

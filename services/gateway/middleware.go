@@ -158,6 +158,12 @@ func limitBody(next http.Handler) http.Handler {
 // one that decides, and that lists the allowed methods.
 func problemsForMisses(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead && strings.HasPrefix(r.URL.Path, routeStartOAuth) {
+			// These two act, and whoever only looks at a link must not use up what it carries.
+			w.Header().Set("Allow", http.MethodGet)
+			(&missWriter{ResponseWriter: w, request: r}).WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
 		_, pattern := mux.Handler(r)
 		if pattern == "" {
 			mux.ServeHTTP(&missWriter{ResponseWriter: w, request: r}, r)

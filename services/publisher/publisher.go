@@ -61,7 +61,7 @@ func New(cfg Config, d Deps) *Service {
 		store: &store{db: d.DB, lease: cfg.Lease},
 		calls: newCalls(cfg.CallsInFlight, cfg.CallsPerAccount),
 	}
-	s.recorder = &recorder{db: d.DB, bus: d.Bus, log: d.Log, now: d.Now, cfg: cfg, store: s.store}
+	s.recorder = &recorder{db: d.DB, bus: d.Bus, log: d.Log, now: d.Now, cfg: cfg, store: s.store, nudge: make(chan struct{}, 1)}
 	return s
 }
 

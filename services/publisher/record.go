@@ -47,6 +47,14 @@ func (r *recorder) applyAll(ctx context.Context, conn bun.IDB, facts []told) err
 	if err != nil {
 		return err
 	}
+	for _, f := range facts {
+		if _, ok := f.ev.(events.AccountEvent); ok {
+			select {
+			case r.nudge <- struct{}{}:
+			default: // asked for already
+			}
+		}
+	}
 	return r.reply(ctx, waiting)
 }
 
@@ -181,9 +189,9 @@ func (r *recorder) finish(ctx context.Context, tx bun.Tx, ev events.PostEvent) (
 }
 
 // wake has the posts of an account looked at now: those that waited for its reconnect go on, those of one that was taken
-// away are cancelled. The sweep does the waking.
+// away are cancelled. The sweep does the waking, at once: to it they are overdue.
 func (r *recorder) wake(ctx context.Context, tx bun.Tx, accountID string, states ...events.State) error {
-	_, err := tx.NewUpdate().Model((*Post)(nil)).Set("wake_at = ?", r.now()).Set("armed_at = NULL").
+	_, err := tx.NewUpdate().Model((*Post)(nil)).Set("wake_at = ?", r.now().Add(-2*r.cfg.SweepGrace)).Set("armed_at = NULL").
 		Where("account_id = ? AND state IN (?)", accountID, bun.List(states)).
 		Where("wake_at > ?", r.now()).Exec(ctx)
 	if err != nil {

@@ -24,6 +24,8 @@ type recorder struct {
 	now   func() time.Time
 	cfg   Config
 	store *store
+	// nudge asks for a sweep now: an account came or went, and its posts should not wait for the next round.
+	nudge chan struct{}
 }
 
 const (

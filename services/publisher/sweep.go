@@ -26,7 +26,10 @@ func (s *Service) sweep(ctx context.Context) error {
 			if err := s.sweepOnce(ctx); err != nil && ctx.Err() == nil {
 				s.log.Warn("sweep cut short", errField(err))
 			}
-			if !pause(ctx, s.cfg.SweepEvery) {
+			select {
+			case <-time.After(s.cfg.SweepEvery):
+			case <-s.recorder.nudge:
+			case <-ctx.Done():
 				return nil
 			}
 		} else if !pause(ctx, 20*time.Millisecond) {

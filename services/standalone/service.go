@@ -2,6 +2,7 @@ package standalone
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -150,6 +151,9 @@ func reach(ctx context.Context, name string, getenv func(string) string, log *za
 		}
 	}()
 	if database {
+		if err = common.missing(); err != nil {
+			return r, err
+		}
 		if r.vault, err = vault(common); err != nil {
 			return r, err
 		}
@@ -203,6 +207,18 @@ func connect(ctx context.Context, name string, c Common, log *zap.Logger, opts [
 	})
 }
 
+// missing names what a service needs and was not told.
+func (c Common) missing() error {
+	var wrong []error
+	if c.DatabaseURL == "" {
+		wrong = append(wrong, errors.New("DATABASE_URL is required: postgres://user:password@host:5432/name"))
+	}
+	if c.Keyset == "" {
+		wrong = append(wrong, errors.New("TOKEN_KEYSET or TOKEN_KEYSET_FILE is required: the keyset that seals the tokens"))
+	}
+	return errors.Join(wrong...)
+}
+
 func openDatabase(ctx context.Context, name string, c Common, log *zap.Logger) (*bun.DB, error) {
 	if c.DatabaseURL == "" {
 		return nil, fmt.Errorf("DATABASE_URL is required: postgres://user:password@host:5432/name")
@@ -211,9 +227,6 @@ func openDatabase(ctx context.Context, name string, c Common, log *zap.Logger) (
 }
 
 func vault(c Common) (*accounts.Vault, error) {
-	if c.Keyset == "" {
-		return nil, fmt.Errorf("TOKEN_KEYSET or TOKEN_KEYSET_FILE is required: the keyset that seals the tokens")
-	}
 	v, err := accounts.OpenVault([]byte(c.Keyset))
 	if err != nil {
 		return nil, fmt.Errorf("TOKEN_KEYSET: %w", err)
