@@ -31,6 +31,9 @@ func (r *recorder) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.newStream(ctx, position); err != nil {
+		return err
+	}
 	floor := info.AckFloor.Stream
 	unfinished, err := r.db.NewSelect().Table("recorder_positions").Where("name = ?", restoring).Exists(ctx)
 	if err != nil {
@@ -63,6 +66,24 @@ func (r *recorder) check(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// newStream begins to count anew where EVENTS is younger than Postgres: it was deleted, and what it tells now has
+// sequences that Postgres would take for known. The rows stand; they were applied.
+func (r *recorder) newStream(ctx context.Context, position uint64) error {
+	stream, err := r.bus.JetStream().Stream(ctx, events.StreamEvents)
+	if err != nil {
+		return fmt.Errorf("find EVENTS: %w", err)
+	}
+	end := stream.CachedInfo().State.LastSeq
+	if position <= end {
+		return nil
+	}
+	r.log.Warn("EVENTS was replaced by a new stream: counting from its start", zap.Uint64("applied", position), zap.Uint64("end", end))
+	if _, err := r.db.NewDelete().Table("recorder_positions").Where("name = ? AND seq = ?", recorderName, position).Exec(ctx); err != nil {
+		return fmt.Errorf("begin to count anew: %w", err)
+	}
+	return nil
 }
 
 // restoring is the row of recorder_positions that stands while a restore is worked off.

@@ -5,14 +5,13 @@ package standalone
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -152,18 +151,17 @@ func (h *House) startPostgres(ctx context.Context) error {
 }
 
 // postgresDir is in the state directory, unless we are root and that lies where no other user may enter, as root's own
-// directories do: then it is beside root's usual state, under a name made from the state directory's.
+// directories do: then it is beside root's usual state, under a name that the state directory keeps.
 func (h *House) postgresDir() (string, error) {
 	if local.Reachable(h.dir) == nil {
 		return filepath.Join(h.dir, "postgres"), nil
 	}
-	abs, err := filepath.Abs(h.dir)
+	id, err := secretFile(filepath.Join(h.dir, "postgres-id")) // a new state directory gets a new database
 	if err != nil {
-		return "", fmt.Errorf("find the state directory: %w", err)
+		return "", fmt.Errorf("name the database's directory: %w", err)
 	}
-	sum := sha256.Sum256([]byte(abs))
-	dir := filepath.Join(rootState, "postgres-of-"+hex.EncodeToString(sum[:6]))
-	h.log.Warn("postgres does not run as root and may not enter the state directory; its data goes elsewhere", zap.String("state", abs), zap.String("postgres", dir))
+	dir := filepath.Join(rootState, "postgres-"+strings.ToLower(id))
+	h.log.Warn("postgres does not run as root and may not enter the state directory; its data goes elsewhere", zap.String("state", h.dir), zap.String("postgres", dir))
 	return dir, nil
 }
 
