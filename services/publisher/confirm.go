@@ -15,6 +15,7 @@ func (s *Service) confirm(ctx context.Context, was *Post) error {
 	if err := s.store.acquire(ctx, was, s.now()); err != nil {
 		return err
 	}
+	defer s.keepLease(ctx, was)()
 	if was.State == events.StatePublishing {
 		// Its worker is gone. Say so, and ask in the next step.
 		return s.unconfirmed(ctx, was, events.Faultf(events.Unknown, "The publisher was interrupted while this post went out; we are asking Threads."))

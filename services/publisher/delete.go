@@ -137,16 +137,15 @@ func (s *Service) delete(ctx context.Context, was *Post) error {
 	if err := s.store.acquire(ctx, was, s.now()); err != nil {
 		return err
 	}
+	defer s.keepLease(ctx, was)()
 	a, err := s.access(ctx, was)
 	if err != nil {
 		return s.deleteFailed(ctx, was, mustReconnect())
 	}
 	began := s.now()
 	_, err = s.api.Media(ctx, a.token, was.MediaID)
-	if gone(err) {
-		return s.deleted(ctx, was, s.tried("delete", began, nil))
-	}
-	if err != nil {
+	// A post that does not show is no proof that it is gone (a read may lag): the DELETE is sent all the same.
+	if err != nil && threads.ClassOf(err) != threads.NotFound {
 		return s.deleteLater(ctx, was, a, err, s.tried("look", began, err))
 	}
 	began = s.now()
@@ -155,7 +154,9 @@ func (s *Service) delete(ctx context.Context, was *Post) error {
 	if err == nil {
 		return s.deleted(ctx, was, tried)
 	}
-	if _, lookErr := s.api.Media(ctx, a.token, was.MediaID); gone(lookErr) {
+	_, lookErr := s.api.Media(ctx, a.token, was.MediaID)
+	lasts := was.Failures >= 2 && threads.ClassOf(err) == threads.NotFound && threads.ClassOf(lookErr) == threads.NotFound
+	if gone(lookErr) || lasts { // not visible, by either word, and for a while
 		return s.deleted(ctx, was, tried)
 	}
 	return s.deleteLater(ctx, was, a, err, tried)
@@ -163,8 +164,11 @@ func (s *Service) delete(ctx context.Context, was *Post) error {
 
 func gone(err error) bool {
 	e := apiError(err)
-	return e != nil && e.Class == threads.NotFound
+	return e != nil && e.Class == threads.NotFound && e.Code != codeNotVisible
 }
+
+// codeNotVisible comes with subcode 4279009 for what Threads does not find just now, live or not (threads-api §9.3).
+const codeNotVisible = 24
 
 // deleteLater sorts what went wrong: a no for good is told, everything else is tried again.
 func (s *Service) deleteLater(ctx context.Context, was *Post, a access, err error, tried events.Attempt) error {

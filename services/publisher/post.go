@@ -170,13 +170,17 @@ func fromSnapshot(s events.Post) Post {
 	}
 }
 
-// contentHash tells posts apart that would look equal on Threads.
+// contentHash is equal for posts that a look at the account's list could not tell apart (look.go): the same words as
+// Threads shows them, and the same kind of media. Two pictures under one caption are such a pair.
 func contentHash(text string, media []events.Media) string {
-	urls := make([]string, len(media))
-	for i, m := range media {
-		urls[i] = m.URL
+	kind := "text"
+	switch {
+	case len(media) > 1:
+		kind = "carousel"
+	case len(media) == 1:
+		kind = string(media[0].Type)
 	}
-	b, _ := json.Marshal([]any{text, urls}) // strings always encode
+	b, _ := json.Marshal([]string{asShown(text), kind}) // strings always encode
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:16])
 }

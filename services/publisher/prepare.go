@@ -21,6 +21,7 @@ func (s *Service) prepare(ctx context.Context, was *Post) error {
 	if err := s.store.acquire(ctx, was, s.now()); err != nil {
 		return err
 	}
+	defer s.keepLease(ctx, was)()
 	a, err := s.access(ctx, was)
 	if err != nil {
 		return s.noToken(ctx, was, err)
@@ -172,7 +173,10 @@ func (s *Service) refusedAhead(ctx context.Context, was *Post, a access, err err
 	switch class {
 	case threads.Invalid:
 		return s.fail(ctx, was, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
-	case threads.Permission:
+	case threads.Permission: // code 10 also comes when nothing is missing: it is believed when it lasts
+		if was.Failures < permissionTries {
+			break
+		}
 		return s.fail(ctx, was, &events.Fault{Code: events.MissingScope, Message: e.Sentence}, tried)
 	case threads.Reauthorize:
 		return s.reconnect(ctx, was, a, tried)
@@ -195,6 +199,9 @@ func (s *Service) refusedAhead(ctx context.Context, was *Post, a access, err err
 	p.WakeAt = s.now().Add(wait)
 	return s.step(ctx, was, &p, "", tried)
 }
+
+// permissionTries is how often a missing permission must be answered in a row before it counts.
+const permissionTries = 3
 
 // containerOf is what Threads is asked to build for a post; childOf is the next item of its carousel.
 func containerOf(p *Post) threads.Container {

@@ -167,3 +167,77 @@ func TestRestoreCutShort(t *testing.T) {
 		t.Errorf("it says %v", err)
 	}
 }
+
+// The outcome of a concluding post is told once, with its own rev, whoever retells what was not told before it.
+func TestRetellWhileConcluding(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := Post{ID: events.NewPostID(), State: events.StateConcluding, Rev: 2, ToldRev: 1, Fact: events.FactFailed, UserID: testUser, AccountID: r.account.ID,
+		Kind: events.KindPost, Text: "x", ContentHash: "x", PublishAt: time.Now(), PublishWithin: 3600, Reason: events.Faultf(events.Refused, "No."),
+		WakeAt: time.Now(), AcceptedAt: time.Now(), CreatedAt: time.Now(), UpdatedAt: time.Now().Add(-time.Minute)}
+	if err := (&store{db: r.db}).insert(t.Context(), r.db, &p); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	r.row(p.ID, events.StateFailed)
+	if n := r.told(p.ID, events.FactFailed); n != 1 {
+		t.Errorf("it was told as failed %d times", n)
+	}
+}
+
+// Two pictures under one caption cannot be told apart in the account's list: while one is in doubt the other waits.
+func TestSameCaption(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropRequest})
+	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.Latency, DelayMS: 1200, Nth: 2})
+	r.start()
+	ids := map[string]bool{}
+	var posts []events.Post
+	for i, in := range []time.Duration{time.Second, 1500 * time.Millisecond} {
+		media := []events.Media{{Type: events.Image, URL: "https://cdn.example/" + string(rune('a'+i)) + ".jpg"}}
+		p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "one caption", Media: media}, PublishAt: time.Now().Add(in)}, 5*time.Second)
+		if fault != nil {
+			t.Fatal(fault)
+		}
+		posts = append(posts, p)
+	}
+	for _, p := range posts {
+		ids[*r.await(p.ID, events.FactPublished).PostedTweetID] = true
+	}
+	if n, _ := r.arrivals("one caption"); n != 2 || len(ids) != 2 {
+		t.Errorf("two posts became %d at Threads, with %d ids%s", n, len(ids), r.rows())
+	}
+}
+
+// A read that does not find the post is no proof that it is gone.
+func TestDeleteNotVisible(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.start()
+	p, fault := r.do(events.PublishPost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "not visible"}, PublishAt: time.Now()}, 10*time.Second)
+	if fault != nil {
+		t.Fatal(fault)
+	}
+	r.inject(threadssim.Fault{Op: "media", Kind: threadssim.NotFound})
+	if gone, fault := r.do(events.DeletePost{ID: p.ID, UserID: testUser}, 10*time.Second); fault != nil || gone.Status != events.StatusDeleted {
+		t.Fatalf("answered %+v, %v", gone, fault)
+	}
+	for _, sp := range r.sim.Posts() {
+		if !sp.Deleted {
+			t.Error("it was told as deleted, and Threads still has it")
+		}
+	}
+}
+
+// A creation that takes longer than the lease keeps its lease: one container, and the post goes out.
+func TestSlowCreation(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.inject(threadssim.Fault{Op: "create", Kind: threadssim.Latency, DelayMS: 3500}) // the lease is 2 s
+	r.start()
+	r.once(r.await(r.schedule(500*time.Millisecond, "slow creation").ID, events.FactPublished))
+	if n := len(r.sim.Containers()); n != 1 {
+		t.Errorf("%d containers were made", n)
+	}
+}

@@ -11,6 +11,9 @@ import (
 
 // tell puts the fact that led to the row's rev on EVENTS. Telling it again is the same event.
 func (s *Service) tell(ctx context.Context, p *Post) error {
+	if p.State == events.StateConcluding {
+		return nil // fact is already the outcome's, and that is told with the next rev (conclude.go)
+	}
 	return s.emit(ctx, events.NewPostEvent(p.Fact, p.Snapshot()))
 }
 
