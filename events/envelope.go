@@ -42,7 +42,6 @@ const (
 	HeaderType        = "ce-type"
 	HeaderSource      = "ce-source"
 	HeaderTime        = "ce-time"
-	HeaderSubject     = "ce-subject"
 	HeaderContentType = "ce-datacontenttype"
 	HeaderCorrelation = "ce-correlationid" // the HTTP request that started it all
 	HeaderCausation   = "ce-causationid"   // the message that led to this one

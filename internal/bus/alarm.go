@@ -34,8 +34,8 @@ func (b *Bus) Arm(ctx context.Context, alarmSubject, dueSubject string, at time.
 }
 
 // Disarm takes an alarm back. It is safe when there is none, and stays done when the server is killed right after: a purge
-// is on the disk, where a plain message on the alarm's subject would only be remembered. An alarm that goes off at this very moment may still be
-// heard: whoever hears it looks at the row.
+// is on the disk, where a plain message on the alarm's subject would only be remembered. An alarm that goes off at this
+// very moment may still be heard: whoever hears it looks at the row.
 func (b *Bus) Disarm(ctx context.Context, stream, alarmSubject string) error {
 	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()

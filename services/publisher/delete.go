@@ -28,7 +28,7 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 		id = target.ID
 	}
 	var p, gone *Post
-	move := func(ctx context.Context, tx bun.Tx) (any, error) {
+	prior, err := s.once(ctx, d, cmd, id, func(ctx context.Context, tx bun.Tx) (any, error) {
 		if missing != nil {
 			return nil, missing
 		}
@@ -71,11 +71,7 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 		}
 		p = &next
 		return nil, bus.Pending
-	}
-	prior, err := s.once(ctx, d, cmd, id, move)
-	if errors.Is(err, errLost) {
-		prior, err = s.once(ctx, d, cmd, id, move)
-	}
+	})
 	switch {
 	case err != nil:
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/omni-write/threads/events"
@@ -82,7 +81,6 @@ func (s *Service) call(ctx context.Context, before, p *Post, a access) error {
 	ctx = context.WithoutCancel(ctx)
 	stopRenewing := s.keepLease(ctx, p)
 	var called time.Time
-	var once sync.Once
 	began := s.now()
 	mediaID, err := s.api.Publish(ctx, a.token, p.ContainerID, func() error {
 		now := s.now()
@@ -91,7 +89,7 @@ func (s *Service) call(ctx context.Context, before, p *Post, a access) error {
 		if now.Round(0).After(p.LeaseUntil.Round(0)) { // without the monotonic readings, which stand still in a suspended machine
 			return errLeaseOver
 		}
-		once.Do(func() { called = now })
+		called = now // Publish asks once
 		return nil
 	})
 	answered := s.now()

@@ -143,7 +143,7 @@ func (s *Service) CancelPost(ctx context.Context, d bus.Delivery, cmd events.Can
 func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command, userID, id string, ifRev int64,
 	edit func(*Post) error) (any, error) {
 	var p *Post
-	move := func(ctx context.Context, tx bun.Tx) (any, error) {
+	prior, err := s.once(ctx, d, cmd, id, func(ctx context.Context, tx bun.Tx) (any, error) {
 		was, err := s.store.find(ctx, tx, userID, id)
 		if err != nil {
 			return nil, err
@@ -169,11 +169,7 @@ func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command
 		}
 		p = &next
 		return p.Snapshot(), nil
-	}
-	prior, err := s.once(ctx, d, cmd, id, move)
-	if errors.Is(err, errLost) { // a worker was faster; read what has become of the post, and say so
-		prior, err = s.once(ctx, d, cmd, id, move)
-	}
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -193,8 +189,18 @@ func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command
 }
 
 // once runs do in a transaction that also notes the command and its outcome. A command that was noted before comes
-// back as prior, and do is not run. do returns bus.Pending when the outcome is told later.
+// back as prior, and do is not run. do returns bus.Pending when the outcome is told later. Where a worker was faster
+// (errLost), do is run again: it reads what has become of the post, and says so.
 func (s *Service) once(ctx context.Context, d bus.Delivery, cmd events.Command, postID string,
+	do func(context.Context, bun.Tx) (any, error)) (*commands.Command, error) {
+	prior, err := s.tryOnce(ctx, d, cmd, postID, do)
+	if errors.Is(err, errLost) {
+		return s.tryOnce(ctx, d, cmd, postID, do)
+	}
+	return prior, err
+}
+
+func (s *Service) tryOnce(ctx context.Context, d bus.Delivery, cmd events.Command, postID string,
 	do func(context.Context, bun.Tx) (any, error)) (prior *commands.Command, err error) {
 	var refused error
 	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
