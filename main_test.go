@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -74,7 +75,7 @@ func newHouse(t *testing.T, settings ...string) *house {
 	t.Helper()
 	h := &house{t: t, ports: map[string]int{}, log: &lockedBuffer{}}
 	h.env = append(os.Environ(), asChild+"=1", "DATABASE_URL="+pgtest.EmptyURL(t), "STATE_DIR="+filepath.Join(t.TempDir(), "state"), "LOG_FORMAT=json")
-	for _, name := range []string{"PORT", "NATS_PORT", "SIMULATOR_PORT", "ISSUER_PORT"} {
+	for _, name := range []string{"PORT", "NATS_PORT", "SIMULATOR_PORT", "ISSUER_PORT", "ADMIN_PORT"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -112,14 +113,25 @@ func (h *house) run(words ...string) *exec.Cmd {
 	return cmd
 }
 
+// up waits until every part of the house says that it may be relied on.
 func (h *house) up() {
 	h.t.Helper()
-	h.eventually("the program to be up", func() error {
-		resp, err := http.Get(h.url("PORT") + "/healthz")
-		if err == nil {
-			_ = resp.Body.Close()
+	h.answers(h.url("ADMIN_PORT") + "/readyz")
+}
+
+// answers waits until an address answers 200.
+func (h *house) answers(url string) {
+	h.t.Helper()
+	h.eventually("an answer of "+url, func() error {
+		resp, err := http.Get(url)
+		if err != nil {
+			return err
 		}
-		return err
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return errors.New(resp.Status)
+		}
+		return nil
 	})
 }
 
@@ -378,7 +390,7 @@ func TestSeparateProcesses(t *testing.T) {
 		running = append(running, cmd)
 		t.Cleanup(func() { _ = cmd.Process.Kill() })
 	}
-	h.up()
+	h.answers(h.url("PORT") + "/openapi.json")
 	h.eventually("the account to be connected", func() error {
 		if h.token == "" || h.call(http.MethodGet, h.url("PORT")+"/api/threads/me", nil, nil) != http.StatusOK {
 			h.tryConnect()

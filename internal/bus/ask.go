@@ -14,7 +14,12 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-const askTimeout = 5 * time.Second
+const (
+	askTimeout = 5 * time.Second
+	// askPatience is how long a question waits for somebody to answer its kind: a service that is being restarted is back
+	// within it, and nobody need hear of that.
+	askPatience = 2 * time.Second
+)
 
 // Ask asks a question and waits for its answer, five seconds unless ctx says otherwise. What went wrong is a Fault.
 func Ask[A any](ctx context.Context, b *Bus, q events.Question) (answer A, err error) {
@@ -29,7 +34,7 @@ func Ask[A any](ctx context.Context, b *Bus, q events.Question) (answer A, err e
 	}
 	m := &nats.Msg{Subject: q.Subject(), Data: body, Header: nats.Header{}}
 	trailOf(ctx).orNewTrace().mark(m.Header)
-	reply, err := b.nc.RequestMsgWithContext(ctx, m)
+	reply, err := b.request(ctx, m)
 	if errors.Is(err, nats.ErrMaxPayload) {
 		return answer, events.Faultf(events.Invalid, "This is larger than we can take on; make it smaller.")
 	}
@@ -49,6 +54,16 @@ func Ask[A any](ctx context.Context, b *Bus, q events.Question) (answer A, err e
 		return answer, fmt.Errorf("decode answer: %w", err)
 	}
 	return answer, nil
+}
+
+// request asks again while nobody listens. NATS says so at once and the question went nowhere, so it is asked only once.
+func (b *Bus) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	for began := time.Now(); ; {
+		reply, err := b.nc.RequestMsgWithContext(ctx, m)
+		if !errors.Is(err, nats.ErrNoResponders) || time.Since(began) >= askPatience || !catchBreath(ctx) {
+			return reply, err
+		}
+	}
 }
 
 func internalFault() *events.Fault {

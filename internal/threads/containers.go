@@ -16,7 +16,8 @@ const (
 	Carousel = "CAROUSEL"
 )
 
-// Container is a post in the making: invisible to everyone, harmless when abandoned, dead after 24 h.
+// Container is a post in the making: invisible to everyone, harmless when abandoned, dead after 24 h. Its fields are the
+// parameters of its creation; Check knows which of them go together.
 type Container struct {
 	MediaType string
 	Text      string
@@ -26,12 +27,54 @@ type Container struct {
 	// IsCarouselItem marks a child. A child forgotten to be marked is refused by its parent.
 	IsCarouselItem bool
 	// Children are the ids of 2 to 20 FINISHED child containers.
-	Children       []string
-	ReplyToID      string
-	QuotePostID    string
+	Children    []string
+	ReplyToID   string
+	QuotePostID string
+	// ReplyControl is who may reply: everyone, accounts_you_follow, mentioned_only, parent_post_author_only,
+	// followers_only.
 	ReplyControl   string
 	TopicTag       string
 	LinkAttachment string
+	// PollOptions are the two to four answers of a poll; the text is its question.
+	PollOptions    []string
+	GIF            *GIF
+	TextAttachment *TextAttachment
+	// Spoilers are the stretches of Text that are hidden until tapped.
+	Spoilers []TextRange
+	// SpoilerMedia hides the pictures until tapped.
+	SpoilerMedia bool
+	// Ghost posts vanish after 24 h.
+	Ghost bool
+	// ReplyApprovals makes replies wait for the author's approval.
+	ReplyApprovals bool
+	LocationID     string
+	// Countries are the ISO 3166-1 alpha-2 codes of those who may see the post; none means everyone.
+	Countries []string
+	// ShareToInstagram also shows the post as a Story of the linked Instagram account, in dark colours on request.
+	ShareToInstagram     bool
+	ShareToInstagramDark bool
+}
+
+// GIF names a moving picture of a provider; GIPHY is the only one left.
+type GIF struct {
+	ID       string
+	Provider string
+}
+
+// TextAttachment is a long text that comes with a post of text.
+type TextAttachment struct {
+	Plaintext string
+	LinkURL   string
+	Styles    []StyledRange
+}
+
+// TextRange is a stretch of a text. Which unit Threads counts in is not documented; this package takes code points.
+type TextRange struct{ Offset, Length int }
+
+// StyledRange gives a stretch one or more of bold, italic, highlight, underline and strikethrough.
+type StyledRange struct {
+	TextRange
+	Styles []string
 }
 
 // CreateContainer hands a post to Threads to be prepared and returns the container's id.

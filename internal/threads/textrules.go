@@ -28,6 +28,8 @@ const (
 
 // Problem is something Threads would refuse, found before asking it. Detail is a sentence for the author.
 type Problem struct {
+	// Field is Meta's name of the parameter, with a path into it where it has parts: poll_attachment.option_c.
+	Field  string
 	Code   string
 	Detail string
 }
@@ -51,16 +53,16 @@ func Count(text string) int {
 // CheckText finds what is wrong with a text by itself. The link of an attachment counts too: see Links.
 func CheckText(text string) []Problem {
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-		return []Problem{{TextInvalid, "The text contains characters that are not valid text."}}
+		return []Problem{{"text", TextInvalid, "The text contains characters that are not valid text."}}
 	}
 	var found []Problem
 	if n := Count(text); n > MaxText {
-		found = append(found, Problem{TextTooLong, fmt.Sprintf(
+		found = append(found, Problem{"text", TextTooLong, fmt.Sprintf(
 			"The text counts %d characters, Threads allows %d (an emoji counts as several). Please shorten it by %d.",
 			n, MaxText, n-MaxText)})
 	}
 	if n := Links(text, ""); n > MaxLinks {
-		found = append(found, Problem{TooManyLinks, fmt.Sprintf(
+		found = append(found, Problem{"text", TooManyLinks, fmt.Sprintf(
 			"The text has %d different links, Threads allows %d.", n, MaxLinks)})
 	}
 	return found
@@ -69,7 +71,7 @@ func CheckText(text string) []Problem {
 // CheckMediaURL finds what is wrong with the address of an image or video; nil means nothing. It does not look whether
 // anything is there.
 func CheckMediaURL(raw string) *Problem {
-	wrong := func(detail string) *Problem { return &Problem{MediaURLInvalid, detail} }
+	wrong := func(detail string) *Problem { return &Problem{Code: MediaURLInvalid, Detail: detail} }
 	if len(raw) > MaxMediaURL {
 		return wrong(fmt.Sprintf("The media address is longer than %d characters.", MaxMediaURL))
 	}
