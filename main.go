@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/services/standalone"
@@ -56,6 +57,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	word := ""
 	if len(args) > 0 {
 		word, args = args[0], args[1:]
+	}
+	if err := crash.Arm(getenv); err != nil {
+		return err
 	}
 	common, err := process.Env[standalone.Common](getenv)
 	if err != nil {

@@ -56,15 +56,23 @@ func examples() []Message {
 	deleted := published
 	deleted.DeleteRequestedAt, deleted.DeletedAt, deleted.Status = &called, &accepted, StatusDeleted
 
+	chain := aPost(StateScheduled, StatusQueued)
+	chain.Options = Options{ReplyControl: "everyone", TopicTag: "cats", Poll: []string{"yes", "no"}, Spoilers: []TextRange{{Offset: 0, Length: 2}}}
+	chain.Parts = []Part{{Text: "one", MediaID: mediaID, Permalink: link, CalledAt: &called, AcceptedAt: &accepted}, {Text: "two", Media: []Media{{Type: Video, URL: photo}}}}
+	chain.ReplyTo, chain.QuotePostID = mediaID, "18060000000000019"
+	parts := Draft{Parts: []DraftPart{{Text: "one"}, {Text: "two"}}, ReplyTo: mediaID}
+
 	draft := Draft{AccountID: "acct_01jbkq4t00e7x8v5n2m3k9w0rb", Text: "hello", Media: []Media{{Type: Image, URL: photo}}, PublishWithin: 3600}
 	text := "hello again"
 	later := atNine.Add(time.Hour)
 	return []Message{
 		SchedulePost{PostID: published.ID, UserID: "user_1", Draft: draft, PublishAt: atNine},
-		PublishPost{PostID: published.ID, UserID: "user_1", Draft: draft, PublishAt: atNine},
+		PublishPost{PostID: published.ID, UserID: "user_1", Draft: parts, PublishAt: atNine},
 		EditPost{PostID: published.ID, UserID: "user_1", IfRev: 2, Text: &text, PublishAt: &later},
 		CancelPost{PostID: published.ID, UserID: "user_1"},
 		DeletePost{ID: mediaID, UserID: "user_1"},
+		RetryPost{PostID: published.ID, UserID: "user_1", PublishAt: atNine},
+		ResolvePost{PostID: published.ID, UserID: "user_1", Published: true, MediaID: mediaID},
 		Disconnect{UserID: "user_1"},
 		RefreshToken{UserID: "user_1"},
 		NewPostEvent(FactScheduled, aPost(StateScheduled, StatusQueued)),
@@ -73,6 +81,8 @@ func examples() []Message {
 		NewPostEvent(FactPostponed, waiting),
 		NewPostEvent(FactUnconfirmed, aPost(StateUnconfirmed, StatusQueued)),
 		NewPostEvent(FactParked, aPost(StateParked, StatusQueued)),
+		NewPostEvent(FactPartPublished, chain),
+		NewPostEvent(FactRetried, aPost(StateScheduled, StatusQueued)),
 		NewPostEvent(FactPublished, published),
 		NewPostEvent(FactFailed, failed),
 		NewPostEvent(FactCancelled, aPost(StateCancelled, StatusCancelled)),

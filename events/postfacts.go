@@ -19,8 +19,10 @@ const (
 	FactPostponed       PostFact = "postponed"        // waits, with a reason
 	FactUnconfirmed     PostFact = "unconfirmed"      // called, outcome not yet known
 	FactParked          PostFact = "parked"           // needs a person
+	FactPartPublished   PostFact = "part_published"   // one more part of a chain is live, others are to follow
 	FactPublished       PostFact = "published"        // live
-	FactFailed          PostFact = "failed"           // will not go out
+	FactFailed          PostFact = "failed"           // will not go out; the parts of a chain that are live stay
+	FactRetried         PostFact = "retried"          // its owner has it tried once more
 	FactCancelled       PostFact = "cancelled"        // taken back by its owner
 	FactDeleteRequested PostFact = "delete_requested" // its owner wants it off Threads
 	FactDeleteFailed    PostFact = "delete_failed"    // Threads would not delete it; it is still live
@@ -50,8 +52,10 @@ type (
 	PostPostponed       struct{ postEvent }
 	PostUnconfirmed     struct{ postEvent }
 	PostParked          struct{ postEvent }
+	PostPartPublished   struct{ postEvent }
 	PostPublished       struct{ postEvent }
 	PostFailed          struct{ postEvent }
+	PostRetried         struct{ postEvent }
 	PostCancelled       struct{ postEvent }
 	PostDeleteRequested struct{ postEvent }
 	PostDeleteFailed    struct{ postEvent }
@@ -131,6 +135,18 @@ func (e PostParked) Subject() string { return e.subject(FactParked) }
 func (e PostParked) EventID() string { return e.id(FactParked) }
 
 // Type is the wire name.
+func (PostPartPublished) Type() string { return "post.part_published.v1" }
+
+// Fact is part_published.
+func (PostPartPublished) Fact() PostFact { return FactPartPublished }
+
+// Subject is threads.evt.post.<account>.<post>.part_published.
+func (e PostPartPublished) Subject() string { return e.subject(FactPartPublished) }
+
+// EventID is the same for the same post, rev and fact.
+func (e PostPartPublished) EventID() string { return e.id(FactPartPublished) }
+
+// Type is the wire name.
 func (PostPublished) Type() string { return "post.published.v1" }
 
 // Fact is published.
@@ -153,6 +169,18 @@ func (e PostFailed) Subject() string { return e.subject(FactFailed) }
 
 // EventID is the same for the same post, rev and fact.
 func (e PostFailed) EventID() string { return e.id(FactFailed) }
+
+// Type is the wire name.
+func (PostRetried) Type() string { return "post.retried.v1" }
+
+// Fact is retried.
+func (PostRetried) Fact() PostFact { return FactRetried }
+
+// Subject is threads.evt.post.<account>.<post>.retried.
+func (e PostRetried) Subject() string { return e.subject(FactRetried) }
+
+// EventID is the same for the same post, rev and fact.
+func (e PostRetried) EventID() string { return e.id(FactRetried) }
 
 // Type is the wire name.
 func (PostCancelled) Type() string { return "post.cancelled.v1" }
@@ -218,6 +246,10 @@ func NewPostEvent(fact PostFact, p Post) PostEvent {
 		return PostUnconfirmed{e}
 	case FactParked:
 		return PostParked{e}
+	case FactPartPublished:
+		return PostPartPublished{e}
+	case FactRetried:
+		return PostRetried{e}
 	case FactPublished:
 		return PostPublished{e}
 	case FactFailed:

@@ -40,6 +40,7 @@ type Kind string
 // The kinds. An imported post was made elsewhere; we have a row for it because we were asked to act on it.
 const (
 	KindPost     Kind = "post"
+	KindRepost   Kind = "repost"
 	KindImported Kind = "imported"
 )
 
@@ -59,6 +60,67 @@ const (
 	Video MediaType = "video"
 )
 
+// Part is one post of a chain, with what has become of it. The parts go out one after the other, each as the reply to
+// the one before; those that are live stay live when a later one fails.
+type Part struct {
+	Text  string  `json:"text"`
+	Media []Media `json:"media,omitempty"`
+	// MediaID is Threads' id; empty while the part is not live. The times are as in Post.
+	MediaID    string     `json:"mediaId,omitempty"`
+	Permalink  string     `json:"permalink,omitempty"`
+	CalledAt   *time.Time `json:"calledAt,omitempty"`
+	AcceptedAt *time.Time `json:"acceptedAt,omitempty"`
+	DeletedAt  *time.Time `json:"deletedAt,omitempty"`
+}
+
+// Options are what a post can have besides its words and media. In a chain they are the first part's.
+type Options struct {
+	// ReplyControl is who may reply: everyone, accounts_you_follow, mentioned_only, parent_post_author_only,
+	// followers_only.
+	ReplyControl   string `json:"replyControl,omitempty"`
+	TopicTag       string `json:"topicTag,omitempty"`
+	LinkAttachment string `json:"linkAttachment,omitempty"`
+	// Poll has two to four answers; the text is the question.
+	Poll           []string        `json:"poll,omitempty"`
+	GIF            *GIF            `json:"gif,omitempty"`
+	TextAttachment *TextAttachment `json:"textAttachment,omitempty"`
+	// Spoilers are hidden until tapped: stretches of the text, or the media.
+	Spoilers     []TextRange `json:"spoilers,omitempty"`
+	SpoilerMedia bool        `json:"spoilerMedia,omitempty"`
+	// Ghost posts vanish after 24 hours.
+	Ghost          bool `json:"ghost,omitempty"`
+	ReplyApprovals bool `json:"replyApprovals,omitempty"`
+	// Location is the id of a place at Threads.
+	Location string `json:"location,omitempty"`
+	// Countries are the ISO 3166-1 alpha-2 codes of those who may see the post; none means everyone.
+	Countries []string `json:"countries,omitempty"`
+}
+
+// GIF is a moving picture of a provider.
+type GIF struct {
+	ID       string `json:"id"`
+	Provider string `json:"provider"` // GIPHY
+}
+
+// TextAttachment is a long text that comes with a post.
+type TextAttachment struct {
+	Plaintext string        `json:"plaintext"`
+	Link      string        `json:"link,omitempty"`
+	Styles    []StyledRange `json:"styles,omitempty"`
+}
+
+// TextRange is a stretch of a text, in Unicode code points.
+type TextRange struct {
+	Offset int `json:"offset"`
+	Length int `json:"length"`
+}
+
+// StyledRange gives a stretch of a text attachment its looks: bold, italic, highlight, underline, strikethrough.
+type StyledRange struct {
+	TextRange
+	Styles []string `json:"styles"`
+}
+
 // Post is a post as others may see it. The first ten fields are the original's row, name for name.
 type Post struct {
 	ID            string    `json:"id"`
@@ -76,7 +138,14 @@ type Post struct {
 	AccountID string  `json:"accountId"`
 	Kind      Kind    `json:"kind"`
 	Media     []Media `json:"media"`
-	State     State   `json:"state"`
+	Options
+	// Parts are those of a chain; a post of one part has none. The text and media above are the first part's.
+	Parts []Part `json:"parts,omitempty"`
+	// ReplyTo, QuotePostID and RepostOf are our id of a post or Threads' media id.
+	ReplyTo     string `json:"replyTo,omitempty"`
+	QuotePostID string `json:"quotePostId,omitempty"`
+	RepostOf    string `json:"repostOf,omitempty"`
+	State       State  `json:"state"`
 	// Rev counts the told changes of the post; an event carries the rev that it leads to.
 	Rev int64 `json:"rev"`
 	// Reason says why a post waits, failed, is unconfirmed or parked.
@@ -98,8 +167,22 @@ type Draft struct {
 	AccountID string  `json:"accountId,omitempty"`
 	Text      string  `json:"text"`
 	Media     []Media `json:"media,omitempty"`
+	Options
+	// Parts, two or more, make a chain; then text and media above are empty.
+	Parts []DraftPart `json:"parts,omitempty"`
+	// ReplyTo and QuotePostID are our id of a post, which is waited for, or Threads' media id. RepostOf makes a repost,
+	// which has nothing of its own.
+	ReplyTo     string `json:"replyTo,omitempty"`
+	QuotePostID string `json:"quotePostId,omitempty"`
+	RepostOf    string `json:"repostOf,omitempty"`
 	// PublishWithin is how late, in seconds, the post may still go out; 0 takes the service's default.
 	PublishWithin int `json:"publishWithin,omitempty"`
+}
+
+// DraftPart is one part of a chain.
+type DraftPart struct {
+	Text  string  `json:"text"`
+	Media []Media `json:"media,omitempty"`
 }
 
 // SchedulePost asks for a post at a time.
@@ -120,12 +203,14 @@ type PublishPost struct {
 
 // EditPost changes a post that is not yet being published. Nil fields stay as they are.
 type EditPost struct {
-	PostID    string     `json:"postId"`
-	UserID    string     `json:"userId"`
-	IfRev     int64      `json:"ifRev,omitempty"` // 0: whatever the rev
-	Text      *string    `json:"text,omitempty"`
-	Media     *[]Media   `json:"media,omitempty"`
-	PublishAt *time.Time `json:"publishAt,omitempty"`
+	PostID string   `json:"postId"`
+	UserID string   `json:"userId"`
+	IfRev  int64    `json:"ifRev,omitempty"` // 0: whatever the rev
+	Text   *string  `json:"text,omitempty"`
+	Media  *[]Media `json:"media,omitempty"`
+	// Parts replaces the parts of a chain.
+	Parts     []DraftPart `json:"parts,omitempty"`
+	PublishAt *time.Time  `json:"publishAt,omitempty"`
 }
 
 // CancelPost takes a post back before it is published.
@@ -139,6 +224,23 @@ type CancelPost struct {
 type DeletePost struct {
 	ID     string `json:"id"`
 	UserID string `json:"userId"`
+}
+
+// RetryPost tries a failed post once more. A chain goes on at the part that failed.
+type RetryPost struct {
+	PostID    string    `json:"postId"`
+	UserID    string    `json:"userId"`
+	IfRev     int64     `json:"ifRev,omitempty"` // 0: whatever the rev
+	PublishAt time.Time `json:"publishAt"`
+}
+
+// ResolvePost is a person's word about a parked post: it is live under MediaID, or it is not live.
+type ResolvePost struct {
+	PostID    string `json:"postId"`
+	UserID    string `json:"userId"`
+	IfRev     int64  `json:"ifRev,omitempty"` // 0: whatever the rev
+	Published bool   `json:"published"`
+	MediaID   string `json:"mediaId,omitempty"` // Threads' id, when published
 }
 
 // Type is the wire name.
@@ -185,3 +287,21 @@ func (c CancelPost) Actor() string { return c.UserID }
 
 // Actor is the user.
 func (c DeletePost) Actor() string { return c.UserID }
+
+// Type is the wire name.
+func (RetryPost) Type() string { return "post.retry.v1" }
+
+// Type is the wire name.
+func (ResolvePost) Type() string { return "post.resolve.v1" }
+
+// Subject is threads.cmd.post.retry.
+func (RetryPost) Subject() string { return command("post", "retry") }
+
+// Subject is threads.cmd.post.resolve.
+func (ResolvePost) Subject() string { return command("post", "resolve") }
+
+// Actor is the user.
+func (c RetryPost) Actor() string { return c.UserID }
+
+// Actor is the user.
+func (c ResolvePost) Actor() string { return c.UserID }

@@ -13,9 +13,9 @@ var ErrUnknownType = errors.New("unknown message type")
 // All is one empty message of each type: every command and event of the system.
 func All() []Message {
 	return []Message{
-		SchedulePost{}, PublishPost{}, EditPost{}, CancelPost{}, DeletePost{},
+		SchedulePost{}, PublishPost{}, EditPost{}, CancelPost{}, DeletePost{}, RetryPost{}, ResolvePost{},
 		Disconnect{}, RefreshToken{},
-		PostScheduled{}, PostEdited{}, PostPrepared{}, PostPostponed{}, PostUnconfirmed{}, PostParked{},
+		PostScheduled{}, PostEdited{}, PostPrepared{}, PostPostponed{}, PostUnconfirmed{}, PostParked{}, PostPartPublished{}, PostRetried{},
 		PostPublished{}, PostFailed{}, PostCancelled{}, PostDeleteRequested{}, PostDeleteFailed{}, PostDeleted{},
 		AccountConnected{}, AccountDisconnected{}, AccountReconnectRequired{}, TokenRefreshed{},
 	}

@@ -30,6 +30,22 @@ func Lock(ctx context.Context, tx bun.Tx, id string) (Account, error) {
 	return a, nil
 }
 
+// LockAll takes the row locks of several accounts, always in the same order, so that two who do cannot wait for each
+// other. It returns those that are connected.
+func LockAll(ctx context.Context, tx bun.Tx, ids []string) (connected map[string]bool, err error) {
+	var rows []Account
+	err = tx.NewSelect().Model(&rows).Column("id", "status").Where("id IN (?)", bun.List(ids)).
+		Order("id").For("UPDATE").Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("lock accounts: %w", err)
+	}
+	connected = make(map[string]bool, len(rows))
+	for _, a := range rows {
+		connected[a.ID] = a.Status != events.ConnectionDisconnected
+	}
+	return connected, nil
+}
+
 // ForUser is every account that the user has connected, the oldest first. Disconnected ones are not among them.
 func ForUser(ctx context.Context, db bun.IDB, userID string) ([]Account, error) {
 	var list []Account

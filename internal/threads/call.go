@@ -22,6 +22,7 @@ const (
 	OpCreate       = "create"
 	OpStatus       = "status"
 	OpPublish      = "publish"
+	OpRepost       = "repost"
 	OpMedia        = "media"
 	OpPosts        = "posts"
 	OpReplies      = "replies"
@@ -53,7 +54,7 @@ type call struct {
 // do sends the call once and decodes the answer into out. Every error it returns is an *Error.
 func (c *Client) do(ctx context.Context, q call, out any) error {
 	timeout := c.cfg.Timeout
-	if q.op == OpPublish {
+	if q.op == OpPublish || q.op == OpRepost {
 		timeout = c.cfg.PublishTimeout
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)

@@ -20,6 +20,8 @@ type Config struct {
 	// HTTP replaces the transport; its Timeout and CheckRedirect are ignored. It must not retry on its own, and it must
 	// not record URLs: three of Meta's endpoints take the secret in the query. Default: a transport of the client's own.
 	HTTP *http.Client
+	// Wrap, when set, goes around the transport: a breaker, a meter. It must not retry either.
+	Wrap func(http.RoundTripper) http.RoundTripper
 	// Timeout of every call but publish. Default 30 s.
 	Timeout time.Duration
 	// PublishTimeout of the publish call. Default 120 s: a publish was once seen to take 222 s, and giving up early turns
@@ -67,6 +69,12 @@ func New(cfg Config) *Client {
 	if cfg.HTTP != nil {
 		clone := *cfg.HTTP
 		hc = &clone
+	}
+	if cfg.Wrap != nil {
+		if hc.Transport == nil {
+			hc.Transport = http.DefaultTransport
+		}
+		hc.Transport = cfg.Wrap(hc.Transport)
 	}
 	// Deadlines are per call (publish waits longer than the rest), so the client-wide one must not cut in.
 	hc.Timeout = 0

@@ -9,6 +9,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
@@ -23,13 +24,24 @@ type MediaInput struct {
 	AltText string           `json:"altText,omitempty" doc:"What is to be seen, for those who cannot."`
 }
 
+// PartInput is one part of a chain.
+type PartInput struct {
+	Text  string       `json:"text,omitempty"`
+	Media []MediaInput `json:"media,omitempty"`
+}
+
 // Draft is what a post says.
 type Draft struct {
 	Text          string       `json:"text,omitempty" doc:"May be left out where there is media."`
 	MediaURL      *string      `json:"mediaUrl,omitempty" doc:"One picture or video, as the original API had it: an address that ends in .mp4 or .mov is a video, any other an image. Say it with media when the address does not tell."`
 	Media         []MediaInput `json:"media,omitempty" doc:"Pictures and videos; instead of mediaUrl."`
+	Parts         []PartInput  `json:"parts,omitempty" doc:"A chain: each part goes out as the reply to the one before; instead of text and media."`
+	ReplyTo       string       `json:"replyTo,omitempty" doc:"The post to reply to: our id (it is waited for), or Threads' media id."`
+	QuotePostID   string       `json:"quotePostId,omitempty" doc:"The post to quote: our id (it is waited for), or Threads' media id."`
+	RepostOf      string       `json:"repostOf,omitempty" doc:"The post to repost, with nothing added: our id (it is waited for), or Threads' media id."`
 	AccountID     string       `json:"accountId,omitempty" doc:"Which connected account; may be left out when there is only one."`
 	PublishWithin int          `json:"publishWithin,omitempty" doc:"How late, in seconds, the post may still go out. Left out: a day."`
+	events.Options
 }
 
 // media is the post's media, from whichever of the two fields says it.
@@ -48,7 +60,14 @@ func (d *Draft) hasMediaURL() bool { return d.MediaURL != nil && *d.MediaURL != 
 
 func (d *Draft) event() (events.Draft, error) {
 	media, err := d.media()
-	return events.Draft{AccountID: d.AccountID, Text: d.Text, Media: media, PublishWithin: d.PublishWithin}, err
+	draft := events.Draft{
+		AccountID: d.AccountID, Text: d.Text, Media: media, Options: d.Options,
+		ReplyTo: d.ReplyTo, QuotePostID: d.QuotePostID, RepostOf: d.RepostOf, PublishWithin: d.PublishWithin,
+	}
+	for _, part := range d.Parts {
+		draft.Parts = append(draft.Parts, events.DraftPart{Text: part.Text, Media: stated(part.Media)})
+	}
+	return draft, err
 }
 
 func mediaTwice() error {
@@ -173,6 +192,42 @@ func (s *Service) deletePost(ctx context.Context, in *deletePostInput) (*answer,
 		known = in.ID
 	}
 	return changed(post, id, known, err)
+}
+
+// RepostInput says when, and from which account.
+type RepostInput struct {
+	AccountID   string     `json:"accountId,omitempty" doc:"Which connected account; may be left out when there is only one."`
+	ScheduledAt *time.Time `json:"scheduledAt,omitempty" doc:"When: RFC 3339 with Z or an offset. Left out: now."`
+}
+
+type repostInput struct {
+	Change
+	ID   string `path:"id" doc:"Our id of the post, which is waited for, or Threads' media id."`
+	Body RepostInput
+}
+
+// repost shares a post again as it is, now or later.
+func (s *Service) repost(ctx context.Context, in *repostInput) (*answer, error) {
+	if !plausibleID(in.ID) {
+		return nil, noSuchPost()
+	}
+	user := userOf(ctx)
+	draft := events.Draft{AccountID: in.Body.AccountID, RepostOf: in.ID}
+	body := struct {
+		ID string
+		RepostInput
+	}{in.ID, in.Body}
+	if at := in.Body.ScheduledAt; at != nil {
+		if err := writable(*at); err != nil {
+			return nil, err
+		}
+		cmd := events.SchedulePost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: at.UTC()}
+		post, id, err := send[events.Post](ctx, s, &in.Change, cmd, body)
+		return created(post, id, cmd.PostID, false, err)
+	}
+	cmd := events.PublishPost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: s.now().UTC()}
+	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, body)
+	return created(post, id, cmd.PostID, false, err)
 }
 
 // plausibleID says that an id may be one of ours, of Threads' or of the original's. What is not is not asked for; it is

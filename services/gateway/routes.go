@@ -47,6 +47,12 @@ func (s *Service) routes() *http.ServeMux {
 	huma.Register(api, authed(http.MethodGet, "/api/threads/post/{id}", "getPost", "One post, and what was tried for it").op(), s.getPost)
 	huma.Register(api, authed(http.MethodDelete, "/api/threads/post/{id}", "deletePost", "Delete a post on Threads").
 		answers(200, post).answers(202, pending).op(), s.deletePost)
+	huma.Register(api, authed(http.MethodPost, "/api/threads/post/{id}/retry", "retryPost", "Try a failed post once more").
+		answers(200, post).answers(202, pending).op(), s.retryPost)
+	huma.Register(api, authed(http.MethodPost, "/api/threads/post/{id}/resolve", "resolvePost", "Say what became of a parked post").
+		answers(200, post).answers(202, pending).op(), s.resolvePost)
+	huma.Register(api, authed(http.MethodPost, "/api/threads/post/{id}/repost", "repost", "Share a post again, now or later").
+		answers(201, post).answers(202, pending).op(), s.repost)
 	huma.Register(api, authed(http.MethodPost, routeSchedule, "schedulePost", "Post later").
 		answers(201, post).answers(202, pending).op(), s.schedulePost)
 	huma.Register(api, authed(http.MethodGet, routeSchedule, "listPosts", "Your posts, the earliest scheduled first").op(), s.listPosts)

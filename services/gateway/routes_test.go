@@ -25,6 +25,7 @@ var surface = []string{
 	"POST /api/auth/ticket",
 	"POST /api/threads/post",
 	"POST /api/threads/post/schedule",
+	"POST /api/threads/post/{id}/repost", "POST /api/threads/post/{id}/resolve", "POST /api/threads/post/{id}/retry",
 	"POST /api/threads/refresh",
 }
 

@@ -96,6 +96,7 @@ type Edit struct {
 	Text        field[string]       `json:"text,omitzero"`
 	MediaURL    field[string]       `json:"mediaUrl,omitzero" doc:"As when scheduling; null takes the media away."`
 	Media       field[[]MediaInput] `json:"media,omitzero" doc:"As when scheduling; null or an empty list takes the media away."`
+	Parts       []PartInput         `json:"parts,omitempty" doc:"The parts of a chain, all of them."`
 	ScheduledAt field[time.Time]    `json:"scheduledAt,omitzero" doc:"RFC 3339 with Z or an offset."`
 }
 
@@ -176,6 +177,9 @@ func (s *Service) editPost(ctx context.Context, in *editPostInput) (*answer, err
 		return nil, events.Faultf(events.Invalid, sentence).At("/scheduledAt", "not_nullable", sentence)
 	}
 	cmd := events.EditPost{PostID: in.ID, UserID: userOf(ctx), IfRev: rev, Text: in.Body.Text.or(""), Media: media}
+	for _, part := range in.Body.Parts {
+		cmd.Parts = append(cmd.Parts, events.DraftPart{Text: part.Text, Media: stated(part.Media)})
+	}
 	if at.Given {
 		if err := writable(*at.Value); err != nil {
 			return nil, err

@@ -14,74 +14,178 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 )
 
-// The quota of an account: 250 posts in any 24 hours, whoever sends them (threads-api §4.14).
-const (
-	quotaPosts  = 250
-	quotaWindow = 24 * time.Hour
-)
-
 // errTwin says that an equal text of the same account is being published or looked for. Two equal posts could not
 // be told apart afterwards, so the second waits.
 var errTwin = errors.New("an equal post of this account is not yet settled")
 
-// quotaFull says when the oldest of the account's posts leaves the window.
-type quotaFull struct{ until time.Time }
+// quotaFull says when the oldest use of the account's quota leaves the window.
+type quotaFull struct {
+	quota quota
+	until time.Time
+}
 
-func (q quotaFull) Error() string { return "the account's quota is used up until " + q.until.String() }
+func (q quotaFull) Error() string {
+	return fmt.Sprintf("the account's %s are used up until %s", q.quota, q.until)
+}
+
+// tooSoon says that an overdue post keeps its distance to the one of the same account before it.
+type tooSoon struct{ until time.Time }
+
+func (t tooSoon) Error() string { return "another post of the account went out just now" }
+
+// claim is what one claim asks for: was, as the worker read the row, and p, as it shall be.
+type claim struct {
+	was, p *Post
+	late   bool // overdue by so much that it keeps its distance
+}
 
 // claim moves a ready post to publishing: from here to the answer it is this worker's, and nobody may edit or
 // cancel it. The quota is reserved in the same transaction, under the account's row lock, so that two workers
 // cannot both take the last place.
-func (s *store) claim(ctx context.Context, was *Post, callTimeout time.Duration, now time.Time) (*Post, error) {
+func (s *Service) claim(ctx context.Context, was *Post) (*Post, error) {
+	now := s.now()
 	p := *was
-	p.State, p.Lease, p.LeaseUntil = events.StatePublishing, uuid.NewString(), now.Add(s.lease)
+	p.State, p.Lease, p.LeaseUntil = events.StatePublishing, uuid.NewString(), now.Add(s.cfg.Lease)
 	p.Attempt++
-	p.ClaimedAt, p.CallDeadline = now, maxTime(now, p.PublishAt).Add(callTimeout)
+	p.ClaimedAt, p.CallDeadline = now, maxTime(now, p.PublishAt).Add(s.cfg.CallTimeout)
 	p.FinishedSeenAt = time.Time{}
-	p.WakeAt = now.Add(s.lease + time.Second) // when this worker is gone, the next may ask
-	p.ArmedAt = time.Time{}                   // the message in hand wakes it; if that is lost, the sweep does
-	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		if _, err := accounts.Lock(ctx, tx, p.AccountID); err != nil {
-			return err
-		}
-		twin, err := tx.NewSelect().Model((*Post)(nil)).
-			Where("account_id = ? AND content_hash = ? AND state IN (?)", p.AccountID, p.ContentHash,
-				bun.List([]events.State{events.StatePublishing, events.StateUnconfirmed})).
-			Where("id <> ?", p.ID).Exists(ctx)
-		if err != nil {
-			return fmt.Errorf("look for an equal post: %w", err)
-		}
-		if twin {
-			return errTwin
-		}
-		if err := s.reserve(ctx, tx, &p, now); err != nil {
-			return err
-		}
-		return s.save(ctx, tx, was, &p)
-	})
-	if err != nil {
+	p.WakeAt = now.Add(s.cfg.Lease + time.Second) // when this worker is gone, the next may ask
+	p.ArmedAt = time.Time{}                       // the message in hand wakes it; if that is lost, the sweep does
+	p.UpdatedAt = now
+	p.tidy()
+	late := p.turn() == 0 && now.Sub(p.PublishAt) > s.cfg.LateAfter
+	if err := s.claims.do(ctx, claim{was: was, p: &p, late: late}); err != nil {
 		return nil, err
 	}
 	return &p, nil
 }
 
-// reserve checks that the account has a place left. The claimed row itself is the reservation: claimed_at counts.
-func (s *store) reserve(ctx context.Context, tx bun.Tx, p *Post, now time.Time) error {
-	var used struct {
-		Count  int       `bun:"count"`
-		Oldest time.Time `bun:"oldest"`
-	}
-	err := tx.NewSelect().Model((*Post)(nil)).
-		ColumnExpr("count(*) AS count").ColumnExpr("min(claimed_at) AS oldest").
-		Where("account_id = ? AND claimed_at > ? AND id <> ?", p.AccountID, now.Add(-quotaWindow), p.ID).
-		Where("state NOT IN (?)", bun.List([]events.State{events.StateFailed, events.StateCancelled})).Scan(ctx, &used)
+// claimBatch works many claims in one transaction; each is judged by itself.
+func (s *store) claimBatch(ctx context.Context, batch []claim, spacing time.Duration, now time.Time) []error {
+	errs := make([]error, len(batch))
+	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		clear(errs)
+		ids := make([]string, len(batch))
+		for i, c := range batch {
+			ids[i] = c.p.AccountID
+		}
+		connected, err := accounts.LockAll(ctx, tx, ids)
+		if err != nil {
+			return err
+		}
+		unsettled, err := s.unsettled(ctx, tx, ids)
+		if err != nil {
+			return err
+		}
+		usages, err := used(ctx, tx, ids, now)
+		if err != nil {
+			return err
+		}
+		var going []int
+		for i, c := range batch {
+			twin := twinKey{c.p.AccountID, c.p.ContentHash}
+			key := quotaOf{c.p.AccountID, c.p.spends()}
+			u := usages[key]
+			switch other := unsettled[twin]; {
+			case !connected[c.p.AccountID]:
+				errs[i] = fmt.Errorf("the account was taken away: %w", errLost)
+				continue
+			case other != "" && other != c.p.ID:
+				errs[i] = errTwin
+				continue
+			case c.late && now.Sub(u.Latest) < spacing:
+				errs[i] = tooSoon{until: u.Latest.Add(spacing)}
+				continue
+			case u.Used >= key.quota.total():
+				errs[i] = quotaFull{quota: key.quota, until: u.Oldest.Add(quotaWindow)}
+				continue
+			}
+			unsettled[twin] = c.p.ID
+			u.Used, u.Latest = u.Used+1, now
+			if u.Oldest.IsZero() {
+				u.Oldest = now
+			}
+			usages[key] = u
+			going = append(going, i)
+		}
+		return s.writeClaims(ctx, tx, batch, going, errs, now)
+	})
 	if err != nil {
-		return fmt.Errorf("count the quota: %w", err)
+		return all(len(batch), err)
 	}
-	if used.Count >= quotaPosts {
-		return quotaFull{until: used.Oldest.Add(quotaWindow)}
+	return errs
+}
+
+type twinKey struct{ account, hash string }
+
+// unsettled finds the posts of the accounts that are publishing or unconfirmed.
+func (s *store) unsettled(ctx context.Context, tx bun.Tx, accountIDs []string) (map[twinKey]string, error) {
+	var rows []struct {
+		ID          string `bun:"id"`
+		AccountID   string `bun:"account_id"`
+		ContentHash string `bun:"content_hash"`
 	}
-	return nil
+	err := tx.NewSelect().Model((*Post)(nil)).Column("id", "account_id", "content_hash").
+		Where("account_id IN (?) AND state IN ('publishing', 'unconfirmed')", bun.List(accountIDs)).Scan(ctx, &rows)
+	if err != nil {
+		return nil, fmt.Errorf("look for equal posts: %w", err)
+	}
+	m := make(map[twinKey]string, len(rows))
+	for _, r := range rows {
+		m[twinKey{r.AccountID, r.ContentHash}] = r.ID
+	}
+	return m, nil
+}
+
+// writeClaims is the conditional update of every claim that may go, and the reservation of those that went.
+func (s *store) writeClaims(ctx context.Context, tx bun.Tx, batch []claim, going []int, errs []error, now time.Time) error {
+	if len(going) == 0 {
+		return nil
+	}
+	type row struct {
+		ID           string       `bun:"id"`
+		State        events.State `bun:"was_state"`
+		Rev          int64        `bun:"was_rev"`
+		Attempt      int          `bun:"was_attempt"`
+		Lease        string       `bun:"lease"`
+		CallDeadline time.Time    `bun:"call_deadline,type:timestamptz"`
+		WakeAt       time.Time    `bun:"wake_at,type:timestamptz"`
+	}
+	rows := make([]row, len(going))
+	for n, i := range going {
+		was, p := batch[i].was, batch[i].p
+		rows[n] = row{was.ID, was.State, was.Rev, was.Attempt, p.Lease, p.CallDeadline, p.WakeAt}
+	}
+	var won []string
+	err := tx.NewUpdate().With("c", tx.NewValues(&rows)).Model((*Post)(nil)).TableExpr("c").
+		Set("state = 'publishing'").Set("attempt = post.attempt + 1").
+		Set("lease = c.lease").Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
+		Set("claimed_at = ?, updated_at = ?", now, now).Set("call_deadline = c.call_deadline, wake_at = c.wake_at").
+		Set("armed_at = NULL, finished_seen_at = NULL").
+		Where("post.id = c.id AND post.state = c.was_state AND post.rev = c.was_rev AND post.attempt = c.was_attempt").
+		Where("post.lease IS NULL OR post.lease_until < now()").
+		Returning("post.id").Scan(ctx, &won)
+	if err != nil {
+		return fmt.Errorf("claim: %w", err)
+	}
+	claimed := make(map[string]bool, len(won))
+	for _, id := range won {
+		claimed[id] = true
+	}
+	var uses []use
+	for _, i := range going {
+		p := batch[i].p
+		if !claimed[p.ID] {
+			errs[i] = fmt.Errorf("claim: %w", errLost)
+			continue
+		}
+		p.ClaimedAt, p.UpdatedAt = now, now
+		uses = append(uses, use{AccountID: p.AccountID, Quota: p.spends(), At: now, PostID: p.ID, Part: p.turn()})
+	}
+	if len(uses) == 0 {
+		return nil
+	}
+	return spend(ctx, tx, uses...)
 }
 
 func maxTime(a, b time.Time) time.Time {

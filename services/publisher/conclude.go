@@ -3,18 +3,58 @@ package publisher
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
 )
 
-// published notes a clear yes. It is in the row before anyone is told, so no crash can lose it.
-func (s *Service) published(ctx context.Context, was *Post, mediaID string, called, accepted time.Time, tried ...events.Attempt) error {
+// published notes a clear yes. It is in the row before anyone is told, so no crash can lose it. A part of a chain that
+// is not the last is told as such, and the next one's turn comes.
+func (s *Service) published(ctx context.Context, was *Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) error {
 	p := *was
-	p.State, p.Fact, p.Reason = events.StateConcluding, events.FactPublished, nil
-	p.MediaID, p.CalledAt, p.AcceptedAt = mediaID, called, accepted
+	p.Reason = nil
+	if p.chain() {
+		// A table cannot hold the ids of parts unique as it does for whole posts.
+		known, err := s.store.known(ctx, p.AccountID, []string{mediaID})
+		if err != nil {
+			return err
+		}
+		if known[mediaID] {
+			return s.park(ctx, was, sameMedia(), tried...)
+		}
+	}
+	if p.lived(mediaID, permalink, called, accepted) {
+		p.State, p.Lease, p.WakeAt = events.StateScheduled, "", s.now()
+		p.AcceptedAt = accepted
+		return s.partPublished(ctx, was, &p, tried...)
+	}
+	p.State, p.Fact = events.StateConcluding, events.FactPublished
+	p.CalledAt, p.AcceptedAt = called, accepted
 	return s.conclude(ctx, was, &p, tried...)
+}
+
+// partPublished saves and tells that one more part of a chain is live.
+func (s *Service) partPublished(ctx context.Context, was, p *Post, tried ...events.Attempt) error {
+	p.UpdatedAt = s.now()
+	p.Rev, p.Fact = was.Rev+1, events.FactPartPublished
+	s.willArm(p)
+	if err := s.store.move(ctx, was, p, tried...); err != nil {
+		return err
+	}
+	crash.At(crash.PartNoted)
+	if err := s.tell(ctx, p); err != nil {
+		return err
+	}
+	crash.At(crash.PartTold)
+	return nil
+}
+
+func sameMedia() *events.Fault {
+	return events.Faultf(events.Unknown, "Threads gave this post an id that another post already has; please look at the profile.")
 }
 
 // fail notes that a post will not go out, and why.
@@ -33,19 +73,21 @@ func (s *Service) conclude(ctx context.Context, was, p *Post, tried ...events.At
 	err := s.store.move(ctx, was, p, tried...)
 	if errors.Is(pg.Map(err), pg.ErrExists) {
 		// Another row of this account has this media id. One of the two is wrong, and no machine can say which.
-		return s.park(ctx, was, events.Faultf(events.Unknown, "Threads gave this post an id that another post already has; please look at the profile."), tried...)
+		return s.park(ctx, was, sameMedia(), tried...)
 	}
 	if err != nil {
 		return err
 	}
+	crash.At(crash.PublishNoted)
 	return s.concluded(ctx, p)
 }
 
 // concluded tells the noted answer and has the recorder apply it. It runs again after a crash, to the same effect.
 func (s *Service) concluded(ctx context.Context, p *Post) error {
-	if p.Fact == events.FactPublished && p.Permalink == "" {
-		s.fetchPermalink(ctx, p)
+	if p.Fact == events.FactPublished {
+		s.fetchPermalinks(ctx, p)
 	}
+	crash.At(crash.PublishTelling)
 	told := *p
 	told.Rev++
 	told.State = events.StateFailed
@@ -59,25 +101,45 @@ func (s *Service) concluded(ctx context.Context, p *Post) error {
 	} else if err != nil {
 		return err
 	}
+	crash.At(crash.PublishTold)
 	// The recorder will read the event from the stream as well, and find it applied. Doing it here too means that
 	// whoever waits for the outcome gets it now, and that a GET right after says POSTED.
-	return s.recorder.applyNow(ctx, ev)
+	if err := s.recorder.applyNow(ctx, ev); err != nil {
+		return err
+	}
+	crash.At(crash.PublishApplied)
+	return nil
 }
 
-// fetchPermalink asks for the permalink of a live post, for a few seconds: it may lag (threads-api §5.4). A post whose
-// link does not come is no less live.
-func (s *Service) fetchPermalink(ctx context.Context, p *Post) {
+// fetchPermalinks asks for the permalinks of a live post that are not known yet, for a few seconds: they may lag
+// (threads-api §5.4). They travel in the event. A post whose link does not come is no less live.
+func (s *Service) fetchPermalinks(ctx context.Context, p *Post) {
+	wanted := map[string]*string{}
+	if p.chain() {
+		p.Parts = slices.Clone(p.Parts)
+	}
+	for i := range p.Parts {
+		wanted[p.Parts[i].MediaID] = &p.Parts[i].Permalink
+	}
+	if !p.chain() {
+		wanted[p.MediaID] = &p.Permalink
+	}
+	maps.DeleteFunc(wanted, func(_ string, link *string) bool { return *link != "" })
+	if len(wanted) == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.PermalinkWait)
 	defer cancel()
 	a, err := s.access(ctx, p)
 	for wait := 200 * time.Millisecond; err == nil; wait *= 2 {
-		media, mediaErr := s.api.Media(ctx, a.token, p.MediaID)
-		if mediaErr == nil && media.Permalink != "" {
-			p.Permalink = media.Permalink
-			if err := s.store.setPermalink(ctx, p); err != nil {
-				s.log.Warn("permalink not noted", postField(p.ID), errField(err))
+		for id, link := range wanted {
+			if media, err := s.api.Media(ctx, a.token, id); err == nil && media.Permalink != "" {
+				*link = media.Permalink
+				delete(wanted, id)
 			}
-			return
+		}
+		if len(wanted) == 0 {
+			break
 		}
 		select {
 		case <-time.After(wait):
@@ -85,5 +147,10 @@ func (s *Service) fetchPermalink(ctx context.Context, p *Post) {
 			err = ctx.Err()
 		}
 	}
-	s.log.Warn("told as published without a permalink", postField(p.ID), errField(err))
+	if p.chain() {
+		p.Permalink = p.Parts[0].Permalink
+	}
+	if err != nil {
+		s.log.Warn("told as published without a permalink", postField(p.ID), errField(err))
+	}
 }

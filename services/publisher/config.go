@@ -29,6 +29,11 @@ type Config struct {
 	// SweepGrace is how long after its wake-up time a post counts as forgotten.
 	SweepGrace time.Duration `env:"PUBLISHER_SWEEP_GRACE" envDefault:"2s"`
 
+	// LateAfter is how much a post must be overdue to count as held up by an outage; such posts of one account go out
+	// Spacing apart, so that a day's queue does not come down at once.
+	LateAfter time.Duration `env:"PUBLISHER_LATE_AFTER" envDefault:"1m"`
+	Spacing   time.Duration `env:"PUBLISHER_SPACING" envDefault:"10s"`
+
 	// Lease is how long a post is one worker's without a renewal. Floor 5s: a pause of the garbage collector or
 	// of Postgres must not cost it.
 	Lease time.Duration `env:"PUBLISHER_LEASE" envDefault:"15s"`
@@ -48,6 +53,16 @@ type Config struct {
 	// ConfirmFor is how long an unknown outcome is asked about before a person must look. Floor 1h.
 	ConfirmFor time.Duration `env:"PUBLISHER_CONFIRM_FOR" envDefault:"24h"`
 
+	// BreakerAfter is how many calls to a host must fail in a row before it counts as down, BreakerRetry how long it is
+	// then left alone before a few calls try it again.
+	BreakerAfter int           `env:"PUBLISHER_BREAKER_AFTER" envDefault:"10"`
+	BreakerRetry time.Duration `env:"PUBLISHER_BREAKER_RETRY" envDefault:"5s"`
+
+	// ThrottleWait is how long a throttled post waits when Threads does not say, QuotaLook how often a full quota is looked
+	// at again.
+	ThrottleWait time.Duration `env:"PUBLISHER_THROTTLE_WAIT" envDefault:"1m"`
+	QuotaLook    time.Duration `env:"PUBLISHER_QUOTA_LOOK" envDefault:"30m"`
+
 	// PermalinkWait is how long PostPublished waits for a permalink that lags behind the post.
 	PermalinkWait time.Duration `env:"PUBLISHER_PERMALINK_WAIT" envDefault:"5s"`
 
@@ -65,6 +80,8 @@ func (c Config) Mistakes() (wrong []error) {
 		"PUBLISHER_LEASE": c.Lease, "PUBLISHER_SWEEP_EVERY": c.SweepEvery, "PUBLISHER_CALL_TIMEOUT": c.CallTimeout,
 		"PUBLISHER_SWEEP_GRACE": c.SweepGrace, "PUBLISHER_SECOND_CALL_AFTER": c.SecondCallAfter, "PUBLISHER_FINISHED_APART": c.FinishedApart,
 		"PUBLISHER_LEAD_TEXT": c.LeadText, "PUBLISHER_LEAD_IMAGE": c.LeadImage, "PUBLISHER_LEAD_VIDEO": c.LeadVideo,
+		"PUBLISHER_LATE_AFTER": c.LateAfter, "PUBLISHER_SPACING": c.Spacing, "PUBLISHER_BREAKER_RETRY": c.BreakerRetry,
+		"PUBLISHER_THROTTLE_WAIT": c.ThrottleWait, "PUBLISHER_QUOTA_LOOK": c.QuotaLook,
 		"PUBLISHER_PERMALINK_WAIT": c.PermalinkWait, "PUBLISHER_PUBLISH_WITHIN": c.PublishWithin, "PUBLISHER_ARM_HORIZON": c.ArmHorizon, "PUBLISHER_CONFIRM_FOR": c.ConfirmFor,
 	} {
 		if d <= 0 {
@@ -73,6 +90,9 @@ func (c Config) Mistakes() (wrong []error) {
 	}
 	if c.CallsInFlight < 1 || c.CallsPerAccount < 1 {
 		wrong = append(wrong, fmt.Errorf("PUBLISHER_CALLS_IN_FLIGHT and PUBLISHER_CALLS_PER_ACCOUNT must be at least 1"))
+	}
+	if c.BreakerAfter < 1 {
+		wrong = append(wrong, fmt.Errorf("PUBLISHER_BREAKER_AFTER must be at least 1"))
 	}
 	if c.ClaimLead < 0 || c.ClaimLead > hold {
 		wrong = append(wrong, fmt.Errorf("PUBLISHER_CLAIM_LEAD must be from 0 to %s", hold))
@@ -103,7 +123,7 @@ func (c Config) underFloor() (names []string) {
 
 // Threads is the configuration of the client that the publisher needs.
 func (c Config) Threads() threads.Config {
-	return threads.Config{BaseURL: c.APIURL, PublishTimeout: c.CallTimeout}
+	return threads.Config{BaseURL: c.APIURL, PublishTimeout: c.CallTimeout, Wrap: newBreakers(c).guard}
 }
 
 const (

@@ -2,9 +2,11 @@ package publisher
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -16,6 +18,7 @@ func (s *Service) confirm(ctx context.Context, was *Post) error {
 		return err
 	}
 	defer s.keepLease(ctx, was)()
+	crash.At(crash.ConfirmLeased)
 	if was.State == events.StatePublishing {
 		// Its worker is gone. Say so, and ask in the next step.
 		return s.unconfirmed(ctx, was, events.Faultf(events.Unknown, "The publisher was interrupted while this post went out; we are asking Threads."))
@@ -24,6 +27,16 @@ func (s *Service) confirm(ctx context.Context, was *Post) error {
 	if err != nil {
 		return s.askLater(ctx, was, "") // without a token nothing can be asked; the reconnect wakes it
 	}
+	if _, err := s.refer(ctx, was); err != nil && !errors.Is(err, errRefGone) && !errors.Is(err, errRefWaits) {
+		return err // the row of an event knows what was asked for, not what it turned out to be
+	}
+	if was.Kind == events.KindRepost {
+		again := s.publishAgain
+		if refused(was.Reason) {
+			again = s.acceptRefusal
+		}
+		return s.lookOr(ctx, was, a, again) // a repost has no container: only the lists can tell
+	}
 	if was.ContainerID == "" {
 		// Nothing is known of a container: Postgres was restored (restore.go). Only the lists can tell.
 		return s.lookOr(ctx, was, a, s.buildAgain)
@@ -31,6 +44,7 @@ func (s *Service) confirm(ctx context.Context, was *Post) error {
 	began := s.now()
 	status, err := s.api.ContainerStatus(ctx, a.token, was.ContainerID)
 	tried := s.tried("status", began, err)
+	crash.At(crash.ConfirmAsked)
 	if err != nil {
 		switch e := apiError(err); {
 		case e != nil && e.Class == threads.Reauthorize:
@@ -56,6 +70,9 @@ func (s *Service) confirm(ctx context.Context, was *Post) error {
 // find gives a post that is live its id. The lists may lag; the post is not rebuilt, whatever they say.
 func (s *Service) find(ctx context.Context, was *Post, a access, tried events.Attempt) error {
 	candidates, looked, err := s.look(ctx, was, a)
+	if errors.Is(err, errBlind) {
+		return s.park(ctx, was, blind(), tried, looked)
+	}
 	if err != nil {
 		return s.askLater(ctx, was, "", tried, looked)
 	}
@@ -109,6 +126,8 @@ func (s *Service) lookOr(ctx context.Context, was *Post, a access,
 	candidates, looked, err := s.look(ctx, was, a)
 	tried = append(tried, looked)
 	switch {
+	case errors.Is(err, errBlind):
+		return s.park(ctx, was, blind(), tried...)
 	case err != nil:
 		return s.askLater(ctx, was, "", tried...)
 	case len(candidates) == 1:
@@ -130,25 +149,40 @@ func (s *Service) afterLoss(was *Post) func(context.Context, *Post, ...events.At
 	return s.buildAgain
 }
 
-// publishAgain allows a second call for the same container.
+// publishAgain allows a second call, for the same container where there is one, so many times.
 func (s *Service) publishAgain(ctx context.Context, was *Post, tried ...events.Attempt) error {
+	if was.Attempt >= maxCalls {
+		return s.park(ctx, was, lost(), tried...)
+	}
 	p := *was
 	p.State, p.Lease, p.WakeAt = events.StateReady, "", s.now()
 	p.FinishedSeenAt, p.CalledAt = time.Time{}, time.Time{}
-	return s.step(ctx, was, &p, "", tried...)
+	return s.again(ctx, was, &p, tried...)
+}
+
+func (s *Service) again(ctx context.Context, was, p *Post, tried ...events.Attempt) error {
+	if err := s.step(ctx, was, p, "", tried...); err != nil {
+		return err
+	}
+	crash.At(crash.ConfirmAgain)
+	return nil
+}
+
+func lost() *events.Fault {
+	return events.Faultf(events.Unknown, "Threads lost this post several times; please look at the profile.")
 }
 
 // buildAgain starts over with a new container, so many times; then a person must look.
 func (s *Service) buildAgain(ctx context.Context, was *Post, tried ...events.Attempt) error {
 	if was.Rebuilds >= maxRebuilds {
-		return s.park(ctx, was, events.Faultf(events.Unknown, "Threads lost this post several times; please look at the profile."), tried...)
+		return s.park(ctx, was, lost(), tried...)
 	}
 	p := *was
 	p.State, p.Lease, p.WakeAt = events.StateScheduled, "", s.now()
 	p.dropContainer()
 	p.CalledAt = time.Time{}
 	p.Rebuilds++
-	return s.step(ctx, was, &p, "", tried...)
+	return s.again(ctx, was, &p, tried...)
 }
 
 // acceptRefusal ends, or postpones, a post that Threads refused and does not show.
@@ -156,13 +190,12 @@ func (s *Service) acceptRefusal(ctx context.Context, was *Post, tried ...events.
 	if was.Reason.Code == events.Refused {
 		return s.fail(ctx, was, was.Reason, tried...)
 	}
-	wait := max(time.Duration(was.Reason.RetryAfter)*time.Second, time.Minute)
-	if a, err := s.access(ctx, was); err == nil {
-		// Which limit was it? Only the limit edge knows: a full one empties slowly, a throttle soon.
-		limits, err := s.api.Limits(ctx, a.token, []string{"threads_basic", scopePublish})
-		if err == nil && limits.Posts.Total > 0 && limits.Posts.Used >= limits.Posts.Total {
-			wait = max(wait, 30*time.Minute)
-		}
+	wait, err := s.roomAgain(ctx, was)
+	if err != nil {
+		return s.askLater(ctx, was, "", tried...) // which limit it was decides for how long
+	}
+	if err := giveBack(ctx, s.db, was); err != nil {
+		return err
 	}
 	p := *was
 	p.CalledAt = time.Time{}
@@ -171,17 +204,45 @@ func (s *Service) acceptRefusal(ctx context.Context, was *Post, tried ...events.
 	return s.postponeFrom(ctx, was, &p, reason.After(wait), s.now().Add(wait), tried...)
 }
 
+// roomAgain reckons when a post that was refused for a limit may go. Only the limit edge knows which limit it was: a full
+// quota empties as its oldest uses leave the window, a throttle soon.
+func (s *Service) roomAgain(ctx context.Context, was *Post) (time.Duration, error) {
+	a, err := s.access(ctx, was)
+	if err != nil {
+		return 0, err
+	}
+	limits, err := s.api.Limits(ctx, a.token, a.account.Scopes)
+	if err != nil {
+		return 0, err
+	}
+	wait := max(time.Duration(was.Reason.RetryAfter)*time.Second, s.cfg.ThrottleWait)
+	allowance := limits.Posts
+	if was.spends() == quotaReplies {
+		allowance = limits.Replies
+	}
+	if allowance.Total == 0 || allowance.Used < allowance.Total {
+		return wait, nil
+	}
+	uses, err := used(ctx, s.db, []string{was.AccountID}, s.now())
+	if err != nil {
+		return 0, err
+	}
+	// Others may post for this account too: of theirs we know nothing, so from the first of ours that leaves it is looked
+	// at again, and at least every half hour.
+	wait = max(wait, s.cfg.QuotaLook)
+	if oldest := uses[quotaOf{was.AccountID, was.spends()}].Oldest; !oldest.IsZero() {
+		wait = min(wait, max(oldest.Add(quotaWindow).Sub(s.now()), s.cfg.ThrottleWait))
+	}
+	return wait, nil
+}
+
 // foundLive concludes with a post that was found among the account's own.
 func (s *Service) foundLive(ctx context.Context, was *Post, m threads.Media, tried ...events.Attempt) error {
-	p := *was
-	p.Permalink = m.Permalink
 	called := was.CalledAt
 	if called.IsZero() { // the process died with the answer; the claim is the nearest we know
 		called = maxTime(was.ClaimedAt, was.PublishAt)
 	}
-	p.State, p.Fact, p.Reason = events.StateConcluding, events.FactPublished, nil
-	p.MediaID, p.CalledAt, p.AcceptedAt = m.ID, called, s.now()
-	return s.conclude(ctx, was, &p, tried...)
+	return s.published(ctx, was, m.ID, m.Permalink, called, s.now(), tried...)
 }
 
 // askLater keeps the post unconfirmed and asks again: soon at first, then every few minutes. After ConfirmFor a person
@@ -215,7 +276,13 @@ func (s *Service) unconfirmed(ctx context.Context, was *Post, reason *events.Fau
 func (s *Service) unconfirmedStep(ctx context.Context, was, p *Post, reason *events.Fault, tried ...events.Attempt) error {
 	p.State, p.Lease, p.Reason, p.Failures = events.StateUnconfirmed, "", reason, 0
 	p.WakeAt = s.now().Add(firstLook)
-	return s.step(ctx, was, p, events.FactUnconfirmed, tried...)
+	p.UpdatedAt, p.Rev, p.Fact = s.now(), was.Rev+1, events.FactUnconfirmed
+	s.willArm(p)
+	if err := s.store.move(ctx, was, p, tried...); err != nil {
+		return err
+	}
+	crash.At(crash.ConfirmDoubted)
+	return s.tell(ctx, p)
 }
 
 // park leaves a post to a person. No automatic call is ever made for it again.
@@ -227,6 +294,11 @@ func (s *Service) park(ctx context.Context, was *Post, reason *events.Fault, tri
 	}
 	s.log.Error("post parked: a person must look", postField(p.ID), accountField(p.AccountID))
 	return nil
+}
+
+// blind is the reason of a post whose list this connection may not read.
+func blind() *events.Fault {
+	return events.Faultf(events.MissingScope, "It is not known whether this reply is live, and the connection may not read replies; please look at the profile.")
 }
 
 func several() *events.Fault {

@@ -153,13 +153,12 @@ func TestRefusals(t *testing.T) {
 		t.Parallel()
 		r := newRig(t)
 		r.start()
-		for i := range quotaPosts {
-			p := Post{ID: events.NewPostID(), UserID: testUser, AccountID: r.account.ID, Kind: events.KindPost, Text: "x", ContentHash: "x",
-				PublishAt: time.Now(), State: events.StatePublished, Rev: 1, ToldRev: 1, Fact: events.FactPublished,
-				ClaimedAt: time.Now().Add(-time.Hour + time.Duration(i)*time.Millisecond), CreatedAt: time.Now(), UpdatedAt: time.Now()}
-			if err := (&store{db: r.db}).insert(t.Context(), r.db, &p); err != nil {
-				t.Fatal(err)
-			}
+		var uses []use
+		for i := range quotaPosts.total() {
+			uses = append(uses, use{AccountID: r.account.ID, Quota: quotaPosts, PostID: events.NewPostID(), At: time.Now().Add(-time.Hour + time.Duration(i)*time.Millisecond)})
+		}
+		if err := spend(t.Context(), r.db, uses...); err != nil {
+			t.Fatal(err)
 		}
 		p := r.schedule(300*time.Millisecond, "one too many")
 		waiting := r.await(p.ID, events.FactPostponed)

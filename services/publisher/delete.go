@@ -3,6 +3,7 @@ package publisher
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -10,6 +11,8 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/crash"
+	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -43,7 +46,7 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 		case !was.DeletedAt.IsZero():
 			gone = was
 			return was.Snapshot(), nil // gone already: that is what was asked for
-		case was.State != events.StatePublished:
+		case !settled(was) || len(was.live()) == 0:
 			return nil, events.Faultf(events.Conflict, "This post is not live on Threads, so there is nothing to delete there.")
 		}
 		account, err := accounts.Get(ctx, tx, was.AccountID)
@@ -80,11 +83,16 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 	case p == nil:
 		return gone.Snapshot(), nil // deleted before
 	}
+	crash.At(crash.DeleteRequested)
 	if err := s.armAndTell(ctx, p); err != nil {
 		return nil, err
 	}
 	return nil, bus.Pending
 }
+
+// settled says that nothing more will be published for a post, so that what is live of it may be deleted. A chain that
+// failed half way has live parts too.
+func settled(p *Post) bool { return p.State == events.StatePublished || p.State == events.StateFailed }
 
 // target is the post that the user wants deleted. A post made elsewhere has no row yet; it gets one when Threads shows
 // it to one of the user's accounts.
@@ -116,16 +124,18 @@ func (s *Service) target(ctx context.Context, cmd events.DeletePost) (*Post, err
 // imported is the row of a post that was made elsewhere.
 func (s *Service) imported(account accounts.Account, m threads.Media) *Post {
 	now := s.now()
-	return &Post{
+	p := &Post{
 		ID: events.PostIDFor(account.UserID, "imported "+m.ID), UserID: account.UserID, AccountID: account.ID, Kind: events.KindImported,
-		Text: m.Text, ContentHash: contentHash(m.Text, nil), PublishAt: m.Timestamp,
+		Text: m.Text, PublishAt: m.Timestamp,
 		State: events.StatePublished, MediaID: m.ID, Permalink: m.Permalink, AcceptedAt: m.Timestamp,
 		CreatedAt: now, UpdatedAt: now,
 	}
+	p.ContentHash = p.hash()
+	return p
 }
 
-// delete takes a live post off Threads. Threads is asked before and after each DELETE: a post that is gone, by whoever's
-// hand, is what was wanted.
+// delete takes a live post off Threads, a chain from its last part to its first. Threads is asked before and after each
+// DELETE: a post that is gone, by whoever's hand, is what was wanted.
 func (s *Service) delete(ctx context.Context, was *Post) error {
 	if was.DeleteRequestedAt.IsZero() || !was.DeletedAt.IsZero() {
 		return nil
@@ -138,24 +148,65 @@ func (s *Service) delete(ctx context.Context, was *Post) error {
 	if err != nil {
 		return s.deleteFailed(ctx, was, mustReconnect())
 	}
+	live := was.live()
+	if len(live) == 0 {
+		return s.deleted(ctx, was, "")
+	}
+	id := live[0]
 	began := s.now()
-	_, err = s.api.Media(ctx, a.token, was.MediaID)
+	_, err = s.api.Media(ctx, a.token, id)
 	// A post that does not show is no proof that it is gone (a read may lag): the DELETE is sent all the same.
 	if err != nil && threads.ClassOf(err) != threads.NotFound {
 		return s.deleteLater(ctx, was, a, err, s.tried("look", began, err))
 	}
+	if err := s.mayDelete(ctx, was, len(live)); err != nil {
+		return err
+	}
+	crash.At(crash.DeleteCalling)
 	began = s.now()
-	err = s.api.Delete(ctx, a.token, was.MediaID)
+	err = s.api.Delete(ctx, a.token, id)
+	crash.At(crash.DeleteCalled)
 	tried := s.tried("delete", began, err)
 	if err == nil {
-		return s.deleted(ctx, was, tried)
+		return s.deleted(ctx, was, id, tried)
 	}
-	_, lookErr := s.api.Media(ctx, a.token, was.MediaID)
+	_, lookErr := s.api.Media(ctx, a.token, id)
 	lasts := was.Failures >= 2 && threads.ClassOf(err) == threads.NotFound && threads.ClassOf(lookErr) == threads.NotFound
 	if gone(lookErr) || lasts { // not visible, by either word, and for a while
-		return s.deleted(ctx, was, tried)
+		return s.deleted(ctx, was, id, tried)
 	}
 	return s.deleteLater(ctx, was, a, err, tried)
+}
+
+// mayDelete reserves a place of the day's deletions, under the account's lock. Without one the deletion waits.
+func (s *Service) mayDelete(ctx context.Context, was *Post, part int) error {
+	now := s.now()
+	var until time.Time
+	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		until = time.Time{}
+		if _, err := accounts.LockAll(ctx, tx, []string{was.AccountID}); err != nil {
+			return err
+		}
+		usages, err := used(ctx, tx, []string{was.AccountID}, now)
+		if err != nil {
+			return err
+		}
+		if u := usages[quotaOf{was.AccountID, quotaDeletes}]; u.Used >= quotaDeletes.total() {
+			until = u.Oldest.Add(quotaWindow)
+			return nil
+		}
+		return spend(ctx, tx, use{AccountID: was.AccountID, Quota: quotaDeletes, At: now, PostID: was.ID, Part: part})
+	})
+	if err != nil || until.IsZero() {
+		return err
+	}
+	p := *was
+	p.Lease, p.Reason = "", quotaDeletes.full().After(until.Sub(now))
+	p.WakeAt = until
+	if err := s.step(ctx, was, &p, ""); err != nil {
+		return err
+	}
+	return errLost // of the place, not of the row: nothing more is to be done now
 }
 
 func gone(err error) bool {
@@ -192,10 +243,22 @@ func (s *Service) deleteLater(ctx context.Context, was *Post, a access, err erro
 	return s.step(ctx, was, &p, "", tried)
 }
 
-func (s *Service) deleted(ctx context.Context, was *Post, tried events.Attempt) error {
+// deleted notes that a part is gone from Threads, "" when none was left, and goes on with the one before it.
+func (s *Service) deleted(ctx context.Context, was *Post, id string, tried ...events.Attempt) error {
 	p := *was
-	p.DeletedAt, p.Reason = s.now(), nil
-	return s.settleDelete(ctx, was, &p, events.FactDeleted, tried)
+	p.Reason, p.Failures = nil, 0
+	p.Parts = slices.Clone(p.Parts)
+	for i := range p.Parts {
+		if p.Parts[i].MediaID == id {
+			p.Parts[i].DeletedAt = optionalTime(s.now())
+		}
+	}
+	if p.chain() && len(p.live()) > 0 {
+		p.Lease, p.WakeAt = "", s.now()
+		return s.step(ctx, was, &p, "", tried...)
+	}
+	p.DeletedAt = s.now()
+	return s.settleDelete(ctx, was, &p, events.FactDeleted, tried...)
 }
 
 func (s *Service) deleteFailed(ctx context.Context, was *Post, reason *events.Fault, tried ...events.Attempt) error {
@@ -207,8 +270,15 @@ func (s *Service) deleteFailed(ctx context.Context, was *Post, reason *events.Fa
 // settleDelete ends a deletion: row, fact, and the outcome to whoever waits for it.
 func (s *Service) settleDelete(ctx context.Context, was, p *Post, fact events.PostFact, tried ...events.Attempt) error {
 	p.Lease, p.WakeAt, p.Failures = "", time.Time{}, 0
-	if err := s.step(ctx, was, p, fact, tried...); err != nil {
+	p.UpdatedAt, p.Rev, p.Fact = s.now(), was.Rev+1, fact
+	s.willArm(p)
+	if err := s.store.move(ctx, was, p, tried...); err != nil {
 		return err
 	}
+	crash.At(crash.DeleteNoted)
+	if err := s.tell(ctx, p); err != nil {
+		return err
+	}
+	crash.At(crash.DeleteTold)
 	return s.recorder.applyNow(ctx, events.NewPostEvent(fact, p.Snapshot()))
 }

@@ -2,11 +2,13 @@ package publisher
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -43,55 +45,77 @@ func (s *Service) look(ctx context.Context, p *Post, a access) ([]threads.Media,
 	return match, tried, err
 }
 
-// scan reads the account's posts, newest first, back to the post's time.
+// errBlind says that the list which would have the post needs a scope that the account did not grant.
+var errBlind = errors.New("the list that would have this post cannot be read")
+
+// scan reads the lists of the account that would have the post, newest first, back to its time: replies are listed apart
+// from posts, and ghost posts apart from both, though perhaps among the posts as well (threads-api §5.6).
 func (s *Service) scan(ctx context.Context, p *Post, a access) ([]threads.Media, error) {
-	since := p.PublishAt.Add(-lookBack) // nothing of ours leaves before its time, whichever attempt it was
-	q := threads.ListQuery{Since: since, Limit: 100}
-	var match []threads.Media
-	for range lookPages {
-		page, err := s.api.Posts(ctx, a.token, q)
-		if err != nil {
-			return nil, err
+	lists := []func(context.Context, threads.Token, threads.ListQuery) (threads.Page, error){s.api.Posts}
+	switch {
+	case p.replies():
+		if !a.account.HasScope(scopeReadReplies) {
+			return nil, errBlind
 		}
-		for _, m := range page.Data {
-			if !m.Timestamp.Before(since.Truncate(time.Second)) && sameAs(p, m) {
-				match = append(match, m)
-			}
-		}
-		if page.After == "" || len(page.Data) == 0 {
-			break
-		}
-		q.After = page.After
+		lists[0] = s.api.Replies
+	case p.Options.Ghost:
+		lists = append(lists, s.api.GhostPosts)
 	}
+	since := p.PublishAt.Add(-lookBack) // nothing of ours leaves before its time, whichever attempt it was
+	var match []threads.Media
+	for _, list := range lists {
+		q := threads.ListQuery{Since: since, Limit: 100}
+		for range lookPages {
+			page, err := list(ctx, a.token, q)
+			if err != nil {
+				return nil, err
+			}
+			for _, m := range page.Data {
+				listed := slices.ContainsFunc(match, func(other threads.Media) bool { return other.ID == m.ID })
+				if !listed && !m.Timestamp.Before(since.Truncate(time.Second)) && sameAs(p, m) {
+					match = append(match, m)
+				}
+			}
+			if page.After == "" || len(page.Data) == 0 {
+				break
+			}
+			q.After = page.After
+		}
+	}
+	crash.At(crash.ConfirmLooked)
 	return match, nil
 }
 
-// sameAs says whether a listed post could be ours. A carousel is known by its children: Threads lists the very
-// container ids (threads-api §4.10). Everything else by its words and kind.
+// sameAs says whether a listed post could be the part in hand. A repost is known by what it reposts, a carousel by its
+// children: Threads lists the very container ids (threads-api §4.10). Everything else by its words, kind and place.
 func sameAs(p *Post, m threads.Media) bool {
-	if m.IsReply || m.RepostedID != "" || m.QuotedID != "" {
+	if p.Kind == events.KindRepost {
+		return m.RepostedID != "" && m.RepostedID == p.ParentID
+	}
+	if m.RepostedID != "" || m.IsReply != p.replies() || m.ReplyToID != p.parent() || p.turn() == 0 && m.QuotedID != p.QuotedID {
 		return false
 	}
+	text, media := p.content()
 	switch {
-	case len(p.Media) > 1:
+	case len(media) > 1:
 		if m.MediaType != "CAROUSEL_ALBUM" {
 			return false
 		}
 		if len(m.ChildIDs) > 0 && len(p.Children) > 0 {
 			return slices.Equal(m.ChildIDs, p.Children)
 		}
-	case len(p.Media) == 1 && p.Media[0].Type == events.Video:
+	case len(media) == 1 && media[0].Type == events.Video:
 		if m.MediaType != "VIDEO" {
 			return false
 		}
-	case len(p.Media) == 1:
+	case len(media) == 1:
 		if m.MediaType != "IMAGE" {
 			return false
 		}
 	case m.MediaType != "TEXT_POST":
 		return false
 	}
-	return asShown(p.Text) == asShown(m.Text)
+	return asShown(text) == asShown(m.Text)
 }
 
 // asShown is a text as Threads may give it back: without white space around it, and without the hash of its topic

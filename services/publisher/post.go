@@ -1,9 +1,6 @@
 package publisher
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -22,7 +19,12 @@ type Post struct {
 	Kind              events.Kind    `bun:"kind"`
 	Text              string         `bun:"text"`
 	Media             []events.Media `bun:"media,type:jsonb"`
-	ContentHash       string         `bun:"content_hash"`
+	Options           events.Options `bun:"options,type:jsonb"`
+	Parts             []events.Part  `bun:"parts,type:jsonb"` // of a chain; text and media above are the first's
+	ReplyTo           string         `bun:"reply_to,nullzero"`
+	QuotePostID       string         `bun:"quote_post_id,nullzero"`
+	RepostOf          string         `bun:"repost_of,nullzero"`
+	ContentHash       string         `bun:"content_hash"` // of the part in hand
 	PublishAt         time.Time      `bun:"publish_at"`
 	PublishWithin     int            `bun:"publish_within"` // seconds
 	State             events.State   `bun:"state"`
@@ -40,6 +42,8 @@ type Post struct {
 	ToldRev int64           `bun:"told_rev"`
 	Fact    events.PostFact `bun:"fact"`
 
+	ParentID       string    `bun:"parent_id,nullzero"` // what ReplyTo or RepostOf turned out to be at Threads
+	QuotedID       string    `bun:"quoted_id,nullzero"`
 	WakeAt         time.Time `bun:"wake_at,nullzero"`
 	ArmedAt        time.Time `bun:"armed_at,nullzero"`
 	Lease          string    `bun:"lease,nullzero"`
@@ -62,10 +66,11 @@ var moves = map[events.State][]events.State{
 	events.StateScheduled:   {events.StateReady, events.StateWaiting, events.StateConcluding, events.StateCancelled, events.StateUnconfirmed},
 	events.StateReady:       {events.StateScheduled, events.StateWaiting, events.StatePublishing, events.StateConcluding, events.StateCancelled, events.StateUnconfirmed},
 	events.StateWaiting:     {events.StateScheduled, events.StateReady, events.StateConcluding, events.StateCancelled, events.StateUnconfirmed},
-	events.StatePublishing:  {events.StateReady, events.StateWaiting, events.StateUnconfirmed, events.StateConcluding, events.StateParked},
+	events.StatePublishing:  {events.StateReady, events.StateScheduled, events.StateWaiting, events.StateUnconfirmed, events.StateConcluding, events.StateParked},
 	events.StateUnconfirmed: {events.StateReady, events.StateScheduled, events.StateWaiting, events.StateConcluding, events.StateParked},
 	events.StateConcluding:  {events.StatePublished, events.StateFailed, events.StateParked},
-	events.StateParked:      {events.StateConcluding},
+	events.StateParked:      {events.StateConcluding, events.StateScheduled},
+	events.StateFailed:      {events.StateScheduled},
 }
 
 // mayMove says whether a post may go from one state to another. Staying is always legal.
@@ -87,9 +92,12 @@ func (p *Post) dropContainer() {
 	p.NotReady, p.FinishedSeenAt = 0, time.Time{}
 }
 
-// lead is how long before its time the post's container is built.
+// lead is how long before its time the post's container is built. A repost needs none.
 func (p *Post) lead(c Config) time.Duration {
 	lead := c.LeadText
+	if p.Kind == events.KindRepost {
+		return hold
+	}
 	for _, m := range p.Media {
 		if m.Type == events.Video {
 			return c.LeadVideo
@@ -109,7 +117,7 @@ func (p *Post) dormant(c Config) {
 	if !p.ContainerAt.IsZero() && p.PublishAt.Sub(p.ContainerAt) >= containerLife {
 		p.dropContainer() // it would be dead by then
 	}
-	if p.ContainerID != "" && p.State == events.StateReady {
+	if p.State == events.StateReady && p.built() {
 		p.WakeAt = p.PublishAt.Add(-hold)
 		return
 	}
@@ -135,7 +143,9 @@ func (p *Post) status() events.Status {
 func (p *Post) Snapshot() events.Post {
 	s := events.Post{
 		ID: p.ID, UserID: p.UserID, Provider: events.Provider, AccountID: p.AccountID, Kind: p.Kind,
-		Text: p.Text, Media: p.Media, ScheduledAt: p.PublishAt.UTC(), Status: p.status(), State: p.State,
+		Text: p.Text, Media: p.Media, Options: p.Options, Parts: p.Parts,
+		ReplyTo: p.ReplyTo, QuotePostID: p.QuotePostID, RepostOf: p.RepostOf,
+		ScheduledAt: p.PublishAt.UTC(), Status: p.status(), State: p.State,
 		Reason: p.Reason, Rev: p.Rev, PublishWithin: p.PublishWithin,
 		PostedTweetID: optional(p.MediaID), Permalink: optional(p.Permalink),
 		CalledAt: optionalTime(p.CalledAt), AcceptedAt: optionalTime(p.AcceptedAt),
@@ -151,8 +161,11 @@ func (p *Post) Snapshot() events.Post {
 	if p.Reason != nil && p.State == events.StateFailed {
 		s.ErrorMessage = &p.Reason.Message
 	}
-	if !p.CalledAt.IsZero() {
-		ms := float64(p.CalledAt.Sub(p.PublishAt).Microseconds()) / 1000
+	if p.chain() && p.Parts[0].CalledAt != nil { // publish_at binds the first part
+		s.CalledAt = p.Parts[0].CalledAt
+	}
+	if s.CalledAt != nil {
+		ms := float64(s.CalledAt.Sub(s.ScheduledAt).Microseconds()) / 1000
 		s.LatenessMs = &ms
 	}
 	return s
@@ -160,29 +173,17 @@ func (p *Post) Snapshot() events.Post {
 
 // fromSnapshot is the row that an event tells of, without the working columns.
 func fromSnapshot(s events.Post) Post {
-	return Post{
-		ID: s.ID, UserID: s.UserID, AccountID: s.AccountID, Kind: s.Kind, Text: s.Text, Media: s.Media,
-		ContentHash: contentHash(s.Text, s.Media), PublishAt: s.ScheduledAt, PublishWithin: s.PublishWithin,
+	p := Post{
+		ID: s.ID, UserID: s.UserID, AccountID: s.AccountID, Kind: s.Kind, Text: s.Text, Media: s.Media, Options: s.Options,
+		Parts: s.Parts, ReplyTo: s.ReplyTo, QuotePostID: s.QuotePostID, RepostOf: s.RepostOf,
+		PublishAt: s.ScheduledAt, PublishWithin: s.PublishWithin,
 		State: s.State, Reason: s.Reason, MediaID: value(s.PostedTweetID), Permalink: value(s.Permalink),
 		CalledAt: value(s.CalledAt), AcceptedAt: value(s.AcceptedAt),
 		DeleteRequestedAt: value(s.DeleteRequestedAt), DeletedAt: value(s.DeletedAt),
 		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, Rev: s.Rev,
 	}
-}
-
-// contentHash is equal for posts that a look at the account's list could not tell apart (look.go): the same words as
-// Threads shows them, and the same kind of media. Two pictures under one caption are such a pair.
-func contentHash(text string, media []events.Media) string {
-	kind := "text"
-	switch {
-	case len(media) > 1:
-		kind = "carousel"
-	case len(media) == 1:
-		kind = string(media[0].Type)
-	}
-	b, _ := json.Marshal([]string{asShown(text), kind}) // strings always encode
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:16])
+	p.ContentHash = p.hash()
+	return p
 }
 
 func optional(s string) *string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -26,36 +27,61 @@ func (s *Service) prepare(ctx context.Context, was *Post) error {
 	if err != nil {
 		return s.noToken(ctx, was, err)
 	}
-	if was.ContainerID == "" && len(was.Children) == 0 && was.PublishAt.Add(-was.lead(s.cfg)).After(s.now()) {
+	crash.At(crash.PrepareLeased)
+	if was.turn() == 0 && was.ContainerID == "" && len(was.Children) == 0 && was.PublishAt.Add(-was.lead(s.cfg)).After(s.now()) {
 		p := *was // woken for its account's sake, and that is well
 		p.Lease = ""
 		p.dormant(s.cfg)
 		return s.step(ctx, was, &p, "")
 	}
-	carousel := len(was.Media) > 1
+	p := *was
+	if found, err := s.refer(ctx, &p); err != nil {
+		return s.noRef(ctx, was, err)
+	} else if found {
+		p.Lease, p.WakeAt = "", s.now()
+		return s.step(ctx, was, &p, "")
+	}
+	if was.Kind != events.KindRepost {
+		if done, err := s.build(ctx, was, a); !done {
+			return err
+		}
+	}
+	p = *was
+	p.State, p.Lease, p.Failures = events.StateReady, "", 0
+	p.Reason = nil
+	p.WakeAt = s.now()
+	fact := events.PostFact("")
+	if p.turn() == 0 {
+		p.WakeAt = maxTime(s.now(), p.PublishAt.Add(-hold))
+		fact = events.FactPrepared // later parts follow their parent at once; who reads EVENTS is told of those that are live
+	}
+	if err := s.step(ctx, was, &p, fact); err != nil {
+		return err
+	}
+	crash.At(crash.PrepareTold)
+	return nil
+}
+
+// build makes the containers of the part in hand, one at a time, and looks whether they are ready. done says that the last
+// is FINISHED; otherwise the row has been moved and the returned error is the step's.
+func (s *Service) build(ctx context.Context, was *Post, a access) (done bool, err error) {
+	_, media := was.content()
+	carousel := len(media) > 1
 	switch {
-	case carousel && len(was.Children) < len(was.Media):
-		return s.create(ctx, was, a, childOf(was))
+	case carousel && len(was.Children) < len(media):
+		return false, s.create(ctx, was, a, childOf(was))
 	case was.ContainerID == "" && carousel:
 		// Threads refuses a carousel whose children are not all FINISHED (100/4279004).
 		for _, child := range was.Children {
 			if done, err := s.inspect(ctx, was, a, child); !done {
-				return err
+				return false, err
 			}
 		}
-		return s.create(ctx, was, a, containerOf(was))
+		return false, s.create(ctx, was, a, containerOf(was))
 	case was.ContainerID == "":
-		return s.create(ctx, was, a, containerOf(was))
+		return false, s.create(ctx, was, a, containerOf(was))
 	}
-	done, err := s.inspect(ctx, was, a, was.ContainerID)
-	if !done {
-		return err
-	}
-	p := *was
-	p.State, p.Lease, p.Failures = events.StateReady, "", 0
-	p.Reason = nil
-	p.WakeAt = maxTime(s.now(), p.PublishAt.Add(-hold))
-	return s.step(ctx, was, &p, events.FactPrepared)
+	return s.inspect(ctx, was, a, was.ContainerID)
 }
 
 // create makes one container and saves its id before anything else. A container whose id is lost on the way is an
@@ -67,19 +93,24 @@ func (s *Service) create(ctx context.Context, was *Post, a access, c threads.Con
 	if err != nil {
 		return s.refusedAhead(ctx, was, a, err, tried)
 	}
+	crash.At(crash.PrepareCreated)
 	p := *was
 	p.Lease, p.Failures = "", 0
 	p.WakeAt = s.now().Add(firstLook)
 	if c.IsCarouselItem {
 		p.Children = append(append([]string{}, was.Children...), id)
-		if len(p.Children) < len(p.Media) {
+		if _, media := p.content(); len(p.Children) < len(media) {
 			p.WakeAt = s.now()
 		}
 	} else {
 		p.ContainerID = id
 	}
 	p.ContainerAt = s.now()
-	return s.step(ctx, was, &p, "", tried)
+	if err := s.step(ctx, was, &p, "", tried); err != nil {
+		return err
+	}
+	crash.At(crash.PrepareSaved)
+	return nil
 }
 
 // firstLook is how long a container is given before its status is read for the first time.
@@ -100,6 +131,7 @@ func (s *Service) inspect(ctx context.Context, was *Post, a access, containerID 
 		}
 		return false, s.refusedAhead(ctx, was, a, err, tried)
 	}
+	crash.At(crash.PrepareInspected)
 	tried.Message = statusSentence(status)
 	switch status.Status {
 	case threads.StatusFinished:
@@ -129,7 +161,8 @@ const notVisibleFor = time.Minute
 
 // processingLimit is how long a container may stay IN_PROGRESS before it is given up.
 func processingLimit(p *Post) time.Duration {
-	for _, m := range p.Media {
+	_, media := p.content()
+	for _, m := range media {
 		if m.Type == events.Video {
 			return 30 * time.Minute
 		}
@@ -165,6 +198,10 @@ func (s *Service) rebuild(ctx context.Context, was *Post, tried ...events.Attemp
 // refusedAhead handles an error before publishing, where nothing can have gone live: a refusal for good fails the post
 // now, everything else is tried again or waits with a reason.
 func (s *Service) refusedAhead(ctx context.Context, was *Post, a access, err error, tried events.Attempt) error {
+	if errors.Is(err, errDown) {
+		p := *was
+		return s.waitForThreads(ctx, was, &p)
+	}
 	e := apiError(err)
 	class := threads.Transient
 	if e != nil {
@@ -192,32 +229,44 @@ func (s *Service) refusedAhead(ctx context.Context, was *Post, a access, err err
 	p.Failures++
 	wait := backoff(p.Failures)
 	if p.Failures >= 4 {
-		waiting := *was
-		waiting.Failures = p.Failures
-		return s.postpone(ctx, &waiting, events.Faultf(events.Unavailable, "Threads does not answer at the moment; this post goes out as soon as it does."), s.now().Add(wait), tried)
+		reason := threadsDown()
+		if e != nil && e.Subcode == codeMediaHost {
+			reason = events.Faultf(events.Unavailable, "Threads cannot fetch the media from its address; this post goes out as soon as it can.")
+		}
+		return s.postponeFrom(ctx, was, &p, reason, s.now().Add(wait), tried)
 	}
 	p.WakeAt = s.now().Add(wait)
 	return s.step(ctx, was, &p, "", tried)
 }
 
+// codeMediaHost is the subcode of media that Threads could not fetch (threads-api §9.3).
+const codeMediaHost = 2207052
+
 // permissionTries is how often a missing permission must be answered in a row before it counts.
 const permissionTries = 3
 
-// containerOf is what Threads is asked to build for a post; childOf is the next item of its carousel.
+// containerOf is what Threads is asked to build for the part in hand; childOf is the next item of its carousel.
 func containerOf(p *Post) threads.Container {
-	switch len(p.Media) {
+	text, media := p.content()
+	c := threads.Container{MediaType: threads.Text}
+	switch len(media) {
 	case 0:
-		return threads.Container{MediaType: threads.Text, Text: p.Text}
 	case 1:
-		c := item(p.Media[0])
-		c.Text = p.Text
-		return c
+		c = item(media[0])
+	default:
+		c = threads.Container{MediaType: threads.Carousel, Children: p.Children}
 	}
-	return threads.Container{MediaType: threads.Carousel, Text: p.Text, Children: p.Children}
+	c.Text, c.ReplyToID = text, p.parent()
+	if p.turn() == 0 {
+		c.QuotePostID = p.QuotedID
+		withOptions(&c, p.Options)
+	}
+	return c
 }
 
 func childOf(p *Post) threads.Container {
-	c := item(p.Media[len(p.Children)])
+	_, media := p.content()
+	c := item(media[len(p.Children)])
 	c.IsCarouselItem = true
 	return c
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -17,18 +20,19 @@ var errLeaseOver = errors.New("the lease is over")
 // publish makes the one call that cannot be undone. The row is claimed and committed before it, and the call leaves
 // at publish_at, not before. Whatever comes back but a clear yes goes to confirm.go.
 func (s *Service) publish(ctx context.Context, was *Post) error {
+	crash.At(crash.PublishWoken)
 	now := s.now()
 	switch {
 	case now.After(was.expires()):
 		return s.missed(ctx, was)
-	case now.Sub(was.ContainerAt) > containerLife:
+	case was.ContainerID != "" && now.Sub(was.ContainerAt) > containerLife:
 		return s.stale(ctx, was)
 	}
 	a, err := s.access(ctx, was)
 	if err != nil {
 		return s.noToken(ctx, was, err)
 	}
-	if was.PublishAt.Sub(now) > 2*hold { // woken for its account's sake, and that is well
+	if was.turn() == 0 && was.PublishAt.Sub(now) > 2*hold { // woken for its account's sake, and that is well
 		p := *was
 		p.dormant(s.cfg)
 		return s.step(ctx, was, &p, "")
@@ -36,17 +40,20 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 	if err := s.until(ctx, was.PublishAt.Add(-s.cfg.ClaimLead)); err != nil {
 		return err
 	}
-	if !s.calls.board(was.AccountID) {
-		return bus.Later(100 * time.Millisecond) // the account's other posts are on their way
+	again, ok := s.calls.board(was.AccountID, s.now())
+	if !ok {
+		return bus.Later(again) // the account's other posts are on their way
 	}
-	defer s.calls.leave(was.AccountID)
+	boarded := s.now()
+	leave := sync.OnceFunc(func() { s.calls.leave(was.AccountID, s.now().Sub(boarded)) })
+	defer leave()
 	land, err := s.calls.start(ctx)
 	if err != nil {
 		return err
 	}
 	defer land()
 
-	if was.Attempt > 0 { // not the first call for this post: look before every further one
+	if was.Attempt > 0 && was.ContainerID != "" { // not the first call for this part: look before every further one
 		began := s.now()
 		status, err := s.api.ContainerStatus(ctx, a.token, was.ContainerID)
 		if err != nil && threads.ClassOf(err) != threads.NotReady { // no look, no call
@@ -56,42 +63,52 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 			return s.unconfirmed(ctx, was, events.Faultf(events.Unknown, "Threads says that this post is already live; we are looking for it."))
 		}
 	}
-	p, err := s.store.claim(ctx, was, s.cfg.CallTimeout, s.now())
+	p, err := s.claim(ctx, was)
 	var full quotaFull
+	var soon tooSoon
 	switch {
 	case errors.Is(err, errTwin):
-		p := *was
-		p.WakeAt = s.now().Add(time.Second)
-		return s.step(ctx, was, &p, "")
+		return s.stand(ctx, was, time.Second)
+	case errors.As(err, &soon):
+		return s.stand(ctx, was, soon.until.Sub(s.now()))
 	case errors.As(err, &full):
-		return s.postpone(ctx, was, events.Faultf(events.RateLimited,
-			"This account has used its 250 posts of the last 24 hours; the post goes out when there is room again.").After(full.until.Sub(s.now())), full.until)
+		return s.postpone(ctx, was, full.quota.full().After(full.until.Sub(s.now())), full.until)
 	case err != nil:
 		return err
 	}
-	return s.call(ctx, was, p, a)
+	crash.At(crash.PublishClaimed)
+	return s.call(ctx, was, p, a, func() { leave(); land() })
+}
+
+// stand lets a ready post wait a moment, for another of its account.
+func (s *Service) stand(ctx context.Context, was *Post, wait time.Duration) error {
+	p := *was
+	p.WakeAt = s.now().Add(max(wait, 10*time.Millisecond))
+	return s.step(ctx, was, &p, "")
 }
 
 // call publishes a claimed post. From here on the work is finished even when the process is told to stop: an answer
-// that nobody waits for is a question that somebody must ask.
-func (s *Service) call(ctx context.Context, before, p *Post, a access) error {
+// that nobody waits for is a question that somebody must ask. landed frees the places of the call as soon as it is over.
+func (s *Service) call(ctx context.Context, before, p *Post, a access, landed func()) error {
 	if err := s.until(ctx, p.PublishAt); err != nil {
-		return s.unsent(context.WithoutCancel(ctx), before, p, events.Attempt{At: s.now(), Phase: "publish", Message: "Stopped before the call was made."})
+		return s.unsent(context.WithoutCancel(ctx), before, p, err, events.Attempt{At: s.now(), Phase: "publish", Message: "Stopped before the call was made."})
 	}
 	ctx = context.WithoutCancel(ctx)
 	stopRenewing := s.keepLease(ctx, p)
 	var called time.Time
 	began := s.now()
-	mediaID, err := s.api.Publish(ctx, a.token, p.ContainerID, func() error {
+	mediaID, err := s.callThreads(ctx, a, p, func() error {
 		now := s.now()
 		// The wall clock against the lease, the last thing before the request is written: this process may have been
 		// stopped for a minute, and another asking.
 		if now.Round(0).After(p.LeaseUntil.Round(0)) { // without the monotonic readings, which stand still in a suspended machine
 			return errLeaseOver
 		}
-		called = now // Publish asks once
+		crash.At(crash.PublishCalling)
+		called = now // asked once
 		return nil
 	})
+	landed()
 	answered := s.now()
 	if !stopRenewing() {
 		s.log.Warn("the lease of a publish call was lost; its outcome is asked for", postField(p.ID))
@@ -100,13 +117,22 @@ func (s *Service) call(ctx context.Context, before, p *Post, a access) error {
 		called = began
 	}
 	tried := s.tried("publish", called, err)
-	if err == nil {
-		return s.published(ctx, p, mediaID, called, answered, tried)
-	}
 	if errors.Is(err, threads.ErrNotSent) {
-		return s.unsent(ctx, before, p, tried)
+		return s.unsent(ctx, before, p, err, tried)
+	}
+	crash.At(crash.PublishCalled)
+	if err == nil {
+		return s.published(ctx, p, mediaID, "", called, answered, tried)
 	}
 	return s.unclear(ctx, p, a, err, called, tried)
+}
+
+// callThreads is the call itself. Both kinds run before at the last moment at which they can be called off.
+func (s *Service) callThreads(ctx context.Context, a access, p *Post, before func() error) (mediaID string, err error) {
+	if p.Kind == events.KindRepost {
+		return s.api.Repost(ctx, a.token, p.ParentID, before)
+	}
+	return s.api.Publish(ctx, a.token, p.ContainerID, before)
 }
 
 // unclear sorts what came back instead of a media id.
@@ -116,7 +142,10 @@ func (s *Service) unclear(ctx context.Context, was *Post, a access, err error, c
 		e = &threads.Error{Class: threads.Ambiguous, Sentence: "Threads' answer was lost."}
 	}
 	switch e.Class {
-	case threads.NotReady:
+	case threads.NotFound, threads.NotReady:
+		if was.Kind == events.KindRepost {
+			return s.ask(ctx, was, called, events.Faultf(events.Refused, "The post to be reposted is not on Threads, or not for this account."), tried)
+		}
 		if was.NotReady < len(notReadyWaits) {
 			p := *was
 			p.State, p.Lease = events.StateReady, ""
@@ -137,13 +166,31 @@ func (s *Service) unclear(ctx context.Context, was *Post, a access, err error, c
 }
 
 // unsent takes a claim back when nothing has left this process.
-func (s *Service) unsent(ctx context.Context, before, was *Post, tried events.Attempt) error {
+func (s *Service) unsent(ctx context.Context, before, was *Post, why error, tried events.Attempt) error {
+	if err := giveBack(ctx, s.db, was); err != nil {
+		s.log.Warn("a place of the quota stays taken until it expires", postField(was.ID), errField(err))
+	}
 	p := *was
-	p.State, p.Lease = events.StateReady, ""
+	p.Lease = ""
 	p.Attempt, p.ClaimedAt, p.CallDeadline = before.Attempt, before.ClaimedAt, before.CallDeadline
+	if errors.Is(why, errDown) {
+		return s.waitForThreads(ctx, was, &p)
+	}
+	p.State = events.StateReady
 	p.Failures++
 	p.WakeAt = s.now().Add(backoff(p.Failures))
 	return s.step(ctx, was, &p, "", tried)
+}
+
+// waitForThreads lets a post wait while Threads is down. Not for long at a time: when Threads is back, the posts of the
+// last minutes are overdue.
+func (s *Service) waitForThreads(ctx context.Context, was, p *Post) error {
+	wait := s.cfg.BreakerRetry + rand.N(s.cfg.BreakerRetry) //nolint:gosec // spreads tries, guards nothing
+	return s.postponeFrom(ctx, was, p, threadsDown(), s.now().Add(wait))
+}
+
+func threadsDown() *events.Fault {
+	return events.Faultf(events.Unavailable, "Threads does not answer at the moment; this post goes out as soon as it does.")
 }
 
 // ask leaves a call whose outcome is not clear to confirm.go.

@@ -45,6 +45,7 @@ type Service struct {
 	now   func() time.Time
 
 	calls    *calls
+	claims   *batcher[claim]
 	recorder *recorder
 	// current is set once EVENTS is applied to its end; before that nothing is claimed or swept.
 	current atomic.Bool
@@ -60,6 +61,9 @@ func New(cfg Config, d Deps) *Service {
 		store: &store{db: d.DB, lease: cfg.Lease},
 		calls: newCalls(cfg.CallsInFlight, cfg.CallsPerAccount),
 	}
+	s.claims = &batcher[claim]{size: claimBatch, atOnce: 2, work: func(ctx context.Context, batch []claim) []error {
+		return s.store.claimBatch(ctx, batch, cfg.Spacing, s.now())
+	}}
 	s.recorder = &recorder{db: d.DB, bus: d.Bus, log: d.Log, now: d.Now, cfg: cfg, store: s.store, nudge: make(chan struct{}, 1)}
 	return s
 }
@@ -78,6 +82,8 @@ func (s *Service) Run(ctx context.Context) error {
 	bus.OnCommand(commands, s.EditPost)
 	bus.OnCommand(commands, s.CancelPost)
 	bus.OnCommand(commands, s.DeletePost)
+	bus.OnCommand(commands, s.RetryPost)
+	bus.OnCommand(commands, s.ResolvePost)
 	commands.OnDead(s.Dead)
 
 	due := bus.NewHandlers()
@@ -103,6 +109,9 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// claimBatch is how many posts are claimed in one transaction.
+const claimBatch = 128
 
 // Tick hears the tick of POST_ALARMS and needs to do nothing: that it goes off is what keeps JetStream's timer from
 // sleeping through a step of the clock.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
 )
 
@@ -18,6 +19,7 @@ func (r *recorder) applyAll(ctx context.Context, conn bun.IDB, facts []told) err
 	if len(facts) == 0 {
 		return nil
 	}
+	crash.At(crash.RecordReceived)
 	var waiting []commands.Command
 	err := conn.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		position, err := r.position(ctx, tx)
@@ -47,6 +49,7 @@ func (r *recorder) applyAll(ctx context.Context, conn bun.IDB, facts []told) err
 	if err != nil {
 		return err
 	}
+	crash.At(crash.RecordApplied)
 	for _, f := range facts {
 		if _, ok := f.ev.(events.AccountEvent); ok {
 			select {
@@ -142,6 +145,8 @@ func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *Post) error {
 	p.tidy()
 	_, err = tx.NewInsert().Model(p).On("CONFLICT (id) DO UPDATE").
 		Set("text = EXCLUDED.text, media = EXCLUDED.media, content_hash = EXCLUDED.content_hash").
+		Set("options = EXCLUDED.options, parts = EXCLUDED.parts").
+		Set("reply_to = EXCLUDED.reply_to, quote_post_id = EXCLUDED.quote_post_id, repost_of = EXCLUDED.repost_of").
 		Set("publish_at = EXCLUDED.publish_at, publish_within = EXCLUDED.publish_within").
 		Set("state = EXCLUDED.state, reason = EXCLUDED.reason, media_id = EXCLUDED.media_id, permalink = EXCLUDED.permalink").
 		Set("called_at = EXCLUDED.called_at, accepted_at = EXCLUDED.accepted_at").
@@ -164,7 +169,7 @@ func (p *Post) wakeAfterReplay(c Config, now time.Time) {
 		p.State, p.WakeAt = events.StateScheduled, p.PublishAt.Add(-p.lead(c))
 	case p.State == events.StateUnconfirmed:
 		p.WakeAt = now
-	case p.State == events.StatePublished && !p.DeleteRequestedAt.IsZero() && p.DeletedAt.IsZero():
+	case settled(p) && !p.DeleteRequestedAt.IsZero() && p.DeletedAt.IsZero():
 		p.WakeAt = now
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/crash"
 )
 
 // recorder writes what EVENTS tells into Postgres: final states, how far each post is told, and how far it has read.
@@ -104,6 +105,7 @@ func (r *recorder) lead(ctx context.Context) error {
 					return fmt.Errorf("ack: %w", err)
 				}
 			}
+			crash.At(crash.RecordAcked)
 		}
 		if !ok {
 			return ctx.Err()

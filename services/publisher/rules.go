@@ -15,6 +15,8 @@ import (
 const (
 	scopePublish = "threads_content_publish"
 	scopeDelete  = "threads_delete"
+	// scopeReadReplies is needed to find out what became of a reply whose answer was lost.
+	scopeReadReplies = "threads_read_replies"
 )
 
 // publishWithin has these bounds, in seconds: a minute and a week.

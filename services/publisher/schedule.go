@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -16,6 +15,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
 )
 
@@ -39,6 +39,7 @@ func (s *Service) PublishPost(ctx context.Context, d bus.Delivery, cmd events.Pu
 // accept writes a new post. done says whether acceptance is all that the command asked for; late refuses it.
 func (s *Service) accept(ctx context.Context, d bus.Delivery, cmd events.Command, id, userID string, draft events.Draft,
 	at time.Time, done bool, late *events.Fault) (any, error) {
+	crash.At(crash.ScheduleReceived)
 	var p *Post
 	prior, err := s.once(ctx, d, cmd, id, func(ctx context.Context, tx bun.Tx) (any, error) {
 		if late != nil {
@@ -51,8 +52,11 @@ func (s *Service) accept(ctx context.Context, d bus.Delivery, cmd events.Command
 		if err := usable(account, scopePublish); err != nil {
 			return nil, err
 		}
-		if fault := checkDraft(draft); fault != nil {
+		if fault := checkWhole(draft); fault != nil {
 			return nil, fault
+		}
+		if err := s.checkRefs(ctx, tx, userID, account.ID, draft); err != nil {
+			return nil, err
 		}
 		p = s.newPost(id, userID, account.ID, draft, at)
 		if err := s.store.insert(ctx, tx, p); err != nil {
@@ -69,9 +73,11 @@ func (s *Service) accept(ctx context.Context, d bus.Delivery, cmd events.Command
 	if prior != nil {
 		return s.repeat(ctx, prior)
 	}
+	crash.At(crash.ScheduleCommitted)
 	if err := s.armAndTell(ctx, p); err != nil {
 		return nil, err
 	}
+	crash.At(crash.ScheduleTold)
 	if !done {
 		return nil, bus.Pending
 	}
@@ -83,12 +89,18 @@ func (s *Service) newPost(id, userID, accountID string, draft events.Draft, at t
 	now := s.now()
 	p := &Post{
 		ID: id, UserID: userID, AccountID: accountID, Kind: events.KindPost, Text: draft.Text, Media: draft.Media,
-		ContentHash: contentHash(draft.Text, draft.Media), PublishAt: at, PublishWithin: draft.PublishWithin,
+		Options: draft.Options, ReplyTo: draft.ReplyTo, QuotePostID: draft.QuotePostID, RepostOf: draft.RepostOf,
+		PublishAt: at, PublishWithin: draft.PublishWithin,
 		Rev: 1, Fact: events.FactScheduled, CreatedAt: now, UpdatedAt: now,
 	}
+	if draft.RepostOf != "" {
+		p.Kind = events.KindRepost
+	}
+	p.setParts(draft.Parts)
 	if p.PublishWithin == 0 {
 		p.PublishWithin = int(s.cfg.PublishWithin / time.Second)
 	}
+	p.ContentHash = p.hash()
 	p.dormant(s.cfg)
 	s.willArm(p)
 	return p
@@ -97,14 +109,21 @@ func (s *Service) newPost(id, userID, accountID string, draft events.Draft, at t
 // EditPost changes what a post says, or when. It wins or it says that it lost.
 func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditPost) (any, error) {
 	return s.change(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(p *Post) error {
-		draft := events.Draft{Text: p.Text, Media: p.Media, PublishWithin: p.PublishWithin}
+		if p.Kind == events.KindRepost && (cmd.Text != nil || cmd.Media != nil || cmd.Parts != nil) {
+			const words = "A repost has no words or media of its own."
+			return events.Faultf(events.Invalid, words).At("/text", "not_of_a_repost", words)
+		}
+		draft := p.draft()
+		if cmd.Parts != nil {
+			draft.Parts, draft.Text, draft.Media = cmd.Parts, "", nil
+		}
 		if cmd.Text != nil {
 			draft.Text = *cmd.Text
 		}
 		if cmd.Media != nil {
 			draft.Media = *cmd.Media
 		}
-		if fault := checkDraft(draft); fault != nil {
+		if fault := checkWhole(draft); fault != nil {
 			return fault
 		}
 		if cmd.PublishAt != nil {
@@ -114,8 +133,11 @@ func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditP
 			}
 			p.PublishAt = *cmd.PublishAt
 		}
-		if draft.Text != p.Text || !slices.Equal(draft.Media, p.Media) {
-			p.Text, p.Media, p.ContentHash = draft.Text, draft.Media, contentHash(draft.Text, draft.Media)
+		before := p.draft()
+		if draft.Text != before.Text || !slices.Equal(draft.Media, before.Media) || !equalParts(draft.Parts, before.Parts) {
+			p.Text, p.Media = draft.Text, draft.Media
+			p.setParts(draft.Parts)
+			p.ContentHash = p.hash()
 			p.dropContainer()
 		}
 		p.Reason, p.Failures = nil, 0
@@ -148,12 +170,11 @@ func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command
 		if err != nil {
 			return nil, err
 		}
-		if !open(was.State) || was.NotReady > 0 { // a call has left between two tries, and may still make it live
+		if !open(was.State) || was.NotReady > 0 || was.begun() { // a call has left between two tries, and may still make it live
 			return nil, tooLate(was)
 		}
 		if ifRev != 0 && ifRev != was.Rev {
-			return nil, events.Faultf(events.Conflict, "This post was changed meanwhile; read it again before you change it.").
-				At("/ifMatch", "rev_mismatch", "The post is now at revision "+strconv.FormatInt(was.Rev, 10)+".")
+			return nil, revMismatch(was)
 		}
 		next := *was
 		if err := edit(&next); err != nil {
@@ -291,6 +312,10 @@ func tooLate(p *Post) *events.Fault {
 		return events.Faultf(events.Conflict, "This post was already cancelled.")
 	case events.StateFailed:
 		return events.Faultf(events.Conflict, "This post has already failed and will not go out.")
+	case events.StateScheduled, events.StateReady, events.StateWaiting:
+		if p.begun() {
+			return events.Faultf(events.Conflict, "Parts of this chain are live already, and the others follow; delete it when it is done.")
+		}
 	case events.StateParked, events.StateUnconfirmed:
 		return events.Faultf(events.Conflict, "It is not known yet whether this post is live; look at the profile before you do anything.")
 	}

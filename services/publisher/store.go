@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,7 +38,7 @@ func (s *store) find(ctx context.Context, db bun.IDB, userID, id string) (*Post,
 	if events.IsPostID(id) {
 		q = q.Where("id = ?", id)
 	} else {
-		q = q.Where("media_id = ?", id)
+		q = q.Where("media_id = ? OR parts @> ?::jsonb AND parts <> '[]'", id, `[{"mediaId":`+strconv.Quote(id)+`}]`)
 	}
 	return found(p, q.Limit(1).Scan(ctx))
 }
@@ -188,21 +189,17 @@ func (s *store) known(ctx context.Context, accountID string, mediaIDs []string) 
 	if err != nil {
 		return nil, fmt.Errorf("read known media ids: %w", err)
 	}
-	m := make(map[string]bool, len(ids))
-	for _, id := range ids {
+	var parts []string
+	err = s.db.NewRaw(`SELECT part->>'mediaId' FROM posts, jsonb_array_elements(parts) AS part
+		WHERE account_id = ? AND parts <> '[]' AND part->>'mediaId' IN (?)`, accountID, bun.List(mediaIDs)).Scan(ctx, &parts)
+	if err != nil {
+		return nil, fmt.Errorf("read known media ids of chains: %w", err)
+	}
+	m := make(map[string]bool, len(ids)+len(parts))
+	for _, id := range append(ids, parts...) {
 		m[id] = true
 	}
 	return m, nil
-}
-
-// setPermalink notes a permalink that came after the answer.
-func (s *store) setPermalink(ctx context.Context, p *Post) error {
-	_, err := s.db.NewUpdate().Model((*Post)(nil)).Set("permalink = ?", p.Permalink).
-		Where("id = ? AND state = ? AND rev = ?", p.ID, p.State, p.Rev).Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("note permalink: %w", err)
-	}
-	return nil
 }
 
 // tidy makes a row fit for Postgres: empty lists instead of NULL, and no finer time than microseconds, so that
@@ -213,6 +210,9 @@ func (p *Post) tidy() {
 	}
 	if p.Children == nil {
 		p.Children = []string{}
+	}
+	if p.Parts == nil {
+		p.Parts = []events.Part{}
 	}
 	for _, t := range []*time.Time{&p.PublishAt, &p.CalledAt, &p.AcceptedAt, &p.DeleteRequestedAt, &p.DeletedAt, &p.CreatedAt,
 		&p.UpdatedAt, &p.WakeAt, &p.ArmedAt, &p.ContainerAt, &p.ClaimedAt, &p.CallDeadline, &p.FinishedSeenAt} {

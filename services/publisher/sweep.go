@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/crash"
 )
 
 const (
@@ -66,12 +67,16 @@ func (s *Service) wakeOverdue(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("wake overdue posts: %w", err)
 	}
+	if len(ids) > 0 {
+		crash.At(crash.SweepFound)
+	}
 	for _, id := range ids {
 		if err := s.bus.Wake(ctx, events.PostDue(id)); err != nil {
 			return 0, err
 		}
 	}
 	if len(ids) > 0 {
+		crash.At(crash.SweepWoken)
 		s.log.Warn("sweep woke overdue posts", zap.Int("posts", len(ids)))
 	}
 	return len(ids), nil

@@ -65,7 +65,7 @@ func (s *Service) work(ctx context.Context, p *Post) error {
 		return s.confirm(ctx, p)
 	case events.StateConcluding:
 		return s.concluded(ctx, p)
-	case events.StatePublished:
+	case events.StatePublished, events.StateFailed:
 		return s.delete(ctx, p)
 	}
 	return fmt.Errorf("post %s is %s and yet has a time to be woken", p.ID, p.State)

@@ -1,0 +1,84 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/omni-write/threads/events"
+)
+
+// Retry says when to try again.
+type Retry struct {
+	ScheduledAt *time.Time `json:"scheduledAt,omitempty" doc:"When: RFC 3339 with Z or an offset. Left out: now."`
+}
+
+type retryPostInput struct {
+	Change
+	ID      string `path:"id"`
+	IfMatch string `header:"If-Match" doc:"The ETag that you know; the retry is refused when the post has changed since."`
+	Body    *Retry
+}
+
+// retryPost tries a failed post once more.
+func (s *Service) retryPost(ctx context.Context, in *retryPostInput) (*answer, error) {
+	if !plausibleID(in.ID) {
+		return nil, noSuchPost()
+	}
+	rev, err := readETag(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	cmd := events.RetryPost{PostID: in.ID, UserID: userOf(ctx), IfRev: rev, PublishAt: s.now().UTC()}
+	if in.Body != nil && in.Body.ScheduledAt != nil {
+		if err := writable(*in.Body.ScheduledAt); err != nil {
+			return nil, err
+		}
+		cmd.PublishAt = in.Body.ScheduledAt.UTC()
+	}
+	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
+	return changed(post, id, in.ID, err)
+}
+
+// Resolution is a person's word about a parked post.
+type Resolution struct {
+	Published bool   `json:"published" doc:"Whether the post is live on the profile."`
+	MediaID   string `json:"mediaId,omitempty" doc:"Threads' id of the live post; needed when published."`
+}
+
+type resolvePostInput struct {
+	Change
+	ID      string `path:"id"`
+	IfMatch string `header:"If-Match" doc:"The ETag that you know; the word is refused when the post has changed since."`
+	Body    Resolution
+}
+
+// resolvePost settles a post whose outcome no machine could find out.
+func (s *Service) resolvePost(ctx context.Context, in *resolvePostInput) (*answer, error) {
+	if !plausibleID(in.ID) {
+		return nil, noSuchPost()
+	}
+	rev, err := readETag(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case in.Body.Published && !digits(in.Body.MediaID):
+		const sentence = "A live post is known by its media id at Threads, a number; give it as mediaId."
+		return nil, events.Faultf(events.Invalid, sentence).At("/mediaId", "media_id_invalid", sentence)
+	case !in.Body.Published && in.Body.MediaID != "":
+		const sentence = "A post that is not live has no media id; leave mediaId out, or say published."
+		return nil, events.Faultf(events.Invalid, sentence).At("/mediaId", "media_id_unexpected", sentence)
+	}
+	cmd := events.ResolvePost{PostID: in.ID, UserID: userOf(ctx), IfRev: rev, Published: in.Body.Published, MediaID: in.Body.MediaID}
+	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
+	return changed(post, id, in.ID, err)
+}
+
+func digits(s string) bool {
+	for _, r := range s {
+		if r < '0' || r > '9' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 40
+}

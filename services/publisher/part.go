@@ -1,0 +1,156 @@
+package publisher
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/omni-write/threads/events"
+)
+
+// A post is one part or a chain of them. The row works on one part at a time: its container, its claim, its attempts and
+// its answer are in the working columns, and when it is live its id goes to parts and the next part's turn comes. So a
+// part is a post in every respect but the telling of its end.
+
+// chain says whether the post has several parts.
+func (p *Post) chain() bool { return len(p.Parts) > 0 }
+
+// setParts makes a chain of the parts that were asked for; one part alone is a post like any other.
+func (p *Post) setParts(parts []events.DraftPart) {
+	p.Parts = nil
+	for _, part := range parts {
+		p.Parts = append(p.Parts, events.Part{Text: part.Text, Media: part.Media})
+	}
+	if len(parts) > 0 {
+		p.Text, p.Media = parts[0].Text, parts[0].Media
+	}
+	if len(parts) == 1 {
+		p.Parts = nil
+	}
+}
+
+// draft is the post as it was asked for.
+func (p *Post) draft() events.Draft {
+	d := events.Draft{
+		AccountID: p.AccountID, Text: p.Text, Media: p.Media, Options: p.Options,
+		ReplyTo: p.ReplyTo, QuotePostID: p.QuotePostID, RepostOf: p.RepostOf, PublishWithin: p.PublishWithin,
+	}
+	if p.chain() {
+		d.Text, d.Media = "", nil
+	}
+	for _, part := range p.Parts {
+		d.Parts = append(d.Parts, events.DraftPart{Text: part.Text, Media: part.Media})
+	}
+	return d
+}
+
+func equalParts(a, b []events.DraftPart) bool {
+	return slices.EqualFunc(a, b, func(a, b events.DraftPart) bool { return a.Text == b.Text && slices.Equal(a.Media, b.Media) })
+}
+
+// turn is the part in hand, counted from 0: the first that is not live. A post that is no chain has only part 0.
+func (p *Post) turn() int {
+	i := slices.IndexFunc(p.Parts, func(part events.Part) bool { return part.MediaID == "" })
+	if i < 0 {
+		return max(len(p.Parts)-1, 0)
+	}
+	return i
+}
+
+// begun says whether a part of a chain is live already.
+func (p *Post) begun() bool { return p.chain() && p.Parts[0].MediaID != "" }
+
+// content is the words and the media of the part in hand.
+func (p *Post) content() (text string, media []events.Media) {
+	if p.chain() {
+		part := p.Parts[p.turn()]
+		return part.Text, part.Media
+	}
+	return p.Text, p.Media
+}
+
+// parent is the media id that the part in hand replies to, "" when it begins a conversation, or is a repost.
+func (p *Post) parent() string {
+	if turn := p.turn(); turn > 0 {
+		return p.Parts[turn-1].MediaID
+	}
+	if p.Kind == events.KindRepost {
+		return ""
+	}
+	return p.ParentID
+}
+
+// replies says whether the part in hand is a reply: it is counted, and listed by Threads, apart from posts.
+func (p *Post) replies() bool { return p.turn() > 0 || p.ReplyTo != "" }
+
+// built says that nothing is left to be made before the publish call.
+func (p *Post) built() bool { return p.ContainerID != "" || p.Kind == events.KindRepost }
+
+// lived notes that the part in hand is live, and turns to the next. more says that there is one.
+func (p *Post) lived(mediaID, permalink string, called, accepted time.Time) (more bool) {
+	if !p.chain() {
+		p.MediaID, p.Permalink = mediaID, permalink
+		return false
+	}
+	turn := p.turn()
+	if turn == 0 {
+		p.MediaID, p.Permalink = mediaID, permalink
+	}
+	p.Parts = slices.Clone(p.Parts) // was has the same array
+	part := &p.Parts[turn]
+	part.MediaID, part.Permalink = mediaID, permalink
+	part.CalledAt, part.AcceptedAt = optionalTime(called), optionalTime(accepted)
+	if turn == len(p.Parts)-1 {
+		return false
+	}
+	p.startOver()
+	p.ContentHash = p.hash()
+	return true
+}
+
+// startOver forgets what was tried for a part: the next one, or a retry, begins afresh.
+func (p *Post) startOver() {
+	p.dropContainer()
+	p.Attempt, p.Rebuilds, p.Failures = 0, 0, 0
+	p.ClaimedAt, p.CallDeadline, p.CalledAt = time.Time{}, time.Time{}, time.Time{}
+}
+
+// live are the media ids of a post that may still be seen at Threads, the last first: the order of deleting.
+func (p *Post) live() (mediaIDs []string) {
+	if !p.chain() {
+		if p.MediaID != "" && p.DeletedAt.IsZero() {
+			mediaIDs = append(mediaIDs, p.MediaID)
+		}
+		return mediaIDs
+	}
+	for i := len(p.Parts) - 1; i >= 0; i-- {
+		if p.Parts[i].MediaID != "" && p.Parts[i].DeletedAt == nil {
+			mediaIDs = append(mediaIDs, p.Parts[i].MediaID)
+		}
+	}
+	return mediaIDs
+}
+
+// hash is equal for parts that a look at the account's lists could not tell apart (look.go): the same words as Threads
+// shows them, the same kind of media, in the same place. Two pictures under one caption are such a pair.
+func (p *Post) hash() string {
+	text, media := p.content()
+	kind := "text"
+	switch {
+	case p.Kind == events.KindRepost:
+		kind = "repost"
+	case len(media) > 1:
+		kind = "carousel"
+	case len(media) == 1:
+		kind = string(media[0].Type)
+	}
+	place, quoted := p.parent(), p.QuotedID
+	if p.Kind == events.KindRepost {
+		place = p.ParentID
+	}
+	b, _ := json.Marshal([]string{asShown(text), kind, place, quoted}) // strings always encode
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:16])
+}
