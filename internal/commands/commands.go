@@ -125,6 +125,16 @@ func FinishForPost(ctx context.Context, db bun.IDB, postID string, types []strin
 	return waiting, nil
 }
 
+// Awaited returns those of the posts for which a command still waits.
+func Awaited(ctx context.Context, db bun.IDB, postIDs []string) (ids []string, err error) {
+	err = db.NewSelect().Model((*Command)(nil)).Column("post_id").
+		Where("post_id IN (?) AND outcome IS NULL", bun.List(postIDs)).Scan(ctx, &ids)
+	if err != nil {
+		return nil, fmt.Errorf("find waiting commands: %w", err)
+	}
+	return ids, nil
+}
+
 // Find reads the record of a command, or nil when it was never noted.
 func Find(ctx context.Context, db bun.IDB, id string) (*Command, error) {
 	c := new(Command)

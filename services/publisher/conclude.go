@@ -70,7 +70,7 @@ func (s *Service) conclude(ctx context.Context, was, p *Post, tried ...events.At
 	p.UpdatedAt = s.now()
 	p.WakeAt = s.now().Add(concludeRetry)
 	p.ArmedAt = time.Time{}
-	err := s.store.move(ctx, was, p, tried...)
+	err := s.note(ctx, was, p, tried)
 	if errors.Is(pg.Map(err), pg.ErrExists) {
 		// Another row of this account has this media id. One of the two is wrong, and no machine can say which.
 		return s.park(ctx, was, sameMedia(), tried...)
@@ -80,6 +80,14 @@ func (s *Service) conclude(ctx context.Context, was, p *Post, tried ...events.At
 	}
 	crash.At(crash.PublishNoted)
 	return s.concluded(ctx, p)
+}
+
+// note writes the answer into the row: a plain yes together with those of other posts, anything else by itself.
+func (s *Service) note(ctx context.Context, was, p *Post, tried []events.Attempt) error {
+	if p.Fact == events.FactPublished && !p.chain() && was.State == events.StatePublishing {
+		return s.notes.do(ctx, note{was: was, p: p, tried: tried})
+	}
+	return s.store.move(ctx, was, p, tried...)
 }
 
 // concluded tells the noted answer and has the recorder apply it. It runs again after a crash, to the same effect.

@@ -43,6 +43,8 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 		switch {
 		case err != nil:
 			return nil, err
+		case was.State == events.StateConcluding:
+			return nil, errSettling
 		case !was.DeletedAt.IsZero():
 			gone = was
 			return was.Snapshot(), nil // gone already: that is what was asked for

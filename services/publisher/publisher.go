@@ -46,6 +46,7 @@ type Service struct {
 
 	calls    *calls
 	claims   *batcher[claim]
+	notes    *batcher[note]
 	recorder *recorder
 	// current is set once EVENTS is applied to its end; before that nothing is claimed or swept.
 	current atomic.Bool
@@ -64,7 +65,9 @@ func New(cfg Config, d Deps) *Service {
 	s.claims = &batcher[claim]{size: claimBatch, atOnce: 2, work: func(ctx context.Context, batch []claim) []error {
 		return s.store.claimBatch(ctx, batch, cfg.Spacing, s.now())
 	}}
+	s.notes = &batcher[note]{size: noteBatch, atOnce: 2, work: s.store.noteBatch}
 	s.recorder = &recorder{db: d.DB, bus: d.Bus, log: d.Log, now: d.Now, cfg: cfg, store: s.store, nudge: make(chan struct{}, 1)}
+	s.recorder.outcomes = &batcher[outcome]{size: applyBatch, atOnce: 2, work: s.recorder.applyOutcomes}
 	return s
 }
 
@@ -110,8 +113,12 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// claimBatch is how many posts are claimed in one transaction.
-const claimBatch = 128
+// How many posts are claimed, noted and applied in one transaction.
+const (
+	claimBatch = 128
+	noteBatch  = 128
+	applyBatch = 128
+)
 
 // Tick hears the tick of POST_ALARMS and needs to do nothing: that it goes off is what keeps JetStream's timer from
 // sleeping through a step of the clock.

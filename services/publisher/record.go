@@ -3,6 +3,8 @@ package publisher
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -61,17 +63,108 @@ func (r *recorder) applyAll(ctx context.Context, conn bun.IDB, facts []told) err
 	return r.reply(ctx, waiting)
 }
 
+// outcome is an event on its way into the row by whoever told it, and the commands that it ends.
+type outcome struct {
+	ev      events.PostEvent
+	waiting *[]commands.Command
+}
+
 // applyNow applies an event that has just been told, without waiting for it to come round.
-func (r *recorder) applyNow(ctx context.Context, ev events.Event) error {
+func (r *recorder) applyNow(ctx context.Context, ev events.PostEvent) error {
 	var waiting []commands.Command
-	err := pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) (err error) {
-		waiting, err = r.apply(ctx, tx, ev)
-		return err
-	})
-	if err != nil {
+	if err := r.outcomes.do(ctx, outcome{ev, &waiting}); err != nil {
 		return err
 	}
 	return r.reply(ctx, waiting)
+}
+
+// applyOutcomes applies many in one transaction.
+func (r *recorder) applyOutcomes(ctx context.Context, batch []outcome) []error {
+	slices.SortFunc(batch, func(a, b outcome) int { return strings.Compare(a.ev.Snapshot().ID, b.ev.Snapshot().ID) })
+	err := pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) error {
+		final, err := r.finalize(ctx, tx, batch)
+		if err != nil {
+			return err
+		}
+		awaited, err := r.awaited(ctx, tx, batch)
+		if err != nil {
+			return err
+		}
+		for _, o := range batch {
+			id := o.ev.Snapshot().ID
+			if !final[id] {
+				p := fromSnapshot(o.ev.Snapshot())
+				p.Fact, p.ToldRev = o.ev.Fact(), p.Rev
+				if err := r.applyPost(ctx, tx, &p); err != nil {
+					return err
+				}
+			}
+			if !awaited[id] {
+				continue
+			}
+			if *o.waiting, err = r.finish(ctx, tx, o.ev); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return all(len(batch), err)
+}
+
+// finalize makes the rows final that are noted as published and lack nothing but the event: the usual case, in one
+// statement. It returns those it made.
+func (r *recorder) finalize(ctx context.Context, tx bun.Tx, batch []outcome) (map[string]bool, error) {
+	type row struct {
+		ID        string        `bun:"id"`
+		Rev       int64         `bun:"rev"`
+		Permalink string        `bun:"permalink"`
+		Parts     []events.Part `bun:"parts,type:jsonb"`
+		UpdatedAt time.Time     `bun:"updated_at,type:timestamptz"`
+	}
+	var rows []row
+	for _, o := range batch {
+		if p := o.ev.Snapshot(); o.ev.Fact() == events.FactPublished {
+			if p.Parts == nil {
+				p.Parts = []events.Part{}
+			}
+			rows = append(rows, row{p.ID, p.Rev, value(p.Permalink), p.Parts, p.UpdatedAt})
+		}
+	}
+	if len(rows) == 0 {
+		return nil, nil //nolint:nilnil // nothing to make
+	}
+	var made []string
+	err := tx.NewUpdate().With("o", tx.NewValues(&rows)).Model((*Post)(nil)).TableExpr("o").
+		Set("state = 'published', rev = o.rev, told_rev = o.rev, updated_at = o.updated_at").
+		Set("permalink = nullif(o.permalink, ''), parts = o.parts").
+		Set("wake_at = NULL, armed_at = NULL, lease = NULL, lease_until = NULL").
+		Where("post.id = o.id AND post.rev = o.rev - 1 AND post.state = 'concluding' AND post.fact = ?", events.FactPublished).
+		Returning("post.id").Scan(ctx, &made)
+	if err != nil {
+		return nil, fmt.Errorf("apply %s: %w", events.FactPublished, err)
+	}
+	final := make(map[string]bool, len(made))
+	for _, id := range made {
+		final[id] = true
+	}
+	return final, nil
+}
+
+// awaited are the posts of a batch whose outcome somebody waits for.
+func (r *recorder) awaited(ctx context.Context, tx bun.Tx, batch []outcome) (map[string]bool, error) {
+	ids := make([]string, len(batch))
+	for i, o := range batch {
+		ids[i] = o.ev.Snapshot().ID
+	}
+	waiting, err := commands.Awaited(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	m := make(map[string]bool, len(waiting))
+	for _, id := range waiting {
+		m[id] = true
+	}
+	return m, nil
 }
 
 // reply tells those who wait for a command's outcome. Whoever is not listening any more reads it by the command's id.
@@ -100,7 +193,9 @@ func (r *recorder) revs(ctx context.Context, db bun.IDB, facts []told) (map[stri
 		ID      string `bun:"id"`
 		ToldRev int64  `bun:"told_rev"`
 	}
-	err := db.NewSelect().Table("posts").Column("id", "told_rev").Where("id IN (?)", bun.List(ids)).Scan(ctx, &rows)
+	// Locked in one order, as whoever applies at once has several rows in hand too.
+	err := db.NewSelect().Table("posts").Column("id", "told_rev").Where("id IN (?)", bun.List(ids)).
+		Order("id").For("UPDATE").Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("read told revs: %w", err)
 	}

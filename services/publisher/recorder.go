@@ -25,6 +25,8 @@ type recorder struct {
 	now   func() time.Time
 	cfg   Config
 	store *store
+	// outcomes are applied at once, by whoever told them, together with those of other posts.
+	outcomes *batcher[outcome]
 	// nudge asks for a sweep now: an account came or went, and its posts should not wait for the next round.
 	nudge chan struct{}
 }

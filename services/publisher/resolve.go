@@ -113,6 +113,9 @@ func (s *Service) ownersMove(ctx context.Context, d bus.Delivery, cmd events.Com
 		if ifRev != 0 && ifRev != was.Rev {
 			return nil, revMismatch(was)
 		}
+		if was.State == events.StateConcluding {
+			return nil, errSettling
+		}
 		next := *was
 		if err := move(ctx, tx, &next); err != nil {
 			return nil, err

@@ -215,16 +215,29 @@ func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command
 func (s *Service) once(ctx context.Context, d bus.Delivery, cmd events.Command, postID string,
 	do func(context.Context, bun.Tx) (any, error)) (*commands.Command, error) {
 	prior, err := s.tryOnce(ctx, d, cmd, postID, do)
+	for n := 0; n < settleTries && errors.Is(err, errSettling) && pause(ctx, settlePause); n++ {
+		prior, err = s.tryOnce(ctx, d, cmd, postID, do)
+	}
 	if errors.Is(err, errLost) {
 		return s.tryOnce(ctx, d, cmd, postID, do)
 	}
 	return prior, err
 }
 
+// errSettling says that the outcome of the post is being told at this moment. Whoever heard of it and acts on it at once
+// comes a few milliseconds too early, and need not know.
+var errSettling = errors.New("the post is being settled at this moment")
+
+const (
+	settleTries = 40
+	settlePause = 50 * time.Millisecond
+)
+
 func (s *Service) tryOnce(ctx context.Context, d bus.Delivery, cmd events.Command, postID string,
 	do func(context.Context, bun.Tx) (any, error)) (prior *commands.Command, err error) {
 	var refused error
 	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		refused = nil
 		var err error
 		if prior, err = commands.Begin(ctx, tx, commands.New(d.Meta, cmd, postID), s.now()); err != nil || prior != nil {
 			return err

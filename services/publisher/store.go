@@ -136,13 +136,21 @@ func (s *store) move(ctx context.Context, was, p *Post, tried ...events.Attempt)
 
 // note adds to a post's attempt log.
 func (s *store) note(ctx context.Context, db bun.IDB, postID string, tried ...events.Attempt) error {
+	return insertAttempts(ctx, db, attemptRows(postID, tried))
+}
+
+func attemptRows(postID string, tried []events.Attempt) []attempt {
 	rows := make([]attempt, len(tried))
 	for i, t := range tried {
 		rows[i] = attempt{PostID: postID, At: t.At, Phase: t.Phase, TookMs: t.TookMs, OK: t.OK, Message: t.Message,
 			Code: t.Code, Subcode: t.Subcode, TraceID: t.TraceID}
 	}
+	return rows
+}
+
+func insertAttempts(ctx context.Context, db bun.IDB, rows []attempt) error {
 	if _, err := db.NewInsert().Model(&rows).ExcludeColumn("id").Exec(ctx); err != nil {
-		return fmt.Errorf("note attempt: %w", err)
+		return fmt.Errorf("note attempts: %w", err)
 	}
 	return nil
 }

@@ -1,0 +1,86 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/pg"
+)
+
+// note is a clear yes on its way into the row.
+type note struct {
+	was, p *Post
+	tried  []events.Attempt
+}
+
+// noteBatch writes many clear answers in one transaction, each as one conditional update. When one of them breaks the
+// rule that a media id is one post's, the batch is written one by one, so that only that one is refused.
+func (s *store) noteBatch(ctx context.Context, batch []note) []error {
+	errs := make([]error, len(batch))
+	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		clear(errs)
+		return s.writeNotes(ctx, tx, batch, errs)
+	})
+	if err == nil {
+		return errs
+	}
+	for i, n := range batch {
+		errs[i] = s.move(ctx, n.was, n.p, n.tried...)
+	}
+	return errs
+}
+
+func (s *store) writeNotes(ctx context.Context, tx bun.Tx, batch []note, errs []error) error {
+	type row struct {
+		ID         string       `bun:"id"`
+		State      events.State `bun:"was_state"`
+		Rev        int64        `bun:"was_rev"`
+		Attempt    int          `bun:"was_attempt"`
+		Lease      string       `bun:"was_lease"`
+		MediaID    string       `bun:"media_id"`
+		Permalink  string       `bun:"permalink"`
+		CalledAt   time.Time    `bun:"called_at,type:timestamptz"`
+		AcceptedAt time.Time    `bun:"accepted_at,type:timestamptz"`
+		UpdatedAt  time.Time    `bun:"updated_at,type:timestamptz"`
+		WakeAt     time.Time    `bun:"wake_at,type:timestamptz"`
+	}
+	rows := make([]row, len(batch))
+	for i, n := range batch {
+		n.p.tidy()
+		rows[i] = row{
+			n.was.ID, n.was.State, n.was.Rev, n.was.Attempt, n.was.Lease, n.p.MediaID, n.p.Permalink,
+			n.p.CalledAt, n.p.AcceptedAt, n.p.UpdatedAt, n.p.WakeAt,
+		}
+	}
+	var won []string
+	err := tx.NewUpdate().With("n", tx.NewValues(&rows)).Model((*Post)(nil)).TableExpr("n").
+		Set("state = 'concluding', fact = ?, reason = NULL, armed_at = NULL", events.FactPublished).
+		Set("media_id = n.media_id, permalink = nullif(n.permalink, '')").
+		Set("called_at = n.called_at, accepted_at = n.accepted_at, updated_at = n.updated_at, wake_at = n.wake_at").
+		Where("post.id = n.id AND post.state = n.was_state AND post.rev = n.was_rev AND post.attempt = n.was_attempt").
+		Where("post.lease = n.was_lease").
+		Returning("post.id").Scan(ctx, &won)
+	if err != nil {
+		return fmt.Errorf("note answers: %w", err)
+	}
+	noted := make(map[string]bool, len(won))
+	for _, id := range won {
+		noted[id] = true
+	}
+	var tried []attempt
+	for i, n := range batch {
+		if !noted[n.p.ID] {
+			errs[i] = fmt.Errorf("note the answer: %w", errLost)
+			continue
+		}
+		tried = append(tried, attemptRows(n.p.ID, n.tried)...)
+	}
+	if len(tried) == 0 {
+		return nil
+	}
+	return insertAttempts(ctx, tx, tried)
+}

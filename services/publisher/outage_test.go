@@ -1,0 +1,80 @@
+package publisher
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sort"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// Posts that an outage held up go out spaced, and those of the present hour do not wait for them.
+func TestSpacingAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.cfg.LateAfter, r.cfg.Spacing = 500*time.Millisecond, 600*time.Millisecond
+	s, stop := r.start()
+	var ids []string
+	for i := range 4 {
+		ids = append(ids, r.schedule(time.Hour, fmt.Sprint("held up ", i)).ID)
+	}
+	stop()
+	_ = s
+	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = now() - interval '10 minutes', wake_at = now()"); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	var at []time.Time
+	for _, id := range ids {
+		at = append(at, *r.await(id, events.FactPublished).CalledAt)
+	}
+	sort.Slice(at, func(i, j int) bool { return at[i].Before(at[j]) })
+	for i := 1; i < len(at); i++ {
+		if apart := at[i].Sub(at[i-1]); apart < r.cfg.Spacing-50*time.Millisecond {
+			t.Errorf("posts %d and %d went out %s apart", i-1, i, apart)
+		}
+	}
+}
+
+// While Threads does not answer, posts wait with a reason and few calls are made; when it is back they go out by themselves.
+func TestThreadsDown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var down atomic.Bool
+	var knocks atomic.Int64
+	edge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if down.Load() {
+			knocks.Add(1)
+			http.Error(w, "<html>down</html>", http.StatusServiceUnavailable)
+			return
+		}
+		r.sim.ServeHTTP(w, req)
+	}))
+	t.Cleanup(edge.Close)
+	r.cfg.APIURL = edge.URL
+	r.cfg.BreakerAfter, r.cfg.BreakerRetry = 5, 300*time.Millisecond
+	r.api = threads.New(r.cfg.Threads())
+	r.start()
+	down.Store(true)
+	var posts []events.Post
+	for i := range 20 {
+		posts = append(posts, r.schedule(400*time.Millisecond, fmt.Sprint("through the outage ", i)))
+	}
+	for _, p := range posts {
+		if waiting := r.await(p.ID, events.FactPostponed); waiting.Reason.Code != events.Unavailable {
+			t.Fatalf("it waits because %+v", waiting.Reason)
+		}
+	}
+	if n := knocks.Load(); n > 60 {
+		t.Errorf("%d calls were made to a Threads that is down", n)
+	}
+	down.Store(false)
+	for _, p := range posts {
+		r.once(r.await(p.ID, events.FactPublished))
+	}
+}
