@@ -21,6 +21,19 @@ func Get(ctx context.Context, db bun.IDB, id string) (Account, error) {
 	return a, nil
 }
 
+// GetAll reads several accounts, whatever their status. Those that are missing are not in the map.
+func GetAll(ctx context.Context, db bun.IDB, ids []string) (map[string]Account, error) {
+	var rows []Account
+	if err := db.NewSelect().Model(&rows).Where("id IN (?)", bun.List(ids)).Scan(ctx); err != nil {
+		return nil, fmt.Errorf("read accounts: %w", err)
+	}
+	m := make(map[string]Account, len(rows))
+	for _, a := range rows {
+		m[a.ID] = a
+	}
+	return m, nil
+}
+
 // Lock reads an account and holds its row until the transaction ends. A missing one is pg.ErrNotFound.
 func Lock(ctx context.Context, tx bun.Tx, id string) (Account, error) {
 	var a Account

@@ -23,15 +23,17 @@ func Token(ctx context.Context, db bun.IDB, vault *Vault, accountID string, now 
 	if err != nil {
 		return "", Account{}, err
 	}
-	if a.Status == events.ConnectionDisconnected {
-		return "", a, noSuchAccount()
+	token, err := a.Open(vault, now)
+	return token, a, err
+}
+
+// Open opens the account's token. It returns a Fault where there is none to be had.
+func (a Account) Open(vault *Vault, now time.Time) (threads.Token, error) {
+	if a.ID == "" || a.Status == events.ConnectionDisconnected {
+		return "", noSuchAccount()
 	}
 	if !a.Usable(now) {
-		return "", a, mustReconnect()
+		return "", mustReconnect()
 	}
-	token, err := vault.Open(a.ID, a.Sealed)
-	if err != nil {
-		return "", a, err
-	}
-	return token, a, nil
+	return vault.Open(a.ID, a.Sealed)
 }

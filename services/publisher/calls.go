@@ -9,7 +9,8 @@ import (
 // calls bounds the publish calls in flight: so many in this process, so many for one account. One account's flood
 // must not stop another's post.
 type calls struct {
-	slots chan struct{}
+	claims chan struct{} // posts between their claim and the answer
+	slots  chan struct{} // calls
 
 	mu      sync.Mutex
 	perAcct int
@@ -24,8 +25,12 @@ type flight struct {
 }
 
 func newCalls(total, perAccount int) *calls {
-	return &calls{slots: make(chan struct{}, total), perAcct: perAccount, flying: map[string]*flight{}}
+	return &calls{claims: make(chan struct{}, claimsPerCall*total), slots: make(chan struct{}, total), perAcct: perAccount, flying: map[string]*flight{}}
 }
+
+// claimsPerCall is how many posts may be claimed for each call in flight. Claims are made in batches, so a place for a
+// call must not stand empty while one is written; but what is claimed when the process dies must be asked for.
+const claimsPerCall = 4
 
 // usualCall is what a call is thought to take before the first has ended.
 const usualCall = 100 * time.Millisecond
@@ -59,11 +64,15 @@ func (c *calls) leave(account string, took time.Duration) {
 	}
 }
 
-// start waits for one of the process's places; the returned function gives it back, once.
-func (c *calls) start(ctx context.Context) (done func(), err error) {
+// claim waits until one more post may be claimed, start until one more call may be made. The returned function gives the
+// place back, once.
+func (c *calls) claim(ctx context.Context) (done func(), err error) { return place(ctx, c.claims) }
+func (c *calls) start(ctx context.Context) (done func(), err error) { return place(ctx, c.slots) }
+
+func place(ctx context.Context, places chan struct{}) (done func(), err error) {
 	select {
-	case c.slots <- struct{}{}:
-		return sync.OnceFunc(func() { <-c.slots }), nil
+	case places <- struct{}{}:
+		return sync.OnceFunc(func() { <-places }), nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -90,7 +90,8 @@ func (s *Service) note(ctx context.Context, was, p *Post, tried []events.Attempt
 	return s.store.move(ctx, was, p, tried...)
 }
 
-// concluded tells the noted answer and has the recorder apply it. It runs again after a crash, to the same effect.
+// concluded tells the noted answer and has the recorder apply it; then the post is done. It runs again after a crash, to
+// the same effect.
 func (s *Service) concluded(ctx context.Context, p *Post) error {
 	if p.Fact == events.FactPublished {
 		s.fetchPermalinks(ctx, p)
@@ -116,7 +117,7 @@ func (s *Service) concluded(ctx context.Context, p *Post) error {
 		return err
 	}
 	crash.At(crash.PublishApplied)
-	return nil
+	return errDone
 }
 
 // fetchPermalinks asks for the permalinks of a live post that are not known yet, for a few seconds: they may lag

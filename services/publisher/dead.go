@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"context"
+	"errors"
 
 	"go.uber.org/zap"
 
@@ -35,7 +36,7 @@ func (s *Service) Dead(ctx context.Context, d bus.Delivery, cause error) {
 		return // never accepted, or gone on since
 	}
 	p.Lease = "" // as an owner would: rev settles it
-	if err := s.fail(ctx, p, ours); err != nil {
+	if err := s.fail(ctx, p, ours); err != nil && !errors.Is(err, errDone) {
 		log.Error("a post whose command was set aside could not be failed", postField(p.ID), zap.NamedError("cause", cause), errField(err))
 	}
 }

@@ -47,11 +47,11 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 	boarded := s.now()
 	leave := sync.OnceFunc(func() { s.calls.leave(was.AccountID, s.now().Sub(boarded)) })
 	defer leave()
-	land, err := s.calls.start(ctx)
+	unclaim, err := s.calls.claim(ctx)
 	if err != nil {
 		return err
 	}
-	defer land()
+	defer unclaim()
 
 	if was.Attempt > 0 && was.ContainerID != "" { // not the first call for this part: look before every further one
 		began := s.now()
@@ -77,7 +77,7 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 		return err
 	}
 	crash.At(crash.PublishClaimed)
-	return s.call(ctx, was, p, a, func() { leave(); land() })
+	return s.call(ctx, was, p, a, func() { leave(); unclaim() })
 }
 
 // stand lets a ready post wait a moment, for another of its account.
@@ -95,6 +95,7 @@ func (s *Service) call(ctx context.Context, before, p *Post, a access, landed fu
 	}
 	ctx = context.WithoutCancel(ctx)
 	stopRenewing := s.keepLease(ctx, p)
+	land, _ := s.calls.start(ctx) // never fails: nothing ends this ctx
 	var called time.Time
 	began := s.now()
 	mediaID, err := s.callThreads(ctx, a, p, func() error {
@@ -108,6 +109,7 @@ func (s *Service) call(ctx context.Context, before, p *Post, a access, landed fu
 		called = now // asked once
 		return nil
 	})
+	land()
 	landed()
 	answered := s.now()
 	if !stopRenewing() {

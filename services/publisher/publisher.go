@@ -44,10 +44,14 @@ type Service struct {
 	log   *zap.Logger
 	now   func() time.Time
 
-	calls    *calls
-	claims   *batcher[claim]
-	notes    *batcher[note]
-	recorder *recorder
+	calls *calls
+	// What every post in a rush needs of the database goes there together with that of the others: else a thousand
+	// posts would queue for its few connections, one small statement each.
+	postReads    *batcher[read[Post]]
+	accountReads *batcher[read[accounts.Account]]
+	claims       *batcher[claim]
+	notes        *batcher[note]
+	recorder     *recorder
 	// current is set once EVENTS is applied to its end; before that nothing is claimed or swept.
 	current atomic.Bool
 }
@@ -62,6 +66,8 @@ func New(cfg Config, d Deps) *Service {
 		store: &store{db: d.DB, lease: cfg.Lease},
 		calls: newCalls(cfg.CallsInFlight, cfg.CallsPerAccount),
 	}
+	s.postReads = &batcher[read[Post]]{size: readBatch, atOnce: 2, work: s.store.readPosts}
+	s.accountReads = &batcher[read[accounts.Account]]{size: readBatch, atOnce: 2, work: s.store.readAccounts}
 	s.claims = &batcher[claim]{size: claimBatch, atOnce: 2, work: func(ctx context.Context, batch []claim) []error {
 		return s.store.claimBatch(ctx, batch, cfg.Spacing, s.now())
 	}}
@@ -113,8 +119,9 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// How many posts are claimed, noted and applied in one transaction.
+// How many posts are read, claimed, noted and applied together.
 const (
+	readBatch  = 256
 	claimBatch = 128
 	noteBatch  = 128
 	applyBatch = 128

@@ -12,6 +12,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/pg"
 )
 
@@ -29,6 +30,49 @@ func (s *store) get(ctx context.Context, db bun.IDB, id string) (*Post, error) {
 	p := new(Post)
 	err := db.NewSelect().Model(p).Where("id = ?", id).Scan(ctx)
 	return found(p, err)
+}
+
+// read is one row on its way out of the database, together with others. A row that is missing stays empty.
+type read[T any] struct {
+	id   string
+	into *T
+}
+
+// readPosts reads many posts at once.
+func (s *store) readPosts(ctx context.Context, batch []read[Post]) []error {
+	var rows []Post
+	if err := s.db.NewSelect().Model(&rows).Where("id IN (?)", bun.List(idsOf(batch))).Scan(ctx); err != nil {
+		return all(len(batch), fmt.Errorf("read posts: %w", err))
+	}
+	byID := make(map[string]Post, len(rows))
+	for _, p := range rows {
+		byID[p.ID] = p
+	}
+	return give(batch, byID)
+}
+
+// readAccounts reads many accounts at once.
+func (s *store) readAccounts(ctx context.Context, batch []read[accounts.Account]) []error {
+	byID, err := accounts.GetAll(ctx, s.db, idsOf(batch))
+	if err != nil {
+		return all(len(batch), err)
+	}
+	return give(batch, byID)
+}
+
+func idsOf[T any](batch []read[T]) []string {
+	ids := make([]string, len(batch))
+	for i, r := range batch {
+		ids[i] = r.id
+	}
+	return ids
+}
+
+func give[T any](batch []read[T], byID map[string]T) []error {
+	for _, r := range batch {
+		*r.into = byID[r.id]
+	}
+	return make([]error, len(batch))
 }
 
 // find reads a user's post by our id or by Threads' media id. A foreign one answers like a missing one.

@@ -22,8 +22,13 @@ type access struct {
 }
 
 func (s *Service) access(ctx context.Context, p *Post) (access, error) {
-	token, account, err := accounts.Token(ctx, s.db, s.vault, p.AccountID, s.now())
-	return access{token: token, account: account}, err
+	var a access
+	if err := s.accountReads.do(ctx, read[accounts.Account]{p.AccountID, &a.account}); err != nil {
+		return a, err
+	}
+	var err error
+	a.token, err = a.account.Open(s.vault, s.now())
+	return a, err
 }
 
 // noToken handles an account whose token cannot be had: the post waits for the reconnect, or is cancelled with the account

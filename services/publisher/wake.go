@@ -20,12 +20,12 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 		return bus.Later(time.Second)
 	}
 	for range maxSteps {
-		p, err := s.store.get(ctx, s.db, id)
-		if errors.Is(err, &events.Fault{Code: events.NotFound}) {
-			return nil
-		}
-		if err != nil {
+		p := new(Post)
+		if err := s.postReads.do(ctx, read[Post]{id, p}); err != nil {
 			return err
+		}
+		if p.ID == "" {
+			return nil // there is no such post
 		}
 		if err := s.retell(ctx, p); err != nil {
 			return err
@@ -40,16 +40,20 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 			// Somebody works on it. Not for the rest of the lease: this wake-up may have replaced their own message.
 			return bus.Later(min(p.LeaseUntil.Sub(s.now()), time.Second))
 		}
-		err = s.work(ctx, p)
-		if errors.Is(err, errLost) {
+		switch err := s.work(ctx, p); {
+		case errors.Is(err, errLost):
 			continue // somebody moved it; what they left may be due too
-		}
-		if err != nil {
+		case errors.Is(err, errDone):
+			return nil
+		case err != nil:
 			return err
 		}
 	}
 	return bus.Later(time.Second)
 }
+
+// errDone says that a post has come to its end, and need not be read again to know that nothing is due.
+var errDone = errors.New("the post is final")
 
 // work does the one thing that the post's state calls for.
 func (s *Service) work(ctx context.Context, p *Post) error {
