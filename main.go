@@ -142,10 +142,29 @@ func runSimulator(ctx context.Context, args []string, log *zap.Logger) error {
 	secret := flags.String("app-secret", threadssim.DefaultAppSecret, "the app's `secret`")
 	approve := flags.Bool("auto-approve", false, "answer the authorize page at once, without a person")
 	journal := flags.String("journal", "", "`file` for what must survive a restart (default: memory only)")
+	quick := flags.Bool("quick", false, "nothing takes long and nothing is left to chance (default: as slow and as moody as Threads)")
+	changes := flags.String("knobs", "", "`JSON` of knobs to start with, on top of the profile; docs/simulator.md lists them")
+	seed := flags.Uint64("seed", 1, "`number` that chance begins with: the same seed and calls give the same outcome")
+	redirects := flags.String("redirect-uris", "", "registered redirect `URIs`, separated by commas (default: any)")
+	links := flags.String("permalink-base", "", "`address` that permalinks begin with, e.g. https://www.threads.com (default: the simulator itself)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	sim, err := threadssim.New(threadssim.Options{AppID: *appID, AppSecret: *secret, AutoApprove: *approve, Journal: *journal})
+	knobs := threadssim.Realistic()
+	if *quick {
+		knobs = threadssim.Quick()
+	}
+	if *changes != "" {
+		if err := knobs.Read([]byte(*changes)); err != nil {
+			return fmt.Errorf("-knobs: %w", err)
+		}
+	}
+	opts := threadssim.Options{AppID: *appID, AppSecret: *secret, AutoApprove: *approve, Journal: *journal, Knobs: &knobs,
+		Seed: *seed, PermalinkBase: *links}
+	if *redirects != "" {
+		opts.RedirectURIs = strings.Split(*redirects, ",")
+	}
+	sim, err := threadssim.New(opts)
 	if err != nil {
 		return err
 	}

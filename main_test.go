@@ -383,7 +383,7 @@ func TestSeparateProcesses(t *testing.T) {
 	}
 	var running []*exec.Cmd
 	for _, words := range [][]string{
-		{"simulator", "-addr", strings.TrimPrefix(h.url("SIMULATOR_PORT"), "http://"), "-app-id", "4242", "-app-secret", "s3cret", "-auto-approve"},
+		{"simulator", "-quick", "-addr", strings.TrimPrefix(h.url("SIMULATOR_PORT"), "http://"), "-app-id", "4242", "-app-secret", "s3cret", "-auto-approve"},
 		{"auth"}, {"publisher"}, {"tokenkeeper"}, {"gateway"},
 	} {
 		cmd := h.run(words...)

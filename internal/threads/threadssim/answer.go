@@ -12,12 +12,13 @@ const (
 	thAPIException = "THApiException"
 )
 
-// answer is what a call gets: a JSON body, an edge's HTML, or a cut connection.
+// answer is what a call gets: a JSON body, an edge's HTML or silence, or a cut connection.
 type answer struct {
 	status int
 	body   any
 	html   string
 	cut    bool
+	header map[string]string
 }
 
 func (a answer) ok() bool { return a.status == http.StatusOK }
@@ -78,9 +79,10 @@ func unwell() answer {
 		"An unexpected error has occurred. Please retry your request later."), true, "", "")
 }
 
-// quotaFull is a guess: nobody has captured the true answer, Instagram's stands in.
-func quotaFull() answer {
-	return refuse(http.StatusBadRequest, oauthException, 9, 2207042, "Application request limit reached")
+// actionBlocked is Threads' suspicion of spam, as Instagram documents it and logs of Threads show it.
+func actionBlocked() answer {
+	return flagged(refuse(http.StatusForbidden, oauthException, 4, 2207051, "Application request limit reached"), false,
+		"Action is blocked", "We restrict certain activity to protect our community.")
 }
 
 // exchangeRefused is the code exchange's own shape.
@@ -92,6 +94,13 @@ func exchangeRefused(message string) answer {
 
 func write(w http.ResponseWriter, a answer) {
 	w.Header().Set("Cache-Control", "no-store")
+	for name, value := range a.header {
+		w.Header().Set(name, value)
+	}
+	if a.body == nil && a.html == "" {
+		w.WriteHeader(a.status) // an edge that says nothing
+		return
+	}
 	if a.html != "" {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.WriteHeader(a.status)

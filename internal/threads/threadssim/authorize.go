@@ -1,6 +1,8 @@
 package threadssim
 
 import (
+	"cmp"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -20,7 +22,110 @@ type authRequest struct {
 	ResponseType string
 	Username     string
 	Problem      string
+
+	// People are those who exist already, for the window to choose from.
+	AppName string
+	People  []personView
+	// denied are the scopes the person took away.
+	denied []string
 }
+
+// personView is someone to continue as.
+type personView struct {
+	Username, Picture string
+	Chosen            bool
+}
+
+// scopeView is a scope in words.
+type scopeView struct {
+	Name, Words  string
+	Fixed, Given bool
+}
+
+// Asks are the scopes asked for, in words.
+func (q authRequest) Asks() []scopeView {
+	var list []scopeView
+	for _, name := range q.Scopes() {
+		words := scopeWords[name]
+		if words == "" {
+			words = name
+		}
+		list = append(list, scopeView{name, words, name == threads.ScopeBasic, !slices.Contains(q.denied, name)})
+	}
+	return list
+}
+
+// granted are the scopes the person agrees to.
+func (q authRequest) granted() []string {
+	return slices.DeleteFunc(q.Scopes(), func(name string) bool {
+		return name != threads.ScopeBasic && slices.Contains(q.denied, name)
+	})
+}
+
+// decided reads the person's choices. The window sends "choose" with its form, so a form without it takes nothing away.
+func (q *authRequest) decided(form url.Values) {
+	if form.Get("choose") != "" {
+		for _, name := range q.Scopes() {
+			if !slices.Contains(form["grant"], name) {
+				q.denied = append(q.denied, name)
+			}
+		}
+	}
+	if strings.TrimSpace(q.Username) == "" { // a name that was typed wins over one that was chosen
+		q.Username = form.Get("person")
+	}
+}
+
+// maxChoices is how many people the window offers.
+const maxChoices = 6
+
+// ask shows the window.
+func (s *Sim) ask(w http.ResponseWriter, r *http.Request, status int, q authRequest) {
+	s.mu.Lock()
+	names := slices.Sorted(maps.Keys(s.byName))
+	s.mu.Unlock()
+	wanted := account(q.Username)
+	slices.SortStableFunc(names, func(a, b string) int { // the one wanted comes first
+		return cmp.Compare(btoi(a != wanted), btoi(b != wanted))
+	})
+	for _, name := range names[:min(len(names), maxChoices)] {
+		q.People = append(q.People, personView{name, picture(origin(r), name), name == wanted})
+	}
+	if slices.Contains(names, wanted) {
+		q.Username = ""
+	}
+	q.AppName = s.opts.AppName
+	render(w, status, authorizeTemplate, q)
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+var authorizeTemplate = page("Connect to simulated Threads", `
+<h1>{{.AppName}} would like to use your Threads account</h1>
+<p class="note">This is the simulator. No account at Meta is involved, and nothing leaves this machine.</p>
+{{with .Problem}}<p class="problem" role="alert">{{.}}</p>{{end}}
+<form method="post" action="/oauth/authorize">
+<input type="hidden" name="client_id" value="{{.ClientID}}">
+<input type="hidden" name="redirect_uri" value="{{.RedirectURI}}">
+<input type="hidden" name="scope" value="{{.Scope}}">
+<input type="hidden" name="state" value="{{.State}}">
+<input type="hidden" name="response_type" value="{{.ResponseType}}">
+<input type="hidden" name="choose" value="1">
+<fieldset><legend>Continue as</legend>
+{{range .People}}<label class="who"><input type="radio" name="person" value="{{.Username}}"{{if .Chosen}} checked{{end}}><img src="{{.Picture}}" alt="">@{{.Username}}</label>
+{{end}}<label class="name" for="username">{{if .People}}Or as someone else, by username{{else}}Username{{end}}</label>
+<input type="text" id="username" name="username" value="{{.Username}}" maxlength="31" autocomplete="username" autocapitalize="none" spellcheck="false">
+</fieldset>
+<fieldset><legend>{{.AppName}} may</legend>
+{{range .Asks}}<label><input type="checkbox" name="grant" value="{{.Name}}"{{if .Fixed}} checked disabled{{else if .Given}} checked{{end}}><span>{{.Words}}{{if .Fixed}} <span class="note">(always)</span>{{end}}</span></label>
+{{end}}</fieldset>
+<div class="row"><button class="yes" name="decision" value="allow">Allow</button><button name="decision" value="deny">Deny</button></div>
+</form>`)
 
 func authRequestFrom(v url.Values) authRequest {
 	return authRequest{
@@ -76,7 +181,7 @@ func (s *Sim) authorizeWindow(w http.ResponseWriter, r *http.Request) {
 		s.allow(w, r, q)
 		return
 	}
-	render(w, http.StatusOK, authorizeTemplate, q)
+	s.ask(w, r, http.StatusOK, q)
 }
 
 // authorizeDecision is the person's answer.
@@ -91,6 +196,7 @@ func (s *Sim) authorizeDecision(w http.ResponseWriter, r *http.Request) {
 		write(w, a)
 		return
 	}
+	q.decided(r.PostForm)
 	if r.PostForm.Get("decision") == "allow" {
 		s.allow(w, r, q)
 		return
@@ -106,7 +212,7 @@ func (s *Sim) allow(w http.ResponseWriter, r *http.Request, q authRequest) {
 	secret, err := s.issueCode(q)
 	if err != nil {
 		q.Problem = err.Error()
-		render(w, http.StatusBadRequest, authorizeTemplate, q)
+		s.ask(w, r, http.StatusBadRequest, q)
 		return
 	}
 	redirect(w, r, q, url.Values{"code": {secret}}, "#_")
@@ -121,7 +227,7 @@ func (s *Sim) issueCode(q authRequest) (string, error) {
 	}
 	secret := newSecret("AQB")
 	return secret, s.commit(entry{Code: &code{
-		Digest: digestOf(secret), UserID: u.ID, RedirectURI: q.RedirectURI, Scopes: q.Scopes(), Issued: s.now(),
+		Digest: digestOf(secret), UserID: u.ID, RedirectURI: q.RedirectURI, Scopes: q.granted(), Issued: s.now(),
 	}})
 }
 

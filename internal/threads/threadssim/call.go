@@ -1,9 +1,9 @@
 package threadssim
 
 import (
+	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,13 +13,18 @@ import (
 // call is one API request on its way through the checks.
 type call struct {
 	sim    *Sim
+	method string
 	host   string // begins permalinks
 	op     string
 	at     time.Time // when the whole request had arrived
 	params url.Values
 	path   string // the {user} or {id} of the path
+	edge   string // the whole path, without the version
+	wish   wish   // what the request itself asks to go wrong
 	token  *token
 	user   *user
+	knobs  *Knobs
+	rng    *rand.Rand
 	hit    hit
 	// unfetched says that the media could not be fetched, when the simulator fetches at all.
 	unfetched bool
@@ -46,18 +51,23 @@ func (s *Sim) api(mux *http.ServeMux, pattern, op, scope string, h handler) {
 	})
 }
 
-// handle runs a call through Threads' order of checks: token, grant, throttle (here: faults before the commit), then
-// the handler's object, scope, parameters, state and commit, and only then the faults of the response.
+// handle runs a call through Threads' order of checks: token, its life, grant, throttle (and the faults before the
+// commit), then the handler's object, scope, parameters, state and commit, and only then the faults of the response.
 func (s *Sim) handle(mux *http.ServeMux, pattern, op string, auth func(*call) (answer, bool), h handler) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		asked, err := readWish(r.Header, op)
+		if err != nil {
+			write(w, complaint(err)) // no part of Threads, so not in its shape
+			return
+		}
 		params, err := readParams(w, r)
-		c := &call{sim: s, host: origin(r), op: op, params: params, at: s.now()}
-		c.path = r.PathValue("user") + r.PathValue("id")
+		c := &call{sim: s, method: r.Method, host: origin(r), op: op, params: params, at: s.now(), wish: asked}
+		c.path, c.edge = r.PathValue("user")+r.PathValue("id"), r.URL.Path
 		var a answer
 		if err != nil {
 			a = refuse(http.StatusBadRequest, oauthException, 100, 0, "Invalid request body")
 		} else {
-			if op == threads.OpCreate && s.opts.FetchMedia {
+			if op == threads.OpCreate && s.fetches(c) {
 				c.unfetched = s.unfetchable(r, c)
 			}
 			a = s.decide(c, auth, h)
@@ -69,27 +79,41 @@ func (s *Sim) handle(mux *http.ServeMux, pattern, op string, auth func(*call) (a
 func (s *Sim) decide(c *call, auth func(*call) (answer, bool), h handler) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a, ok := auth(c); !ok {
-		return a
+	c.as(nil)
+	a, ok := auth(c)
+	if ok {
+		if c.op == "" {
+			c.op = s.opOf(c.path)
+		}
+		c.hit = c.strike()
+		if c.hit.before != nil {
+			return c.counted(*c.hit.before)
+		}
+		a = h(c)
 	}
-	if c.op == "" {
-		c.op = s.opOf(c.path)
+	return c.counted(c.worded(a))
+}
+
+// as makes the call that of an account, or of nobody, with the knobs and the luck of theirs.
+func (c *call) as(u *user) {
+	c.user, c.knobs, c.rng = u, c.sim.habits.all, c.sim.habits.rng
+	if u != nil {
+		c.knobs, c.rng = u.knobs, u.rng
 	}
-	userID := ""
-	if c.user != nil {
-		userID = c.user.ID
+	if c.wish.knobs != nil {
+		k := *c.knobs
+		if c.wish.knobs(&k) == nil {
+			c.knobs = &k
+		}
 	}
-	c.hit = s.strike(c.op, userID)
-	if c.hit.before != nil {
-		return *c.hit.before
-	}
-	return h(c)
 }
 
 // respond sends the answer, or does to it what a fault asks for. By now the state has changed.
 func (s *Sim) respond(w http.ResponseWriter, r *http.Request, c *call, a answer) {
 	if c.hit.after != nil && (a.ok() || c.hit.after.cut) {
+		header := a.header
 		a = *c.hit.after
+		a.header = header
 	}
 	if c.hit.latency > 0 {
 		timer := time.NewTimer(c.hit.latency)
@@ -99,7 +123,7 @@ func (s *Sim) respond(w http.ResponseWriter, r *http.Request, c *call, a answer)
 		case <-r.Context().Done():
 		}
 	}
-	s.note(c, r, a.status)
+	s.note(c, r, a)
 	if a.cut {
 		// The one way to drop a connection without a word that works for every protocol.
 		panic(http.ErrAbortHandler)
@@ -111,26 +135,33 @@ func (s *Sim) respond(w http.ResponseWriter, r *http.Request, c *call, a answer)
 func authenticate(c *call) (answer, bool) {
 	t := c.sim.tokens[digestOf(c.params.Get("access_token"))]
 	if t == nil {
-		return refuse(http.StatusBadRequest, oauthException, 190, 0,
-			"Invalid OAuth access token - Cannot parse access token"), false
+		return unparsable(), false
 	}
-	if a, ok := c.alive(t); !ok {
+	c.as(c.sim.users[t.UserID])
+	if a, ok := c.alive(t, c.knobs); !ok {
 		return a, false
 	}
-	if !t.has(threads.ScopeBasic) {
-		return refuse(http.StatusBadRequest, thAPIException, 100, 10,
-			"This action requires the threads_basic permission. Please see App Review and Threads testers."), false
+	if a, ok := c.granted(t); !ok {
+		return a, false
 	}
-	c.token, c.user = t, c.sim.users[t.UserID]
+	c.token = t
 	return answer{}, true
 }
 
+func unparsable() answer {
+	return refuse(http.StatusBadRequest, oauthException, 190, 0, "Invalid OAuth access token - Cannot parse access token")
+}
+
 // alive refuses a token that a person revoked or that outlived itself.
-func (c *call) alive(t *token) (answer, bool) {
+func (c *call) alive(t *token, k *Knobs) (answer, bool) {
+	revoked := t.Revoked
+	if k.Uninstall && revoked == 0 {
+		revoked = appRemoved
+	}
 	switch {
-	case t.Revoked != 0:
-		return refuse(http.StatusBadRequest, oauthException, 190, t.Revoked,
-			"Error validating access token: The session has been invalidated."), false
+	case revoked != 0:
+		return refuse(http.StatusBadRequest, oauthException, 190, revoked,
+			"Error validating access token: "+revocations[revoked]), false
 	case !c.at.Before(t.Expires):
 		return refuse(http.StatusBadRequest, oauthException, 190, 463,
 			"Error validating access token: Session has expired on "+t.Expires.Format("Monday, 02-Jan-06 15:04:05 MST")+
@@ -139,47 +170,26 @@ func (c *call) alive(t *token) (answer, bool) {
 	return answer{}, true
 }
 
-// fields returns those asked for without their sub-selections: "id,children{id}" is [id children].
-func (c *call) fields(def ...string) []string {
-	raw := c.params.Get("fields")
-	if raw == "" {
-		return def
-	}
-	var names []string
-	depth, name := 0, strings.Builder{}
-	for _, r := range raw + "," {
-		switch {
-		case r == '{':
-			depth++
-		case r == '}':
-			depth--
-		case r == ',' && depth <= 0:
-			if name.Len() > 0 {
-				names = append(names, strings.TrimSpace(name.String()))
-			}
-			name.Reset()
-		case depth <= 0:
-			name.WriteRune(r)
-		}
-	}
-	return names
+// appRemoved is the subcode of a person who removed the app.
+const appRemoved = 458
+
+// revocations are the reasons a token may die of, by subcode.
+var revocations = map[int]string{
+	appRemoved: "The user has not authorized application.",
+	459:        "You cannot access the app till you log in and follow the instructions given.",
+	460:        "The session has been invalidated because the user changed the password.",
+	463:        "Session has expired.",
+	464:        "Sessions for the user are not allowed because the user is not a confirmed user.",
+	467:        "The session is invalid because the user logged out.",
+	492:        "The session is invalid.",
 }
 
-// pick answers the fields asked for. A field without a value is left out, a field that does not exist fails the call.
-func (c *call) pick(values map[string]any, known []string, def ...string) answer {
-	body := map[string]any{}
-	for _, name := range c.fields(def...) {
-		if !slices.Contains(known, name) {
-			return refuse(http.StatusInternalServerError, thAPIException, 100, 0,
-				"Tried accessing nonexisting field ("+name+")")
-		}
-		if v, ok := values[name]; ok && v != nil && v != "" {
-			body[name] = v
-		}
+// granted refuses a token that stands for no permission: none was ever given, or it ran out. The grant has a clock of
+// its own, which a refresh renews for public profiles only.
+func (c *call) granted(t *token) (answer, bool) {
+	if c.knobs.Ungranted || !t.has(threads.ScopeBasic) || !c.at.Before(t.grantEnds(c.knobs)) {
+		return refuse(http.StatusBadRequest, thAPIException, 100, 10,
+			"This action requires the threads_basic permission. Please see App Review and Threads testers."), false
 	}
-	// The id comes with every object, asked for or not.
-	if v, ok := values["id"]; ok {
-		body["id"] = v
-	}
-	return success(body)
+	return answer{}, true
 }

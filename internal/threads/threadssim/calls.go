@@ -1,6 +1,10 @@
 package threadssim
 
-import "net/http"
+import (
+	"hash/fnv"
+	"net/http"
+	"slices"
+)
 
 // Call is one API call as it came and went. Status 0 is a cut connection. It has the path without the query, since that
 // may hold tokens.
@@ -10,7 +14,12 @@ type Call struct {
 	Op     string `json:"op"`
 	User   string `json:"user,omitempty"`
 	Status int    `json:"status"`
-	AtNS   int64  `json:"at_ns"`
+	// Code and Subcode are those of a Graph error.
+	Code    int   `json:"code,omitempty"`
+	Subcode int   `json:"subcode,omitempty"`
+	AtNS    int64 `json:"at_ns"`
+
+	same uint64 // equal for refused calls with equal parameters
 }
 
 // callRing keeps the latest calls.
@@ -24,27 +33,54 @@ func (r *callRing) add(c Call) {
 	r.n++
 }
 
-// note remembers a call. It is noted when its fate is known and before it is answered, so who has the answer finds the
-// call.
-func (s *Sim) note(c *call, r *http.Request, status int) {
-	seen := Call{Method: r.Method, Path: r.URL.Path, Op: c.op, Status: status, AtNS: c.at.UnixNano()}
-	if c.user != nil {
-		seen.User = c.user.Username
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.calls.add(seen)
-}
-
-// Calls returns the latest 4096 API calls, oldest first.
-func (s *Sim) Calls() []Call {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := &s.calls
+// all copies the calls, oldest first.
+func (r *callRing) all() []Call {
 	first := max(r.n-len(r.ring), 0)
 	all := make([]Call, 0, r.n-first)
 	for i := first; i < r.n; i++ {
 		all = append(all, r.ring[i%len(r.ring)])
 	}
 	return all
+}
+
+// note remembers a call. It is noted when its fate is known and before it is answered, so who has the answer finds the
+// call.
+func (s *Sim) note(c *call, r *http.Request, a answer) {
+	seen := Call{Method: r.Method, Path: r.URL.Path, Op: c.op, Status: a.status, AtNS: c.at.UnixNano()}
+	if c.user != nil {
+		seen.User = c.user.Username
+	}
+	if body, ok := a.body.(map[string]any); ok {
+		if e, ok := body["error"].(graphError); ok {
+			seen.Code, seen.Subcode, seen.same = e.Code, e.Subcode, c.fingerprint(r)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls.add(seen)
+}
+
+// fingerprint is equal for equal calls, whatever the order of their parameters.
+func (c *call) fingerprint(r *http.Request) uint64 {
+	names := make([]string, 0, len(c.params))
+	for name := range c.params {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	h := fnv.New64a()
+	add := func(s string) { _, _ = h.Write(append([]byte(s), 0)) } // never fails
+	add(r.Method)
+	add(r.URL.Path)
+	for _, name := range names {
+		add(name)
+		add(c.params.Get(name))
+	}
+	return h.Sum64()
+}
+
+// Calls returns the latest 4096 API calls, oldest first.
+func (s *Sim) Calls() []Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls.all()
 }

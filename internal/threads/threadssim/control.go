@@ -2,7 +2,11 @@ package threadssim
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
+	"strconv"
+	"time"
 )
 
 // The handlers under /_sim/ are thin: each is a method of Sim over HTTP. Anyone who reaches the simulator may use them;
@@ -74,6 +78,116 @@ func (s *Sim) controlInject(w http.ResponseWriter, r *http.Request) {
 func (s *Sim) controlClear(w http.ResponseWriter, _ *http.Request) {
 	s.ClearFaults()
 	write(w, data(s.Faults()))
+}
+
+func (s *Sim) controlKnobs(w http.ResponseWriter, _ *http.Request) { write(w, data(s.Knobs())) }
+
+func (s *Sim) controlSetKnobs(w http.ResponseWriter, r *http.Request) {
+	if p, ok := readPatch(w, r); ok {
+		done(w, s.patch(p), func() any { return s.Knobs() })
+	}
+}
+
+func (s *Sim) controlResetKnobs(w http.ResponseWriter, _ *http.Request) {
+	s.ResetKnobs()
+	write(w, data(s.Knobs()))
+}
+
+func (s *Sim) controlUserKnobs(w http.ResponseWriter, r *http.Request) {
+	write(w, data(s.UserKnobs(r.PathValue("username"))))
+}
+
+func (s *Sim) controlSetUserKnobs(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("username")
+	if p, ok := readPatch(w, r); ok {
+		done(w, s.patchUser(name, p), func() any { return s.UserKnobs(name) })
+	}
+}
+
+func (s *Sim) controlResetUserKnobs(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("username")
+	s.ResetUserKnobs(name)
+	write(w, data(s.UserKnobs(name)))
+}
+
+func (s *Sim) controlSeed(w http.ResponseWriter, r *http.Request) {
+	var ask struct {
+		Seed uint64 `json:"seed"`
+	}
+	if decode(w, r, &ask) {
+		s.Seed(ask.Seed)
+		write(w, data(ask))
+	}
+}
+
+func (s *Sim) controlClock(w http.ResponseWriter, _ *http.Request) { write(w, data(s.clock())) }
+
+func (s *Sim) clock() any {
+	return map[string]any{"now": s.now(), "ahead": time.Duration(s.ahead.Load()).String()}
+}
+
+func (s *Sim) controlSetClock(w http.ResponseWriter, r *http.Request) {
+	var ask struct {
+		Advance *Duration  `json:"advance"`
+		Set     *time.Time `json:"set"`
+		Reset   bool       `json:"reset"`
+	}
+	if !decode(w, r, &ask) {
+		return
+	}
+	err := errors.New(`say {"advance":"36h"}, {"set":"2026-11-02T09:00:00Z"} or {"reset":true}`)
+	switch {
+	case ask.Advance != nil:
+		err = s.Advance(time.Duration(*ask.Advance))
+	case ask.Set != nil:
+		err = s.SetClock(*ask.Set)
+	case ask.Reset:
+		err = s.ResetClock()
+	}
+	done(w, err, s.clock)
+}
+
+func (s *Sim) controlTokens(w http.ResponseWriter, _ *http.Request) { write(w, data(s.Tokens())) }
+func (s *Sim) controlUsers(w http.ResponseWriter, _ *http.Request)  { write(w, data(s.Users())) }
+
+func (s *Sim) controlInvariants(w http.ResponseWriter, r *http.Request) {
+	perMinute := stormPerMinute
+	if raw := r.URL.Query().Get("calls_per_minute"); raw != "" {
+		n, err := strconv.Atoi(raw)
+		if err != nil || n < 1 {
+			write(w, complaint(errors.New("calls_per_minute must be a number above 0")))
+			return
+		}
+		perMinute = n
+	}
+	broken := s.Mistakes(perMinute)
+	write(w, success(map[string]any{"ok": len(broken) == 0, "broken": broken}))
+}
+
+func (s *Sim) controlReset(w http.ResponseWriter, _ *http.Request) {
+	done(w, s.Reset(), func() any { return map[string]bool{"reset": true} })
+}
+
+func readPatch(w http.ResponseWriter, r *http.Request) (Patch, bool) {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var p Patch
+	if err == nil {
+		p, err = jsonPatch(raw)
+	}
+	if err != nil {
+		write(w, complaint(err))
+		return nil, false
+	}
+	return p, true
+}
+
+// done answers with what is so now, or says why it is not.
+func done(w http.ResponseWriter, err error, now func() any) {
+	if err != nil {
+		write(w, complaint(err))
+		return
+	}
+	write(w, data(now()))
 }
 
 func data(v any) answer { return success(map[string]any{"data": v}) }

@@ -2,10 +2,14 @@
 // checks in Threads' order and the answers in Threads' shapes, oddities included. It is an http.Handler; tests mount
 // it, and the simulator command and standalone serve it.
 //
-// It is strict, it is angry on request, and it can be asked. Strict: what Threads refuses, it refuses. Angry: exact
-// faults ("the third publish, after its commit") are set over POST /_sim/faults or Inject, nothing is random. Asked:
-// GET /_sim/posts tells every publish that took effect and when its request was complete, which is how a test proves
-// that nothing went out twice or too early.
+// It is strict, it is angry on request, and it can be asked. Strict: what Threads refuses, it refuses. Angry: Knobs are
+// its habits, for all, for one account or for one request, and whatever they leave to chance is seeded; a Fault is one
+// misbehaviour of one exact call ("the third publish, after its commit"). Both become a hit, which the call suffers
+// where Threads' order of checks has it: after the commit, if the client shall not know what happened. Asked: GET
+// /_sim/posts tells every publish that took effect and when its request was complete, which is how a test proves that
+// nothing went out twice or too early; GET /_sim/invariants tells which rules the client broke.
+//
+// docs/simulator.md lists it all.
 //
 // With a journal it remembers across a kill -9, as the real Threads would remember while our processes die.
 //

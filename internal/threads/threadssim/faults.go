@@ -47,6 +47,8 @@ type Fault struct {
 	HTTP    int `json:"http,omitempty"`
 	Code    int `json:"code,omitempty"`
 	Subcode int `json:"subcode,omitempty"`
+	// Body is what an edge says: html (the default) or empty.
+	Body string `json:"body,omitempty"`
 	// Failure is the error_message of a container that shall fail, e.g. INVALID_FRAME_RATE.
 	Failure string `json:"failure,omitempty"`
 }
@@ -65,22 +67,19 @@ type hit struct {
 	failure    string
 }
 
-var ops = []string{
+var ops = append([]string{
 	threads.OpExchange, threads.OpExchangeLong, threads.OpRefresh, threads.OpDebugToken, threads.OpMe, threads.OpCreate,
 	threads.OpStatus, threads.OpPublish, threads.OpMedia, threads.OpPosts, threads.OpReplies, threads.OpGhostPosts,
 	threads.OpDelete, threads.OpLimits,
-}
+}, readingOps...)
 
 // Inject arms a fault. It is used up after its last firing.
 func (s *Sim) Inject(f Fault) error {
 	if !slices.Contains(ops, f.Op) {
 		return fmt.Errorf("unknown op %q, want one of %v", f.Op, ops)
 	}
-	if _, err := f.strike(); err != nil {
+	if err := f.check(); err != nil {
 		return err
-	}
-	if f.Kind == ProcessingTime && f.Op != threads.OpCreate {
-		return fmt.Errorf("%s is a fault of %s", ProcessingTime, threads.OpCreate)
 	}
 	f.Nth, f.Times = max(f.Nth, 1), max(f.Times, 1)
 	s.mu.Lock()
@@ -88,6 +87,21 @@ func (s *Sim) Inject(f Fault) error {
 	s.faultSeq++
 	f.ID = s.faultSeq
 	s.faults = append(s.faults, &armedFault{Fault: f})
+	return nil
+}
+
+func (f Fault) check() error {
+	if _, err := f.strike(); err != nil {
+		return err
+	}
+	switch {
+	case f.Kind == ProcessingTime && f.Op != threads.OpCreate:
+		return fmt.Errorf("%s is a fault of %s", ProcessingTime, threads.OpCreate)
+	case f.Body != "" && !slices.Contains(edgeBodies, f.Body):
+		return fmt.Errorf("body %.40q is none of %v", f.Body, edgeBodies)
+	case f.DelayMS < 0:
+		return fmt.Errorf("delay_ms %d is below zero", f.DelayMS)
+	}
 	return nil
 }
 
@@ -109,12 +123,22 @@ func (s *Sim) ClearFaults() {
 	s.faults = nil
 }
 
-// strike counts a call against every fault that matches it and gathers those whose turn it is. The caller holds the
+// strike gathers what the knobs, the faults that match the call and the request itself make of it. At most one of them
+// decides the answer: the request's own wish before an exact fault, an exact fault before a knob. The caller holds the
 // lock.
-func (s *Sim) strike(op, userID string) hit {
+func (c *call) strike() hit {
+	habit := c.roll()
 	var total hit
+	if c.wish.fault != nil {
+		one, _ := c.wish.fault.strike() // was checked when it was read
+		total.add(one)
+	}
+	s, userID := c.sim, ""
+	if c.user != nil {
+		userID = c.user.ID
+	}
 	for _, f := range s.faults {
-		if f.Op != op || (f.UserID != "" && f.UserID != userID) {
+		if f.Op != c.op || (f.UserID != "" && f.UserID != userID) {
 			continue
 		}
 		one, _ := f.strike() // was checked when it was armed
@@ -129,8 +153,52 @@ func (s *Sim) strike(op, userID string) hit {
 		f.fired++
 		total.add(one)
 	}
-	s.faults = slices.DeleteFunc(s.faults, func(f *armedFault) bool { return f.fired >= f.Times })
+	if len(s.faults) > 0 {
+		s.faults = slices.DeleteFunc(s.faults, func(f *armedFault) bool { return f.fired >= f.Times })
+	}
+	if total.decides() {
+		habit.before, habit.after = nil, nil
+	}
+	total.add(habit)
 	return total
+}
+
+// roll is what the knobs make of a call.
+func (c *call) roll() hit {
+	k, r := c.knobs, c.rng
+	h := hit{latency: k.APILatency.draw(r)}
+	if c.op == threads.OpPublish {
+		h.latency += k.PublishLatency.draw(r)
+	}
+	rolls := func(probability float64, ops Ops, usual ...string) bool {
+		return probability > 0 && ops.has(c.op, usual...) && chance(r, probability)
+	}
+	switch {
+	case c.overBudget() || rolls(k.Throttle.Probability, k.Throttle.Ops):
+		a := throttled(k.Throttle)
+		h.before = &a
+	case rolls(k.Edge5xx.Probability, k.Edge5xx.Ops):
+		a := edge(k.Edge5xx.HTTP, k.Edge5xx.Body)
+		h.before = &a
+	case rolls(k.DropResponse.Probability, k.DropResponse.Ops, threads.OpPublish):
+		if k.DropResponse.When == "before" {
+			h.before = &answer{cut: true}
+		} else {
+			h.after = &answer{cut: true}
+		}
+	case rolls(k.HiddenSuccess.Probability, k.HiddenSuccess.Ops, threads.OpPublish):
+		a := hiddenErrors[k.HiddenSuccess.Error]()
+		h.after = &a
+	}
+	return h
+}
+
+// edge is the answer of something in front of Threads.
+func edge(status int, body string) answer {
+	if body == "empty" {
+		return answer{status: status}
+	}
+	return answer{status: status, html: "<html><body><h1>Sorry, something went wrong.</h1></body></html>"}
 }
 
 func (h *hit) decides() bool { return h.before != nil || h.after != nil }
@@ -165,7 +233,8 @@ func (f Fault) strike() (hit, error) {
 		if status == 0 {
 			status = http.StatusBadGateway
 		}
-		return hit{before: &answer{status: status, html: "<html><body><h1>Sorry, something went wrong.</h1></body></html>"}}, nil
+		a := edge(status, f.Body)
+		return hit{before: &a}, nil
 	case Latency:
 		return hit{latency: delay}, nil
 	case ProcessingTime:

@@ -1,9 +1,10 @@
 package threadssim
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/omni-write/threads/internal/threads"
@@ -106,13 +107,13 @@ func (s *Sim) grant(username string, scopes []string) (Grant, error) {
 		return Grant{}, err
 	}
 	now := s.now()
-	secret, err := s.issue(token{UserID: u.ID, Long: true, Scopes: slices.Clone(scopes), Granted: now}, now)
+	secret, err := s.issue(token{UserID: u.ID, Long: true, Scopes: slices.Clone(scopes), Granted: now}, u.knobs, now)
 	if err != nil {
 		return Grant{}, err
 	}
 	return Grant{
 		AccessToken: threads.Token(secret), UserID: u.ID, Username: u.Username,
-		Scopes: slices.Clone(scopes), ExpiresIn: longLife,
+		Scopes: slices.Clone(scopes), ExpiresIn: time.Duration(u.knobs.TokenTTLLong),
 	}, nil
 }
 
@@ -120,11 +121,14 @@ func (s *Sim) grant(username string, scopes []string) (Grant, error) {
 // for a changed password, 463 for an expired session. New tokens are not affected.
 func (s *Sim) Revoke(username string, subcode int) error {
 	if subcode == 0 {
-		subcode = 458
+		subcode = appRemoved
+	}
+	if revocations[subcode] == "" {
+		return fmt.Errorf("%d is no subcode of a dead token, want one of %v", subcode, slices.Sorted(maps.Keys(revocations)))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u := s.byName[strings.ToLower(username)]
+	u := s.byName[account(username)]
 	if u == nil {
 		return fmt.Errorf("no user %.40q", username)
 	}
@@ -139,4 +143,70 @@ func (s *Sim) Revoke(username string, subcode int) error {
 		}
 	}
 	return nil
+}
+
+// TokenInfo is what the simulator knows of a token; the token itself it does not keep.
+type TokenInfo struct {
+	Digest    string    `json:"digest"`
+	Username  string    `json:"username"`
+	Long      bool      `json:"long_lived"`
+	Scopes    []string  `json:"scopes"`
+	Issued    time.Time `json:"issued"`
+	Expires   time.Time `json:"expires"`
+	GrantEnds time.Time `json:"grant_ends"`
+	// Error is the subcode of 190 it is answered with, 0 while it is good.
+	Error int `json:"error,omitempty"`
+}
+
+// Tokens returns all tokens in the order of their issue.
+func (s *Sim) Tokens() []TokenInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	all := make([]TokenInfo, 0, len(s.tokens))
+	for _, t := range s.tokens {
+		u := s.users[t.UserID]
+		info := TokenInfo{
+			Digest: string(t.Digest), Username: u.Username, Long: t.Long, Scopes: slices.Clone(t.Scopes),
+			Issued: t.Issued, Expires: t.Expires, GrantEnds: t.grantEnds(u.knobs), Error: t.Revoked,
+		}
+		switch {
+		case info.Error != 0:
+		case u.knobs.Uninstall:
+			info.Error = appRemoved
+		case !now.Before(t.Expires):
+			info.Error = 463
+		}
+		all = append(all, info)
+	}
+	slices.SortFunc(all, func(a, b TokenInfo) int {
+		return cmp.Or(a.Issued.Compare(b.Issued), cmp.Compare(a.Digest, b.Digest))
+	})
+	return all
+}
+
+// UserInfo is an account with what it did.
+type UserInfo struct {
+	ID       string         `json:"id"`
+	Username string         `json:"username"`
+	Posts    int            `json:"posts"`
+	Used     map[string]int `json:"quota_used"`
+	Calls    int            `json:"calls_24h"`
+}
+
+// Users returns all accounts in the order of their ids.
+func (s *Sim) Users() []UserInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	all := make([]UserInfo, 0, len(s.users))
+	for _, u := range s.users {
+		info := UserInfo{ID: u.ID, Username: u.Username, Posts: len(u.posts), Used: map[string]int{}, Calls: u.calls.sum(now)}
+		for kind, w := range u.used {
+			info.Used[string(kind)] = w.used(now)
+		}
+		all = append(all, info)
+	}
+	slices.SortFunc(all, func(a, b UserInfo) int { return cmp.Compare(a.ID, b.ID) })
+	return all
 }

@@ -10,15 +10,22 @@ import (
 	"time"
 )
 
-// entry is one line of the journal: one change of state, complete in itself. Exactly one field is set. Quotas need no
-// line of their own: a post or a deletion is the use.
+// entry is one line of the journal: one change of state, complete in itself. Exactly one field is set, save for a text
+// that is published as it is created: its container and its post are one step. A post or a deletion is itself the use of
+// its quota; a search has a line for it.
 type entry struct {
-	User      *user      `json:"user,omitempty"`
-	Code      *code      `json:"code,omitempty"`
-	Token     *token     `json:"token,omitempty"`
-	Container *container `json:"container,omitempty"`
-	Media     *media     `json:"media,omitempty"`
-	Delete    *deletion  `json:"delete,omitempty"`
+	User      *user       `json:"user,omitempty"`
+	Code      *code       `json:"code,omitempty"`
+	Token     *token      `json:"token,omitempty"`
+	Container *container  `json:"container,omitempty"`
+	Media     *media      `json:"media,omitempty"`
+	Delete    *deletion   `json:"delete,omitempty"`
+	Moderate  *moderation `json:"moderate,omitempty"`
+	Use       *use        `json:"use,omitempty"`
+	Hook      *hook       `json:"hook,omitempty"`
+	Callbacks *callbacks  `json:"callbacks,omitempty"`
+	// Ahead is how far the clock was moved, in nanoseconds.
+	Ahead *int64 `json:"ahead,omitempty"`
 }
 
 type deletion struct {
@@ -34,15 +41,22 @@ func (s *Sim) commit(e entry) error {
 			return err
 		}
 	}
-	return s.replay(e)
+	if err := s.replay(e); err != nil {
+		return err
+	}
+	s.announce(e)
+	return nil
 }
 
 // replay applies a change to memory. It is the only writer of the state's maps, at run time as well as at start, so a
 // restart cannot know less or more than the process did.
 func (s *Sim) replay(e entry) error {
 	switch {
+	case e.User != nil && s.users[e.User.ID] != nil:
+		s.users[e.User.ID].persona = e.User.persona
 	case e.User != nil:
 		e.User.used = map[quota]*window{}
+		e.User.knobs, e.User.rng = s.habits.of(e.User.Username), generator(s.habits.seed, e.User.Username)
 		s.users[e.User.ID], s.byName[e.User.Username] = e.User, e.User
 		seen(firstUser, &s.ids.users, e.User.ID)
 	case e.Code != nil:
@@ -53,6 +67,9 @@ func (s *Sim) replay(e entry) error {
 		s.containers[e.Container.ID] = e.Container
 		s.built = append(s.built, e.Container)
 		seen(firstContainer, &s.ids.containers, e.Container.ID)
+		if e.Media != nil {
+			return s.replayMedia(e.Media)
+		}
 	case e.Media != nil:
 		return s.replayMedia(e.Media)
 	case e.Delete != nil:
@@ -62,12 +79,25 @@ func (s *Sim) replay(e entry) error {
 		}
 		m.deleted = true
 		m.owner.spend(deletes, e.Delete.At)
+	case e.Moderate != nil:
+		return s.replayModeration(e.Moderate)
+	case e.Use != nil:
+		return s.replayUse(e.Use)
+	case e.Hook != nil:
+		s.replayHook(e.Hook)
+	case e.Callbacks != nil:
+		s.callbacks = *e.Callbacks
+	case e.Ahead != nil:
+		s.ahead.Store(*e.Ahead)
 	}
 	return nil
 }
 
 func (s *Sim) replayMedia(m *media) error {
 	m.of = s.containers[m.Container]
+	if m.RepostOf != "" {
+		m.of = &container{UserID: m.By, MediaType: repostFacade, Created: m.Committed, mediaID: m.ID}
+	}
 	if m.of == nil {
 		return fmt.Errorf("media %s of unknown container %s", m.ID, m.Container)
 	}
@@ -79,10 +109,21 @@ func (s *Sim) replayMedia(m *media) error {
 	spent := posts
 	if parent := s.media[m.of.ReplyTo]; parent != nil {
 		m.root = parent.root
-		parent.replies++
+		parent.answers = append(parent.answers, m)
 		spent = replies
+		if m.root.of.Approvals && m.root.owner != m.owner {
+			m.approval = approvalPending
+		}
 	}
-	m.owner.spend(spent, m.Committed)
+	if shown := s.media[m.RepostOf]; shown != nil {
+		shown.reposts++
+	}
+	if shown := s.media[m.of.Quote]; shown != nil {
+		shown.quotes++
+	}
+	if !m.Seeded {
+		m.owner.spend(spent, m.Committed)
+	}
 	m.owner.posts = append(m.owner.posts, m)
 	s.order = append(s.order, m)
 	s.media[m.ID], s.byShort[m.Shortcode] = m, m
@@ -149,6 +190,15 @@ func (j *journal) append(e entry) error {
 	}
 	j.size += int64(n)
 	return nil
+}
+
+// empty forgets everything.
+func (j *journal) empty() error {
+	if j.closed {
+		return os.ErrClosed
+	}
+	j.size = 0
+	return j.file.Truncate(0)
 }
 
 func (j *journal) close() error {

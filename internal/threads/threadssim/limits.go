@@ -18,6 +18,9 @@ var limitFields = map[string]struct {
 	"reply_config":       {replies, true, []string{threads.ScopeContentPublish, threads.ScopeManageReplies}},
 	"delete_quota_usage": {deletes, false, []string{threads.ScopeDelete}},
 	"delete_config":      {deletes, true, []string{threads.ScopeDelete}},
+
+	"location_search_quota_usage": {locationSearches, false, []string{scopeLocationTagging}},
+	"location_search_config":      {locationSearches, true, []string{scopeLocationTagging}},
 }
 
 // limits answers a list with one object, and in it only what was asked for. One field without its scope fails the call.
@@ -37,7 +40,8 @@ func limits(c *call) answer {
 			return noPermission()
 		}
 		if field.config {
-			values[name] = map[string]int{"quota_total": totals[field.counts], "quota_duration": int(quotaWindow.Seconds())}
+			total := c.knobs.QuotaTotal.of(field.counts)
+			values[name] = map[string]int{"quota_total": total, "quota_duration": int(quotaWindow.Seconds())}
 		} else {
 			values[name] = c.user.window(field.counts).used(c.at)
 		}

@@ -4,7 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,100 +21,123 @@ type listParams struct {
 	since, until  time.Time
 	before, after int64
 	limit         int
+	oldestFirst   bool
 }
 
-// list answers an edge of the caller's own posts, newest first.
-func list(belongs func(*media) bool) handler {
-	return func(c *call) answer {
-		p, err := readListParams(c.params, c.at)
-		if err != nil {
-			return badParam(err.Error())
-		}
-		shown := c.at.Add(-c.sim.opts.ListLag)
-		mine := c.user.posts
-		fits := func(m *media) bool {
-			return belongs(m) && !m.deleted && !m.Committed.After(shown) &&
-				(p.since.IsZero() || !m.Committed.Before(p.since)) && (p.until.IsZero() || !m.Committed.After(p.until))
-		}
-
-		var page []*media
-		more := false
-		take := func(m *media) (full bool) {
-			if !fits(m) {
-				return false
-			}
-			if len(page) == p.limit {
-				more = true
-				return true
-			}
-			page = append(page, m)
-			return false
-		}
-		if p.before > 0 {
-			// The page just above the cursor, so it is gathered upwards and turned around.
-			for i := firstAfter(mine, p.before); i < len(mine) && !take(mine[i]); i++ {
-			}
-			for i, j := 0, len(page)-1; i < j; i, j = i+1, j-1 {
-				page[i], page[j] = page[j], page[i]
-			}
-		} else {
-			i := len(mine) - 1
-			if p.after > 0 {
-				i = firstAfter(mine, p.after-1) - 1
-			}
-			for ; i >= 0 && !take(mine[i]); i-- {
-			}
-		}
-		return c.page(page, more)
-	}
+// own answers an edge of the caller's own posts, newest first.
+func own(belongs func(*media) bool) handler {
+	return func(c *call) answer { return c.list(c.user.posts, nil, belongs) }
 }
 
-// page answers the posts with the fields asked for. Cursors come with every page that is not empty, next only with one
-// that has a successor.
-func (c *call) page(found []*media, more bool) answer {
-	data := make([]any, 0, len(found))
-	for _, m := range found {
-		a := c.pick(c.mediaFields(m), mediaFieldNames, "id")
-		if !a.ok() {
-			return a
-		}
-		data = append(data, a.body)
+// list answers one page of those among some posts that belong, are listed and fall into the time asked for. The posts
+// come in the order of their commits, which is that of their ids.
+func (c *call) list(among []*media, fields known, belongs func(*media) bool) answer {
+	p, err := readListParams(c.params, c.at)
+	if err != nil {
+		return badParam(err.Error())
 	}
-	if len(found) == 0 {
-		// Even an empty page refuses a field that does not exist.
-		if a := c.pick(nil, mediaFieldNames, "id"); !a.ok() {
-			return a
-		}
-		return success(map[string]any{"data": data})
-	}
-	after := cursor(found[len(found)-1])
-	paging := map[string]any{"cursors": map[string]string{"before": cursor(found[0]), "after": after}}
-	if more {
-		next := url.Values{}
-		for name, v := range c.params {
-			if name != "access_token" && name != "before" {
-				next[name] = v
-			}
-		}
-		next.Set("after", after)
-		edge := map[string]string{"posts": "threads"}[c.op]
-		if edge == "" {
-			edge = c.op
-		}
-		paging["next"] = c.host + "/v1.0/" + c.path + "/" + edge + "?" + next.Encode()
-	}
-	return success(map[string]any{"data": data, "paging": paging})
+	return c.page(p, c.among(among, p, belongs), fields)
 }
 
-// firstAfter finds where the posts younger than a cursor begin. Ids rise with the commits.
-func firstAfter(all []*media, id int64) int {
-	return sort.Search(len(all), func(i int) bool {
-		n, _ := strconv.ParseInt(all[i].ID, 10, 64)
-		return n > id
-	})
+// among are the posts that belong on a list, in the order they are shown.
+func (c *call) among(all []*media, p listParams, belongs func(*media) bool) []*media {
+	var found []*media
+	for _, m := range all {
+		if !m.deleted && m.listed(c.at) && belongs(m) &&
+			(p.since.IsZero() || !m.Committed.Before(p.since)) && (p.until.IsZero() || !m.Committed.After(p.until)) {
+			found = append(found, m)
+		}
+	}
+	if !p.oldestFirst {
+		slices.Reverse(found)
+	}
+	return found
 }
 
-// A cursor is opaque to clients; here it is the id in disguise, so it outlives the deletion of its post.
+// page cuts the page asked for out of a list. Cursors come with every page that is not empty, next and previous only
+// where there is something.
+func (c *call) page(p listParams, all []*media, fields known) answer {
+	if fields == nil {
+		fields = mediaFields
+	}
+	asked, a, ok := c.selection(fields, "id")
+	if !ok {
+		return a // even an empty list refuses a field that does not exist
+	}
+	from, to := 0, min(p.limit, len(all))
+	switch {
+	case p.after > 0:
+		from = p.past(all, p.after)
+		to = min(from+p.limit, len(all))
+	case p.before > 0:
+		to = p.upTo(all, p.before)
+		from = max(to-p.limit, 0)
+	}
+	data := make([]any, 0, to-from)
+	for _, m := range all[from:to] {
+		data = append(data, c.show(m, asked))
+	}
+	body := map[string]any{"data": data}
+	if len(data) > 0 {
+		first, last := cursor(all[from]), cursor(all[to-1])
+		paging := map[string]any{"cursors": map[string]string{"before": first, "after": last}}
+		if to < len(all) {
+			paging["next"] = c.pageURL("after", last)
+		}
+		if from > 0 {
+			paging["previous"] = c.pageURL("before", first)
+		}
+		body["paging"] = paging
+	}
+	return success(body)
+}
+
+// past is where the list goes on behind a cursor. The post of the cursor may be gone; in the order of time its place is
+// still known. A ranked list holds no place for it, and begins anew.
+func (p listParams) past(all []*media, cursor int64) int {
+	if i, ok := place(all, cursor); ok {
+		return i + 1
+	}
+	return p.upTo(all, cursor)
+}
+
+// upTo is the place of a cursor, or of what would follow its post.
+func (p listParams) upTo(all []*media, cursor int64) int {
+	if i, ok := place(all, cursor); ok {
+		return i
+	}
+	for i, m := range all {
+		if id := number(m.ID); (id < cursor) != p.oldestFirst {
+			return i
+		}
+	}
+	return len(all)
+}
+
+func place(all []*media, cursor int64) (int, bool) {
+	i := slices.IndexFunc(all, func(m *media) bool { return number(m.ID) == cursor })
+	return i, i >= 0
+}
+
+// number reads an id that the simulator gave out.
+func number(id string) int64 {
+	n, _ := strconv.ParseInt(id, 10, 64) // ids are numbers
+	return n
+}
+
+// pageURL is the whole address of a neighbouring page, without the token.
+func (c *call) pageURL(name, cursor string) string {
+	to := url.Values{}
+	for param, v := range c.params {
+		if param != "access_token" && param != "before" && param != "after" {
+			to[param] = v
+		}
+	}
+	to.Set(name, cursor)
+	return c.host + "/v1.0" + c.edge + "?" + to.Encode()
+}
+
+// cursor is a post's id in disguise, so it outlives the deletion of its post.
 func cursor(m *media) string { return base64.RawURLEncoding.EncodeToString([]byte("m" + m.ID)) }
 
 func parseCursor(s string) (int64, error) {
@@ -158,7 +181,7 @@ func readListParams(params url.Values, now time.Time) (p listParams, err error) 
 	return p, nil
 }
 
-// readTime takes Unix seconds and two of the many forms the real Threads takes.
+// readTime takes Unix seconds and some of the many forms the real Threads takes.
 func readTime(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
@@ -166,8 +189,13 @@ func readTime(s string) (time.Time, error) {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return time.Unix(n, 0), nil
 	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
+	var last error
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05-0700", time.DateTime, time.DateOnly} {
+		t, err := time.Parse(layout, s)
+		if err == nil {
+			return t, nil
+		}
+		last = err
 	}
-	return time.Parse(time.DateOnly, s)
+	return time.Time{}, last
 }

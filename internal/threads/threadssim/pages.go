@@ -6,34 +6,55 @@ import (
 	"encoding/base64"
 	"html/template"
 	"net/http"
-	"strings"
 )
 
 // style is the whole look. Its hash stands in the policy, so nothing else may style a page and nothing may script one.
 const style = `
-:root{color-scheme:light dark}
-body{font:16px/1.5 system-ui,sans-serif;max-width:30rem;margin:8vh auto;padding:0 1.25rem}
-main{border:1px solid #8884;border-radius:1rem;padding:1.5rem}
-h1{font-size:1.25rem;margin:0 0 .75rem}
-label{display:block;margin:1rem 0 .25rem}
-input[type=text]{font:inherit;width:100%;box-sizing:border-box;padding:.5rem .75rem;border:1px solid #8888;border-radius:.5rem}
-button{font:inherit;padding:.55rem 1.25rem;border-radius:.6rem;border:1px solid #8888;background:none;color:inherit;cursor:pointer}
-button.yes{background:#111;color:#fff;border-color:#111}
-button:focus-visible,input:focus-visible,a:focus-visible{outline:3px solid #5b8def;outline-offset:2px}
-.row{display:flex;gap:.75rem;margin-top:1.25rem}
-.note{color:#767676;font-size:.875rem}
-.problem{color:#c62828}
+:root{color-scheme:light dark;--ink:#141414;--soft:#6b6b6b;--line:#dcdcdc;--card:#fff;--back:#f6f6f6;--strong:#141414;--onstrong:#fff;--bad:#b3261e}
+@media(prefers-color-scheme:dark){:root{--ink:#f1f1f1;--soft:#a6a6a6;--line:#333;--card:#181818;--back:#0d0d0d;--strong:#f1f1f1;--onstrong:#141414;--bad:#ff8a80}}
+*{box-sizing:border-box}
+body{font:16px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;color:var(--ink);background:var(--back);margin:0;padding:clamp(1rem,6vh,4rem) 1rem}
+main{max-width:32rem;margin:0 auto;background:var(--card);border:1px solid var(--line);border-radius:1.25rem;padding:1.5rem}
+h1{font-size:1.375rem;line-height:1.25;margin:0 0 .75rem;text-wrap:balance}
+h2{font-size:1rem;margin:1.75rem 0 .5rem}
+p{margin:.5rem 0}
+a{color:inherit;text-underline-offset:.2em;text-decoration-color:var(--soft)}
+ul{list-style:none;margin:0;padding:0}
+ul ul{margin-left:1.25rem;padding-left:1rem;border-left:2px solid var(--line)}
+fieldset{border:0;margin:1.5rem 0 0;padding:0;min-width:0}
+legend{font-weight:600;padding:0;margin-bottom:.25rem}
+fieldset label{display:flex;gap:.75rem;align-items:center;padding:.6rem .25rem;border-bottom:1px solid var(--line);cursor:pointer}
+fieldset label:last-of-type{border-bottom:0}
+label.name{display:block;border:0;padding:.75rem 0 .25rem}
+input[type=checkbox],input[type=radio]{width:1.15rem;height:1.15rem;flex:none;margin:0;accent-color:var(--strong)}
+input[type=text]{font:inherit;color:inherit;background:transparent;width:100%;padding:.65rem .8rem;border:1px solid var(--soft);border-radius:.75rem}
+button{font:inherit;font-weight:600;flex:1;padding:.75rem 1rem;border-radius:.9rem;border:1px solid var(--soft);background:none;color:inherit;cursor:pointer}
+button.yes{background:var(--strong);color:var(--onstrong);border-color:var(--strong)}
+:focus-visible{outline:3px solid #5b8def;outline-offset:2px}
+.row{display:flex;gap:.75rem;margin-top:1.5rem}
+.who{display:flex;gap:.75rem;align-items:center;margin:0 0 .5rem}
+.who img{width:2.25rem;height:2.25rem;border-radius:50%;flex:none}
+.who b,.who .note{display:block;line-height:1.3}
+.note{color:var(--soft);font-size:.875rem}
+.problem{color:var(--bad);border:1px solid;border-radius:.75rem;padding:.6rem .8rem}
 .text{white-space:pre-wrap;overflow-wrap:anywhere}
-img{max-width:100%;border-radius:.75rem}
-@media(prefers-color-scheme:dark){button.yes{background:#eee;color:#111}.note{color:#aaa}.problem{color:#ff8a80}}
+.media{width:100%;border-radius:1rem;border:1px solid var(--line);display:block}
+.row.media{display:flex;overflow-x:auto;scroll-snap-type:x mandatory;padding:.5rem}
+.row.media img{height:16rem;min-width:10rem;max-width:85%;background:var(--back);object-fit:cover;border-radius:.75rem;scroll-snap-align:start}
+.card{display:block;border:1px solid var(--line);border-radius:1rem;padding:.75rem 1rem;margin:.75rem 0;overflow-wrap:anywhere}
+.poll li{display:grid;grid-template-columns:1fr auto;gap:0 .75rem;margin:.5rem 0}
+.poll meter{grid-column:1/-1;width:100%;height:.8rem}
+.list li{padding:.75rem 0;border-top:1px solid var(--line)}
+.list li:first-child{border-top:0}
+.links{display:flex;flex-wrap:wrap;gap:.5rem 1.25rem}
 `
 
-// policy allows the style above and images, which posts have from anywhere. There is no form-action: browsers apply it
-// to the redirects after a form too, and this form ends at the app's address and wherever that one leads.
+// policy allows the style above, and images and films, which posts have from anywhere. There is no form-action: browsers
+// apply it to the redirects after a form too, and this form ends at the app's address and wherever that one leads.
 var policy = func() string {
 	sum := sha256.Sum256([]byte(style))
-	return "default-src 'none'; img-src https: http:; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; base-uri 'none'; frame-ancestors 'none'"
+	return "default-src 'none'; img-src https: http:; media-src https: http:; style-src 'sha256-" +
+		base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; frame-ancestors 'none'"
 }()
 
 func page(title, body string) *template.Template {
@@ -41,40 +62,6 @@ func page(title, body string) *template.Template {
 		`<meta name="viewport" content="width=device-width,initial-scale=1"><title>` + title + `</title><style>` + style +
 		`</style></head><body><main>` + body + `</main></body></html>`))
 }
-
-var authorizeTemplate = page("Simulated Threads: connect", `
-<h1>An app would like to use your Threads account</h1>
-<p class="note">This is the simulator. No account at Meta is involved, and nothing leaves this machine.</p>
-{{with .Problem}}<p class="problem" role="alert">{{.}}</p>{{end}}
-<p>It asks for:</p>
-<ul>{{range .Scopes}}<li>{{.}}</li>{{end}}</ul>
-<form method="post" action="/oauth/authorize">
-<input type="hidden" name="client_id" value="{{.ClientID}}">
-<input type="hidden" name="redirect_uri" value="{{.RedirectURI}}">
-<input type="hidden" name="scope" value="{{.Scope}}">
-<input type="hidden" name="state" value="{{.State}}">
-<input type="hidden" name="response_type" value="{{.ResponseType}}">
-<label for="username">Continue as</label>
-<input type="text" id="username" name="username" value="{{.Username}}" autocomplete="username" autocapitalize="none" spellcheck="false">
-<div class="row"><button class="yes" name="decision" value="allow">Allow</button><button name="decision" value="deny">Deny</button></div>
-</form>`)
-
-var indexTemplate = page("Simulated Threads", `
-<h1>Simulated Threads</h1>
-<p>This process plays the Threads API. It knows {{.Users}} people and {{.Posts}} posts.</p>
-<ul>
-<li><a href="/_sim/posts">What was published</a></li>
-<li><a href="/_sim/containers">Containers</a></li>
-<li><a href="/_sim/calls">Latest calls</a></li>
-<li><a href="/_sim/faults">Faults waiting to happen</a></li>
-</ul>`)
-
-var postTemplate = page("Simulated post", `
-<h1>@{{.Username}}</h1>
-{{with .Text}}<p class="text">{{.}}</p>{{end}}
-{{with .ImageURL}}<p><img src="{{.}}" alt="{{$.AltText}}"></p>{{end}}
-{{with .VideoURL}}<p><a href="{{.}}">Video</a></p>{{end}}
-<p class="note"><time datetime="{{.Time}}">{{.Time}}</time> · {{.Replies}} replies</p>`)
 
 func render(w http.ResponseWriter, status int, t *template.Template, data any) {
 	var b bytes.Buffer
@@ -89,47 +76,48 @@ func render(w http.ResponseWriter, status int, t *template.Template, data any) {
 	write(w, answer{status: status, html: b.String()})
 }
 
-func (s *Sim) indexPage(w http.ResponseWriter, _ *http.Request) {
+var indexTemplate = page("Simulated Threads", `
+<h1>Simulated Threads</h1>
+<p>This process plays the Threads API. No account at Meta is involved.</p>
+<p class="note">{{.PeopleCount}} people · {{.PostCount}} posts · its clock says <time datetime="{{.Now}}">{{.Now}}</time></p>
+<h2>Latest posts</h2>
+{{if .Posts}}<ul class="list">{{range .Posts}}<li>
+<div class="who"><img src="{{.Picture}}" alt=""><span><b>@{{.Username}}</b><span class="note">{{.Time}}{{if .Note}} · {{.Note}}{{end}}</span></span></div>
+<a class="text" href="{{.Link}}">{{if .Text}}{{.Text}}{{else}}{{.Kind}}{{end}}</a></li>{{end}}</ul>
+{{else}}<p class="note">Nothing was published yet.</p>{{end}}
+<h2>Look inside</h2>
+<ul class="links">
+<li><a href="/_sim/people">People</a></li>
+<li><a href="/_sim/posts">Posts</a></li>
+<li><a href="/_sim/containers">Containers</a></li>
+<li><a href="/_sim/calls">Latest calls</a></li>
+<li><a href="/_sim/invariants">Rules kept</a></li>
+<li><a href="/_sim/knobs">Knobs</a></li>
+<li><a href="/_sim/faults">Faults</a></li>
+<li><a href="/_sim/clock">Clock</a></li>
+<li><a href="/_sim/webhooks/deliveries">Webhooks</a></li>
+<li><a href="/_sim/callbacks">Callbacks</a></li>
+</ul>`)
+
+const indexPosts = 10
+
+func (s *Sim) indexPage(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	counts := struct{ Users, Posts int }{len(s.users), len(s.order)}
+	view := struct {
+		PeopleCount, PostCount int
+		Now                    string
+		Posts                  []postView
+	}{len(s.users), 0, spoken(s.now()), nil}
+	for i := len(s.order) - 1; i >= 0; i-- {
+		m := s.order[i]
+		if m.deleted {
+			continue
+		}
+		view.PostCount++
+		if len(view.Posts) < indexPosts {
+			view.Posts = append(view.Posts, s.brief(origin(r), m))
+		}
+	}
 	s.mu.Unlock()
-	render(w, http.StatusOK, indexTemplate, counts)
-}
-
-// postView is what the page of a post shows.
-type postView struct {
-	Username, Text, ImageURL, VideoURL, AltText, Time string
-	Replies                                           int
-}
-
-// postPage is what a permalink leads to.
-func (s *Sim) postPage(w http.ResponseWriter, r *http.Request) {
-	name, isHandle := strings.CutPrefix(r.PathValue("handle"), "@")
-	view, ok := s.view(name, r.PathValue("code"))
-	if !ok || !isHandle {
-		http.NotFound(w, r)
-		return
-	}
-	render(w, http.StatusOK, postTemplate, view)
-}
-
-func (s *Sim) view(username, shortcode string) (postView, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m := s.byShort[shortcode]
-	if m == nil || m.deleted || m.owner.Username != username {
-		return postView{}, false
-	}
-	shown := m.of
-	if len(shown.Children) > 0 {
-		shown = s.containers[shown.Children[0]] // a carousel shows its first picture
-	}
-	v := postView{Username: username, Text: m.of.Text, AltText: shown.AltText, Time: stamp(m.Committed), Replies: m.replies}
-	switch readTypes[shown.MediaType] {
-	case "IMAGE":
-		v.ImageURL = shown.MediaURL
-	case "VIDEO":
-		v.VideoURL = shown.MediaURL
-	}
-	return v, true
+	render(w, http.StatusOK, indexTemplate, view)
 }

@@ -1,41 +1,91 @@
 package threadssim
 
-import "github.com/omni-write/threads/internal/threads"
+import (
+	"github.com/omni-write/threads/internal/threads"
+)
 
 // publish makes a container a post: the one step with an effect the world sees. Quotas count here and nowhere else.
 //
-// A container that is not FINISHED, not there yet, or published before gets 24/4279009. What the real Threads says to a
-// second publish of one container is not known; here it is an error and never a second post.
+// A container that is not FINISHED or not there yet gets 24/4279009. What the real Threads says to a second publish of
+// one container is not known; here it is the same error unless the knob double_publish says otherwise.
 func publish(c *call) answer {
 	s, id := c.sim, c.params.Get("creation_id")
 	if id == "" {
 		return badParam("creation_id is required")
 	}
 	k := s.containers[id]
-	if k == nil || k.UserID != c.user.ID || k.CarouselItem || !s.visible(k, c.at) || k.status(c.at) != threads.StatusFinished {
+	if k == nil || k.UserID != c.user.ID || k.CarouselItem {
 		return mediaNotFound(id)
 	}
-	spends := posts
+	if k.seenPublished {
+		c.mistake(publishedAgain, "container "+id+" was published although its status had been read as PUBLISHED")
+	}
+	switch status := k.status(c.at); {
+	case status == threads.StatusPublished && c.knobs.DoublePublish == "same_id":
+		return success(c.reshared(k, map[string]any{"id": k.mediaID}))
+	case status == threads.StatusPublished && c.knobs.DoublePublish == "second_post":
+	case status != threads.StatusFinished || !k.visible(c.at):
+		return mediaNotFound(id)
+	}
+	if parent := s.media[k.ReplyTo]; k.ReplyTo != "" && (parent == nil || parent.deleted) {
+		return mediaNotFound(k.ReplyTo)
+	}
+	a := c.goLive(k.spends(), entry{Media: c.mediaOf(k)})
+	if a.ok() {
+		a.body = c.reshared(k, a.body.(map[string]any))
+	}
+	return a
+}
+
+// spends is the allowance a post of this container counts against.
+func (k *container) spends() quota {
 	if k.ReplyTo != "" {
-		if parent := s.media[k.ReplyTo]; parent == nil || parent.deleted {
-			return mediaNotFound(k.ReplyTo)
-		}
-		spends = replies
+		return replies
 	}
-	if c.user.full(spends, c.at) {
-		return quotaFull()
+	return posts
+}
+
+func (c *call) mediaOf(k *container) *media {
+	return &media{ID: nextID(firstMedia, &c.sim.ids.media), Container: k.ID, Shortcode: newShortcode()}
+}
+
+// goLive is the end of every call that makes a post: its quota, the suspicion of spam, and the commit, one atomic step.
+func (c *call) goLive(spends quota, e entry) answer {
+	if c.full(spends) {
+		return c.quotaFull()
 	}
-	m := &media{
-		ID:        nextID(firstMedia, &s.ids.media),
-		Container: k.ID,
-		Shortcode: newShortcode(),
-		Arrived:   c.at,
-		Committed: s.now(),
+	blocked := c.at.Before(c.knobs.SpamBlock.Until)
+	if blocked && !chance(c.rng, c.knobs.SpamBlock.Live) {
+		return actionBlocked()
 	}
-	if err := s.commit(entry{Media: m}); err != nil {
+	m, k := e.Media, c.knobs
+	m.Arrived, m.Committed = c.at, c.sim.now()
+	if !k.ListLag.zero() {
+		m.Listed = m.Committed.Add(k.ListLag.draw(c.rng))
+	}
+	if !k.PermalinkLag.zero() {
+		m.Linked = m.Committed.Add(k.PermalinkLag.draw(c.rng))
+	}
+	m.Withheld = chance(c.rng, k.PermalinkWithheld)
+	if err := c.sim.commit(e); err != nil {
 		return unwell()
 	}
+	if blocked {
+		a := actionBlocked()
+		c.hit.after = &a
+	}
 	return success(map[string]any{"id": m.ID})
+}
+
+// reshared tells how the Story at Instagram went. The post is live either way.
+func (c *call) reshared(k *container, body map[string]any) map[string]any {
+	if k.CrossReshare || k.CrossDark {
+		body["crossreshare_to_ig_status"] = "SUCCESS"
+		if chance(c.rng, c.knobs.CrossReshareError) {
+			body["crossreshare_to_ig_status"] = "FAILED"
+		}
+	}
+	return body
 }
 
 // remove deletes a post of the caller. A second time the post is unknown. Deleting gives no publish quota back.
@@ -46,8 +96,8 @@ func remove(c *call) answer {
 		return noSuchObject(c.path)
 	case !c.token.has(threads.ScopeDelete):
 		return noPermission()
-	case c.user.full(deletes, c.at):
-		return quotaFull()
+	case c.full(deletes):
+		return c.quotaFull()
 	}
 	if err := c.sim.commit(entry{Delete: &deletion{MediaID: m.ID, At: c.at}}); err != nil {
 		return unwell()

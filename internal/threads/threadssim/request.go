@@ -41,8 +41,8 @@ func readParams(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 		}
 		merge(params, form)
 	}
-	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		params.Set("access_token", bearer)
+	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+		params.Set("access_token", strings.TrimSpace(token))
 	}
 	return params, nil
 }
@@ -55,7 +55,8 @@ func merge(into, from url.Values) {
 	}
 }
 
-// readJSON takes a flat object; lists become comma-separated, numbers keep their digits.
+// readJSON takes an object. Plain lists become comma-separated; objects, and lists of them, become JSON in a string, as
+// in a form; numbers keep their digits.
 func readJSON(body io.Reader, into url.Values) error {
 	decoder := json.NewDecoder(body)
 	decoder.UseNumber()
@@ -64,20 +65,35 @@ func readJSON(body io.Reader, into url.Values) error {
 		return err
 	}
 	for name, value := range object {
-		switch v := value.(type) {
-		case nil:
-		case []any:
-			parts := make([]string, len(v))
-			for i := range v {
-				parts[i] = fmt.Sprint(v[i])
-			}
-			into.Set(name, strings.Join(parts, ","))
-		default:
-			into.Set(name, fmt.Sprint(v))
+		text, err := asParam(value)
+		if err != nil {
+			return err
+		}
+		if value != nil {
+			into.Set(name, text)
 		}
 	}
 	_, err := io.Copy(io.Discard, body)
 	return err
+}
+
+func asParam(value any) (string, error) {
+	switch v := value.(type) {
+	case map[string]any:
+		raw, err := json.Marshal(v)
+		return string(raw), err
+	case []any:
+		parts := make([]string, len(v))
+		for i := range v {
+			if _, nested := v[i].(map[string]any); nested {
+				raw, err := json.Marshal(v)
+				return string(raw), err
+			}
+			parts[i] = fmt.Sprint(v[i])
+		}
+		return strings.Join(parts, ","), nil
+	}
+	return fmt.Sprint(value), nil
 }
 
 // origin is the scheme and host a request came to.

@@ -12,20 +12,34 @@ func (s *Sim) table() *http.ServeMux {
 	mux := http.NewServeMux()
 
 	// The token calls, which check the app's secret themselves.
-	s.open(mux, "GET /oauth/access_token", threads.OpExchange, exchange)
-	s.open(mux, "POST /oauth/access_token", threads.OpExchange, exchange)
+	s.open(mux, "GET /oauth/access_token", threads.OpExchange, accessToken)
+	s.open(mux, "POST /oauth/access_token", threads.OpExchange, accessToken)
 	s.open(mux, "GET /access_token", threads.OpExchangeLong, exchangeLong)
 	s.open(mux, "GET /refresh_access_token", threads.OpRefresh, refresh)
 
+	s.open(mux, "GET /debug_token", threads.OpDebugToken, debugToken) // also for the app's own token
+
 	// The data calls. The scope is the one besides threads_basic; empty where the handler has to decide.
-	s.api(mux, "GET /debug_token", threads.OpDebugToken, "", debugToken)
 	s.api(mux, "POST /{user}/threads", threads.OpCreate, threads.ScopeContentPublish, create)
 	s.api(mux, "POST /{user}/threads_publish", threads.OpPublish, threads.ScopeContentPublish, publish)
-	s.api(mux, "GET /{user}/threads", threads.OpPosts, "", list(isPost))
-	s.api(mux, "GET /{user}/replies", threads.OpReplies, threads.ScopeReadReplies, list(isReply))
-	s.api(mux, "GET /{user}/ghost_posts", threads.OpGhostPosts, "", list(isGhost))
+	s.api(mux, "GET /{user}/threads", threads.OpPosts, "", own(isPost))
+	s.handle(mux, "GET /{id}/replies", threads.OpReplies, byPath, repliesEdge) // of a person or to a post
+	s.api(mux, "GET /{user}/ghost_posts", threads.OpGhostPosts, "", own(isGhost))
+	s.api(mux, "GET /{user}/mentions", opMentions, scopeManageMentions, mentions)
+	s.api(mux, "GET /{user}/threads_insights", opAccountInsights, threads.ScopeManageInsights, accountInsights)
+	s.api(mux, "GET /{id}/insights", opMediaInsights, "", mediaInsights)
+	s.api(mux, "GET /{id}/conversation", opConversation, "", conversation)
+	s.api(mux, "GET /{id}/pending_replies", opPendingReplies, "", pendingReplies)
+	s.api(mux, "POST /{id}/manage_reply", opHideReply, "", manageReply)
+	s.api(mux, "POST /{id}/manage_pending_reply", opApproveReply, "", managePendingReply)
+	s.api(mux, "POST /{id}/repost", opRepost, "", repost)
+	s.api(mux, "GET /keyword_search", opSearch, scopeKeywordSearch, search)
+	s.api(mux, "GET /profile_lookup", opProfileLookup, scopeProfileDiscovery, profileLookup)
+	s.api(mux, "GET /profile_posts", opProfilePosts, scopeProfileDiscovery, profilePosts)
+	s.api(mux, "GET /location_search", opLocationSearch, scopeLocationTagging, locationSearch)
+	s.open(mux, "GET /oembed", opOEmbed, oembed)
 	s.api(mux, "GET /{user}/threads_publishing_limit", threads.OpLimits, "", limits)
-	s.api(mux, "GET /{id}", "", "", object) // a profile, a container or a post
+	s.api(mux, "GET /{id}", "", "", object) // a profile, a container, a post or a place
 	s.api(mux, "DELETE /{id}", threads.OpDelete, "", remove)
 	mux.HandleFunc("/", unknownPath)
 
@@ -44,15 +58,48 @@ func (s *Sim) table() *http.ServeMux {
 	mux.HandleFunc("GET /_sim/faults", s.controlFaults)
 	mux.HandleFunc("POST /_sim/faults", s.controlInject)
 	mux.HandleFunc("DELETE /_sim/faults", s.controlClear)
+	mux.HandleFunc("GET /_sim/knobs", s.controlKnobs)
+	mux.HandleFunc("PATCH /_sim/knobs", s.controlSetKnobs)
+	mux.HandleFunc("DELETE /_sim/knobs", s.controlResetKnobs)
+	mux.HandleFunc("GET /_sim/knobs/{username}", s.controlUserKnobs)
+	mux.HandleFunc("PATCH /_sim/knobs/{username}", s.controlSetUserKnobs)
+	mux.HandleFunc("DELETE /_sim/knobs/{username}", s.controlResetUserKnobs)
+	mux.HandleFunc("POST /_sim/seed", s.controlSeed)
+	mux.HandleFunc("GET /_sim/clock", s.controlClock)
+	mux.HandleFunc("POST /_sim/clock", s.controlSetClock)
+	mux.HandleFunc("GET /_sim/tokens", s.controlTokens)
+	mux.HandleFunc("GET /_sim/users", s.controlUsers)
+	mux.HandleFunc("GET /_sim/invariants", s.controlInvariants)
+	mux.HandleFunc("POST /_sim/reset", s.controlReset)
+	mux.HandleFunc("GET /_sim/people", s.controlPeople)
+	mux.HandleFunc("POST /_sim/people", s.controlAddPerson)
+	mux.HandleFunc("POST /_sim/people/{username}/posts", s.controlSay)
+	mux.HandleFunc("GET /_sim/webhooks", s.controlHooks)
+	mux.HandleFunc("POST /_sim/webhooks", s.controlSubscribe)
+	mux.HandleFunc("DELETE /_sim/webhooks/{id}", s.controlUnsubscribe)
+	mux.HandleFunc("GET /_sim/webhooks/deliveries", s.controlDeliveries)
+	mux.HandleFunc("GET /_sim/callbacks", s.controlCallbacks)
+	mux.HandleFunc("POST /_sim/callbacks", s.controlSetCallbacks)
+	mux.HandleFunc("POST /_sim/users/{username}/uninstall", s.controlCallback(CallbackUninstall))
+	mux.HandleFunc("POST /_sim/users/{username}/data-deletion", s.controlCallback(CallbackDataDeletion))
+	mux.HandleFunc("GET /_sim/pictures/{of}", s.drawPicture)
 	return mux
 }
 
-// ServeHTTP answers with or without the version segment; Threads has only the one version.
+// ServeHTTP answers with or without the version segment, of which there is only one, and with or without a slash at the
+// end.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if rest, ok := strings.CutPrefix(r.URL.Path, "/v1.0"); ok && strings.HasPrefix(rest, "/") {
+	path := r.URL.Path
+	if rest, ok := strings.CutPrefix(path, "/v1.0"); ok && strings.HasPrefix(rest, "/") {
+		path = rest
+	}
+	if len(path) > 1 {
+		path = "/" + strings.Trim(path, "/")
+	}
+	if path != r.URL.Path {
 		stripped := *r
 		u := *r.URL
-		u.Path, u.RawPath = rest, ""
+		u.Path, u.RawPath = path, ""
 		stripped.URL = &u
 		r = &stripped
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,8 @@ type Options struct {
 	// AppID and AppSecret are the pair that token calls must present. Default: DefaultAppID, DefaultAppSecret.
 	AppID     string
 	AppSecret string
+	// AppName is what people read when the app asks for their consent. Default: Omni Write.
+	AppName string
 	// RedirectURIs are the registered ones, compared byte for byte. Empty: any http(s) address.
 	RedirectURIs []string
 	// AutoApprove answers the authorization window with a code at once, for the user of the username parameter or
@@ -37,6 +40,16 @@ type Options struct {
 	// FetchMedia makes creation fetch media URLs, as Threads does. Off by default: a demo may be offline, and whoever
 	// can reach the simulator could make it fetch anything.
 	FetchMedia bool
+	// Knobs are the habits to start with and to come back to, e.g. Realistic(). Nil: Quick() with the five fields above.
+	Knobs *Knobs
+	// Seed begins the generator of whatever is left to chance. The same seed and the same calls give the same outcome.
+	Seed uint64
+	// UninstallURL and DataDeletionURL are told when a person removes the app or asks for the deletion of their data.
+	UninstallURL    string
+	DataDeletionURL string
+	// CallbackHosts are the hosts, besides this machine, that may be told about events: a webhook's address is chosen by
+	// whoever can reach the simulator.
+	CallbackHosts []string
 	// Journal is a file for everything that must survive the process. Empty: memory only.
 	Journal string
 }
@@ -51,10 +64,21 @@ type Processing struct {
 // Sim is a simulated Threads. One mutex guards all state: every step of it is a few map operations.
 type Sim struct {
 	opts    Options
+	start   Knobs // those a reset comes back to
 	routes  *http.ServeMux
 	fetcher *http.Client
+	// ahead is how far the simulator's clock is ahead of the true one, in nanoseconds.
+	ahead atomic.Int64
 
-	mu         sync.Mutex
+	post courier
+
+	mu sync.Mutex
+	state
+	journal *journal
+}
+
+// state is everything that a reset forgets.
+type state struct {
 	ids        ids
 	users      map[string]*user
 	byName     map[string]*user
@@ -67,8 +91,25 @@ type Sim struct {
 	built      []*container // in the order of their creation
 	faults     []*armedFault
 	faultSeq   int
+	habits     habits
 	calls      callRing
-	journal    *journal
+	appCalls   hourly
+	mistakes   []Mistake
+	hooks      []*hook
+	callbacks  callbacks
+}
+
+func (s *Sim) forget(seed uint64) {
+	s.state = state{
+		users:      map[string]*user{},
+		byName:     map[string]*user{},
+		tokens:     map[digest]*token{},
+		codes:      map[digest]*code{},
+		containers: map[string]*container{},
+		media:      map[string]*media{},
+		byShort:    map[string]*media{},
+		habits:     newHabits(s.start, seed),
+	}
 }
 
 // New builds a simulator and replays its journal if it has one.
@@ -79,29 +120,17 @@ func New(opts Options) (*Sim, error) {
 	if opts.AppSecret == "" {
 		opts.AppSecret = DefaultAppSecret
 	}
+	if opts.AppName == "" {
+		opts.AppName = "Omni Write"
+	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	orDefault := func(d *time.Duration, def time.Duration) {
-		if *d == 0 {
-			*d = def
-		}
+	s := &Sim{opts: opts, start: opts.knobs(), fetcher: &http.Client{Timeout: 10 * time.Second}}
+	if err := s.start.check(); err != nil {
+		return nil, fmt.Errorf("simulator knobs: %w", err)
 	}
-	orDefault(&opts.Processing.Text, 200*time.Millisecond)
-	orDefault(&opts.Processing.Image, time.Second)
-	orDefault(&opts.Processing.Video, 20*time.Second)
-
-	s := &Sim{
-		opts:       opts,
-		fetcher:    &http.Client{Timeout: 10 * time.Second},
-		users:      map[string]*user{},
-		byName:     map[string]*user{},
-		tokens:     map[digest]*token{},
-		codes:      map[digest]*code{},
-		containers: map[string]*container{},
-		media:      map[string]*media{},
-		byShort:    map[string]*media{},
-	}
+	s.forget(opts.Seed)
 	s.routes = s.table()
 	if opts.Journal != "" {
 		j, err := openJournal(opts.Journal, s.replay)
@@ -113,8 +142,9 @@ func New(opts Options) (*Sim, error) {
 	return s, nil
 }
 
-// Close closes the journal. Calls that change something are refused afterwards.
+// Close ends the deliveries and closes the journal. Calls that change something are refused afterwards.
 func (s *Sim) Close() error {
+	s.post.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.journal == nil {
@@ -123,4 +153,39 @@ func (s *Sim) Close() error {
 	return s.journal.close()
 }
 
-func (s *Sim) now() time.Time { return s.opts.Now().UTC() }
+// knobs are the habits these options ask for.
+func (o Options) knobs() Knobs {
+	if o.Knobs != nil {
+		return *o.Knobs
+	}
+	k := Quick()
+	takes := func(d time.Duration, into ...*Span) {
+		for _, span := range into {
+			if d != 0 {
+				*span = Always(max(d, 0))
+			}
+		}
+	}
+	takes(o.Processing.Text, &k.ProcessingTime.Text, &k.ProcessingTime.Carousel)
+	takes(o.Processing.Image, &k.ProcessingTime.Image)
+	takes(o.Processing.Video, &k.ProcessingTime.Video)
+	k.PermalinkLag, k.ListLag, k.VisibilityDelay = Always(o.PermalinkLag), Always(o.ListLag), Always(o.VisibilityDelay)
+	k.FetchMedia = o.FetchMedia
+	return k
+}
+
+// Reset forgets everything that happened, on the journal too, and comes back to the knobs, the seed and the clock of the
+// start.
+func (s *Sim) Reset() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.journal != nil {
+		if err := s.journal.empty(); err != nil {
+			return err
+		}
+	}
+	s.post.clear()
+	s.ahead.Store(0)
+	s.forget(s.opts.Seed)
+	return nil
+}

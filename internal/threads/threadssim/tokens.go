@@ -1,17 +1,21 @@
 package threadssim
 
 import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/omni-write/threads/internal/threads"
 )
 
+// How long things live; all but codes by default.
 const (
 	codeLife  = time.Hour
 	shortLife = time.Hour
@@ -31,26 +35,64 @@ var usernameShape = regexp.MustCompile(`^[a-z0-9._]{1,30}$`)
 
 // account finds the user of a name or makes one. The caller holds the lock.
 func (s *Sim) account(username string) (*user, error) {
-	username = strings.ToLower(strings.TrimPrefix(strings.TrimSpace(username), "@"))
+	username = account(username)
 	if !usernameShape.MatchString(username) {
 		return nil, fmt.Errorf("%.40q is not a username: letters, digits, dots and underscores, at most 30", username)
 	}
 	if u := s.byName[username]; u != nil {
 		return u, nil
 	}
-	u := &user{ID: nextID(firstUser, &s.ids.users), Username: username}
+	u := &user{ID: nextID(firstUser, &s.ids.users), Username: username, persona: persona{Joined: s.now()}}
 	return u, s.commit(entry{User: u})
 }
 
-// issue makes a token. The caller holds the lock.
-func (s *Sim) issue(t token, now time.Time) (string, error) {
-	prefix, life := "THSIMS", shortLife
+// issue makes a token that lives as long as the account's knobs say. The caller holds the lock.
+func (s *Sim) issue(t token, k *Knobs, now time.Time) (string, error) {
+	prefix, life := "THSIMS", time.Duration(k.TokenTTLShort)
 	if t.Long {
-		prefix, life = "THSIML", longLife
+		prefix, life = "THSIML", time.Duration(k.TokenTTLLong)
 	}
 	secret := newSecret(prefix)
 	t.Digest, t.Issued, t.Expires = digestOf(secret), now, now.Add(life)
 	return secret, s.commit(entry{Token: &t})
+}
+
+// grantEnds is when a person has to agree again, whatever became of the token.
+func (t *token) grantEnds(k *Knobs) time.Time { return t.Granted.Add(time.Duration(k.GrantTTL)) }
+
+// accessToken is one address for two calls, told apart by their grant_type.
+func accessToken(c *call) answer {
+	if c.params.Get("grant_type") == "client_credentials" {
+		return appToken(c)
+	}
+	return exchange(c)
+}
+
+// appToken gives the app a token of its own, which has no end.
+func appToken(c *call) answer {
+	switch {
+	case c.params.Get("client_id") != c.sim.opts.AppID:
+		return exchangeRefused("Invalid platform app")
+	case c.params.Get("client_secret") != c.sim.opts.AppSecret:
+		return exchangeRefused("Error validating client secret.")
+	}
+	return success(map[string]any{"access_token": c.sim.appSecretToken(), "token_type": "bearer"})
+}
+
+// appSecretToken is the same every time, and does not show the app's secret.
+func (s *Sim) appSecretToken() string {
+	sum := sha256.Sum256([]byte("app token\x00" + s.opts.AppID + "\x00" + s.opts.AppSecret))
+	return "TH|" + s.opts.AppID + "|" + base64.RawURLEncoding.EncodeToString(sum[:])[:27]
+}
+
+// isAppToken takes the token that was given out and the shorthand of id and secret.
+func (s *Sim) isAppToken(raw string) bool {
+	for _, known := range []string{s.appSecretToken(), "TH|" + s.opts.AppID + "|" + s.opts.AppSecret} {
+		if subtle.ConstantTimeCompare([]byte(raw), []byte(known)) == 1 {
+			return true
+		}
+	}
+	return false
 }
 
 // exchange trades a code for a short-lived token. A code works once, even if the answer is lost.
@@ -78,12 +120,23 @@ func exchange(c *call) answer {
 	if err := c.sim.commit(entry{Code: &used}); err != nil {
 		return unwell()
 	}
-	secret, err := c.sim.issue(token{UserID: known.UserID, Scopes: known.Scopes, Granted: known.Issued}, c.at)
+	c.as(c.sim.users[known.UserID])
+	secret, err := c.sim.issue(token{UserID: known.UserID, Scopes: known.Scopes, Granted: known.Issued}, c.knobs, c.at)
 	if err != nil {
 		return unwell()
 	}
 	// The one place where an id is a bare number.
-	return success(map[string]any{"access_token": secret, "user_id": json.Number(known.UserID)})
+	id := known.UserID
+	if c.knobs.ForeignUserID {
+		id = foreignID(id)
+	}
+	return success(map[string]any{"access_token": secret, "user_id": json.Number(id)})
+}
+
+// foreignID is the id some accounts are given at the exchange and know nothing of afterwards.
+func foreignID(id string) string {
+	n, _ := strconv.ParseInt(id, 10, 64) // ids are numbers
+	return strconv.FormatInt(n+8_000_000_000_000, 10)
 }
 
 // exchangeLong trades a short-lived token for a long-lived one.
@@ -99,50 +152,97 @@ func exchangeLong(c *call) answer {
 		return a
 	}
 	if c.token.Long {
-		return refuse(http.StatusBadRequest, oauthException, 452, 4279019, "Session key invalid. This could be because the session was revoked.")
+		return refuse(http.StatusBadRequest, oauthException, 452, 4279019,
+			"Session key invalid. This could be because the session was revoked.")
 	}
-	return c.reissue(c.token.Granted, longLife)
+	return c.reissue(c.token.Granted)
 }
 
-// refresh renews a long-lived token, and with it the grant, as for every public profile. The old token goes on until
-// its own end; whether the real one does is not documented.
+// refresh renews a long-lived token, and with it the grant if the profile is public. The old token goes on until its own
+// end; whether the real one does is not documented.
 func refresh(c *call) answer {
 	if c.params.Get("grant_type") != "th_refresh_token" {
 		return refuse(http.StatusBadRequest, oauthException, 100, 0, "Param grant_type must be th_refresh_token")
 	}
 	if a, ok := authenticate(c); !ok {
+		if t := c.sim.tokens[digestOf(c.params.Get("access_token"))]; t != nil && !c.at.Before(t.Expires) {
+			c.mistake(refreshedTooLate, "a token was refreshed after its end at "+stamp(t.Expires))
+		}
 		return a
 	}
-	if !c.token.Long || c.at.Sub(c.token.Issued) < refreshableAge {
-		// The true code is not known. It is not 190: the token is as good as before.
-		return refuse(http.StatusBadRequest, oauthException, 100, 0, "Param access_token must be a long-lived token of at least 24 hours of age")
+	young := c.token.Long && c.at.Sub(c.token.Issued) < refreshableAge
+	if young {
+		c.mistake(refreshedTooSoon, "a token was refreshed "+c.at.Sub(c.token.Issued).String()+" after it was issued")
 	}
-	return c.reissue(c.at, longLife)
+	if !c.token.Long || (young && c.knobs.RefreshTooYoung == "refuse") {
+		// The true code is not known. It is not 190: the token is as good as before.
+		return refuse(http.StatusBadRequest, oauthException, 100, 0,
+			"Param access_token must be a long-lived token of at least 24 hours of age")
+	}
+	if c.knobs.ProfilePrivate {
+		return c.reissue(c.token.Granted)
+	}
+	return c.reissue(c.at)
 }
 
-func (c *call) reissue(granted time.Time, life time.Duration) answer {
-	secret, err := c.sim.issue(token{UserID: c.token.UserID, Long: true, Scopes: c.token.Scopes, Granted: granted}, c.at)
+func (c *call) reissue(granted time.Time) answer {
+	secret, err := c.sim.issue(token{UserID: c.token.UserID, Long: true, Scopes: c.token.Scopes, Granted: granted}, c.knobs, c.at)
 	if err != nil {
 		return unwell()
 	}
+	life := time.Duration(c.knobs.TokenTTLLong)
 	return success(map[string]any{"access_token": secret, "token_type": "bearer", "expires_in": int64(life.Seconds())})
 }
 
-// debugToken tells about input_token.
+// debugToken tells about input_token, to a person or to the app itself. A token that is no good is told about with its
+// error; one that was never given out has nothing else to tell.
 func debugToken(c *call) answer {
-	t := c.sim.tokens[digestOf(c.params.Get("input_token"))]
-	if t == nil {
+	if !c.sim.isAppToken(c.params.Get("access_token")) {
+		if a, ok := authenticate(c); !ok {
+			return a
+		}
+	}
+	raw := c.params.Get("input_token")
+	if raw == "" {
 		return refuse(http.StatusBadRequest, oauthException, 100, 0, "The parameter input_token is required")
 	}
-	_, valid := c.alive(t)
-	return success(map[string]any{"data": map[string]any{
+	if c.sim.isAppToken(raw) {
+		return success(map[string]any{"data": map[string]any{
+			"type": "APP", "application": c.sim.opts.AppName, "is_valid": true, "scopes": []string{},
+		}})
+	}
+	t := c.sim.tokens[digestOf(raw)]
+	if t == nil {
+		return success(map[string]any{"data": map[string]any{
+			"is_valid": false, "scopes": []string{}, "error": debugError(unparsable()),
+		}})
+	}
+	k := c.sim.users[t.UserID].knobs
+	if c.user != nil && c.user.ID == t.UserID {
+		k = c.knobs
+	}
+	told := map[string]any{
 		"type":                   "USER",
-		"application":            "Simulated Threads",
-		"is_valid":               valid,
+		"application":            c.sim.opts.AppName,
+		"is_valid":               true,
 		"issued_at":              t.Issued.Unix(),
 		"expires_at":             t.Expires.Unix(),
-		"data_access_expires_at": t.Granted.Add(grantLife).Unix(),
+		"data_access_expires_at": t.grantEnds(k).Unix(),
 		"scopes":                 slices.Clone(t.Scopes),
 		"user_id":                t.UserID,
-	}})
+	}
+	if a, ok := c.alive(t, k); !ok {
+		told["is_valid"], told["error"] = false, debugError(a)
+	}
+	return success(map[string]any{"data": told})
+}
+
+// debugError is an error inside a success.
+func debugError(a answer) map[string]any {
+	e, _ := a.body.(map[string]any)["error"].(graphError)
+	told := map[string]any{"code": e.Code, "message": e.Message}
+	if e.Subcode != 0 {
+		told["subcode"] = e.Subcode
+	}
+	return told
 }

@@ -1,0 +1,276 @@
+package threadssim
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The bounds of the courier.
+const (
+	maxPending    = 1000
+	maxDeliveries = 1000
+	callTimeout   = 5 * time.Second
+)
+
+// patience is how long a delivery that was not taken waits for its next attempt: at once, then ever longer, 36 hours in
+// all.
+var patience = []time.Duration{
+	0, 10 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 15 * time.Hour,
+}
+
+// Outcomes of deliveries.
+const (
+	DeliveryWaiting = "waiting"
+	DeliveryTaken   = "taken"
+	DeliveryLost    = "lost"     // by the knob webhook_drop, or because too many were waiting
+	DeliveryGivenUp = "given_up" // after the last attempt
+)
+
+// Delivery is one webhook on its way, and what came of it.
+type Delivery struct {
+	ID             int       `json:"id"`
+	SubscriptionID string    `json:"subscription_id"`
+	URL            string    `json:"url"`
+	Field          string    `json:"field"`
+	Body           string    `json:"body"`
+	Outcome        string    `json:"outcome"`
+	Due            time.Time `json:"due"`
+	Attempts       []Attempt `json:"attempts"`
+}
+
+// Attempt is one try of a delivery. Status 0 is no answer.
+type Attempt struct {
+	At     time.Time `json:"at"`
+	Status int       `json:"status"`
+	Error  string    `json:"error,omitempty"`
+}
+
+// courier brings webhooks to their addresses, one at a time. It never holds the simulator's lock.
+type courier struct {
+	mu      sync.Mutex
+	seq     int
+	log     []*Delivery // the latest, oldest first
+	waiting []*Delivery
+	answers []CallbackAnswer
+	wake    chan struct{}
+	stop    context.CancelFunc
+	stopped chan struct{}
+	closed  bool
+	client  *http.Client
+}
+
+// caller is the courier's own client, for others to use.
+func (p *courier) caller() *http.Client {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.http()
+}
+
+// http is that client: it follows no redirect, because only the address itself was allowed. The caller holds the lock.
+func (p *courier) http() *http.Client {
+	if p.client == nil {
+		p.client = &http.Client{
+			Timeout:       callTimeout,
+			Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
+	}
+	return p.client
+}
+
+// send puts deliveries on their way.
+func (s *Sim) send(list ...*Delivery) {
+	p := &s.post
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	for _, d := range list {
+		p.seq++
+		d.ID, d.Attempts = p.seq, []Attempt{}
+		if d.Outcome == "" {
+			d.Outcome = DeliveryWaiting
+			if len(p.waiting) >= maxPending {
+				d.Outcome = DeliveryLost
+			} else {
+				p.waiting = append(p.waiting, d)
+			}
+		}
+		p.log = append(p.log, d)
+	}
+	p.log = p.log[max(len(p.log)-maxDeliveries, 0):]
+	if p.stop == nil && len(p.waiting) > 0 {
+		ctx, stop := context.WithCancel(context.Background())
+		p.stop, p.stopped, p.wake = stop, make(chan struct{}), make(chan struct{}, 1)
+		go s.deliver(ctx, p.stopped, p.wake, p.http())
+	}
+	p.nudge()
+}
+
+// nudge makes the courier look at the clock again. The caller holds the courier's lock.
+func (p *courier) nudge() {
+	select {
+	case p.wake <- struct{}{}:
+	default: // it was told already, or there is no courier yet
+	}
+}
+
+// clockMoved tells the courier that what was far may be due.
+func (s *Sim) clockMoved() {
+	s.post.mu.Lock()
+	defer s.post.mu.Unlock()
+	s.post.nudge()
+}
+
+// deliver is the courier at work, until it is stopped.
+func (s *Sim) deliver(ctx context.Context, stopped chan<- struct{}, wake <-chan struct{}, client *http.Client) {
+	defer close(stopped)
+	for {
+		d, wait := s.post.next(s.now())
+		if d == nil {
+			timer := time.NewTimer(wait)
+			select {
+			case <-ctx.Done():
+				timer.Stop()
+				return
+			case <-wake:
+			case <-timer.C:
+			}
+			timer.Stop()
+			continue
+		}
+		at := s.now()
+		tried := attempt(ctx, client, d.URL, d.Body, s.opts.AppSecret)
+		if ctx.Err() != nil {
+			return
+		}
+		tried.At = at
+		s.post.tried(d, tried, s.now())
+	}
+}
+
+// next is the delivery that is due, or how long to wait. The wait is short, for the clock may be a made-up one.
+func (p *courier) next(now time.Time) (*Delivery, time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wait := time.Hour
+	var first *Delivery
+	for _, d := range p.waiting {
+		if first == nil || d.Due.Before(first.Due) {
+			first = d
+		}
+	}
+	if first != nil {
+		if wait = first.Due.Sub(now); wait <= 0 {
+			return first, 0
+		}
+		wait = min(wait, time.Second)
+	}
+	return nil, wait
+}
+
+// tried writes down an attempt and decides about the next one.
+func (p *courier) tried(d *Delivery, a Attempt, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d.Attempts = append(d.Attempts, a)
+	switch n := len(d.Attempts); {
+	case a.Status == http.StatusOK:
+		d.Outcome = DeliveryTaken
+	case n > len(patience):
+		d.Outcome = DeliveryGivenUp
+	default:
+		d.Due = now.Add(patience[n-1])
+		return
+	}
+	p.waiting = slices.DeleteFunc(p.waiting, func(w *Delivery) bool { return w == d })
+}
+
+func attempt(ctx context.Context, client *http.Client, to, body, secret string) Attempt {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(body))
+	if err != nil {
+		return Attempt{Error: err.Error()}
+	}
+	mac := hmac.New(sha256.New, []byte(secret))
+	_, _ = mac.Write([]byte(body)) // never fails
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "facebookexternalua")
+	req.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	status, _, err := say(client, req)
+	if err != nil {
+		return Attempt{Error: err.Error()}
+	}
+	return Attempt{Status: status}
+}
+
+// say sends a request and reads the beginning of the answer.
+func say(client *http.Client, req *http.Request) (status int, body []byte, err error) {
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	body, err = io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if closing := resp.Body.Close(); err == nil {
+		err = closing
+	}
+	return resp.StatusCode, bytes.TrimSpace(body), err
+}
+
+// clear forgets what is waiting and what was.
+func (p *courier) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.log, p.waiting, p.answers = nil, nil, nil
+}
+
+// close ends the courier and waits for it. What was waiting is not delivered.
+func (p *courier) close() {
+	p.mu.Lock()
+	p.closed = true
+	stop, stopped := p.stop, p.stopped
+	p.mu.Unlock()
+	if stop != nil {
+		stop()
+		<-stopped
+	}
+}
+
+// Deliveries are the latest webhooks, oldest first.
+func (s *Sim) Deliveries() []Delivery {
+	s.post.mu.Lock()
+	defer s.post.mu.Unlock()
+	all := make([]Delivery, 0, len(s.post.log))
+	for _, d := range s.post.log {
+		one := *d
+		one.Attempts = slices.Clone(d.Attempts)
+		all = append(all, one)
+	}
+	return all
+}
+
+// allowed refuses addresses that nobody vouched for: those of this machine and of the hosts in the options are fine.
+func (s *Sim) allowed(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("%.200q is not an http or https address", raw)
+	}
+	host := u.Hostname()
+	ip := net.ParseIP(host)
+	if strings.EqualFold(host, "localhost") || (ip != nil && ip.IsLoopback()) || slices.Contains(s.opts.CallbackHosts, host) {
+		return nil
+	}
+	return fmt.Errorf("%.200q is not on this machine, and %s is not among the simulator's callback hosts", raw, host)
+}

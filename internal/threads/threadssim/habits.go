@@ -1,0 +1,157 @@
+package threadssim
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"strings"
+)
+
+// habits are the knobs in their two layers, and the source of chance.
+type habits struct {
+	seed uint64
+	all  *Knobs // never changed in place: calls in flight read it
+	rng  *rand.Rand
+	// own are the changes of single accounts by name, in their order. They are kept as changes, so an account follows the
+	// simulator's knobs in everything it was not told itself. An account may have some before it exists.
+	own map[string][]Patch
+}
+
+// Patch changes knobs. As JSON it is an object with the knobs to change.
+type Patch func(*Knobs) error
+
+func newHabits(start Knobs, seed uint64) habits {
+	return habits{seed: seed, all: &start, rng: generator(seed, ""), own: map[string][]Patch{}}
+}
+
+// generator gives each account a generator of its own, so calls for one do not disturb what another one meets.
+func generator(seed uint64, account string) *rand.Rand {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(account))               // never fails
+	return rand.New(rand.NewPCG(seed, h.Sum64())) //nolint:gosec // it plays dice, it keeps no secrets
+}
+
+// Read changes the knobs that a JSON object names. It refuses names it does not know and values that mean nothing; the
+// knobs are then not to be used.
+func (k *Knobs) Read(raw []byte) error {
+	if err := strict(raw, k); err != nil {
+		return err
+	}
+	return k.check()
+}
+
+// jsonPatch says at once what is wrong with a patch.
+func jsonPatch(raw []byte) (Patch, error) {
+	patch := func(k *Knobs) error { return k.Read(raw) }
+	scratch := Quick()
+	return patch, patch(&scratch)
+}
+
+// of resolves the knobs of an account.
+func (h *habits) of(username string) *Knobs {
+	patches := h.own[username]
+	if len(patches) == 0 {
+		return h.all
+	}
+	k := *h.all
+	for _, patch := range patches {
+		_ = patch(&k) // was checked when it came
+	}
+	return &k
+}
+
+// settle gives every account its knobs anew. The caller holds the lock.
+func (s *Sim) settle() {
+	for name, u := range s.byName {
+		u.knobs = s.habits.of(name)
+	}
+}
+
+// Knobs are those of the whole simulator.
+func (s *Sim) Knobs() Knobs {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return *s.habits.all
+}
+
+// SetKnobs changes the knobs of the whole simulator.
+func (s *Sim) SetKnobs(change func(*Knobs)) error { return s.patch(plain(change)) }
+
+func plain(change func(*Knobs)) Patch {
+	return func(k *Knobs) error {
+		change(k)
+		return k.check()
+	}
+}
+
+func (s *Sim) patch(p Patch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := *s.habits.all
+	if err := p(&k); err != nil {
+		return err
+	}
+	s.habits.all = &k
+	s.settle()
+	return nil
+}
+
+// ResetKnobs brings back those the simulator started with. Accounts keep their own.
+func (s *Sim) ResetKnobs() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.start
+	s.habits.all = &k
+	s.settle()
+}
+
+// UserKnobs are those an account lives with: the simulator's and its own on top.
+func (s *Sim) UserKnobs(username string) Knobs {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return *s.habits.of(account(username))
+}
+
+// SetUserKnobs changes the knobs of one account, which need not exist yet.
+func (s *Sim) SetUserKnobs(username string, change func(*Knobs)) error {
+	return s.patchUser(username, plain(change))
+}
+
+func (s *Sim) patchUser(username string, p Patch) error {
+	name := account(username)
+	if !usernameShape.MatchString(name) {
+		return fmt.Errorf("%.40q is not a username", username)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := *s.habits.of(name)
+	if err := p(&k); err != nil {
+		return err
+	}
+	s.habits.own[name] = append(s.habits.own[name], p)
+	s.settle()
+	return nil
+}
+
+// ResetUserKnobs makes an account like all others.
+func (s *Sim) ResetUserKnobs(username string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.habits.own, account(username))
+	s.settle()
+}
+
+// Seed starts the generators anew, the simulator's and every account's.
+func (s *Sim) Seed(seed uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.habits.seed, s.habits.rng = seed, generator(seed, "")
+	for name, u := range s.byName {
+		u.rng = generator(seed, name)
+	}
+}
+
+// account is the one spelling of a username.
+func account(username string) string {
+	return strings.ToLower(strings.TrimPrefix(strings.TrimSpace(username), "@"))
+}
