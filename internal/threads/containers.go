@@ -2,6 +2,7 @@ package threads
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -101,28 +102,106 @@ func (c *Client) CreateContainer(ctx context.Context, token Token, k Container) 
 	return string(answer.ID), nil
 }
 
+// form writes the parameters. Objects are JSON text within the form, lists are separated by commas.
+//
+// https://developers.facebook.com/documentation/threads/reference/publishing
 func (k Container) form() url.Values {
 	f := url.Values{"media_type": {k.MediaType}}
 	for name, value := range map[string]string{
-		"text":            k.Text,
-		"image_url":       k.ImageURL,
-		"video_url":       k.VideoURL,
-		"alt_text":        k.AltText,
-		"children":        strings.Join(k.Children, ","),
-		"reply_to_id":     k.ReplyToID,
-		"quote_post_id":   k.QuotePostID,
-		"reply_control":   k.ReplyControl,
-		"topic_tag":       k.TopicTag,
-		"link_attachment": k.LinkAttachment,
+		"text":                      k.Text,
+		"image_url":                 k.ImageURL,
+		"video_url":                 k.VideoURL,
+		"alt_text":                  k.AltText,
+		"children":                  strings.Join(k.Children, ","),
+		"reply_to_id":               k.ReplyToID,
+		"quote_post_id":             k.QuotePostID,
+		"reply_control":             k.ReplyControl,
+		"topic_tag":                 k.TopicTag,
+		"link_attachment":           k.LinkAttachment,
+		"location_id":               k.LocationID,
+		"allowlisted_country_codes": strings.Join(k.Countries, ","),
+		"poll_attachment":           k.poll(),
+		"gif_attachment":            k.gif(),
+		"text_attachment":           k.textAttachment(),
+		"text_entities":             k.entities(),
 	} {
 		if value != "" {
 			f.Set(name, value)
 		}
 	}
-	if k.IsCarouselItem {
-		f.Set("is_carousel_item", "true")
+	for name, on := range map[string]bool{
+		"is_carousel_item":             k.IsCarouselItem,
+		"is_spoiler_media":             k.SpoilerMedia,
+		"is_ghost_post":                k.Ghost,
+		"enable_reply_approvals":       k.ReplyApprovals,
+		"crossreshare_to_ig":           k.ShareToInstagram,
+		"crossreshare_to_ig_dark_mode": k.ShareToInstagramDark,
+	} {
+		if on {
+			f.Set(name, "true")
+		}
 	}
 	return f
+}
+
+// object writes a JSON object or list. Strings, numbers and lists of them always encode.
+func object(v any) string {
+	b, _ := json.Marshal(v)
+	return string(b)
+}
+
+func (k Container) poll() string {
+	if len(k.PollOptions) == 0 {
+		return ""
+	}
+	options := map[string]string{}
+	for i, option := range k.PollOptions[:min(len(k.PollOptions), MaxPollOptions)] {
+		options["option_"+string(rune('a'+i))] = option
+	}
+	return object(options)
+}
+
+func (k Container) gif() string {
+	if k.GIF == nil {
+		return ""
+	}
+	return object(map[string]string{"gif_id": k.GIF.ID, "provider": strings.ToUpper(k.GIF.Provider)})
+}
+
+func (k Container) textAttachment() string {
+	if k.TextAttachment == nil {
+		return ""
+	}
+	type styled struct {
+		Offset int      `json:"offset"`
+		Length int      `json:"length"`
+		Styles []string `json:"styling_info"`
+	}
+	a := struct {
+		Plaintext string   `json:"plaintext"`
+		Link      string   `json:"link_attachment_url,omitempty"`
+		Styles    []styled `json:"text_with_styling_info,omitempty"`
+	}{Plaintext: k.TextAttachment.Plaintext, Link: k.TextAttachment.LinkURL}
+	for _, st := range k.TextAttachment.Styles {
+		a.Styles = append(a.Styles, styled{st.Offset, st.Length, st.Styles})
+	}
+	return object(a)
+}
+
+func (k Container) entities() string {
+	if len(k.Spoilers) == 0 {
+		return ""
+	}
+	type entity struct {
+		Type   string `json:"entity_type"`
+		Offset int    `json:"offset"`
+		Length int    `json:"length"`
+	}
+	var all []entity
+	for _, r := range k.Spoilers {
+		all = append(all, entity{"SPOILER", r.Offset, r.Length})
+	}
+	return object(all)
 }
 
 // The states of a container.

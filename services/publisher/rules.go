@@ -1,8 +1,10 @@
 package publisher
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -25,9 +27,6 @@ const (
 	maxPublishWithin = 7 * 24 * 60 * 60
 )
 
-// maxMedia is what Threads takes in one carousel.
-const maxMedia = 20
-
 // usable says whether an account can be used for what needs the scope.
 func usable(a accounts.Account, scope string) error {
 	if a.Status == events.ConnectionReconnectRequired {
@@ -39,41 +38,59 @@ func usable(a accounts.Account, scope string) error {
 	return nil
 }
 
-// checkDraft holds a draft against Threads' rules when it is accepted, and names every breach at once: a refusal
-// must reach its author now, not at nine in the morning.
+// checkDraft holds a draft of one part against Threads' rules when it is accepted, and names every breach at once: a
+// refusal must reach its author now, not at nine in the morning. The rules are the client's (threads.Container.Check).
 func checkDraft(d events.Draft) *events.Fault {
 	f := events.Faultf(events.Invalid, "This post breaks a rule of Threads and would be refused; see the details.")
-	if d.Text == "" && len(d.Media) == 0 {
-		f.At("/text", "text_missing", "A post needs a text or a picture or a video.")
+	whole := Post{Text: d.Text, Media: d.Media, Options: d.Options, ReplyTo: d.ReplyTo, ParentID: d.ReplyTo, QuotedID: d.QuotePostID}
+	whole.Children = make([]string, len(d.Media)) // as many as there will be
+	for _, p := range containerOf(&whole).Check() {
+		f.At(pointer(p.Field), p.Code, p.Detail)
 	}
-	for _, p := range threads.CheckText(d.Text) {
-		f.At("/text", p.Code, p.Detail)
-	}
-	if len(d.Media) > maxMedia {
-		f.At("/media", "too_many_media", fmt.Sprintf("A post takes up to %d pictures and videos.", maxMedia))
+	if len(d.Media) > 1 {
+		for i, m := range d.Media {
+			child := item(m)
+			child.IsCarouselItem = true
+			for _, p := range child.Check() {
+				f.At(mediaPointer(i, p.Field), p.Code, p.Detail)
+			}
+		}
 	}
 	for i, m := range d.Media {
-		at := fmt.Sprintf("/media/%d/", i)
 		if m.Type != events.Image && m.Type != events.Video {
-			f.At(at+"type", "media_type_unknown", `The type of media is "image" or "video".`)
-		}
-		if p := threads.CheckMediaURL(m.URL); p != nil {
-			f.At(at+"url", p.Code, p.Detail)
-		}
-		if len([]rune(m.AltText)) > 1000 {
-			f.At(at+"altText", "alt_text_too_long", "The alternative text takes up to 1,000 characters.")
+			f.At(fmt.Sprintf("/media/%d/type", i), threads.MediaTypeUnknown, `The type of media is "image" or "video".`)
 		}
 	}
 	if d.PublishWithin != 0 && (d.PublishWithin < minPublishWithin || d.PublishWithin > maxPublishWithin) {
 		f.At("/publishWithin", "out_of_range", fmt.Sprintf("publishWithin is from %d to %d seconds.", minPublishWithin, maxPublishWithin))
 	}
-	if len(f.Details) == 0 {
-		return nil
+	return breaches(f)
+}
+
+// ourNames are the fields of a draft by Threads' names of its parameters.
+var ourNames = map[string]string{
+	"children": "media", "reply_control": "replyControl", "topic_tag": "topicTag", "link_attachment": "linkAttachment",
+	"poll_attachment": "poll", "gif_attachment": "gif", "text_attachment": "textAttachment", "text_entities": "spoilers",
+	"is_spoiler_media": "spoilerMedia", "is_ghost_post": "ghost", "enable_reply_approvals": "replyApprovals",
+	"allowlisted_country_codes": "countries", "link_attachment_url": "link", "text_with_styling_info": "styles",
+}
+
+// pointer is the JSON pointer into a draft for the path of a problem.
+func pointer(field string) string {
+	if name, _, _ := strings.Cut(field, "."); name == "image_url" || name == "video_url" || name == "alt_text" || name == "media_type" {
+		return mediaPointer(0, field)
 	}
-	if len(f.Details) == 1 {
-		f.Message = f.Details[0].Message
+	words := strings.Split(field, ".")
+	for i, word := range words {
+		words[i] = cmp.Or(ourNames[word], word)
 	}
-	return f
+	return "/" + strings.Join(words, "/")
+}
+
+// mediaPointer is the JSON pointer to a field of one picture or video.
+func mediaPointer(i int, field string) string {
+	name := map[string]string{"alt_text": "altText", "media_type": "type"}[field]
+	return fmt.Sprintf("/media/%d/%s", i, cmp.Or(name, "url"))
 }
 
 // outcomeFault is the fault of an error that ends a command; nil when the command should be tried again.

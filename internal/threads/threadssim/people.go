@@ -148,7 +148,7 @@ func (s *Sim) person(u *user) PersonInfo {
 	}
 	return PersonInfo{
 		ID: u.ID, Username: u.Username, Name: u.displayName(), Biography: u.biography(), Private: u.private(),
-		Verified: u.Verified, Followers: u.followers(s.now()), Follows: slices.Clone(u.Follows), Posts: n,
+		Verified: u.Verified, Followers: u.followers(s.now()), Follows: append([]string{}, u.Follows...), Posts: n,
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // in Threads' own way.
 func (c *call) checkRules(k *container) (answer, bool) {
 	tooLong := false
-	for _, p := range problems(k.asked()) {
+	for _, p := range k.asked().Check() {
 		if p.Code == threads.TextTooLong && p.Field == "text" {
 			tooLong = true
 			continue // the knob has the last word
