@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,22 +15,49 @@ import (
 
 // Names of the calls: Error.Op, the simulator's fault knobs and metrics all use these.
 const (
-	OpExchange     = "exchange"
-	OpExchangeLong = "exchange_long"
-	OpRefresh      = "refresh"
-	OpDebugToken   = "debug_token"
-	OpMe           = "me"
-	OpCreate       = "create"
-	OpStatus       = "status"
-	OpPublish      = "publish"
-	OpRepost       = "repost"
-	OpMedia        = "media"
-	OpPosts        = "posts"
-	OpReplies      = "replies"
-	OpGhostPosts   = "ghost_posts"
-	OpDelete       = "delete"
-	OpLimits       = "limits"
+	OpExchange        = "exchange"
+	OpExchangeLong    = "exchange_long"
+	OpRefresh         = "refresh"
+	OpAppToken        = "app_token"
+	OpDebugToken      = "debug_token"
+	OpMe              = "me"
+	OpCreate          = "create"
+	OpStatus          = "status"
+	OpPublish         = "publish"
+	OpPublishText     = "publish_text"
+	OpRepost          = "repost"
+	OpDelete          = "delete"
+	OpMedia           = "media"
+	OpPosts           = "posts"
+	OpReplies         = "replies"
+	OpGhostPosts      = "ghost_posts"
+	OpMentions        = "mentions"
+	OpRepliesTo       = "replies_to"
+	OpConversation    = "conversation"
+	OpPendingReplies  = "pending_replies"
+	OpHideReply       = "hide_reply"
+	OpApproveReply    = "approve_reply"
+	OpSearch          = "search"
+	OpProfileLookup   = "profile_lookup"
+	OpProfilePosts    = "profile_posts"
+	OpLocationSearch  = "location_search"
+	OpLocation        = "location"
+	OpMediaInsights   = "media_insights"
+	OpAccountInsights = "account_insights"
+	OpOEmbed          = "oembed"
+	OpLimits          = "limits"
 )
+
+// Ops are all of them.
+var Ops = []string{
+	OpExchange, OpExchangeLong, OpRefresh, OpAppToken, OpDebugToken, OpMe, OpCreate, OpStatus, OpPublish, OpPublishText,
+	OpRepost, OpDelete, OpMedia, OpPosts, OpReplies, OpGhostPosts, OpMentions, OpRepliesTo, OpConversation, OpPendingReplies,
+	OpHideReply, OpApproveReply, OpSearch, OpProfileLookup, OpProfilePosts, OpLocationSearch, OpLocation, OpMediaInsights,
+	OpAccountInsights, OpOEmbed, OpLimits,
+}
+
+// goesLive says whether a call makes something that the world sees: its failure may hide a success.
+func goesLive(op string) bool { return op == OpPublish || op == OpPublishText || op == OpRepost }
 
 // maxAnswer bounds what is read of an answer. The largest honest one, a page of 100 posts, is well under it.
 const maxAnswer = 1 << 20
@@ -54,7 +82,7 @@ type call struct {
 // do sends the call once and decodes the answer into out. Every error it returns is an *Error.
 func (c *Client) do(ctx context.Context, q call, out any) error {
 	timeout := c.cfg.Timeout
-	if q.op == OpPublish || q.op == OpRepost {
+	if goesLive(q.op) {
 		timeout = c.cfg.PublishTimeout
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -86,6 +114,25 @@ func (c *Client) do(ctx context.Context, q call, out any) error {
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return c.unanswered(q, resp.StatusCode, fmt.Errorf("decode answer: %w", err))
+	}
+	return nil
+}
+
+// get makes a reading call.
+func (c *Client) get(ctx context.Context, token Token, op, path string, query url.Values, out any) error {
+	return c.do(ctx, call{op: op, method: http.MethodGet, path: "/v1.0/" + path, query: query, token: token}, out)
+}
+
+// confirmed makes a call that is answered {"success":true}.
+func (c *Client) confirmed(ctx context.Context, q call) error {
+	var answer struct {
+		Success bool `json:"success"`
+	}
+	if err := c.do(ctx, q, &answer); err != nil {
+		return err
+	}
+	if !answer.Success {
+		return c.unanswered(q, http.StatusOK, errors.New("answer without success"))
 	}
 	return nil
 }

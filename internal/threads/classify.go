@@ -62,7 +62,7 @@ var rules = []rule{
 func classify(op string, refers bool, r *refusal) (class, hint Class) {
 	class = classOf(r)
 	switch op {
-	case OpPublish, OpRepost:
+	case OpPublish, OpPublishText, OpRepost:
 		switch class {
 		case Permission, Transient, Blocked:
 			// Each of these was seen to answer a publish that went live in the same second.

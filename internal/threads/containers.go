@@ -3,7 +3,6 @@ package threads
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -90,16 +89,7 @@ func (c *Client) CreateContainer(ctx context.Context, token Token, k Container) 
 		token:  token,
 		refers: k.ReplyToID != "" || k.QuotePostID != "",
 	}
-	var answer struct {
-		ID id `json:"id"`
-	}
-	if err := c.do(ctx, q, &answer); err != nil {
-		return "", err
-	}
-	if answer.ID == "" {
-		return "", c.unanswered(q, http.StatusOK, errors.New("answer without an id"))
-	}
-	return string(answer.ID), nil
+	return c.newID(ctx, q)
 }
 
 // form writes the parameters. Objects are JSON text within the form, lists are separated by commas.

@@ -108,7 +108,7 @@ func (c *Client) refused(q call, resp *http.Response, r *refusal) *Error {
 // unanswered is the error for a call that may have reached Threads and got no answer that can be understood.
 func (c *Client) unanswered(q call, status int, err error) *Error {
 	e := &Error{Op: q.op, Class: Transient, HTTPStatus: status, cause: c.scrubError(q, err)}
-	if q.op == OpPublish || q.op == OpRepost {
+	if goesLive(q.op) {
 		e.Class, e.Hint = Ambiguous, Transient
 	}
 	e.Sentence = sentence(q.op, e.Class, &refusal{})

@@ -18,7 +18,7 @@ type Allowance struct {
 
 // Limits are the allowances of a profile, shared by all apps that post for it.
 type Limits struct {
-	Posts, Replies, Deletes Allowance
+	Posts, Replies, Deletes, LocationSearches Allowance
 }
 
 // Limits asks how much of the allowances is used. It asks only for what the given scopes cover, since a single field
@@ -37,6 +37,9 @@ func (c *Client) Limits(ctx context.Context, token Token, scopes []string) (Limi
 	if slices.Contains(scopes, ScopeDelete) {
 		fields = append(fields, "delete_quota_usage", "delete_config")
 	}
+	if slices.Contains(scopes, ScopeLocationTagging) {
+		fields = append(fields, "location_search_quota_usage", "location_search_config")
+	}
 	if len(fields) == 0 {
 		return Limits{}, nil
 	}
@@ -53,12 +56,14 @@ func (c *Client) Limits(ctx context.Context, token Token, scopes []string) (Limi
 	}
 	var answer struct {
 		Data []struct {
-			Posts         int    `json:"quota_usage"`
-			PostsConfig   config `json:"config"`
-			Replies       int    `json:"reply_quota_usage"`
-			RepliesConfig config `json:"reply_config"`
-			Deletes       int    `json:"delete_quota_usage"`
-			DeletesConfig config `json:"delete_config"`
+			Posts          int    `json:"quota_usage"`
+			PostsConfig    config `json:"config"`
+			Replies        int    `json:"reply_quota_usage"`
+			RepliesConfig  config `json:"reply_config"`
+			Deletes        int    `json:"delete_quota_usage"`
+			DeletesConfig  config `json:"delete_config"`
+			Searches       int    `json:"location_search_quota_usage"`
+			SearchesConfig config `json:"location_search_config"`
 		} `json:"data"`
 	}
 	if err := c.do(ctx, q, &answer); err != nil {
@@ -72,8 +77,9 @@ func (c *Client) Limits(ctx context.Context, token Token, scopes []string) (Limi
 	}
 	d := answer.Data[0]
 	return Limits{
-		Posts:   quota(d.Posts, d.PostsConfig),
-		Replies: quota(d.Replies, d.RepliesConfig),
-		Deletes: quota(d.Deletes, d.DeletesConfig),
+		Posts:            quota(d.Posts, d.PostsConfig),
+		Replies:          quota(d.Replies, d.RepliesConfig),
+		Deletes:          quota(d.Deletes, d.DeletesConfig),
+		LocationSearches: quota(d.Searches, d.SearchesConfig),
 	}, nil
 }

@@ -5,18 +5,20 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 )
 
-// Media is a published post as Threads shows it. What Threads leaves out is zero; Permalink may be missing for some
-// seconds after a publish, and for ever on flagged media.
+// Media is a published post as Threads shows it. What Threads leaves out, or was not asked for, is zero. Words such as
+// MediaType are open lists: Threads adds to them.
 type Media struct {
-	ID        string
+	ID string
+	// Permalink may be missing for some seconds after a publish, and for ever on flagged media.
 	Permalink string
 	Shortcode string
 	Text      string
-	// MediaType is TEXT_POST, IMAGE, VIDEO, CAROUSEL_ALBUM, REPOST_FACADE or a word yet to come.
+	// MediaType is TEXT_POST, IMAGE, VIDEO, CAROUSEL_ALBUM, AUDIO, REPOST_FACADE or a word yet to come.
 	MediaType string
 	Timestamp time.Time
 	// ChildIDs of a carousel equal the ids of its child containers as far as anyone has seen.
@@ -25,24 +27,97 @@ type Media struct {
 	ReplyToID  string
 	QuotedID   string
 	RepostedID string
+
+	// From here on: only what Detail asks for, and lists of replies and mentions in part.
+
+	OwnerID      string // of own top-level posts
+	Username     string
+	MediaURL     string // expires
+	ThumbnailURL string // of videos; expires
+	AltText      string
+	LinkURL      string
+	GIFURL       string
+	TopicTag     string
+	Poll         *PollResult
+	HasReplies   bool
+	RootID       string
+	// ReplyOfMine says that the reply was written by the token's owner.
+	ReplyOfMine bool
+	// HideStatus is NOT_HUSHED, UNHUSHED, HIDDEN, COVERED, BLOCKED, RESTRICTED.
+	HideStatus string
+	// ReplyAudience is EVERYONE, ACCOUNTS_YOU_FOLLOW, MENTIONED_ONLY, PARENT_POST_AUTHOR_ONLY, FOLLOWERS_ONLY.
+	ReplyAudience string
+	// ApprovalStatus of a pending reply is pending or ignored.
+	ApprovalStatus string
+	SpoilerMedia   bool
+	Spoilers       []TextRange
+	TextAttachment *TextAttachment
+	// GhostStatus is ACTIVE or ARCHIVED.
+	GhostStatus    string
+	GhostExpires   time.Time
+	LocationID     string
+	Location       *Location
+	Countries      []string
+	AuthorVerified bool
+	AuthorPicture  string
 }
 
-// Lists of top-level posts are asked without the reply fields: those belong to another permission, and one field too
-// many fails the whole call.
+// PollResult is how a poll stands.
+type PollResult struct {
+	Options    []PollOption
+	TotalVotes int
+	ExpiresAt  time.Time
+}
+
+// PollOption is an answer of a poll, with its share of the votes in percent.
+type PollOption struct {
+	Text    string
+	Percent float64
+}
+
+// What is asked for is no more than a call needs: one field that the token's scopes do not cover fails the whole call, and
+// so does a name that does not exist.
 const (
-	postFields  = "id,permalink,shortcode,text,media_type,timestamp,children,is_quote_post,quoted_post,reposted_post"
-	replyFields = postFields + ",is_reply,replied_to"
+	postFields   = "id,permalink,shortcode,text,media_type,timestamp,children,is_quote_post,quoted_post,reposted_post"
+	replyFields  = postFields + ",is_reply,replied_to"
+	othersFields = replyFields + ",username,has_replies,root_post,is_verified,profile_picture_url"
+	publicFields = "id,permalink,shortcode,text,media_type,timestamp,username,has_replies,is_quote_post,is_reply"
+	detailFields = replyFields + ",owner,username,media_url,thumbnail_url,alt_text,link_attachment_url,gif_url,topic_tag," +
+		"poll_attachment{option_a,option_b,option_c,option_d,option_a_votes_percentage,option_b_votes_percentage," +
+		"option_c_votes_percentage,option_d_votes_percentage,total_votes,expiration_timestamp}," +
+		"is_spoiler_media,text_entities,text_attachment,ghost_post_status,ghost_post_expiration_timestamp," +
+		"allowlisted_country_codes"
+	detailReplyFields    = ",has_replies,root_post,is_reply_owned_by_me,hide_status,reply_audience"
+	detailLocationFields = ",location_id,location{id,name,address,city,country,latitude,longitude,postal_code}"
 )
 
 // Media reads one post of the token's owner.
 //
 // https://developers.facebook.com/documentation/threads/reference/media-retrieval
 func (c *Client) Media(ctx context.Context, token Token, mediaID string) (Media, error) {
+	return c.media(ctx, token, mediaID, replyFields)
+}
+
+// Detail reads all that the scopes let one know of a post.
+//
+// https://developers.facebook.com/documentation/threads/reference/media-retrieval
+func (c *Client) Detail(ctx context.Context, token Token, mediaID string, scopes []string) (Media, error) {
+	fields := detailFields
+	if slices.Contains(scopes, ScopeReadReplies) {
+		fields += detailReplyFields
+	}
+	if slices.Contains(scopes, ScopeLocationTagging) {
+		fields += detailLocationFields
+	}
+	return c.media(ctx, token, mediaID, fields)
+}
+
+func (c *Client) media(ctx context.Context, token Token, mediaID, fields string) (Media, error) {
 	q := call{
 		op:     OpMedia,
 		method: http.MethodGet,
 		path:   "/v1.0/" + mediaID,
-		query:  url.Values{"fields": {replyFields}},
+		query:  url.Values{"fields": {fields}},
 		token:  token,
 	}
 	if !isID(mediaID) {
@@ -58,17 +133,20 @@ func (c *Client) Media(ctx context.Context, token Token, mediaID string) (Media,
 	return answer.media(), nil
 }
 
-// ListQuery narrows a list. Zero fields are not sent; Threads' default limit is 25, its largest 100.
+// ListQuery narrows a list. Zero fields are not sent; Threads' default limit is 25, its largest 100. Since is not before
+// 5 July 2023, Until not in the future; After and Before exclude each other.
 type ListQuery struct {
-	Since, Until time.Time
-	After        string
-	Limit        int
+	Since, Until  time.Time
+	After, Before string
+	Limit         int
+	// OldestFirst turns the lists of replies around; the others do not know it.
+	OldestFirst bool
 }
 
-// Page is one page of a list, newest first. After is empty on the last page.
+// Page is one page of a list, newest first. After is empty on the last page, Before on an empty one.
 type Page struct {
-	Data  []Media
-	After string
+	Data          []Media
+	After, Before string
 }
 
 // Posts lists the owner's top-level posts, quotes and reposts. Replies are not among them.
@@ -92,8 +170,21 @@ func (c *Client) GhostPosts(ctx context.Context, token Token, q ListQuery) (Page
 	return c.list(ctx, token, OpGhostPosts, "/v1.0/me/ghost_posts", postFields, q)
 }
 
+// Mentions lists the public posts of others that name the owner.
+//
+// https://developers.facebook.com/documentation/threads/threads-mentions
+func (c *Client) Mentions(ctx context.Context, token Token, q ListQuery) (Page, error) {
+	return c.list(ctx, token, OpMentions, "/v1.0/me/mentions", othersFields, q)
+}
+
 func (c *Client) list(ctx context.Context, token Token, op, path, fields string, l ListQuery) (Page, error) {
-	query := url.Values{"fields": {fields}}
+	query := l.values()
+	query.Set("fields", fields)
+	return c.page(ctx, call{op: op, method: http.MethodGet, path: path, query: query, token: token})
+}
+
+func (l ListQuery) values() url.Values {
+	query := url.Values{}
 	if !l.Since.IsZero() {
 		query.Set("since", strconv.FormatInt(l.Since.Unix(), 10))
 	}
@@ -103,15 +194,25 @@ func (c *Client) list(ctx context.Context, token Token, op, path, fields string,
 	if l.After != "" {
 		query.Set("after", l.After)
 	}
+	if l.Before != "" {
+		query.Set("before", l.Before)
+	}
 	if l.Limit > 0 {
 		query.Set("limit", strconv.Itoa(min(l.Limit, 100)))
 	}
-	q := call{op: op, method: http.MethodGet, path: path, query: query, token: token}
+	if l.OldestFirst {
+		query.Set("reverse", "false")
+	}
+	return query
+}
+
+func (c *Client) page(ctx context.Context, q call) (Page, error) {
 	var answer struct {
 		Data   []wireMedia `json:"data"`
 		Paging struct {
 			Cursors struct {
-				After string `json:"after"`
+				After  string `json:"after"`
+				Before string `json:"before"`
 			} `json:"cursors"`
 		} `json:"paging"`
 	}
@@ -125,7 +226,7 @@ func (c *Client) list(ctx context.Context, token Token, op, path, fields string,
 	// Cursors come even with the last page, and "next" not with every page that has a successor: only an empty page
 	// proves the end. One call more, and no post is overlooked.
 	if len(page.Data) > 0 {
-		page.After = answer.Paging.Cursors.After
+		page.After, page.Before = answer.Paging.Cursors.After, answer.Paging.Cursors.Before
 	}
 	return page, nil
 }
@@ -138,14 +239,5 @@ func (c *Client) Delete(ctx context.Context, token Token, mediaID string) error 
 	if !isID(mediaID) {
 		return c.badID(q, mediaID)
 	}
-	var answer struct {
-		Success bool `json:"success"`
-	}
-	if err := c.do(ctx, q, &answer); err != nil {
-		return err
-	}
-	if !answer.Success {
-		return c.unanswered(q, http.StatusOK, errors.New("answer without success"))
-	}
-	return nil
+	return c.confirmed(ctx, q)
 }

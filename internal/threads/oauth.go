@@ -9,14 +9,21 @@ import (
 	"time"
 )
 
-// The scopes this system knows. A token keeps the grant it was born with.
+// The scopes. A token keeps the grant it was born with.
+//
+// https://developers.facebook.com/documentation/threads/get-started/get-access-tokens-and-permissions
 const (
-	ScopeBasic          = "threads_basic"
-	ScopeContentPublish = "threads_content_publish"
-	ScopeReadReplies    = "threads_read_replies"
-	ScopeManageReplies  = "threads_manage_replies"
-	ScopeManageInsights = "threads_manage_insights"
-	ScopeDelete         = "threads_delete"
+	ScopeBasic            = "threads_basic"
+	ScopeContentPublish   = "threads_content_publish"
+	ScopeReadReplies      = "threads_read_replies"
+	ScopeManageReplies    = "threads_manage_replies"
+	ScopeManageInsights   = "threads_manage_insights"
+	ScopeDelete           = "threads_delete"
+	ScopeKeywordSearch    = "threads_keyword_search"
+	ScopeManageMentions   = "threads_manage_mentions"
+	ScopeLocationTagging  = "threads_location_tagging"
+	ScopeProfileDiscovery = "threads_profile_discovery"
+	ScopeShareToInstagram = "threads_share_to_instagram"
 )
 
 // minLongLife is the shortest life a long-lived token may claim. A swallowed exchange leaves a token of one hour that
@@ -135,4 +142,29 @@ func (c *Client) longToken(ctx context.Context, q call) (LongToken, error) {
 		return LongToken{}, c.unanswered(q, http.StatusOK, errors.New("answer without a long-lived token"))
 	}
 	return LongToken{Token: Token(answer.AccessToken), ExpiresIn: life}, nil
+}
+
+// AppToken gets a token of the app itself, which oEmbed takes. It has no end.
+//
+// https://developers.facebook.com/documentation/threads/get-started/app-access-tokens
+func (c *Client) AppToken(ctx context.Context) (Token, error) {
+	q := call{
+		op:     OpAppToken,
+		method: http.MethodGet,
+		path:   "/oauth/access_token",
+		query: url.Values{
+			"client_id": {c.cfg.AppID}, "client_secret": {c.cfg.AppSecret}, "grant_type": {"client_credentials"},
+		},
+		secrets: []string{c.cfg.AppSecret},
+	}
+	var answer struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := c.do(ctx, q, &answer); err != nil {
+		return "", err
+	}
+	if answer.AccessToken == "" {
+		return "", c.unanswered(q, http.StatusOK, errors.New("answer without a token"))
+	}
+	return Token(answer.AccessToken), nil
 }

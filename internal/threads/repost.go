@@ -2,7 +2,6 @@ package threads
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 )
@@ -26,14 +25,5 @@ func (c *Client) Repost(ctx context.Context, token Token, mediaID string, before
 	if !isID(mediaID) {
 		return "", c.badID(q, mediaID)
 	}
-	var answer struct {
-		ID id `json:"id"`
-	}
-	if err := c.do(ctx, q, &answer); err != nil {
-		return "", err
-	}
-	if answer.ID == "" {
-		return "", c.unanswered(q, http.StatusOK, errors.New("answer without an id"))
-	}
-	return string(answer.ID), nil
+	return c.newID(ctx, q)
 }
