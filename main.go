@@ -22,6 +22,7 @@ import (
 	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/services/standalone"
+	"github.com/omni-write/threads/services/standalone/bench"
 	"github.com/omni-write/threads/services/standalone/demo"
 )
 
@@ -29,6 +30,7 @@ const usage = `usage: threads [command]
 
   (none)       everything in one process: embedded NATS, private Postgres, simulated Threads
   demo         the same, and the story of the product; -exit ends after it
+  bench        measure the delivery path on this machine; bench -h shows its flags, docs/benchmarks.md what it means
 
   gateway, auth, publisher, tokenkeeper
                one service, against NATS_URL and DATABASE_URL
@@ -80,6 +82,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return runHouse(ctx, getenv, log, out)
 	case word == "demo":
 		return runDemo(ctx, args, getenv, log, out)
+	case word == "bench":
+		return bench.Main(ctx, args, getenv, out, os.Stderr)
 	case word == "migrate":
 		return standalone.Migrate(ctx, getenv, log)
 	case word == "simulator":
@@ -96,7 +100,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		_, err := io.WriteString(out, usage)
 		return err
 	default:
-		known := append(slices.Sorted(maps.Keys(builders)), "demo", "migrate", "simulator")
+		known := append(slices.Sorted(maps.Keys(builders)), "bench", "demo", "migrate", "simulator")
 		return fmt.Errorf("there is no command %q; there are %s, and help", word, strings.Join(known, ", "))
 	}
 }
@@ -146,6 +150,10 @@ func runSimulator(ctx context.Context, args []string, log *zap.Logger) error {
 	changes := flags.String("knobs", "", "`JSON` of knobs to start with, on top of the profile; docs/simulator.md lists them")
 	seed := flags.Uint64("seed", 1, "`number` that chance begins with: the same seed and calls give the same outcome")
 	redirects := flags.String("redirect-uris", "", "registered redirect `URIs`, separated by commas (default: any)")
+	name := flags.String("app-name", "", "the app's `name` on the page that asks for consent (default Omni Write)")
+	uninstall := flags.String("uninstall-url", "", "`URL` that is told when a person removes the app")
+	deletion := flags.String("data-deletion-url", "", "`URL` that is told when a person wants their data deleted")
+	hosts := flags.String("callback-hosts", "", "`hosts` besides this machine that webhooks and callbacks may go to, separated by commas")
 	links := flags.String("permalink-base", "", "`address` that permalinks begin with, e.g. https://www.threads.com (default: the simulator itself)")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -160,7 +168,10 @@ func runSimulator(ctx context.Context, args []string, log *zap.Logger) error {
 		}
 	}
 	opts := threadssim.Options{AppID: *appID, AppSecret: *secret, AutoApprove: *approve, Journal: *journal, Knobs: &knobs,
-		Seed: *seed, PermalinkBase: *links}
+		Seed: *seed, PermalinkBase: *links, AppName: *name, UninstallURL: *uninstall, DataDeletionURL: *deletion}
+	if *hosts != "" {
+		opts.CallbackHosts = strings.Split(*hosts, ",")
+	}
 	if *redirects != "" {
 		opts.RedirectURIs = strings.Split(*redirects, ",")
 	}

@@ -63,6 +63,9 @@ func classify(op string, refers bool, r *refusal) (class, hint Class) {
 	class = classOf(r)
 	switch op {
 	case OpPublish, OpPublishText, OpRepost:
+		if op == OpPublishText && class == NotFound && refers {
+			return Invalid, "" // the post replied to or quoted is gone
+		}
 		switch class {
 		case Permission, Transient, Blocked:
 			// Each of these was seen to answer a publish that went live in the same second.

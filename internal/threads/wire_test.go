@@ -94,6 +94,8 @@ func FuzzDecode(f *testing.F) {
 		`{"error_type":"x","code":400}`,
 		`{"error":[1],"id":null,"replied_to":{"id":1e5}}`,
 		`<html>`,
+		`[{"name":"views","values":[{"value":"3","end_time":"2026-11-02T08:00:00+0000"}],"total_value":{"value":5,"breakdowns":[{"results":[{"dimension_values":["US"],"value":1}]}]},"link_total_values":[{"value":2,"link_url":"x"}]}]`,
+		`{"poll_attachment":{"option_a":"a","total_votes":"many"},"text_entities":[{"entity_type":"SPOILER"}],"location":{"id":1,"latitude":"north"}}`,
 	} {
 		f.Add(400, []byte(seed))
 		f.Add(200, []byte(seed))
@@ -113,6 +115,16 @@ func FuzzDecode(f *testing.F) {
 		var m wireMedia
 		if json.Unmarshal(body, &m) == nil {
 			_ = m.media()
+		}
+		var figures []wireMetric
+		if json.Unmarshal(body, &figures) == nil {
+			for _, w := range figures {
+				_ = w.metric()
+			}
+		}
+		var place *wirePlace
+		if json.Unmarshal(body, &place) == nil {
+			_ = place.location()
 		}
 		var v seconds
 		if json.Unmarshal(body, &v) == nil && time.Duration(v)*time.Second < 0 {

@@ -27,7 +27,8 @@ const (
 // patience is how long a delivery that was not taken waits for its next attempt: at once, then ever longer, 36 hours in
 // all.
 var patience = []time.Duration{
-	0, 10 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 15 * time.Hour,
+	0, 10 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute,
+	2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 15 * time.Hour,
 }
 
 // Outcomes of deliveries.

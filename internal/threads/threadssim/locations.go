@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/omni-write/threads/internal/threads"
 )
 
 // spot is a place that posts can be tagged with.
@@ -113,7 +115,7 @@ func coordinate(raw string, most float64) (v float64, there, bad bool) {
 
 // location answers GET /{location}.
 func (c *call) location(p *spot) answer {
-	if a, ok := c.needs(scopeLocationTagging); !ok {
+	if a, ok := c.needs(threads.ScopeLocationTagging); !ok {
 		return a
 	}
 	return c.pick(p.values(), spotFields, "id", "name")

@@ -195,8 +195,8 @@ func (c *call) children(m *media, f field) any {
 	}
 	list := make([]any, 0, len(m.of.Children))
 	for _, id := range m.of.Children {
-		child := &media{ID: id, Shortcode: m.Shortcode, Committed: m.Committed, Withheld: true, owner: m.owner, of: c.sim.containers[id]}
-		child.root = child
+		child := &media{ID: id, Shortcode: m.Shortcode, Committed: m.Committed, Withheld: true}
+		child.owner, child.of, child.root = m.owner, c.sim.containers[id], child
 		list = append(list, c.show(child, f.sub))
 	}
 	return map[string]any{"data": list}

@@ -1,25 +1,10 @@
 package threadssim
 
-// The names of the calls that read and moderate, as faults and the list of calls know them.
-const (
-	opRepost          = "repost"
-	opRepliesTo       = "replies_to"
-	opConversation    = "conversation"
-	opPendingReplies  = "pending_replies"
-	opHideReply       = "hide_reply"
-	opApproveReply    = "approve_reply"
-	opMentions        = "mentions"
-	opSearch          = "search"
-	opProfileLookup   = "profile_lookup"
-	opProfilePosts    = "profile_posts"
-	opLocationSearch  = "location_search"
-	opLocation        = "location"
-	opMediaInsights   = "media_insights"
-	opAccountInsights = "account_insights"
-	opOEmbed          = "oembed"
-)
+import "github.com/omni-write/threads/internal/threads"
 
+// readingOps are the calls that read, look around and moderate.
 var readingOps = []string{
-	opRepost, opRepliesTo, opConversation, opPendingReplies, opHideReply, opApproveReply, opMentions, opSearch,
-	opProfileLookup, opProfilePosts, opLocationSearch, opLocation, opMediaInsights, opAccountInsights, opOEmbed,
+	threads.OpRepost, threads.OpRepliesTo, threads.OpConversation, threads.OpPendingReplies, threads.OpHideReply,
+	threads.OpApproveReply, threads.OpMentions, threads.OpSearch, threads.OpProfileLookup, threads.OpProfilePosts,
+	threads.OpLocationSearch, threads.OpLocation, threads.OpMediaInsights, threads.OpAccountInsights, threads.OpOEmbed,
 }

@@ -50,6 +50,9 @@ func (u *user) followers(now time.Time) int {
 		return *u.Followers
 	}
 	start := 120 + share(u.ID, "followers", 4000)
+	if u.Joined.IsZero() {
+		return start // an account of an older journal
+	}
 	return start + int(float64(start)*max(now.Sub(u.Joined).Hours(), 0)/2400)
 }
 

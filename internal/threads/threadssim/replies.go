@@ -8,7 +8,7 @@ import (
 
 // repliesEdge is one address for two lists: what a person replied, and the replies to a post.
 func repliesEdge(c *call) answer {
-	if c.op != opRepliesTo {
+	if c.op != threads.OpRepliesTo {
 		if a, ok := c.needs(threads.ScopeReadReplies); !ok {
 			return a
 		}
@@ -25,7 +25,7 @@ func repliesEdge(c *call) answer {
 func byPath(c *call) (answer, bool) {
 	a, ok := authenticate(c)
 	if ok && c.path != "me" && c.sim.users[c.path] == nil {
-		c.op = opRepliesTo
+		c.op = threads.OpRepliesTo
 	} else if ok && c.path != "me" && c.path != c.user.ID {
 		return noSuchObject(c.path), false
 	}

@@ -35,7 +35,7 @@ func (c *call) visible(id string) *media {
 		return nil
 	}
 	mayRead := m.owner == c.user || (m.root.owner == c.user && c.token.has(threads.ScopeReadReplies))
-	for _, scope := range []string{scopeKeywordSearch, scopeManageMentions, scopeProfileDiscovery} {
+	for _, scope := range []string{threads.ScopeKeywordSearch, threads.ScopeManageMentions, threads.ScopeProfileDiscovery} {
 		mayRead = mayRead || c.token.has(scope)
 	}
 	if !mayRead {

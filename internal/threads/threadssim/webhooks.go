@@ -204,7 +204,7 @@ func (s *Sim) tellOthers(m *media) {
 		}
 	}
 	for _, name := range mentionsIn(m.of.Text) {
-		if to := s.byName[name]; to != nil && to != m.owner && !to.private() && s.authorized(to, scopeManageMentions) {
+		if to := s.byName[name]; to != nil && to != m.owner && !to.private() && s.authorized(to, threads.ScopeManageMentions) {
 			s.tell(hookMentions, to, m, to.ID, s.mentionValue)
 		}
 	}

@@ -142,7 +142,7 @@ func (l Lateness) print(w io.Writer) {
 	for i := max(from, 0); i <= to && i < len(l.Histogram); i++ {
 		b := l.Histogram[i]
 		bar := strings.Repeat("#", (b.Posts*50+most-1)/most)
-		_, _ = fmt.Fprintf(w, "  %-14s %7d  %s\n", label(i), b.Posts, bar)
+		_, _ = fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("  %-14s %7d  %s", label(i), b.Posts, bar), " "))
 	}
 }
 

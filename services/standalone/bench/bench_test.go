@@ -1,0 +1,228 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// The bench starts itself again for its target and its publisher; in a test that is the test's own binary.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "bench" {
+		if err := Main(context.Background(), os.Args[2:], os.Getenv, os.Stdout, os.Stderr); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+var tiny = []string{
+	"-quick", "-posts", "20", "-accounts", "5", "-rate", "20", "-seconds", "1", "-scheduled", "200", "-ahead", "2500ms", "-json", "-",
+}
+
+// report runs a tiny bench and reads its JSON.
+func report(t *testing.T, args ...string) (r Report, table string) {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	if err := Main(t.Context(), slices.Concat(tiny, args), os.Getenv, &out, &errOut); err != nil {
+		t.Fatalf("%v\n%s", err, errOut.String())
+	}
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	return r, errOut.String()
+}
+
+func TestBench(t *testing.T) {
+	t.Parallel()
+	r, table := report(t)
+	if len(r.Failures) > 0 {
+		t.Fatal(r.Failures)
+	}
+	if b := r.Baseline; b.CallsPerSecond <= 0 || b.SinglesPerSecond <= 0 || b.BatchedPerSecond <= 0 || b.CommitsPerSecond <= 0 || b.SyncMs <= 0 {
+		t.Errorf("a baseline is missing: %+v", b)
+	}
+	if r.Machine.Fsync != "on" || r.Machine.NATSSync != "always" || r.Machine.Cores < 1 {
+		t.Errorf("the machine is %+v", r.Machine)
+	}
+	coherent(t, "lateness", r.Lateness.Ours, 20)
+	coherent(t, "bare lateness", r.Lateness.Bare, 20)
+	coherent(t, "burst", r.Burst.Ours, 20)
+	if f := r.Burst; f.Prepared != 20 || f.OfBare <= 0 || f.Commits <= 0 || f.By != "target" {
+		t.Errorf("the burst is %+v", f)
+	}
+	if f := r.Restart; f.Scheduled != 200 || f.Seconds <= 0 || f.Empty <= 0 || f.First < 0 {
+		t.Errorf("the restart is %+v", f)
+	}
+	for _, words := range []string{"Baseline, bare", "Lateness at 20 posts a second", "Burst: 20 posts of 5 accounts", "Restart of a killed publisher with 200", "#"} {
+		if !strings.Contains(table, words) {
+			t.Errorf("the table lacks %q:\n%s", words, table)
+		}
+	}
+}
+
+func coherent(t *testing.T, what string, d Delivery, posts int) {
+	t.Helper()
+	l, sum := d.Lateness, 0
+	for _, b := range l.Histogram {
+		sum += b.Posts
+	}
+	if d.Posts != posts || sum != posts || d.Doubles != 0 || d.Early != 0 || d.PerSecond <= 0 ||
+		l.Min < 0 || l.Min > l.P50 || l.P50 > l.P90 || l.P90 > l.P99 || l.P99 > l.Max {
+		t.Errorf("%s does not add up: %+v", what, d)
+	}
+}
+
+// Another server that speaks the two calls and nothing else: reads are answered in its place, and its arrivals are told
+// by calledAt.
+func TestOtherTarget(t *testing.T) {
+	t.Parallel()
+	c := newCounter()
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || !strings.HasPrefix(r.URL.Path, "/v1.0/me/threads") {
+			http.NotFound(w, r)
+			return
+		}
+		c.ServeHTTP(w, r)
+	}))
+	t.Cleanup(other.Close)
+	r, table := report(t, "-only", "burst", "-target", other.URL)
+	if len(r.Failures) > 0 {
+		t.Fatal(r.Failures)
+	}
+	coherent(t, "burst", r.Burst.Ours, 20)
+	if r.Burst.By != "calledAt" || !strings.Contains(table, "the target does not tell") {
+		t.Errorf("arrivals are told by %s", r.Burst.By)
+	}
+	if d := weigh(of("burst", c.Arrivals())); d.Posts != 20 || d.Doubles != 0 || d.Early != 0 {
+		t.Errorf("the server saw %+v", d)
+	}
+}
+
+func TestCounter(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(newCounter())
+	t.Cleanup(server.Close)
+	api := threads.New(threads.Config{BaseURL: server.URL})
+	post := func(text string) (container string) {
+		t.Helper()
+		id, err := api.CreateContainer(t.Context(), "any", threads.Container{MediaType: threads.Text, Text: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := api.Publish(t.Context(), "any", id, nil); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	now := time.Now()
+	late, early := "late "+dueWord(now.Add(-time.Second)), "early "+dueWord(now.Add(time.Hour))
+	id := post(late)
+	post(late)
+	post(early)
+	post("no word of when")
+
+	if _, err := api.Publish(t.Context(), "any", id, nil); threads.ClassOf(err) != threads.NotReady {
+		t.Errorf("a container was published twice: %v", err)
+	}
+	if st, err := api.ContainerStatus(t.Context(), "any", id); err != nil || st.Status != threads.StatusPublished {
+		t.Errorf("a published container is %+v, %v", st, err)
+	}
+	// As others call it: parameters in the query, or JSON.
+	for _, call := range []struct{ query, kind, body string }{
+		{"?text=in+the+query&media_type=TEXT", "", ""},
+		{"", "application/json", `{"text":"in JSON","media_type":"TEXT"}`},
+	} {
+		resp, err := http.Post(server.URL+"/me/threads"+call.query, call.kind, strings.NewReader(call.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var made struct{ ID string }
+		if err := json.NewDecoder(resp.Body).Decode(&made); err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp, err = http.PostForm(server.URL+"/v1.0/me/threads_publish", url.Values{"creation_id": {made.ID}}); err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("%+v: %v", call, err)
+		}
+		_ = resp.Body.Close()
+	}
+
+	c := fetch(t, server.URL)
+	if len(c) != 6 || c[4].Text != "in the query" || c[5].Text != "in JSON" {
+		t.Errorf("arrived: %+v", c)
+	}
+	d := weigh(c)
+	if d.Posts != 2 || d.Doubles != 1 || d.Early != 1 || d.Lateness.Max < 1000 {
+		t.Errorf("they weigh %+v", d)
+	}
+	var b bytes.Buffer
+	printArrivals(&b, c)
+	for _, words := range []string{"6 publishes took effect, 3 of them", "doubles: 1, early: 1", "early", "#"} {
+		if !strings.Contains(b.String(), words) {
+			t.Errorf("the report lacks %q:\n%s", words, b.String())
+		}
+	}
+}
+
+func fetch(t *testing.T, url string) []Arrival {
+	t.Helper()
+	h := &house{targetURL: url}
+	list, err := h.arrivals(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func TestWeigh(t *testing.T) {
+	t.Parallel()
+	due := time.Date(2027, 1, 2, 9, 0, 0, 250e6, time.UTC)
+	var list []Arrival
+	for i := 1; i <= 100; i++ { // 1 ms to 100 ms late
+		list = append(list, Arrival{Text: fmt.Sprintf("a %d %s", i, dueWord(due)), ArrivedNS: due.Add(time.Duration(i) * time.Millisecond).UnixNano()})
+	}
+	d := weigh(list)
+	l := d.Lateness
+	if d.Posts != 100 || d.Early != 0 || l.Min != 1 || l.P50 != 50 || l.P90 != 90 || l.P99 != 99 || l.Max != 100 {
+		t.Errorf("it is %+v", d)
+	}
+	if d.Took != 0.1 || d.PerSecond < 999 || d.PerSecond > 1001 {
+		t.Errorf("100 posts in 0.1 s are %v a second over %v s", d.PerSecond, d.Took)
+	}
+	at := map[float64]int{}
+	for _, b := range l.Histogram {
+		at[b.Below] = b.Posts
+	}
+	if at[2] != 1 || at[5] != 3 || at[100] != 50 || at[200] != 1 || at[1] != 0 {
+		t.Errorf("the histogram is %v", l.Histogram)
+	}
+}
+
+func TestFlags(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"-posts", "0"}, {"-only", "all"}, {"-target", "localhost"}, {"-posts", "10000", "-accounts", "10"}, {"extra"}, {"-ahead", "-1s"},
+	} {
+		if _, err := parse(args, &bytes.Buffer{}); err == nil {
+			t.Errorf("%v is taken", args)
+		}
+	}
+	o, err := parse([]string{"-quick", "-posts", "77"}, &bytes.Buffer{})
+	if err != nil || o.posts != 77 || o.scheduled != 20_000 {
+		t.Errorf("a quick run with a flag of its own is %+v, %v", o, err)
+	}
+}

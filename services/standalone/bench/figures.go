@@ -1,0 +1,186 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/omni-write/threads/events"
+)
+
+// LatenessFigure is how late the publish call is on a steady stream of posts.
+type LatenessFigure struct {
+	Rate    int     `json:"postsPerSecond"`
+	Seconds float64 `json:"seconds"`
+	// AcceptedPerSecond is how fast the posts were handed in beforehand, a command each.
+	AcceptedPerSecond float64  `json:"acceptedPerSecond"`
+	Ours              Delivery `json:"ours"`
+	// Bare are bare calls at the same pace, each from a goroutine that sleeps until its time.
+	Bare Delivery `json:"bare"`
+	// By says who told when a post arrived: target, or calledAt.
+	By       string   `json:"arrivalBy"`
+	Failures []string `json:"failures"`
+}
+
+// BurstFigure is how fast many posts go out that are due at the same second.
+type BurstFigure struct {
+	Accounts          int     `json:"accounts"`
+	AcceptedPerSecond float64 `json:"acceptedPerSecond"`
+	// Prepared are the posts whose containers were ready a second and a half before the due second.
+	Prepared int      `json:"prepared"`
+	Ours     Delivery `json:"ours"`
+	// CallsPerSecond are bare calls, measured again right before the burst when there was time; OfBare is our rate by theirs.
+	CallsPerSecond float64 `json:"bareCallsPerSecond"`
+	OfBare         float64 `json:"ofBareCalls"`
+	// Concluded is how long after the due second the last row said POSTED, in seconds; looked at twice a second.
+	Concluded float64 `json:"concludedSeconds"`
+	// Commits are Postgres transactions for each post, from the due second to the last row.
+	Commits float64 `json:"postgresCommitsPerPost"`
+	// Memory is the most that the publisher held, in bytes.
+	Memory   int64    `json:"publisherMemory"`
+	By       string   `json:"arrivalBy"`
+	Failures []string `json:"failures"`
+}
+
+// by says who tells when posts arrive.
+func (h *house) by() string {
+	if h.tells {
+		return "target"
+	}
+	return "calledAt"
+}
+
+func (h *house) lateness(ctx context.Context) (*LatenessFigure, error) {
+	const run = "lateness"
+	n := h.o.rate * h.o.seconds
+	gap := time.Second / time.Duration(h.o.rate)
+	f := &LatenessFigure{Rate: h.o.rate, Seconds: float64(h.o.seconds), By: h.by()}
+	var err error
+	h.say("lateness: bare calls at the same pace, %d a second for %d s", h.o.rate, h.o.seconds)
+	if f.Bare, err = h.bareLateness(ctx, "punctual", n, gap); err != nil {
+		return nil, err
+	}
+	from, err := h.end(ctx)
+	if err != nil {
+		return nil, err
+	}
+	first := time.Now().Add(h.o.lead(n))
+	posts := h.plan(run, n, func(i int) time.Time { return first.Add(time.Duration(i) * gap) })
+	h.say("lateness: handing in %d posts, the first due in %s", n, h.o.lead(n))
+	if f.AcceptedPerSecond, err = h.schedule(ctx, posts); err != nil {
+		return nil, err
+	}
+	h.say("lateness: accepted %.0f a second; waiting for the last due time", f.AcceptedPerSecond)
+	if err := sleepUntil(ctx, posts[n-1].due); err != nil {
+		return nil, err
+	}
+	if err := h.settled(ctx, run, n); err != nil {
+		return nil, err
+	}
+	arrivals, v, err := h.verify(ctx, run, posts, from)
+	if err != nil {
+		return nil, err
+	}
+	f.Ours, f.Failures = weigh(arrivals), v
+	if f.Ours.Early > 0 {
+		f.Failures = append(f.Failures, fmt.Sprintf("%d posts of %s were early", f.Ours.Early, run))
+	}
+	return f, nil
+}
+
+func (h *house) burst(ctx context.Context, b *Baseline) (*BurstFigure, error) {
+	const run = "burst"
+	n := h.o.posts
+	f := &BurstFigure{Accounts: len(h.accounts), By: h.by(), CallsPerSecond: b.CallsPerSecond}
+	from, err := h.end(ctx)
+	if err != nil {
+		return nil, err
+	}
+	due := time.Now().Add(h.o.lead(n)).Truncate(time.Second).Add(time.Second)
+	posts := h.plan(run, n, func(int) time.Time { return due })
+	h.say("burst: handing in %d posts of %d accounts, all due at %s", n, len(h.accounts), due.Format("15:04:05"))
+	if f.AcceptedPerSecond, err = h.schedule(ctx, posts); err != nil {
+		return nil, err
+	}
+	h.say("burst: accepted %.0f a second; waiting for the containers", f.AcceptedPerSecond)
+	bare := h.o.bareCalls()
+	// Time for the bare calls and then a moment's rest.
+	before := due.Add(-2*time.Second - time.Duration(bare)*time.Millisecond)
+	if err := h.awaitPrepared(ctx, run, n, before); err != nil {
+		return nil, err
+	}
+	// In the quiet before the burst, so that both see the same machine.
+	if time.Now().Before(before) {
+		h.say("burst: bare calls")
+		if f.CallsPerSecond, err = h.bareCalls(ctx, bare); err != nil {
+			return nil, err
+		}
+	}
+	if err := sleepUntil(ctx, due.Add(-1500*time.Millisecond)); err != nil {
+		return nil, err
+	}
+	m, err := h.states(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	f.Prepared = m[events.StateReady]
+	commits, err := h.commits(ctx)
+	if err != nil {
+		return nil, err
+	}
+	profiles, profiling := errgroup.WithContext(ctx)
+	if h.o.profile != "" {
+		profiles.Go(func() error { return h.profileAll(profiling, run, due) })
+	}
+	if err := h.settled(ctx, run, n); err != nil {
+		return nil, err
+	}
+	f.Concluded = time.Since(due).Seconds()
+	after, err := h.commits(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f.Commits = float64(after-commits) / float64(n)
+	_, f.Memory = h.publisher.memory()
+	if err := profiles.Wait(); err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	arrivals, v, err := h.verify(ctx, run, posts, from)
+	if err != nil {
+		return nil, err
+	}
+	f.Ours, f.Failures = weigh(arrivals), v
+	f.OfBare = f.Ours.PerSecond / f.CallsPerSecond
+	if f.Ours.Early > 0 {
+		f.Failures = append(f.Failures, fmt.Sprintf("%d posts of %s were early", f.Ours.Early, run))
+	}
+	if f.Prepared < n {
+		f.Failures = append(f.Failures, fmt.Sprintf("only %d of %d containers were ready before the burst; give them longer with -ahead", f.Prepared, n))
+	}
+	return f, nil
+}
+
+// awaitPrepared waits until the containers of a run are ready, or until a time.
+func (h *house) awaitPrepared(ctx context.Context, run string, n int, until time.Time) error {
+	for time.Now().Before(until) {
+		m, err := h.states(ctx, run)
+		if err != nil || m[events.StateReady] == n {
+			return err
+		}
+		if err := sleep(ctx, lookEvery); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commits counts the transactions that Postgres has committed in our database. It lags a second behind.
+func (h *house) commits(ctx context.Context) (n int64, err error) {
+	err = h.db.NewRaw("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()").Scan(ctx, &n)
+	if err != nil {
+		return 0, fmt.Errorf("count commits: %w", err)
+	}
+	return n, nil
+}

@@ -1,0 +1,62 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// profileFor is how long a profile runs, from the due second.
+const profileFor = 4 * time.Second
+
+// profileAll writes a CPU profile of each process over the burst: the publisher, the target, and this process, which
+// runs nats-server.
+func (h *house) profileAll(ctx context.Context, run string, due time.Time) error {
+	if err := sleepUntil(ctx, due); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	write := func(name string, fill func(io.Writer) error) {
+		g.Go(func() error {
+			file, err := os.Create(filepath.Join(h.o.profile, run+"-"+name+".pprof"))
+			if err != nil {
+				return err
+			}
+			if err := fill(file); err != nil {
+				_ = file.Close()
+				return err
+			}
+			return file.Close()
+		})
+	}
+	write("nats", func(w io.Writer) error { return profile(ctx, w, profileFor) })
+	write("publisher", func(w io.Writer) error { return fetchProfile(ctx, h.publisher.url, w) })
+	if h.target != nil {
+		write("target", func(w io.Writer) error { return fetchProfile(ctx, h.target.url, w) })
+	}
+	return g.Wait()
+}
+
+func fetchProfile(ctx context.Context, url string, w io.Writer) error {
+	url = fmt.Sprintf("%s/profile?seconds=%d", url, int(profileFor.Seconds()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", url, resp.Status)
+	}
+	_, err = io.Copy(w, resp.Body)
+	return err
+}
