@@ -25,6 +25,8 @@ type Media struct {
 	ChildIDs   []string
 	IsReply    bool
 	ReplyToID  string
+	// IsQuote holds even where the post quoted is gone, and QuotedID with it.
+	IsQuote    bool
 	QuotedID   string
 	RepostedID string
 
@@ -134,7 +136,8 @@ func (c *Client) media(ctx context.Context, token Token, mediaID, fields string)
 }
 
 // ListQuery narrows a list. Zero fields are not sent; Threads' default limit is 25, its largest 100. Since is not before
-// 5 July 2023, Until not in the future; After and Before exclude each other.
+// 5 July 2023, Until not in the future; both are documented for the owner's lists and the search, but not for what was
+// said below a post. After and Before exclude each other.
 type ListQuery struct {
 	Since, Until  time.Time
 	After, Before string
@@ -143,7 +146,8 @@ type ListQuery struct {
 	OldestFirst bool
 }
 
-// Page is one page of a list, newest first. After is empty on the last page, Before on an empty one.
+// Page is one page of a list, newest first. The list goes on as long as After is not empty, be the page ever so short:
+// what a reader may not see is taken out of a page after it was cut. Before is empty on an empty page.
 type Page struct {
 	Data          []Media
 	After, Before string
@@ -209,24 +213,28 @@ func (l ListQuery) values() url.Values {
 func (c *Client) page(ctx context.Context, q call) (Page, error) {
 	var answer struct {
 		Data   []wireMedia `json:"data"`
-		Paging struct {
-			Cursors struct {
-				After  string `json:"after"`
-				Before string `json:"before"`
-			} `json:"cursors"`
-		} `json:"paging"`
+		Paging wirePaging  `json:"paging"`
 	}
 	if err := c.do(ctx, q, &answer); err != nil {
 		return Page{}, err
 	}
+	// An empty list is [], and proves something: that a post is not there. No list at all proves nothing.
+	if answer.Data == nil {
+		return Page{}, c.unanswered(q, http.StatusOK, errors.New("answer without a list"))
+	}
 	page := Page{Data: make([]Media, 0, len(answer.Data))}
 	for _, m := range answer.Data {
+		if m.ID == "" {
+			return Page{}, c.unanswered(q, http.StatusOK, errors.New("a list with a post without an id"))
+		}
 		page.Data = append(page.Data, m.media())
 	}
-	// Cursors come even with the last page, and "next" not with every page that has a successor: only an empty page
-	// proves the end. One call more, and no post is overlooked.
+	var err error
+	if page.After, err = answer.Paging.after(len(page.Data)); err != nil {
+		return Page{}, c.unanswered(q, http.StatusOK, err)
+	}
 	if len(page.Data) > 0 {
-		page.After, page.Before = answer.Paging.Cursors.After, answer.Paging.Cursors.Before
+		page.Before = answer.Paging.Cursors.Before
 	}
 	return page, nil
 }

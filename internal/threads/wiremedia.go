@@ -2,49 +2,96 @@ package threads
 
 import (
 	"encoding/json"
+	"errors"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
 )
 
 // wireMedia is a post on the wire. Fields whose value is null are left out by Threads.
+//
+// What tells one post from another is read strictly: a list that cannot be understood must not pass for a list without
+// the post looked for. The rest is decoration, and what cannot be read of it is left out.
 type wireMedia struct {
-	ID           id         `json:"id"`
-	Permalink    string     `json:"permalink"`
-	Shortcode    string     `json:"shortcode"`
-	Text         string     `json:"text"`
-	MediaType    string     `json:"media_type"`
-	Timestamp    timestamp  `json:"timestamp"`
-	Children     refs       `json:"children"`
-	IsReply      bool       `json:"is_reply"`
-	Replied      ref        `json:"replied_to"`
-	Quoted       ref        `json:"quoted_post"`
-	Reposted     ref        `json:"reposted_post"`
-	Owner        ref        `json:"owner"`
-	Username     string     `json:"username"`
-	MediaURL     string     `json:"media_url"`
-	ThumbnailURL string     `json:"thumbnail_url"`
-	AltText      string     `json:"alt_text"`
-	LinkURL      string     `json:"link_attachment_url"`
-	GIFURL       string     `json:"gif_url"`
-	TopicTag     string     `json:"topic_tag"`
-	Poll         *wirePoll  `json:"poll_attachment"`
-	HasReplies   bool       `json:"has_replies"`
-	Root         ref        `json:"root_post"`
-	Mine         bool       `json:"is_reply_owned_by_me"`
-	HideStatus   string     `json:"hide_status"`
-	Audience     string     `json:"reply_audience"`
-	Approval     string     `json:"reply_approval_status"`
-	SpoilerMedia bool       `json:"is_spoiler_media"`
-	Entities     entities   `json:"text_entities"`
-	Attachment   *wireText  `json:"text_attachment"`
-	GhostStatus  string     `json:"ghost_post_status"`
-	GhostExpires timestamp  `json:"ghost_post_expiration_timestamp"`
-	LocationID   id         `json:"location_id"`
-	Location     *wirePlace `json:"location"`
-	Countries    []string   `json:"allowlisted_country_codes"`
-	Verified     bool       `json:"is_verified"`
-	Picture      string     `json:"profile_picture_url"`
+	ID        id        `json:"id"`
+	Permalink string    `json:"permalink"`
+	Shortcode string    `json:"shortcode"`
+	Text      string    `json:"text"`
+	MediaType string    `json:"media_type"`
+	Timestamp timestamp `json:"timestamp"`
+	Children  refs      `json:"children"`
+	IsReply   bool      `json:"is_reply"`
+	Replied   ref       `json:"replied_to"`
+	IsQuote   bool      `json:"is_quote_post"`
+	Quoted    ref       `json:"quoted_post"`
+	Reposted  ref       `json:"reposted_post"`
+
+	Owner        decoration[ref]        `json:"owner"`
+	Username     decoration[string]     `json:"username"`
+	MediaURL     decoration[string]     `json:"media_url"`
+	ThumbnailURL decoration[string]     `json:"thumbnail_url"`
+	AltText      decoration[string]     `json:"alt_text"`
+	LinkURL      decoration[string]     `json:"link_attachment_url"`
+	GIFURL       decoration[string]     `json:"gif_url"`
+	TopicTag     decoration[string]     `json:"topic_tag"`
+	Poll         decoration[*wirePoll]  `json:"poll_attachment"`
+	HasReplies   decoration[bool]       `json:"has_replies"`
+	Root         decoration[ref]        `json:"root_post"`
+	Mine         decoration[bool]       `json:"is_reply_owned_by_me"`
+	HideStatus   decoration[string]     `json:"hide_status"`
+	Audience     decoration[string]     `json:"reply_audience"`
+	Approval     decoration[string]     `json:"reply_approval_status"`
+	SpoilerMedia decoration[bool]       `json:"is_spoiler_media"`
+	Entities     decoration[entities]   `json:"text_entities"`
+	Attachment   decoration[*wireText]  `json:"text_attachment"`
+	GhostStatus  decoration[string]     `json:"ghost_post_status"`
+	GhostExpires decoration[timestamp]  `json:"ghost_post_expiration_timestamp"`
+	LocationID   decoration[id]         `json:"location_id"`
+	Location     decoration[*wirePlace] `json:"location"`
+	Countries    decoration[[]string]   `json:"allowlisted_country_codes"`
+	Verified     decoration[bool]       `json:"is_verified"`
+	Picture      decoration[string]     `json:"profile_picture_url"`
+}
+
+// decoration is a value that an answer may do without: one of another shape than known is left zero and does not spoil
+// the rest.
+type decoration[T any] struct{ is T }
+
+func (d *decoration[T]) UnmarshalJSON(b []byte) error {
+	var v T
+	if json.Unmarshal(b, &v) == nil {
+		d.is = v
+	}
+	return nil
+}
+
+// wirePaging says how a list goes on.
+type wirePaging struct {
+	Cursors struct {
+		After  string `json:"after"`
+		Before string `json:"before"`
+	} `json:"cursors"`
+	Next string `json:"next"`
+}
+
+// after is the cursor of what follows a page of n. Cursors come even with the last page, and "next" not with every page
+// that has a successor: only an empty page without it proves the end. One call more, and no post is overlooked. Of the
+// address in "next" nothing but the cursor is taken; it may hold the token.
+//
+// https://developers.facebook.com/docs/graph-api/results
+func (p wirePaging) after(n int) (string, error) {
+	if n == 0 && p.Next == "" {
+		return "", nil
+	}
+	if p.Cursors.After != "" || p.Next == "" {
+		return p.Cursors.After, nil
+	}
+	next, err := url.Parse(p.Next)
+	if err != nil || next.Query().Get("after") == "" {
+		return "", errors.New("a list that goes on without saying where")
+	}
+	return next.Query().Get("after"), nil
 }
 
 type ref struct {
@@ -75,12 +122,13 @@ func (p *wirePoll) UnmarshalJSON(b []byte) error {
 		PC number    `json:"option_c_votes_percentage"`
 		PD number    `json:"option_d_votes_percentage"`
 		N  number    `json:"total_votes"`
-		At timestamp `json:"expiration_timestamp"`
+
+		At decoration[timestamp] `json:"expiration_timestamp"`
 	}
 	if err := json.Unmarshal(b, &w); err != nil {
 		return err
 	}
-	*p = wirePoll{w.A, w.B, w.C, w.D, w.PA, w.PB, w.PC, w.PD, w.N, w.At}
+	*p = wirePoll{w.A, w.B, w.C, w.D, w.PA, w.PB, w.PC, w.PD, w.N, w.At.is}
 	return nil
 }
 
@@ -134,21 +182,23 @@ func (e entities) spoilers() (found []TextRange) {
 }
 
 type wireText struct {
-	Plaintext string `json:"plaintext"`
-	Link      string `json:"link_attachment_url"`
-	Styles    []struct {
-		Offset int      `json:"offset"`
-		Length int      `json:"length"`
-		Styles []string `json:"styling_info"`
-	} `json:"text_with_styling_info"`
+	Plaintext string                  `json:"plaintext"`
+	Link      decoration[string]      `json:"link_attachment_url"`
+	Styles    decoration[[]wireStyle] `json:"text_with_styling_info"`
+}
+
+type wireStyle struct {
+	Offset int      `json:"offset"`
+	Length int      `json:"length"`
+	Styles []string `json:"styling_info"`
 }
 
 func (t *wireText) attachment() *TextAttachment {
 	if t == nil {
 		return nil
 	}
-	a := &TextAttachment{Plaintext: t.Plaintext, LinkURL: t.Link}
-	for _, s := range t.Styles {
+	a := &TextAttachment{Plaintext: t.Plaintext, LinkURL: t.Link.is}
+	for _, s := range t.Styles.is {
 		a.Styles = append(a.Styles, StyledRange{TextRange{s.Offset, s.Length}, s.Styles})
 	}
 	return a
@@ -168,14 +218,20 @@ func (w wireMedia) media() Media {
 	m := Media{
 		ID: string(w.ID), Permalink: w.Permalink, Shortcode: w.Shortcode, Text: w.Text, MediaType: w.MediaType,
 		Timestamp: time.Time(w.Timestamp), IsReply: w.IsReply || w.Replied.ID != "",
-		ReplyToID: string(w.Replied.ID), QuotedID: string(w.Quoted.ID), RepostedID: string(w.Reposted.ID),
-		OwnerID: string(w.Owner.ID), Username: w.Username, MediaURL: w.MediaURL, ThumbnailURL: w.ThumbnailURL,
-		AltText: w.AltText, LinkURL: w.LinkURL, GIFURL: w.GIFURL, TopicTag: w.TopicTag, Poll: w.Poll.result(),
-		HasReplies: w.HasReplies, RootID: string(w.Root.ID), ReplyOfMine: w.Mine, HideStatus: w.HideStatus,
-		ReplyAudience: strings.ToUpper(w.Audience), ApprovalStatus: w.Approval, SpoilerMedia: w.SpoilerMedia,
-		Spoilers: w.Entities.spoilers(), TextAttachment: w.Attachment.attachment(), GhostStatus: w.GhostStatus,
-		GhostExpires: time.Time(w.GhostExpires), LocationID: string(w.LocationID), Location: w.Location.location(),
-		Countries: w.Countries, AuthorVerified: w.Verified, AuthorPicture: w.Picture,
+		ReplyToID: string(w.Replied.ID), IsQuote: w.IsQuote || w.Quoted.ID != "", QuotedID: string(w.Quoted.ID),
+		RepostedID: string(w.Reposted.ID),
+
+		OwnerID: string(w.Owner.is.ID), Username: w.Username.is, MediaURL: w.MediaURL.is, ThumbnailURL: w.ThumbnailURL.is,
+		AltText: w.AltText.is, LinkURL: w.LinkURL.is, GIFURL: w.GIFURL.is, TopicTag: w.TopicTag.is, Poll: w.Poll.is.result(),
+		HasReplies: w.HasReplies.is, RootID: string(w.Root.is.ID), ReplyOfMine: w.Mine.is, HideStatus: w.HideStatus.is,
+		ReplyAudience: strings.ToUpper(w.Audience.is), ApprovalStatus: w.Approval.is, SpoilerMedia: w.SpoilerMedia.is,
+		Spoilers: w.Entities.is.spoilers(), TextAttachment: w.Attachment.is.attachment(), GhostStatus: w.GhostStatus.is,
+		GhostExpires: time.Time(w.GhostExpires.is), LocationID: string(w.LocationID.is), Location: w.Location.is.location(),
+		Countries: w.Countries.is, AuthorVerified: w.Verified.is, AuthorPicture: w.Picture.is,
+	}
+	// One example of a search has the word for writing here.
+	if strings.EqualFold(m.MediaType, Text) {
+		m.MediaType = "TEXT_POST"
 	}
 	for _, child := range w.Children.Data {
 		m.ChildIDs = append(m.ChildIDs, string(child.ID))

@@ -30,27 +30,15 @@ func (s *Service) published(ctx context.Context, was *Post, mediaID, permalink s
 	if p.lived(mediaID, permalink, called, accepted) {
 		p.State, p.Lease, p.WakeAt = events.StateScheduled, "", s.now()
 		p.AcceptedAt = accepted
-		return s.partPublished(ctx, was, &p, tried...)
+		if err := s.stepBy(ctx, crash.PartNoted, was, &p, events.FactPartPublished, tried...); err != nil {
+			return err
+		}
+		crash.At(crash.PartTold)
+		return nil
 	}
 	p.State, p.Fact = events.StateConcluding, events.FactPublished
 	p.CalledAt, p.AcceptedAt = called, accepted
 	return s.conclude(ctx, was, &p, tried...)
-}
-
-// partPublished saves and tells that one more part of a chain is live.
-func (s *Service) partPublished(ctx context.Context, was, p *Post, tried ...events.Attempt) error {
-	p.UpdatedAt = s.now()
-	p.Rev, p.Fact = was.Rev+1, events.FactPartPublished
-	s.willArm(p)
-	if err := s.store.move(ctx, was, p, tried...); err != nil {
-		return err
-	}
-	crash.At(crash.PartNoted)
-	if err := s.tell(ctx, p); err != nil {
-		return err
-	}
-	crash.At(crash.PartTold)
-	return nil
 }
 
 func sameMedia() *events.Fault {

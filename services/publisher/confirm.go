@@ -276,13 +276,7 @@ func (s *Service) unconfirmed(ctx context.Context, was *Post, reason *events.Fau
 func (s *Service) unconfirmedStep(ctx context.Context, was, p *Post, reason *events.Fault, tried ...events.Attempt) error {
 	p.State, p.Lease, p.Reason, p.Failures = events.StateUnconfirmed, "", reason, 0
 	p.WakeAt = s.now().Add(firstLook)
-	p.UpdatedAt, p.Rev, p.Fact = s.now(), was.Rev+1, events.FactUnconfirmed
-	s.willArm(p)
-	if err := s.store.move(ctx, was, p, tried...); err != nil {
-		return err
-	}
-	crash.At(crash.ConfirmDoubted)
-	return s.tell(ctx, p)
+	return s.stepBy(ctx, crash.ConfirmDoubted, was, p, events.FactUnconfirmed, tried...)
 }
 
 // park leaves a post to a person. No automatic call is ever made for it again.

@@ -272,13 +272,7 @@ func (s *Service) deleteFailed(ctx context.Context, was *Post, reason *events.Fa
 // settleDelete ends a deletion: row, fact, and the outcome to whoever waits for it.
 func (s *Service) settleDelete(ctx context.Context, was, p *Post, fact events.PostFact, tried ...events.Attempt) error {
 	p.Lease, p.WakeAt, p.Failures = "", time.Time{}, 0
-	p.UpdatedAt, p.Rev, p.Fact = s.now(), was.Rev+1, fact
-	s.willArm(p)
-	if err := s.store.move(ctx, was, p, tried...); err != nil {
-		return err
-	}
-	crash.At(crash.DeleteNoted)
-	if err := s.tell(ctx, p); err != nil {
+	if err := s.stepBy(ctx, crash.DeleteNoted, was, p, fact, tried...); err != nil {
 		return err
 	}
 	crash.At(crash.DeleteTold)

@@ -55,7 +55,7 @@ func (s *Service) prepare(ctx context.Context, was *Post) error {
 		p.WakeAt = maxTime(s.now(), p.PublishAt.Add(-hold))
 		fact = events.FactPrepared // later parts follow their parent at once; who reads EVENTS is told of those that are live
 	}
-	if err := s.step(ctx, was, &p, fact); err != nil {
+	if err := s.stepBy(ctx, crash.PrepareReady, was, &p, fact); err != nil {
 		return err
 	}
 	crash.At(crash.PrepareTold)

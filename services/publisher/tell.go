@@ -7,6 +7,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/crash"
 )
 
 // tell puts the fact that led to the row's rev on EVENTS. Telling it again is the same event.
@@ -35,6 +36,11 @@ func (s *Service) emit(ctx context.Context, ev events.Event) error {
 
 // step saves one move of a worker: raises rev when the move is told, and tells it.
 func (s *Service) step(ctx context.Context, was, p *Post, fact events.PostFact, tried ...events.Attempt) error {
+	return s.stepBy(ctx, "", was, p, fact, tried...)
+}
+
+// stepBy is step, with the crash point between the saving and the telling.
+func (s *Service) stepBy(ctx context.Context, saved crash.Point, was, p *Post, fact events.PostFact, tried ...events.Attempt) error {
 	p.UpdatedAt = s.now()
 	if fact != "" {
 		p.Rev, p.Fact = was.Rev+1, fact
@@ -43,6 +49,7 @@ func (s *Service) step(ctx context.Context, was, p *Post, fact events.PostFact, 
 	if err := s.store.move(ctx, was, p, tried...); err != nil {
 		return err
 	}
+	crash.At(saved)
 	if fact != "" {
 		return s.tell(ctx, p)
 	}

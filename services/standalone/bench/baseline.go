@@ -148,7 +148,7 @@ func (h *house) bareLateness(ctx context.Context, run string, n int, gap time.Du
 	if !h.tells {
 		return d, nil
 	}
-	first := time.Now().Add(2*time.Second + time.Duration(n)*time.Millisecond)
+	first := time.Now().Add(500*time.Millisecond + time.Duration(n)*2*time.Millisecond)
 	due := func(i int) time.Time { return first.Add(time.Duration(i) * gap) }
 	containers, err := h.prepare(ctx, run, n, func(i int) string { return fmt.Sprintf("%s %d %s", run, i, dueWord(due(i))) })
 	if err != nil {

@@ -131,6 +131,14 @@ func (o options) bareFor() time.Duration {
 	return 3 * time.Second
 }
 
+// sweepFor is how long a publisher is given for its first sweep before its memory is read.
+func (o options) sweepFor() time.Duration {
+	if o.quick {
+		return 500 * time.Millisecond
+	}
+	return 3 * time.Second
+}
+
 // Main is the command: bench, bench target, and the words that bench starts itself with.
 func Main(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) error {
 	if len(args) > 0 {

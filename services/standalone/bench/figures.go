@@ -107,7 +107,7 @@ func (h *house) burst(ctx context.Context, b *Baseline) (*BurstFigure, error) {
 	h.say("burst: accepted %.0f a second; waiting for the containers", f.AcceptedPerSecond)
 	bare := h.o.bareCalls()
 	// Time for the bare calls and then a moment's rest.
-	before := due.Add(-2*time.Second - time.Duration(bare)*time.Millisecond)
+	before := due.Add(-1600*time.Millisecond - time.Duration(bare)*time.Millisecond)
 	if err := h.awaitPrepared(ctx, run, n, before); err != nil {
 		return nil, err
 	}

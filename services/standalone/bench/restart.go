@@ -26,9 +26,6 @@ type RestartFigure struct {
 	Failures []string `json:"failures"`
 }
 
-// afterReady is how long the publisher is given for its first sweep before its memory is read.
-const afterReady = 3 * time.Second
-
 func (h *house) restart(ctx context.Context) (*RestartFigure, error) {
 	const run = "restart"
 	f := &RestartFigure{Scheduled: h.o.scheduled}
@@ -84,7 +81,7 @@ func (h *house) again(ctx context.Context) (seconds float64, memory int64, err e
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := sleep(ctx, afterReady); err != nil {
+	if err := sleep(ctx, h.o.sweepFor()); err != nil {
 		return 0, 0, err
 	}
 	memory, _ = h.publisher.memory()
