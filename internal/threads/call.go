@@ -75,7 +75,7 @@ type call struct {
 	secrets []string
 	// refers says that the call names another post (a reply, a quote); it changes what "not found" means.
 	refers bool
-	// gate, when set, guards the body of a publish.
+	// gate, when set, guards the body of a call that makes something live.
 	gate *gate
 }
 
@@ -118,9 +118,9 @@ func (c *Client) do(ctx context.Context, q call, out any) error {
 	return nil
 }
 
-// get makes a reading call.
-func (c *Client) get(ctx context.Context, token Token, op, path string, query url.Values, out any) error {
-	return c.do(ctx, call{op: op, method: http.MethodGet, path: "/v1.0/" + path, query: query, token: token}, out)
+// reading is a call that only asks.
+func reading(token Token, op, path string, query url.Values) call {
+	return call{op: op, method: http.MethodGet, path: "/v1.0/" + path, query: query, token: token}
 }
 
 // confirmed makes a call that is answered {"success":true}.
@@ -177,11 +177,12 @@ func readAnswer(r io.Reader) ([]byte, error) {
 	return bytes.TrimSpace(body), nil
 }
 
-// retryAfter reads the header in both its forms. Graph documents none, but an edge in front of it may send one.
+// retryAfter reads the header in both its forms. Graph documents none, but an edge in front of it may send one. Without it
+// Graph's own way of saying how long counts.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := h.Get("Retry-After")
 	if v == "" {
-		return 0
+		return regain(h)
 	}
 	if d, err := time.ParseDuration(v + "s"); err == nil {
 		return max(d, 0)
@@ -190,4 +191,24 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 		return max(at.Sub(now), 0)
 	}
 	return 0
+}
+
+// regain is the longest time until access comes back, of all that the usage header tells in minutes. Budgets are those of
+// a moving day, so it is never more than one. Whether Threads sends the header is not known.
+//
+// https://developers.facebook.com/docs/graph-api/overview/rate-limiting/
+func regain(h http.Header) time.Duration {
+	var usage map[string][]struct {
+		Minutes number `json:"estimated_time_to_regain_access"`
+	}
+	if json.Unmarshal([]byte(h.Get("X-Business-Use-Case-Usage")), &usage) != nil {
+		return 0
+	}
+	var longest number
+	for _, of := range usage {
+		for _, u := range of {
+			longest = max(longest, u.Minutes)
+		}
+	}
+	return time.Duration(min(longest, 24*60) * number(time.Minute))
 }

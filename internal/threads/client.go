@@ -22,10 +22,10 @@ type Config struct {
 	HTTP *http.Client
 	// Wrap, when set, goes around the transport: a breaker, a meter. It must not retry either.
 	Wrap func(http.RoundTripper) http.RoundTripper
-	// Timeout of every call but publish. Default 30 s.
+	// Timeout of every call but those below. Default 30 s.
 	Timeout time.Duration
-	// PublishTimeout of the publish call. Default 120 s: a publish was once seen to take 222 s, and giving up early turns
-	// a success into a question.
+	// PublishTimeout of the calls that make something live: Publish, PublishText, Repost. Default 120 s: a publish was once
+	// seen to take 222 s, and giving up early turns a success into a question.
 	PublishTimeout time.Duration
 	// Now is the clock for Retry-After dates. Default time.Now.
 	Now func() time.Time

@@ -145,7 +145,8 @@ func (k Container) poll() string {
 		return ""
 	}
 	options := map[string]string{}
-	for i, option := range k.PollOptions[:min(len(k.PollOptions), MaxPollOptions)] {
+	// One too many is for Threads to refuse. Left out here, a poll would go live that nobody wrote.
+	for i, option := range k.PollOptions {
 		options["option_"+string(rune('a'+i))] = option
 	}
 	return object(options)

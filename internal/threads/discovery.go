@@ -2,6 +2,7 @@ package threads
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 )
@@ -71,8 +72,12 @@ func (c *Client) ProfileLookup(ctx context.Context, token Token, username string
 		Reposts    number `json:"reposts_count"`
 		Views      number `json:"views_count"`
 	}
-	if err := c.get(ctx, token, OpProfileLookup, "profile_lookup", url.Values{"username": {username}}, &w); err != nil {
+	q := reading(token, OpProfileLookup, "profile_lookup", url.Values{"username": {username}})
+	if err := c.do(ctx, q, &w); err != nil {
 		return PublicProfile{}, err
+	}
+	if w.Username == "" {
+		return PublicProfile{}, c.unanswered(q, http.StatusOK, errors.New("answer without a profile"))
 	}
 	return PublicProfile{
 		Username: w.Username, Name: w.Name, PictureURL: w.PictureURL, Biography: w.Biography, IsVerified: w.IsVerified,

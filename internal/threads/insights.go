@@ -2,6 +2,7 @@ package threads
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -51,14 +52,14 @@ type BreakdownValue struct {
 	Value float64
 }
 
-// MediaInsights reads figures of a post of the owner; none come for a repost.
+// MediaInsights reads figures of a post of the owner, those of MediaMetrics when none are named; none come for a repost.
 //
 // https://developers.facebook.com/documentation/threads/insights
 func (c *Client) MediaInsights(ctx context.Context, token Token, mediaID string, metrics ...string) ([]Metric, error) {
-	q := call{
-		op: OpMediaInsights, method: http.MethodGet, path: "/v1.0/" + mediaID + "/insights",
-		query: url.Values{"metric": {strings.Join(metrics, ",")}}, token: token,
+	if len(metrics) == 0 {
+		metrics = MediaMetrics
 	}
+	q := reading(token, OpMediaInsights, mediaID+"/insights", url.Values{"metric": {strings.Join(metrics, ",")}})
 	if !isID(mediaID) {
 		return nil, c.badID(q, mediaID)
 	}
@@ -68,7 +69,7 @@ func (c *Client) MediaInsights(ctx context.Context, token Token, mediaID string,
 // InsightsQuery says which figures of an account, and of which time. Zero times are Threads' own: yesterday to today.
 // Figures begin on 13 April 2024.
 type InsightsQuery struct {
-	Metrics      []string
+	Metrics      []string // none: AccountMetrics
 	Since, Until time.Time
 	// Breakdown is country, city, age or gender; follower_demographics needs it, and 100 followers.
 	Breakdown string
@@ -78,6 +79,9 @@ type InsightsQuery struct {
 //
 // https://developers.facebook.com/documentation/threads/insights
 func (c *Client) AccountInsights(ctx context.Context, token Token, i InsightsQuery) ([]Metric, error) {
+	if len(i.Metrics) == 0 {
+		i.Metrics = AccountMetrics
+	}
 	query := url.Values{"metric": {strings.Join(i.Metrics, ",")}}
 	if !i.Since.IsZero() {
 		query.Set("since", strconv.FormatInt(i.Since.Unix(), 10))
@@ -88,30 +92,51 @@ func (c *Client) AccountInsights(ctx context.Context, token Token, i InsightsQue
 	if i.Breakdown != "" {
 		query.Set("breakdown", i.Breakdown)
 	}
-	return c.metrics(ctx, call{op: OpAccountInsights, method: http.MethodGet, path: "/v1.0/me/threads_insights", query: query, token: token})
+	return c.metrics(ctx, reading(token, OpAccountInsights, "me/threads_insights", query))
 }
 
+// wireMetric is a metric on the wire. Every shape is a decoration: a metric of tomorrow must not hide those of today.
 type wireMetric struct {
-	Name   string `json:"name"`
-	Period string `json:"period"`
-	Title  string `json:"title"`
-	Values []struct {
-		Value number    `json:"value"`
-		End   timestamp `json:"end_time"`
-	} `json:"values"`
-	Total *struct {
-		Value      *number `json:"value"`
-		Breakdowns []struct {
-			Results []struct {
-				Dimensions []string `json:"dimension_values"`
-				Value      number   `json:"value"`
-			} `json:"results"`
-		} `json:"breakdowns"`
-	} `json:"total_value"`
-	Links []struct {
-		Value number `json:"value"`
-		URL   string `json:"link_url"`
-	} `json:"link_total_values"`
+	Name   string                  `json:"name"`
+	Period string                  `json:"period"`
+	Title  decoration[string]      `json:"title"`
+	Values decoration[[]wireDay]   `json:"values"`
+	Total  decoration[wireTotal]   `json:"total_value"`
+	Links  decoration[[]wireClick] `json:"link_total_values"`
+}
+
+type wireDay struct {
+	Value figure                `json:"value"`
+	End   decoration[timestamp] `json:"end_time"`
+}
+
+// wireTotal has its breakdowns in the form of Instagram's metric of the same name: Threads shows none.
+type wireTotal struct {
+	Value      figure                      `json:"value"`
+	Breakdowns decoration[[]wireBreakdown] `json:"breakdowns"`
+}
+
+type wireBreakdown struct {
+	Results []struct {
+		Dimensions []string `json:"dimension_values"`
+		Value      figure   `json:"value"`
+	} `json:"results"`
+}
+
+type wireClick struct {
+	Value figure `json:"value"`
+	URL   string `json:"link_url"`
+}
+
+// figure is a number that may come quoted, or be no number at all.
+type figure struct {
+	is    float64
+	known bool
+}
+
+func (v *figure) UnmarshalJSON(b []byte) error {
+	v.is, v.known = parseNumber(b)
+	return nil
 }
 
 func (c *Client) metrics(ctx context.Context, q call) ([]Metric, error) {
@@ -121,6 +146,9 @@ func (c *Client) metrics(ctx context.Context, q call) ([]Metric, error) {
 	if err := c.do(ctx, q, &answer); err != nil {
 		return nil, err
 	}
+	if answer.Data == nil {
+		return nil, c.unanswered(q, http.StatusOK, errors.New("answer without figures"))
+	}
 	all := make([]Metric, len(answer.Data))
 	for i, w := range answer.Data {
 		all[i] = w.metric()
@@ -129,25 +157,29 @@ func (c *Client) metrics(ctx context.Context, q call) ([]Metric, error) {
 }
 
 func (w wireMetric) metric() Metric {
-	m := Metric{Name: w.Name, Period: w.Period, Title: w.Title}
-	for _, v := range w.Values {
-		m.Days = append(m.Days, DayValue{float64(v.Value), time.Time(v.End)})
-	}
-	if len(w.Values) == 1 && w.Period == "lifetime" {
-		m.Total, m.HasTotal = float64(w.Values[0].Value), true
-	}
-	if w.Total != nil {
-		if w.Total.Value != nil {
-			m.Total, m.HasTotal = float64(*w.Total.Value), true
+	m := Metric{Name: w.Name, Period: w.Period, Title: w.Title.is}
+	for _, v := range w.Values.is {
+		if v.Value.known {
+			m.Days = append(m.Days, DayValue{v.Value.is, time.Time(v.End.is)})
 		}
-		for _, b := range w.Total.Breakdowns {
-			for _, r := range b.Results {
-				m.Breakdown = append(m.Breakdown, BreakdownValue{strings.Join(r.Dimensions, ", "), float64(r.Value)})
+	}
+	if len(m.Days) == 1 && w.Period == "lifetime" {
+		m.Total, m.HasTotal = m.Days[0].Value, true
+	}
+	if total := w.Total.is.Value; total.known {
+		m.Total, m.HasTotal = total.is, true
+	}
+	for _, b := range w.Total.is.Breakdowns.is {
+		for _, r := range b.Results {
+			if r.Value.known {
+				m.Breakdown = append(m.Breakdown, BreakdownValue{strings.Join(r.Dimensions, ", "), r.Value.is})
 			}
 		}
 	}
-	for _, l := range w.Links {
-		m.Links = append(m.Links, LinkValue{l.URL, float64(l.Value)})
+	for _, l := range w.Links.is {
+		if l.Value.known {
+			m.Links = append(m.Links, LinkValue{l.URL, l.Value.is})
+		}
 	}
 	return m
 }

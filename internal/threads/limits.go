@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Allowance is how often something may be done over a moving window. Total 0 means that it was not asked for.
+// Allowance is how often something may be done over a moving window. Total 0 means that it was not asked for, or not told.
 type Allowance struct {
 	Used, Total int
 	Window      time.Duration
@@ -51,18 +51,18 @@ func (c *Client) Limits(ctx context.Context, token Token, scopes []string) (Limi
 		token:  token,
 	}
 	type config struct {
-		Total    int     `json:"quota_total"`
+		Total    count   `json:"quota_total"`
 		Duration seconds `json:"quota_duration"`
 	}
 	var answer struct {
 		Data []struct {
-			Posts          int    `json:"quota_usage"`
+			Posts          count  `json:"quota_usage"`
 			PostsConfig    config `json:"config"`
-			Replies        int    `json:"reply_quota_usage"`
+			Replies        count  `json:"reply_quota_usage"`
 			RepliesConfig  config `json:"reply_config"`
-			Deletes        int    `json:"delete_quota_usage"`
+			Deletes        count  `json:"delete_quota_usage"`
 			DeletesConfig  config `json:"delete_config"`
-			Searches       int    `json:"location_search_quota_usage"`
+			Searches       count  `json:"location_search_quota_usage"`
 			SearchesConfig config `json:"location_search_config"`
 		} `json:"data"`
 	}
@@ -72,8 +72,8 @@ func (c *Client) Limits(ctx context.Context, token Token, scopes []string) (Limi
 	if len(answer.Data) == 0 {
 		return Limits{}, c.unanswered(q, http.StatusOK, errors.New("answer without limits"))
 	}
-	quota := func(used int, k config) Allowance {
-		return Allowance{Used: used, Total: k.Total, Window: time.Duration(k.Duration) * time.Second}
+	quota := func(used count, k config) Allowance {
+		return Allowance{Used: int(used), Total: int(k.Total), Window: time.Duration(k.Duration) * time.Second}
 	}
 	d := answer.Data[0]
 	return Limits{

@@ -2,6 +2,7 @@ package threads
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -60,8 +61,12 @@ func (c *Client) LocationSearch(ctx context.Context, token Token, name string, n
 	var answer struct {
 		Data []wirePlace `json:"data"`
 	}
-	if err := c.get(ctx, token, OpLocationSearch, "location_search", query, &answer); err != nil {
+	q := reading(token, OpLocationSearch, "location_search", query)
+	if err := c.do(ctx, q, &answer); err != nil {
 		return nil, err
+	}
+	if answer.Data == nil {
+		return nil, c.unanswered(q, http.StatusOK, errors.New("answer without a list"))
 	}
 	places := make([]Location, len(answer.Data))
 	for i := range answer.Data {
@@ -74,13 +79,16 @@ func (c *Client) LocationSearch(ctx context.Context, token Token, name string, n
 //
 // https://developers.facebook.com/documentation/threads/reference/locations
 func (c *Client) Location(ctx context.Context, token Token, locationID string) (Location, error) {
-	q := call{op: OpLocation, method: http.MethodGet, path: "/v1.0/" + locationID, query: url.Values{"fields": {locationFields}}, token: token}
+	q := reading(token, OpLocation, locationID, url.Values{"fields": {locationFields}})
 	if !isID(locationID) {
 		return Location{}, c.badID(q, locationID)
 	}
 	var answer wirePlace
 	if err := c.do(ctx, q, &answer); err != nil {
 		return Location{}, err
+	}
+	if answer.ID == "" {
+		return Location{}, c.unanswered(q, http.StatusOK, errors.New("answer without an id"))
 	}
 	return *answer.location(), nil
 }

@@ -22,9 +22,9 @@ type Media struct {
 	MediaType string
 	Timestamp time.Time
 	// ChildIDs of a carousel equal the ids of its child containers as far as anyone has seen.
-	ChildIDs   []string
-	IsReply    bool
-	ReplyToID  string
+	ChildIDs  []string
+	IsReply   bool
+	ReplyToID string
 	// IsQuote holds even where the post quoted is gone, and QuotedID with it.
 	IsQuote    bool
 	QuotedID   string

@@ -2,6 +2,8 @@ package threads
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"net/url"
 	"strconv"
 )
@@ -32,8 +34,12 @@ func (c *Client) OEmbed(ctx context.Context, permalink string, maxWidth int) (Em
 		Version      string `json:"version"`
 		Width        number `json:"width"`
 	}
-	if err := c.get(ctx, "", OpOEmbed, "oembed", query, &w); err != nil {
+	q := reading("", OpOEmbed, "oembed", query)
+	if err := c.do(ctx, q, &w); err != nil {
 		return Embed{}, err
+	}
+	if w.HTML == "" {
+		return Embed{}, c.unanswered(q, http.StatusOK, errors.New("answer without anything to embed"))
 	}
 	return Embed{w.HTML, w.ProviderName, w.ProviderURL, w.Type, w.Version, int(w.Width)}, nil
 }

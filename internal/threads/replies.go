@@ -31,7 +31,7 @@ const (
 // PendingReplies lists the replies that wait for approval, and those that were ignored; status, when not empty, picks one
 // of the two.
 //
-// https://developers.facebook.com/documentation/threads/retrieve-and-manage-replies/reply-management
+// https://developers.facebook.com/documentation/threads/reply-management
 func (c *Client) PendingReplies(ctx context.Context, token Token, mediaID, status string, l ListQuery) (Page, error) {
 	q := c.repliesCall(token, OpPendingReplies, mediaID, "pending_replies", replyFields+",username,reply_approval_status", l)
 	if status != "" {
@@ -59,14 +59,14 @@ func (c *Client) repliesCall(token Token, op, mediaID, edge, fields string, l Li
 
 // Hide hides a top-level reply to a post of the owner, and what was said below it, or shows it again.
 //
-// https://developers.facebook.com/documentation/threads/retrieve-and-manage-replies/reply-management
+// https://developers.facebook.com/documentation/threads/reply-management
 func (c *Client) Hide(ctx context.Context, token Token, replyID string, hide bool) error {
 	return c.manage(ctx, token, OpHideReply, replyID, "manage_reply", "hide", hide)
 }
 
 // Approve lets a pending reply be seen, or ignores it. An ignored one may still be approved.
 //
-// https://developers.facebook.com/documentation/threads/retrieve-and-manage-replies/reply-management
+// https://developers.facebook.com/documentation/threads/reply-management
 func (c *Client) Approve(ctx context.Context, token Token, replyID string, approve bool) error {
 	return c.manage(ctx, token, OpApproveReply, replyID, "manage_pending_reply", "approve", approve)
 }

@@ -9,8 +9,11 @@ import (
 // Repost shares a post again as it is, and returns the repost's own media id. There is no container and no second step,
 // so there is nothing to ask after a lost answer but the account's list of posts.
 //
-// before is as in Publish. The path names the post already when the gate is still shut; so the token, without which
-// nothing can happen, is not in the header here but in the body, behind the gate.
+// before is as in Publish, and so are the errors. But here the path says what to do, and is written with the headers while
+// the gate is still shut. So what is behind the gate is the token: it goes in the body, where it is documented as well,
+// and not in the header. How sure that is: a call without a token is refused before anything else is looked at, and a
+// body that stays short of its Content-Length is no request. That the edge waits for the body is not documented; but
+// without the token, it makes no difference.
 //
 // https://developers.facebook.com/documentation/threads/posts/reposts
 func (c *Client) Repost(ctx context.Context, token Token, mediaID string, before func() error) (repostID string, err error) {

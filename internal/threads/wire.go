@@ -42,15 +42,37 @@ func isID(s string) bool {
 type seconds int64
 
 func (v *seconds) UnmarshalJSON(b []byte) error {
-	if bytes.Equal(b, []byte("null")) {
-		return nil
-	}
-	n, err := strconv.ParseInt(string(bytes.Trim(b, `"`)), 10, 64)
-	if err != nil || n < 0 || n > 1<<33 {
+	n, err := whole(b)
+	if err != nil || n > 1<<33 {
 		return fmt.Errorf("%.40q is not a number of seconds", b)
 	}
 	*v = seconds(n)
 	return nil
+}
+
+// count decodes how many there are, as a number or a string. Unlike a figure (see number), it decides something: what
+// cannot be read is an error, not 0.
+type count int64
+
+func (v *count) UnmarshalJSON(b []byte) error {
+	n, err := whole(b)
+	if err != nil {
+		return fmt.Errorf("%.40q is not a count", b)
+	}
+	*v = count(n)
+	return nil
+}
+
+// whole reads a whole number that is not negative; null is 0.
+func whole(b []byte) (int64, error) {
+	if bytes.Equal(b, []byte("null")) {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(string(bytes.Trim(b, `"`)), 10, 64)
+	if err == nil && n < 0 {
+		err = strconv.ErrRange
+	}
+	return n, err
 }
 
 // time reads the seconds as a moment of the Unix clock; none is no moment.

@@ -113,15 +113,15 @@ type wirePoll struct {
 
 func (p *wirePoll) UnmarshalJSON(b []byte) error {
 	var w struct {
-		A  string    `json:"option_a"`
-		B  string    `json:"option_b"`
-		C  string    `json:"option_c"`
-		D  string    `json:"option_d"`
-		PA number    `json:"option_a_votes_percentage"`
-		PB number    `json:"option_b_votes_percentage"`
-		PC number    `json:"option_c_votes_percentage"`
-		PD number    `json:"option_d_votes_percentage"`
-		N  number    `json:"total_votes"`
+		A  string `json:"option_a"`
+		B  string `json:"option_b"`
+		C  string `json:"option_c"`
+		D  string `json:"option_d"`
+		PA number `json:"option_a_votes_percentage"`
+		PB number `json:"option_b_votes_percentage"`
+		PC number `json:"option_c_votes_percentage"`
+		PD number `json:"option_d_votes_percentage"`
+		N  number `json:"total_votes"`
 
 		At decoration[timestamp] `json:"expiration_timestamp"`
 	}
@@ -208,10 +208,16 @@ func (t *wireText) attachment() *TextAttachment {
 type number float64
 
 func (v *number) UnmarshalJSON(b []byte) error {
-	if f, err := strconv.ParseFloat(strings.Trim(string(b), `"`), 64); err == nil && f == f && f < 1e18 && f > -1e18 {
+	if f, ok := parseNumber(b); ok {
 		*v = number(f)
 	}
 	return nil
+}
+
+// parseNumber reads a number, quoted or not. Its bounds keep it within an int, and keep infinity and what is no number out.
+func parseNumber(b []byte) (float64, bool) {
+	f, err := strconv.ParseFloat(strings.Trim(string(b), `"`), 64)
+	return f, err == nil && f < 1e18 && f > -1e18
 }
 
 func (w wireMedia) media() Media {

@@ -19,6 +19,7 @@ type Post struct {
 	Text        string `json:"text"`
 	MediaType   string `json:"media_type"`
 	ReplyToID   string `json:"reply_to_id,omitempty"`
+	RepostOf    string `json:"repost_of,omitempty"` // then text and container are empty
 	// ArrivedNS is when the last byte of the publish request was here, CommittedNS when the post went live; both in
 	// nanoseconds of the Unix clock.
 	ArrivedNS   int64  `json:"arrived_ns"`
@@ -35,13 +36,18 @@ func (s *Sim) posts(host string) []Post {
 	defer s.mu.Unlock()
 	all := make([]Post, 0, len(s.order))
 	for _, m := range s.order {
+		kind := readTypes[m.of.MediaType]
+		if m.RepostOf != "" {
+			kind = "REPOST_FACADE"
+		}
 		all = append(all, Post{
 			ID:          m.ID,
 			ContainerID: m.Container,
 			UserID:      m.owner.ID,
 			Username:    m.owner.Username,
 			Text:        m.of.Text,
-			MediaType:   readTypes[m.of.MediaType],
+			MediaType:   kind,
+			RepostOf:    m.RepostOf,
 			ReplyToID:   m.of.ReplyTo,
 			ArrivedNS:   m.Arrived.UnixNano(),
 			CommittedNS: m.Committed.UnixNano(),

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 var tiny = []string{
-	"-quick", "-posts", "20", "-accounts", "5", "-rate", "20", "-seconds", "1", "-scheduled", "200", "-ahead", "2500ms", "-json", "-",
+	"-quick", "-posts", "20", "-accounts", "5", "-rate", "20", "-seconds", "1", "-scheduled", "200", "-ahead", "1500ms", "-json", "-",
 }
 
 // report runs a tiny bench and reads its JSON.

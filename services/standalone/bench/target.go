@@ -177,7 +177,7 @@ func parameters(r *http.Request) (url.Values, error) {
 		}
 	case "multipart/form-data":
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		if err := r.ParseMultipartForm(maxBody); err != nil {
+		if err := r.ParseMultipartForm(maxBody); err != nil { //nolint:gosec // G120: the body is bounded above
 			return nil, err
 		}
 		for name, v := range r.MultipartForm.Value {
