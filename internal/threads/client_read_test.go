@@ -102,7 +102,7 @@ func TestDetail(t *testing.T) {
 	want := threads.Media{
 		ID: "18060000000000017", Permalink: "https://www.threads.com/@demo.user/post/DAbCdEf0001", Shortcode: "DAbCdEf0001", Text: "hello",
 		MediaType: "CAROUSEL_ALBUM", Timestamp: day.Add(-24 * time.Hour), ChildIDs: []string{"17990000000000033", "17990000000000035"},
-		IsReply: true, ReplyToID: "4", QuotedID: "5", OwnerID: "17841405793187219", Username: "demo.user", MediaURL: "https://cdn.example/a",
+		IsReply: true, ReplyToID: "4", IsQuote: true, QuotedID: "5", OwnerID: "17841405793187219", Username: "demo.user", MediaURL: "https://cdn.example/a",
 		ThumbnailURL: "https://cdn.example/t", AltText: "a cat", LinkURL: "https://example.org", GIFURL: "https://giphy.example/1", TopicTag: "cats",
 		Poll:       &threads.PollResult{Options: []threads.PollOption{{Text: "yes", Percent: 75}, {Text: "no", Percent: 25}}, TotalVotes: 4, ExpiresAt: day},
 		HasReplies: true, RootID: "3", ReplyOfMine: true, HideStatus: "NOT_HUSHED", ReplyAudience: "FOLLOWERS_ONLY", ApprovalStatus: "pending",

@@ -10,10 +10,9 @@ import (
 // so there is nothing to ask after a lost answer but the account's list of posts.
 //
 // before is as in Publish, and so are the errors. But here the path says what to do, and is written with the headers while
-// the gate is still shut. So what is behind the gate is the token: it goes in the body, where it is documented as well,
-// and not in the header. How sure that is: a call without a token is refused before anything else is looked at, and a
-// body that stays short of its Content-Length is no request. That the edge waits for the body is not documented; but
-// without the token, it makes no difference.
+// the gate is still shut. So the token is what is kept behind it: in the body, where Threads takes it as well, and not in
+// the header. How sure that is: whether Threads waits for a body before it acts is not documented, and does not matter,
+// since every call needs a token and what was sent until then has none.
 //
 // https://developers.facebook.com/documentation/threads/posts/reposts
 func (c *Client) Repost(ctx context.Context, token Token, mediaID string, before func() error) (repostID string, err error) {

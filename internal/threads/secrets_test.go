@@ -80,7 +80,7 @@ func checkErrors(t *testing.T, base string, hc *http.Client, token, secret, code
 	c := threads.New(threads.Config{BaseURL: base, AppID: "1", AppSecret: secret, HTTP: hc})
 	ctx, tok := t.Context(), threads.Token(token)
 	second := func(_ any, err error) error { return err }
-	for op, err := range map[string]error{
+	calls := map[string]error{
 		threads.OpExchange:     second(c.ExchangeCode(ctx, code, "https://app.example/cb")),
 		threads.OpExchangeLong: second(c.ExchangeLongLived(ctx, tok)),
 		threads.OpRefresh:      second(c.Refresh(ctx, tok)),
@@ -95,7 +95,31 @@ func checkErrors(t *testing.T, base string, hc *http.Client, token, secret, code
 		threads.OpGhostPosts:   second(c.GhostPosts(ctx, tok, threads.ListQuery{})),
 		threads.OpDelete:       c.Delete(ctx, tok, "1"),
 		threads.OpLimits:       second(c.Limits(ctx, tok, []string{threads.ScopeDelete})),
-	} {
+
+		threads.OpAppToken:        second(c.AppToken(ctx)),
+		threads.OpPublishText:     second(c.PublishText(ctx, tok, threads.Container{MediaType: threads.Text, Text: "x"}, nil)),
+		threads.OpRepost:          second(c.Repost(ctx, tok, "1", nil)),
+		threads.OpMentions:        second(c.Mentions(ctx, tok, threads.ListQuery{})),
+		threads.OpRepliesTo:       second(c.RepliesTo(ctx, tok, "1", threads.ListQuery{})),
+		threads.OpConversation:    second(c.Conversation(ctx, tok, "1", threads.ListQuery{})),
+		threads.OpPendingReplies:  second(c.PendingReplies(ctx, tok, "1", "", threads.ListQuery{})),
+		threads.OpHideReply:       c.Hide(ctx, tok, "1", true),
+		threads.OpApproveReply:    c.Approve(ctx, tok, "1", true),
+		threads.OpSearch:          second(c.Search(ctx, tok, threads.SearchQuery{Q: "x"})),
+		threads.OpProfileLookup:   second(c.ProfileLookup(ctx, tok, "x")),
+		threads.OpProfilePosts:    second(c.ProfilePosts(ctx, tok, "x", threads.ListQuery{})),
+		threads.OpLocationSearch:  second(c.LocationSearch(ctx, tok, "x", nil)),
+		threads.OpLocation:        second(c.Location(ctx, tok, "1")),
+		threads.OpMediaInsights:   second(c.MediaInsights(ctx, tok, "1")),
+		threads.OpAccountInsights: second(c.AccountInsights(ctx, tok, threads.InsightsQuery{})),
+		threads.OpOEmbed:          second(c.OEmbed(ctx, "https://www.threads.com/@a/post/b", 0)),
+	}
+	for _, op := range threads.Ops {
+		if _, tried := calls[op]; !tried {
+			t.Errorf("%s was not tried", op)
+		}
+	}
+	for op, err := range calls {
 		e, ok := errors.AsType[*threads.Error](err)
 		if !ok {
 			t.Errorf("%s: got %v, want a threads error", op, err)

@@ -56,8 +56,11 @@ func (s *Service) fail(ctx context.Context, was *Post, reason *events.Fault, tri
 // conclude notes an answer and tells it. rev stays: it is raised by the event, when the recorder applies it.
 func (s *Service) conclude(ctx context.Context, was, p *Post, tried ...events.Attempt) error {
 	p.UpdatedAt = s.now()
-	p.WakeAt = s.now().Add(concludeRetry)
+	p.WakeAt = s.now().Add(s.cfg.Lease + time.Second) // when this worker is gone, the next tells it
 	p.ArmedAt = time.Time{}
+	if err := s.tellFirst(ctx, was); err != nil {
+		return err
+	}
 	err := s.note(ctx, was, p, tried)
 	if errors.Is(pg.Map(err), pg.ErrExists) {
 		// Another row of this account has this media id. One of the two is wrong, and no machine can say which.
@@ -94,7 +97,7 @@ func (s *Service) concluded(ctx context.Context, p *Post) error {
 	told.UpdatedAt = told.AcceptedAt
 	ev := events.NewPostEvent(p.Fact, told.Snapshot())
 	if err := s.emit(ctx, ev); errors.Is(err, errTold) {
-		return nil
+		return s.recorder.applyStanding(ctx, p, ev.Subject())
 	} else if err != nil {
 		return err
 	}

@@ -136,8 +136,6 @@ const (
 	// maxRebuilds and maxCalls bound what is tried for one post.
 	maxRebuilds = 2
 	maxCalls    = 6
-	// concludeRetry is when a noted answer is told again if its telling was cut short.
-	concludeRetry = 30 * time.Second
 	// shortWait is the longest wait that is left to the message in hand (NakWithDelay); longer ones get an alarm.
 	shortWait = time.Minute
 )

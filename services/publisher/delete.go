@@ -30,6 +30,11 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 	if target != nil {
 		id = target.ID
 	}
+	if target != nil {
+		if err := s.tellFirst(ctx, target); err != nil {
+			return nil, err
+		}
+	}
 	var p, gone *Post
 	prior, err := s.once(ctx, d, cmd, id, func(ctx context.Context, tx bun.Tx) (any, error) {
 		if missing != nil {

@@ -52,6 +52,7 @@ type Service struct {
 	claims       *batcher[claim]
 	notes        *batcher[note]
 	recorder     *recorder
+	told         tellings
 	// current is set once EVENTS is applied to its end; before that nothing is claimed or swept.
 	current atomic.Bool
 }

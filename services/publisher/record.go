@@ -78,6 +78,46 @@ func (r *recorder) applyNow(ctx context.Context, ev events.PostEvent) error {
 	return r.reply(ctx, waiting)
 }
 
+// applyStanding makes a post final by the PostPublished that stands on EVENTS, not by ours: a restored database, or a person,
+// had another idea of its revs, and the world has heard only of the first.
+func (r *recorder) applyStanding(ctx context.Context, p *Post, subject string) error {
+	stream, err := r.bus.JetStream().Stream(ctx, events.StreamEvents)
+	if err != nil {
+		return fmt.Errorf("find EVENTS: %w", err)
+	}
+	m, err := stream.GetLastMsgForSubject(ctx, subject)
+	if err != nil {
+		return fmt.Errorf("read what stands: %w", err)
+	}
+	msg, err := events.Decode(m.Header.Get(events.HeaderType), m.Data)
+	if err != nil {
+		return fmt.Errorf("read what stands: %w", err)
+	}
+	ev, ok := msg.(events.PostEvent)
+	if !ok {
+		return fmt.Errorf("what stands on %s is a %s", subject, msg.Type())
+	}
+	standing := fromSnapshot(ev.Snapshot())
+	standing.Fact = ev.Fact()
+	standing.Rev = max(standing.Rev, p.Rev+1)
+	standing.ToldRev = standing.Rev
+	var waiting []commands.Command
+	err = pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) (err error) {
+		if err := r.applyPost(ctx, tx, &standing); err != nil {
+			return err
+		}
+		waiting, err = r.finish(ctx, tx, ev)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.reply(ctx, waiting); err != nil {
+		return err
+	}
+	return errDone
+}
+
 // applyOutcomes applies many in one transaction.
 func (r *recorder) applyOutcomes(ctx context.Context, batch []outcome) []error {
 	slices.SortFunc(batch, func(a, b outcome) int { return strings.Compare(a.ev.Snapshot().ID, b.ev.Snapshot().ID) })

@@ -104,6 +104,9 @@ func (s *Service) checkResolved(ctx context.Context, cmd events.ResolvePost) err
 // and told.
 func (s *Service) ownersMove(ctx context.Context, d bus.Delivery, cmd events.Command, userID, id string, ifRev int64,
 	move func(context.Context, bun.Tx, *Post) error) (any, error) {
+	if err := s.tellUnsaid(ctx, userID, id); err != nil {
+		return nil, err
+	}
 	var p *Post
 	prior, err := s.once(ctx, d, cmd, id, func(ctx context.Context, tx bun.Tx) (any, error) {
 		was, err := s.store.find(ctx, tx, userID, id)

@@ -54,7 +54,12 @@ func (r *recorder) check(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("mark the restore: %w", err)
 	}
-	if err := r.replay(ctx, r.db, position+1, floor); err != nil {
+	// To the very end, not only to what was acknowledged: a post must not be doubted whose outcome is on EVENTS.
+	stream, err := r.bus.JetStream().Stream(ctx, events.StreamEvents)
+	if err != nil {
+		return fmt.Errorf("find EVENTS: %w", err)
+	}
+	if err := r.replay(ctx, r.db, position+1, stream.CachedInfo().State.LastSeq); err != nil {
 		return err
 	}
 	return pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) error {

@@ -164,6 +164,9 @@ func (s *Service) CancelPost(ctx context.Context, d bus.Delivery, cmd events.Can
 // the fact.
 func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command, userID, id string, ifRev int64,
 	edit func(*Post) error) (any, error) {
+	if err := s.tellUnsaid(ctx, userID, id); err != nil {
+		return nil, err
+	}
 	var p *Post
 	prior, err := s.once(ctx, d, cmd, id, func(ctx context.Context, tx bun.Tx) (any, error) {
 		was, err := s.store.find(ctx, tx, userID, id)
@@ -207,6 +210,15 @@ func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command
 		return nil, err
 	}
 	return p.Snapshot(), nil
+}
+
+// tellUnsaid tells what a crash has left untold of a post, before its owner's next move takes its place.
+func (s *Service) tellUnsaid(ctx context.Context, userID, id string) error {
+	p, err := s.store.find(ctx, s.db, userID, id)
+	if err != nil {
+		return nil //nolint:nilerr // the move itself says so
+	}
+	return s.tellFirst(ctx, p)
 }
 
 // once runs do in a transaction that also notes the command and its outcome. A command that was noted before comes

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
@@ -15,17 +16,52 @@ func (s *Service) tell(ctx context.Context, p *Post) error {
 	if p.State == events.StateConcluding {
 		return nil // fact is already the outcome's, and that is told with the next rev (conclude.go)
 	}
-	return s.emit(ctx, events.NewPostEvent(p.Fact, p.Snapshot()))
+	if err := s.emit(ctx, events.NewPostEvent(p.Fact, p.Snapshot())); err != nil {
+		return err
+	}
+	s.told.add(p.ID, p.Rev)
+	return nil
 }
 
-// errTold says that another event has told the outcome of a post: ours is not applied.
+// tellFirst tells a change before the next one takes its place in the row: a crash may have come between its saving and
+// its telling. What this process told itself, or the recorder has seen on EVENTS, is not told again.
+func (s *Service) tellFirst(ctx context.Context, was *Post) error {
+	if was.ToldRev >= was.Rev || s.told.has(was.ID, was.Rev) {
+		return nil
+	}
+	return s.tell(ctx, was)
+}
+
+// tellings remember what this process has told. To forget is harmless: the same event twice is one.
+type tellings struct {
+	mu   sync.Mutex
+	revs map[string]int64
+}
+
+const maxTellings = 100_000
+
+func (t *tellings) add(id string, rev int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.revs == nil || len(t.revs) >= maxTellings {
+		t.revs = map[string]int64{}
+	}
+	t.revs[id] = rev
+}
+
+func (t *tellings) has(id string, rev int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.revs[id] == rev
+}
+
+// errTold says that another event has told the outcome of a post: that one stands.
 var errTold = errors.New("the outcome was told before, by another event")
 
 func (s *Service) emit(ctx context.Context, ev events.Event) error {
 	err := s.bus.Emit(ctx, ev)
 	if told := new(bus.AlreadyPublishedError); errors.As(err, &told) {
-		// EVENTS already has another PostPublished for this post. What stands there stands; the recorder writes it.
-		s.log.Error("a post was told as published before, by another event", errField(err))
+		s.log.Error("a post was told as published before, by another event; that one stands", errField(err))
 		return errTold
 	}
 	if err != nil {
@@ -43,6 +79,9 @@ func (s *Service) step(ctx context.Context, was, p *Post, fact events.PostFact, 
 func (s *Service) stepBy(ctx context.Context, saved crash.Point, was, p *Post, fact events.PostFact, tried ...events.Attempt) error {
 	p.UpdatedAt = s.now()
 	if fact != "" {
+		if err := s.tellFirst(ctx, was); err != nil {
+			return err
+		}
 		p.Rev, p.Fact = was.Rev+1, fact
 	}
 	s.willArm(p)

@@ -50,19 +50,25 @@ func (o *options) flags() *flag.FlagSet {
 	f.IntVar(&o.rate, "rate", 100, "posts a second of the lateness figure")
 	f.IntVar(&o.seconds, "seconds", 30, "how long the lateness figure goes on")
 	f.IntVar(&o.scheduled, "scheduled", 1_000_000, "posts that wait for a far future while the publisher is restarted")
-	f.DurationVar(&o.ahead, "ahead", 0, "how long before its time the first post of a run is handed in (default: 10 s and 12 ms a post)")
-	f.StringVar(&o.target, "target", "", "`URL` of another server that speaks the two publishing calls (default: the simulator, in a process of its own)")
-	f.StringVar(&o.json, "json", "", "`file` for the report as JSON; - writes it to standard output, and the table to standard error")
+	f.DurationVar(&o.ahead, "ahead", 0,
+		"how long before its time the first post of a run is handed in (default: 10 s and 12 ms a post)")
+	f.StringVar(&o.target, "target", "",
+		"`URL` of another server that speaks the two publishing calls (default: the simulator, in a process of its own)")
+	f.StringVar(&o.json, "json", "",
+		"`file` for the report as JSON; - writes it to standard output, and the table to standard error")
 	f.StringVar(&o.only, "only", "", "one of baseline, lateness, burst, restart (default: all)")
 	f.Uint64Var(&o.seed, "seed", 1, "`number` that decides the lengths of the texts and the order of the accounts")
 	f.BoolVar(&o.quick, "quick", false, "a small run of some 20 s, to see that all of it works; flags given beside it win")
 	f.StringVar(&o.profile, "profile", "", "`directory` for CPU profiles of the burst, one of each process")
-	f.StringVar(&o.dir, "dir", "", "`directory` for the state of the run; it should be on a real disk (default: the system's temporary directory)")
+	f.StringVar(&o.dir, "dir", "",
+		"`directory` for the state of the run; it should be on a real disk (default: the system's temporary directory)")
 	return f
 }
 
 // small are the sizes of a quick run.
-var small = map[string]string{"posts": "400", "accounts": "50", "rate": "50", "seconds": "2", "scheduled": "20000", "ahead": "4s"}
+var small = map[string]string{
+	"posts": "400", "accounts": "50", "rate": "50", "seconds": "2", "scheduled": "20000", "ahead": "4s",
+}
 
 func parse(args []string, errOut io.Writer) (o options, err error) {
 	f := o.flags()

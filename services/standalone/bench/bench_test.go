@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -30,7 +32,8 @@ func TestMain(m *testing.M) {
 }
 
 var tiny = []string{
-	"-quick", "-posts", "20", "-accounts", "5", "-rate", "20", "-seconds", "1", "-scheduled", "200", "-ahead", "1500ms", "-json", "-",
+	"-quick", "-posts", "20", "-accounts", "5", "-rate", "20", "-seconds", "1", "-scheduled", "200", "-ahead", "2s",
+	"-json", "-",
 }
 
 // report runs a tiny bench and reads its JSON.
@@ -48,30 +51,55 @@ func report(t *testing.T, args ...string) (r Report, table string) {
 
 func TestBench(t *testing.T) {
 	t.Parallel()
-	r, table := report(t)
-	if len(r.Failures) > 0 {
-		t.Fatal(r.Failures)
-	}
-	if b := r.Baseline; b.CallsPerSecond <= 0 || b.SinglesPerSecond <= 0 || b.BatchedPerSecond <= 0 || b.CommitsPerSecond <= 0 || b.SyncMs <= 0 {
-		t.Errorf("a baseline is missing: %+v", b)
-	}
-	if r.Machine.Fsync != "on" || r.Machine.NATSSync != "always" || r.Machine.Cores < 1 {
-		t.Errorf("the machine is %+v", r.Machine)
-	}
-	coherent(t, "lateness", r.Lateness.Ours, 20)
-	coherent(t, "bare lateness", r.Lateness.Bare, 20)
-	coherent(t, "burst", r.Burst.Ours, 20)
-	if f := r.Burst; f.Prepared != 20 || f.OfBare <= 0 || f.Commits <= 0 || f.By != "target" {
-		t.Errorf("the burst is %+v", f)
-	}
-	if f := r.Restart; f.Scheduled != 200 || f.Seconds <= 0 || f.Empty <= 0 || f.First < 0 {
-		t.Errorf("the restart is %+v", f)
-	}
-	for _, words := range []string{"Baseline, bare", "Lateness at 20 posts a second", "Burst: 20 posts of 5 accounts", "Restart of a killed publisher with 200", "#"} {
-		if !strings.Contains(table, words) {
-			t.Errorf("the table lacks %q:\n%s", words, table)
+	// Each part by itself: they run side by side.
+	run := func(t *testing.T, part, words string) Report {
+		t.Helper()
+		t.Parallel()
+		r, table := report(t, "-only", part)
+		if len(r.Failures) > 0 {
+			t.Fatal(r.Failures)
 		}
+		for _, words := range []string{"Baseline, bare", words, "is POSTED"} {
+			if !strings.Contains(table, words) {
+				t.Errorf("the table lacks %q:\n%s", words, table)
+			}
+		}
+		return r
 	}
+	t.Run("lateness", func(t *testing.T) {
+		r := run(t, partLateness, "Lateness at 20 posts a second")
+		coherent(t, "ours", r.Lateness.Ours, 20)
+		coherent(t, "bare", r.Lateness.Bare, 20)
+		b := r.Baseline
+		for what, v := range map[string]float64{
+			"calls": b.CallsPerSecond, "singles": b.SinglesPerSecond, "batched": b.BatchedPerSecond,
+			"commits": b.CommitsPerSecond, "sync": b.SyncMs,
+		} {
+			if v <= 0 {
+				t.Errorf("the baseline of %s is %v", what, v)
+			}
+		}
+		if m := r.Machine; m.Fsync != "on" || m.SynchronousCommit != "on" || m.NATSSync != "always" || m.Cores < 1 {
+			t.Errorf("the machine is %+v", m)
+		}
+		if r.Burst != nil || r.Restart != nil {
+			t.Error("other figures were made too")
+		}
+	})
+	t.Run("burst", func(t *testing.T) {
+		r := run(t, partBurst, "Burst: 20 posts of 5 accounts")
+		coherent(t, "ours", r.Burst.Ours, 20)
+		f := r.Burst
+		if f.Prepared > 20 || f.OfBare <= 0 || f.Stored < 1 || f.Delivered < 1 || f.By != "target" {
+			t.Errorf("the burst is %+v", f)
+		}
+	})
+	t.Run("restart", func(t *testing.T) {
+		r := run(t, partRestart, "Restart of a killed publisher with 200")
+		if f := r.Restart; f.Scheduled != 200 || f.Seconds <= 0 || f.Empty <= 0 || f.First < 0 {
+			t.Errorf("the restart is %+v", f)
+		}
+	})
 }
 
 func coherent(t *testing.T, what string, d Delivery, posts int) {
@@ -109,6 +137,42 @@ func TestOtherTarget(t *testing.T) {
 	}
 	if d := weigh(of("burst", c.Arrivals())); d.Posts != 20 || d.Doubles != 0 || d.Early != 0 {
 		t.Errorf("the server saw %+v", d)
+	}
+}
+
+// A run whose posts do not all arrive once is not valid, however fast it was.
+func TestUnfaithfulTarget(t *testing.T) {
+	t.Parallel()
+	c := newCounter()
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/_sim/posts" {
+			c.ServeHTTP(w, r)
+			return
+		}
+		list := c.Arrivals()
+		if posts := of("burst", list); len(posts) > 1 { // one is lost, another is there twice
+			list = append(posts[1:], posts[1])
+		}
+		answer(w, http.StatusOK, map[string]any{"data": list})
+	}))
+	t.Cleanup(target.Close)
+	var out bytes.Buffer
+	err := Main(t.Context(), slices.Concat(tiny, []string{"-only", "burst", "-target", target.URL}), os.Getenv, &out, io.Discard)
+	if !errors.Is(err, ErrFailed) {
+		t.Fatalf("the bench ended with %v", err)
+	}
+	var r Report
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Join(r.Failures, "\n")
+	for _, words := range []string{"1 posts of burst never arrived", "1 posts of burst arrived more than once"} {
+		if !strings.Contains(said, words) {
+			t.Errorf("it lacks %q: %s", words, said)
+		}
+	}
+	if r.Burst.Ours.Doubles != 1 || r.Burst.By != "target" {
+		t.Errorf("the burst is %+v", r.Burst)
 	}
 }
 
@@ -155,8 +219,9 @@ func TestCounter(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = resp.Body.Close()
-		if resp, err = http.PostForm(server.URL+"/v1.0/me/threads_publish", url.Values{"creation_id": {made.ID}}); err != nil || resp.StatusCode != http.StatusOK {
-			t.Errorf("%+v: %v", call, err)
+		resp, err = http.PostForm(server.URL+"/v1.0/me/threads_publish", url.Values{"creation_id": {made.ID}})
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%+v: %v", call, err)
 		}
 		_ = resp.Body.Close()
 	}
@@ -193,7 +258,8 @@ func TestWeigh(t *testing.T) {
 	due := time.Date(2027, 1, 2, 9, 0, 0, 250e6, time.UTC)
 	var list []Arrival
 	for i := 1; i <= 100; i++ { // 1 ms to 100 ms late
-		list = append(list, Arrival{Text: fmt.Sprintf("a %d %s", i, dueWord(due)), ArrivedNS: due.Add(time.Duration(i) * time.Millisecond).UnixNano()})
+		at := due.Add(time.Duration(i) * time.Millisecond)
+		list = append(list, Arrival{Text: fmt.Sprintf("a %d %s", i, dueWord(due)), ArrivedNS: at.UnixNano()})
 	}
 	d := weigh(list)
 	l := d.Lateness
@@ -215,7 +281,8 @@ func TestWeigh(t *testing.T) {
 func TestFlags(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
-		{"-posts", "0"}, {"-only", "all"}, {"-target", "localhost"}, {"-posts", "10000", "-accounts", "10"}, {"extra"}, {"-ahead", "-1s"},
+		{"-posts", "0"}, {"-only", "all"}, {"-target", "localhost"}, {"-posts", "10000", "-accounts", "10"}, {"extra"},
+		{"-ahead", "-1s"},
 	} {
 		if _, err := parse(args, &bytes.Buffer{}); err == nil {
 			t.Errorf("%v is taken", args)

@@ -134,8 +134,10 @@ func runPublisher(ctx context.Context, getenv func(string) string, out io.Writer
 func runTarget(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench target", flag.ContinueOnError)
 	addr := flags.String("addr", "127.0.0.1:9097", "where to listen, `host:port`")
-	simulator := flags.Bool("simulator", false, "the whole simulator at zero latency, with all checks of Threads (default: the two calls and nothing more)")
-	forward := flags.String("front", "", "hand the two calls on to the server at this `URL`, and answer reads of containers and posts in its place")
+	simulator := flags.Bool("simulator", false,
+		"the whole simulator at zero latency, with all checks of Threads (default: the two calls and nothing more)")
+	forward := flags.String("front", "",
+		"hand the two calls on to the server at this `URL`, and answer reads of containers and posts in its place")
 	parent := flags.Bool("child", false, "end with the standard input, and print no report")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -201,7 +203,8 @@ func served(name, addr string, h http.Handler, out io.Writer, log *zap.Logger) p
 // printArrivals tells what a target saw, from whoever drove it.
 func printArrivals(w io.Writer, arrivals []Arrival) {
 	d := weigh(arrivals)
-	_, _ = fmt.Fprintf(w, "%d publishes took effect, %d of them with a text that says when it was due\n", len(arrivals), d.Posts+d.Doubles)
+	_, _ = fmt.Fprintf(w, "%d publishes took effect, %d of them with a text that says when it was due\n",
+		len(arrivals), d.Posts+d.Doubles)
 	if d.Posts > 0 {
 		d.print(w)
 	}
@@ -231,6 +234,18 @@ func profile(ctx context.Context, w io.Writer, d time.Duration) error {
 	}
 	defer pprof.StopCPUProfile()
 	return sleep(ctx, d)
+}
+
+// request makes one HTTP request, with a JSON body or none.
+func request(ctx context.Context, method, url, body string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body)) //nolint:gosec // G704: our own parts, or what the user wants measured
+	if err != nil {
+		return nil, err
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return http.DefaultClient.Do(req) //nolint:gosec // G704: as above
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -138,7 +138,8 @@ func (f *front) read(w http.ResponseWriter, r *http.Request) {
 	f.mu.Unlock()
 	switch {
 	case post:
-		answer(w, http.StatusOK, map[string]string{"id": id, "media_type": "TEXT_POST", "permalink": f.to.JoinPath("post", id).String()})
+		link := f.to.JoinPath("post", id).String()
+		answer(w, http.StatusOK, map[string]string{"id": id, "media_type": "TEXT_POST", "permalink": link})
 	case unknown:
 		refuse(w, http.StatusInternalServerError, 2, 0, "The outcome of a publish call for container "+id+" is not known")
 	case k != nil:

@@ -87,7 +87,9 @@ func (h *house) makeDir(context.Context) (err error) {
 
 func (h *house) startPostgres(ctx context.Context) (err error) {
 	h.say("starting Postgres and nats-server in %s", h.dir)
-	h.postgres, err = local.Start(ctx, local.Options{StateDir: filepath.Join(h.dir, "postgres"), BinDir: os.Getenv("PG_BINDIR")})
+	h.postgres, err = local.Start(ctx, local.Options{
+		StateDir: filepath.Join(h.dir, "postgres"), BinDir: os.Getenv("PG_BINDIR"),
+	})
 	if err != nil {
 		return err
 	}
@@ -101,7 +103,9 @@ func (h *house) startPostgres(ctx context.Context) (err error) {
 }
 
 func (h *house) startNATS(ctx context.Context) (err error) {
-	h.nats, err = natsd.Start(natsd.Options{StoreDir: filepath.Join(h.dir, "nats"), Host: "127.0.0.1", Port: -1, SyncAlways: true})
+	h.nats, err = natsd.Start(natsd.Options{
+		StoreDir: filepath.Join(h.dir, "nats"), Host: "127.0.0.1", Port: -1, SyncAlways: true,
+	})
 	if err != nil {
 		return err
 	}
@@ -137,8 +141,9 @@ func (h *house) env() map[string]string {
 		level = "warn"
 	}
 	return map[string]string{
-		"DATABASE_URL": h.postgres.URL(), "NATS_URL": h.nats.ClientURL(), "TOKEN_KEYSET": h.keyset, "TOKEN_KEYSET_FILE": "",
-		"THREADS_API_URL": h.targetURL, "LOG_LEVEL": level, "LOG_FORMAT": "json",
+		"DATABASE_URL": h.postgres.URL(), "NATS_URL": h.nats.ClientURL(), "TOKEN_KEYSET": h.keyset,
+		"TOKEN_KEYSET_FILE": "",
+		"THREADS_API_URL":   h.targetURL, "LOG_LEVEL": level, "LOG_FORMAT": "json",
 	}
 }
 
@@ -233,14 +238,7 @@ func (h *house) arrivals(ctx context.Context) ([]Arrival, error) {
 }
 
 func (h *house) call(ctx context.Context, method, path, body string, out any) error {
-	req, err := http.NewRequestWithContext(ctx, method, h.targetURL+path, strings.NewReader(body)) //nolint:gosec // G704: the address is what the user measures
-	if err != nil {
-		return err
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := http.DefaultClient.Do(req) //nolint:gosec // G704: as above
+	resp, err := request(ctx, method, h.targetURL+path, body)
 	if err != nil {
 		return err
 	}
@@ -324,11 +322,7 @@ func (h *house) warnings() map[string]int {
 }
 
 func (h *house) ready(ctx context.Context) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.publisher.url+"/readyz", http.NoBody) //nolint:gosec // G704: our own child
-	if err != nil {
-		return false
-	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := request(ctx, http.MethodGet, h.publisher.url+"/readyz", "")
 	if err != nil {
 		return false
 	}

@@ -109,7 +109,8 @@ func (h *house) settled(ctx context.Context, run string, n int) error {
 			before, since = done, time.Now()
 		}
 		if time.Since(since) > standstill {
-			return fmt.Errorf("%s: %d of %d posts have come to an end, and for %s no other has; they are %v", run, done, n, standstill, m)
+			return fmt.Errorf("%s: %d of %d posts have come to an end, and for %s no other has; they are %v",
+				run, done, n, standstill, m)
 		}
 		if err := sleep(ctx, lookEvery); err != nil {
 			return err

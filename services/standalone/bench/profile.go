@@ -45,11 +45,7 @@ func (h *house) profileAll(ctx context.Context, run string, due time.Time) error
 
 func fetchProfile(ctx context.Context, url string, w io.Writer) error {
 	url = fmt.Sprintf("%s/profile?seconds=%d", url, int(profileFor.Seconds()))
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := request(ctx, http.MethodGet, url, "")
 	if err != nil {
 		return err
 	}

@@ -140,16 +140,22 @@ func (f *LatenessFigure) print(p printer) {
 func (f *BurstFigure) print(p printer, b *Baseline) {
 	p.line("")
 	p.line("Burst: %d posts of %d accounts due at one second; %d containers ready ahead", f.Ours.Posts, f.Accounts, f.Prepared)
-	p.row("published", perSecond(f.Ours.PerSecond), fmt.Sprintf("%.0f %% of bare calls (%s right before)", 100*f.OfBare, perSecond(f.CallsPerSecond)))
+	if f.Prepared < f.Ours.Posts {
+		p.line("  Some containers were made during the burst, which is then slower than it is: give them longer with -ahead.")
+	}
+	p.row("published", perSecond(f.Ours.PerSecond),
+		fmt.Sprintf("%.0f %% of bare calls (%s right before)", 100*f.OfBare, perSecond(f.CallsPerSecond)))
 	p.row("", "", beside(f.Ours.PerSecond, b.SinglesPerSecond, "bare synced JetStream publishes"))
 	p.row("", "", beside(f.Ours.PerSecond, b.BatchedPerSecond, "bare JetStream messages in batches"))
 	p.row("", "", beside(f.Ours.PerSecond, b.CommitsPerSecond, "bare Postgres commits"))
 	p.row("last arrival", fmt.Sprintf("%.2f s", f.Ours.Took), "after the due second, by "+arrival(f.By))
 	p.row("last row POSTED", fmt.Sprintf("%.1f s", f.Concluded), "after the due second")
 	p.row("doubles", fmt.Sprint(f.Ours.Doubles), "")
-	p.row("Postgres commits for each post", fmt.Sprintf("%.2f", f.Commits), "")
+	p.row("Postgres commits for each post", fmt.Sprintf("%.2f", f.Commits), "from the due second on, as below")
+	p.row("JetStream messages for each post", fmt.Sprintf("%.2f", f.Stored), fmt.Sprintf("stored; %.2f delivered", f.Delivered))
 	p.row("publisher's memory at most", mib(f.Memory), "")
-	p.row("accepted beforehand", perSecond(f.AcceptedPerSecond), beside(f.AcceptedPerSecond, b.SinglesPerSecond, "bare synced JetStream publishes"))
+	p.row("accepted beforehand", perSecond(f.AcceptedPerSecond),
+		beside(f.AcceptedPerSecond, b.SinglesPerSecond, "bare synced JetStream publishes"))
 	f.Ours.Lateness.print(p.w)
 }
 

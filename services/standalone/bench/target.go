@@ -142,7 +142,9 @@ func (c *counter) read(w http.ResponseWriter, r *http.Request) {
 	case k != nil:
 		answer(w, http.StatusOK, map[string]string{"id": id, "status": status})
 	case post != nil:
-		answer(w, http.StatusOK, map[string]string{"id": id, "text": post.text, "media_type": "TEXT_POST", "permalink": permalink(r, id)})
+		answer(w, http.StatusOK, map[string]string{
+			"id": id, "text": post.text, "media_type": "TEXT_POST", "permalink": permalink(r, id),
+		})
 	default:
 		refuse(w, http.StatusBadRequest, 100, 33, "Unsupported get request. Object with ID '"+id+"' does not exist")
 	}

@@ -112,7 +112,7 @@ func Browse(ctx context.Context, address string) (end string, err error) {
 
 var (
 	formTag  = regexp.MustCompile(`<form[^>]*action="([^"]*)"`)
-	inputTag = regexp.MustCompile(`<input[^>]*name="([^"]*)"[^>]*value="([^"]*)"`)
+	inputTag = regexp.MustCompile(`<input[^>]*name="([^"]*)"[^>]*value="([^"]*)"[^>]*>`)
 	allowTag = regexp.MustCompile(`<button[^>]*name="([^"]*)"[^>]*value="(allow)"`)
 )
 
@@ -124,7 +124,11 @@ func allow(page string) (action string, fields url.Values) {
 	}
 	fields = url.Values{button[1]: {button[2]}}
 	for _, in := range inputTag.FindAllStringSubmatch(page, -1) {
-		fields.Set(html.UnescapeString(in[1]), html.UnescapeString(in[2]))
+		choice := strings.Contains(in[0], `type="checkbox"`) || strings.Contains(in[0], `type="radio"`)
+		if choice && !strings.Contains(in[0], " checked") {
+			continue // as a browser leaves it out
+		}
+		fields.Add(html.UnescapeString(in[1]), html.UnescapeString(in[2]))
 	}
 	return html.UnescapeString(form[1]), fields
 }

@@ -1,0 +1,223 @@
+package threads_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/threads/threadssim"
+)
+
+// oneStep is a call that makes something live without a container.
+type oneStep struct {
+	op   string
+	call func(ctx context.Context, c *threads.Client, token threads.Token, root string, before func() error) (string, error)
+	// needs is what Threads cannot act without.
+	needs string
+}
+
+var oneSteps = []oneStep{
+	{threads.OpPublishText, func(ctx context.Context, c *threads.Client, token threads.Token, _ string, before func() error) (string, error) {
+		return c.PublishText(ctx, token, threads.Container{MediaType: threads.Text, Text: "hello"}, before)
+	}, "auto_publish_text"},
+	{threads.OpRepost, func(ctx context.Context, c *threads.Client, token threads.Token, root string, before func() error) (string, error) {
+		return c.Repost(ctx, token, root, before)
+	}, string(bearer)},
+}
+
+// forEach runs a test of both calls, with a post to repost.
+func forEach(t *testing.T, run func(t *testing.T, step oneStep, b *bundle, root string)) {
+	t.Helper()
+	for _, step := range oneSteps {
+		t.Run(step.op, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			run(t, step, b, b.publish(t, threads.Container{MediaType: threads.Text, Text: "root"}))
+		})
+	}
+}
+
+func TestOneStepGoesLive(t *testing.T) {
+	t.Parallel()
+	forEach(t, func(t *testing.T, step oneStep, b *bundle, root string) {
+		var words atomic.Int32
+		id, err := step.call(t.Context(), b.client, b.token, root, func() error {
+			words.Add(1)
+			if n := len(b.sim.Posts()); n != 1 {
+				t.Errorf("%d posts before the last word was spoken", n)
+			}
+			return nil
+		})
+		if err != nil || words.Load() != 1 {
+			t.Fatalf("%v after %d last words", err, words.Load())
+		}
+		m, err := b.client.Media(t.Context(), b.token, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch step.op {
+		case threads.OpRepost:
+			if m.RepostedID != root || m.MediaType != "REPOST_FACADE" {
+				t.Errorf("the repost reads %+v", m)
+			}
+		default:
+			if m.Text != "hello" {
+				t.Errorf("the post reads %+v", m)
+			}
+		}
+	})
+}
+
+func TestOneStepAbandoned(t *testing.T) {
+	t.Parallel()
+	lost := errors.New("lease lost")
+	forEach(t, func(t *testing.T, step oneStep, b *bundle, root string) {
+		_, err := step.call(t.Context(), b.client, b.token, root, func() error { return lost })
+		if !errors.Is(err, threads.ErrNotSent) || !errors.Is(err, lost) || threads.ClassOf(err) != threads.Transient {
+			t.Errorf("got %v, want transient with both errors in it", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err = step.call(ctx, b.client, b.token, root, nil); !errors.Is(err, threads.ErrNotSent) {
+			t.Errorf("cancelled before: %v, want not sent", err)
+		}
+		if n := len(b.sim.Posts()); n != 1 {
+			t.Errorf("%d posts are live, want the root alone", n)
+		}
+		if _, err := step.call(t.Context(), b.client, b.token, "me/../1", nil); step.op == threads.OpRepost && !errors.Is(err, threads.ErrNotSent) {
+			t.Errorf("an id that is none: %v", err)
+		}
+	})
+}
+
+// What is on the wire when the last word is asked for, byte by byte: at most the headers, and nothing to act upon.
+func TestOneStepBytesBeforeTheGate(t *testing.T) {
+	t.Parallel()
+	for _, step := range oneSteps {
+		t.Run(step.op, func(t *testing.T) {
+			t.Parallel()
+			listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = listener.Close() })
+			arrived := make(chan string, 1)
+			go func() {
+				conn, err := listener.Accept()
+				if err != nil {
+					arrived <- err.Error()
+					return
+				}
+				all, _ := io.ReadAll(bufio.NewReader(conn)) // to the end: the client gives up the connection
+				_ = conn.Close()
+				arrived <- string(all)
+			}()
+			client := newClient("http://"+listener.Addr().String(), nil)
+			no := errors.New("no")
+			if _, err := step.call(t.Context(), client, bearer, "18060000000000017", func() error { return no }); !errors.Is(err, no) {
+				t.Errorf("got %v", err)
+			}
+			if got := <-arrived; strings.Contains(got, step.needs) {
+				t.Errorf("%q left before the gate was open:\n%s", step.needs, got)
+			}
+		})
+	}
+}
+
+func TestOneStepFaults(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		fault threadssim.Fault
+		hint  threads.Class
+		live  int
+	}{
+		"answer lost":    {threadssim.Fault{Kind: threadssim.DropResponse}, threads.Transient, 1},
+		"request lost":   {threadssim.Fault{Kind: threadssim.DropRequest}, threads.Transient, 0},
+		"hidden success": {threadssim.Fault{Kind: threadssim.ErrorAfterCommit}, threads.Permission, 1},
+		"server error":   {threadssim.Fault{Kind: threadssim.ErrorBeforeCommit}, threads.Transient, 0},
+		"an edge":        {threadssim.Fault{Kind: threadssim.Edge5xx}, threads.Transient, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			forEach(t, func(t *testing.T, step oneStep, b *bundle, root string) {
+				fault := tc.fault
+				fault.Op = step.op
+				if step.op == threads.OpPublishText {
+					fault.Op = threads.OpCreate // to Threads, it is one
+				}
+				b.inject(t, fault)
+				_, err := step.call(t.Context(), b.client, b.token, root, nil)
+				e, ok := errors.AsType[*threads.Error](err)
+				if !ok || e.Class != threads.Ambiguous || e.Hint != tc.hint || e.Op != step.op || errors.Is(err, threads.ErrNotSent) {
+					t.Errorf("got %v, want ambiguous with the hint %s", err, tc.hint)
+				}
+				if n := len(b.sim.Posts()) - 1; n != tc.live {
+					t.Errorf("%d went live, want %d", n, tc.live)
+				}
+			})
+		})
+	}
+}
+
+func TestOneStepIsNeverReplayed(t *testing.T) {
+	t.Parallel()
+	for _, step := range oneSteps {
+		t.Run(step.op, func(t *testing.T) {
+			t.Parallel()
+			var arrived atomic.Int32
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				if r.Method == http.MethodGet {
+					_, _ = io.WriteString(w, `{"id":"1"}`)
+					return
+				}
+				arrived.Add(1)
+				panic(http.ErrAbortHandler)
+			}))
+			t.Cleanup(server.Close)
+			client := newClient(server.URL, nil)
+			// The first call leaves a connection behind; replays happen on reused ones only.
+			if _, err := client.Me(t.Context(), bearer); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := step.call(t.Context(), client, bearer, "1", nil); threads.ClassOf(err) != threads.Ambiguous {
+				t.Errorf("got %v, want class ambiguous", err)
+			}
+			if n := arrived.Load(); n != 1 {
+				t.Errorf("the call arrived %d times", n)
+			}
+		})
+	}
+}
+
+// What makes something live may take its time: the patience for it is another than for the rest.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	done := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-done
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(done) })
+	client := threads.New(threads.Config{BaseURL: server.URL, Timeout: time.Hour, PublishTimeout: 50 * time.Millisecond})
+	for _, step := range oneSteps {
+		_, err := step.call(t.Context(), client, bearer, "1", nil)
+		if threads.ClassOf(err) != threads.Ambiguous || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, threads.ErrNotSent) {
+			t.Errorf("%s: got %v, want an ambiguous timeout", step.op, err)
+		}
+	}
+	client = threads.New(threads.Config{BaseURL: server.URL, Timeout: 50 * time.Millisecond, PublishTimeout: time.Hour})
+	if err := client.Hide(t.Context(), bearer, "1", true); threads.ClassOf(err) != threads.Transient || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want a transient timeout", err)
+	}
+}
