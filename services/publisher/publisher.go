@@ -69,7 +69,8 @@ func New(cfg Config, d Deps) *Service {
 	}
 	s.postReads = &batcher[read[Post]]{size: readBatch, atOnce: 2, work: s.store.readPosts}
 	s.accountReads = &batcher[read[accounts.Account]]{size: readBatch, atOnce: 2, work: s.store.readAccounts}
-	s.claims = &batcher[claim]{size: claimBatch, atOnce: 2, work: func(ctx context.Context, batch []claim) []error {
+	// One batch of claims at a time: two would only wait for each other's accounts.
+	s.claims = &batcher[claim]{size: claimBatch, atOnce: 1, work: func(ctx context.Context, batch []claim) []error {
 		return s.store.claimBatch(ctx, batch, cfg.Spacing, s.now())
 	}}
 	s.notes = &batcher[note]{size: noteBatch, atOnce: 2, work: s.store.noteBatch}
@@ -123,9 +124,9 @@ func (s *Service) Run(ctx context.Context) error {
 // How many posts are read, claimed, noted and applied together.
 const (
 	readBatch  = 256
-	claimBatch = 128
-	noteBatch  = 128
-	applyBatch = 128
+	claimBatch = 256
+	noteBatch  = 256
+	applyBatch = 256
 )
 
 // Tick hears the tick of POST_ALARMS and needs to do nothing: that it goes off is what keeps JetStream's timer from

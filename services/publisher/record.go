@@ -28,17 +28,25 @@ func (r *recorder) applyAll(ctx context.Context, conn bun.IDB, facts []told) err
 		if err != nil {
 			return err
 		}
-		known, err := r.revs(ctx, tx, facts)
+		rows, err := r.revs(ctx, tx, facts)
 		if err != nil {
 			return err
 		}
+		var there []events.PostEvent // rows that are where the event leads, and are only to be marked as told
 		for _, f := range facts {
 			if f.seq <= position {
 				continue
 			}
 			position = f.seq
-			if ev, ok := f.ev.(events.PostEvent); ok && known[ev.Snapshot().ID] >= ev.Snapshot().Rev {
-				continue // applied at once by whoever told it
+			if ev, ok := f.ev.(events.PostEvent); ok {
+				row, rev := rows[ev.Snapshot().ID], ev.Snapshot().Rev
+				if row.ToldRev >= rev {
+					continue // applied at once by whoever told it
+				}
+				if row.Rev >= rev {
+					there = append(there, ev)
+					continue
+				}
 			}
 			w, err := r.apply(ctx, tx, f.ev)
 			if err != nil {
@@ -46,6 +54,11 @@ func (r *recorder) applyAll(ctx context.Context, conn bun.IDB, facts []told) err
 			}
 			waiting = append(waiting, w...)
 		}
+		w, err := r.markTold(ctx, tx, there)
+		if err != nil {
+			return err
+		}
+		waiting = append(waiting, w...)
 		return r.setPosition(ctx, tx, position)
 	})
 	if err != nil {
@@ -126,7 +139,11 @@ func (r *recorder) applyOutcomes(ctx context.Context, batch []outcome) []error {
 		if err != nil {
 			return err
 		}
-		awaited, err := r.awaited(ctx, tx, batch)
+		evs := make([]events.PostEvent, len(batch))
+		for i, o := range batch {
+			evs[i] = o.ev
+		}
+		awaited, err := r.awaited(ctx, tx, evs)
 		if err != nil {
 			return err
 		}
@@ -191,10 +208,10 @@ func (r *recorder) finalize(ctx context.Context, tx bun.Tx, batch []outcome) (ma
 }
 
 // awaited are the posts of a batch whose outcome somebody waits for.
-func (r *recorder) awaited(ctx context.Context, tx bun.Tx, batch []outcome) (map[string]bool, error) {
+func (r *recorder) awaited(ctx context.Context, tx bun.Tx, batch []events.PostEvent) (map[string]bool, error) {
 	ids := make([]string, len(batch))
-	for i, o := range batch {
-		ids[i] = o.ev.Snapshot().ID
+	for i, ev := range batch {
+		ids[i] = ev.Snapshot().ID
 	}
 	waiting, err := commands.Awaited(ctx, tx, ids)
 	if err != nil {
@@ -218,8 +235,16 @@ func (r *recorder) reply(ctx context.Context, waiting []commands.Command) error 
 	return nil
 }
 
-// revs reads how far the posts of a batch are told, in one go.
-func (r *recorder) revs(ctx context.Context, db bun.IDB, facts []told) (map[string]int64, error) {
+// revOf is how far a row has come, and how far it is told.
+type revOf struct {
+	ID      string `bun:"id"`
+	Rev     int64  `bun:"rev"`
+	ToldRev int64  `bun:"told_rev"`
+}
+
+// revs reads how far the posts of a batch have come. It locks nothing: who told an event applies it at the same moment,
+// and what is written below is guarded by the row's rev.
+func (r *recorder) revs(ctx context.Context, db bun.IDB, facts []told) (map[string]revOf, error) {
 	var ids []string
 	for _, f := range facts {
 		if ev, ok := f.ev.(events.PostEvent); ok {
@@ -229,21 +254,52 @@ func (r *recorder) revs(ctx context.Context, db bun.IDB, facts []told) (map[stri
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	var rows []struct {
-		ID      string `bun:"id"`
-		ToldRev int64  `bun:"told_rev"`
-	}
-	// Locked in one order, as whoever applies at once has several rows in hand too.
-	err := db.NewSelect().Table("posts").Column("id", "told_rev").Where("id IN (?)", bun.List(ids)).
-		Order("id").For("UPDATE").Scan(ctx, &rows)
+	var rows []revOf
+	err := db.NewSelect().Table("posts").Column("id", "rev", "told_rev").Where("id IN (?)", bun.List(ids)).Scan(ctx, &rows)
 	if err != nil {
-		return nil, fmt.Errorf("read told revs: %w", err)
+		return nil, fmt.Errorf("read revs: %w", err)
 	}
-	m := make(map[string]int64, len(rows))
+	m := make(map[string]revOf, len(rows))
 	for _, row := range rows {
-		m[row.ID] = row.ToldRev
+		m[row.ID] = row
 	}
 	return m, nil
+}
+
+// markTold marks rows as told, in one statement, and ends the commands that wait for these facts.
+func (r *recorder) markTold(ctx context.Context, tx bun.Tx, there []events.PostEvent) (waiting []commands.Command, err error) {
+	if len(there) == 0 {
+		return nil, nil
+	}
+	latest := map[string]events.PostEvent{}
+	for _, ev := range there {
+		latest[ev.Snapshot().ID] = ev // in the order of EVENTS: the last is the highest
+	}
+	rows := make([]revOf, 0, len(latest))
+	for id, ev := range latest {
+		rows = append(rows, revOf{ID: id, Rev: ev.Snapshot().Rev})
+	}
+	slices.SortFunc(rows, func(a, b revOf) int { return strings.Compare(a.ID, b.ID) })
+	_, err = tx.NewUpdate().With("t", tx.NewValues(&rows)).Model((*Post)(nil)).TableExpr("t").Set("told_rev = t.rev").
+		Where("post.id = t.id AND post.rev = t.rev AND post.told_rev < t.rev").Exec(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("mark as told: %w", err)
+	}
+	awaited, err := r.awaited(ctx, tx, there)
+	if err != nil {
+		return nil, err
+	}
+	for _, ev := range there {
+		if !awaited[ev.Snapshot().ID] {
+			continue
+		}
+		w, err := r.finish(ctx, tx, ev)
+		if err != nil {
+			return nil, err
+		}
+		waiting = append(waiting, w...)
+	}
+	return waiting, nil
 }
 
 // apply writes one event. Applying it twice, or after a later one, changes nothing.

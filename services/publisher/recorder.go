@@ -34,8 +34,10 @@ type recorder struct {
 const (
 	recorderName  = "publisher-recorder"
 	recorderLock  = 0x7468726561647301 // "threads", 1
-	recorderBatch = 256
-	standBy       = 2 * time.Second
+	recorderBatch = 512
+	// recorderMoment is how far the recorder stays behind: longer than it takes to apply an event that was just told.
+	recorderMoment = 250 * time.Millisecond
+	standBy        = 2 * time.Second
 )
 
 // run records until ctx ends. It stands by while another process records.
@@ -128,7 +130,8 @@ func (r *recorder) catchUp(ctx context.Context, conn *bun.Conn) error {
 	return r.replay(ctx, conn, position+1, stream.CachedInfo().State.LastSeq)
 }
 
-// gather waits for one message and takes with it what is there already.
+// gather waits for one message and takes with it what comes in the moment after. Whoever told an event applies it at once;
+// the recorder, who would only get in their way, comes after them.
 func gather(ctx context.Context, incoming <-chan jetstream.Msg) (batch []jetstream.Msg, ok bool) {
 	select {
 	case m, ok := <-incoming:
@@ -139,6 +142,7 @@ func gather(ctx context.Context, incoming <-chan jetstream.Msg) (batch []jetstre
 	case <-ctx.Done():
 		return nil, false
 	}
+	moment := time.After(recorderMoment)
 	for len(batch) < recorderBatch {
 		select {
 		case m, ok := <-incoming:
@@ -146,9 +150,15 @@ func gather(ctx context.Context, incoming <-chan jetstream.Msg) (batch []jetstre
 				return batch, false
 			}
 			batch = append(batch, m)
-		default:
+		case <-moment:
+			return batch, true
+		case <-ctx.Done():
 			return batch, true
 		}
+	}
+	select {
+	case <-moment:
+	case <-ctx.Done():
 	}
 	return batch, true
 }

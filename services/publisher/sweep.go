@@ -133,7 +133,8 @@ func (s *Service) retellUntold(ctx context.Context) (int, error) {
 // markArmed sets armed_at of the selected posts and returns their ids.
 func (s *Service) markArmed(ctx context.Context, selected *bun.SelectQuery, at time.Time) ([]string, error) {
 	var ids []string
-	err := s.db.NewUpdate().Model((*Post)(nil)).Set("armed_at = ?", at).
-		Where("id IN (?)", selected.For("UPDATE SKIP LOCKED")).Returning("id").Scan(ctx, &ids)
+	// Joined, not looked for in a list: the table may have a million rows, and each of these is found by its key.
+	err := s.db.NewUpdate().With("found", selected.For("UPDATE SKIP LOCKED")).Model((*Post)(nil)).TableExpr("found").
+		Set("armed_at = ?", at).Where("post.id = found.id").Returning("post.id").Scan(ctx, &ids)
 	return ids, err
 }
