@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,8 +18,15 @@ import (
 
 // seen is what a call looked like to Threads.
 type seen struct {
+	mu           sync.Mutex
 	Method, Path string
 	Params       url.Values
+}
+
+func (s *seen) note(method, path string, params url.Values) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Method, s.Path, s.Params = method, path, params
 }
 
 // told is a Threads that answers everything the same and remembers the last call. A token in an address would end up in
@@ -32,10 +40,11 @@ func told(t *testing.T, answer string) (*threads.Client, *seen) {
 		}
 		body, _ := io.ReadAll(r.Body)
 		form, _ := url.ParseQuery(string(body))
-		*last = seen{r.Method, r.URL.Path, r.URL.Query()}
+		params := r.URL.Query()
 		for k, v := range form {
-			last.Params[k] = v
+			params[k] = v
 		}
+		last.note(r.Method, r.URL.Path, params)
 		// A repost that was called off arrives without its body.
 		if r.Header.Get("Authorization") != "Bearer THtoken" && form.Get("access_token") != "THtoken" && r.URL.Path != "/v1.0/oembed" && (len(form) > 0 || !strings.HasSuffix(r.URL.Path, "/repost")) {
 			t.Errorf("%s came without the token", r.URL.Path)
@@ -277,8 +286,13 @@ func TestOneStepCalls(t *testing.T) {
 		t.Errorf("%s, %v, %+v", id, err, last)
 	}
 	// Until the gate opens, nothing is sent that could have an effect.
-	*last = seen{}
-	if _, err := c.Repost(t.Context(), token, "18060000000000099", func() error { return io.ErrClosedPipe }); !errors.Is(err, threads.ErrNotSent) || last.Params.Get("access_token") != "" {
-		t.Errorf("%v, %+v", err, last)
+	last.note("", "", nil)
+	if _, err := c.Repost(t.Context(), token, "18060000000000099", func() error { return io.ErrClosedPipe }); !errors.Is(err, threads.ErrNotSent) {
+		t.Error(err)
+	}
+	last.mu.Lock()
+	defer last.mu.Unlock()
+	if last.Params.Get("access_token") != "" {
+		t.Error("the call that was called off arrived with its token")
 	}
 }

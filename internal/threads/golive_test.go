@@ -121,7 +121,9 @@ func TestOneStepBytesBeforeTheGate(t *testing.T) {
 				_ = conn.Close()
 				arrived <- string(all)
 			}()
-			client := newClient("http://"+listener.Addr().String(), nil)
+			client := threads.New(threads.Config{
+				BaseURL: "http://" + listener.Addr().String(), PublishTimeout: 5 * time.Second, // no answer will come
+			})
 			no := errors.New("no")
 			if _, err := step.call(t.Context(), client, bearer, "18060000000000017", func() error { return no }); !errors.Is(err, no) {
 				t.Errorf("got %v", err)

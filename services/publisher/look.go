@@ -86,8 +86,9 @@ func (s *Service) scan(ctx context.Context, p *Post, a access) ([]threads.Media,
 	return match, nil
 }
 
-// sameAs says whether a listed post could be the part in hand. A repost is known by what it reposts, a carousel by its
-// children: Threads lists the very container ids (threads-api §4.10). Everything else by its words, kind and place.
+// sameAs says whether a listed post could be the part in hand. A repost is known by what it reposts, a carousel for
+// sure by its children where Threads lists the very container ids (threads-api §4.10). Everything else by its words, kind
+// and place.
 func sameAs(p *Post, m threads.Media) bool {
 	if p.Kind == events.KindRepost {
 		return m.RepostedID != "" && m.RepostedID == p.ParentID
@@ -101,8 +102,12 @@ func sameAs(p *Post, m threads.Media) bool {
 		if m.MediaType != "CAROUSEL_ALBUM" {
 			return false
 		}
-		if len(m.ChildIDs) > 0 && len(p.Children) > 0 {
-			return slices.Equal(m.ChildIDs, p.Children)
+		if len(m.ChildIDs) > 0 && slices.Equal(m.ChildIDs, p.Children) {
+			return true
+		}
+		// Others have seen the children under ids of their own; then their number, the words and the place must do.
+		if len(m.ChildIDs) > 0 && len(m.ChildIDs) != len(media) {
+			return false
 		}
 	case len(media) == 1 && media[0].Type == events.Video:
 		if m.MediaType != "VIDEO" {

@@ -1,6 +1,8 @@
 package threadssim
 
 import (
+	"errors"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -61,6 +63,9 @@ func (s *Sim) handle(mux *http.ServeMux, pattern, op string, auth func(*call) (a
 			return
 		}
 		params, err := readParams(w, r)
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			panic(http.ErrAbortHandler) // its sender died on the way: such a request never gets as far as Threads
+		}
 		c := &call{sim: s, method: r.Method, host: origin(r), op: op, params: params, at: s.now(), wish: asked}
 		c.path, c.edge = r.PathValue("user")+r.PathValue("id"), r.URL.Path
 		var a answer

@@ -208,3 +208,25 @@ func TestRepliesFollowTheAuthorsWord(t *testing.T) {
 		t.Errorf("one who is mentioned: %s", r.raw)
 	}
 }
+
+// Lists come in one piece, as one name several times, and in the way of PHP; some clients send two of these at once.
+func TestListsInPieces(t *testing.T) {
+	t.Parallel()
+	w := setup(t, threadssim.Options{})
+	var ids []string
+	for range 2 {
+		ids = append(ids, w.create("media_type", "IMAGE", "image_url", "https://cdn.example/a.jpg", "is_carousel_item", "true"))
+	}
+	for name, body := range map[string]string{
+		"commas":   "children=" + ids[0] + "," + ids[1],
+		"repeated": "children=" + ids[0] + "&children=" + ids[1],
+		"indexed":  "children[0]=" + ids[0] + "&children[1]=" + ids[1],
+		"both":     "children=" + ids[0] + "&children=" + ids[1] + "&children[0]=" + ids[0] + "&children[1]=" + ids[1],
+		"brackets": "children[]=" + ids[0] + "&children[]=" + ids[1],
+	} {
+		r := w.send("POST", "/v1.0/me/threads", form, "media_type=CAROUSEL&"+body+"&access_token="+w.token)
+		if r.status != 200 {
+			t.Errorf("%s: %d %s", name, r.status, r.raw)
+		}
+	}
+}

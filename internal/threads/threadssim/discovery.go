@@ -56,12 +56,12 @@ func profilePosts(c *call) answer {
 	if err != nil {
 		return badParam(err.Error())
 	}
-	if _, a, ok := c.selection(foundFields, "id"); !ok {
+	if _, a, ok := c.selection(mediaFields, "id"); !ok {
 		return a
 	}
 	u, a, ok := c.discovered()
 	if !ok {
 		return a
 	}
-	return c.page(p, c.among(u.posts, p, func(m *media) bool { return isPost(m) && c.sim.public(m) }), foundFields)
+	return c.page(p, c.among(u.posts, p, func(m *media) bool { return isPost(m) && c.sim.public(m) }), mediaFields)
 }

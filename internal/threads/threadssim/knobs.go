@@ -27,8 +27,11 @@ type Knobs struct {
 	ProcessingTime  ProcessingTimes `json:"processing_time"`
 	ProcessingError Failures        `json:"processing_error"`
 	DoublePublish   string          `json:"double_publish"`
-	ListLag         Span            `json:"list_lag"`
-	PermalinkLag    Span            `json:"permalink_lag"`
+	// CarouselChildren is by which ids a published carousel names its children: those of their containers, or of posts of
+	// their own. Observers have seen both.
+	CarouselChildren string `json:"carousel_children"`
+	ListLag          Span   `json:"list_lag"`
+	PermalinkLag     Span   `json:"permalink_lag"`
 	// PermalinkWithheld is how often media are flagged: their posts never show a permalink.
 	PermalinkWithheld float64   `json:"permalink_withheld"`
 	CleanHTTPStatus   string    `json:"clean_http_status"`
@@ -177,19 +180,20 @@ func Quick() Knobs {
 			Text: Always(200 * time.Millisecond), Carousel: Always(200 * time.Millisecond),
 			Image: Always(time.Second), Video: Always(20 * time.Second),
 		},
-		DoublePublish:   "error",
-		CleanHTTPStatus: "observed",
-		CountMode:       "documented",
-		QuotaTotal:      documentedQuotas,
-		QuotaError:      ErrorKnob{HTTP: 400, Code: 9, Subcode: 2207042, Message: "Application request limit reached"},
-		Throttle:        Throttle{Code: 4},
-		UsageHeaders:    "none",
-		Edge5xx:         EdgeKnob{HTTP: 502, Body: "html"},
-		RefreshTooYoung: "refuse",
-		TokenTTLShort:   Duration(shortLife),
-		TokenTTLLong:    Duration(longLife),
-		GrantTTL:        Duration(grantLife),
-		Locale:          "en",
+		DoublePublish:    "error",
+		CarouselChildren: "containers",
+		CleanHTTPStatus:  "observed",
+		CountMode:        "documented",
+		QuotaTotal:       documentedQuotas,
+		QuotaError:       ErrorKnob{HTTP: 400, Code: 9, Subcode: 2207042, Message: "Application request limit reached"},
+		Throttle:         Throttle{Code: 4},
+		UsageHeaders:     "none",
+		Edge5xx:          EdgeKnob{HTTP: 502, Body: "html"},
+		RefreshTooYoung:  "refuse",
+		TokenTTLShort:    Duration(shortLife),
+		TokenTTLLong:     Duration(longLife),
+		GrantTTL:         Duration(grantLife),
+		Locale:           "en",
 	}
 }
 
@@ -246,7 +250,7 @@ func (k *Knobs) check() error {
 		is  string
 		may []string
 	}{
-		"double_publish": {k.DoublePublish, doublePublishes}, "clean_http_status": {k.CleanHTTPStatus, httpStatuses},
+		"double_publish": {k.DoublePublish, doublePublishes}, "carousel_children": {k.CarouselChildren, childrenNames}, "clean_http_status": {k.CleanHTTPStatus, httpStatuses},
 		"count_mode": {k.CountMode, countModes}, "refresh_too_young": {k.RefreshTooYoung, youngRefreshes},
 		"locale": {k.Locale, locales}, "usage_headers": {k.UsageHeaders, usageHeaders},
 		"drop_response.when": {k.DropResponse.When, dropMoments}, "edge_5xx.body": {k.Edge5xx.Body, edgeBodies},

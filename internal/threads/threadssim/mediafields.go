@@ -20,6 +20,9 @@ var mediaFieldNames = []string{
 
 var pollLetters = []string{"a", "b", "c", "d"}
 
+// found are the calls that show what was found rather than what was asked for: they take owner as a field and never tell.
+var found = map[string]bool{threads.OpSearch: true, threads.OpProfilePosts: true}
+
 // mediaFields knows the fields of a post, those in braces included.
 func mediaFields(name string) (known, bool) {
 	switch name {
@@ -78,7 +81,7 @@ func (c *call) mediaValue(m *media, f field) any {
 	case "permalink":
 		return some(m.linked(c.at), c.sim.permalink(c.host, m))
 	case "owner":
-		return some(mine && !reply, map[string]any{"id": m.owner.ID})
+		return some(mine && !reply && !found[c.op], map[string]any{"id": m.owner.ID})
 	case "username":
 		return m.owner.Username
 	case "text":
@@ -188,14 +191,21 @@ func (c *call) other(id string, f field) any {
 	return c.show(m, f.sub)
 }
 
-// children of a carousel go by the ids of their containers, as observers found.
+// childrenNames are the knob carousel_children.
+var childrenNames = []string{"containers", "posts"}
+
+// children of a carousel go by the ids of their containers, as some observers found, or by ids of their own.
 func (c *call) children(m *media, f field) any {
 	if len(m.of.Children) == 0 {
 		return nil
 	}
 	list := make([]any, 0, len(m.of.Children))
 	for _, id := range m.of.Children {
-		child := &media{ID: id, Shortcode: m.Shortcode, Committed: m.Committed, Withheld: true}
+		name := id
+		if c.knobs.CarouselChildren == "posts" {
+			name = "1" + id // beyond every id that is given out
+		}
+		child := &media{ID: name, Shortcode: m.Shortcode, Committed: m.Committed, Withheld: true}
 		child.owner, child.of, child.root = m.owner, c.sim.containers[id], child
 		list = append(list, c.show(child, f.sub))
 	}

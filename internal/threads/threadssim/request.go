@@ -8,6 +8,8 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -41,16 +43,45 @@ func readParams(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 		}
 		merge(params, form)
 	}
+	gatherLists(params)
 	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
 		params.Set("access_token", strings.TrimSpace(token))
 	}
 	return params, nil
 }
 
+// merge lets the body win over the query.
 func merge(into, from url.Values) {
 	for name, values := range from {
 		if len(values) > 0 {
-			into.Set(name, values[0])
+			into[name] = values
+		}
+	}
+}
+
+// listed are the parameters that are lists.
+var listed = []string{"children", "allowlisted_country_codes", "fields", "metric"}
+
+// gatherLists joins a list that came in pieces: as one name several times, or as name[] and name[0] in the way of PHP,
+// which Graph understands too. Some clients send both at once, so that each item counts once.
+func gatherLists(params url.Values) {
+	for _, name := range listed {
+		pieces := slices.Clone(params[name])
+		pieces = append(pieces, params[name+"[]"]...)
+		for i := 0; len(params[name+"["+strconv.Itoa(i)+"]"]) > 0; i++ {
+			pieces = append(pieces, params.Get(name+"["+strconv.Itoa(i)+"]"))
+		}
+		if len(pieces) < 2 && params.Has(name) {
+			continue
+		}
+		var items []string
+		for _, piece := range pieces {
+			if !slices.Contains(items, piece) {
+				items = append(items, piece)
+			}
+		}
+		if len(items) > 0 {
+			params.Set(name, strings.Join(items, ","))
 		}
 	}
 }

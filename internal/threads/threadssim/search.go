@@ -11,14 +11,6 @@ import (
 // sensitive words find nothing at Threads. Its list is not known; these stand in for it.
 var sensitive = []string{"nsfw", "gore", "sensitive"}
 
-// foundFields are those of posts found by search or on a profile: never the owner.
-func foundFields(name string) (known, bool) {
-	if name == "owner" {
-		return nil, false
-	}
-	return mediaFields(name)
-}
-
 // search finds public posts by a word in their text or by their topic. A search that finds nothing is free.
 func search(c *call) answer {
 	p, err := readListParams(c.params, c.at)
@@ -46,7 +38,7 @@ func search(c *call) answer {
 	case strings.HasPrefix(author, "@"):
 		return badParam("author_username must be without @")
 	}
-	if _, a, ok := c.selection(foundFields, "id"); !ok {
+	if _, a, ok := c.selection(mediaFields, "id"); !ok {
 		return a
 	}
 	if c.full(keywordSearches) {
@@ -65,7 +57,7 @@ func search(c *call) answer {
 			return a
 		}
 	}
-	return c.page(p, found, foundFields)
+	return c.page(p, found, mediaFields)
 }
 
 func (k *container) speaksOf(query, mode string) bool {

@@ -199,6 +199,9 @@ func (c *call) reissue(granted time.Time) answer {
 func debugToken(c *call) answer {
 	if !c.sim.isAppToken(c.params.Get("access_token")) {
 		if a, ok := authenticate(c); !ok {
+			if c.knobs.CleanHTTPStatus == "observed" {
+				a.status = http.StatusInternalServerError // this call was seen to say so of its caller's token
+			}
 			return a
 		}
 	}

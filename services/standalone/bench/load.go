@@ -64,7 +64,7 @@ func (h *house) schedule(ctx context.Context, posts []planned) (perSecond float6
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return 0, fmt.Errorf("hand in posts: %w", err)
+		return 0, fmt.Errorf("hand in posts (when their time passed meanwhile, give them longer with -ahead): %w", err)
 	}
 	return float64(len(posts)) / time.Since(began).Seconds(), nil
 }
