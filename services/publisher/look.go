@@ -48,6 +48,9 @@ func (s *Service) look(ctx context.Context, p *Post, a access) ([]threads.Media,
 // errBlind says that the list which would have the post needs a scope that the account did not grant.
 var errBlind = errors.New("the list that would have this post cannot be read")
 
+// errEndless says that a list went on for longer than any honest one.
+var errEndless = errors.New("the list of posts does not end")
+
 // scan reads the lists of the account that would have the post, newest first, back to its time: replies are listed apart
 // from posts, and ghost posts apart from both, though perhaps among the posts as well (threads-api §5.6).
 func (s *Service) scan(ctx context.Context, p *Post, a access) ([]threads.Media, error) {
@@ -65,18 +68,22 @@ func (s *Service) scan(ctx context.Context, p *Post, a access) ([]threads.Media,
 	var match []threads.Media
 	for _, list := range lists {
 		q := threads.ListQuery{Since: since, Limit: 100}
-		for range lookPages {
+		for pages := 0; ; pages++ {
+			if pages == lookPages {
+				return nil, errEndless // not looked to the end, so not proven absent
+			}
 			page, err := list(ctx, a.token, q)
 			if err != nil {
 				return nil, err
 			}
 			for _, m := range page.Data {
 				listed := slices.ContainsFunc(match, func(other threads.Media) bool { return other.ID == m.ID })
-				if !listed && !m.Timestamp.Before(since.Truncate(time.Second)) && sameAs(p, m) {
+				old := !m.Timestamp.IsZero() && m.Timestamp.Before(since.Truncate(time.Second))
+				if !listed && !old && sameAs(p, m) {
 					match = append(match, m)
 				}
 			}
-			if page.After == "" || len(page.Data) == 0 {
+			if page.After == "" {
 				break
 			}
 			q.After = page.After
