@@ -70,7 +70,7 @@ func ParseWebhook(body []byte) ([]WebhookEvent, error) {
 	for i, v := range values {
 		told[i] = WebhookEvent{
 			AppID: string(w.AppID), Topic: w.Topic, TargetID: string(w.TargetID), SubscriptionID: string(w.SubscriptionID),
-			At: w.Time.time(), Field: v.Field, Media: v.Value.wireMedia.media(), DeletedAt: v.Value.DeletedAt.time(),
+			At: w.Time.time(), Field: v.Field, Media: v.Value.media(), DeletedAt: v.Value.DeletedAt.time(),
 			RootOwnerID: string(v.Value.Root.OwnerID), RootUsername: v.Value.Root.Username,
 		}
 		told[i].Media.RootID = string(v.Value.Root.ID)

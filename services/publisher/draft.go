@@ -33,7 +33,7 @@ func checkParts(f *events.Fault, d events.Draft) {
 		f.At("/parts", "too_many_parts", fmt.Sprintf("A chain takes up to %d parts.", maxParts))
 		return
 	}
-	if d.Options.Ghost {
+	if d.Ghost {
 		f.At("/ghost", "ghost_chain", "A ghost post cannot be answered, so it cannot begin a chain.")
 	}
 	for i, part := range d.Parts {

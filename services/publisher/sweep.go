@@ -40,6 +40,9 @@ func (s *Service) sweep(ctx context.Context) error {
 }
 
 func (s *Service) sweepOnce(ctx context.Context) error {
+	if err := s.store.forgetUses(ctx, s.now()); err != nil {
+		return err
+	}
 	for _, pass := range []func(context.Context) (int, error){s.wakeOverdue, s.armUnarmed, s.retellUntold} {
 		for {
 			n, err := pass(ctx)

@@ -83,7 +83,7 @@ func boxAt(r io.ReaderAt, at int64) (kind string, length, header int64, err erro
 		if long > 1<<60 {
 			return "", 0, 0, notVideo()
 		}
-		length, header = int64(long), 16 //nolint:gosec // bounded above
+		length, header = int64(long), 16
 	}
 	if length != 0 && length < header {
 		return "", 0, 0, notVideo()
