@@ -2,16 +2,18 @@ package pg
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/schema"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 )
 
 const (
 	slowQuery   = 200 * time.Millisecond
-	maxTemplate = 2048
+	maxTemplate = 512
 )
 
 // slowQueries logs what took long: the query with its placeholders, never its values nor the server's error, since
@@ -19,6 +21,14 @@ const (
 type slowQueries struct {
 	log  *zap.Logger
 	over time.Duration
+
+	// When the database is overrun every query is slow, and the log must not be what overruns it.
+	often  *rate.Limiter
+	unsaid *atomic.Int64
+}
+
+func newSlowQueries(log *zap.Logger) slowQueries {
+	return slowQueries{log: log, over: slowQuery, often: rate.NewLimiter(1, 20), unsaid: new(atomic.Int64)}
 }
 
 func (s slowQueries) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
@@ -28,7 +38,11 @@ func (s slowQueries) AfterQuery(_ context.Context, event *bun.QueryEvent) {
 	if took < s.over {
 		return
 	}
-	s.log.Warn("slow query", zap.Duration("took", took), zap.Bool("failed", event.Err != nil),
+	if !s.often.Allow() {
+		s.unsaid.Add(1)
+		return
+	}
+	s.log.Warn("slow query", zap.Duration("took", took), zap.Int64("others_since", s.unsaid.Swap(0)), zap.Bool("failed", event.Err != nil),
 		zap.String("query", template(event)))
 }
 
