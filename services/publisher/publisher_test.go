@@ -30,16 +30,18 @@ const testUser = "user_1"
 
 // rig is a publisher with everything real around it but Threads, which is simulated.
 type rig struct {
-	t       *testing.T
-	cfg     Config
-	nats    *natsd.Server
-	bus     *bus.Bus
-	db      *bun.DB
-	sim     *threadssim.Sim
-	api     *threads.Client
-	vault   *accounts.Vault
-	account accounts.Account
-	log     *zap.Logger
+	t    *testing.T
+	cfg  Config
+	nats *natsd.Server
+	bus  *bus.Bus
+	// connectBus is another connection to NATS under a service's name.
+	connectBus func(name string) *bus.Bus
+	db         *bun.DB
+	sim        *threadssim.Sim
+	api        *threads.Client
+	vault      *accounts.Vault
+	account    accounts.Account
+	log        *zap.Logger
 }
 
 // quick shrinks every wait; the simulator's processing is shrunk with them.
@@ -59,9 +61,17 @@ func quick(t *testing.T) Config {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, cfg: quick(t), db: pgtest.New(t), log: bustest.Log(t)}
-	r.nats = bustest.Server(t, t.TempDir())
-	r.bus = bustest.Connect(t, r.nats, "test")
+	nats := bustest.Server(t, t.TempDir())
+	r := newRigOn(t, func(name string) *bus.Bus { return bustest.Connect(t, nats, name) })
+	r.nats = nats
+	return r
+}
+
+// newRigOn is a rig on NATS servers of the caller's.
+func newRigOn(t *testing.T, connect func(name string) *bus.Bus) *rig {
+	t.Helper()
+	r := &rig{t: t, cfg: quick(t), db: pgtest.New(t), log: bustest.Log(t), connectBus: connect}
+	r.bus = connect("test")
 	var err error
 	r.sim, err = threadssim.New(threadssim.Options{Processing: threadssim.Processing{Text: 50 * time.Millisecond, Image: 100 * time.Millisecond, Video: 100 * time.Millisecond}})
 	if err != nil {
@@ -108,7 +118,7 @@ func (r *rig) connect(user, name string, scopes ...string) accounts.Account {
 // start runs a publisher until the test ends or stop is called.
 func (r *rig) start() (s *Service, stop func()) {
 	r.t.Helper()
-	b := bustest.Connect(r.t, r.nats, "publisher")
+	b := r.connectBus("publisher")
 	s = New(r.cfg, Deps{Bus: b, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -183,7 +193,12 @@ func (r *rig) await(id string, fact events.PostFact) events.Post {
 // row waits until the row is in a state: the recorder writes it after the event.
 func (r *rig) row(id string, state events.State) Post {
 	r.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	return r.rowWithin(id, state, 10*time.Second)
+}
+
+func (r *rig) rowWithin(id string, state events.State, limit time.Duration) Post {
+	r.t.Helper()
+	deadline := time.Now().Add(limit)
 	for {
 		p, err := (&store{db: r.db}).get(r.t.Context(), r.db, id)
 		if err == nil && p.State == state {
