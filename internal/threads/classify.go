@@ -71,6 +71,9 @@ func classify(op string, refers bool, r *refusal) (class, hint Class) {
 			// Each of these was seen to answer a publish that went live in the same second.
 			return Ambiguous, class
 		case NotFound:
+			if op == OpRepost {
+				return NotFound, "" // named in the path, which is looked up before anything happens
+			}
 			// The notorious 24/4279009: the container is known to one half of Threads and not yet to the other.
 			return NotReady, ""
 		}

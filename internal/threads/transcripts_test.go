@@ -96,6 +96,7 @@ func TestTranscripts(t *testing.T) {
 		{"publish with a dead token", publish, 400, expired, threads.Reauthorize, ""},
 		{"publish, throttled", publish, 400, throttled, threads.Quota, ""},
 		{"repost went live and says 500", repost, 500, noScope, threads.Ambiguous, threads.Permission},
+		{"repost of a post that is gone", repost, 400, gone, threads.NotFound, ""},
 		{"repost, the connection's end", repost, 200, ``, threads.Ambiguous, threads.Transient},
 
 		{"too long, as 500", text, 500, tooLong, threads.Invalid, ""},

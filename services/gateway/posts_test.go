@@ -41,6 +41,14 @@ func publisherThat(t *testing.T, h *house) <-chan events.Command {
 			seen <- c
 			return row(c.ID, c.UserID, "", events.StatusDeleted), nil
 		})
+		bus.OnCommand(on, func(_ context.Context, _ bus.Delivery, c events.RetryPost) (any, error) {
+			seen <- c
+			return row(c.PostID, c.UserID, "", events.StatusQueued), nil
+		})
+		bus.OnCommand(on, func(_ context.Context, _ bus.Delivery, c events.ResolvePost) (any, error) {
+			seen <- c
+			return row(c.PostID, c.UserID, "", events.StatusQueued), nil
+		})
 	})
 	return seen
 }
