@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/omni-write/threads/internal/threads"
 )
 
 // What a client of Threads must never do, and what this simulator saw it do.
@@ -105,7 +107,8 @@ func permanent(c Call) bool {
 	case c.Code == 190 || c.Code == 452:
 		return true
 	case c.Code == 10:
-		return c.Op != "publish" // there it may hide a success, and asking again is the right thing after a look
+		// There it may hide a success, and calling again is the right thing after a look.
+		return c.Op != threads.OpPublish && c.Op != threads.OpRepost && c.Op != threads.OpPublishText
 	}
 	return c.Code == 100 && c.Subcode != 33
 }
