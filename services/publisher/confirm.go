@@ -27,7 +27,7 @@ func (s *Service) confirm(ctx context.Context, was *Post) error {
 	if err != nil {
 		return s.askLater(ctx, was, "") // without a token nothing can be asked; the reconnect wakes it
 	}
-	if _, err := s.refer(ctx, was); err != nil && !errors.Is(err, errRefGone) && !errors.Is(err, errRefWaits) {
+	if _, err := s.refer(ctx, was); err != nil && !notLive(err) {
 		return err // the row of an event knows what was asked for, not what it turned out to be
 	}
 	if was.Kind == events.KindRepost {

@@ -77,10 +77,7 @@ func newRigOn(t *testing.T, connect func(name string) *bus.Bus) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(r.sim)
-	t.Cleanup(server.Close)
-	r.api = threads.New(threads.Config{BaseURL: server.URL, AppID: threadssim.DefaultAppID, AppSecret: threadssim.DefaultAppSecret,
-		PublishTimeout: r.cfg.CallTimeout, HTTP: &http.Client{Transport: &http.Transport{}}})
+	r.useSim(r.sim)
 	keyset, err := accounts.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +87,16 @@ func newRigOn(t *testing.T, connect func(name string) *bus.Bus) *rig {
 	}
 	r.account = r.connect(testUser, "demo.user")
 	return r
+}
+
+// useSim makes a simulator the rig's Threads.
+func (r *rig) useSim(sim *threadssim.Sim) {
+	r.t.Helper()
+	server := httptest.NewServer(sim)
+	r.t.Cleanup(server.Close)
+	r.sim = sim
+	r.api = threads.New(threads.Config{BaseURL: server.URL, AppID: threadssim.DefaultAppID, AppSecret: threadssim.DefaultAppSecret,
+		PublishTimeout: r.cfg.CallTimeout, HTTP: &http.Client{Transport: &http.Transport{}}})
 }
 
 // connect gives a user a connected account.

@@ -46,11 +46,19 @@ func (s *Service) checkRefs(ctx context.Context, db bun.IDB, userID, accountID s
 	return nil
 }
 
-// errRefWaits says that a post that is referred to is not live yet; errRefGone that it never will be.
-var (
-	errRefWaits = errors.New("a post that is referred to is not live yet")
-	errRefGone  = errors.New("a post that is referred to will not be live")
-)
+// errRefGone says that a post that is referred to will not be live.
+var errRefGone = errors.New("a post that is referred to will not be live")
+
+// refWaits says that a post that is referred to is not live yet, and when its time is.
+type refWaits struct{ until time.Time }
+
+func (refWaits) Error() string { return "a post that is referred to is not live yet" }
+
+// notLive says that an error is about a post that is referred to and cannot be.
+func notLive(err error) bool {
+	var waits refWaits
+	return errors.Is(err, errRefGone) || errors.As(err, &waits)
+}
 
 // refer finds the media ids of what the post refers to. found says that something new was found, and is to be saved.
 func (s *Service) refer(ctx context.Context, p *Post) (found bool, err error) {
@@ -93,17 +101,19 @@ func (s *Service) mediaOf(ctx context.Context, id string) (string, error) {
 	case final(other.State):
 		return "", errRefGone
 	}
-	return "", errRefWaits
+	return "", refWaits{other.PublishAt}
 }
 
 // noRef handles a post whose reference is not live: it waits, or fails where there is nothing to wait for.
 func (s *Service) noRef(ctx context.Context, was *Post, err error) error {
+	var waits refWaits
 	switch {
 	case errors.Is(err, errRefGone):
 		return s.fail(ctx, was, events.Faultf(events.Refused, "The post that this one refers to did not go out, or was deleted; this one has no place to go."))
-	case errors.Is(err, errRefWaits):
-		// Looked at often in the first minutes after its hour, later seldom.
-		wait := min(max(s.now().Sub(was.PublishAt)/20, 500*time.Millisecond), 30*time.Second)
+	case errors.As(err, &waits):
+		// Not before its hour; often in the first minutes after it, later seldom.
+		wait := min(max(s.now().Sub(waits.until)/20, 500*time.Millisecond), 30*time.Second)
+		wait = max(wait, waits.until.Sub(s.now()))
 		return s.postpone(ctx, was, events.Faultf(events.Unavailable, "This post waits for the one that it refers to."), s.now().Add(wait))
 	}
 	return err

@@ -73,6 +73,8 @@ var ourNames = map[string]string{
 	"poll_attachment": "poll", "gif_attachment": "gif", "text_attachment": "textAttachment", "text_entities": "spoilers",
 	"is_spoiler_media": "spoilerMedia", "is_ghost_post": "ghost", "enable_reply_approvals": "replyApprovals",
 	"allowlisted_country_codes": "countries", "link_attachment_url": "link", "text_with_styling_info": "styles",
+	"location_id": "location", "reply_to_id": "replyTo", "quote_post_id": "quotePostId",
+	"option_a": "0", "option_b": "1", "option_c": "2", "option_d": "3", // of the list of answers
 }
 
 // pointer is the JSON pointer into a draft for the path of a problem.
