@@ -322,9 +322,8 @@ func (m *machine) check(*rapid.T) {
 	}
 }
 
-// settle lets time go on without any more trouble until every post has its end.
+// settle lets time go on, through whatever trouble is still in store, until every post has its end.
 func (m *machine) settle() {
-	m.r.sim.ClearFaults()
 	for range 400 {
 		var next *Post
 		for _, p := range m.rows() {
