@@ -64,7 +64,6 @@ func Connect(ctx context.Context, c Config) (*Bus, error) {
 		nats.ReconnectWait(500 * time.Millisecond),
 		nats.CustomInboxPrefix("_INBOX_" + c.Name), // permissions give each service its own inboxes only
 		nats.PermissionErrOnSubscribe(true),
-		nats.IgnoreAuthErrorAbort(), // rotated credentials must not end the reconnecting for ever
 		nats.IgnoreAuthErrorAbort(), // a key that is being rotated must not end the reconnecting
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			c.Log.Error("nats", zap.Error(err)) // a denied publish shows here, and as a time-out where it was made

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
@@ -233,6 +234,48 @@ func TestReplies(t *testing.T) {
 		_, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: "user_2", Draft: draft, PublishAt: time.Now()}, 5*time.Second)
 		if fault == nil || fault.Code != events.Invalid || fault.Details[0].Code != "post_unknown" {
 			t.Errorf("answered %+v", fault)
+		}
+	})
+}
+
+func TestChainHalfLive(t *testing.T) {
+	t.Parallel()
+
+	t.Run("an account that goes while a chain goes out leaves it failed, not cancelled", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.inject(threadssim.Fault{Op: "create", Kind: threadssim.Latency, DelayMS: 1500, Nth: 2})
+		r.start()
+		p := r.chain(400*time.Millisecond, "one", "two")
+		r.await(p.ID, events.FactPartPublished)
+		gone, _, err := accounts.Disconnect(t.Context(), r.db, r.account.ID, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.bus.Emit(t.Context(), events.NewAccountDisconnected(gone.Connection())); err != nil {
+			t.Fatal(err)
+		}
+		failed := r.await(p.ID, events.FactFailed)
+		if failed.Parts[0].MediaID == "" || failed.Reason.Code != events.NotFound {
+			t.Errorf("it is %+v because %+v", failed.Parts, failed.Reason)
+		}
+	})
+
+	t.Run("tried again for later, the rest waits for that time", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.inject(threadssim.Fault{Op: "create", Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100, Nth: 2})
+		r.start()
+		p := r.chain(400*time.Millisecond, "one", "two")
+		r.await(p.ID, events.FactFailed)
+		at := time.Now().Add(4 * time.Second)
+		if _, fault := r.do(events.RetryPost{PostID: p.ID, UserID: testUser, PublishAt: at}, 5*time.Second); fault != nil {
+			t.Fatal(fault)
+		}
+		p = r.await(p.ID, events.FactPublished)
+		r.threaded(p)
+		if p.Parts[1].CalledAt.Before(at.Add(-time.Millisecond)) {
+			t.Errorf("the second part went out %s before its new time", at.Sub(*p.Parts[1].CalledAt))
 		}
 	})
 }

@@ -63,6 +63,9 @@ type Config struct {
 	ThrottleWait time.Duration `env:"PUBLISHER_THROTTLE_WAIT" envDefault:"1m"`
 	QuotaLook    time.Duration `env:"PUBLISHER_QUOTA_LOOK" envDefault:"30m"`
 
+	// RefLook is how often, at least, a post that waits for another is looked at.
+	RefLook time.Duration `env:"PUBLISHER_REF_LOOK" envDefault:"30s"`
+
 	// PermalinkWait is how long PostPublished waits for a permalink that lags behind the post.
 	PermalinkWait time.Duration `env:"PUBLISHER_PERMALINK_WAIT" envDefault:"5s"`
 
@@ -81,7 +84,7 @@ func (c Config) Mistakes() (wrong []error) {
 		"PUBLISHER_SWEEP_GRACE": c.SweepGrace, "PUBLISHER_SECOND_CALL_AFTER": c.SecondCallAfter, "PUBLISHER_FINISHED_APART": c.FinishedApart,
 		"PUBLISHER_LEAD_TEXT": c.LeadText, "PUBLISHER_LEAD_IMAGE": c.LeadImage, "PUBLISHER_LEAD_VIDEO": c.LeadVideo,
 		"PUBLISHER_LATE_AFTER": c.LateAfter, "PUBLISHER_SPACING": c.Spacing, "PUBLISHER_BREAKER_RETRY": c.BreakerRetry,
-		"PUBLISHER_THROTTLE_WAIT": c.ThrottleWait, "PUBLISHER_QUOTA_LOOK": c.QuotaLook,
+		"PUBLISHER_REF_LOOK": c.RefLook, "PUBLISHER_THROTTLE_WAIT": c.ThrottleWait, "PUBLISHER_QUOTA_LOOK": c.QuotaLook,
 		"PUBLISHER_PERMALINK_WAIT": c.PermalinkWait, "PUBLISHER_PUBLISH_WITHIN": c.PublishWithin, "PUBLISHER_ARM_HORIZON": c.ArmHorizon, "PUBLISHER_CONFIRM_FOR": c.ConfirmFor,
 	} {
 		if d <= 0 {

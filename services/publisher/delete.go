@@ -253,7 +253,10 @@ func (s *Service) deleteLater(ctx context.Context, was *Post, a access, err erro
 // deleted notes that a part is gone from Threads, "" when none was left, and goes on with the one before it.
 func (s *Service) deleted(ctx context.Context, was *Post, id string, tried ...events.Attempt) error {
 	p := *was
-	p.Reason, p.Failures = nil, 0
+	p.Failures = 0
+	if p.State != events.StateFailed { // of a chain that failed the reason is why
+		p.Reason = nil
+	}
 	p.Parts = slices.Clone(p.Parts)
 	for i := range p.Parts {
 		if p.Parts[i].MediaID == id {

@@ -28,7 +28,7 @@ func (s *Service) prepare(ctx context.Context, was *Post) error {
 		return s.noToken(ctx, was, err)
 	}
 	crash.At(crash.PrepareLeased)
-	if was.turn() == 0 && was.ContainerID == "" && len(was.Children) == 0 && was.PublishAt.Add(-was.lead(s.cfg)).After(s.now()) {
+	if was.ContainerID == "" && len(was.Children) == 0 && was.PublishAt.Add(-was.lead(s.cfg)).After(s.now()) {
 		p := *was // woken for its account's sake, and that is well
 		p.Lease = ""
 		p.dormant(s.cfg)
@@ -49,10 +49,9 @@ func (s *Service) prepare(ctx context.Context, was *Post) error {
 	p = *was
 	p.State, p.Lease, p.Failures = events.StateReady, "", 0
 	p.Reason = nil
-	p.WakeAt = s.now()
+	p.WakeAt = maxTime(s.now(), p.PublishAt.Add(-hold)) // for a later part it is past, unless its chain is tried again
 	fact := events.PostFact("")
 	if p.turn() == 0 {
-		p.WakeAt = maxTime(s.now(), p.PublishAt.Add(-hold))
 		fact = events.FactPrepared // later parts follow their parent at once; who reads EVENTS is told of those that are live
 	}
 	if err := s.stepBy(ctx, crash.PrepareReady, was, &p, fact); err != nil {

@@ -32,7 +32,7 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 	if err != nil {
 		return s.noToken(ctx, was, err)
 	}
-	if was.turn() == 0 && was.PublishAt.Sub(now) > 2*hold { // woken for its account's sake, and that is well
+	if was.PublishAt.Sub(now) > 2*hold { // woken for its account's sake, and that is well
 		p := *was
 		p.dormant(s.cfg)
 		return s.step(ctx, was, &p, "")
@@ -53,6 +53,15 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 	}
 	defer unclaim()
 
+	landed := func() { leave(); unclaim() }
+	if was.Attempt == 0 {
+		if err := s.stillThere(ctx, was); err != nil {
+			return s.noRef(ctx, was, err)
+		}
+	}
+	if was.Attempt > 0 && was.Kind == events.KindRepost {
+		return s.repostAgain(ctx, was, a, landed)
+	}
 	if was.Attempt > 0 && was.ContainerID != "" { // not the first call for this part: look before every further one
 		began := s.now()
 		status, err := s.api.ContainerStatus(ctx, a.token, was.ContainerID)
@@ -63,6 +72,36 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 			return s.unconfirmed(ctx, was, events.Faultf(events.Unknown, "Threads says that this post is already live; we are looking for it."))
 		}
 	}
+	return s.claimAndCall(ctx, was, a, landed)
+}
+
+// repostAgain looks for a repost before a further call for it. There is no container to ask.
+func (s *Service) repostAgain(ctx context.Context, was *Post, a access, landed func()) error {
+	candidates, looked, err := s.look(ctx, was, a)
+	switch {
+	case err != nil: // no look, no call
+		return s.refusedAhead(ctx, was, a, err, looked)
+	case len(candidates) > 0:
+		return s.unconfirmed(ctx, was, events.Faultf(events.Unknown, "This repost seems to be live already; we are looking for it."), looked)
+	}
+	return s.claimAndCall(ctx, was, a, landed)
+}
+
+// stillThere sees that our own post that this one refers to has not been deleted since it was prepared.
+func (s *Service) stillThere(ctx context.Context, was *Post) error {
+	for _, id := range []string{was.ReplyTo, was.QuotePostID, was.RepostOf} {
+		if was.turn() > 0 || !events.IsPostID(id) {
+			continue
+		}
+		if _, err := s.mediaOf(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// claimAndCall claims the post and makes its call. landed frees the places of the call as soon as it is over.
+func (s *Service) claimAndCall(ctx context.Context, was *Post, a access, landed func()) error {
 	p, err := s.claim(ctx, was)
 	var full quotaFull
 	var soon tooSoon
@@ -77,7 +116,7 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 		return err
 	}
 	crash.At(crash.PublishClaimed)
-	return s.call(ctx, was, p, a, func() { leave(); unclaim() })
+	return s.call(ctx, was, p, a, landed)
 }
 
 // stand lets a ready post wait a moment, for another of its account.

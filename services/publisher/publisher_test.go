@@ -56,6 +56,7 @@ func quick(t *testing.T) Config {
 	c.CallTimeout = 2 * time.Second
 	c.SecondCallAfter, c.FinishedApart = 500*time.Millisecond, 300*time.Millisecond
 	c.PermalinkWait = time.Second
+	c.RefLook = 500 * time.Millisecond
 	return c
 }
 

@@ -34,6 +34,7 @@ func TestEveryOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.useSim(sim)
+	r.cfg.RefLook = 2 * time.Hour
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log, Now: clock.now})
 	s.current.Store(true)
 	var n int

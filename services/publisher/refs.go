@@ -111,9 +111,9 @@ func (s *Service) noRef(ctx context.Context, was *Post, err error) error {
 	case errors.Is(err, errRefGone):
 		return s.fail(ctx, was, events.Faultf(events.Refused, "The post that this one refers to did not go out, or was deleted; this one has no place to go."))
 	case errors.As(err, &waits):
-		// Not before its hour; often in the first minutes after it, later seldom.
-		wait := min(max(s.now().Sub(waits.until)/20, 500*time.Millisecond), 30*time.Second)
-		wait = max(wait, waits.until.Sub(s.now()))
+		// Often in the first minutes after its hour, later seldom.
+		wait := max(s.now().Sub(waits.until)/20, waits.until.Sub(s.now()), 500*time.Millisecond)
+		wait = min(wait, s.cfg.RefLook) // it may be cancelled, or made earlier
 		return s.postpone(ctx, was, events.Faultf(events.Unavailable, "This post waits for the one that it refers to."), s.now().Add(wait))
 	}
 	return err

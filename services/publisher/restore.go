@@ -102,6 +102,7 @@ func (r *recorder) replay(ctx context.Context, db bun.IDB, from, to uint64) erro
 	}
 	consumer, err := r.bus.JetStream().OrderedConsumer(ctx, events.StreamEvents, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
+		InactiveThreshold: 30 * time.Second, // it stays that long after we are done
 	})
 	if err != nil {
 		return fmt.Errorf("read EVENTS from %d: %w", from, err)

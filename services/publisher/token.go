@@ -36,6 +36,9 @@ func (s *Service) access(ctx context.Context, p *Post) (access, error) {
 func (s *Service) noToken(ctx context.Context, was *Post, err error) error {
 	gone := errors.Is(err, &events.Fault{Code: events.NotFound})
 	switch {
+	case gone && was.Attempt == 0 && was.begun():
+		return s.fail(ctx, was, events.Faultf(events.NotFound,
+			"The account of this chain was disconnected while it went out; connect it again and have the rest tried again."))
 	case gone && was.Attempt == 0:
 		p := *was
 		p.State, p.Lease, p.WakeAt = events.StateCancelled, "", time.Time{}
