@@ -1,0 +1,215 @@
+package torture
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Report is what a run did and found.
+type Report struct {
+	Seed   uint64  `json:"seed"`
+	Took   float64 `json:"tookSeconds"`
+	Rounds []Round `json:"rounds"`
+	// Posts are the posts by kind and outcome.
+	Posts map[string]map[string]int `json:"posts"`
+	// Troubles says in how many rounds each was; Happened what that came to, Answers how the simulator's calls ended.
+	Troubles   map[string]int `json:"troubles"`
+	Happened   map[string]int `json:"happened"`
+	Answers    map[string]int `json:"answers"`
+	Calm       Lateness       `json:"latenessCalmMs"`
+	Stormy     Lateness       `json:"latenessStormyMs"`
+	Violations []Violation    `json:"violations"`
+
+	calm, stormy []float64
+}
+
+// Round is one round of a run.
+type Round struct {
+	Number   int            `json:"number"`
+	Troubles string         `json:"troubles"`
+	Posts    int            `json:"posts"`
+	Outcomes map[string]int `json:"outcomes"`
+	Happened map[string]int `json:"happened"`
+	// Hurried are rows that the run let hours pass for.
+	Hurried int `json:"hurried"`
+	// Held is what a round waited for last, when it had to wait long.
+	Held      string   `json:"held,omitempty"`
+	HeldStory []string `json:"heldStory,omitempty"`
+	Took      float64  `json:"tookSeconds"`
+}
+
+// Lateness is how late the first calls of posts arrived, in milliseconds.
+type Lateness struct {
+	Posts int     `json:"posts"`
+	P50   float64 `json:"p50"`
+	P99   float64 `json:"p99"`
+	Max   float64 `json:"max"`
+}
+
+func newReport(o options) *Report {
+	return &Report{
+		Seed: o.seed, Posts: map[string]map[string]int{}, Troubles: map[string]int{}, Happened: map[string]int{},
+		Answers: map[string]int{}, Violations: []Violation{},
+	}
+}
+
+// add takes a round in.
+func (r *Report) add(round *round, v *verdict) {
+	for _, q := range round.posts {
+		if r.Posts[q.kind] == nil {
+			r.Posts[q.kind] = map[string]int{}
+		}
+		r.Posts[q.kind][v.outcome(q)]++
+	}
+	one := Round{Number: round.plan.number, Troubles: round.plan.String(), Posts: len(round.posts), Outcomes: v.tallyOutcomes(),
+		Happened: round.tally(), Hurried: round.hurry, Held: round.held, HeldStory: v.heldStory, Took: v.took.Seconds()}
+	r.Rounds = append(r.Rounds, one)
+	for what, n := range one.Happened {
+		r.Happened[what] += n
+	}
+	for _, t := range round.plan.troubles {
+		r.Troubles[t.name]++
+	}
+	for _, c := range v.calls {
+		if c.Status != 200 && strings.HasPrefix(c.User, fmt.Sprintf("t%d.r%d.", r.Seed, round.plan.number)) {
+			what := fmt.Sprintf("%s: HTTP %d", c.Op, c.Status)
+			switch {
+			case c.Status == 0:
+				what = c.Op + ": cut"
+			case c.Code != 0:
+				what = fmt.Sprintf("%s: %d/%d", c.Op, c.Code, c.Subcode)
+			}
+			r.Answers[what]++
+		}
+	}
+	if len(round.plan.troubles) == 0 {
+		r.calm = append(r.calm, v.lateBy...)
+	} else {
+		r.stormy = append(r.stormy, v.lateBy...)
+	}
+	r.Calm, r.Stormy = lateness(r.calm), lateness(r.stormy)
+	r.Violations = append(r.Violations, v.violations...)
+}
+
+// outcome is what has become of a post, in a word.
+func (v *verdict) outcome(q *handed) string {
+	p := v.byID[q.id]
+	if p == nil {
+		return "refused"
+	}
+	if !p.DeletedAt.IsZero() {
+		return "deleted"
+	}
+	return string(p.State)
+}
+
+func (v *verdict) tallyOutcomes() map[string]int {
+	m := map[string]int{}
+	for _, q := range v.posts {
+		m[v.outcome(q)]++
+	}
+	return m
+}
+
+// line is a round in one line.
+func (r *round) line(v *verdict) string {
+	verdict := "well"
+	if len(v.violations) > 0 {
+		verdict = fmt.Sprintf("VIOLATED %d times", len(v.violations))
+	}
+	if r.held != "" {
+		verdict += ", at last, when " + r.held + " no more"
+	}
+	late := lateness(slices.Clone(v.lateBy))
+	return fmt.Sprintf("round %-3d %-34s %d publishers, %d posts: %s; %s; late p50 %s, max %s; %.0f s; %s (-seed %d -from %d -rounds 1)",
+		r.plan.number, r.plan, r.plan.publishers, len(r.posts), counted(v.tallyOutcomes()), counted(r.tally()),
+		ms(late.P50), ms(late.Max), v.took.Seconds(), verdict, r.plan.seed, r.plan.number)
+}
+
+// counted writes counts for readers.
+func counted(m map[string]int) string {
+	if len(m) == 0 {
+		return "nothing else"
+	}
+	var words []string
+	for _, what := range slices.Sorted(maps.Keys(m)) {
+		words = append(words, fmt.Sprintf("%d %s", m[what], what))
+	}
+	return strings.Join(words, ", ")
+}
+
+func lateness(values []float64) Lateness {
+	if len(values) == 0 {
+		return Lateness{}
+	}
+	slices.Sort(values)
+	at := func(q float64) float64 { return values[min(int(q*float64(len(values))), len(values)-1)] }
+	return Lateness{Posts: len(values), P50: at(0.5), P99: at(0.99), Max: values[len(values)-1]}
+}
+
+func ms(v float64) string {
+	if v >= 1000 {
+		return fmt.Sprintf("%.1f s", v/1000)
+	}
+	return fmt.Sprintf("%.0f ms", v)
+}
+
+// outcomesInOrder are the columns of the table.
+var outcomesInOrder = []string{"published", "deleted", "failed", "cancelled", "parked", "refused"}
+
+// print writes the table and the verdict.
+func (r *Report) print(w io.Writer) {
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	say("")
+	say("seed %d, %d rounds in %.0f s", r.Seed, len(r.Rounds), r.Took)
+	say("")
+	say("%-10s %10s %10s %10s %10s %10s %10s", "posts", "published", "deleted", "failed", "cancelled", "parked", "refused")
+	sum := map[string]int{}
+	row := func(kind string, m map[string]int) {
+		line := fmt.Sprintf("%-10s", kind)
+		for _, o := range outcomesInOrder {
+			line += fmt.Sprintf(" %10d", m[o])
+		}
+		for o, n := range m {
+			if !slices.Contains(outcomesInOrder, o) {
+				line += fmt.Sprintf("  %d %s", n, o)
+			}
+		}
+		say("%s", line)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(r.Posts)) {
+		row(kind, r.Posts[kind])
+		for o, n := range r.Posts[kind] {
+			sum[o] += n
+		}
+	}
+	row("all", sum)
+	say("")
+	say("what happened: %s", counted(r.Happened))
+	say("Threads' answers but 200: %s", counted(r.Answers))
+	say("rounds with each trouble: %s", counted(r.Troubles))
+	for _, l := range []struct {
+		name string
+		Lateness
+	}{{"without trouble", r.Calm}, {"with trouble", r.Stormy}} {
+		if l.Posts > 0 {
+			say("lateness %s: p50 %s, p99 %s, max %s (%d posts)", l.name, ms(l.P50), ms(l.P99), ms(l.Max), l.Posts)
+		}
+	}
+	say("")
+	for _, v := range r.Violations {
+		say("VIOLATED in round %d (%s): %s %s", v.Round, v.Troubles, v.Post, v.What)
+		for _, line := range v.Story {
+			say("    %s", line)
+		}
+		say("    again: torture -seed %d -from %d -rounds 1", r.Seed, v.Round)
+	}
+	if len(r.Violations) == 0 {
+		say("verdict: every promise was kept: nothing lost, nothing twice, nothing early")
+	} else {
+		say("verdict: %d promises were broken", len(r.Violations))
+	}
+}

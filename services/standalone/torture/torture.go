@@ -1,0 +1,192 @@
+// Package torture holds the promise of the product against everything that can go wrong at once: posts of all kinds go out
+// through real parts, each in a process of its own, while Threads misbehaves, processes are killed and stopped, wake-ups
+// are lost and doubled, and NATS and Postgres go away and come back. After each round Threads, EVENTS and the table must
+// tell the same story: nothing lost, nothing twice, nothing early.
+//
+// A round is drawn from the seed and its number, so it can be repeated: -seed S -from N -rounds 1. What is repeated is the
+// plan; how the processes race with each other is the machine's.
+package torture
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ErrViolated says that a promise was broken; the report says which.
+var ErrViolated = errors.New("a promise was broken; the report tells the story")
+
+// options are what a run is asked for.
+type options struct {
+	minutes    float64
+	rounds     int
+	from       int
+	seed       uint64
+	posts      int
+	publishers int
+	only       string
+	json       string
+	dir        string
+	logs       bool
+	top        bool // only the most dangerous troubles, and none that makes a round long
+}
+
+func (o *options) flags() *flag.FlagSet {
+	f := flag.NewFlagSet("torture", flag.ContinueOnError)
+	f.Float64Var(&o.minutes, "minutes", 5, "how long to go on; the round in hand is finished")
+	f.IntVar(&o.rounds, "rounds", 0, "how many rounds (default: as many as the minutes allow)")
+	f.IntVar(&o.from, "from", 1, "`number` of the first round; with the seed of a failed run, it repeats that round")
+	f.Uint64Var(&o.seed, "seed", 0, "`number` that decides everything (default: one from the clock, which is printed)")
+	f.IntVar(&o.posts, "posts", 40, "posts of each round")
+	f.IntVar(&o.publishers, "publishers", 0, "publishers at work (default: two, and three in every third round)")
+	f.StringVar(&o.only, "only", "", "`names` of troubles, separated by commas: every round has all of them; list prints the names")
+	f.StringVar(&o.json, "json", "", "`file` for the report as JSON; - writes it to standard output, and the rest to standard error")
+	f.StringVar(&o.dir, "dir", "", "`directory` for the state of the run (default: the system's temporary directory)")
+	f.BoolVar(&o.logs, "logs", false, "leave the directory with the logs of all processes behind, even when all is well")
+	return f
+}
+
+func parse(args []string, errOut io.Writer) (o options, err error) {
+	f := o.flags()
+	f.SetOutput(errOut)
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if o.seed == 0 {
+		o.seed = uint64(time.Now().UnixNano()) % 1_000_000
+	}
+	if o.rounds > 0 { // a number of rounds is meant as said
+		given := false
+		f.Visit(func(g *flag.Flag) { given = given || g.Name == "minutes" })
+		if !given {
+			o.minutes = 24 * 60
+		}
+	}
+	return o, o.mistakes(f.Args())
+}
+
+// mistakes names everything that cannot be meant, at once.
+func (o options) mistakes(rest []string) error {
+	var wrong []error
+	if len(rest) > 0 {
+		wrong = append(wrong, fmt.Errorf("torture takes flags only, not %q", rest[0]))
+	}
+	if o.minutes <= 0 || o.rounds < 0 || o.from < 1 || o.publishers < 0 {
+		wrong = append(wrong, errors.New("-minutes must be more than 0, -from at least 1, -rounds and -publishers not negative"))
+	}
+	if o.posts < 10 || o.posts > 400 {
+		wrong = append(wrong, errors.New("-posts is from 10 to 400 for each round"))
+	}
+	for _, name := range o.names() {
+		if find(name) == nil {
+			wrong = append(wrong, fmt.Errorf("-only: there is no trouble %q; -only list prints them", name))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// names are the troubles asked for.
+func (o options) names() []string {
+	if o.only == "" || o.only == "list" {
+		return nil
+	}
+	return strings.Split(o.only, ",")
+}
+
+// Main is the command: torture, and the words that torture starts itself with.
+func Main(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case wordNATS:
+			return runNATS(ctx, args[1:], out)
+		case wordSimulator:
+			return runSimulator(ctx, args[1:], out)
+		case wordPublisher:
+			return runPublisher(ctx, getenv, out)
+		}
+	}
+	o, err := parse(args, errOut)
+	if err != nil {
+		return err
+	}
+	if o.only == "list" {
+		for _, t := range troubles {
+			_, _ = fmt.Fprintf(out, "%-18s %s\n", t.name, t.what)
+		}
+		return nil
+	}
+	say := out
+	if o.json == "-" {
+		say = errOut
+	}
+	r, err := o.run(ctx, say)
+	if r != nil {
+		r.print(say)
+		err = errors.Join(err, r.write(o.json, out))
+	}
+	if err == nil && len(r.Violations) > 0 {
+		return ErrViolated
+	}
+	return err
+}
+
+// enough rounds that broke a promise end a run.
+const enough = 3
+
+// run goes through the rounds until the time is over, or enough of them broke a promise.
+func (o options) run(ctx context.Context, out io.Writer) (*Report, error) {
+	r := newReport(o)
+	began := time.Now()
+	h, err := open(ctx, o, out)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { h.close(o.logs || len(r.Violations) > 0) }()
+	end := began.Add(time.Duration(o.minutes * float64(time.Minute)))
+	for n, bad := o.from, 0; bad < enough && ctx.Err() == nil && (o.rounds == 0 || n < o.from+o.rounds) && (n == o.from || time.Now().Before(end)); n++ {
+		before := len(r.Violations)
+		if err := h.round(ctx, newPlan(o, n), r); err != nil {
+			return r, fmt.Errorf("round %d of seed %d: %w", n, o.seed, err)
+		}
+		if len(r.Violations) > before {
+			bad++
+		}
+	}
+	r.Took = time.Since(began).Seconds()
+	return r, ctx.Err()
+}
+
+// write leaves the report as JSON where it was asked for.
+func (r *Report) write(path string, out io.Writer) error {
+	if path == "" {
+		return nil
+	}
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the report: %w", err)
+	}
+	b = append(b, '\n')
+	if path == "-" {
+		_, err = out.Write(b)
+		return err
+	}
+	if err := os.WriteFile(path, b, 0o644); err != nil { //nolint:gosec // a report for everyone
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
+
+// find is the trouble of a name.
+func find(name string) *trouble {
+	if i := slices.IndexFunc(troubles, func(t trouble) bool { return t.name == name }); i >= 0 {
+		return &troubles[i]
+	}
+	return nil
+}
