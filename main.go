@@ -24,6 +24,7 @@ import (
 	"github.com/omni-write/threads/services/standalone"
 	"github.com/omni-write/threads/services/standalone/bench"
 	"github.com/omni-write/threads/services/standalone/demo"
+	"github.com/omni-write/threads/services/standalone/torture"
 )
 
 const usage = `usage: threads [command]
@@ -31,6 +32,7 @@ const usage = `usage: threads [command]
   (none)       everything in one process: embedded NATS, private Postgres, simulated Threads
   demo         the same, and the story of the product; -exit ends after it
   bench        measure the delivery path on this machine; bench -h shows its flags, docs/benchmarks.md what it means
+  torture      hold posts of all kinds against everything that can go wrong; torture -h shows its flags
 
   gateway, auth, publisher, tokenkeeper
                one service, against NATS_URL and DATABASE_URL
@@ -84,6 +86,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return runDemo(ctx, args, getenv, log, out)
 	case word == "bench":
 		return bench.Main(ctx, args, getenv, out, os.Stderr)
+	case word == "torture":
+		return torture.Main(ctx, args, getenv, out, os.Stderr)
 	case word == "migrate":
 		return standalone.Migrate(ctx, getenv, log)
 	case word == "simulator":
@@ -100,7 +104,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		_, err := io.WriteString(out, usage)
 		return err
 	default:
-		known := append(slices.Sorted(maps.Keys(builders)), "bench", "demo", "migrate", "simulator")
+		known := append(slices.Sorted(maps.Keys(builders)), "bench", "demo", "migrate", "simulator", "torture")
 		return fmt.Errorf("there is no command %q; there are %s, and help", word, strings.Join(known, ", "))
 	}
 }
@@ -161,6 +165,7 @@ func runSimulator(ctx context.Context, args []string, log *zap.Logger) error {
 	knobs := threadssim.Realistic()
 	if *quick {
 		knobs = threadssim.Quick()
+		knobs.ProcessingTime.Text = threadssim.Span{} // many clients publish a text as soon as its container is made
 	}
 	if *changes != "" {
 		if err := knobs.Read([]byte(*changes)); err != nil {

@@ -18,6 +18,9 @@ const (
 	highest = 1<<31 - 1
 )
 
+// codeDuplicate refuses what was posted before. Graph documents it; no report from Threads is known.
+const codeDuplicate = 506
+
 // rules is what is known about Meta's codes; the first row that fits wins, so subcodes stand before codes. The flag
 // is_transient is not read: it was seen false on errors that pass and true on errors that hide a success. Sources:
 // https://developers.facebook.com/docs/graph-api/guides/error-handling, Instagram's error codes for the 2207xxx, and
@@ -34,6 +37,15 @@ var rules = []rule{
 	{lowest, highest, 2207042, Quota},       // publishing limit reached
 	{lowest, highest, 2207027, NotReady},    // container not ready
 	{lowest, highest, 2207052, Transient},   // media host not reached
+
+	// Graph's reasons why a token is dead. They come with 190 or 102; a word that sure is believed with any code.
+	{lowest, highest, 458, Reauthorize},
+	{lowest, highest, 459, Reauthorize},
+	{lowest, highest, 460, Reauthorize},
+	{lowest, highest, 463, Reauthorize},
+	{lowest, highest, 464, Reauthorize},
+	{lowest, highest, 467, Reauthorize},
+	{lowest, highest, 492, Reauthorize},
 
 	{190, 190, 0, Reauthorize},
 	{102, 102, 0, Reauthorize},
@@ -52,7 +64,7 @@ var rules = []rule{
 	{368, 368, 0, Blocked},
 	{24, 24, 0, NotFound},
 	{100, 100, 0, Invalid},
-	{506, 506, 0, Invalid},
+	{codeDuplicate, codeDuplicate, 0, Invalid},
 	{36000, 36999, 0, Invalid},
 	{1609005, 1609005, 0, Invalid},
 	{-2, 2, 0, Transient},
@@ -61,22 +73,10 @@ var rules = []rule{
 // classify gives a refusal its class and, when that is Ambiguous, the class it would have had elsewhere.
 func classify(op string, refers bool, r *refusal) (class, hint Class) {
 	class = classOf(r)
+	if goesLive(op) {
+		return classifyLive(op, refers, r, class)
+	}
 	switch op {
-	case OpPublish, OpPublishText, OpRepost:
-		if op == OpPublishText && class == NotFound && refers {
-			return Invalid, "" // the post replied to or quoted is gone
-		}
-		switch class {
-		case Permission, Transient, Blocked:
-			// Each of these was seen to answer a publish that went live in the same second.
-			return Ambiguous, class
-		case NotFound:
-			if op == OpRepost {
-				return NotFound, "" // named in the path, which is looked up before anything happens
-			}
-			// The notorious 24/4279009: the container is known to one half of Threads and not yet to the other.
-			return NotReady, ""
-		}
 	case OpStatus:
 		if class == NotFound && r.code == 24 {
 			return NotReady, ""
@@ -92,6 +92,31 @@ func classify(op string, refers bool, r *refusal) (class, hint Class) {
 	return class, ""
 }
 
+// classifyLive is for calls whose refusal may hide a success.
+func classifyLive(op string, refers bool, r *refusal, class Class) (Class, Class) {
+	switch class {
+	case Permission, Transient, Blocked:
+		// Each of these was seen to answer a publish that went live in the same second.
+		return Ambiguous, class
+	case Invalid:
+		if r.code == codeDuplicate {
+			return Ambiguous, class // of what, if not of this very post, sent a moment ago?
+		}
+	case NotFound:
+		switch {
+		case op == OpPublish:
+			// The notorious 24/4279009: the container is known to one half of Threads and not yet to the other.
+			return NotReady, ""
+		case op == OpRepost:
+			return NotFound, "" // the post to be shared again
+		case refers:
+			return Ambiguous, Invalid // the post replied to or quoted, or the container in between, which nobody sees
+		}
+		return Ambiguous, Transient
+	}
+	return class, ""
+}
+
 func classOf(r *refusal) Class {
 	switch {
 	case r.oauth && r.status < http.StatusInternalServerError:
@@ -102,17 +127,19 @@ func classOf(r *refusal) Class {
 	case strings.HasPrefix(r.name, "THREADS_API__"):
 		return Invalid
 	}
+	class := Transient // no code, or one nobody has met: not knowing is no reason to give a post up
 	if r.code != 0 || r.subcode != 0 {
 		for _, rule := range rules {
 			if r.code >= rule.from && r.code <= rule.to && (rule.subcode == 0 || rule.subcode == r.subcode) {
-				return rule.class
+				class = rule.class
+				break
 			}
 		}
 	}
-	// No code, or one nobody has met. An edge's 429 is believed; no other status is: missing permissions come as 500,
-	// outages as 400. Not knowing is not a reason to give a post up.
-	if r.status == http.StatusTooManyRequests {
+	// An edge's 429 is believed where no code says more; no other status is: missing permissions come as 500, outages as
+	// 400.
+	if class == Transient && r.status == http.StatusTooManyRequests {
 		return Quota
 	}
-	return Transient
+	return class
 }

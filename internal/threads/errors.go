@@ -46,6 +46,9 @@ type Error struct {
 	Code, Subcode int
 	// Name is Meta's THREADS_API__ name, where there was one.
 	Name string
+	// Reason is a word of ours for what is known beyond the class, such as publishing_limit or app_removed; often empty.
+	// It tells more, and decides nothing.
+	Reason string
 	// TraceID is Meta's fbtrace_id: what its support asks for.
 	TraceID    string
 	HTTPStatus int
@@ -97,6 +100,7 @@ func (c *Client) refused(q call, resp *http.Response, r *refusal) *Error {
 		Code:       r.code,
 		Subcode:    r.subcode,
 		Name:       r.name,
+		Reason:     reasonOf(r).word,
 		TraceID:    shorten(c.scrub(q, r.traceID), 100),
 		HTTPStatus: resp.StatusCode,
 		RetryAfter: retryAfter(resp.Header, c.cfg.Now()),

@@ -2,6 +2,8 @@ package threads
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -25,9 +27,11 @@ const (
 type MediaFacts struct {
 	Kind   string // Image or Video
 	Format string // JPEG, PNG, MP4, MOV; another word for anything else
-	Bytes  int64
-	Width  int // pixels
-	Height int
+	// ContentType is what its server calls it. Threads reads the file itself, so no rule hangs on it.
+	ContentType string
+	Bytes       int64
+	Width       int // pixels
+	Height      int
 
 	// Of videos.
 
@@ -74,6 +78,9 @@ func CheckMedia(f MediaFacts) (found []Problem) {
 	return c.found
 }
 
+// over writes a figure that is over its limit, rounded up, so that it never reads as the limit itself.
+func over(figure float64) string { return strconv.FormatFloat(math.Ceil(figure*10)/10, 'f', -1, 64) }
+
 type mediaChecker struct {
 	f     MediaFacts
 	field string
@@ -92,7 +99,7 @@ func (c *mediaChecker) image() {
 		c.wrong(MediaTypeWrong, "The image is %s; Threads takes JPEG and PNG.", f.Format)
 	}
 	if f.Bytes > MaxImageBytes {
-		c.wrong(MediaTooLarge, "The image has %.1f MB; Threads takes up to 8 MB.", float64(f.Bytes)/(1<<20))
+		c.wrong(MediaTooLarge, "The image has %s MB; Threads takes up to 8.", over(float64(f.Bytes)/(1<<20)))
 	}
 	if f.Width > 0 && f.Height > 0 && float64(max(f.Width, f.Height)) > MaxRatio*float64(min(f.Width, f.Height)) {
 		c.wrong(MediaRatio, "The image is %d by %d pixels; one side may be up to ten times the other.", f.Width, f.Height)
@@ -107,7 +114,7 @@ func (c *mediaChecker) video() {
 		c.wrong(MediaTypeWrong, "The video is %s; Threads takes MP4 and MOV.", f.Format)
 	}
 	if f.Bytes > MaxVideoBytes {
-		c.wrong(MediaTooLarge, "The video has %.2f GB; Threads takes up to 1 GB.", float64(f.Bytes)/(1<<30))
+		c.wrong(MediaTooLarge, "The video has %s GB; Threads takes up to 1.", over(float64(f.Bytes)/(1<<30)))
 	}
 	if f.Width > MaxVideoWidth {
 		c.wrong(MediaDimensions, "The video is %d pixels wide; Threads takes up to %d.", f.Width, MaxVideoWidth)
@@ -118,7 +125,7 @@ func (c *mediaChecker) video() {
 		}
 	}
 	if f.Duration > MaxVideoDuration {
-		c.wrong(MediaDuration, "The video takes %s; Threads takes up to %s.", f.Duration.Round(time.Second), MaxVideoDuration)
+		c.wrong(MediaDuration, "The video is %s seconds long; Threads takes up to %.0f.", over(f.Duration.Seconds()), MaxVideoDuration.Seconds())
 	}
 	switch strings.ToUpper(f.VideoCodec) {
 	case "", "H264", "HEVC":
@@ -130,7 +137,7 @@ func (c *mediaChecker) video() {
 		c.wrong(MediaFrameRate, "The video has %.2f pictures a second; Threads takes 23 to 60.", f.FrameRate)
 	}
 	if f.BitRate > MaxBitRate {
-		c.wrong(MediaBitRate, "The video has %d Mbit a second; Threads takes up to 100.", f.BitRate/1_000_000)
+		c.wrong(MediaBitRate, "The video has %s Mbit a second; Threads takes up to 100.", over(float64(f.BitRate)/1e6))
 	}
 	if f.MoovLast {
 		c.wrong(MediaNotStreamable, "The video's index is at its end; save it for streaming (faststart), so that the index comes first.")

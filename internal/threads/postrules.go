@@ -2,7 +2,6 @@ package threads
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,6 +39,9 @@ const (
 	TooManySpoilers       = "too_many_spoilers"
 	RangeInvalid          = "range_invalid"
 	CountryInvalid        = "country_invalid"
+	LinkInvalid           = "link_invalid"
+	LocationInvalid       = "location_invalid"
+	OfTheCarousel         = "of_the_carousel" // the parameter goes to the carousel, not to one of its items
 )
 
 // ReplyControls are the words of who may reply; the first is the default.
@@ -56,7 +58,8 @@ var TextStyles = []string{"bold", "italic", "highlight", "underline", "strikethr
 func (k Container) Check() []Problem {
 	c := &checker{k: k}
 	for _, rule := range []func(){
-		c.kind, c.words, c.links, c.altText, c.topicTag, c.replyControl, c.poll, c.gif, c.textAttachment, c.spoilers, c.ghost, c.countries,
+		c.kind, c.ofOtherKinds, c.item, c.words, c.links, c.altText, c.topicTag, c.replyControl, c.poll, c.gif, c.textAttachment,
+		c.spoilers, c.ghost, c.countries, c.location,
 	} {
 		rule()
 	}
@@ -88,7 +91,8 @@ func (c *checker) kind() {
 	k := c.k
 	switch k.MediaType {
 	case Text:
-		if k.Text == "" && k.LinkAttachment == "" && k.TextAttachment == nil && k.GIF == nil {
+		alone := k.LinkAttachment == "" && k.TextAttachment == nil && k.GIF == nil && len(k.PollOptions) == 0
+		if alone && strings.TrimSpace(k.Text) == "" {
 			c.wrong("text", TextMissing, "A post needs a text, or a picture or a video.")
 		}
 	case Image, Video:
@@ -106,8 +110,41 @@ func (c *checker) kind() {
 	default:
 		c.wrong("media_type", MediaTypeUnknown, "A post is a text, an image, a video or a carousel of images and videos.")
 	}
-	if k.IsCarouselItem && k.MediaType != Image && k.MediaType != Video {
+}
+
+// ofOtherKinds refuses what Threads would not look at in a post of this kind.
+func (c *checker) ofOtherKinds() {
+	k := c.k
+	if k.ImageURL != "" && k.MediaType != Image {
+		c.wrong("image_url", NotForThisType, "Only a post of one image takes the address of an image.")
+	}
+	if k.VideoURL != "" && k.MediaType != Video {
+		c.wrong("video_url", NotForThisType, "Only a post of one video takes the address of a video.")
+	}
+}
+
+// item refuses what an item of a carousel would carry in vain. A text of its own is allowed, says the guide, and not what
+// becomes of it; so this package gives it none.
+func (c *checker) item() {
+	k := c.k
+	if !k.IsCarouselItem {
+		return
+	}
+	if k.MediaType != Image && k.MediaType != Video {
 		c.wrong("is_carousel_item", NotForThisType, "A carousel holds images and videos.")
+	}
+	for _, of := range []struct {
+		field string
+		set   bool
+	}{
+		{"reply_to_id", k.ReplyToID != ""}, {"quote_post_id", k.QuotePostID != ""}, {"reply_control", k.ReplyControl != ""},
+		{"topic_tag", k.TopicTag != ""}, {"is_spoiler_media", k.SpoilerMedia}, {"enable_reply_approvals", k.ReplyApprovals},
+		{"location_id", k.LocationID != ""}, {"allowlisted_country_codes", len(k.Countries) > 0},
+		{"crossreshare_to_ig", k.ShareToInstagram}, {"crossreshare_to_ig_dark_mode", k.ShareToInstagramDark},
+	} {
+		if of.set {
+			c.wrong(of.field, OfTheCarousel, "This goes to the carousel as a whole, not to one of its images and videos.")
+		}
 	}
 }
 
@@ -129,19 +166,18 @@ func (c *checker) words() {
 
 func (c *checker) links() {
 	k := c.k
-	attached := k.LinkAttachment
+	field, attached := "link_attachment", k.LinkAttachment
 	if k.LinkAttachment != "" && c.onlyText("link_attachment", "A link can be attached") {
 		if p := CheckMediaURL(k.LinkAttachment); p != nil {
-			c.wrong("link_attachment", "link_invalid", "The attached link is not a complete web address, such as https://example.com/page.")
+			c.wrong("link_attachment", LinkInvalid, "The attached link is not a complete web address, such as https://example.com/page.")
 		}
 	}
 	if k.TextAttachment != nil && attached == "" {
-		attached = k.TextAttachment.LinkURL
+		field, attached = "text_attachment.link_attachment_url", k.TextAttachment.LinkURL
 	}
 	if n := Links(k.Text, attached); n > MaxLinks {
-		field := "text"
-		if Links(k.Text, "") <= MaxLinks {
-			field = "link_attachment"
+		if Links(k.Text, "") > MaxLinks {
+			field = "text"
 		}
 		c.wrong(field, TooManyLinks, "The post has %d different links, Threads allows %d. Please remove %d.", n, MaxLinks, n-MaxLinks)
 	}
@@ -151,6 +187,9 @@ func (c *checker) altText() {
 	if n := utf8.RuneCountInString(c.k.AltText); n > MaxAltText {
 		c.wrong("alt_text", AltTextTooLong, "The alternative text has %d characters, Threads allows %d. Please shorten it.", n, MaxAltText)
 	}
+	if !validText(c.k.AltText) {
+		c.wrong("alt_text", TextInvalid, "The alternative text contains characters that are not valid text.")
+	}
 	if c.k.AltText != "" && c.text() {
 		c.wrong("alt_text", NotForThisType, "An alternative text describes a picture or a video, and this post has none.")
 	}
@@ -158,7 +197,7 @@ func (c *checker) altText() {
 
 func (c *checker) topicTag() {
 	tag := c.k.TopicTag
-	if utf8.RuneCountInString(tag) > MaxTopicTag || strings.ContainsAny(tag, ".&") || tag != "" && strings.TrimSpace(tag) == "" {
+	if utf8.RuneCountInString(tag) > MaxTopicTag || strings.ContainsAny(tag, ".&") || !validText(tag) || tag != "" && strings.TrimSpace(tag) == "" {
 		c.wrong("topic_tag", TopicTagInvalid, "A topic has 1 to %d characters, and neither a full stop nor an ampersand.", MaxTopicTag)
 	}
 }
@@ -177,22 +216,25 @@ func (c *checker) poll() {
 	if len(options) < MinPollOptions || len(options) > MaxPollOptions {
 		c.wrong("poll_attachment", PollInvalid, "A poll has %d to %d answers; this one has %d.", MinPollOptions, MaxPollOptions, len(options))
 	}
-	for i, option := range options {
-		if n := utf8.RuneCountInString(option); n < 1 || n > MaxPollOption || !utf8.ValidString(option) {
-			c.wrong("poll_attachment."+strconv.Itoa(i), PollInvalid, "An answer of a poll has 1 to %d characters; this one has %d.", MaxPollOption, n)
+	for i, option := range options[:min(len(options), MaxPollOptions)] {
+		if n := utf8.RuneCountInString(option); strings.TrimSpace(option) == "" || n > MaxPollOption || !validText(option) {
+			c.wrong("poll_attachment."+pollKey(i), PollInvalid, "An answer of a poll has 1 to %d characters; this one has %d.", MaxPollOption, n)
 		}
 	}
-	if c.k.Text == "" {
+	if strings.TrimSpace(c.k.Text) == "" {
 		c.wrong("text", TextMissing, "The text is the question of the poll; it cannot be empty.")
 	}
 }
+
+// pollKey is Threads' name of an answer, counted from 0: option_a.
+func pollKey(i int) string { return "option_" + "abcd"[i:i+1] }
 
 func (c *checker) gif() {
 	gif := c.k.GIF
 	if gif == nil || !c.onlyText("gif_attachment", "A GIF goes") {
 		return
 	}
-	if gif.ID == "" || !strings.EqualFold(gif.Provider, "GIPHY") {
+	if gif.ID == "" || !validText(gif.ID) || !strings.EqualFold(gif.Provider, "GIPHY") {
 		c.wrong("gif_attachment", GIFInvalid, "A GIF is named by its id at GIPHY, the only provider that Threads takes.")
 	}
 	if len(c.k.PollOptions) > 0 {
@@ -206,7 +248,7 @@ func (c *checker) textAttachment() {
 		return
 	}
 	n := utf8.RuneCountInString(a.Plaintext)
-	if n < 1 || n > MaxTextAttachment || !utf8.ValidString(a.Plaintext) {
+	if n < 1 || n > MaxTextAttachment || !validText(a.Plaintext) {
 		c.wrong("text_attachment.plaintext", TextAttachmentInvalid, "An attached text has 1 to %d characters; this one has %d.", MaxTextAttachment, n)
 	}
 	if a.LinkURL != "" && CheckMediaURL(a.LinkURL) != nil {
@@ -269,17 +311,36 @@ func (c *checker) ghost() {
 	if k.ReplyApprovals {
 		c.wrong("enable_reply_approvals", NotTogether, "Replies to a ghost post cannot wait for approval.")
 	}
-	if len(k.PollOptions) > 0 || k.GIF != nil || k.TextAttachment != nil || k.LinkAttachment != "" {
-		c.wrong("is_ghost_post", NotTogether, "A ghost post is a text with nothing attached; only spoilers go with it.")
+	var more []string
+	for _, with := range []struct {
+		what string
+		set  bool
+	}{
+		{"poll", len(k.PollOptions) > 0}, {"GIF", k.GIF != nil}, {"attached text", k.TextAttachment != nil}, {"attached link", k.LinkAttachment != ""},
+		{"quote", k.QuotePostID != ""}, {"topic", k.TopicTag != ""}, {"place", k.LocationID != ""}, {"list of countries", len(k.Countries) > 0},
+		{"choice of who may reply", k.ReplyControl != ""}, {"Instagram Story", k.ShareToInstagram || k.ShareToInstagramDark},
+	} {
+		if with.set {
+			more = append(more, with.what)
+		}
+	}
+	// https://developers.facebook.com/documentation/threads/create-posts/ghost-posts (updated 2026-07-02)
+	if len(more) > 0 {
+		c.wrong("is_ghost_post", NotTogether, "A ghost post is a text, with spoilers if you like, and nothing else. Please remove the %s.", strings.Join(more, " and the "))
 	}
 }
 
-var countryCode = regexp.MustCompile(`^[A-Z]{2}$`)
-
 func (c *checker) countries() {
 	for i, code := range c.k.Countries {
-		if !countryCode.MatchString(code) {
-			c.wrong("allowlisted_country_codes."+strconv.Itoa(i), CountryInvalid, "A country is named by its two capital letters of ISO 3166-1, such as DE.")
+		if len(code) != 2 || !slices.Contains(countries, code) {
+			c.wrong("allowlisted_country_codes."+strconv.Itoa(i), CountryInvalid,
+				"A country is named by its two capital letters of ISO 3166-1, such as DE, or GB for the United Kingdom.")
 		}
+	}
+}
+
+func (c *checker) location() {
+	if id := c.k.LocationID; id != "" && !isID(id) {
+		c.wrong("location_id", LocationInvalid, "A place is named by the number that a search for places gives, not by its name.")
 	}
 }

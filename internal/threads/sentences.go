@@ -3,6 +3,9 @@ package threads
 // sentence is what a person reads: what happened and what they can do, in words of ours. Meta's are localized, change,
 // and quote ids.
 func sentence(op string, class Class, r *refusal) string {
+	if known := reasonOf(r).sentence; known != "" && class != Ambiguous && class != NotReady {
+		return known
+	}
 	switch class {
 	case Transient:
 		return "Threads could not be reached or did not answer as usual. It will be tried again."
@@ -30,22 +33,11 @@ func sentence(op string, class Class, r *refusal) string {
 }
 
 func invalidSentence(op string, r *refusal) string {
+	making := op == OpCreate || goesLive(op)
 	switch {
-	case r.name == "THREADS_API__LINK_LIMIT_EXCEEDED":
-		return "Threads refused the post: it has more than five different links. Please remove some."
-	case r.name == "THREADS_API__FEATURE_NOT_AVAILABLE":
-		return "Threads refused the post: it uses a feature this account does not have."
-	case r.name == "THREADS_API__GEO_GATING_INVALID_COUNTRY_CODES":
-		return "Threads refused the post: the list of countries is not valid."
-	case r.subcode == 4279004:
-		return "Threads refused the carousel: one of its images or videos is missing or was not ready. Please try again."
-	case r.subcode == 4279047:
-		return "Threads refused the post: its link cannot be attached. Please check the link."
-	case r.code == 36000 || r.code == 36001 || r.code == 36003:
-		return "Threads refused the image: please check its size, format and shape."
-	case r.code == 24 && op == OpCreate:
+	case making && (r.code == 24 || r.subcode == 33):
 		return "The post this one refers to no longer exists on Threads, or cannot be replied to."
-	case op == OpCreate || op == OpPublish:
+	case making:
 		return "Threads refused the content of this post. Please check its text, links and media."
 	}
 	return "Threads did not accept this request."

@@ -94,8 +94,9 @@ func TestParseWebhook(t *testing.T) {
 		{"field":"delete","value":{"id":"7","owner":{"owner_id":"17841405793187219"},"deleted_at":"2026-11-02T09:00:03+0000","timestamp":"2026-11-01T09:00:03+0000","username":"a"}},
 		{"field":"delete","value":{"id":"8","deleted_at":1793610003}},
 		{"field":"replies","value":{"id":"9","text":"hi","replied_to":{"id":"5"},"root_post":{"id":"4","owner_id":"17841405793187219","username":"a"},"is_verified":true}},
-		{"field":"auras","value":{"id":"10","shimmer":[]}}]}`))
-	if err != nil || len(got) != 4 {
+		{"field":"auras","value":{"id":"10","shimmer":[]}},{"field":"auras","value":"blue"},{"field":"auras","value":"red"},
+		{"field":"delete","value":{"id":"11","owner":"a","root_post":7,"deleted_at":1793610003000}},{"field":"delete","value":{"id":12.5}}]}`))
+	if err != nil || len(got) != 8 {
 		t.Fatalf("%v, %v", got, err)
 	}
 	deleted := time.Date(2026, 11, 2, 9, 0, 3, 0, time.UTC)
@@ -108,10 +109,26 @@ func TestParseWebhook(t *testing.T) {
 	if got[3].Field != "auras" || got[3].Media.ID != "10" {
 		t.Errorf("the field of tomorrow is %+v", got[3])
 	}
-	if a, b := got[0].Key(), got[1].Key(); a == b {
-		t.Errorf("two things have the key %s", a)
+	if got[4].Field != "auras" || string(got[4].Value) != `"blue"` {
+		t.Errorf("the value of another shape is %+v", got[4])
 	}
-	for _, body := range []string{"", "[]", "{}", `{"values":[]}`, `{"values":7}`} {
+	if at := time.Unix(1793610003, 0); got[6].Media.ID != "11" || !got[6].DeletedAt.Equal(at) {
+		t.Errorf("the deletion with an owner of another shape is %+v", got[6])
+	}
+	keys := map[string]bool{}
+	for _, e := range got {
+		keys[e.Key()] = true
+	}
+	if len(keys) != len(got) {
+		t.Errorf("%d things have %d keys: %v", len(got), len(keys), keys)
+	}
+	if several, err := threads.ParseWebhook([]byte("[" + published + "," + published + "]")); err != nil || len(several) != 2 || several[0].Key() != several[1].Key() {
+		t.Errorf("several in one: %+v, %v", several, err)
+	}
+	if rest, err := threads.ParseWebhook([]byte(`[{"values":7},` + published + "]")); err != nil || len(rest) != 1 {
+		t.Errorf("one of two is not understood: %+v, %v", rest, err)
+	}
+	for _, body := range []string{"", "[]", "{}", "[{}]", `{"values":[]}`, `{"values":7}`} {
 		if got, err := threads.ParseWebhook([]byte(body)); err == nil {
 			t.Errorf("%q was taken: %+v", body, got)
 		}
@@ -142,9 +159,14 @@ func TestVerifySubscription(t *testing.T) {
 func FuzzSigned(f *testing.F) {
 	f.Add(signed(secret, `{"user_id":"1","algorithm":"HMAC-SHA256"}`), published)
 	f.Add("a.b", `{"values":[{}]}`)
+	f.Add("=.=", `{"user_id":17841405793187219,"algorithm":"hmac-sha256","issued_at":"1785216000"}`)
+	f.Add(".", `[{"time":"2026-11-02T09:00:03+0000","values":[{"field":7,"value":[]},{"value":{"deleted_at":-1,"owner":{"owner_id":1}}}]}]`)
 	f.Fuzz(func(t *testing.T, raw, body string) {
 		if r, err := threads.ParseSignedRequest(raw, "a secret that no seed knows"); err == nil {
 			t.Errorf("%q was taken: %+v", raw, r)
+		}
+		if r, err := threads.ParseSignedRequest(signed(secret, body), secret); err == nil && strings.Trim(r.UserID, "0123456789") != "" {
+			t.Errorf("%q names the user %q", body, r.UserID)
 		}
 		for _, e := range must(threads.ParseWebhook([]byte(body))) {
 			_ = e.Key()

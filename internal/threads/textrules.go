@@ -52,7 +52,7 @@ func Count(text string) int {
 
 // CheckText finds what is wrong with a text by itself. The link of an attachment counts too: see Links.
 func CheckText(text string) []Problem {
-	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+	if !validText(text) {
 		return []Problem{{"text", TextInvalid, "The text contains characters that are not valid text."}}
 	}
 	var found []Problem
@@ -67,6 +67,9 @@ func CheckText(text string) []Problem {
 	}
 	return found
 }
+
+// validText says whether a text can be written and stored as it is.
+func validText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // CheckMediaURL finds what is wrong with the address of an image or video; nil means nothing. It does not look whether
 // anything is there.

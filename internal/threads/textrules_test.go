@@ -1,9 +1,8 @@
 package threads_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,77 +19,42 @@ func ExampleCount() {
 	// 2
 }
 
-func TestCount(t *testing.T) {
+type textVector struct {
+	Name, Text, Attachment string
+	Count                  int
+	Links                  *int
+	Problems               *[]string
+}
+
+func TestText(t *testing.T) {
 	t.Parallel()
-	raw, err := os.ReadFile("testdata/text_vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var vectors []struct {
-		Name, Text string
-		Count      int
-	}
-	if err := json.Unmarshal(raw, &vectors); err != nil {
-		t.Fatal(err)
-	}
-	for _, v := range vectors {
+	for _, v := range vectors[textVector](t, "text_vectors.json") {
 		t.Run(v.Name, func(t *testing.T) {
 			t.Parallel()
 			if got := threads.Count(v.Text); got != v.Count {
 				t.Errorf("%q counts %d, want %d", v.Text, got, v.Count)
 			}
-		})
-	}
-}
-
-func TestLinks(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		text, attachment string
-		want             int
-	}{
-		{"no link at all, e.g. this.", "", 0},
-		{"www.instagram.com, www.threads.net", "", 2},
-		{"www.instagram.com, www.threads.net", "www.facebook.com", 3},
-		{"www.facebook.com, www.facebook.com", "www.facebook.com", 1},
-		{"see https://example.org/a. And https://example.org/a!", "", 1},
-		{"(https://example.org/a) https://EXAMPLE.org/a/", "", 1},
-		{"https://example.org/a https://example.org/A", "", 2},
-		{"https://en.wikipedia.org/wiki/Go_(game) https://en.wikipedia.org/wiki/Go_(game", "", 2},
-		{"", "https://example.org", 1},
-	} {
-		if got := threads.Links(tc.text, tc.attachment); got != tc.want {
-			t.Errorf("%q with %q: %d links, want %d", tc.text, tc.attachment, got, tc.want)
-		}
-	}
-}
-
-func TestCheckText(t *testing.T) {
-	t.Parallel()
-	var links strings.Builder
-	for i := range 6 {
-		fmt.Fprintf(&links, "https://example.org/%d ", i)
-	}
-	for name, tc := range map[string]struct {
-		text string
-		want string
-	}{
-		"500 letters":       {strings.Repeat("é", 500), ""},
-		"501 letters":       {strings.Repeat("x", 501), threads.TextTooLong},
-		"125 emoji":         {strings.Repeat("🚀", 125), ""},
-		"126 emoji":         {strings.Repeat("🚀", 126), threads.TextTooLong},
-		"five links":        {strings.Join(strings.Fields(links.String())[:5], " "), ""},
-		"six links":         {links.String(), threads.TooManyLinks},
-		"a NUL":             {"a\x00b", threads.TextInvalid},
-		"what is not UTF-8": {"a\xffb", threads.TextInvalid},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got := threads.CheckText(tc.text)
-			if (tc.want == "" && len(got) > 0) || (tc.want != "" && (len(got) != 1 || got[0].Code != tc.want || got[0].Detail == "")) {
-				t.Errorf("got %v, want %q", got, tc.want)
+			if got := threads.Links(v.Text, v.Attachment); v.Links != nil && got != *v.Links {
+				t.Errorf("%q with %q: %d links, want %d", v.Text, v.Attachment, got, *v.Links)
+			}
+			if v.Problems == nil {
+				return
+			}
+			got := []string{}
+			for _, p := range threads.CheckText(v.Text) {
+				got = append(got, p.Code)
+				if p.Field != "text" || p.Detail == "" {
+					t.Errorf("%+v", p)
+				}
+			}
+			if !slices.Equal(got, *v.Problems) {
+				t.Errorf("problems are %v, want %v", got, *v.Problems)
 			}
 		})
+	}
+	// JSON has no way to write it.
+	if p := threads.CheckText("a\xffb"); len(p) != 1 || p[0].Code != threads.TextInvalid {
+		t.Errorf("what is not UTF-8: %v", p)
 	}
 }
 

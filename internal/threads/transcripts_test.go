@@ -30,6 +30,14 @@ func TestTranscripts(t *testing.T) {
 		_, err := c.Repost(ctx, token, "18060000000000017", nil)
 		return err
 	}
+	atOnce := func(ctx context.Context, c *threads.Client) error {
+		_, err := c.PublishText(ctx, token, threads.Container{MediaType: threads.Text, Text: "x"}, nil)
+		return err
+	}
+	status := func(ctx context.Context, c *threads.Client) error {
+		_, err := c.ContainerStatus(ctx, token, "17990000000000013")
+		return err
+	}
 	text := create(threads.Container{MediaType: threads.Text, Text: "x"})
 	reply := create(threads.Container{MediaType: threads.Text, Text: "x", ReplyToID: "18060000000000017"})
 	image := create(threads.Container{MediaType: threads.Image, ImageURL: "https://blocked.example/i.jpg"})
@@ -72,6 +80,9 @@ func TestTranscripts(t *testing.T) {
 		noGrant    = `{"error":{"message":"This action requires the threads_basic permission. Please see App Review.","type":"THApiException","code":100,"error_subcode":10}}`
 		usedCode   = `{"error_type":"OAuthException","code":400,"error_message":"Matching code was not found or was already used"}`
 		notShort   = `{"error":{"message":"Session key invalid. This could be because the session was revoked.","type":"OAuthException","code":452,"error_subcode":4279019}}`
+		spent      = `{"error":{"message":"Application request limit reached","type":"OAuthException","code":9,"error_subcode":2207042}}`
+		duplicate  = `{"error":{"message":"Duplicate status message","type":"OAuthException","code":506}}`
+		noField    = `{"error":{"message":"Tried accessing nonexisting field (status)","type":"THApiException","code":100}}`
 		restricted = `{"error":{"message":"User is restricted","type":"OAuthException","code":25,"error_subcode":4279013}}`
 	)
 	for _, c := range []struct {
@@ -98,6 +109,14 @@ func TestTranscripts(t *testing.T) {
 		{"repost went live and says 500", repost, 500, noScope, threads.Ambiguous, threads.Permission},
 		{"repost of a post that is gone", repost, 400, gone, threads.NotFound, ""},
 		{"repost, the connection's end", repost, 200, ``, threads.Ambiguous, threads.Transient},
+		{"repost of what is gone", repost, 400, gone, threads.NotFound, ""},
+		{"text at once, and 500", atOnce, 500, noScope, threads.Ambiguous, threads.Permission},
+		{"text at once, nothing found", atOnce, 400, notFound, threads.Ambiguous, threads.Transient},
+		{"text at once, too long", atOnce, 500, tooLong, threads.Invalid, ""},
+		{"publish, too many already", publish, 400, spent, threads.Quota, ""},
+		{"publish, sent a moment ago", publish, 400, duplicate, threads.Ambiguous, threads.Invalid},
+		{"status too early", status, 400, notFound, threads.NotReady, ""},
+		{"status of a post", status, 500, noField, threads.Invalid, ""},
 
 		{"too long, as 500", text, 500, tooLong, threads.Invalid, ""},
 		{"too long, as 400", text, 400, tooLong, threads.Invalid, ""},

@@ -3,6 +3,7 @@ package threads_test
 import (
 	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +65,8 @@ type postVector struct {
 		Ghost        bool     `json:"is_ghost_post"`
 		Approvals    bool     `json:"enable_reply_approvals"`
 		Countries    []string `json:"countries"`
+		Quote        string   `json:"quote_post_id"`
+		Location     string   `json:"location_id"`
 	} `json:"container"`
 	Problems []struct{ Field, Code string } `json:"problems"`
 }
@@ -74,6 +77,7 @@ func (v postVector) container() threads.Container {
 		MediaType: c.MediaType, Text: c.Text, ImageURL: c.ImageURL, VideoURL: c.VideoURL, AltText: c.AltText, IsCarouselItem: c.CarouselItem,
 		Children: c.Children, ReplyToID: c.ReplyTo, ReplyControl: c.ReplyControl, TopicTag: c.TopicTag, LinkAttachment: c.Link,
 		PollOptions: c.Poll, SpoilerMedia: c.SpoilerMedia, Ghost: c.Ghost, ReplyApprovals: c.Approvals, Countries: c.Countries,
+		QuotePostID: c.Quote, LocationID: c.Location,
 	}
 	if c.GIF != nil {
 		k.GIF = &threads.GIF{ID: c.GIF.ID, Provider: c.GIF.Provider}
@@ -155,5 +159,22 @@ func TestMediaRules(t *testing.T) {
 				t.Errorf("the problems differ:\n%s", diff)
 			}
 		})
+	}
+}
+
+// A figure that is over its limit by a little must not read as the limit.
+func TestFiguresReadAsOverTheLimit(t *testing.T) {
+	t.Parallel()
+	for says, f := range map[string]threads.MediaFacts{
+		"has 8.1 MB":                  {Kind: threads.Image, Bytes: threads.MaxImageBytes + 1},
+		"has 1.1 GB":                  {Kind: threads.Video, Bytes: threads.MaxVideoBytes + 1},
+		"is 300.1 seconds long":       {Kind: threads.Video, Duration: threads.MaxVideoDuration + time.Millisecond},
+		"has 100.1 Mbit a second":     {Kind: threads.Video, BitRate: threads.MaxBitRate + 1},
+		"is 1921 pixels wide":         {Kind: threads.Video, Width: threads.MaxVideoWidth + 1},
+		"has 22.50 pictures a second": {Kind: threads.Video, FrameRate: 22.5},
+	} {
+		if found := threads.CheckMedia(f); len(found) != 1 || !strings.Contains(found[0].Detail, says) {
+			t.Errorf("%v, want %q", found, says)
+		}
 	}
 }

@@ -102,13 +102,13 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		if r := parseRefusal(status, body); r != nil {
-			for _, op := range []string{OpPublish, OpCreate, OpStatus, OpExchange} {
-				class, _ := classify(op, true, r)
+			for _, op := range Ops {
+				class, _ := classify(op, len(body)%2 == 0, r)
 				if class == "" || sentence(op, class, r) == "" {
 					t.Errorf("no class or sentence for %+v", r)
 				}
-				if op == OpPublish && class == Transient {
-					t.Errorf("a publish that may be live looks safe to repeat: %+v", r)
+				if goesLive(op) && (class == Transient || class == NotReady && op != OpPublish) {
+					t.Errorf("%s that may be live looks safe to repeat: %+v", op, r)
 				}
 			}
 		}

@@ -1,9 +1,12 @@
 package probe
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,52 +24,55 @@ const maxBoxes = 4096
 
 // readVideo fills in what the file says of itself.
 func readVideo(s *source, f *threads.MediaFacts) error {
+	if f.Format != "" && f.Format != "MP4" && f.Format != "MOV" {
+		return otherThan(f.Format, noVideo)
+	}
 	var at int64
-	sawMedia := false
+	sawMedia, ended := false, false
 	for range 64 { // boxes at the top of the file; honest ones have a handful
 		kind, length, header, err := boxAt(s, at)
-		if errors.Is(err, io.EOF) || errors.Is(err, errNotRead) {
+		if notRead(err) {
+			ended = !errors.Is(err, errNotRead)
 			break
 		}
 		if err != nil {
 			return err
 		}
 		switch {
-		case at == 0 && kind != "ftyp" && kind != "moov" && kind != "wide" && kind != "free" && kind != "mdat":
-			return notVideo()
-		case kind == "ftyp":
-			f.Format = brand(s, at+header)
+		case at == 0 && !slices.Contains(first, kind):
+			return otherThan(f.Format, noVideo)
 		case kind == "mdat":
 			sawMedia = true
 		case kind == "moov":
+			if length == 0 {
+				length = max(s.size-at, 0) // to the end of the file
+			}
 			f.MoovLast = sawMedia
+			f.Format = cmp.Or(f.Format, "MOV")
 			return readIndex(s, at+header, length-header, f)
 		}
 		if length == 0 {
-			break // to the end of the file
+			ended = true
+			break
 		}
 		at += length
 	}
-	if f.Format == "" && !sawMedia {
-		return notVideo()
+	if ended && f.Format == "" && !sawMedia {
+		return otherThan("", noVideo)
 	}
-	// The index was not found in what may be read. Where parts cannot be asked for, that is no proof of anything.
-	f.MoovLast = sawMedia && s.ranged
+	if ended {
+		return &unreadable{"The video has no index; it may have been cut off on its way."}
+	}
+	// The index was not found in what may be read. If the pictures were, it comes after them.
+	f.MoovLast = sawMedia
+	f.Format = cmp.Or(f.Format, "MOV") // QuickTime once did without ftyp
 	return nil
 }
 
-func notVideo() error {
-	return &unreadable{"What is at the media address is neither an MP4 nor a MOV video."}
-}
+const noVideo = "neither an MP4 nor a MOV video"
 
-// brand tells MOV from MP4.
-func brand(s *source, at int64) string {
-	var b [4]byte
-	if _, err := s.ReadAt(b[:], at); err == nil && string(b[:]) == "qt  " {
-		return "MOV"
-	}
-	return "MP4"
-}
+// first are the boxes that a file may begin with.
+var first = []string{"ftyp", "moov", "wide", "free", "skip", "mdat"}
 
 // boxAt reads a box's header: its kind, its whole length (0: to the end of the file) and the length of the header.
 func boxAt(r io.ReaderAt, at int64) (kind string, length, header int64, err error) {
@@ -80,13 +86,13 @@ func boxAt(r io.ReaderAt, at int64) (kind string, length, header int64, err erro
 			return "", 0, 0, err
 		}
 		long := binary.BigEndian.Uint64(b[8:])
-		if long > 1<<60 {
-			return "", 0, 0, notVideo()
+		if long > maxOffset {
+			return "", 0, 0, otherThan("", noVideo)
 		}
 		length, header = int64(long), 16
 	}
 	if length != 0 && length < header {
-		return "", 0, 0, notVideo()
+		return "", 0, 0, otherThan("", noVideo)
 	}
 	return kind, length, header, nil
 }
@@ -96,11 +102,15 @@ func readIndex(s *source, at, length int64, f *threads.MediaFacts) error {
 		return nil // too large to be read; Threads will say
 	}
 	index := make([]byte, length)
-	if _, err := s.ReadAt(index, at); err != nil {
-		if errors.Is(err, errNotRead) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil
+	n, err := s.ReadAt(index, at)
+	if errors.Is(err, errNotRead) {
+		return nil
+	}
+	if n < len(index) {
+		if err != nil && !notRead(err) {
+			return err
 		}
-		return err
+		return &unreadable{"The video ends within its index; it may have been cut off on its way."}
 	}
 	w := &walk{facts: f}
 	w.boxes(index, w.top)
@@ -118,6 +128,7 @@ type walk struct {
 	handler  string
 	width    int
 	height   int
+	upright  bool // shown turned by a quarter, as phones do
 	samples  uint64
 	edits    uint32
 	entry    []byte // the first sample entry, from its kind on
@@ -163,6 +174,10 @@ func (w *walk) track(kind string, b []byte) {
 		// The last eight bytes are width and height, in 65536ths of a pixel.
 		if n := len(b); n >= 84 {
 			w.width, w.height = int(binary.BigEndian.Uint32(b[n-8:])>>16), int(binary.BigEndian.Uint32(b[n-4:])>>16)
+			// Before them the matrix a b u c d v x y w: without a and d, width and height change places.
+			m := b[n-44:]
+			w.upright = binary.BigEndian.Uint32(m) == 0 && binary.BigEndian.Uint32(m[16:]) == 0 &&
+				binary.BigEndian.Uint32(m[4:]) != 0 && binary.BigEndian.Uint32(m[12:]) != 0
 		}
 	case "elst":
 		if len(b) >= 8 {
@@ -207,6 +222,12 @@ func (w *walk) trackDone() {
 			return // one video track is what is shown
 		}
 		f.VideoCodec = videoCodec(codec)
+		if (w.width == 0 || w.height == 0) && len(w.entry) >= 32 { // the track does not say; the pictures do
+			w.width, w.height = int(binary.BigEndian.Uint16(w.entry[28:])), int(binary.BigEndian.Uint16(w.entry[30:]))
+		}
+		if w.upright {
+			w.width, w.height = w.height, w.width
+		}
 		f.Width, f.Height = w.width, w.height
 		// One edit only says where the picture begins; more cut and rearrange it.
 		f.EditLists = w.edits > 1
@@ -221,11 +242,7 @@ func (w *walk) trackDone() {
 		if codec == "mp4a" {
 			f.AudioCodec = "AAC"
 		}
-		// Version 0 and 1 of the entry: channels at 20, the whole samples a second at 28, counted from the kind.
-		if len(w.entry) >= 32 && binary.BigEndian.Uint16(w.entry[12:]) < 2 {
-			f.AudioChannels = int(binary.BigEndian.Uint16(w.entry[20:]))
-			f.SampleRate = int(binary.BigEndian.Uint32(w.entry[28:]) >> 16)
-		}
+		f.AudioChannels, f.SampleRate = sound(w.entry)
 	}
 }
 
@@ -244,13 +261,35 @@ func videoCodec(entry string) string {
 	}, entry))
 }
 
-// times reads ticks a second and the length in ticks of an mvhd or mdhd.
+// sound reads channels and samples a second of a sample entry, counted from its kind on.
+func sound(entry []byte) (channels, rate int) {
+	if len(entry) < 32 {
+		return 0, 0
+	}
+	if binary.BigEndian.Uint16(entry[12:]) < 2 {
+		return int(binary.BigEndian.Uint16(entry[20:])), int(binary.BigEndian.Uint32(entry[28:]) >> 16)
+	}
+	// QuickTime's version 2 has them elsewhere, the rate as a floating-point number.
+	if len(entry) < 48 {
+		return 0, 0
+	}
+	if r := math.Float64frombits(binary.BigEndian.Uint64(entry[36:])); r > 0 && r < 1e7 {
+		rate = int(r)
+	}
+	return int(binary.BigEndian.Uint32(entry[44:]) & 0xFFFF), rate
+}
+
+// times reads ticks a second and the length in ticks of an mvhd or mdhd. All bits set is "not known".
 func times(b []byte) (scale uint32, duration uint64, ok bool) {
 	switch {
 	case len(b) >= 20 && b[0] == 0:
-		return binary.BigEndian.Uint32(b[12:]), uint64(binary.BigEndian.Uint32(b[16:])), true
+		if d := binary.BigEndian.Uint32(b[16:]); d != math.MaxUint32 {
+			return binary.BigEndian.Uint32(b[12:]), uint64(d), true
+		}
 	case len(b) >= 32 && b[0] == 1:
-		return binary.BigEndian.Uint32(b[20:]), binary.BigEndian.Uint64(b[24:]), true
+		if d := binary.BigEndian.Uint64(b[24:]); d != math.MaxUint64 {
+			return binary.BigEndian.Uint32(b[20:]), d, true
+		}
 	}
 	return 0, 0, false
 }

@@ -22,6 +22,7 @@ type call struct {
 	params url.Values
 	path   string // the {user} or {id} of the path
 	edge   string // the whole path, without the version
+	hidden bool   // the token came in a header, and not among the parameters
 	wish   wish   // what the request itself asks to go wrong
 	token  *token
 	user   *user
@@ -68,6 +69,7 @@ func (s *Sim) handle(mux *http.ServeMux, pattern, op string, auth func(*call) (a
 		}
 		c := &call{sim: s, method: r.Method, host: origin(r), op: op, params: params, at: s.now(), wish: asked}
 		c.path, c.edge = r.PathValue("user")+r.PathValue("id"), r.URL.Path
+		_, c.hidden = bearer(r)
 		var a answer
 		if err != nil {
 			a = refuse(http.StatusBadRequest, oauthException, 100, 0, "Invalid request body")

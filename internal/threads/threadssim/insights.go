@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // a day ends at midnight in California, also where no zone files are
 
 	"github.com/omni-write/threads/internal/threads"
 )
@@ -89,13 +91,43 @@ func (c *call) metrics(may []string) ([]string, answer, bool) {
 	return list, answer{}, true
 }
 
-// insight is one metric; every kind has the same frame around a value of another shape.
-func insight(id, name, period string) map[string]any {
-	title := strings.ReplaceAll(name, "_", " ")
+// descriptions are what Threads says about its metrics. The sentences about a profile's clicks and demographics and those
+// about a post were not all seen, and follow the others.
+var (
+	mediaDescriptions = map[string]string{
+		"views":   "The number of times your post was viewed.",
+		"likes":   "The number of likes on your post.",
+		"replies": "The number of replies on your post.",
+		"reposts": "The number of times your post was reposted.",
+		"quotes":  "The number of times your post was quoted.",
+		"shares":  "The number of times your post was shared.",
+	}
+	userDescriptions = map[string]string{
+		"views":                 "The number of times your profile was viewed.",
+		"likes":                 "The number of likes on your posts.",
+		"replies":               "The number of replies on your posts.",
+		"reposts":               "The number of times your posts were reposted.",
+		"quotes":                "The number of times your posts were quoted.",
+		"clicks":                "The number of times people clicked on links you shared.",
+		"followers_count":       "This is your total number of followers on Threads.",
+		"follower_demographics": "This is how your followers on Threads are distributed.",
+	}
+)
+
+// mediaInsight is the frame around a metric of a post.
+func mediaInsight(id, name string) map[string]any {
 	return map[string]any{
-		"name": name, "period": period, "title": strings.ToUpper(title[:1]) + title[1:],
-		"description": "The number of " + title + ", made up by the simulator.",
-		"id":          id + "/insights/" + name + "/" + period,
+		"name": name, "period": "lifetime", "title": strings.ToUpper(name[:1]) + name[1:],
+		"description": mediaDescriptions[name], "id": id + "/insights/" + name + "/lifetime",
+	}
+}
+
+// userInsight is the frame around a metric of a profile. Every one is called daily, even one that is not, and has its bare
+// name for a title.
+func userInsight(id, name string) map[string]any {
+	return map[string]any{
+		"name": name, "period": "day", "title": name,
+		"description": userDescriptions[name], "id": id + "/insights/" + name + "/day",
 	}
 }
 
@@ -117,7 +149,7 @@ func mediaInsights(c *call) answer {
 		if m.RepostOf != "" {
 			break
 		}
-		one := insight(m.ID, name, "lifetime")
+		one := mediaInsight(m.ID, name)
 		one["values"] = []any{map[string]any{"value": c.figure(m, name, c.at)}}
 		found = append(found, one)
 	}
@@ -134,9 +166,11 @@ func accountInsights(c *call) answer {
 	if err != nil {
 		return badParam(err.Error())
 	}
+	paging := c.insightsPaging(since, until)
+	since, until = earlier(since, c.at), earlier(until, c.at) // no figures come from the future
 	found := make([]any, 0, len(list))
 	for _, name := range list {
-		one := insight(c.user.ID, name, "day")
+		one := userInsight(c.user.ID, name)
 		switch name {
 		case "views":
 			one["values"] = c.viewsByDay(since, until)
@@ -151,14 +185,28 @@ func accountInsights(c *call) answer {
 			if !ok {
 				return a
 			}
-			one = insight(c.user.ID, name, "lifetime")
 			one["total_value"] = total
 		default:
 			one["total_value"] = map[string]any{"value": c.earned(c.user, name, since, until)}
 		}
 		found = append(found, one)
 	}
-	return success(map[string]any{"data": found})
+	return success(map[string]any{"data": found, "paging": paging})
+}
+
+// insightsPaging are the addresses of the spans of the same length before and after this one. They come with every
+// metric, even with one that knows no span, and name the account by its id.
+func (c *call) insightsPaging(since, until time.Time) map[string]any {
+	from, to := since.Unix(), until.Unix()
+	span := to - from
+	page := func(from, to int64) string {
+		again := c.again()
+		again.Set("pretty", "0")
+		again.Set("since", strconv.FormatInt(from, 10))
+		again.Set("until", strconv.FormatInt(to, 10))
+		return c.host + "/v1.0/" + c.user.ID + "/threads_insights?" + again.Encode()
+	}
+	return map[string]any{"previous": page(from-1-span, from-1), "next": page(to+1, to+1+span)}
 }
 
 // insightsTime is yesterday to today unless the call says otherwise.
@@ -181,20 +229,27 @@ func (c *call) insightsTime() (since, until time.Time, err error) {
 	case !since.Before(until):
 		return since, until, fmt.Errorf("since must be before until")
 	}
-	return since, earlier(until, c.at), nil
+	return since, until, nil
 }
 
 // maxInsightDays bounds the work of one call.
 const maxInsightDays = 750
 
-// dayEnds is the hour at which Threads closes its days: midnight at the Pacific, without its summer time.
-const dayEnds = 8 * time.Hour
+// pacific is where Threads' days end at midnight: at 07:00 UTC in summer and at 08:00 in winter.
+var pacific = func() *time.Location {
+	zone, err := time.LoadLocation("America/Los_Angeles")
+	if err != nil {
+		panic(err) // the zones are part of the program
+	}
+	return zone
+}()
 
 // viewsByDay are the profile's views, a value for each day that ended in the span, and for the one still open.
 func (c *call) viewsByDay(since, until time.Time) []any {
 	list := []any{}
-	end := since.Add(-dayEnds).Truncate(24 * time.Hour).Add(24*time.Hour + dayEnds)
-	for from := since; from.Before(until) && len(list) < maxInsightDays; from, end = end, end.Add(24*time.Hour) {
+	year, month, day := since.In(pacific).Date()
+	end := time.Date(year, month, day+1, 0, 0, 0, 0, pacific)
+	for from := since; from.Before(until) && len(list) < maxInsightDays; from, end = end, end.AddDate(0, 0, 1) {
 		seen := c.earned(c.user, "views", from, earlier(end, until)) / 5
 		visits := share(c.user.ID, end.Format(time.DateOnly), 40)
 		list = append(list, map[string]any{"value": seen + visits, "end_time": stamp(end)})
@@ -223,8 +278,7 @@ func (c *call) clicks(since, until time.Time) []any {
 	return list
 }
 
-// demographics are the followers by one of the breakdowns, in the shape of Instagram's metric of that name: the shape of
-// Threads' own is not documented.
+// demographics are the followers by one of the breakdowns, in the shape that was seen: the documentation shows none.
 func (c *call) demographics() (map[string]any, answer, bool) {
 	by := c.params.Get("breakdown")
 	followers := c.user.followers(c.at)
@@ -237,7 +291,7 @@ func (c *call) demographics() (map[string]any, answer, bool) {
 	values := map[string][]string{
 		"country": {"US", "GB", "DE", "BR", "JP"},
 		"city":    {"New York, New York", "London, England", "Berlin, Berlin", "São Paulo, São Paulo", "Tokyo, Tokyo"},
-		"age":     {"18-24", "25-34", "35-44", "45-54", "55-64"},
+		"age":     {"13-17", "18-24", "25-34", "35-44", "45-54", "55-64", "65+"},
 		"gender":  {"F", "M", "U"},
 	}[by]
 	total := 0

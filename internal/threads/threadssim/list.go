@@ -3,6 +3,7 @@ package threadssim
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -125,16 +126,23 @@ func number(id string) int64 {
 	return n
 }
 
-// pageURL is the whole address of a neighbouring page, without the token.
+// pageURL is the whole address of a neighbouring page.
 func (c *call) pageURL(name, cursor string) string {
-	to := url.Values{}
-	for param, v := range c.params {
-		if param != "access_token" && param != "before" && param != "after" {
-			to[param] = v
-		}
-	}
+	to := c.again()
+	to.Del("before")
+	to.Del("after")
 	to.Set(name, cursor)
 	return c.host + "/v1.0" + c.edge + "?" + to.Encode()
+}
+
+// again are the parameters of this call for the address of another page. As at Graph the token is among them, so that
+// the address can be followed as it is. Whether a token from the header comes in too is not known; here it does not.
+func (c *call) again() url.Values {
+	to := maps.Clone(c.params)
+	if c.hidden {
+		to.Del("access_token")
+	}
+	return to
 }
 
 // cursor is a post's id in disguise, so it outlives the deletion of its post.

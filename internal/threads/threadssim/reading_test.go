@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -289,12 +290,13 @@ func TestPaging(t *testing.T) {
 		if err != nil || link == "" {
 			t.Fatalf("no %s in %s", name, r.raw)
 		}
-		if !strings.HasPrefix(link, w.server.URL+"/v1.0/me/threads?") || strings.Contains(link, "access_token") {
+		if !strings.HasPrefix(link, w.server.URL+"/v1.0/me/threads?") || u.Query().Get("access_token") != w.token {
 			t.Errorf("%s is %s", name, link)
 		}
-		return fine(t, w.send(http.MethodGet, u.RequestURI(), "", "", "Authorization", "Bearer "+w.token))
+		return fine(t, w.send(http.MethodGet, u.RequestURI(), "", "")) // as given
 	}
-	one := fine(t, w.get("/me/threads", "limit", "2"))
+	one := fine(t, w.send(http.MethodGet, "/me/threads?limit=2&access_token="+w.token, "", ""))
+	hasNot(t, w.get("/me/threads", "limit", "2"), "access_token") // one that came in the header
 	same(t, "first", one.ids(), ids[:2])
 	hasNot(t, one, "previous")
 	two := follow(one, "next")
@@ -433,7 +435,7 @@ func TestInsights(t *testing.T) {
 	if later := value(ask(), 0); later <= day {
 		t.Errorf("%d views after a day and %d after four", day, later)
 	}
-	has(t, ask(), `"period":"lifetime"`, post+"/insights/likes/lifetime")
+	has(t, ask(), `"period":"lifetime"`, post+"/insights/likes/lifetime", `"title":"Likes"`, `"The number of likes on your post."`)
 	facade := fine(t, w.post("/"+post+"/repost")).str("id")
 	same(t, "facade", []string{w.get("/"+facade+"/insights", "metric", "likes").raw}, []string{`{"data":[]}`})
 	refused(t, w.get("/"+post+"/insights", "metric", "clicks"), 500, "100")
@@ -443,11 +445,16 @@ func TestInsights(t *testing.T) {
 
 	since := []string{"since", "1793404800", "until", "1793900000"} // from before the post on
 	r := w.get("/me/threads_insights", append([]string{"metric", "views,likes,clicks,followers_count"}, since...)...)
-	has(t, r, `"values":[{"end_time":"2026-10-31T08:00:00+0000"`, `"total_value":{"value":`, `"link_total_values":[{"link_url":"https://example.org/a"`)
+	// The clocks of California went back on the first of November.
+	has(t, r, `"values":[{"end_time":"2026-10-31T07:00:00+0000"`, `"2026-11-01T07:00:00+0000"`, `"2026-11-02T08:00:00+0000"`,
+		`"total_value":{"value":`, `"link_total_values":[{"link_url":"https://example.org/a"`, `"title":"followers_count"`,
+		`"description":"The number of likes on your posts."`, `"description":"This is your total number of followers on Threads."`)
 	none := w.as("quiet").get("/me/threads_insights", "metric", "clicks")
 	hasNot(t, none, "link_total_values")
 	r = w.get("/me/threads_insights", "metric", "follower_demographics", "breakdown", "country")
-	has(t, r, `"dimension_keys":["country"]`, `"dimension_values":["US"]`)
+	has(t, r, `"dimension_keys":["country"]`, `"dimension_values":["US"]`,
+		`"period":"day"`, w.userID+"/insights/follower_demographics/day")
+	has(t, w.get("/me/threads_insights", "metric", "follower_demographics", "breakdown", "age"), `["13-17"]`, `["65+"]`)
 	refused(t, w.get("/me/threads_insights", "metric", "follower_demographics"), 500, "100")
 	refused(t, w.get("/me/threads_insights", "metric", "follower_demographics", "breakdown", "country,city"), 500, "100")
 	refused(t, w.get("/me/threads_insights", "metric", "views", "since", "1712991599"), 500, "100")
@@ -461,6 +468,39 @@ func TestInsights(t *testing.T) {
 	if !strings.Contains(r.raw, "THREADS_API__FEATURE_NOT_AVAILABLE") {
 		t.Error(r.raw)
 	}
+}
+
+// The addresses of the spans before and after have the same length and do not overlap; a loop that follows them comes to
+// the future, where nothing is counted yet.
+func TestInsightsPaging(t *testing.T) {
+	t.Parallel()
+	w := setup(t, threadssim.Options{})
+	w.publish("media_type", "TEXT", "text", "p")
+	w.clock.Add(48 * time.Hour)
+	now := w.clock.Now().Unix()
+	spans := func(r reply, name string, from, to int64) string {
+		t.Helper()
+		fine(t, r)
+		paging, _ := r.body["paging"].(map[string]any)
+		link, _ := paging[name].(string)
+		u, err := url.Parse(link)
+		if err != nil || !strings.HasPrefix(link, w.server.URL+"/v1.0/"+w.userID+"/threads_insights?") {
+			t.Fatalf("%s is %q", name, link)
+		}
+		q := u.Query()
+		same(t, name, []string{q.Get("since"), q.Get("until"), q.Get("access_token"), q.Get("pretty"), q.Get("metric"), q.Get("breakdown")},
+			[]string{strconv.FormatInt(from, 10), strconv.FormatInt(to, 10), w.token, "0", "likes,follower_demographics,views", "age"})
+		return u.RequestURI()
+	}
+	ask := url.Values{"access_token": {w.token}, "metric": {"likes,follower_demographics,views"}, "breakdown": {"age"}}.Encode()
+	r := w.send(http.MethodGet, "/v1.0/me/threads_insights?"+ask, "", "")
+	spans(r, "previous", now-86401-86400, now-86401)
+	next := w.send(http.MethodGet, spans(r, "next", now+1, now+86401), "", "")
+	has(t, next, `"values":[]`, `"title":"likes","total_value":{"value":0}`)
+	spans(next, "next", now+86402, now+2*86400+2)
+	spans(next, "previous", now-86400, now)
+	has(t, w.get("/me/threads_insights", "metric", "likes"), `"paging":{"next":"`+w.server.URL)
+	hasNot(t, w.get("/me/threads_insights", "metric", "likes"), "access_token")
 }
 
 func TestOEmbed(t *testing.T) {

@@ -44,10 +44,16 @@ func readParams(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 		merge(params, form)
 	}
 	gatherLists(params)
-	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
-		params.Set("access_token", strings.TrimSpace(token))
+	if token, ok := bearer(r); ok {
+		params.Set("access_token", token)
 	}
 	return params, nil
+}
+
+// bearer is the token of the Authorization header.
+func bearer(r *http.Request) (string, bool) {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(token), ok && strings.EqualFold(scheme, "Bearer")
 }
 
 // merge lets the body win over the query.

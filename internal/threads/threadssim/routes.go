@@ -87,14 +87,18 @@ func (s *Sim) table() *http.ServeMux {
 }
 
 // ServeHTTP answers with or without the version segment, of which there is only one, and with or without a slash at the
-// end.
+// end. The page for people is at the bare root alone: the root of the version is the API's, and there is nothing there.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
-	if rest, ok := strings.CutPrefix(path, "/v1.0"); ok && strings.HasPrefix(rest, "/") {
+	rest, versioned := strings.CutPrefix(path, "/v1.0")
+	versioned = versioned && (rest == "" || rest[0] == '/')
+	if versioned {
 		path = rest
 	}
-	if len(path) > 1 {
-		path = "/" + strings.Trim(path, "/")
+	path = "/" + strings.Trim(path, "/")
+	if versioned && path == "/" {
+		unknownPath(w, r)
+		return
 	}
 	if path != r.URL.Path {
 		stripped := *r

@@ -95,6 +95,9 @@ func TestControlPages(t *testing.T) {
 	if r := w.send(http.MethodGet, "/", "", ""); r.status != 200 || !strings.Contains(r.raw, "/_sim/posts") {
 		t.Errorf("index: %d %s", r.status, r.raw)
 	}
+	for _, root := range []string{"/v1.0", "/v1.0/", "/v1.0/?ids=" + id} { // the API's own root is no page
+		refused(t, w.send(http.MethodGet, root, "", ""), 400, "2500")
+	}
 	if r := w.send(http.MethodGet, "/_sim/containers", "", ""); !strings.Contains(r.raw, `"status":"PUBLISHED"`) {
 		t.Errorf("containers: %s", r.raw)
 	}
