@@ -332,7 +332,7 @@ func (c *checker) ghost() {
 
 func (c *checker) countries() {
 	for i, code := range c.k.Countries {
-		if len(code) != 2 || !slices.Contains(countries, code) {
+		if !slices.Contains(countries, code) {
 			c.wrong("allowlisted_country_codes."+strconv.Itoa(i), CountryInvalid,
 				"A country is named by its two capital letters of ISO 3166-1, such as DE, or GB for the United Kingdom.")
 		}

@@ -371,13 +371,16 @@ func (v *verdict) commands(ctx context.Context) {
 			if did && p == nil {
 				v.violated(ctx, q, "it was accepted and is not in the table")
 			}
+			if p == nil && !did && q.refers < 0 && !v.has("revoked") && !v.has("disconnected") {
+				v.violated(ctx, q, "it was refused (%s), and nothing that happened excuses that", o.Fault.Message)
+			}
 		case verbEdit:
 			if p != nil && s.text != "" && did != (p.Text == s.text) {
 				v.violated(ctx, q, "its edit was answered with %s and its text is %q", answer(o), p.Text)
 			}
 		case verbCancel:
 			if did && (p == nil || p.State != events.StateCancelled) {
-				v.violated(ctx, q, "its cancel was accepted and it is %s", p.State)
+				v.violated(ctx, q, "its cancel was accepted and it is %s", v.outcome(q))
 			}
 		case verbDelete:
 			if did && (p == nil || p.DeletedAt.IsZero()) {
