@@ -81,7 +81,7 @@ func TestEventsIsFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	full.MaxMsgs, full.Discard = int64(info.State.Msgs), jetstream.DiscardNew //nolint:gosec // a few messages
+	full.MaxMsgs, full.Discard = int64(info.State.Msgs), jetstream.DiscardNew
 	if _, err := r.bus.JetStream().UpdateStream(t.Context(), full); err != nil {
 		t.Fatal(err)
 	}

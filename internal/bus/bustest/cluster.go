@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -71,7 +72,7 @@ func NewCluster(t testing.TB) *Cluster {
 func (c *Cluster) URL() string {
 	var urls []string
 	for _, n := range c.nodes {
-		urls = append(urls, fmt.Sprintf("nats://%s:%d", n.options.Host, n.options.Port))
+		urls = append(urls, "nats://"+net.JoinHostPort(n.options.Host, strconv.Itoa(n.options.Port)))
 	}
 	return strings.Join(urls, ",")
 }
@@ -151,7 +152,7 @@ func (c *Cluster) await(what string, there func() bool) {
 func freePorts(t testing.TB, n int) (ports []int) {
 	t.Helper()
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -422,9 +422,6 @@ func (v *verdict) invariants(ctx context.Context) error {
 		if v.h.judged[key] || m.Rule == "equal_posts" {
 			continue
 		}
-		if m.Rule == "retry_of_a_permanent_refusal" && strings.Contains(m.Detail, "/repost was refused with 10/") {
-			continue // as with a publish, 10 may hide a success, and two posts of a plan may repost the same one
-		}
 		v.h.judged[key] = true
 		if m.User == "" { // a call that was cut off in the middle: a killed publisher's, which nobody answers
 			continue
