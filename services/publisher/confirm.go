@@ -114,10 +114,16 @@ func (s *Service) finished(ctx context.Context, was *Post, a access, tried event
 // secondCall is when an earlier publish call can surely no longer succeed.
 func (s *Service) secondCall(p *Post) time.Time { return p.CallDeadline.Add(s.cfg.SecondCallAfter) }
 
-// refused says that the call was answered with a no that only needs checking.
-func refused(reason *events.Fault) bool {
-	return reason != nil && (reason.Code == events.Refused || reason.Code == events.RateLimited)
+// refused says that the call was answered with a no, or the post's time is over: that only needs checking, and no call is
+// to follow.
+func refused(reason *events.Fault) bool { return rejected(reason) || limited(reason) }
+
+// rejected says that the post fails unless it is found live, limited that it waits.
+func rejected(reason *events.Fault) bool {
+	return reason != nil && (reason.Code == events.Refused || reason.Code == events.Missed)
 }
+
+func limited(reason *events.Fault) bool { return reason != nil && reason.Code == events.RateLimited }
 
 // lookOr looks for the post in the account's lists; only a negative look, after every call has surely ended, leads to
 // otherwise.
@@ -141,9 +147,9 @@ func (s *Service) lookOr(ctx context.Context, was *Post, a access,
 }
 
 // afterLoss is what becomes of a post whose container can no longer be published, and which is not live: a post that
-// Threads refused has failed, any other is built anew.
+// Threads refused, or whose time is over, has failed, any other is built anew.
 func (s *Service) afterLoss(was *Post) func(context.Context, *Post, ...events.Attempt) error {
-	if was.Reason != nil && was.Reason.Code == events.Refused {
+	if rejected(was.Reason) {
 		return s.acceptRefusal
 	}
 	return s.buildAgain
@@ -187,7 +193,7 @@ func (s *Service) buildAgain(ctx context.Context, was *Post, tried ...events.Att
 
 // acceptRefusal ends, or postpones, a post that Threads refused and does not show.
 func (s *Service) acceptRefusal(ctx context.Context, was *Post, tried ...events.Attempt) error {
-	if was.Reason.Code == events.Refused {
+	if rejected(was.Reason) {
 		return s.fail(ctx, was, was.Reason, tried...)
 	}
 	wait, err := s.roomAgain(ctx, was)

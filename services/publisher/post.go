@@ -92,6 +92,11 @@ func (p *Post) dropContainer() {
 	p.NotReady, p.FinishedSeenAt = 0, time.Time{}
 }
 
+// outlived says that the container is about to die at Threads.
+func (p *Post) outlived(now time.Time) bool {
+	return p.ContainerID != "" && now.Sub(p.ContainerAt) > containerLife
+}
+
 // lead is how long before its time the post's container is built. A repost needs none.
 func (p *Post) lead(c Config) time.Duration {
 	lead := c.LeadText

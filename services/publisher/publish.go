@@ -23,9 +23,14 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 	crash.At(crash.PublishWoken)
 	now := s.now()
 	switch {
+	case was.Attempt > 0 && now.After(was.expires()):
+		// The last call was answered as if nothing had happened. Before the post is given up, that is made sure.
+		return s.unconfirmed(ctx, was, overdue(was))
+	case was.Attempt > 0 && was.outlived(now): // or built anew
+		return s.unconfirmed(ctx, was, events.Faultf(events.Unknown, "What Threads prepared for this post has expired; we are checking before we build it anew."))
 	case now.After(was.expires()):
 		return s.missed(ctx, was)
-	case was.ContainerID != "" && now.Sub(was.ContainerAt) > containerLife:
+	case was.outlived(now):
 		return s.stale(ctx, was)
 	}
 	a, err := s.access(ctx, was)

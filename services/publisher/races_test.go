@@ -39,6 +39,44 @@ func TestStaleClaim(t *testing.T) {
 	}
 }
 
+// "Not found" can hide a success. A post whose time, or whose container, ends before the next call is looked for first.
+func TestHiddenSuccess(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]string{
+		"its container dies": "container_at = now() - interval '23 hours 30 minutes'",
+		"its time passes":    "publish_at = publish_at - interval '25 hours'",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			s, stop := r.start()
+			p := r.schedule(time.Minute, name)
+			r.row(p.ID, events.StateReady)
+			stop()
+			s.bus, s.recorder.bus = r.bus, r.bus
+			if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = now(), wake_at = now()"); err != nil {
+				t.Fatal(err)
+			}
+			row := r.row(p.ID, events.StateReady)
+			r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.ErrorAfterCommit, HTTP: 400, Code: 24, Subcode: 4279009})
+			if err := s.publish(context.Background(), &row); err != nil {
+				t.Fatal(err)
+			}
+			if row := r.row(p.ID, events.StateReady); row.Attempt != 1 {
+				t.Fatalf("the call was not made: %s", r.rows())
+			}
+			if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET "+change+", wake_at = now()"); err != nil {
+				t.Fatal(err)
+			}
+			r.start()
+			live := r.await(p.ID, events.FactPublished)
+			if n, _ := r.arrivals(name); n != 1 || *live.PostedTweetID != r.sim.Posts()[0].ID {
+				t.Errorf("Threads has it %d times", n)
+			}
+		})
+	}
+}
+
 // A puller that is gone took events and never acked them: the recorder must not step over them.
 func TestStolenEvents(t *testing.T) {
 	t.Parallel()

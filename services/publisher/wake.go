@@ -131,11 +131,13 @@ func (s *Service) postponeFrom(ctx context.Context, was, p *Post, reason *events
 }
 
 // missed gives up a post whose time has passed by too much.
-func (s *Service) missed(ctx context.Context, was *Post) error {
+func (s *Service) missed(ctx context.Context, was *Post) error { return s.fail(ctx, was, overdue(was)) }
+
+func overdue(p *Post) *events.Fault {
 	why := ""
-	if was.Reason != nil {
-		why = " " + was.Reason.Message
+	if p.Reason != nil {
+		why = " " + p.Reason.Message
 	}
-	return s.fail(ctx, was, events.Faultf(events.Missed,
-		"This post could not go out within the time allowed after its hour.%s Schedule it again if it still matters.", why))
+	return events.Faultf(events.Missed,
+		"This post could not go out within the time allowed after its hour.%s Schedule it again if it still matters.", why)
 }
