@@ -147,7 +147,7 @@ func answerTo[Q events.Question, A any](ctx context.Context, b *Bus, r micro.Req
 	if err := json.Unmarshal(r.Data(), &q); err != nil {
 		return a, events.Faultf(events.Invalid, "The question could not be read.")
 	}
-	m := metaOf(nats.Header(r.Headers()))
+	m := MetaOf(nats.Header(r.Headers()))
 	m.ID = m.Causation // a question is no cause of its own: what comes of it follows from the message that led to asking
 	return fn(causedBy(ctx, m), q)
 }

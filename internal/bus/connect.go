@@ -40,7 +40,8 @@ type Bus struct {
 
 	patience time.Duration // how long an acknowledgement is waited for, before it is asked for again
 
-	emitter  *emitter
+	events   *emitter
+	commands *emitter
 	outcomes outcomes
 	answers  answers
 	streams  sync.Map // handles by stream name, see stream
@@ -95,7 +96,7 @@ func Connect(ctx context.Context, c Config) (*Bus, error) {
 		return nil, fmt.Errorf("open jetstream: %w", err)
 	}
 	b := &Bus{name: c.Name, nc: nc, js: js, log: c.Log, now: c.Now, patience: ackPatience, answers: newAnswers()}
-	b.emitter = newEmitter(b)
+	b.events, b.commands = newEmitter(b, b.followEvent), newEmitter(b, followCommand)
 	return b, nil
 }
 
@@ -136,7 +137,7 @@ func withoutSecrets(urls string) string {
 // Close takes no more questions and events, finishes those in hand, and disconnects. Whoever calls Handle must have
 // ended it before.
 func (b *Bus) Close(ctx context.Context) error {
-	err := errors.Join(b.StopAnswering(ctx), b.emitter.close(ctx))
+	err := errors.Join(b.StopAnswering(ctx), b.events.close(ctx), b.commands.close(ctx))
 	if b.nc.IsConnected() {
 		err = errors.Join(err, b.flush(ctx))
 	}

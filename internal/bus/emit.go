@@ -21,7 +21,10 @@ func (e *AlreadyPublishedError) Error() string {
 	return fmt.Sprintf("%s already has event %s; %s was not stored", e.Subject, e.StandsID, e.ID)
 }
 
-var errClosed = errors.New("the bus is closed")
+var (
+	errClosed = fmt.Errorf("the bus is closed: %w", nats.ErrConnectionClosed) // nothing was sent
+	errCutOff = errors.New("the bus was closed while this was on its way")
+)
 
 // Emit tells facts. It returns when each of them is on disk, or with the errors of those that are not. They are stored in
 // their order, unless one has to be tried again. A fact that was told before is no error. When ctx ends first, a fact may
@@ -41,41 +44,34 @@ func (b *Bus) Emit(ctx context.Context, evs ...events.Event) error {
 		}
 		told[i] = &emission{msg: m, guarded: guarded, outcome: make(chan error, 1)}
 	}
-	return b.emitter.tell(ctx, told)
-}
-
-// emission is one event on its way.
-type emission struct {
-	msg     *nats.Msg
-	guarded bool
-	outcome chan error
+	return b.events.tell(ctx, told)
 }
 
 const emitLimit = 15 * time.Second
 
-// follow sees one event through, from the answer to its first try.
-func (e *emitter) follow(em *emission, ack *jetstream.PubAck, err error) {
+// followEvent sees one event through, from the answer to its first try.
+func (b *Bus) followEvent(em *emission, ack *jetstream.PubAck, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), emitLimit)
 	defer cancel()
 	for {
-		settled, result := e.judge(ctx, em, ack, err)
+		settled, result := b.judgeEvent(ctx, em, ack, err)
 		if settled || !catchBreath(ctx) {
 			em.outcome <- result
 			return
 		}
-		once, cancel := context.WithTimeout(ctx, e.bus.patience)
-		ack, err = e.bus.js.PublishMsg(once, copyOf(em.msg))
+		once, cancel := context.WithTimeout(ctx, b.patience)
+		ack, err = b.js.PublishMsg(once, copyOf(em.msg))
 		cancel()
 	}
 }
 
-// judge says what the answer to a try means for an event, and whether that is the last word.
-func (e *emitter) judge(ctx context.Context, em *emission, ack *jetstream.PubAck, err error) (settled bool, result error) {
+// judgeEvent says what the answer to a try means for an event, and whether that is the last word.
+func (b *Bus) judgeEvent(ctx context.Context, em *emission, ack *jetstream.PubAck, err error) (settled bool, result error) {
 	if err == nil && !(em.guarded && ack.Duplicate) {
 		return true, nil
 	}
 	if err == nil || errorCode(err) == codeWrongLastSequence {
-		return e.stands(ctx, em, err == nil)
+		return b.stands(ctx, em, err == nil)
 	}
 	return storingOf(err) == notEver, fmt.Errorf("store event on %s: %w", em.msg.Subject, err)
 }
@@ -83,10 +79,10 @@ func (e *emitter) judge(ctx context.Context, em *emission, ack *jetstream.PubAck
 // stands reads what stands on the subject: our own event from an earlier try, or another. It asks the stream's leader (a
 // direct get, which EVENTS does not allow, could be answered by a replica that lags). remembered says that JetStream
 // knows the event's id: then it was told, even if its subject was erased since.
-func (e *emitter) stands(ctx context.Context, em *emission, remembered bool) (settled bool, result error) {
-	once, cancel := context.WithTimeout(ctx, e.bus.patience)
+func (b *Bus) stands(ctx context.Context, em *emission, remembered bool) (settled bool, result error) {
+	once, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
-	stream, err := e.bus.stream(once, events.StreamEvents)
+	stream, err := b.stream(once, events.StreamEvents)
 	if err != nil {
 		return false, err
 	}

@@ -15,16 +15,27 @@ import (
 )
 
 const (
-	emitGather   = 5 * time.Millisecond // no event waits longer for company
+	emitGather   = 5 * time.Millisecond // no message waits longer for company
 	emitBatch    = 256
 	emitInFlight = 4           // batches; the server allows 50 for a stream, from all processes together
-	aloneHolds   = time.Second // so long an event that went alone may hold others back
+	aloneHolds   = time.Second // so long a message that went alone may hold others back
 )
 
-// emitter gathers the events that are told at the same moment into one atomic batch: one sync of the disk for all of
-// them, and an acknowledgement that means on disk. When nothing else is on its way, an event goes alone and at once.
+// emission is one message on its way to its stream.
+type emission struct {
+	msg     *nats.Msg
+	guarded bool // EVENTS may have one such fact of a post only
+	unsure  bool // it went in a batch of which nobody said whether it was stored
+	outcome chan error
+}
+
+// emitter gathers the messages that are sent at the same moment into one atomic batch: one sync of the disk for all of
+// them, and an acknowledgement that means on disk. When nothing else is on its way, a message goes alone and at once.
 type emitter struct {
-	bus   *Bus
+	bus *Bus
+	// follow takes over a message that went alone, with the answer to it, and gives it its outcome.
+	follow func(*emission, *jetstream.PubAck, error)
+
 	queue chan []*emission // what one call tells stays together
 	slots chan struct{}    // one for each batch in flight
 	calls *gate
@@ -32,16 +43,16 @@ type emitter struct {
 	once  sync.Once
 }
 
-func newEmitter(b *Bus) *emitter {
+func newEmitter(b *Bus, follow func(*emission, *jetstream.PubAck, error)) *emitter {
 	e := &emitter{
-		bus: b, queue: make(chan []*emission, emitBatch), slots: make(chan struct{}, emitInFlight),
+		bus: b, follow: follow, queue: make(chan []*emission, emitBatch), slots: make(chan struct{}, emitInFlight),
 		calls: newGate(), done: make(chan struct{}),
 	}
 	go e.run()
 	return e
 }
 
-// tell queues events and waits for what becomes of them.
+// tell queues messages and waits for what becomes of them.
 func (e *emitter) tell(ctx context.Context, all []*emission) error {
 	if !e.calls.enter() {
 		return errClosed
@@ -63,7 +74,7 @@ func (e *emitter) tell(ctx context.Context, all []*emission) error {
 			case err := <-em.outcome:
 				failed = append(failed, err)
 			case <-e.done:
-				return errClosed
+				return errCutOff
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -72,11 +83,11 @@ func (e *emitter) tell(ctx context.Context, all []*emission) error {
 	return errors.Join(failed...)
 }
 
-// close takes no more events, and waits for those on their way until ctx ends.
+// close takes no more messages, and waits for those on their way until ctx ends.
 func (e *emitter) close(ctx context.Context) error {
 	defer e.once.Do(func() { close(e.done) })
 	if err := e.calls.shut(ctx); err != nil {
-		return fmt.Errorf("tell the last events: %w", err)
+		return fmt.Errorf("send the last messages: %w", err)
 	}
 	return nil
 }
@@ -121,7 +132,7 @@ func (e *emitter) gather(batch []*emission) []*emission {
 	}
 }
 
-// send stores a batch at once. When that fails, for whatever reason, its events go one by one, each judged alone.
+// send stores a batch at once. When that fails, for whatever reason, its messages go one by one, each judged alone.
 func (e *emitter) send(batch []*emission) {
 	defer func() { <-e.slots }()
 	if len(batch) > 1 && e.atomically(batch) == nil {
@@ -143,13 +154,16 @@ func (e *emitter) atomically(batch []*emission) error {
 	// Nothing is waited for before the commit: a batch that the server did not begin is refused there as incomplete.
 	_, err := jetstreamext.PublishMsgBatch(ctx, e.bus.js, msgs, jetstreamext.BatchFlowControl{})
 	if err != nil {
-		e.bus.log.Debug("batch of events goes one by one", zap.Int("events", len(batch)), zap.Error(err))
+		e.bus.log.Debug("batch goes one by one", zap.Int("messages", len(batch)), zap.Error(err))
+		for _, em := range batch {
+			em.unsure = storingOf(err) == unsure
+		}
 	}
 	return err
 }
 
-// singly publishes events in their order without waiting between them. It returns when all were answered, or after a
-// while: an event without an answer is followed further, but holds up nobody.
+// singly publishes messages in their order without waiting between them. It returns when all were answered, or after a
+// while: a message without an answer is followed further, but holds up nobody.
 func (e *emitter) singly(batch []*emission) {
 	answered := make(chan struct{}, len(batch))
 	for _, em := range batch {

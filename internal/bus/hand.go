@@ -38,7 +38,7 @@ func (h *hands) handle(ctx context.Context, m jetstream.Msg, beat time.Duration)
 }
 
 func (h *hands) delivery(m jetstream.Msg) Delivery {
-	d := Delivery{Meta: metaOf(m.Headers()), Subject: m.Subject(), Stream: h.stream, Consumer: h.durable, Deliveries: 1}
+	d := Delivery{Meta: MetaOf(m.Headers()), Subject: m.Subject(), Stream: h.stream, Consumer: h.durable, Deliveries: 1}
 	if meta, err := m.Metadata(); err == nil {
 		d.Sequence, d.Deliveries = meta.Sequence.Stream, meta.NumDelivered
 	}

@@ -67,8 +67,8 @@ func (t trail) mark(h nats.Header) {
 	}
 }
 
-// metaOf reads the headers. Their case is not trusted: not every client keeps it.
-func metaOf(h nats.Header) events.Meta {
+// MetaOf reads the headers. Their case is not trusted: not every client keeps it.
+func MetaOf(h nats.Header) events.Meta {
 	at, _ := time.Parse(time.RFC3339Nano, header(h, events.HeaderTime))
 	return events.Meta{
 		ID: header(h, events.HeaderID), Type: header(h, events.HeaderType), Time: at,

@@ -42,21 +42,26 @@ func (b *Bus) Send(ctx context.Context, cmd events.Command, o CommandOptions) er
 			m.Header[key] = []string{value}
 		}
 	}
+	m.Header[jetstream.ExpectedStreamHeader] = []string{events.StreamCommands}
 	maybe := false
 	for try := 1; ; try++ {
-		once, cancel := context.WithTimeout(ctx, b.patience)
-		_, err = b.js.PublishMsg(once, m, jetstream.WithExpectStream(events.StreamCommands))
+		em := &emission{msg: m, outcome: make(chan error, 1)}
+		once, cancel := context.WithTimeout(ctx, 2*b.patience) // in a batch, and then alone
+		err = b.commands.tell(once, []*emission{em})
 		cancel()
 		found := storingOf(err)
 		if found == isStored {
 			return nil
 		}
-		maybe = maybe || found == unsure
+		maybe = maybe || found == unsure || em.unsure
 		if found == notEver || try == sendTries || !catchBreath(ctx) {
 			return b.notSent(cmd, o.ID, err, maybe)
 		}
 	}
 }
+
+// followCommand leaves the next try to who sent the command.
+func followCommand(em *emission, _ *jetstream.PubAck, err error) { em.outcome <- err }
 
 func (b *Bus) notSent(cmd events.Command, id string, err error, maybe bool) error {
 	fields := []zap.Field{zap.String("msg_type", cmd.Type()), zap.String("msg_id", id), zap.Error(err)}

@@ -3,7 +3,9 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -42,6 +44,50 @@ func TestSendTwice(t *testing.T) {
 	next(t, handled, "second command")
 	if n := times.Load(); n != 2 {
 		t.Errorf("two commands were handled %d times", n)
+	}
+}
+
+// Commands that come together are stored together; a repeat among them is stored once, and refuses nobody else.
+func TestSendTogether(t *testing.T) {
+	t.Parallel()
+	b := bustest.New(t)
+	const many = 400
+	ids := make([]string, many)
+	for i := range ids {
+		ids[i] = events.NewCommandID()
+	}
+	ids[many-1] = ids[0]
+	for half := range slices.Chunk(ids, many/2) {
+		var wg sync.WaitGroup
+		for _, id := range half {
+			wg.Go(func() {
+				if err := b.Send(context.Background(), aCommand(), bus.CommandOptions{ID: id}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	s, err := b.JetStream().Stream(t.Context(), events.StreamCommands)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, together := map[string]int{}, 0
+	for seq := uint64(1); seq <= s.CachedInfo().State.LastSeq; seq++ {
+		m, err := s.GetMsg(t.Context(), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored[m.Header.Get(events.HeaderID)]++
+		if m.Header.Get("Nats-Batch-Id") != "" {
+			together++
+		}
+	}
+	if len(stored) != many-1 || stored[ids[0]] != 1 {
+		t.Errorf("of %d commands %d are stored, the repeated one %d times", many-1, len(stored), stored[ids[0]])
+	}
+	if together == 0 {
+		t.Error("no two commands were stored together")
 	}
 }
 
