@@ -37,7 +37,11 @@ const usage = `usage: threads [command]
   gateway, auth, publisher, tokenkeeper
                one service, against NATS_URL and DATABASE_URL
   migrate      bring database and streams to this version
+  secrets      make the files of secrets that compose.yaml wants, in ./secrets or the directory given
   simulator    a simulated Threads alone; simulator -h shows its flags
+  replay       show or tell again the facts of EVENTS
+  explain      everything that is known of one post
+  dead         list, show and requeue what nobody could handle
   healthcheck  ask the service in this container whether it is ready (ADMIN_ADDR)
 
 Settings come from the environment; .env.example lists those that must be set.
@@ -79,6 +83,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	}
 	defer func() { _ = log.Sync() }()
 
+	if op := standalone.OpWords()[word]; op != nil {
+		return standalone.RunOp(ctx, op, args, getenv, log, out, os.Stderr)
+	}
 	switch builders := standalone.Builders(); {
 	case word == "":
 		return runHouse(ctx, getenv, log, out)
@@ -90,8 +97,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return torture.Main(ctx, args, getenv, out, os.Stderr)
 	case word == "migrate":
 		return standalone.Migrate(ctx, getenv, log)
+	case word == "secrets":
+		return standalone.Secrets(append(args, "secrets")[0], out)
 	case word == "simulator":
-		return runSimulator(ctx, args, log)
+		return runSimulator(ctx, args, getenv, log)
 	case word == "healthcheck":
 		return process.HealthCheck(ctx, common.AdminAddr)
 	case builders[word] != nil:
@@ -104,7 +113,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		_, err := io.WriteString(out, usage)
 		return err
 	default:
-		known := append(slices.Sorted(maps.Keys(builders)), "bench", "demo", "migrate", "simulator", "torture")
+		known := slices.Concat(slices.Sorted(maps.Keys(builders)), slices.Sorted(maps.Keys(standalone.OpWords())),
+			[]string{"bench", "demo", "migrate", "secrets", "simulator", "torture"})
 		return fmt.Errorf("there is no command %q; there are %s, and help", word, strings.Join(known, ", "))
 	}
 }
@@ -143,11 +153,12 @@ func runDemo(ctx context.Context, args []string, getenv func(string) string, log
 }
 
 // runSimulator serves a simulated Threads alone.
-func runSimulator(ctx context.Context, args []string, log *zap.Logger) error {
+func runSimulator(ctx context.Context, args []string, getenv func(string) string, log *zap.Logger) error {
 	flags := flag.NewFlagSet("simulator", flag.ContinueOnError)
 	addr := flags.String("addr", "127.0.0.1:9099", "where to listen, `host:port`")
 	appID := flags.String("app-id", threadssim.DefaultAppID, "the app's `id`")
 	secret := flags.String("app-secret", threadssim.DefaultAppSecret, "the app's `secret`")
+	secretFile := flags.String("app-secret-file", "", "`file` with the app's secret")
 	approve := flags.Bool("auto-approve", false, "answer the authorize page at once, without a person")
 	journal := flags.String("journal", "", "`file` for what must survive a restart (default: memory only)")
 	quick := flags.Bool("quick", false, "nothing takes long and nothing is left to chance (default: as slow and as moody as Threads)")
@@ -161,6 +172,13 @@ func runSimulator(ctx context.Context, args []string, log *zap.Logger) error {
 	links := flags.String("permalink-base", "", "`address` that permalinks begin with, e.g. https://www.threads.com (default: the simulator itself)")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *secretFile != "" {
+		content, err := os.ReadFile(*secretFile)
+		if err != nil {
+			return fmt.Errorf("-app-secret-file: %w", err)
+		}
+		*secret = strings.TrimSpace(string(content))
 	}
 	knobs := threadssim.Realistic()
 	if *quick {
@@ -186,7 +204,8 @@ func runSimulator(ctx context.Context, args []string, log *zap.Logger) error {
 	}
 	defer func() { _ = sim.Close() }()
 	server := &http.Server{Addr: *addr, Handler: sim, ReadHeaderTimeout: 5 * time.Second}
-	return process.Run(ctx, log, process.Part{Name: "simulator", Run: func(ctx context.Context) error {
+	// Only where it is asked for: beside a service on the same machine the usual address is taken.
+	return process.Run(ctx, log, process.Admin(getenv("ADMIN_ADDR")), process.Part{Name: "simulator", Run: func(ctx context.Context) error {
 		stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 		defer stop()
 		log.Info("simulated Threads is up", zap.String("url", "http://"+*addr), zap.String("app_id", *appID))

@@ -1,0 +1,24 @@
+package events
+
+import "strings"
+
+// The headers of a fact that is told again on threads.replay.<id>.>, for those who asked for it. Whoever acts on facts
+// leaves a marked one alone.
+const (
+	HeaderReplay         = "omni-replay"          // the id of the replay
+	HeaderReplaySequence = "omni-replay-sequence" // the fact's sequence on EVENTS
+)
+
+// Replayed is where a fact is told again: threads.replay.<id>.evt.post.….published. No stream captures it.
+func Replayed(id, subject string) string {
+	return prefix + ".replay." + id + "." + strings.TrimPrefix(subject, prefix+".")
+}
+
+// PostFacts covers facts of posts on EVENTS; each of the three may be * for any.
+func PostFacts(account, post, fact string) string { return postFact(account, post, fact) }
+
+// AccountFacts covers facts of accounts on EVENTS; each of the two may be * for any.
+func AccountFacts(account, fact string) string { return accountFact(account, fact) }
+
+// PostCommands covers every command of posts on COMMANDS.
+const PostCommands = prefix + ".cmd.post.*"

@@ -1,0 +1,152 @@
+package ops
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/commands"
+)
+
+// DeadLetter is a message that nobody could handle, as it was set aside.
+type DeadLetter struct {
+	Seq        uint64          `json:"seq"` // on DEAD
+	At         time.Time       `json:"at"`
+	ID         string          `json:"id"`
+	Type       string          `json:"type"`
+	Subject    string          `json:"subject"` // where it was
+	Consumer   string          `json:"consumer"`
+	Deliveries string          `json:"deliveries"`
+	Error      string          `json:"error"`
+	Body       json.RawMessage `json:"body,omitempty"`
+}
+
+// DeadLetters are all that lie on DEAD, the oldest first.
+func DeadLetters(ctx context.Context, js jetstream.JetStream) (letters []DeadLetter, err error) {
+	_, err = read(ctx, js, events.StreamDead, selection{}, func(m Message) error {
+		letters = append(letters, letterOf(m.Seq, m.Stored, m.Header, m.Body))
+		return nil
+	})
+	return letters, err
+}
+
+func letterOf(seq uint64, at time.Time, h nats.Header, body []byte) DeadLetter {
+	meta := bus.MetaOf(h)
+	l := DeadLetter{
+		Seq: seq, At: at.UTC(), ID: meta.ID, Type: meta.Type, Subject: h.Get(bus.HeaderDeadSubject),
+		Consumer: h.Get(bus.HeaderDeadConsumer), Deliveries: h.Get(bus.HeaderDeadDeliveries), Error: h.Get(bus.HeaderDeadError),
+	}
+	l.Body = body
+	if !json.Valid(body) { // that may be why it is here
+		l.Body, _ = json.Marshal(string(body))
+	}
+	return l
+}
+
+// Letter is one dead letter.
+func Letter(ctx context.Context, js jetstream.JetStream, seq uint64) (DeadLetter, error) {
+	_, raw, err := deadLetter(ctx, js, seq)
+	if err != nil {
+		return DeadLetter{}, err
+	}
+	return letterOf(raw.Sequence, raw.Time, raw.Header, raw.Data), nil
+}
+
+func deadLetter(ctx context.Context, js jetstream.JetStream, seq uint64) (jetstream.Stream, *jetstream.RawStreamMsg, error) {
+	s, err := js.Stream(ctx, events.StreamDead)
+	if err != nil {
+		return nil, nil, fmt.Errorf("find stream %s: %w", events.StreamDead, err)
+	}
+	raw, err := s.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil, fmt.Errorf("no dead letter has the sequence %d; `dead list` shows them", seq)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("read dead letter %d: %w", seq, err)
+	}
+	return s, raw, nil
+}
+
+// Requeue gives a dead command back to its stream, to be worked once more, and takes it from DEAD. Its sender was told
+// that it failed, and that record is taken back first: else the repeat would be answered from it. A command that made a
+// post is not repeated: the post is there, failed, and its owner can have it retried.
+func Requeue(ctx context.Context, js jetstream.JetStream, db bun.IDB, seq uint64) (DeadLetter, error) {
+	s, raw, err := deadLetter(ctx, js, seq)
+	if err != nil {
+		return DeadLetter{}, err
+	}
+	l := letterOf(raw.Sequence, raw.Time, raw.Header, raw.Data)
+	if raw.Header.Get(bus.HeaderDeadStream) != events.StreamCommands || l.ID == "" {
+		return l, fmt.Errorf("dead letter %d is no command; only commands can be given back", seq)
+	}
+	if _, err := events.Decode(l.Type, raw.Data); err != nil {
+		return l, fmt.Errorf("dead letter %d cannot be read (%w); giving it back would only set it aside again", seq, err)
+	}
+	if err := reopen(ctx, db, l); err != nil {
+		return l, err
+	}
+	again := &nats.Msg{Subject: l.Subject, Data: raw.Data, Header: nats.Header{}}
+	for key, values := range raw.Header {
+		if k := strings.ToLower(key); !strings.HasPrefix(k, "nats-") && !strings.HasPrefix(k, "omni-dead-") {
+			again.Header[key] = values
+		}
+	}
+	// Not the id of its first life, which the stream may remember; the same for the same letter, should the answer be lost.
+	again.Header[jetstream.MsgIDHeader] = []string{l.ID + ".again." + strconv.FormatUint(seq, 10)}
+	if _, err := js.PublishMsg(ctx, again, jetstream.WithExpectStream(events.StreamCommands)); err != nil {
+		return l, fmt.Errorf("give %s back: %w", l.ID, err)
+	}
+	if err := s.DeleteMsg(ctx, seq); err != nil {
+		return l, fmt.Errorf("%s is given back, but its letter %d is still on DEAD: %w", l.ID, seq, err)
+	}
+	return l, nil
+}
+
+// reopen takes back the record that a command failed on our side.
+func reopen(ctx context.Context, db bun.IDB, l DeadLetter) error {
+	noted, err := commands.Find(ctx, db, l.ID)
+	if err != nil || noted == nil {
+		return err
+	}
+	o, done := noted.Done()
+	if done && (o.Fault == nil || o.Fault.Code != events.Internal) {
+		return fmt.Errorf("command %s has an outcome by now, and is not repeated", l.ID)
+	}
+	if noted.PostID != "" {
+		made, err := db.NewSelect().Table("posts").Where("id = ? AND state = 'failed'", noted.PostID).Exists(ctx)
+		if err != nil {
+			return fmt.Errorf("look for post %s: %w", noted.PostID, err)
+		}
+		if made {
+			return fmt.Errorf("command %s made the post %s, which is there as failed: have that retried instead", l.ID, noted.PostID)
+		}
+	}
+	if _, err := db.NewDelete().Model(noted).WherePK().Exec(ctx); err != nil {
+		return fmt.Errorf("take back the outcome of %s: %w", l.ID, err)
+	}
+	return nil
+}
+
+// PrintLetters writes dead letters for people.
+func PrintLetters(out io.Writer, letters []DeadLetter) error {
+	if len(letters) == 0 {
+		_, err := fmt.Fprintln(out, "No dead letters.")
+		return err
+	}
+	rows := [][]string{{"SEQ", "SET ASIDE (UTC)", "TYPE", "ID", "DELIVERIES", "WHY"}}
+	for _, l := range letters {
+		rows = append(rows, []string{strconv.FormatUint(l.Seq, 10), clock(l.At), l.Type, l.ID, l.Deliveries, short(l.Error, 80)})
+	}
+	return table(out, rows)
+}

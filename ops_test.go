@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/ops"
+)
+
+// op runs a command of ops against the house, as an operator does beside it.
+func (h *house) op(words ...string) (string, error) {
+	h.t.Helper()
+	getenv := func(name string) string {
+		if name == "NATS_URL" {
+			return fmt.Sprintf("nats://127.0.0.1:%d", h.ports["NATS_PORT"])
+		}
+		for _, pair := range slices.Backward(h.env) {
+			if value, ok := strings.CutPrefix(pair, name+"="); ok {
+				return value
+			}
+		}
+		return ""
+	}
+	var out bytes.Buffer
+	err := run(h.t.Context(), words, getenv, &out)
+	return out.String(), err
+}
+
+func (h *house) mustOp(words ...string) string {
+	h.t.Helper()
+	out, err := h.op(words...)
+	if err != nil {
+		h.t.Fatalf("%v: %v\n%s", words, err, out)
+	}
+	return out
+}
+
+func TestOps(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.start()
+	h.connect()
+	p := h.schedule("explained", time.Second)
+	other := h.schedule("not explained", time.Hour)
+	h.posted(p)
+
+	t.Run("explain tells a post's story in its order", func(t *testing.T) {
+		var story ops.Story
+		if err := json.Unmarshal([]byte(h.mustOp("explain", "-json", p.ID)), &story); err != nil {
+			t.Fatal(err)
+		}
+		var seen []string
+		for _, m := range story.Timeline {
+			words := strings.Fields(m.What)
+			seen = append(seen, m.Source+" "+strings.TrimRight(words[0], ":,"))
+		}
+		at := 0
+		for _, want := range []string{
+			"command post.schedule.v1", "request an", "event post.scheduled.v1", "threads create", "event post.prepared.v1",
+			"threads publish", "event post.published.v1",
+		} {
+			i := slices.Index(seen[at:], want)
+			if i < 0 {
+				t.Fatalf("after %d of these %q is missing: %q", at, want, seen)
+			}
+			at += i
+		}
+		if story.Row == nil || story.Row.State != events.StatePublished || story.Row.MediaID == nil {
+			t.Fatalf("the row is %+v", story.Row)
+		}
+		for _, words := range [][]string{{"explain", p.ID}, {"explain", *story.Row.MediaID}} {
+			if table := h.mustOp(words...); !strings.Contains(table, "It is published, http") || strings.Contains(table, "not explained") {
+				t.Errorf("%v says\n%s", words, table)
+			}
+		}
+		if waiting := h.mustOp("explain", other.ID); !strings.Contains(waiting, "looked at next at") || !strings.Contains(waiting, "an alarm was set for") {
+			t.Errorf("of a post that waits it says\n%s", waiting)
+		}
+		if _, err := h.op("explain", events.NewPostID()); err == nil {
+			t.Error("it knows a post that is not")
+		}
+	})
+
+	t.Run("replay shows what was asked for", func(t *testing.T) {
+		for want, words := range map[int][]string{
+			1: {"-fact", "published", "-post", p.ID}, 2: {"-fact", "scheduled"}, 0: {"-since", "2100-01-01T00:00:00Z"},
+			3: {"-post", p.ID, "-until", "0s"},
+		} {
+			out := h.mustOp(slices.Concat([]string{"replay", "-json"}, words)...)
+			if n := strings.Count(out, "\n"); n != want {
+				t.Errorf("%v gave %d facts, want %d:\n%s", words, n, want, out)
+			}
+		}
+		if table := h.mustOp("replay", "-account", p.AccountID); !strings.Contains(table, "account.connected.v1") || !strings.Contains(table, "ms late") {
+			t.Errorf("the table is\n%s", table)
+		}
+		if _, err := h.op("replay", "-post", "a.>"); err == nil {
+			t.Error("a wildcard passed for an id")
+		}
+	})
+
+	t.Run("a replay goes where nothing of ours listens", func(t *testing.T) {
+		js := h.jetStream()
+		last := func() (all []uint64) {
+			for name := range js.StreamNames(t.Context()).Name() {
+				s, err := js.Stream(t.Context(), name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if strings.HasPrefix(name, "KV_") || name == events.StreamPostAlarms || name == events.StreamTokenAlarms {
+					continue // ticks come at any time
+				}
+				all = append(all, s.CachedInfo().State.LastSeq)
+			}
+			return all
+		}
+		before := last()
+		heard, err := js.Conn().SubscribeSync(events.Replayed("test-1", events.EveryFact))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := js.Conn().Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if out := h.mustOp("replay", "-publish", "test-1", "-post", p.ID); !strings.Contains(out, "3 facts told again on threads.replay.test-1.>") {
+			t.Errorf("it says %s", out)
+		}
+		var types []string
+		for range 3 {
+			m, err := heard.NextMsg(5 * time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			types = append(types, m.Header.Get(events.HeaderType))
+			if m.Header.Get(events.HeaderReplay) != "test-1" || m.Header.Get(events.HeaderReplaySequence) == "" || m.Header.Get(nats.MsgIdHdr) != "" {
+				t.Errorf("its headers are %v", m.Header)
+			}
+		}
+		if want := []string{"post.scheduled.v1", "post.prepared.v1", "post.published.v1"}; !slices.Equal(types, want) {
+			t.Errorf("%q were told again, want %q", types, want)
+		}
+		if after := last(); !slices.Equal(before, after) {
+			t.Errorf("the streams moved from %v to %v", before, after)
+		}
+		if n := len(h.arrivals(p.Text)); n != 1 {
+			t.Errorf("Threads has the post %d times", n)
+		}
+		if _, err := h.op("replay", "-publish", "evt.post"); err == nil {
+			t.Error("a subject passed for an id")
+		}
+	})
+
+	t.Run("a letter that nobody can read is listed, shown, and not given back", func(t *testing.T) {
+		js := h.jetStream()
+		m := nats.NewMsg("threads.cmd.post.cancel")
+		m.Data = []byte("not JSON")
+		m.Header = nats.Header{events.HeaderID: {"cmd_torn"}, events.HeaderType: {"post.cancel.v1"}}
+		if _, err := js.PublishMsg(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		var letters []ops.DeadLetter
+		h.eventually("the letter", func() error {
+			if err := json.Unmarshal([]byte(h.mustOp("dead", "-json")), &letters); err != nil || len(letters) != 1 {
+				return fmt.Errorf("there are %d: %w", len(letters), err)
+			}
+			return nil
+		})
+		seq := fmt.Sprint(letters[0].Seq)
+		if shown := h.mustOp("dead", "show", seq); !strings.Contains(shown, "not JSON") || !strings.Contains(shown, "cmd_torn") {
+			t.Errorf("it shows %s", shown)
+		}
+		if list := h.mustOp("dead", "list"); !strings.Contains(list, "cmd_torn") {
+			t.Errorf("the list is %s", list)
+		}
+		if _, err := h.op("dead", "requeue", seq); err == nil || !strings.Contains(err.Error(), "cannot be read") {
+			t.Errorf("giving it back said %v", err)
+		}
+	})
+}
