@@ -59,6 +59,36 @@ func LockAll(ctx context.Context, tx bun.Tx, ids []string) (connected map[string
 	return connected, nil
 }
 
+// HoldAll keeps several accounts from being changed until the transaction ends, and returns those that are connected.
+// Others may hold them at the same time.
+func HoldAll(ctx context.Context, tx bun.Tx, ids []string) (connected map[string]bool, err error) {
+	var rows []Account
+	err = tx.NewSelect().Model(&rows).Column("id", "status").Where("id IN (?)", bun.List(ids)).Order("id").For("SHARE").Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("hold accounts: %w", err)
+	}
+	connected = make(map[string]bool, len(rows))
+	for _, a := range rows {
+		connected[a.ID] = a.Status != events.ConnectionDisconnected
+	}
+	return connected, nil
+}
+
+// ForUsers is ForUser for several users.
+func ForUsers(ctx context.Context, db bun.IDB, userIDs []string) (map[string][]Account, error) {
+	var list []Account
+	err := db.NewSelect().Model(&list).Where("user_id IN (?) AND status <> ?", bun.List(userIDs), events.ConnectionDisconnected).
+		Order("created_at", "id").Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list accounts: %w", err)
+	}
+	byUser := map[string][]Account{}
+	for _, a := range list {
+		byUser[a.UserID] = append(byUser[a.UserID], a)
+	}
+	return byUser, nil
+}
+
 // ForUser is every account that the user has connected, the oldest first. Disconnected ones are not among them.
 func ForUser(ctx context.Context, db bun.IDB, userID string) ([]Account, error) {
 	var list []Account
@@ -77,6 +107,11 @@ func Resolve(ctx context.Context, db bun.IDB, userID, accountID string) (Account
 	if err != nil {
 		return Account{}, err
 	}
+	return Choose(list, accountID)
+}
+
+// Choose is Resolve among the accounts of a user.
+func Choose(list []Account, accountID string) (Account, error) {
 	if accountID != "" {
 		for _, a := range list {
 			if a.ID == accountID {

@@ -178,17 +178,19 @@ func TestEmit(t *testing.T) {
 		ops := bustest.Connect(t, s, "ops")
 		b, l := connectLossy(t, s)
 		l.deaf.Store(true)
+		facts := []events.Event{aFact(events.FactPublished, "post_a", 2)}
+		for rev := range int64(bus.EmitFew) {
+			facts = append(facts, aFact(events.FactScheduled, "post_b", rev+1))
+		}
 		got := make(chan error, 1)
-		go func() {
-			got <- b.Emit(context.Background(), aFact(events.FactScheduled, "post_a", 1), aFact(events.FactPublished, "post_a", 2))
-		}()
+		go func() { got <- b.Emit(context.Background(), facts...) }()
 		next(t, l.lost, "lost acknowledgement")
 		l.deaf.Store(false)
 		if err := next(t, got, "end"); err != nil {
 			t.Errorf("it says %v", err)
 		}
-		if n := stored(t, ops); n != 2 {
-			t.Errorf("two facts are %d messages", n)
+		if n := stored(t, ops); int(n) != len(facts) {
+			t.Errorf("%d facts are %d messages", len(facts), n)
 		}
 		if batchOf(t, ops, 1) == "" {
 			t.Error("it was not the batch that was stored")

@@ -15,8 +15,11 @@ import (
 )
 
 const (
-	emitGather   = 5 * time.Millisecond // no message waits longer for company
-	emitBatch    = 256
+	emitGather = 2 * time.Millisecond // no message waits longer for company
+	emitBatch  = 256
+	// emitFew go faster one by one: nats-server makes a small store of files for each batch, and syncs several of them. On a
+	// slow disk more messages gather meanwhile, and go together.
+	emitFew      = 24
 	emitInFlight = 4           // batches; the server allows 50 for a stream, from all processes together
 	aloneHolds   = time.Second // so long a message that went alone may hold others back
 )
@@ -30,7 +33,7 @@ type emission struct {
 }
 
 // emitter gathers the messages that are sent at the same moment into one atomic batch: one sync of the disk for all of
-// them, and an acknowledgement that means on disk. When nothing else is on its way, a message goes alone and at once.
+// them, and an acknowledgement that means on disk. A few go one by one; when nothing else is on its way, at once.
 type emitter struct {
 	bus *Bus
 	// follow takes over a message that went alone, with the answer to it, and gives it its outcome.
@@ -107,7 +110,7 @@ func (e *emitter) run() {
 }
 
 // gather adds to a batch what is told meanwhile, and returns it with a slot taken: at once when nothing else is on its
-// way, otherwise when it is full or 5 ms old and a slot is free. Nil means that the emitter was closed.
+// way, otherwise when it is full or emitGather old and a slot is free. Nil means that the emitter was closed.
 func (e *emitter) gather(batch []*emission) []*emission {
 	timer := time.NewTimer(emitGather)
 	defer timer.Stop()
@@ -135,7 +138,7 @@ func (e *emitter) gather(batch []*emission) []*emission {
 // send stores a batch at once. When that fails, for whatever reason, its messages go one by one, each judged alone.
 func (e *emitter) send(batch []*emission) {
 	defer func() { <-e.slots }()
-	if len(batch) > 1 && e.atomically(batch) == nil {
+	if len(batch) > emitFew && e.atomically(batch) == nil {
 		for _, em := range batch {
 			em.outcome <- nil
 		}

@@ -11,4 +11,7 @@ var (
 	WithoutSecrets = withoutSecrets
 )
 
-const EmitBatch = emitBatch
+const (
+	EmitBatch = emitBatch
+	EmitFew   = emitFew
+)

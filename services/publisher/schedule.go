@@ -12,10 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
-	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
 )
 
@@ -28,60 +26,12 @@ func (s *Service) SchedulePost(ctx context.Context, d bus.Delivery, cmd events.S
 		late = events.Faultf(events.Invalid, "The time of this post has passed.").
 			At("/scheduledAt", "time_in_past", "The time is more than a minute in the past; choose a later one, or post it now.")
 	}
-	return s.accept(ctx, d, cmd, cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, true, late)
+	return s.accept(ctx, d, cmd, request{cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, late}, true)
 }
 
 // PublishPost accepts a post for now. It takes the same way as every other; the outcome is told when it is known.
 func (s *Service) PublishPost(ctx context.Context, d bus.Delivery, cmd events.PublishPost) (any, error) {
-	return s.accept(ctx, d, cmd, cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, false, nil)
-}
-
-// accept writes a new post. done says whether acceptance is all that the command asked for; late refuses it.
-func (s *Service) accept(ctx context.Context, d bus.Delivery, cmd events.Command, id, userID string, draft events.Draft,
-	at time.Time, done bool, late *events.Fault) (any, error) {
-	crash.At(crash.ScheduleReceived)
-	var p *Post
-	prior, err := s.once(ctx, d, cmd, id, func(ctx context.Context, tx bun.Tx) (any, error) {
-		if late != nil {
-			return nil, late
-		}
-		account, err := accounts.Resolve(ctx, tx, userID, draft.AccountID)
-		if err != nil {
-			return nil, err
-		}
-		if err := usable(account, scopePublish); err != nil {
-			return nil, err
-		}
-		if fault := checkWhole(draft); fault != nil {
-			return nil, fault
-		}
-		if err := s.checkRefs(ctx, tx, userID, account.ID, draft); err != nil {
-			return nil, err
-		}
-		p = s.newPost(id, userID, account.ID, draft, at)
-		if err := s.store.insert(ctx, tx, p); err != nil {
-			return nil, err
-		}
-		if !done {
-			return nil, bus.Pending
-		}
-		return p.Snapshot(), nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if prior != nil {
-		return s.repeat(ctx, prior)
-	}
-	crash.At(crash.ScheduleCommitted)
-	if err := s.armAndTell(ctx, p); err != nil {
-		return nil, err
-	}
-	crash.At(crash.ScheduleTold)
-	if !done {
-		return nil, bus.Pending
-	}
-	return p.Snapshot(), nil
+	return s.accept(ctx, d, cmd, request{cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, nil}, false)
 }
 
 // newPost is a post as it is accepted.
@@ -164,6 +114,7 @@ func (s *Service) CancelPost(ctx context.Context, d bus.Delivery, cmd events.Can
 // the fact.
 func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command, userID, id string, ifRev int64,
 	edit func(*Post) error) (any, error) {
+	id = events.PostIDOf(userID, id)
 	if err := s.tellUnsaid(ctx, userID, id); err != nil {
 		return nil, err
 	}

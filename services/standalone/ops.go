@@ -18,6 +18,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/ops"
 	"github.com/omni-write/threads/internal/process"
+	"github.com/omni-write/threads/services/publisher"
 )
 
 // Op is a command for the people who run the system.
@@ -25,7 +26,7 @@ type Op func(ctx context.Context, o *Ops, args []string) error
 
 // OpWords are these commands by their words.
 func OpWords() map[string]Op {
-	return map[string]Op{"replay": replay, "explain": explain, "dead": dead}
+	return map[string]Op{"replay": replay, "rebuild": rebuild, "explain": explain, "dead": dead, "import-original": importOriginal}
 }
 
 // Ops is what an op works with. Bus and database are connected when they are first needed.
@@ -240,6 +241,69 @@ func dead(ctx context.Context, o *Ops, args []string) error {
 		return o.printJSON(l)
 	}
 	_, err = fmt.Fprintf(o.out, "%s %s is given back to %s\n", l.Type, l.ID, l.Subject)
+	return err
+}
+
+func rebuild(ctx context.Context, o *Ops, args []string) error {
+	f := o.flags("rebuild", "rebuild [flags]: build the table of posts anew from EVENTS, beside the live one, and show where they differ")
+	swap := f.Bool("swap", false, "make the rows that differ what EVENTS says; all publishers must be stopped")
+	show := f.Int("show", 100, "at most so many differences are shown")
+	asJSON := f.Bool("json", false, "JSON (default: a table)")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		return fmt.Errorf("rebuild takes flags only, not %q", f.Arg(0))
+	}
+	cfg, err := publisher.ConfigFromEnv(o.getenv)
+	if err != nil {
+		return err
+	}
+	b, err := o.streams(ctx)
+	if err != nil {
+		return err
+	}
+	db, err := o.database(ctx)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	found, err := publisher.Rebuilder{Bus: b, DB: db, Cfg: cfg, Log: o.log, Progress: func(done, all uint64) {
+		_, _ = fmt.Fprintf(o.errOut, "\r%d of %d facts, %.0f a second ", done, all, float64(done)/time.Since(began).Seconds())
+		if done == all {
+			_, _ = fmt.Fprintln(o.errOut)
+		}
+	}}.Run(ctx, *show, *swap)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return o.printJSON(found)
+	}
+	return printRebuilt(o.out, found)
+}
+
+func printRebuilt(out io.Writer, r *publisher.Rebuilt) error {
+	var err error
+	say := func(format string, args ...any) {
+		_, e := fmt.Fprintf(out, format+"\n", args...)
+		err = errors.Join(err, e)
+	}
+	say("%d facts of %d posts, up to sequence %d, in %.1f s.", r.Events, r.Posts, r.Last, r.Seconds)
+	say("%d rows are what EVENTS says, %d are not; %d are ahead of it, %d are not on it.", r.Equal, r.Different, r.Ahead, r.OnlyLive)
+	for _, d := range r.Differences {
+		if d.LiveRev == 0 {
+			say("  %s  rev %d is missing in the table", d.ID, d.Rev)
+			continue
+		}
+		say("  %s  rev %d, on EVENTS %d: %s", d.ID, d.LiveRev, d.Rev, strings.Join(d.Columns, ", "))
+	}
+	if more := r.Different - len(r.Differences); more > 0 {
+		say("  … and %d more; -show shows more of them", more)
+	}
+	if r.Swapped > 0 {
+		say("%d rows were swapped; what they were is in the table posts_before_rebuild. Posts that are due are looked for on Threads first.", r.Swapped)
+	}
 	return err
 }
 

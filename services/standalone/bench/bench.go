@@ -24,7 +24,7 @@ var ErrFailed = errors.New("the run is not valid; the report says why")
 
 // options are what a run is asked for.
 type options struct {
-	posts, accounts, rate, seconds, scheduled int
+	posts, accounts, rate, seconds, scheduled, facts int
 
 	ahead   time.Duration
 	target  string
@@ -41,7 +41,9 @@ const (
 	partBaseline = "baseline"
 	partLateness = "lateness"
 	partBurst    = "burst"
+	partAPI      = "api"
 	partRestart  = "restart"
+	partRebuild  = "rebuild"
 )
 
 func (o *options) flags() *flag.FlagSet {
@@ -51,13 +53,14 @@ func (o *options) flags() *flag.FlagSet {
 	f.IntVar(&o.rate, "rate", 100, "posts a second of the lateness figure")
 	f.IntVar(&o.seconds, "seconds", 30, "how long the lateness figure goes on")
 	f.IntVar(&o.scheduled, "scheduled", 1_000_000, "posts that wait for a far future while the publisher is restarted")
+	f.IntVar(&o.facts, "facts", 1_000_000, "facts on EVENTS from which the table is built anew")
 	f.DurationVar(&o.ahead, "ahead", 0,
 		"how long before its time the first post of a run is handed in (default: 10 s and 12 ms a post)")
 	f.StringVar(&o.target, "target", "",
 		"`URL` of another server that speaks the two publishing calls (default: the simulator, in a process of its own)")
 	f.StringVar(&o.json, "json", "",
 		"`file` for the report as JSON; - writes it to standard output, and the table to standard error")
-	f.StringVar(&o.only, "only", "", "one of baseline, lateness, burst, restart (default: all)")
+	f.StringVar(&o.only, "only", "", "one of baseline, lateness, burst, api, restart, rebuild (default: all)")
 	f.Uint64Var(&o.seed, "seed", 1, "`number` that decides the lengths of the texts and the order of the accounts")
 	f.BoolVar(&o.quick, "quick", false, "a small run of some 20 s, to see that all of it works; flags given beside it win")
 	f.StringVar(&o.profile, "profile", "", "`directory` for CPU profiles of the burst, one of each process")
@@ -68,7 +71,7 @@ func (o *options) flags() *flag.FlagSet {
 
 // small are the sizes of a quick run.
 var small = map[string]string{
-	"posts": "400", "accounts": "50", "rate": "50", "seconds": "2", "scheduled": "20000", "ahead": "4s",
+	"posts": "400", "accounts": "50", "rate": "50", "seconds": "2", "scheduled": "20000", "facts": "30000", "ahead": "4s",
 }
 
 func parse(args []string, errOut io.Writer) (o options, err error) {
@@ -97,14 +100,14 @@ func (o options) mistakes(rest []string) error {
 	if len(rest) > 0 {
 		wrong = append(wrong, fmt.Errorf("bench takes flags only, and the word target, not %q", rest[0]))
 	}
-	if o.posts < 1 || o.accounts < 1 || o.rate < 1 || o.seconds < 1 || o.scheduled < 1 {
-		wrong = append(wrong, errors.New("-posts, -accounts, -rate, -seconds and -scheduled must be at least 1"))
+	if o.posts < 1 || o.accounts < 1 || o.rate < 1 || o.seconds < 1 || o.scheduled < 1 || o.facts < 1 {
+		wrong = append(wrong, errors.New("-posts, -accounts, -rate, -seconds, -scheduled and -facts must be at least 1"))
 	}
 	if o.accounts > 0 && o.rate*o.seconds/o.accounts+o.posts/o.accounts > 240 {
 		wrong = append(wrong, errors.New("an account may post 250 times a day: more -accounts, or fewer posts"))
 	}
-	if o.only != "" && !slices.Contains([]string{partBaseline, partLateness, partBurst, partRestart}, o.only) {
-		wrong = append(wrong, fmt.Errorf("-only is baseline, lateness, burst or restart, not %q", o.only))
+	if o.only != "" && !slices.Contains([]string{partBaseline, partLateness, partBurst, partAPI, partRestart, partRebuild}, o.only) {
+		wrong = append(wrong, fmt.Errorf("-only is baseline, lateness, burst, api, restart or rebuild, not %q", o.only))
 	}
 	if o.target != "" && !strings.HasPrefix(o.target, "http://") && !strings.HasPrefix(o.target, "https://") {
 		wrong = append(wrong, errors.New("-target is an http or https URL"))
@@ -138,6 +141,14 @@ func (o options) bareFor() time.Duration {
 	return 3 * time.Second
 }
 
+// apiFor is how long each run of schedule calls takes.
+func (o options) apiFor() time.Duration {
+	if o.quick {
+		return 500 * time.Millisecond
+	}
+	return 10 * time.Second
+}
+
 // sweepFor is how long a publisher is given for its first sweep before its memory is read.
 func (o options) sweepFor() time.Duration {
 	if o.quick {
@@ -152,8 +163,8 @@ func Main(ctx context.Context, args []string, getenv func(string) string, out, e
 		switch args[0] {
 		case wordTarget:
 			return runTarget(ctx, args[1:], out)
-		case wordPublisher:
-			return runPublisher(ctx, getenv, out)
+		case wordPublisher, wordGateway:
+			return runService(ctx, args[0], getenv, out)
 		}
 	}
 	errOut = &shared{w: errOut}
@@ -213,11 +224,26 @@ func measure(ctx context.Context, o options, errOut io.Writer) (*Report, error) 
 		}
 		r.Failures = append(r.Failures, r.Burst.Failures...)
 	}
+	if o.wants(partAPI) {
+		if r.API, err = h.throughTheDoor(ctx); err != nil {
+			return nil, err
+		}
+		r.Failures = append(r.Failures, r.API.Failures...)
+		if err := h.empty(ctx); err != nil { // for the next part
+			return nil, err
+		}
+	}
 	if o.wants(partRestart) { // the last: a million rows would weigh on the others
 		if r.Restart, err = h.restart(ctx); err != nil {
 			return nil, err
 		}
 		r.Failures = append(r.Failures, r.Restart.Failures...)
+	}
+	if o.wants(partRebuild) { // it needs no publisher
+		if r.Rebuild, err = h.rebuild(ctx); err != nil {
+			return nil, err
+		}
+		r.Failures = append(r.Failures, r.Rebuild.Failures...)
 	}
 	r.Warnings = h.warnings()
 	return r, nil

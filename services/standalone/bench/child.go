@@ -27,6 +27,7 @@ import (
 const (
 	wordTarget    = "target"
 	wordPublisher = "publisher"
+	wordGateway   = "gateway"
 )
 
 // child is such a process.
@@ -115,15 +116,15 @@ func untilEOF(ctx context.Context) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// runPublisher is the publisher as production puts it together, with its admin handler on a port of its own.
-func runPublisher(ctx context.Context, getenv func(string) string, out io.Writer) error {
+// runService is a service as production puts it together, with its admin handler on a port of its own.
+func runService(ctx context.Context, name string, getenv func(string) string, out io.Writer) error {
 	ctx, cancel := untilEOF(ctx)
 	defer cancel()
 	log, err := process.Logger(getenv("LOG_LEVEL"), getenv("LOG_FORMAT"))
 	if err != nil {
 		return err
 	}
-	s, err := standalone.Builders()["publisher"](ctx, getenv, log)
+	s, err := standalone.Builders()[name](ctx, getenv, log)
 	if err != nil {
 		return err
 	}

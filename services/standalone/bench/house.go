@@ -282,12 +282,14 @@ func (h *house) startPublisher(ctx context.Context) (took time.Duration, err err
 	}
 }
 
-// logFile is beside the profiles when there are any, to be read afterwards.
-func (h *house) logFile() string {
+func (h *house) logFile() string { return h.logOf(wordPublisher) }
+
+// logOf is where a service's log goes: beside the profiles when there are any, to be read afterwards.
+func (h *house) logOf(service string) string {
 	if h.o.profile != "" {
-		return filepath.Join(h.o.profile, "publisher.log")
+		return filepath.Join(h.o.profile, service+".log")
 	}
-	return filepath.Join(h.dir, "publisher.log")
+	return filepath.Join(h.dir, service+".log")
 }
 
 // lastWords is the end of the publisher's log.

@@ -21,7 +21,9 @@ type Report struct {
 	Baseline *Baseline       `json:"baseline"`
 	Lateness *LatenessFigure `json:"lateness,omitempty"`
 	Burst    *BurstFigure    `json:"burst,omitempty"`
+	API      *APIFigure      `json:"api,omitempty"`
 	Restart  *RestartFigure  `json:"restart,omitempty"`
+	Rebuild  *RebuildFigure  `json:"rebuild,omitempty"`
 
 	// Warnings are the lines of warning and error in the publisher's log, counted by what they say.
 	Warnings map[string]int `json:"warnings"`
@@ -83,7 +85,13 @@ func (r *Report) print(w io.Writer) {
 	if f := r.Burst; f != nil {
 		f.print(p, r.Baseline)
 	}
+	if f := r.API; f != nil {
+		f.print(p)
+	}
 	if f := r.Restart; f != nil {
+		f.print(p)
+	}
+	if f := r.Rebuild; f != nil {
 		f.print(p)
 	}
 	p.line("")

@@ -91,6 +91,14 @@ func (h *house) again(ctx context.Context) (seconds float64, memory int64, err e
 // filler begins the texts of the posts that only wait.
 const filler = "waiting"
 
+// empty takes the posts that only wait away again.
+func (h *house) empty(ctx context.Context) error {
+	if _, err := h.db.NewDelete().Table("posts").Where("text LIKE ?", filler+" %").Exec(ctx); err != nil {
+		return fmt.Errorf("empty the table: %w", err)
+	}
+	return nil
+}
+
 // fill writes posts for a far future straight into the table, as the publisher leaves them when it has accepted and told
 // them: beyond the arming horizon they have no alarm. A million commands would take the better part of an hour.
 func (h *house) fill(ctx context.Context, n int) error {

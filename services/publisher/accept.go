@@ -1,0 +1,234 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/crash"
+	"github.com/omni-write/threads/internal/pg"
+)
+
+// request is a post that somebody asks for.
+type request struct {
+	id, userID string
+	draft      events.Draft
+	at         time.Time
+	late       *events.Fault // refuses it
+}
+
+// accept writes a new post. done says whether acceptance is all that the command asked for.
+//
+// Those that come at the same moment are judged one by one and written together. Whatever is not plain about one (its
+// command is known already, its post is there, its account is going) sends it the long way, in a transaction of its own.
+func (s *Service) accept(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (any, error) {
+	crash.At(crash.ScheduleReceived)
+	p, prior, err := s.acceptTogether(ctx, d, cmd, r, done)
+	if errors.Is(err, errNotPlain) {
+		p, prior, err = s.acceptAlone(ctx, d, cmd, r, done)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if prior != nil {
+		return s.repeat(ctx, prior)
+	}
+	crash.At(crash.ScheduleCommitted)
+	if err := s.armAndTell(ctx, p); err != nil {
+		return nil, err
+	}
+	crash.At(crash.ScheduleTold)
+	if !done {
+		return nil, bus.Pending
+	}
+	return p.Snapshot(), nil
+}
+
+// judge makes the post that is asked for, or says why not.
+func (s *Service) judge(ctx context.Context, db bun.IDB, own []accounts.Account, r request) (*Post, error) {
+	if r.late != nil {
+		return nil, r.late
+	}
+	account, err := accounts.Choose(own, r.draft.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	if err := usable(account, scopePublish); err != nil {
+		return nil, err
+	}
+	if fault := checkWhole(r.draft); fault != nil {
+		return nil, fault
+	}
+	if err := s.checkRefs(ctx, db, r.userID, account.ID, r.draft); err != nil {
+		return nil, err
+	}
+	return s.newPost(r.id, r.userID, account.ID, r.draft, r.at), nil
+}
+
+// acceptAlone accepts a post in a transaction of its own.
+func (s *Service) acceptAlone(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (p *Post, prior *commands.Command, err error) {
+	prior, err = s.once(ctx, d, cmd, r.id, func(ctx context.Context, tx bun.Tx) (any, error) {
+		own, err := accounts.ForUser(ctx, tx, r.userID)
+		if err != nil {
+			return nil, err
+		}
+		if p, err = s.judge(ctx, tx, own, r); err != nil {
+			return nil, err
+		}
+		if err := s.store.insert(ctx, tx, p); err != nil {
+			return nil, err
+		}
+		if !done {
+			return nil, bus.Pending
+		}
+		return p.Snapshot(), nil
+	})
+	return p, prior, err
+}
+
+// errNotPlain says that a post cannot be accepted together with others.
+var errNotPlain = errors.New("this needs a transaction of its own")
+
+// acceptance is a post on its way into the table, with the record of its command.
+type acceptance struct {
+	command commands.Command
+	post    *Post // nil: refused, and only that is noted
+}
+
+func (s *Service) acceptTogether(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (*Post, *commands.Command, error) {
+	var own []accounts.Account
+	if err := s.ownAccounts.do(ctx, read[[]accounts.Account]{r.userID, &own}); err != nil {
+		return nil, nil, err
+	}
+	p, refused := s.judge(ctx, s.db, own, r)
+	a := acceptance{command: commands.New(d.Meta, cmd, r.id), post: p}
+	outcome := events.Outcome{CommandID: d.Meta.ID}
+	if refused != nil {
+		if outcome.Fault = outcomeFault(refused); outcome.Fault == nil {
+			return nil, nil, refused
+		}
+	}
+	if refused != nil || done {
+		if err := a.command.End(outcome, p.snapshotOrNil(), s.now()); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := s.acceptances.do(ctx, a); err != nil {
+		return nil, nil, err
+	}
+	return p, nil, refused
+}
+
+// snapshotOrNil is the result of a command that made this post.
+func (p *Post) snapshotOrNil() any {
+	if p == nil {
+		return nil
+	}
+	p.tidy() // as Postgres keeps it, so that the same is answered twice
+	return p.Snapshot()
+}
+
+// acceptBatch writes many acceptances in one transaction.
+func (s *Service) acceptBatch(ctx context.Context, batch []acceptance) []error {
+	order := slices.Clone(batch) // always the same order, so that two batches cannot wait for each other
+	slices.SortFunc(order, func(a, b acceptance) int { return strings.Compare(a.command.ID, b.command.ID) })
+	written := map[string]bool{}
+	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		clear(written)
+		plain, err := s.stillConnected(ctx, tx, order)
+		if err != nil || len(plain) == 0 {
+			return err
+		}
+		noted, err := commands.BeginAll(ctx, tx, commandsOf(plain), s.now())
+		if err != nil {
+			return err
+		}
+		var posts []*Post
+		for _, a := range plain {
+			if noted[a.command.ID] {
+				written[a.command.ID] = true
+				if a.post != nil {
+					posts = append(posts, a.post)
+				}
+			}
+		}
+		return s.store.insertAll(ctx, tx, posts)
+	})
+	errs := make([]error, len(batch))
+	for i, a := range batch {
+		switch {
+		case err != nil:
+			errs[i] = err
+		case !written[a.command.ID]:
+			errs[i] = errNotPlain
+		}
+	}
+	return errs
+}
+
+// stillConnected leaves out posts whose account is no longer connected, and holds the others' accounts as they are until
+// the transaction ends: an account that is erased meanwhile must not be given another post.
+func (s *Service) stillConnected(ctx context.Context, tx bun.Tx, batch []acceptance) (plain []acceptance, err error) {
+	var ids []string
+	for _, a := range batch {
+		if a.post != nil {
+			ids = append(ids, a.post.AccountID)
+		}
+	}
+	connected := map[string]bool{}
+	if len(ids) > 0 {
+		if connected, err = accounts.HoldAll(ctx, tx, ids); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range batch {
+		if a.post == nil || connected[a.post.AccountID] {
+			plain = append(plain, a)
+		}
+	}
+	return plain, nil
+}
+
+func commandsOf(batch []acceptance) []commands.Command {
+	list := make([]commands.Command, len(batch))
+	for i, a := range batch {
+		list[i] = a.command
+	}
+	return list
+}
+
+// readOwn reads the accounts of many users at once.
+func (s *store) readOwn(ctx context.Context, batch []read[[]accounts.Account]) []error {
+	byUser, err := accounts.ForUsers(ctx, s.db, idsOf(batch))
+	if err != nil {
+		return all(len(batch), err)
+	}
+	return give(batch, byUser)
+}
+
+// insertAll writes new posts. One that is there already is errNotPlain for all: each is then written by itself.
+func (s *store) insertAll(ctx context.Context, tx bun.Tx, posts []*Post) error {
+	if len(posts) == 0 {
+		return nil
+	}
+	for _, p := range posts {
+		p.tidy()
+	}
+	res, err := tx.NewInsert().Model(&posts).On("CONFLICT (id) DO NOTHING").Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("write new posts: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil || int(n) != len(posts) {
+		return errors.Join(errNotPlain, err)
+	}
+	return nil
+}

@@ -1,0 +1,357 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/pg"
+)
+
+// Rebuilder builds the table of posts anew from EVENTS, beside the live one, and says where they differ. Law 5: they may
+// differ in the working columns only, and by what has not been told yet.
+type Rebuilder struct {
+	Bus      *bus.Bus
+	DB       *bun.DB
+	Cfg      Config
+	Log      *zap.Logger
+	Progress func(done, all uint64) // called now and then; may be nil
+}
+
+// Rebuilt is what a rebuild found.
+type Rebuilt struct {
+	Events  uint64  `json:"events"` // facts of posts read
+	Last    uint64  `json:"last"`   // sequence up to which EVENTS was read
+	Seconds float64 `json:"seconds"`
+
+	Posts int `json:"posts"` // in the rebuilt table
+	Equal int `json:"equal"`
+	// Ahead are live rows with a change that EVENTS does not have yet: the sweep tells it.
+	Ahead int `json:"ahead"`
+	// OnlyLive are live rows without any fact on EVENTS: it does not reach back so far, or was purged. They are left alone.
+	OnlyLive    int          `json:"onlyLive"`
+	Differences []Difference `json:"differences"` // the first of them
+	Different   int          `json:"different"`   // all of them
+	Swapped     int          `json:"swapped"`     // rows that were made what EVENTS says
+}
+
+// Difference is a post whose row is not what EVENTS says.
+type Difference struct {
+	ID      string   `bun:"id" json:"id"`
+	LiveRev int64    `bun:"live_rev" json:"liveRev"` // 0: there is no such row
+	Rev     int64    `bun:"rev" json:"rev"`          // on EVENTS
+	Columns []string `bun:"columns,array" json:"columns"`
+}
+
+const (
+	rebuiltTable  = "posts_rebuilt"
+	rebuildBatch  = 8192
+	rebuildInsert = 512 // rows of one statement
+)
+
+// Run builds the table, compares, and shows at most so many differences. With swap, rows that differ become what EVENTS
+// says, under the rule of a restored database: every post that is due is looked for on Threads before anything is made.
+// That needs all publishers stopped.
+func (b Rebuilder) Run(ctx context.Context, show int, swap bool) (*Rebuilt, error) {
+	r := &recorder{db: b.DB, bus: b.Bus, log: b.Log, now: time.Now, cfg: b.Cfg}
+	if swap {
+		free, err := b.standStill(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer free()
+	}
+	began := time.Now()
+	_, err := b.DB.ExecContext(ctx, "DROP TABLE IF EXISTS "+rebuiltTable+"; CREATE UNLOGGED TABLE "+rebuiltTable+
+		" (LIKE posts INCLUDING DEFAULTS, PRIMARY KEY (id))")
+	if err != nil {
+		return nil, fmt.Errorf("make the table %s: %w", rebuiltTable, err)
+	}
+	defer func() { _, _ = b.DB.ExecContext(context.WithoutCancel(ctx), "DROP TABLE IF EXISTS "+rebuiltTable) }()
+	found := &Rebuilt{Differences: []Difference{}}
+	if err := b.fill(ctx, r, found); err != nil {
+		return nil, err
+	}
+	found.Seconds = time.Since(began).Seconds()
+	if err := b.compare(ctx, found, show); err != nil {
+		return nil, err
+	}
+	if swap {
+		err = b.swap(ctx, r, found)
+	}
+	return found, err
+}
+
+// standStill makes sure that no publisher runs, and keeps any from recording until free is called.
+func (b Rebuilder) standStill(ctx context.Context) (free func(), err error) {
+	conn, err := b.DB.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	free = func() {
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(?)", recorderLock)
+		_ = conn.Close()
+	}
+	var mine bool
+	if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock(?)", recorderLock).Scan(&mine); err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("take the recorder's lock: %w", err)
+	}
+	var running int
+	if mine {
+		err = conn.QueryRowContext(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'threads-publisher'").Scan(&running)
+		if err != nil {
+			free()
+			return nil, fmt.Errorf("look for publishers: %w", err)
+		}
+	}
+	if !mine || running > 0 {
+		free()
+		return nil, errors.New("a publisher is running; stop all of them before the rows are swapped")
+	}
+	return free, nil
+}
+
+// fill reads EVENTS from its start and keeps the latest of each post.
+func (b Rebuilder) fill(ctx context.Context, r *recorder, found *Rebuilt) error {
+	stream, err := b.Bus.JetStream().Stream(ctx, events.StreamEvents)
+	if err != nil {
+		return fmt.Errorf("find EVENTS: %w", err)
+	}
+	found.Last = stream.CachedInfo().State.LastSeq
+	consumer, err := b.Bus.JetStream().OrderedConsumer(ctx, events.StreamEvents, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{events.PostFacts("*", "*", "*")}, InactiveThreshold: time.Minute,
+	})
+	if err != nil {
+		return fmt.Errorf("read EVENTS: %w", err)
+	}
+	all := consumer.CachedInfo().NumPending
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(rebuildBatch))
+	if err != nil {
+		return fmt.Errorf("read EVENTS: %w", err)
+	}
+	defer messages.Stop()
+	g, ctx := errgroup.WithContext(ctx)
+	batches := make(chan []Post, 1) // one is read while another is written
+	g.Go(func() error {
+		defer close(batches)
+		batch := newLatest()
+		for found.Events < all {
+			next, cancel := context.WithTimeout(ctx, replayPatience)
+			m, err := messages.Next(jetstream.NextContext(next))
+			cancel()
+			if err != nil {
+				return errors.Join(fmt.Errorf("EVENTS stopped after %d facts: %w", found.Events, err), ctx.Err())
+			}
+			fact, err := r.decode(m)
+			if err != nil {
+				return err
+			}
+			if fact.seq > found.Last {
+				break
+			}
+			found.Events++
+			batch.add(fact.ev)
+			if found.Events%rebuildBatch == 0 || found.Events == all {
+				select {
+				case batches <- batch.take():
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+				if b.Progress != nil {
+					b.Progress(found.Events, all)
+				}
+			}
+		}
+		if rest := batch.take(); len(rest) > 0 {
+			select {
+			case batches <- rest:
+			case <-ctx.Done():
+			}
+		}
+		return nil
+	})
+	g.Go(func() error {
+		for batch := range batches {
+			if err := b.write(ctx, batch); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// latest keeps the highest rev of each post.
+type latest struct{ posts map[string]Post }
+
+func newLatest() *latest { return &latest{posts: map[string]Post{}} }
+
+func (l *latest) add(msg events.Message) {
+	ev, ok := msg.(events.PostEvent)
+	if !ok {
+		return
+	}
+	p := fromSnapshot(ev.Snapshot())
+	if l.posts[p.ID].Rev < p.Rev {
+		p.Fact, p.ToldRev = ev.Fact(), p.Rev
+		l.posts[p.ID] = p
+	}
+}
+
+func (l *latest) take() []Post {
+	posts := make([]Post, 0, len(l.posts))
+	for _, p := range l.posts {
+		p.tidy()
+		posts = append(posts, p)
+	}
+	clear(l.posts)
+	return posts
+}
+
+func (b Rebuilder) write(ctx context.Context, posts []Post) error {
+	for part := range slices.Chunk(posts, rebuildInsert) {
+		_, err := b.DB.NewInsert().Model(&part).ModelTableExpr(rebuiltTable + " AS post").On("CONFLICT (id) DO UPDATE").
+			Set(excluded(append(toldColumns(), "content_hash", "updated_at", "told_rev"))).
+			Where("post.rev < EXCLUDED.rev").Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("write rebuilt posts: %w", err)
+		}
+	}
+	return nil
+}
+
+func excluded(columns []string) string {
+	set := make([]string, len(columns))
+	for i, c := range columns {
+		set[i] = c + " = EXCLUDED." + c
+	}
+	return strings.Join(set, ", ")
+}
+
+// toldColumns are what an event tells, and a row must agree with. The state and its reason agree once the post is final;
+// before that a worker may be on its way between two told states.
+func toldColumns() []string {
+	return []string{
+		"user_id", "account_id", "kind", "text", "media", "options", "parts", "reply_to", "quote_post_id", "repost_of", "publish_at",
+		"publish_within", "state", "reason", "media_id", "permalink", "called_at", "accepted_at", "delete_requested_at",
+		"deleted_at", "created_at", "rev", "fact",
+	}
+}
+
+// settledStates are those in which the row must say what the event says.
+const settledStates = "('published', 'failed', 'cancelled', 'parked')"
+
+// compare counts and lists where the two tables differ.
+func (b Rebuilder) compare(ctx context.Context, found *Rebuilt, show int) error {
+	var differs []string
+	for _, c := range toldColumns() {
+		differs = append(differs, fmt.Sprintf("CASE WHEN %s THEN '%s' END", differsIn(c, "n"), c))
+	}
+	_, err := b.DB.ExecContext(ctx, "ANALYZE "+rebuiltTable)
+	if err != nil {
+		return fmt.Errorf("analyze the rebuilt table: %w", err)
+	}
+	// One row for each post of either table: which columns differ, and whether the live row is ahead.
+	joined := fmt.Sprintf(`SELECT coalesce(n.id, l.id) AS id, coalesce(l.rev, 0) AS live_rev, coalesce(n.rev, 0) AS rev,
+		n.id IS NOT NULL AS told, coalesce(l.rev > n.rev, false) AS ahead,
+		CASE WHEN n.id IS NULL THEN '{}' WHEN l.id IS NULL THEN '{id}' ELSE array_remove(ARRAY[%s]::text[], NULL) END AS columns
+		FROM %s n FULL JOIN posts l ON l.id = n.id`, strings.Join(differs, ", "), rebuiltTable)
+	err = b.DB.NewRaw(`SELECT count(*) FILTER (WHERE told) AS posts, count(*) FILTER (WHERE told AND columns = '{}') AS equal,
+		count(*) FILTER (WHERE ahead) AS ahead, count(*) FILTER (WHERE NOT told) AS only_live,
+		count(*) FILTER (WHERE told AND NOT ahead AND columns <> '{}') AS different FROM (`+joined+`) j`).
+		Scan(ctx, &found.Posts, &found.Equal, &found.Ahead, &found.OnlyLive, &found.Different)
+	if err != nil {
+		return fmt.Errorf("compare the tables: %w", err)
+	}
+	err = b.DB.NewRaw("SELECT id, live_rev, rev, columns FROM ("+joined+") j WHERE told AND NOT ahead AND columns <> '{}' ORDER BY id LIMIT ?", show).
+		Scan(ctx, &found.Differences)
+	if err != nil {
+		return fmt.Errorf("list the differences: %w", err)
+	}
+	return nil
+}
+
+// swap makes the rows that differ what EVENTS says. What they were is kept in posts_before_rebuild.
+func (b Rebuilder) swap(ctx context.Context, r *recorder, found *Rebuilt) error {
+	return pg.InTx(ctx, b.DB, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := tx.ExecContext(ctx, "DROP TABLE IF EXISTS posts_before_rebuild; CREATE TABLE posts_before_rebuild AS TABLE posts WITH NO DATA"); err != nil {
+			return fmt.Errorf("make the table posts_before_rebuild: %w", err)
+		}
+		found.Swapped = 0
+		for after := ""; ; {
+			var posts []Post
+			// A row that is ahead of EVENTS stands: what it knows more will be told.
+			err := tx.NewSelect().Model(&posts).ModelTableExpr(rebuiltTable+" AS post").
+				Join("LEFT JOIN posts l ON l.id = post.id").
+				Where("post.id > ? AND (l.id IS NULL OR l.rev <= post.rev)", after).
+				Where("l.id IS NULL OR "+anyDifference()).
+				OrderBy("post.id", bun.OrderAsc).Limit(rebuildInsert).Scan(ctx)
+			if err != nil {
+				return fmt.Errorf("read rebuilt posts: %w", err)
+			}
+			if len(posts) == 0 {
+				break
+			}
+			after = posts[len(posts)-1].ID
+			if err := r.replace(ctx, tx, posts); err != nil {
+				return err
+			}
+			found.Swapped += len(posts)
+		}
+		if err := r.doubtAll(ctx, tx); err != nil {
+			return err
+		}
+		return r.setPosition(ctx, tx, found.Last)
+	})
+}
+
+// differsIn is the condition that the live row, l, is not what the rebuilt one says in a column.
+func differsIn(column, rebuilt string) string {
+	condition := fmt.Sprintf("%s.%s IS DISTINCT FROM l.%s", rebuilt, column, column)
+	switch column {
+	case "state", "reason":
+		return fmt.Sprintf("(%s AND (%s.state IN %s OR l.state IN %s))", condition, rebuilt, settledStates, settledStates)
+	case "called_at", "accepted_at", "media_id", "permalink", "fact": // noted in the row before they are told
+		return fmt.Sprintf("(%s AND l.state IN %s)", condition, settledStates)
+	}
+	return condition
+}
+
+func anyDifference() string {
+	conditions := make([]string, 0, len(toldColumns()))
+	for _, c := range toldColumns() {
+		conditions = append(conditions, differsIn(c, "post"))
+	}
+	return strings.Join(conditions, " OR ")
+}
+
+// replace writes posts as EVENTS has them over their rows.
+func (r *recorder) replace(ctx context.Context, tx bun.Tx, posts []Post) error {
+	ids := make([]string, len(posts))
+	for i := range posts {
+		ids[i] = posts[i].ID
+		posts[i].wakeAfterReplay(r.cfg, r.now())
+		posts[i].tidy()
+	}
+	if _, err := tx.NewRaw("INSERT INTO posts_before_rebuild SELECT * FROM posts WHERE id IN (?)", bun.List(ids)).Exec(ctx); err != nil {
+		return fmt.Errorf("keep the rows as they were: %w", err)
+	}
+	if _, err := tx.NewDelete().Model((*Post)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx); err != nil {
+		return fmt.Errorf("take the rows away: %w", err)
+	}
+	if _, err := tx.NewInsert().Model(&posts).Exec(ctx); err != nil {
+		return fmt.Errorf("write the rows anew: %w", err)
+	}
+	return nil
+}
