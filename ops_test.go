@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,21 +14,26 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/ops"
+	"github.com/omni-write/threads/services/standalone"
 )
 
 // op runs a command of ops against the house, as an operator does beside it.
 func (h *house) op(words ...string) (string, error) {
 	h.t.Helper()
+	return h.opWith(nil, words...)
+}
+
+// opWith is op with settings that the house makes itself.
+func (h *house) opWith(settings map[string]string, words ...string) (string, error) {
+	h.t.Helper()
 	getenv := func(name string) string {
+		if value, ok := settings[name]; ok {
+			return value
+		}
 		if name == "NATS_URL" {
 			return fmt.Sprintf("nats://127.0.0.1:%d", h.ports["NATS_PORT"])
 		}
-		for _, pair := range slices.Backward(h.env) {
-			if value, ok := strings.CutPrefix(pair, name+"="); ok {
-				return value
-			}
-		}
-		return ""
+		return h.setting(name)
 	}
 	var out bytes.Buffer
 	err := run(h.t.Context(), words, getenv, &out)
@@ -182,6 +188,52 @@ func TestOps(t *testing.T) {
 		}
 		if _, err := h.op("dead", "requeue", seq); err == nil || !strings.Contains(err.Error(), "cannot be read") {
 			t.Errorf("giving it back said %v", err)
+		}
+	})
+
+	t.Run("doctor says what is wrong, and only that", func(t *testing.T) {
+		state := h.setting("STATE_DIR")
+		settings := map[string]string{
+			"AUTH_ISSUER": h.url("ISSUER_PORT"), "THREADS_API_URL": h.url("SIMULATOR_PORT"), "TOKEN_KEYSET_FILE": filepath.Join(state, "keyset.json"),
+			"THREADS_APP_ID": "1", "THREADS_APP_SECRET": "s", "THREADS_REDIRECT_URI": h.url("PORT") + "/api/auth/threads/callback",
+			"THREADS_SUCCESS_REDIRECT_URI": h.url("PORT"), "THREADS_FAILURE_REDIRECT_URI": h.url("PORT"),
+		}
+		examine := func() (bad []string) {
+			out, err := h.opWith(settings, "doctor", "-json")
+			var found []standalone.Finding
+			if json.Unmarshal([]byte(out), &found) != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			for _, f := range found {
+				if f.Level != standalone.Well {
+					bad = append(bad, fmt.Sprintf("%s %s %s", f.Level, f.Check, f.Says))
+				}
+			}
+			if wrong := strings.Contains(strings.Join(bad, "\n"), "wrong "); wrong != (err != nil) {
+				t.Errorf("it ends with %v and found %q", err, bad)
+			}
+			return bad
+		}
+		// The dead letter of the test before; and the Postgres of tests, which does not sync.
+		if bad := examine(); len(bad) != 2 || !strings.Contains(bad[0], "1 dead letters") || !strings.Contains(bad[1], "fsync is off") {
+			t.Errorf("of a house that is well it says %q", bad)
+		}
+		for name, c := range map[string]struct{ value, says string }{
+			"THREADS_REDIRECT_URI":   {h.url("PORT") + "/callback", "the gateway answers at /api/auth/threads/callback"},
+			"THREADS_DEFAULT_SCOPES": {"threads_basic", "publishing"},
+			"AUTH_ISSUER":            {"http://127.0.0.1:1", "keys cannot be had"},
+			"THREADS_API_URL":        {"http://127.0.0.1:1", "Threads cannot be reached"},
+			"THREADS_APP_ID":         {"", "THREADS_APP_ID is required"},
+			"NATS_REPLICAS":          {"3", "has 1 replicas"},
+		} {
+			before, was := settings[name]
+			settings[name] = c.value
+			if bad := examine(); !strings.Contains(strings.Join(bad, "\n"), c.says) {
+				t.Errorf("with %s=%q it says %q", name, c.value, bad)
+			}
+			if settings[name] = before; !was {
+				delete(settings, name)
+			}
 		}
 	})
 }

@@ -46,10 +46,13 @@ type Client struct {
 	http *http.Client
 }
 
+// DefaultBaseURL is Threads itself.
+const DefaultBaseURL = "https://graph.threads.net"
+
 // New builds a client. It does no I/O; a wrong BaseURL shows at the first call.
 func New(cfg Config) *Client {
 	if cfg.BaseURL == "" {
-		cfg.BaseURL = "https://graph.threads.net"
+		cfg.BaseURL = DefaultBaseURL
 	}
 	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
 	if cfg.AuthorizeURL == "" {
