@@ -8,6 +8,12 @@ COPY . .
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /threads .
 
+# NATS, with a directory for its streams that it may write without being root.
+FROM nats:2.15-alpine AS nats
+RUN install -d -o 1000 -g 1000 -m 0700 /data
+USER 1000:1000
+
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /threads /threads
+USER 65532:65532
 ENTRYPOINT ["/threads"]

@@ -68,6 +68,7 @@ func newHouse(t *testing.T, settings ...string) *house {
 	}
 	h.env = append(h.env, settings...)
 	t.Cleanup(func() {
+		h.keptContract()
 		h.kill()
 		if t.Failed() {
 			t.Log(h.log.String())
@@ -307,14 +308,20 @@ func (h *house) facts(id string) (facts []events.PostEvent) {
 // jetStream is a connection to the house's NATS from outside.
 func (h *house) jetStream() jetstream.JetStream {
 	h.t.Helper()
+	nc, js := h.outside()
+	h.t.Cleanup(nc.Close)
+	return js
+}
+
+func (h *house) outside() (*nats.Conn, jetstream.JetStream) {
+	h.t.Helper()
 	nc, err := nats.Connect(fmt.Sprintf("nats://127.0.0.1:%d", h.ports["NATS_PORT"]))
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return js
+	return nc, js
 }

@@ -40,8 +40,12 @@ const usage = `usage: threads [command]
   secrets      make the files of secrets that compose.yaml wants, in ./secrets or the directory given
   simulator    a simulated Threads alone; simulator -h shows its flags
   replay       show or tell again the facts of EVENTS
+  rebuild      build the table of posts anew from EVENTS, and show where the live one differs
   explain      everything that is known of one post
+  doctor       check a deployment, and say what is wrong with it
   dead         list, show and requeue what nobody could handle
+  import-original
+               take over accounts, queue and history of the system before this one; docs/moving.md
   healthcheck  ask the service in this container whether it is ready (ADMIN_ADDR)
 
 Settings come from the environment; .env.example lists those that must be set.

@@ -29,6 +29,9 @@ type Connection struct {
 	Status    ConnectionStatus `json:"status"`
 	Scopes    []string         `json:"scopes"`
 	GrantedAt time.Time        `json:"grantedAt"` // when the user last pressed Allow
+	// ReconnectBy is set when what the user allowed ends soon and no refresh renews it: Threads does so to private profiles,
+	// 90 days after they pressed Allow. From then on nothing works until they press it again.
+	ReconnectBy *time.Time `json:"reconnectBy,omitempty"`
 	Rev       int64            `json:"rev"`
 }
 
@@ -61,7 +64,28 @@ type AccountDisconnected struct{ accountEvent }
 type AccountReconnectRequired struct {
 	accountEvent
 	Reason     Fault    `json:"reason"`
-	Endangered []string `json:"endangered"`
+	Endangered []string `json:"endangered"` // the ids of EndangeredPosts
+	Endangerment
+}
+
+// AccountReconnectSoon: the connection ends at its ReconnectBy, and only its owner can renew it. It is told once a day, from
+// ten days before. Endangered are the posts that are due after that.
+type AccountReconnectSoon struct {
+	accountEvent
+	Endangerment
+}
+
+// Endangerment is which posts need a connection that does not work, or soon will not: the most urgent, and how many there
+// are in all.
+type Endangerment struct {
+	Posts []EndangeredPost `json:"endangeredPosts,omitempty"`
+	Count int              `json:"endangeredCount,omitempty"`
+}
+
+// EndangeredPost is a post that waits for its owner to connect the account again.
+type EndangeredPost struct {
+	ID        string    `json:"id"`
+	PublishAt time.Time `json:"publishAt"`
 }
 
 // TokenRefreshed: the token lives for another while.
@@ -76,8 +100,17 @@ func NewAccountDisconnected(c Connection) AccountDisconnected {
 }
 
 // NewAccountReconnectRequired makes the event from the row after it.
-func NewAccountReconnectRequired(c Connection, reason Fault, endangered []string) AccountReconnectRequired {
-	return AccountReconnectRequired{accountEvent{c}, reason, endangered}
+func NewAccountReconnectRequired(c Connection, reason Fault, e Endangerment) AccountReconnectRequired {
+	ids := make([]string, len(e.Posts))
+	for i, p := range e.Posts {
+		ids[i] = p.ID
+	}
+	return AccountReconnectRequired{accountEvent{c}, reason, ids, e}
+}
+
+// NewAccountReconnectSoon makes the event from the row after it.
+func NewAccountReconnectSoon(c Connection, e Endangerment) AccountReconnectSoon {
+	return AccountReconnectSoon{accountEvent{c}, e}
 }
 
 // NewTokenRefreshed makes the event from the row after it.
@@ -93,6 +126,9 @@ func (AccountDisconnected) Type() string { return "account.disconnected.v1" }
 func (AccountReconnectRequired) Type() string { return "account.reconnect_required.v1" }
 
 // Type is the wire name.
+func (AccountReconnectSoon) Type() string { return "account.reconnect_soon.v1" }
+
+// Type is the wire name.
 func (TokenRefreshed) Type() string { return "account.token_refreshed.v1" }
 
 // Subject is threads.evt.account.<account>.connected.
@@ -106,6 +142,11 @@ func (e AccountReconnectRequired) Subject() string {
 	return accountFact(e.Connection.ID, "reconnect_required")
 }
 
+// Subject is threads.evt.account.<account>.reconnect_soon.
+func (e AccountReconnectSoon) Subject() string {
+	return accountFact(e.Connection.ID, "reconnect_soon")
+}
+
 // Subject is threads.evt.account.<account>.token_refreshed.
 func (e TokenRefreshed) Subject() string { return accountFact(e.Connection.ID, "token_refreshed") }
 
@@ -117,6 +158,9 @@ func (e AccountDisconnected) EventID() string { return e.id("disconnected") }
 
 // EventID is the same for the same account, rev and fact.
 func (e AccountReconnectRequired) EventID() string { return e.id("reconnect_required") }
+
+// EventID is the same for the same account, rev and fact.
+func (e AccountReconnectSoon) EventID() string { return e.id("reconnect_soon") }
 
 // EventID is the same for the same account, rev and fact.
 func (e TokenRefreshed) EventID() string { return e.id("token_refreshed") }

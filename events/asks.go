@@ -84,6 +84,8 @@ type Profile struct {
 // Answer: Ticket.
 type IssueTicket struct {
 	UserID string `json:"userId"`
+	// SignedInUntil is when the sign-in ends with which it is asked for. What the ticket opens stays open no longer.
+	SignedInUntil time.Time `json:"signedInUntil,omitzero"`
 }
 
 // Ticket is good once, until it expires.

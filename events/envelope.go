@@ -43,6 +43,8 @@ const (
 	HeaderSource      = "ce-source"
 	HeaderTime        = "ce-time"
 	HeaderContentType = "ce-datacontenttype"
+	HeaderSubject     = "ce-subject"       // the post or account that it is about
+	HeaderDataSchema  = "ce-dataschema"    // where the schema of its body is
 	HeaderCorrelation = "ce-correlationid" // the HTTP request that started it all
 	HeaderCausation   = "ce-causationid"   // the message that led to this one
 	HeaderTraceParent = "traceparent"      // W3C trace context

@@ -43,6 +43,11 @@ func aConnection() Connection {
 	}
 }
 
+var (
+	aHeard    = Heard{UserID: "user_1", AccountID: "acct_01jbkq4t00e7x8v5n2m3k9w0rb", MediaID: "18060000000000021", At: atNine}
+	someWords = Words{Username: "ann", Text: "well said", MediaType: "TEXT_POST", Permalink: link, RepliedTo: mediaID, RootID: mediaID}
+)
+
 // examples is one message of each type.
 func examples() []Message {
 	published := aPost(StatePublished, StatusPosted)
@@ -53,6 +58,8 @@ func examples() []Message {
 	failed.ErrorMessage = &failed.Reason.Message
 	waiting := aPost(StateWaiting, StatusQueued)
 	waiting.Reason = Faultf(RateLimited, "This account has used its posts of the day.").After(90 * time.Second)
+	imported := published
+	imported.Kind, imported.CalledAt, imported.LatenessMs, imported.PublishWithin = KindImported, nil, nil, 0
 	deleted := published
 	deleted.DeleteRequestedAt, deleted.DeletedAt, deleted.Status = &called, &accepted, StatusDeleted
 
@@ -73,6 +80,9 @@ func examples() []Message {
 		DeletePost{ID: mediaID, UserID: "user_1"},
 		RetryPost{PostID: published.ID, UserID: "user_1", PublishAt: atNine},
 		ResolvePost{PostID: published.ID, UserID: "user_1", Published: true, MediaID: mediaID},
+		ImportHistory{UserID: "user_1", AccountID: "acct_01jbkq4t00e7x8v5n2m3k9w0rb", Since: atNine, Replies: true},
+		HideReply{UserID: "user_1", ID: mediaID, Hide: true},
+		ApproveReply{UserID: "user_1", ID: mediaID, Approve: true},
 		Disconnect{UserID: "user_1"},
 		RefreshToken{UserID: "user_1"},
 		NewPostEvent(FactScheduled, aPost(StateScheduled, StatusQueued)),
@@ -89,10 +99,16 @@ func examples() []Message {
 		NewPostEvent(FactDeleteRequested, published),
 		NewPostEvent(FactDeleteFailed, published),
 		NewPostEvent(FactDeleted, deleted),
+		NewPostEvent(FactImported, imported),
 		NewAccountConnected(aConnection()),
 		NewAccountDisconnected(aConnection()),
-		NewAccountReconnectRequired(aConnection(), *Faultf(ReauthRequired, "Reconnect the account."), []string{published.ID}),
+		NewAccountReconnectRequired(aConnection(), *Faultf(ReauthRequired, "Reconnect the account."), endangerment()),
+		NewAccountReconnectSoon(endingConnection(), endangerment()),
 		NewTokenRefreshed(aConnection()),
+		ReplyReceived{aHeard, someWords},
+		Mentioned{aHeard, someWords},
+		PublishedOnThreads{Heard: aHeard, MediaType: "TEXT_POST", Permalink: link},
+		DeletedOnThreads{aHeard},
 	}
 }
 
@@ -141,6 +157,17 @@ func TestWire(t *testing.T) {
 	if len(files) != len(All()) {
 		t.Errorf("%d golden files for %d messages", len(files), len(All()))
 	}
+}
+
+func endangerment() Endangerment {
+	return Endangerment{Posts: []EndangeredPost{{ID: aPost(StateScheduled, StatusQueued).ID, PublishAt: atNine}}, Count: 1}
+}
+
+func endingConnection() Connection {
+	c := aConnection()
+	at := c.GrantedAt.Add(90 * 24 * time.Hour)
+	c.ReconnectBy = &at
+	return c
 }
 
 func TestDecodeRefuses(t *testing.T) {

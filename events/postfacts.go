@@ -27,6 +27,7 @@ const (
 	FactDeleteRequested PostFact = "delete_requested" // its owner wants it off Threads
 	FactDeleteFailed    PostFact = "delete_failed"    // Threads would not delete it; it is still live
 	FactDeleted         PostFact = "deleted"          // gone from Threads
+	FactImported        PostFact = "imported"         // made elsewhere, and taken over
 )
 
 type postEvent struct {
@@ -60,6 +61,7 @@ type (
 	PostDeleteRequested struct{ postEvent }
 	PostDeleteFailed    struct{ postEvent }
 	PostDeleted         struct{ postEvent }
+	PostImported        struct{ postEvent }
 )
 
 // Type is the wire name.
@@ -230,6 +232,18 @@ func (e PostDeleted) Subject() string { return e.subject(FactDeleted) }
 // EventID is the same for the same post, rev and fact.
 func (e PostDeleted) EventID() string { return e.id(FactDeleted) }
 
+// Type is the wire name.
+func (PostImported) Type() string { return "post.imported.v1" }
+
+// Fact is imported.
+func (PostImported) Fact() PostFact { return FactImported }
+
+// Subject is threads.evt.post.<account>.<post>.imported.
+func (e PostImported) Subject() string { return e.subject(FactImported) }
+
+// EventID is the same for the same post, rev and fact.
+func (e PostImported) EventID() string { return e.id(FactImported) }
+
 // NewPostEvent makes the event for a fact, with the post as it is after it.
 func NewPostEvent(fact PostFact, p Post) PostEvent {
 	e := postEvent{Post: p}
@@ -262,6 +276,8 @@ func NewPostEvent(fact PostFact, p Post) PostEvent {
 		return PostDeleteFailed{e}
 	case FactDeleted:
 		return PostDeleted{e}
+	case FactImported:
+		return PostImported{e}
 	}
 	return nil
 }

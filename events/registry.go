@@ -14,10 +14,12 @@ var ErrUnknownType = errors.New("unknown message type")
 func All() []Message {
 	return []Message{
 		SchedulePost{}, PublishPost{}, EditPost{}, CancelPost{}, DeletePost{}, RetryPost{}, ResolvePost{},
+		ImportHistory{}, HideReply{}, ApproveReply{},
 		Disconnect{}, RefreshToken{},
 		PostScheduled{}, PostEdited{}, PostPrepared{}, PostPostponed{}, PostUnconfirmed{}, PostParked{}, PostPartPublished{}, PostRetried{},
-		PostPublished{}, PostFailed{}, PostCancelled{}, PostDeleteRequested{}, PostDeleteFailed{}, PostDeleted{},
-		AccountConnected{}, AccountDisconnected{}, AccountReconnectRequired{}, TokenRefreshed{},
+		PostPublished{}, PostFailed{}, PostCancelled{}, PostDeleteRequested{}, PostDeleteFailed{}, PostDeleted{}, PostImported{},
+		AccountConnected{}, AccountDisconnected{}, AccountReconnectRequired{}, AccountReconnectSoon{}, TokenRefreshed{},
+		ReplyReceived{}, Mentioned{}, PublishedOnThreads{}, DeletedOnThreads{},
 	}
 }
 

@@ -147,10 +147,11 @@ func Durables() []Durable {
 		}}
 	}
 	return []Durable{
-		durable(StreamCommands, PublisherCommands, 1000, prefix+".cmd.post.*"),
+		durable(StreamCommands, PublisherCommands, 1000, PostCommands),
 		durable(StreamCommands, AuthCommands, 100, prefix+".cmd.connection.*"),
 		durable(StreamCommands, TokenkeeperCommands, 100, prefix+".cmd.token.*"),
 		durable(StreamEvents, PublisherRecorder, 2000, EveryFact),
+		durable(StreamEvents, PublisherWebhooks, 2000, EveryFact),
 		durable(StreamEvents, TokenkeeperAccounts, 100, prefix+".evt.account.>"),
 		durable(StreamPostAlarms, PublisherDue, 20_000, prefix+".due.post.*", PostTickDue),
 		durable(StreamTokenAlarms, TokenkeeperDue, 1000, prefix+".due.token.*", TokenTickDue, TokenSweepDue),

@@ -44,6 +44,10 @@ type Account struct {
 	RefreshLease      string    `bun:"refresh_lease,nullzero"`
 	RefreshLeaseUntil time.Time `bun:"refresh_lease_until,nullzero"`
 	RefreshFailures   int       `bun:"refresh_failures"`
+
+	// The clock of the grant; see grant.go.
+	GrantEndsAt time.Time `bun:"grant_ends_at,nullzero"`
+	WarnedAt    time.Time `bun:"warned_at,nullzero"`
 }
 
 // Connection is the account as its owner and other services may see it.
@@ -62,6 +66,10 @@ func (a Account) Connection() events.Connection {
 	if !a.ExpiresAt.IsZero() {
 		at := a.ExpiresAt.UTC()
 		c.AccessTokenExpiresAt = &at
+	}
+	if a.Status == events.ConnectionActive && a.warned() {
+		at := a.GrantEndsAt.UTC()
+		c.ReconnectBy = &at
 	}
 	return c
 }

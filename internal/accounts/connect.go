@@ -48,7 +48,8 @@ func Connect(ctx context.Context, tx bun.Tx, vault *Vault, g Grant, now time.Tim
 	// The lease goes with the old token: a refresher who still holds it must not write over the new one.
 	q := tx.NewUpdate().Model(&row).WherePK().
 		Column("access_token", "access_token_expires_at", "username", "scopes", "status", "reason", "granted_at",
-			"token_issued_at", "refresh_at", "refresh_lease", "refresh_lease_until", "refresh_failures", "updated_at").
+			"token_issued_at", "refresh_at", "refresh_lease", "refresh_lease_until", "refresh_failures", "updated_at",
+			"grant_ends_at", "warned_at"). // a new grant has a new clock
 		Set("rev = rev + 1").Set("fact = ?", factConnected)
 	if _, err := q.Exec(ctx); err != nil {
 		return Account{}, fmt.Errorf("save the grant: %w", err)

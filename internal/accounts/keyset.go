@@ -1,7 +1,6 @@
 package accounts
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,7 +8,6 @@ import (
 	"path/filepath"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
-	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"go.uber.org/zap"
 )
@@ -20,11 +18,7 @@ func NewKeyset() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a keyset: %w", err)
 	}
-	var b bytes.Buffer
-	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&b)); err != nil {
-		return nil, fmt.Errorf("write the keyset: %w", err)
-	}
-	return b.Bytes(), nil
+	return writeKeys(handle)
 }
 
 // LoadOrCreateKeyset reads the keyset file, and makes it at the first start. It is for a machine of one's own: a key
@@ -34,16 +28,29 @@ func LoadOrCreateKeyset(path string, log *zap.Logger) ([]byte, error) {
 	if found, err := readKeyset(path, log); !errors.Is(err, fs.ErrNotExist) {
 		return found, err
 	}
-	fresh, err := NewKeyset()
-	if err != nil {
+	if _, err := NewKeysetFile(path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
-	}
-	if err := createOnce(path, fresh); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("create the keyset file: %w", err)
 	}
 	log.Warn("using a keyset file made on this machine; it is for local use only", zap.String("file", path))
 	// Read it back: another process may have been first, and then its key is the one.
 	return readKeyset(path, log)
+}
+
+// NewKeysetFile makes a keyset with one key and returns its id. A file that is there already is fs.ErrExist, and stays as
+// it is.
+func NewKeysetFile(path string) (uint32, error) {
+	fresh, err := NewKeyset()
+	if err != nil {
+		return 0, err
+	}
+	keys, err := openRing(fresh)
+	if err != nil {
+		return 0, err
+	}
+	if err := createOnce(path, fresh); err != nil {
+		return 0, fmt.Errorf("create the keyset file: %w", err)
+	}
+	return keys.primary, nil
 }
 
 func readKeyset(path string, log *zap.Logger) ([]byte, error) {
@@ -64,19 +71,26 @@ func readKeyset(path string, log *zap.Logger) ([]byte, error) {
 // createOnce makes the file whole or not at all, and never over another: a half-written or replaced key would lock
 // out every token sealed before. Who comes second gets fs.ErrExist.
 func createOnce(path string, content []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
+	tmp, err := written(filepath.Dir(path), content)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(tmp) }()
+	return os.Link(tmp, path) // unlike Rename, Link refuses an existing name
+}
+
+// written is a file of mode 0600 beside the one it is to become, on disk.
+func written(dir string, content []byte) (string, error) {
 	tmp, err := os.CreateTemp(dir, ".keyset-*") // mode 0600
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
 	_, err = tmp.Write(content)
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
-	if err != nil {
-		return err
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(tmp.Name()))
 	}
-	return os.Link(tmp.Name(), path) // unlike Rename, Link refuses an existing name
+	return tmp.Name(), nil
 }

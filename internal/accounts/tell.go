@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -15,6 +16,7 @@ const (
 	factConnected         = "connected"
 	factDisconnected      = "disconnected"
 	factReconnectRequired = "reconnect_required"
+	factReconnectSoon     = "reconnect_soon"
 	factTokenRefreshed    = "token_refreshed"
 )
 
@@ -67,7 +69,7 @@ func (a Account) event(ctx context.Context, db bun.IDB) (events.Event, error) {
 	case factTokenRefreshed:
 		return events.NewTokenRefreshed(c), nil
 	case factReconnectRequired:
-		posts, err := endangered(ctx, db, a.ID)
+		posts, err := endangered(ctx, db, a.ID, time.Time{})
 		if err != nil {
 			return nil, err
 		}
@@ -76,6 +78,12 @@ func (a Account) event(ctx context.Context, db bun.IDB) (events.Event, error) {
 			reason = mustReconnect()
 		}
 		return events.NewAccountReconnectRequired(c, *reason, posts), nil
+	case factReconnectSoon:
+		posts, err := endangered(ctx, db, a.ID, a.GrantEnd())
+		if err != nil {
+			return nil, err
+		}
+		return events.NewAccountReconnectSoon(c, posts), nil
 	}
 	return nil, fmt.Errorf("account %s has the unknown fact %q", a.ID, a.Fact)
 }

@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -27,7 +28,8 @@ func Token(ctx context.Context, db bun.IDB, vault *Vault, accountID string, now 
 	return token, a, err
 }
 
-// Open opens the account's token. It returns a Fault where there is none to be had.
+// Open opens the account's token. It returns a Fault where there is none to be had, and one that is also ErrUnknownKey or
+// ErrNotOurs where the keyset is at fault.
 func (a Account) Open(vault *Vault, now time.Time) (threads.Token, error) {
 	if a.ID == "" || a.Status == events.ConnectionDisconnected {
 		return "", noSuchAccount()
@@ -35,5 +37,15 @@ func (a Account) Open(vault *Vault, now time.Time) (threads.Token, error) {
 	if !a.Usable(now) {
 		return "", mustReconnect()
 	}
-	return vault.Open(a.ID, a.Sealed)
+	token, err := vault.Open(a.ID, a.Sealed)
+	if Unopened(err) {
+		return "", fmt.Errorf("%w (%w)", locked(), err)
+	}
+	return token, err
+}
+
+// locked is what everyone hears who needs a token that our keyset does not open. The connection is as good as before.
+func locked() *events.Fault {
+	return events.Faultf(events.Unavailable,
+		"The key to this account's token is missing on our side. Nothing is lost, and you need not reconnect; please try again later.")
 }

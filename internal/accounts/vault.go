@@ -1,50 +1,58 @@
 package accounts
 
 import (
-	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
 
-	"github.com/tink-crypto/tink-go/v2/aead"
-	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
-	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
+	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/internal/threads"
 )
 
+// What keeps a sealed secret closed. Each is a mistake of ours, in a keyset or in a row: no word of Threads, and so never
+// a reason to end a connection.
+var (
+	// ErrUnknownKey says that the secret is sealed with a key that this process does not have.
+	ErrUnknownKey = errors.New("its key is not in the keyset")
+	// ErrNotOurs says that the bytes are not what was sealed for this row: damaged, or moved here from another.
+	ErrNotOurs = errors.New("it is damaged, or was sealed for another row")
+)
+
+// Unopened says whether an error is one of ErrUnknownKey and ErrNotOurs.
+func Unopened(err error) bool { return errors.Is(err, ErrUnknownKey) || errors.Is(err, ErrNotOurs) }
+
 // Vault seals tokens for the table and opens them for a call. The keyset may hold several keys: the primary seals,
-// all of them open, so a key is rotated by adding the new one everywhere before making it primary.
+// all of them open, so a key is rotated by adding the new one everywhere before making it primary (docs/security.md).
 type Vault struct {
-	aead tink.AEAD
+	keys atomic.Pointer[ring]
+	file *watched // nil when the keys cannot change
 }
 
 // OpenVault reads a Tink keyset, as JSON or as base64 of that JSON (which is kinder to environment variables).
 // Its errors say nothing of the keys.
 func OpenVault(keysetJSON []byte) (*Vault, error) {
-	text := bytes.TrimSpace(keysetJSON)
-	if len(text) == 0 {
-		return nil, errors.New("open the token keyset: it is empty")
-	}
-	if text[0] != '{' {
-		decoded, err := base64.StdEncoding.DecodeString(string(text))
-		if err != nil {
-			return nil, errors.New("open the token keyset: it is neither JSON nor base64 of JSON")
-		}
-		text = decoded
-	}
-	// Clear keys are what we have: the environment or a file of mode 0600 is their guard.
-	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(text)))
+	keys, err := openRing(keysetJSON)
 	if err != nil {
-		// Tink's error may quote what it could not parse.
-		return nil, errors.New("open the token keyset: it is not a Tink keyset in JSON")
+		return nil, err
 	}
-	primitive, err := aead.New(handle)
+	v := &Vault{}
+	v.keys.Store(keys)
+	return v, nil
+}
+
+// OpenVaultFile is OpenVault on a file. When the file changes, the vault takes its keys within a second; a file that cannot
+// be read then is logged, and the keys at hand stay.
+func OpenVaultFile(path string, log *zap.Logger) (*Vault, error) {
+	v := &Vault{file: &watched{path: path, log: log}}
+	keys, err := v.file.first()
 	if err != nil {
-		return nil, errors.New("open the token keyset: its keys are not for authenticated encryption (AEAD)")
+		return nil, err
 	}
-	return &Vault{aead: primitive}, nil
+	v.keys.Store(keys)
+	return v, nil
 }
 
 // Seal encrypts a token for one account.
@@ -52,22 +60,53 @@ func (v *Vault) Seal(accountID string, token threads.Token) ([]byte, error) {
 	if token == "" {
 		return nil, errors.New("seal the token: it is empty")
 	}
-	sealed, err := v.aead.Encrypt([]byte(token.Reveal()), bound(accountID))
+	sealed, err := v.current(false).aead.Encrypt([]byte(token.Reveal()), bound(accountID))
 	if err != nil {
 		return nil, fmt.Errorf("seal the token: %w", err)
 	}
 	return sealed, nil
 }
 
-// Open decrypts the token of an account. It fails when the key is not in the keyset, or when the bytes were sealed
-// for another account.
+// Open decrypts the token of an account. It fails with ErrUnknownKey when the key is not in the keyset, and with
+// ErrNotOurs when the bytes were sealed for another account.
 func (v *Vault) Open(accountID string, sealed []byte) (threads.Token, error) {
-	opened, err := v.aead.Decrypt(sealed, bound(accountID))
-	if err != nil {
-		return "", fmt.Errorf("open the token of account %s: %w", accountID, err)
+	keys := v.current(false)
+	id, marked := KeyID(sealed)
+	if marked && !keys.has(id) {
+		keys = v.current(true) // another process may have sealed it with a key that came a moment ago
 	}
-	return threads.Token(opened), nil
+	opened, err := keys.aead.Decrypt(sealed, bound(accountID))
+	switch {
+	case err == nil:
+		return threads.Token(opened), nil
+	case marked && !keys.has(id):
+		return "", fmt.Errorf("open the token of account %s, sealed with key %d: %w (%s)", accountID, id, ErrUnknownKey, keys.list())
+	}
+	return "", fmt.Errorf("open the token of account %s: %w", accountID, ErrNotOurs) // Tink's error says no more
+}
+
+// Primary is the id of the key that seals.
+func (v *Vault) Primary() uint32 { return v.current(false).primary }
+
+func (v *Vault) current(look bool) *ring {
+	if v.file != nil {
+		if keys := v.file.changed(look); keys != nil {
+			v.keys.Store(keys)
+		}
+	}
+	return v.keys.Load()
 }
 
 // bound ties a sealed token to its row: moved to another row it does not open.
 func bound(accountID string) []byte { return []byte("threads-token|v1|" + accountID) }
+
+// ring is the keys of a moment.
+type ring struct {
+	aead    tink.AEAD
+	primary uint32
+	ids     []uint32 // of the keys that open, the primary among them
+}
+
+func (r *ring) has(id uint32) bool { return slices.Contains(r.ids, id) }
+
+func (r *ring) list() string { return fmt.Sprintf("it has %v", r.ids) }

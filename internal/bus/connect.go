@@ -23,11 +23,10 @@ import (
 type Config struct {
 	URL  string // nats://host:4222, several comma-separated
 	Name string // the service; also the prefix of its inboxes, _INBOX_<name>
-	// Credentials is a .creds file, CA a file of the server's certificate authority, Cert and Key the client's own pair.
-	Credentials, CA, Cert, Key string
-	Options                    []nats.Option // for tests and standalone: an in-process connection
-	Log                        *zap.Logger
-	Now                        func() time.Time // nil: time.Now
+	Identity
+	Options []nats.Option // for tests and standalone: an in-process connection
+	Log     *zap.Logger
+	Now     func() time.Time // nil: time.Now
 }
 
 // Bus is a connection to NATS.
@@ -76,15 +75,11 @@ func Connect(ctx context.Context, c Config) (*Bus, error) {
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { c.Log.Info("nats connection is back") }),
 	}
-	if c.Credentials != "" {
-		opts = append(opts, nats.UserCredentials(c.Credentials))
+	identity, err := c.options(c.Name)
+	if err != nil {
+		return nil, err
 	}
-	if c.CA != "" {
-		opts = append(opts, nats.RootCAs(c.CA))
-	}
-	if c.Cert != "" {
-		opts = append(opts, nats.ClientCert(c.Cert, c.Key))
-	}
+	opts = append(opts, identity...)
 	opts = append(opts, c.Options...)
 	nc, err := dial(ctx, c.URL, opts)
 	if err != nil {
@@ -110,6 +105,8 @@ func dial(ctx context.Context, url string, opts []nats.Option) (*nats.Conn, erro
 			return nc, nil
 		case errors.Is(err, nats.ErrAuthorization):
 			return nil, fmt.Errorf("the NATS server at %s does not let us in; check the credentials: %w", withoutSecrets(url), err)
+		case hopeless(err) != "":
+			return nil, fmt.Errorf("the NATS server at %s %s: %w", withoutSecrets(url), hopeless(err), err)
 		case !pause(ctx, 250*time.Millisecond):
 			return nil, fmt.Errorf("no NATS server answers at %s; start one or set NATS_URL: %w", withoutSecrets(url), err)
 		}

@@ -52,6 +52,10 @@ func encode(ctx context.Context, msg events.Message, id string, now time.Time) (
 	set(events.HeaderSource, events.Source)
 	set(events.HeaderTime, now.UTC().Format(time.RFC3339Nano))
 	set(events.HeaderContentType, "application/json")
+	set(events.HeaderDataSchema, events.SchemaOf(msg.Type()))
+	if about := events.AboutOf(msg); about != "" {
+		set(events.HeaderSubject, about)
+	}
 	trailOf(ctx).orNewTrace().mark(m.Header)
 	return m, nil
 }

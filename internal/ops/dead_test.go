@@ -62,7 +62,10 @@ func TestRequeue(t *testing.T) {
 		seq := setAside(t, b, id)
 		worked := make(chan bus.Delivery, 1)
 		h := bus.NewHandlers()
-		bus.OnCommand(h, func(_ context.Context, d bus.Delivery, _ events.CancelPost) (any, error) { worked <- d; return nil, nil })
+		bus.OnCommand(h, func(_ context.Context, d bus.Delivery, _ events.CancelPost) (any, error) {
+			worked <- d
+			return nil, nil
+		})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- b.Handle(ctx, events.PublisherCommands, h, bus.HandleOptions{}) }()

@@ -66,6 +66,10 @@ func (s *Service) Run(ctx context.Context) error {
 
 	err := errors.Join(
 		answer(s, s.IssueTicket),
+		answer(s, s.RedeemTicket),
+		answer(s, s.ListAccountIDs),
+		answer(s, s.ShakeHands),
+		answer(s, s.ReceiveWebhook),
 		answer(s, s.BeginOAuth),
 		answer(s, s.FinishOAuth),
 		answer(s, s.ListConnections),

@@ -11,6 +11,8 @@ import (
 // ticketHolder is what a ticket stands for.
 type ticketHolder struct {
 	User string `json:"user"`
+	// Until is when the sign-in ends with which it was got.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // dance is what is known of an OAuth dance between its beginning and its end.
@@ -27,7 +29,7 @@ func (s *Service) IssueTicket(ctx context.Context, q events.IssueTicket) (events
 		return events.Ticket{}, errNobody
 	}
 	ticket := newSecret()
-	if err := s.tickets.put(ctx, ticket, ticketHolder{User: q.UserID}); err != nil {
+	if err := s.tickets.put(ctx, ticket, ticketHolder{User: q.UserID, Until: q.SignedInUntil}); err != nil {
 		return events.Ticket{}, err
 	}
 	return events.Ticket{Ticket: ticket, ExpiresIn: int(events.TicketLife / time.Second)}, nil
@@ -37,10 +39,11 @@ func (s *Service) IssueTicket(ctx context.Context, q events.IssueTicket) (events
 func (s *Service) BeginOAuth(ctx context.Context, q events.BeginOAuth) (events.OAuthBegun, error) {
 	user := q.UserID
 	if user == "" {
-		var err error
-		if user, err = s.redeem(ctx, q.Ticket); err != nil {
+		holder, err := s.redeem(ctx, q.Ticket)
+		if err != nil {
 			return events.OAuthBegun{}, err
 		}
+		user = holder.User
 	}
 	state, cookie := newSecret(), newSecret()
 	hash := hashOf(cookie)
@@ -53,10 +56,10 @@ func (s *Service) BeginOAuth(ctx context.Context, q events.BeginOAuth) (events.O
 	}, nil
 }
 
-// redeem turns a ticket into its user, once.
-func (s *Service) redeem(ctx context.Context, ticket string) (string, error) {
+// redeem turns a ticket into its holder, once.
+func (s *Service) redeem(ctx context.Context, ticket string) (ticketHolder, error) {
 	if ticket == "" {
-		return "", errNobody
+		return ticketHolder{}, errNobody
 	}
 	found, err := s.tickets.find(ctx, ticket)
 	if err == nil {
@@ -64,12 +67,12 @@ func (s *Service) redeem(ctx context.Context, ticket string) (string, error) {
 	}
 	if errors.Is(err, errSpent) {
 		const stale = "This link was used before or is too old; please start again from where you came."
-		return "", events.Faultf(events.Unauthorized, stale).At("/ticket", "ticket_invalid", stale)
+		return ticketHolder{}, events.Faultf(events.Unauthorized, stale).At("/ticket", "ticket_invalid", stale)
 	}
 	if err != nil {
-		return "", err
+		return ticketHolder{}, err
 	}
-	return found.Value.User, nil
+	return found.Value, nil
 }
 
 var errNobody = events.Faultf(events.Unauthorized, "Please sign in first.")

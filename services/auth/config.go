@@ -29,6 +29,13 @@ type Config struct {
 	APIURL       string `env:"THREADS_API_URL"`
 	AuthorizeURL string `env:"THREADS_AUTHORIZE_URL"`
 
+	// WebhookVerifyToken is what Meta must say when it asks whether the callback address is ours: a word of your own, the
+	// same as in the app's dashboard. Empty means that no subscription is confirmed. Also from THREADS_WEBHOOK_VERIFY_TOKEN_FILE.
+	WebhookVerifyToken threads.Token `env:"THREADS_WEBHOOK_VERIFY_TOKEN"`
+	// WebhookSecret is a second secret that webhooks may be signed with: the Meta app's, where it is not the Threads app's
+	// that Meta uses. Optional. Also from THREADS_WEBHOOK_SECRET_FILE.
+	WebhookSecret threads.Token `env:"THREADS_WEBHOOK_SECRET"`
+
 	// RetellEvery is how often changes of accounts are looked for that a crash left untold. Default 1 min.
 	RetellEvery time.Duration `env:"AUTH_RETELL_EVERY" envDefault:"1m"`
 }

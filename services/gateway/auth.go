@@ -53,34 +53,40 @@ type claims struct {
 	SessionStatus string `json:"sts"`
 }
 
-// user is who the Authorization header stands for. Its error is a Fault.
-func (v *verifier) user(ctx context.Context, header string) (string, error) {
+// session is who a bearer token stands for, and until when.
+type session struct {
+	user  string
+	until time.Time
+}
+
+// session is what the Authorization header stands for. Its error is a Fault.
+func (v *verifier) session(ctx context.Context, header string) (session, error) {
 	scheme, token, _ := strings.Cut(header, " ")
 	token = strings.TrimSpace(token)
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return "", notSignedIn("token_missing", "Send a bearer token in the Authorization header.")
+		return session{}, notSignedIn("token_missing", "Send a bearer token in the Authorization header.")
 	}
 	if !v.keys.loaded() {
 		if err := v.keys.readOnDemand(ctx); err != nil || !v.keys.loaded() {
-			return "", events.Faultf(events.Unavailable, "We cannot check who you are at the moment; please try again shortly.").After(keysRetry)
+			return session{}, events.Faultf(events.Unavailable, "We cannot check who you are at the moment; please try again shortly.").After(keysRetry)
 		}
 	}
 	var c claims
 	if _, err := v.parser.ParseWithClaims(token, &c, v.find.KeyfuncCtx(ctx)); err != nil {
 		if errors.Is(err, jwt.ErrTokenExpired) {
-			return "", notSignedIn("token_expired", "The sign-in has expired; sign in again.")
+			return session{}, notSignedIn("token_expired", "The sign-in has expired; sign in again.")
 		}
-		return "", notSignedIn("token_invalid", "The bearer token is not accepted here; sign in again.")
+		return session{}, notSignedIn("token_invalid", "The bearer token is not accepted here; sign in again.")
 	}
 	switch {
 	case c.AuthorizedParty != "" && len(v.parties) > 0 && !slices.Contains(v.parties, c.AuthorizedParty):
-		return "", notSignedIn("token_invalid", "The bearer token was made for another application.")
+		return session{}, notSignedIn("token_invalid", "The bearer token was made for another application.")
 	case c.SessionStatus == "pending":
-		return "", notSignedIn("session_pending", "The sign-in is not finished; finish it and try again.")
+		return session{}, notSignedIn("session_pending", "The sign-in is not finished; finish it and try again.")
 	case !usableID(c.Subject):
-		return "", notSignedIn("token_invalid", "The bearer token does not say who you are.")
+		return session{}, notSignedIn("token_invalid", "The bearer token does not say who you are.")
 	}
-	return c.Subject, nil
+	return session{c.Subject, c.ExpiresAt.Time}, nil
 }
 
 // usableID holds a subject to what OpenID Connect allows: 255 characters. It goes into rows and logs.
@@ -96,26 +102,38 @@ type userKey struct{}
 
 // userOf is who asks, on routes that require it.
 func userOf(ctx context.Context) string {
-	user, _ := ctx.Value(userKey{}).(string)
-	return user
+	return sessionOf(ctx).user
+}
+
+// sessionOf is who asks, and until when they are signed in.
+func sessionOf(ctx context.Context) session {
+	who, _ := ctx.Value(userKey{}).(session)
+	return who
 }
 
 // signedIn marks the operations that require a bearer token, for the API description and for requireUser.
 var signedIn = []map[string][]string{{"bearer": {}}}
 
+// signedInOrTicket marks those that take a ticket in the token's place; their handlers redeem it.
+var signedInOrTicket = []map[string][]string{{"bearer": {}}, {"ticket": {}}}
+
+func takesTicket(ctx huma.Context) bool {
+	return len(ctx.Operation().Security) == len(signedInOrTicket) && ctx.Query("ticket") != ""
+}
+
 // requireUser lets only signed-in users through to the operations that say so.
 func (s *Service) requireUser(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		if len(ctx.Operation().Security) == 0 {
+		if len(ctx.Operation().Security) == 0 || takesTicket(ctx) {
 			next(ctx)
 			return
 		}
-		user, err := s.auth.user(ctx.Context(), ctx.Header("Authorization"))
+		who, err := s.auth.session(ctx.Context(), ctx.Header("Authorization"))
 		if err != nil {
 			_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", err)
 			return
 		}
-		noteOf(ctx.Context()).user = user
-		next(huma.WithValue(ctx, userKey{}, user))
+		noteOf(ctx.Context()).user = who.user
+		next(huma.WithValue(ctx, userKey{}, who))
 	}
 }

@@ -47,6 +47,8 @@ type Config struct {
 	// Wait is how long a request waits for the outcome of its command before it is answered with 202, unless it says
 	// `Prefer: wait=<seconds>` itself. Default 10s, at most 30s.
 	Wait time.Duration `env:"WAIT" envDefault:"10s"`
+
+	LiveConfig
 }
 
 // ConfigFromEnv reads the configuration from the environment. It reports everything that is wrong at once.
@@ -84,6 +86,7 @@ func (c Config) Mistakes() []error {
 			complain("%s is not an http(s) address", address.name)
 		}
 	}
+	wrong = append(wrong, c.liveMistakes()...)
 	for _, origin := range c.CORSOrigins {
 		if err := checkOrigin(strings.TrimSpace(origin)); err != nil {
 			complain("CORS_ORIGINS: %w", err)

@@ -20,7 +20,7 @@ func (s *Service) cors(next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders: []string{"Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Prefer", "X-Request-Id"},
+		AllowedHeaders: []string{"Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Prefer", "X-Request-Id", "Last-Event-ID"},
 		ExposedHeaders: []string{"Location", "Retry-After", "X-Request-Id", "ETag", "Link"},
 		MaxAge:         600,
 	}).Handler(next)

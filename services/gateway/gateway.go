@@ -36,6 +36,7 @@ type Service struct {
 
 	keys    *keys
 	auth    *verifier
+	live    *live
 	handler http.Handler
 }
 
@@ -50,6 +51,8 @@ func New(cfg Config, d Deps) (*Service, error) {
 	s := &Service{cfg: cfg, bus: d.Bus, log: d.Log, listener: d.Listener, now: d.Now}
 	s.keys = newKeys(cfg.AuthIssuer, cfg.AuthJWKSURL)
 	s.auth = newVerifier(cfg, s.keys, d.Now)
+	s.cfg.LiveConfig = cfg.liveDefaults()
+	s.live = newLive(d.Bus, d.Log, s.cfg)
 	s.handler = s.dress(s.routes())
 	return s, nil
 }
@@ -80,6 +83,7 @@ func (s *Service) Run(ctx context.Context) error {
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: writeTimeout,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
 	}
+	srv.RegisterOnShutdown(s.live.close)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.keys.keepFresh(ctx, s.log) })
 	g.Go(func() error {

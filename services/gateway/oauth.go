@@ -27,7 +27,7 @@ type ticketOutput struct{ Body events.Ticket }
 
 // issueTicket gives out a ticket that stands for the user once, where a browser cannot send a header.
 func (s *Service) issueTicket(ctx context.Context, _ *struct{}) (*ticketOutput, error) {
-	ticket, err := bus.Ask[events.Ticket](ctx, s.bus, events.IssueTicket{UserID: userOf(ctx)})
+	ticket, err := bus.Ask[events.Ticket](ctx, s.bus, events.IssueTicket{UserID: userOf(ctx), SignedInUntil: sessionOf(ctx).until})
 	if err != nil {
 		return nil, err
 	}
@@ -76,15 +76,15 @@ func (s *Service) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirec
 	}
 	question := events.BeginOAuth{Ticket: in.Ticket}
 	if in.Ticket == "" {
-		user, err := s.auth.user(ctx, in.Authorization)
+		who, err := s.auth.session(ctx, in.Authorization)
 		if err != nil {
 			return nil, err
 		}
-		noteOf(ctx).user = user
+		noteOf(ctx).user = who.user
 		if accepts(in.Accept, "application/json") {
-			return s.authorization(ctx, user)
+			return s.authorization(ctx, who)
 		}
-		question.UserID = user
+		question.UserID = who.user
 	}
 	begun, err := bus.Ask[events.OAuthBegun](ctx, s.bus, question)
 	if err != nil {
@@ -96,8 +96,8 @@ func (s *Service) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirec
 	}, nil
 }
 
-func (s *Service) authorization(ctx context.Context, user string) (*redirect, error) {
-	ticket, err := bus.Ask[events.Ticket](ctx, s.bus, events.IssueTicket{UserID: user})
+func (s *Service) authorization(ctx context.Context, who session) (*redirect, error) {
+	ticket, err := bus.Ask[events.Ticket](ctx, s.bus, events.IssueTicket{UserID: who.user, SignedInUntil: who.until})
 	if err != nil {
 		return nil, err
 	}

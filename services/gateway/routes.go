@@ -16,6 +16,8 @@ const (
 	routeStartOAuth = "/api/auth/threads"
 	routeSchedule   = "/api/threads/post/schedule"
 	routeHealth     = "GET /healthz"
+	routeEvents     = "/api/threads/events"
+	routeWebhook    = "/api/threads/webhook"
 )
 
 // routes is the whole HTTP surface. Everything but the two steps of the OAuth dance needs a bearer token.
@@ -61,6 +63,48 @@ func (s *Service) routes() *http.ServeMux {
 	huma.Register(api, authed(http.MethodDelete, routeSchedule+"/{id}", "cancelPost", "Cancel a scheduled post").
 		answers(200, post).answers(202, pending).op(), s.cancelPost)
 
+	// Webhooks of Meta.
+	huma.Register(api, open(http.MethodGet, routeWebhook, "confirmWebhook", "Where Meta asks whether this address is ours").
+		plainText().op(), s.confirmWebhook)
+	huma.Register(api, open(http.MethodPost, routeWebhook, "receiveWebhook", "Where Meta tells of replies, mentions, posts and deletions").
+		signedByMeta().op(), s.receiveWebhook)
+
+	// What Threads tells of an account.
+	huma.Register(api, authed(http.MethodGet, "/api/threads/limits", "getLimits", "How much of its allowances an account has left, now or later").
+		asksThreads().op(), s.getLimits)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/insights", "getAccountInsights", "The figures of an account, now and before").
+		asksThreads().op(), s.getAccountInsights)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/post/{id}/insights", "getPostInsights", "The figures of a post, now and before").
+		asksThreads().op(), s.getPostInsights)
+	huma.Register(api, authed(http.MethodPost, routeHistoryImport, "importHistory", "Take over the posts that an account made elsewhere").
+		answers(200, schemaOf[events.HistoryImport](api)).answers(202, pending).asksThreads().op(), s.importHistory)
+	huma.Register(api, authed(http.MethodGet, routeHistoryImport, "getHistoryImport", "How far the import of an account's history is").op(), s.getHistoryImport)
+
+	// Conversations, and the posts of others.
+	reply := schemaOf[events.ReplyState](api)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/post/{id}/replies", "listReplies", "What was said below a post").
+		asksThreads().op(), s.listReplies)
+	huma.Register(api, authed(http.MethodPost, "/api/threads/replies/{id}/hide", "hideReply", "Hide a reply, or show it again").
+		answers(200, reply).answers(202, pending).asksThreads().op(), s.hideReply)
+	huma.Register(api, authed(http.MethodPost, "/api/threads/replies/{id}/approve", "approveReply", "Let a reply be seen that waits for approval").
+		answers(200, reply).answers(202, pending).asksThreads().op(), s.approveReply)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/mentions", "listMentions", "Public posts that name an account").
+		asksThreads().op(), s.listMentions)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/search", "searchPosts", "Find public posts").asksThreads().op(), s.search)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/profiles/{username}", "lookUpProfile", "What anyone may see of a public profile").
+		asksThreads().op(), s.lookUpProfile)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/profiles/{username}/posts", "listProfilePosts", "The posts of a public profile").
+		asksThreads().op(), s.listProfilePosts)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/locations", "findLocations", "Find places, for the location of a post").
+		asksThreads().op(), s.findLocations)
+
+	// Webhooks of users.
+	s.webhookRoutes(api)
+
+	// Live.
+	huma.Register(api, authed(http.MethodGet, routeEvents, "streamEvents", "What happens to your posts and accounts, as it happens").
+		streams(eventStreamDoc).op(), s.streamEvents)
+
 	// Commands.
 	huma.Register(api, authed(http.MethodGet, "/api/threads/commands/{id}", "getCommand", "How a command ended, after a 202").op(), s.getCommand)
 	return mux
@@ -84,6 +128,7 @@ func (s *Service) api(mux *http.ServeMux) huma.API {
 	cfg.Servers = []*huma.Server{{URL: s.cfg.publicBase().String()}}
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A token of the configured issuer."},
+		"ticket": {Type: "apiKey", In: "query", Name: "ticket", Description: "A ticket of POST /api/auth/ticket, good once."},
 	}
 	api := humago.New(mux, cfg)
 	api.UseMiddleware(s.requireUser(api))

@@ -13,20 +13,47 @@ var surface = []string{
 	"DELETE /api/threads/connection",
 	"DELETE /api/threads/post/schedule/{id}",
 	"DELETE /api/threads/post/{id}",
+	"DELETE /api/threads/webhooks/{id}",
 	"GET /api/auth/threads",
 	"GET /api/auth/threads/callback",
 	"GET /api/threads/commands/{id}",
 	"GET /api/threads/connection",
 	"GET /api/threads/connections",
+	"GET /api/threads/events",
+	"GET /api/threads/history/import",
+	"GET /api/threads/insights",
+	"GET /api/threads/limits",
+	"GET /api/threads/locations",
 	"GET /api/threads/me",
+	"GET /api/threads/mentions",
 	"GET /api/threads/post/schedule",
 	"GET /api/threads/post/{id}",
+	"GET /api/threads/post/{id}/insights",
+	"GET /api/threads/post/{id}/replies",
+	"GET /api/threads/profiles/{username}",
+	"GET /api/threads/profiles/{username}/posts",
+	"GET /api/threads/search",
+	"GET /api/threads/webhook",
+	"GET /api/threads/webhooks",
+	"GET /api/threads/webhooks/{id}",
+	"GET /api/threads/webhooks/{id}/deliveries",
 	"PATCH /api/threads/post/schedule/{id}",
+	"PATCH /api/threads/webhooks/{id}",
 	"POST /api/auth/ticket",
+	"POST /api/threads/history/import",
 	"POST /api/threads/post",
 	"POST /api/threads/post/schedule",
-	"POST /api/threads/post/{id}/repost", "POST /api/threads/post/{id}/resolve", "POST /api/threads/post/{id}/retry",
+	"POST /api/threads/post/{id}/repost",
+	"POST /api/threads/post/{id}/resolve",
+	"POST /api/threads/post/{id}/retry",
 	"POST /api/threads/refresh",
+	"POST /api/threads/replies/{id}/approve",
+	"POST /api/threads/replies/{id}/hide",
+	"POST /api/threads/webhook",
+	"POST /api/threads/webhooks",
+	"POST /api/threads/webhooks/{id}/deliveries/{deliveryId}/resend",
+	"POST /api/threads/webhooks/{id}/rotate",
+	"POST /api/threads/webhooks/{id}/test",
 }
 
 func TestSurface(t *testing.T) {
@@ -51,7 +78,8 @@ func TestSurface(t *testing.T) {
 				if _, ok := op.Responses["401"]; !ok || len(op.Responses) < 2 {
 					t.Errorf("%s describes only %v", route, op.Responses)
 				}
-				if dance := strings.HasPrefix(path, "/api/auth/threads"); dance == (len(op.Security) > 0) {
+				open := strings.HasPrefix(path, "/api/auth/threads") || path == "/api/threads/webhook" // Meta comes without a token
+				if open == (len(op.Security) > 0) {
 					t.Errorf("%s has security %v", route, op.Security)
 				}
 			}
@@ -66,11 +94,11 @@ func TestSurface(t *testing.T) {
 		t.Parallel()
 		for _, route := range surface {
 			method, path, _ := strings.Cut(route, " ")
-			if strings.HasSuffix(path, "/callback") {
-				continue // the browser comes back from Threads without one
+			if strings.HasSuffix(path, "/callback") || path == "/api/threads/webhook" {
+				continue // the browser comes back from Threads without one, and Meta signs
 			}
 			for _, header := range []string{"", "Basic YWRhOmFkYQ==", "Bearer", "Bearer x.y.z"} {
-				r := h.do(t, method, strings.Replace(path, "{id}", "post_1", 1), "", "Authorization", header)
+				r := h.do(t, method, strings.NewReplacer("{id}", "post_1", "{deliveryId}", "dlv_1").Replace(path), "", "Authorization", header)
 				r.problem(t, http.StatusUnauthorized, "unauthorized", "/Authorization")
 				if r.header.Get("WWW-Authenticate") != "Bearer" {
 					t.Errorf("%s: no challenge", route)

@@ -19,6 +19,7 @@ func (s *Service) answer() error {
 		bus.Answer(s.bus, s.GetPost),
 		bus.Answer(s.bus, s.ListPosts),
 		bus.Answer(s.bus, s.GetCommand),
+		s.answerAccounts(),
 	)
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/hooks"
 )
 
 // Config is how the publisher works. Zero values mean the default. The waits that keep a post from going out
@@ -72,6 +73,11 @@ type Config struct {
 	// RestoredSince is set by an operator, once, after Postgres was restored from a backup: the time of that
 	// backup. Every post that was due since then is looked for on Threads before anything is published.
 	RestoredSince time.Time `env:"PUBLISHER_RESTORED_SINCE"`
+
+	AccountConfig
+
+	// Webhooks is how facts are brought to the webhooks of users.
+	Webhooks hooks.Config
 }
 
 // ConfigFromEnv reads the configuration from the environment. It reports everything that is wrong at once.
@@ -94,6 +100,8 @@ func (c Config) Mistakes() (wrong []error) {
 	if c.CallsInFlight < 1 || c.CallsPerAccount < 1 {
 		wrong = append(wrong, fmt.Errorf("PUBLISHER_CALLS_IN_FLIGHT and PUBLISHER_CALLS_PER_ACCOUNT must be at least 1"))
 	}
+	wrong = append(wrong, c.mistakes()...)
+	wrong = append(wrong, c.Webhooks.Mistakes()...)
 	if c.BreakerAfter < 1 {
 		wrong = append(wrong, fmt.Errorf("PUBLISHER_BREAKER_AFTER must be at least 1"))
 	}

@@ -105,7 +105,7 @@ func settled(p *Post) bool { return p.State == events.StatePublished || p.State 
 // it to one of the user's accounts.
 func (s *Service) target(ctx context.Context, cmd events.DeletePost) (*Post, error) {
 	p, err := s.store.find(ctx, s.db, cmd.UserID, cmd.ID)
-	if err == nil || events.IsPostID(cmd.ID) {
+	if err == nil || events.IsPostID(events.PostIDOf(cmd.UserID, cmd.ID)) {
 		return p, err
 	}
 	mine, listErr := accounts.ForUser(ctx, s.db, cmd.UserID)
@@ -152,6 +152,12 @@ func (s *Service) delete(ctx context.Context, was *Post) error {
 	}
 	defer s.keepLease(ctx, was)()
 	a, err := s.access(ctx, was)
+	if accounts.Unopened(err) {
+		_ = s.lockedOut(was, err) // the row's reason is about the post, which is live or failed
+		p := *was
+		p.Lease, p.WakeAt = "", s.now().Add(lockedLook)
+		return s.step(ctx, was, &p, "")
+	}
 	if err != nil {
 		return s.deleteFailed(ctx, was, mustReconnect())
 	}

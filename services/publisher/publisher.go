@@ -21,6 +21,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/hooks"
 )
 
 // Deps is what a publisher works with.
@@ -44,14 +45,19 @@ type Service struct {
 	log   *zap.Logger
 	now   func() time.Time
 
-	calls *calls
+	calls   *calls
+	errands *errands
+	imports imports
 	// What every post in a rush needs of the database goes there together with that of the others: else a thousand
 	// posts would queue for its few connections, one small statement each.
 	postReads    *batcher[read[Post]]
 	accountReads *batcher[read[accounts.Account]]
+	ownAccounts  *batcher[read[[]accounts.Account]]
+	acceptances  *batcher[acceptance]
 	claims       *batcher[claim]
 	notes        *batcher[note]
 	recorder     *recorder
+	hooks        *hooks.Service
 	told         tellings
 	// current is set once EVENTS is applied to its end; before that nothing is claimed or swept.
 	current atomic.Bool
@@ -64,16 +70,20 @@ func New(cfg Config, d Deps) *Service {
 	}
 	s := &Service{
 		cfg: cfg, bus: d.Bus, db: d.DB, api: d.Threads, vault: d.Vault, log: d.Log, now: d.Now,
-		store: &store{db: d.DB, lease: cfg.Lease},
-		calls: newCalls(cfg.CallsInFlight, cfg.CallsPerAccount),
+		store:   &store{db: d.DB, lease: cfg.Lease},
+		calls:   newCalls(cfg.CallsInFlight, cfg.CallsPerAccount),
+		errands: newErrands(cfg.ReadsKept), imports: make(imports, importsAtOnce),
 	}
 	s.postReads = &batcher[read[Post]]{size: readBatch, atOnce: 2, work: s.store.readPosts}
 	s.accountReads = &batcher[read[accounts.Account]]{size: readBatch, atOnce: 2, work: s.store.readAccounts}
+	s.ownAccounts = &batcher[read[[]accounts.Account]]{size: readBatch, atOnce: 2, work: s.store.readOwn}
+	s.acceptances = &batcher[acceptance]{size: acceptBatch, atOnce: 2, work: s.acceptBatch}
 	// One batch of claims at a time: two would only wait for each other's accounts.
 	s.claims = &batcher[claim]{size: claimBatch, atOnce: 1, work: func(ctx context.Context, batch []claim) []error {
 		return s.store.claimBatch(ctx, batch, cfg.Spacing, s.now())
 	}}
 	s.notes = &batcher[note]{size: noteBatch, atOnce: 2, work: s.store.noteBatch}
+	s.hooks = hooks.New(cfg.Webhooks, hooks.Deps{Bus: d.Bus, DB: d.DB, Vault: d.Vault, Log: d.Log, Now: d.Now})
 	s.recorder = &recorder{db: d.DB, bus: d.Bus, log: d.Log, now: d.Now, cfg: cfg, store: s.store, nudge: make(chan struct{}, 1)}
 	s.recorder.outcomes = &batcher[outcome]{size: applyBatch, atOnce: 2, work: s.recorder.applyOutcomes}
 	return s
@@ -85,6 +95,9 @@ func (s *Service) Run(ctx context.Context) error {
 		s.log.Warn("waits are under their floor: right for a test, but against Threads a post could go out twice", zap.Strings("settings", short))
 	}
 	if err := s.recorder.check(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // told to stop; the check begins anew at the next start
+		}
 		return err
 	}
 	commands := bus.NewHandlers()
@@ -95,6 +108,9 @@ func (s *Service) Run(ctx context.Context) error {
 	bus.OnCommand(commands, s.DeletePost)
 	bus.OnCommand(commands, s.RetryPost)
 	bus.OnCommand(commands, s.ResolvePost)
+	bus.OnCommand(commands, s.ImportHistory)
+	bus.OnCommand(commands, s.HideReply)
+	bus.OnCommand(commands, s.ApproveReply)
 	commands.OnDead(s.Dead)
 
 	due := bus.NewHandlers()
@@ -113,20 +129,23 @@ func (s *Service) Run(ctx context.Context) error {
 		return s.bus.Handle(ctx, events.PublisherDue, due, bus.HandleOptions{Concurrency: 4096, Prefetch: 256})
 	})
 	g.Go(func() error { return s.recorder.run(ctx) })
+	g.Go(func() error { return s.hooks.Run(ctx) })
 	g.Go(func() error { return s.catchUp(ctx) })
 	g.Go(func() error { return s.sweep(ctx) })
+	g.Go(func() error { return s.rounds(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("publisher: %w", err)
 	}
 	return nil
 }
 
-// How many posts are read, claimed, noted and applied together.
+// How many posts are read, accepted, claimed, noted and applied together.
 const (
-	readBatch  = 256
-	claimBatch = 256
-	noteBatch  = 256
-	applyBatch = 256
+	readBatch   = 256
+	acceptBatch = 128
+	claimBatch  = 256
+	noteBatch   = 256
+	applyBatch  = 256
 )
 
 // Tick hears the tick of POST_ALARMS and needs to do nothing: that it goes off is what keeps JetStream's timer from

@@ -28,6 +28,12 @@ func (q quota) total() int {
 		return 1000
 	case quotaDeletes:
 		return 100
+	case quotaKeywords:
+		return 2200
+	case quotaProfiles:
+		return 1000
+	case quotaLocations:
+		return 500
 	}
 	return 250
 }

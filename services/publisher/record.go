@@ -307,6 +307,10 @@ func (r *recorder) apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]c
 	switch ev := ev.(type) {
 	case events.AccountConnected:
 		return nil, r.wake(ctx, tx, ev.Account().ID, events.StateWaiting, events.StateUnconfirmed)
+	case events.PublishedOnThreads: // perhaps the post whose outcome nobody knows yet: asking is cheap
+		return nil, r.wake(ctx, tx, ev.AccountID, events.StateUnconfirmed)
+	case events.DeletedOnThreads:
+		return nil, r.gone(ctx, tx, ev)
 	case events.AccountDisconnected:
 		return nil, r.wake(ctx, tx, ev.Account().ID, events.StateScheduled, events.StateReady, events.StateWaiting)
 	case events.PostEvent:

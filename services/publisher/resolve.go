@@ -104,6 +104,7 @@ func (s *Service) checkResolved(ctx context.Context, cmd events.ResolvePost) err
 // and told.
 func (s *Service) ownersMove(ctx context.Context, d bus.Delivery, cmd events.Command, userID, id string, ifRev int64,
 	move func(context.Context, bun.Tx, *Post) error) (any, error) {
+	id = events.PostIDOf(userID, id)
 	if err := s.tellUnsaid(ctx, userID, id); err != nil {
 		return nil, err
 	}

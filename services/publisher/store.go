@@ -75,16 +75,19 @@ func give[T any](batch []read[T], byID map[string]T) []error {
 	return make([]error, len(batch))
 }
 
-// find reads a user's post by our id or by Threads' media id. A foreign one answers like a missing one.
+// find reads a user's post by our id, by Threads' media id, or by the id that the original gave it. A foreign one answers
+// like a missing one.
 func (s *store) find(ctx context.Context, db bun.IDB, userID, id string) (*Post, error) {
 	p := new(Post)
+	id = events.PostIDOf(userID, id)
 	q := db.NewSelect().Model(p).Where("user_id = ?", userID)
 	if events.IsPostID(id) {
 		q = q.Where("id = ?", id)
 	} else {
 		q = q.Where("media_id = ? OR parts @> ?::jsonb AND parts <> '[]'", id, `[{"mediaId":`+strconv.Quote(id)+`}]`)
 	}
-	return found(p, q.Limit(1).Scan(ctx))
+	// A post of ours may have been imported too; then ours is meant.
+	return found(p, q.OrderExpr("kind = ?", events.KindImported).Limit(1).Scan(ctx))
 }
 
 func found(p *Post, err error) (*Post, error) {
@@ -230,14 +233,14 @@ func (s *store) attempts(ctx context.Context, postID string) ([]events.Attempt, 
 }
 
 // known returns those of the media ids that some row of the account already has: they are no candidates when a
-// lost answer is looked for.
+// lost answer is looked for. Rows that were imported do not count: what was imported may be the very post looked for.
 func (s *store) known(ctx context.Context, accountID string, mediaIDs []string) (map[string]bool, error) {
 	var ids []string
 	if len(mediaIDs) == 0 {
 		return nil, nil
 	}
 	err := s.db.NewSelect().Model((*Post)(nil)).Column("media_id").
-		Where("account_id = ? AND media_id IN (?)", accountID, bun.List(mediaIDs)).Scan(ctx, &ids)
+		Where("account_id = ? AND media_id IN (?) AND kind <> ?", accountID, bun.List(mediaIDs), events.KindImported).Scan(ctx, &ids)
 	if err != nil {
 		return nil, fmt.Errorf("read known media ids: %w", err)
 	}

@@ -43,7 +43,7 @@ func (s *Service) sweepOnce(ctx context.Context) error {
 	if err := s.store.forgetUses(ctx, s.now()); err != nil {
 		return err
 	}
-	for _, pass := range []func(context.Context) (int, error){s.wakeOverdue, s.armUnarmed, s.retellUntold} {
+	for _, pass := range []func(context.Context) (int, error){s.wakeOverdue, s.armUnarmed, s.findGone, s.retellUntold} {
 		for {
 			n, err := pass(ctx)
 			if err != nil {

@@ -34,6 +34,9 @@ func (s *Service) access(ctx context.Context, p *Post) (access, error) {
 // noToken handles an account whose token cannot be had: the post waits for the reconnect, or is cancelled with the account
 // that its owner took away.
 func (s *Service) noToken(ctx context.Context, was *Post, err error) error {
+	if accounts.Unopened(err) {
+		return s.postpone(ctx, was, s.lockedOut(was, err), s.now().Add(lockedLook))
+	}
 	gone := errors.Is(err, &events.Fault{Code: events.NotFound})
 	switch {
 	case gone && was.Attempt == 0 && was.begun():
@@ -50,6 +53,15 @@ func (s *Service) noToken(ctx context.Context, was *Post, err error) error {
 		return s.postpone(ctx, was, mustReconnect(), s.now().Add(reconnectLook))
 	}
 	return err
+}
+
+// lockedLook is how often a post is looked at whose account's token our keyset does not open.
+const lockedLook = time.Minute
+
+// lockedOut is why such a post waits: a mistake in the keyset, which ends no connection. It is said aloud, to those who run us.
+func (s *Service) lockedOut(was *Post, err error) *events.Fault {
+	s.log.Error("the keyset does not open a token; its posts wait", postField(was.ID), accountField(was.AccountID), errField(err))
+	return events.Faultf(events.Unavailable, "The key to this account's token is missing on our side; the post waits, and goes out as soon as it is back.")
 }
 
 // reconnect lets a post wait because Threads refused the token, and says so of the account.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,14 +27,20 @@ import (
 type Common struct {
 	// NATSURL is where NATS is: nats://host:4222, several comma-separated.
 	NATSURL string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222"`
-	// NATSCredentials is a .creds file; NATSCA a file with the server's certificate authority; NATSCert and NATSKey the
-	// client's own pair. All optional.
-	NATSCredentials string `env:"NATS_CREDS"`
-	NATSCA          string `env:"NATS_CA"`
-	NATSCert        string `env:"NATS_CERT"`
-	NATSKey         string `env:"NATS_KEY"`
+	// NATSUser and NATSPassword are who we are to it; the user is the service's own name when there is only a password.
+	NATSUser     string `env:"NATS_USER"`
+	NATSPassword string `env:"NATS_PASSWORD"`
+	// NATSCredentials is a .creds file and NATSNKey the file of an nkey's seed, which say the same in other ways; NATSCA is
+	// a file with the server's certificate authority; NATSCert and NATSKey are the client's own pair. All optional.
+	NATSCredentials string `env:"NATS_CREDS_FILE"`
+	NATSNKey        string `env:"NATS_NKEY_FILE"`
+	NATSCA          string `env:"NATS_CA_FILE"`
+	NATSCert        string `env:"NATS_CERT_FILE"`
+	NATSKey         string `env:"NATS_KEY_FILE"`
 	// DatabaseURL is postgres://user:password@host:port/name. The gateway needs none.
 	DatabaseURL string `env:"DATABASE_URL"`
+	// DatabasePassword is put into DatabaseURL where that has none.
+	DatabasePassword string `env:"DATABASE_PASSWORD"`
 	// DatabaseConns bounds a process's connections to Postgres.
 	DatabaseConns int `env:"DATABASE_CONNS" envDefault:"16"`
 	// Keyset seals the tokens: a Tink AEAD keyset as JSON or base64. Needed by auth, publisher and tokenkeeper.
@@ -132,9 +139,9 @@ type reached struct {
 
 // needs are the streams and durables that a service cannot work without.
 var needs = map[string]struct{ streams, durables []string }{
-	"gateway":     {[]string{events.StreamCommands}, nil},
+	"gateway":     {[]string{events.StreamCommands, events.StreamEvents}, nil},
 	"auth":        {[]string{events.StreamCommands, events.StreamEvents, events.StreamDead}, []string{events.AuthCommands}},
-	"publisher":   {[]string{events.StreamCommands, events.StreamEvents, events.StreamPostAlarms, events.StreamDead}, []string{events.PublisherCommands, events.PublisherDue, events.PublisherRecorder}},
+	"publisher":   {[]string{events.StreamCommands, events.StreamEvents, events.StreamPostAlarms, events.StreamDead}, []string{events.PublisherCommands, events.PublisherDue, events.PublisherRecorder, events.PublisherWebhooks}},
 	"tokenkeeper": {[]string{events.StreamCommands, events.StreamEvents, events.StreamTokenAlarms, events.StreamDead}, []string{events.TokenkeeperCommands, events.TokenkeeperAccounts, events.TokenkeeperDue}},
 }
 
@@ -202,8 +209,11 @@ func (r reached) leave() {
 
 func connect(ctx context.Context, name string, c Common, log *zap.Logger, opts []nats.Option) (*bus.Bus, error) {
 	return bus.Connect(ctx, bus.Config{
-		URL: c.NATSURL, Name: name, Credentials: c.NATSCredentials, CA: c.NATSCA, Cert: c.NATSCert, Key: c.NATSKey,
-		Options: opts, Log: log,
+		URL: c.NATSURL, Name: name, Options: opts, Log: log,
+		Identity: bus.Identity{
+			User: c.NATSUser, Password: c.NATSPassword, Credentials: c.NATSCredentials, NKey: c.NATSNKey,
+			CA: c.NATSCA, Cert: c.NATSCert, Key: c.NATSKey,
+		},
 	})
 }
 
@@ -223,7 +233,30 @@ func openDatabase(ctx context.Context, name string, c Common, log *zap.Logger) (
 	if c.DatabaseURL == "" {
 		return nil, fmt.Errorf("DATABASE_URL is required: postgres://user:password@host:5432/name")
 	}
-	return pg.Open(ctx, pg.Config{URL: c.DatabaseURL, Application: "threads-" + name, MaxConns: c.DatabaseConns}, log)
+	address, err := withPassword(c.DatabaseURL, c.DatabasePassword)
+	if err != nil {
+		return nil, err
+	}
+	return pg.Open(ctx, pg.Config{URL: address, Application: "threads-" + name, MaxConns: c.DatabaseConns}, log)
+}
+
+// withPassword puts a password into a database's URL that has none.
+func withPassword(address, password string) (string, error) {
+	if password == "" {
+		return address, nil
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", errors.New("DATABASE_URL is not an address: postgres://user@host:5432/name") // the error would show it
+	}
+	if u.User == nil || u.User.Username() == "" {
+		return "", errors.New("DATABASE_URL names no user, whom DATABASE_PASSWORD could belong to: postgres://user@host:5432/name")
+	}
+	if _, has := u.User.Password(); has {
+		return "", errors.New("DATABASE_URL has a password, and DATABASE_PASSWORD is set too; set one")
+	}
+	u.User = url.UserPassword(u.User.Username(), password)
+	return u.String(), nil
 }
 
 func vault(c Common) (*accounts.Vault, error) {

@@ -205,7 +205,7 @@ func (h *House) startThreads(ctx context.Context) error {
 	h.set("THREADS_APP_SECRET", secret)
 	h.set("THREADS_API_URL", url)
 	h.set("THREADS_AUTHORIZE_URL", url+"/oauth/authorize")
-	return nil
+	return h.hearSimulator(sim)
 }
 
 // startIssuer starts the issuer of dev tokens, unless the user has an issuer of their own. The gateway checks its tokens

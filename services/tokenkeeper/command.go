@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
+	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
@@ -64,6 +65,13 @@ func (s *Service) refreshNow(ctx context.Context, commandID string, cmd events.R
 	})
 	if errors.Is(err, errSuperseded) {
 		return a, events.Faultf(events.Conflict, "The account was connected anew or disconnected meanwhile; there is nothing to refresh.")
+	}
+	if accounts.Unopened(err) {
+		s.log.Error("the keyset does not open a token", zap.String("account_id", a.ID), zap.Error(err))
+		if err := s.release(ctx, a); err != nil {
+			return a, err
+		}
+		return a, events.Faultf(events.Unavailable, "The key to this account's token is missing on our side. Nothing is lost; please try again later.")
 	}
 	if refused, ok := errors.AsType[*threads.Error](err); ok {
 		if err := errors.Join(s.release(ctx, a), ctx.Err()); err != nil { // told to stop is no answer of Threads

@@ -23,6 +23,8 @@ type Config struct {
 	// Horizon is how far ahead the sweep sets alarms anew, in case their stream was lost. A little more than the day
 	// between two sweeps.
 	Horizon time.Duration `env:"TOKENKEEPER_HORIZON" envDefault:"25h"`
+	// Reseal is how often what is sealed with an old key of the keyset is looked for, and sealed anew with the primary one.
+	Reseal time.Duration `env:"TOKENKEEPER_RESEAL" envDefault:"1m"`
 }
 
 // ConfigFromEnv reads the configuration from the environment. It reports everything that is wrong at once.
@@ -41,6 +43,9 @@ func (c Config) Mistakes() (wrong []error) {
 	}
 	if c.Horizon <= 0 {
 		wrong = append(wrong, errors.New("TOKENKEEPER_HORIZON must be more than 0"))
+	}
+	if c.Reseal < time.Second {
+		wrong = append(wrong, errors.New("TOKENKEEPER_RESEAL must be at least 1s"))
 	}
 	return wrong
 }

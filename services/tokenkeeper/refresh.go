@@ -3,6 +3,7 @@ package tokenkeeper
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,6 +23,12 @@ var errSuperseded = errors.New("the token was replaced meanwhile")
 // saveWithin is how long a statement may take that a stop of the process must not interrupt.
 const saveWithin = 10 * time.Second
 
+// tryWithin is how long the first use of a new token may take.
+const tryWithin = 10 * time.Second
+
+// longestPause bounds how long Threads may ask us to wait: a token lives for days.
+const longestPause = 24 * time.Hour
+
 func newLease() string { return uuid.NewString() }
 
 // keep refreshes the token of an account whose time has come and whose lease is ours. Whatever keeps it from that, but
@@ -38,8 +45,10 @@ func (s *Service) keep(ctx context.Context, a accounts.Account) error {
 	failures := a.RefreshFailures + 1
 	pause := s.cfg.backoff(failures)
 	if refused, ok := errors.AsType[*threads.Error](err); ok {
-		pause = max(pause, refused.RetryAfter)
+		pause = max(pause, min(refused.RetryAfter, longestPause))
 	}
+	// Near its end a token is tried for more often than the pauses would let it: half of what is left, each time.
+	pause = min(pause, max(s.cfg.BackoffMin, a.ExpiresAt.Sub(s.now())/2))
 	s.log.Warn("token not refreshed, will try again", zap.String("account_id", a.ID), zap.Int("attempt", failures),
 		zap.Duration("retry_in", pause), zap.Error(err))
 	left, ours, err := accounts.ReleaseRefresh(ctx, s.db, a.ID, a.RefreshLease, s.now().Add(pause), failures)
@@ -70,7 +79,11 @@ func (s *Service) renew(ctx context.Context, a accounts.Account, finish func(con
 	}
 
 	// From here on there is a token that exists nowhere else: a stop of the process does not interrupt its saving.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveWithin)
+	ctx = context.WithoutCancel(ctx)
+	if err := s.try(ctx, fresh.Token); err != nil {
+		return a, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, saveWithin)
 	defer cancel()
 	sealed, err := s.vault.Seal(a.ID, fresh.Token)
 	if err != nil {
@@ -100,6 +113,20 @@ func (s *Service) renew(ctx context.Context, a accounts.Account, finish func(con
 	}
 	s.log.Info("token refreshed", zap.String("account_id", a.ID), zap.Time("expires_at", expires))
 	return saved, s.tell(ctx, a.ID)
+}
+
+// errNewTokenRefused says that Threads gave a token which it then did not take. The old one stays.
+var errNewTokenRefused = errors.New("threads gave a new token and refuses it; the old one stays in use")
+
+// try uses a new token once before it takes the old one's place. Only a clear refusal counts against it: where Threads
+// does not answer, the new token is still the better one, since nobody knows how long the old one goes on.
+func (s *Service) try(ctx context.Context, fresh threads.Token) error {
+	ctx, cancel := context.WithTimeout(ctx, tryWithin)
+	defer cancel()
+	if _, err := s.api.Me(ctx, fresh); threads.ClassOf(err) == threads.Reauthorize {
+		return fmt.Errorf("%w: %w", errNewTokenRefused, err)
+	}
+	return nil
 }
 
 // over declares that the account must be connected again, unless its token is not the one that was tried any more.

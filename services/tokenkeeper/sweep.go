@@ -41,7 +41,7 @@ func (s *Service) sweep(ctx context.Context) error {
 		after = page[len(page)-1].ID
 	}
 	s.log.Info("swept the tokens", zap.Int("looked_at", seen))
-	return untold
+	return errors.Join(untold, s.watchGrants(ctx))
 }
 
 // sweepAtStart makes up for the time when nobody kept the tokens. It insists: without it an account whose alarm was

@@ -1,0 +1,127 @@
+package accounts
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/uptrace/bun"
+)
+
+// sealedPlace is a column with secrets that a Vault has sealed. Whoever seals more, adds theirs here: a key that is
+// retired while a place is forgotten takes that place's secrets with it. A test looks through the tables for one.
+type sealedPlace struct {
+	table, column string
+	// name is put before the row's id where the vault is told for whom something is sealed.
+	name string
+	// free says which rows may be written; empty means all.
+	free string
+}
+
+var sealedPlaces = []sealedPlace{
+	// Who holds a live lease compares the bytes that were read with those in the row: RequireReconnect.
+	{"social_connections", "access_token", "", "(refresh_lease IS NULL OR refresh_lease_until < now())"},
+	{"webhook_endpoints", "secret", "webhook|", ""},
+	{"webhook_endpoints", "old_secret", "webhook|", ""},
+}
+
+// SealedWith counts the sealed secrets of the database by the key that they are sealed with. Key 0 are those that do not
+// look sealed at all; there should be none.
+func SealedWith(ctx context.Context, db bun.IDB) (map[uint32]int, error) {
+	counts := map[uint32]int{}
+	for _, p := range sealedPlaces {
+		var rows []struct {
+			Prefix []byte
+			N      int
+		}
+		err := db.NewSelect().TableExpr("?", bun.Ident(p.table)).
+			ColumnExpr("substring(? from 1 for 5) AS prefix, count(*) AS n", bun.Ident(p.column)).
+			Where("? IS NOT NULL", bun.Ident(p.column)).GroupExpr("1").Scan(ctx, &rows)
+		if err != nil {
+			return nil, fmt.Errorf("count what is sealed in %s: %w", p.table, err)
+		}
+		for _, r := range rows {
+			var id uint32
+			if len(r.Prefix) == prefixLen && r.Prefix[0] == tinkPrefix {
+				id = binary.BigEndian.Uint32(r.Prefix[1:])
+			}
+			counts[id] += r.N
+		}
+	}
+	return counts, nil
+}
+
+// Resealed is what a pass has done.
+type Resealed struct {
+	// Done were sealed anew with the primary key; Left still are with another one, because they were in use or could not be
+	// opened.
+	Done, Left int
+	// Failed are those that could not be opened, with why.
+	Failed error
+}
+
+// Reseal seals with the vault's primary key what is sealed with another one, a batch at a time, until nothing is left that it
+// can. It changes neither a secret nor anything that others are told of, and any number may do it at once: a row that
+// changes under our hands stays as the other one wrote it.
+func Reseal(ctx context.Context, db bun.IDB, vault *Vault, batch int64) (done Resealed, err error) {
+	for _, p := range sealedPlaces {
+		after := ""
+		for {
+			var rows []struct {
+				ID     string
+				Sealed []byte
+			}
+			q := db.NewSelect().TableExpr("?", bun.Ident(p.table)).ColumnExpr("id, ? AS sealed", bun.Ident(p.column)).
+				Where("id > ?", after).
+				Where("substring(? from 1 for 5) <> ?", bun.Ident(p.column), prefixOf(vault.Primary())). // never true of NULL
+				Order("id").Limit(batch)
+			if err := q.Scan(ctx, &rows); err != nil {
+				return done, fmt.Errorf("look for what is sealed with an old key: %w", err)
+			}
+			for _, r := range rows {
+				ok, err := p.reseal(ctx, db, vault, r.ID, r.Sealed)
+				if ok {
+					done.Done++
+					continue
+				}
+				if err != nil && !Unopened(err) {
+					return done, err
+				}
+				done.Left++
+				done.Failed = errors.Join(done.Failed, err)
+			}
+			if int64(len(rows)) < batch {
+				break
+			}
+			after = rows[len(rows)-1].ID
+		}
+	}
+	return done, nil
+}
+
+func (p sealedPlace) reseal(ctx context.Context, db bun.IDB, vault *Vault, id string, was []byte) (bool, error) {
+	secret, err := vault.Open(p.name+id, was)
+	if err != nil {
+		return false, err
+	}
+	is, err := vault.Seal(p.name+id, secret)
+	if err != nil {
+		return false, err
+	}
+	if bytes.Equal(is[:prefixLen], was[:prefixLen]) {
+		return false, nil // the primary has just gone back to what it was
+	}
+	q := db.NewUpdate().TableExpr("?", bun.Ident(p.table)).Set("? = ?", bun.Ident(p.column), is).
+		Where("id = ? AND ? = ?", id, bun.Ident(p.column), was)
+	if p.free != "" {
+		q = q.Where(p.free)
+	}
+	res, err := q.Exec(ctx)
+	if err != nil {
+		return false, fmt.Errorf("seal anew in %s: %w", p.table, err)
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}

@@ -1,0 +1,304 @@
+package bus
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/omni-write/threads/events"
+)
+
+// User is one who may connect to NATS, with all that is allowed to them there. What is not in it is refused: see
+// [Users], from which the server's configuration is made.
+type User struct {
+	Name string // also what their inboxes begin with: _INBOX_<name>
+	// Publish and Subscribe are the subjects that they may use; Never those of Publish that they may not use all the same.
+	Publish, Subscribe, Never []string
+	// Guest is somebody else's: apart from ours, and let in to what they may publish to and what they hear.
+	Guest bool
+	Hears []string // the subjects of ours, not their inboxes, among Subscribe
+}
+
+// The users that are not services.
+const (
+	UserMigrate    = "migrate"    // makes and changes streams, durables and buckets; nobody else does
+	UserOps        = "ops"        // the tools that look, replay and heal
+	UserSubscriber = "subscriber" // other teams: they read facts, and nothing else
+)
+
+// duty is what a service does on the bus besides reading its durables, which are those of [events.Durables] whose names
+// begin with its own.
+type duty struct {
+	facts   []string // the nouns of the facts that it tells
+	answers []string // the nouns of the questions that it answers
+	alarms  []string // the nouns of the alarms that it sets
+	buckets []string
+	purges  []string // the streams of which it may erase subjects
+	reads   []string // the streams that it reads beside any durable: message by message, and by readers of its own
+	fronts  bool     // people speak to it: it sends every command, and asks every question
+}
+
+// duties are the services. A message whose noun is not in it can be sent by nobody; a test says so.
+var duties = map[string]duty{
+	"gateway": {
+		fronts: true,
+		reads:  []string{events.StreamEvents}, // for its live streams
+	},
+	"auth": {
+		facts:   []string{"account"},
+		answers: []string{"account", "connection", "oauth", "profile", "ticket", "webhook"},
+		buckets: []string{events.BucketOAuthStates, events.BucketTickets},
+		purges:  []string{events.StreamEvents, events.StreamDead}, // erasure
+	},
+	"publisher": {
+		facts:   []string{"post", "account"}, // of an account: that Threads no longer takes its token
+		answers: []string{"command", "history", "hook", "insights", "limits", "mention", "post", "reply", "search"},
+		alarms:  []string{"post"},
+		reads:   []string{events.StreamEvents}, // at its start, and after a restore
+	},
+	"tokenkeeper": {
+		facts:  []string{"account"},
+		alarms: []string{"token"},
+	},
+}
+
+// Users is everybody who may connect, in the order of their names.
+func Users() []User {
+	users := []User{migrateUser(), opsUser(), subscriberUser()}
+	for _, name := range slices.Sorted(maps.Keys(duties)) {
+		users = append(users, serviceUser(name, duties[name]))
+	}
+	slices.SortFunc(users, func(a, b User) int { return strings.Compare(a.Name, b.Name) })
+	for i := range users {
+		u := &users[i]
+		u.Publish, u.Subscribe, u.Never, u.Hears = tidy(u.Publish), tidy(u.Subscribe), tidy(u.Never), tidy(u.Hears)
+	}
+	return users
+}
+
+// hear allows to subscribe to subjects that are not an inbox.
+func (u *User) hear(subjects ...string) {
+	u.Hears = append(u.Hears, subjects...)
+	u.Subscribe = append(u.Subscribe, subjects...)
+}
+
+// Finds is the name under which the user finds a subject of ours. A guest's account has a $JS.API of its own, which only
+// says that there is no JetStream.
+func (u User) Finds(subject string) string {
+	if rest, ok := strings.CutPrefix(subject, "$JS.API."); ok && u.Guest {
+		return events.GuestAPI + "." + rest
+	}
+	return subject
+}
+
+func newUser(name string) User { return User{Name: name, Subscribe: []string{inboxes(name)}} }
+
+func serviceUser(name string, d duty) User {
+	u := newUser(name)
+	u.see(events.StreamEvents) // [Bus.Healthy] asks for it
+	if d.fronts {
+		u.see(events.StreamCommands)
+		u.Publish = append(u.Publish, everyCommand()...)
+		u.Publish = append(u.Publish, events.Questions("*"))
+	}
+	for _, own := range events.Durables() {
+		if strings.HasPrefix(own.Config.Durable, name+"-") {
+			u.work(own)
+		}
+	}
+	for _, noun := range d.facts {
+		u.Publish = append(u.Publish, facts(noun)...)
+	}
+	for _, noun := range d.answers {
+		u.hear(events.Questions(noun), "$SRV.>")
+		u.reply()
+	}
+	for _, noun := range d.alarms {
+		u.Publish = append(u.Publish, events.Alarms(noun)...)
+		stream := events.AlarmStream(noun)
+		u.see(stream)
+		u.api("STREAM.PURGE." + stream) // an alarm is taken back by erasing its subject
+	}
+	for _, bucket := range d.buckets {
+		stream := "KV_" + bucket
+		u.see(stream)
+		u.api("DIRECT.GET." + stream + ".>")
+		u.Publish = append(u.Publish, "$KV."+bucket+".>")
+	}
+	for _, stream := range d.purges {
+		u.see(stream)
+		u.api("STREAM.PURGE." + stream)
+	}
+	for _, stream := range d.reads {
+		u.read(stream)
+		u.forget(stream)
+	}
+	return u
+}
+
+func migrateUser() User {
+	u := newUser(UserMigrate)
+	u.api("INFO")
+	var streams []string
+	for _, s := range events.Streams(1, 0) {
+		streams = append(streams, s.Name)
+		if s.AllowMsgSchedules { // made anew when a deployment grows, see makeWay; rows refill them
+			u.api("STREAM.DELETE." + s.Name)
+		}
+	}
+	for _, b := range events.Buckets(1) {
+		streams = append(streams, "KV_"+b.Bucket)
+	}
+	for _, s := range streams {
+		u.see(s)
+		u.api("STREAM.CREATE."+s, "STREAM.UPDATE."+s)
+	}
+	for _, d := range events.Durables() {
+		at := d.Stream + "." + d.Config.Durable
+		u.api("CONSUMER.INFO."+at, "CONSUMER.CREATE."+at, "CONSUMER.CREATE."+at+".>")
+	}
+	u.Publish = append(u.Publish, events.PostTickAlarm, events.TokenTickAlarm, events.TokenSweepAlarm)
+	return u
+}
+
+func opsUser() User {
+	u := newUser(UserOps)
+	u.api("INFO", "STREAM.NAMES", "STREAM.LIST", "CONSUMER.NAMES.*", "CONSUMER.LIST.*", "CONSUMER.INFO.*.*")
+	for _, s := range events.Streams(1, 0) {
+		u.see(s.Name)
+		u.api("STREAM.MSG.GET." + s.Name)
+	}
+	for _, s := range []string{events.StreamEvents, events.StreamDead} {
+		u.read(s)
+		u.forget(s)
+	}
+	u.api("STREAM.MSG.DELETE." + events.StreamDead)
+	u.Publish = append(u.Publish, everyCommand()...) // a dead one is given back
+	u.Publish = append(u.Publish, events.EveryReplay, "$SRV.>")
+	// import-original tells what it took over.
+	u.Publish = append(u.Publish, events.AccountFacts("*", "connected"), events.AccountFacts("*", "reconnect_required"),
+		events.PostFacts("*", "*", string(events.FactImported)), events.PostFacts("*", "*", string(events.FactParked)))
+	u.hear(events.EveryReplay)
+	return u
+}
+
+// A subscriber may make readers and durables of its own on EVENTS, and never touch ours.
+func subscriberUser() User {
+	u := newUser(UserSubscriber)
+	u.Guest = true
+	u.read(events.StreamEvents)
+	u.Publish = slices.DeleteFunc(u.Publish, func(s string) bool { return strings.Contains(s, ".MSG.GET.") })
+	u.Publish = append(u.Publish, acks(events.StreamEvents, "*")...)
+	for _, d := range events.Durables() {
+		if d.Stream == events.StreamEvents {
+			u.Never = append(u.Never, acks(d.Stream, d.Config.Durable)...)
+		}
+	}
+	u.hear(events.EveryReplay)
+	return u
+}
+
+// api allows requests of JetStream.
+func (u *User) api(requests ...string) {
+	for _, r := range requests {
+		u.Publish = append(u.Publish, "$JS.API."+r)
+	}
+}
+
+// see allows to look at a stream's settings and extent.
+func (u *User) see(stream string) { u.api("STREAM.INFO." + stream) }
+
+// work allows all that [Bus.Handle] does with a durable: to fetch and acknowledge its messages, to tell a command's
+// outcome to whoever waits for it, and to set a message aside.
+func (u *User) work(d events.Durable) {
+	u.see(d.Stream)
+	u.see(events.StreamDead)
+	at := d.Stream + "." + d.Config.Durable
+	u.api("CONSUMER.INFO."+at, "CONSUMER.MSG.NEXT."+at)
+	u.Publish = append(u.Publish, acks(d.Stream, d.Config.Durable)...)
+	for _, filter := range d.Config.FilterSubjects {
+		u.Publish = append(u.Publish, events.Dead(filter))
+	}
+	if d.Stream == events.StreamCommands {
+		u.reply()
+	}
+}
+
+// reply allows to answer those who ask and command.
+func (u *User) reply() {
+	for name, d := range duties {
+		if d.fronts {
+			u.Publish = append(u.Publish, inboxes(name))
+		}
+	}
+	u.Publish = append(u.Publish, inboxes(UserOps)) // it may ask how the answering goes
+}
+
+// read allows to read a stream by readers of one's own. A reader is confined to its stream, and the durables of the
+// services are out of its reach.
+func (u *User) read(stream string) {
+	u.see(stream)
+	u.api("STREAM.MSG.GET."+stream, "CONSUMER.CREATE."+stream+".*", "CONSUMER.CREATE."+stream+".*.>",
+		"CONSUMER.INFO."+stream+".*", "CONSUMER.MSG.NEXT."+stream+".*")
+	for _, d := range events.Durables() {
+		if d.Stream != stream || strings.HasPrefix(d.Config.Durable, u.Name+"-") {
+			continue
+		}
+		at := stream + "." + d.Config.Durable
+		for _, request := range []string{"CREATE." + at, "CREATE." + at + ".>", "MSG.NEXT." + at, "DELETE." + at} {
+			u.Never = append(u.Never, "$JS.API.CONSUMER."+request)
+		}
+	}
+}
+
+// forget allows to take readers of one's own from the server. The services' durables are out of reach here too; their
+// own as well, for nobody deletes a durable.
+func (u *User) forget(stream string) {
+	u.api("CONSUMER.DELETE." + stream + ".*")
+	for _, d := range events.Durables() {
+		if d.Stream == stream {
+			u.Never = append(u.Never, "$JS.API.CONSUMER.DELETE."+stream+"."+d.Config.Durable)
+		}
+	}
+}
+
+// acks are the subjects on which a consumer's messages are acknowledged: as they are now, and as servers will have them.
+func acks(stream, consumer string) []string {
+	return []string{"$JS.ACK." + stream + "." + consumer + ".>", "$JS.ACK.*.*." + stream + "." + consumer + ".>"}
+}
+
+func inboxes(name string) string { return "_INBOX_" + name + ".>" }
+
+func everyCommand() (subjects []string) {
+	for _, msg := range events.All() {
+		if _, ok := msg.(events.Command); ok {
+			subjects = append(subjects, msg.Subject())
+		}
+	}
+	return subjects
+}
+
+// facts are the subjects of every registered fact of a noun.
+func facts(noun string) (subjects []string) {
+	for _, msg := range events.All() {
+		if _, ok := msg.(events.Event); !ok {
+			continue
+		}
+		words := strings.Split(msg.Subject(), ".") // an empty message: its ids are empty words
+		if words[2] != noun {
+			continue
+		}
+		for i := range words {
+			if words[i] == "" {
+				words[i] = "*"
+			}
+		}
+		subjects = append(subjects, strings.Join(words, "."))
+	}
+	return subjects
+}
+
+func tidy(subjects []string) []string {
+	slices.Sort(subjects)
+	return slices.Compact(subjects)
+}

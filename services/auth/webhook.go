@@ -1,0 +1,180 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// ShakeHands answers the question by which Meta finds out whether the callback address is ours.
+func (s *Service) ShakeHands(_ context.Context, q events.ShakeHands) (events.Handshake, error) {
+	challenge, ok := threads.VerifySubscription(url.Values{
+		"hub.mode": {q.Mode}, "hub.verify_token": {q.VerifyToken}, "hub.challenge": {q.Challenge},
+	}, s.cfg.WebhookVerifyToken.Reveal())
+	if !ok {
+		return events.Handshake{}, events.Faultf(events.Unauthorized, "The verify token is not ours, or none is set here.")
+	}
+	return events.Handshake{Challenge: challenge}, nil
+}
+
+// ReceiveWebhook tells on EVENTS what Meta sent, if Meta sent it. It returns when everything is on disk there; what is
+// told to Meta then ends its tries, and no one else has it.
+func (s *Service) ReceiveWebhook(ctx context.Context, q events.ReceiveWebhook) (events.WebhookReceived, error) {
+	if err := threads.VerifyWebhook(q.Body, q.Signature, s.cfg.AppSecret.Reveal(), s.cfg.WebhookSecret.Reveal()); err != nil {
+		return events.WebhookReceived{}, events.Faultf(events.Unauthorized, "The signature is not Meta's.")
+	}
+	updates, err := threads.ParseWebhook(q.Body)
+	if err != nil { // refused, it would come again for a day and a half, no better than now
+		s.log.Error("a webhook of Meta's was not understood, and is dropped", zap.Int("bytes", len(q.Body)))
+		return events.WebhookReceived{}, nil //nolint:nilerr // as said
+	}
+	var facts []events.Event
+	for _, u := range updates {
+		more, err := s.factsOf(ctx, u)
+		if err != nil {
+			return events.WebhookReceived{}, err
+		}
+		facts = append(facts, more...)
+	}
+	fresh, err := s.unheard(ctx, facts)
+	if err != nil || len(fresh) == 0 {
+		return events.WebhookReceived{}, err
+	}
+	if err := s.bus.Emit(ctx, fresh...); err != nil {
+		s.log.Warn("a webhook could not be told; Meta sends it again", zap.Error(err))
+		return events.WebhookReceived{}, events.Faultf(events.Unavailable, "We cannot take this in at the moment; please send it again.")
+	}
+	return events.WebhookReceived{Facts: len(fresh)}, s.heard(ctx, fresh)
+}
+
+// factsOf are the facts that an update is: one for each account of ours that it is about.
+func (s *Service) factsOf(ctx context.Context, u threads.WebhookEvent) ([]events.Event, error) {
+	tell, mark := reading(u)
+	if tell == nil {
+		s.log.Info("a webhook of a kind that is none of ours", zap.String("field", u.Field))
+		return nil, nil
+	}
+	if u.Media.ID == "" {
+		s.log.Warn("a webhook names no post, and is dropped", zap.String("field", u.Field))
+		return nil, nil
+	}
+	list, err := accounts.Marked(ctx, s.db, mark)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		s.log.Info("a webhook is about nobody here", zap.String("field", u.Field))
+	}
+	at := happened(u)
+	if at.IsZero() {
+		at = s.now().UTC()
+	}
+	facts := []events.Event{}
+	for _, a := range list {
+		facts = append(facts, tell(events.Heard{UserID: a.UserID, AccountID: a.ID, MediaID: u.Media.ID, At: at}))
+	}
+	return facts, nil
+}
+
+// reading says what an update means, and how to find whose it is.
+func reading(u threads.WebhookEvent) (func(events.Heard) events.Event, accounts.Mark) {
+	m := u.Media
+	owner := accounts.Mark{ThreadsUserID: m.OwnerID, MediaIDs: []string{m.ID}}
+	if m.OwnerID == "" { // a name may have changed hands; an id does not
+		owner.Username = m.Username
+	}
+	words := events.Words{
+		Username: m.Username, Text: m.Text, MediaType: m.MediaType, Permalink: m.Permalink, RepliedTo: m.ReplyToID, RootID: m.RootID,
+	}
+	switch u.Field {
+	case threads.WebhookReplies:
+		// The conversation's owner, or who was replied to within somebody else's: which of them is meant is not said.
+		return func(h events.Heard) events.Event { return events.ReplyReceived{Heard: h, Words: words} },
+			accounts.Mark{ThreadsUserID: u.RootOwnerID, MediaIDs: []string{m.ReplyToID, m.RootID}}
+	case threads.WebhookMentions:
+		return func(h events.Heard) events.Event { return events.Mentioned{Heard: h, Words: words} },
+			accounts.Mark{ThreadsUserID: u.TargetID}
+	case threads.WebhookPublish:
+		return func(h events.Heard) events.Event {
+			return events.PublishedOnThreads{Heard: h, MediaType: m.MediaType, Permalink: m.Permalink}
+		}, owner
+	case threads.WebhookDelete:
+		return func(h events.Heard) events.Event { return events.DeletedOnThreads{Heard: h} }, owner
+	}
+	return nil, accounts.Mark{}
+}
+
+// happened is when Threads says that it happened.
+func happened(u threads.WebhookEvent) time.Time {
+	at := u.At
+	switch {
+	case u.Field == threads.WebhookDelete && !u.DeletedAt.IsZero():
+		at = u.DeletedAt
+	case u.Field != threads.WebhookDelete && !u.Media.Timestamp.IsZero():
+		at = u.Media.Timestamp
+	}
+	return at.UTC()
+}
+
+// heard is a fact that a webhook became.
+type heard struct {
+	bun.BaseModel `bun:"table:webhooks_heard"`
+
+	EventID string    `bun:"event_id,pk"`
+	At      time.Time `bun:"at"`
+}
+
+// heardFor is how long a webhook is known again: longer than Meta tries.
+const heardFor = 3 * 24 * time.Hour
+
+// unheard leaves out what was told before, and what is twice among them. Two who ask at the same moment may both get a
+// fact: then JetStream knows its id.
+func (s *Service) unheard(ctx context.Context, facts []events.Event) ([]events.Event, error) {
+	if len(facts) == 0 {
+		return nil, nil
+	}
+	ids := make([]string, len(facts))
+	for i, f := range facts {
+		ids[i] = f.EventID()
+	}
+	var known []string
+	err := s.db.NewSelect().Model((*heard)(nil)).Column("event_id").Where("event_id IN (?)", bun.List(ids)).Scan(ctx, &known)
+	if err != nil {
+		return nil, fmt.Errorf("look for what was heard: %w", err)
+	}
+	seen := map[string]bool{}
+	for _, id := range known {
+		seen[id] = true
+	}
+	var fresh []events.Event
+	for _, f := range facts {
+		if !seen[f.EventID()] {
+			seen[f.EventID()] = true
+			fresh = append(fresh, f)
+		}
+	}
+	return fresh, nil
+}
+
+// heard notes what was told, after it was: a crash in between tells it twice under one id, and never not at all.
+func (s *Service) heard(ctx context.Context, facts []events.Event) error {
+	rows := make([]heard, len(facts))
+	for i, f := range facts {
+		rows[i] = heard{EventID: f.EventID(), At: s.now()}
+	}
+	_, err := s.db.NewInsert().Model(&rows).On("CONFLICT DO NOTHING").Exec(ctx)
+	_, forget := s.db.NewDelete().Model((*heard)(nil)).Where("at < ?", s.now().Add(-heardFor)).Exec(ctx)
+	if err := errors.Join(err, forget); err != nil {
+		return fmt.Errorf("note what was heard: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/omni-write/threads/events"
+)
+
+type accountInsightsInput struct {
+	AccountQuery
+	Spanned
+	Metrics   []string `query:"metrics" doc:"Names of Threads' metrics, separated by commas: views, likes, replies, reposts, quotes, clicks, followers_count, follower_demographics. Left out: all that need no breakdown."`
+	Breakdown string   `query:"breakdown" enum:"country,city,age,gender" doc:"By what follower_demographics, which needs it, is told; it takes 100 followers."`
+	Snapshots int      `query:"snapshots" doc:"How many of the figures that were kept are told, the latest: 1 to 1000. Left out: 90."`
+}
+
+type insightsOutput struct{ Body events.Insights }
+
+// getAccountInsights shows the figures of an account, and how they were before.
+func (s *Service) getAccountInsights(ctx context.Context, in *accountInsightsInput) (*insightsOutput, error) {
+	since, until, err := in.span()
+	if err != nil {
+		return nil, err
+	}
+	return s.insights(ctx, events.GetAccountInsights{
+		UserID: userOf(ctx), AccountID: in.AccountID, Metrics: in.Metrics, Since: since, Until: until,
+		Breakdown: in.Breakdown, Snapshots: in.Snapshots,
+	})
+}
+
+type postInsightsInput struct {
+	AccountQuery
+	ID        string   `path:"id" doc:"Our id of the post, or Threads' media id."`
+	Metrics   []string `query:"metrics" doc:"Names of Threads' metrics, separated by commas: views, likes, replies, reposts, quotes, shares. Left out: all."`
+	Snapshots int      `query:"snapshots" doc:"How many of the figures that were kept are told, the latest: 1 to 1000. Left out: 90."`
+}
+
+// getPostInsights shows the figures of a post over its life, and how they were before.
+func (s *Service) getPostInsights(ctx context.Context, in *postInsightsInput) (*insightsOutput, error) {
+	if !plausibleID(in.ID) {
+		return nil, noSuchPost()
+	}
+	return s.insights(ctx, events.GetPostInsights{
+		UserID: userOf(ctx), AccountID: in.AccountID, ID: in.ID, Metrics: in.Metrics, Snapshots: in.Snapshots,
+	})
+}
+
+func (s *Service) insights(ctx context.Context, q events.Question) (*insightsOutput, error) {
+	insights, err := askThreads[events.Insights](ctx, s, q)
+	if err != nil {
+		return nil, err
+	}
+	return &insightsOutput{Body: insights}, nil
+}

@@ -1,0 +1,27 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/omni-write/threads/events"
+)
+
+type getLimitsInput struct {
+	AccountQuery
+	At string `query:"at" format:"date-time" doc:"For when: RFC 3339 with Z or an offset. Left out: now. For later, what the queue will use by then is counted."`
+}
+
+type limitsOutput struct{ Body events.Limits }
+
+// getLimits shows how much of its allowances an account has left, now or at a later time.
+func (s *Service) getLimits(ctx context.Context, in *getLimitsInput) (*limitsOutput, error) {
+	at, err := moment("/at", in.At)
+	if err != nil {
+		return nil, err
+	}
+	limits, err := askThreads[events.Limits](ctx, s, events.GetLimits{UserID: userOf(ctx), AccountID: in.AccountID, At: at})
+	if err != nil {
+		return nil, err
+	}
+	return &limitsOutput{Body: limits}, nil
+}

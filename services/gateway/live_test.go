@@ -1,0 +1,597 @@
+package gateway_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/services/gateway"
+	"github.com/omni-write/threads/services/standalone/issuer"
+)
+
+const (
+	acctA = "acct_01jbkq4t00e7x8v5n2m3k9w0ra"
+	acctB = "acct_01jbkq4t00e7x8v5n2m3k9w0rb"
+)
+
+// fact is one of a user's post.
+func fact(user, account string, what events.PostFact, text string) events.Event {
+	return events.NewPostEvent(what, events.Post{ID: events.NewPostID(), UserID: user, AccountID: account, Text: text, Rev: 1})
+}
+
+func (h *house) tell(t *testing.T, evs ...events.Event) {
+	t.Helper()
+	if err := h.bus.Emit(t.Context(), evs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// event is one of a stream, as a browser would hand it out.
+type event struct{ id, name, data string }
+
+func (e event) text(t *testing.T) string {
+	t.Helper()
+	var body struct{ Post struct{ Text string } }
+	if err := json.Unmarshal([]byte(e.data), &body); err != nil {
+		t.Fatalf("%v: %s", err, e.data)
+	}
+	return body.Post.Text
+}
+
+// listening is an open stream.
+type listening struct {
+	t    *testing.T
+	resp *http.Response
+	in   *bufio.Scanner
+	id   string // as a browser keeps it
+	beat int    // heartbeats so far
+	// ready is set once the past was told.
+	ready bool
+	stop  func()
+}
+
+// listen opens a stream. When it returns, the gateway has a place for it.
+func (h *house) listen(t *testing.T, query string, headers ...string) *listening {
+	t.Helper()
+	l := h.dial(t, query, headers...)
+	if l.resp.StatusCode != http.StatusOK || l.resp.Header.Get("Content-Type") != "text/event-stream" {
+		body, _ := io.ReadAll(l.resp.Body)
+		t.Fatalf("%s %v: %s", l.resp.Status, l.resp.Header, body)
+	}
+	return l
+}
+
+func (h *house) dial(t *testing.T, query string, headers ...string) *listening {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	limit := time.AfterFunc(20*time.Second, cancel) // no test waits for ever
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url+"/api/threads/events"+query, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+h.token)
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+		if headers[i+1] == "" {
+			req.Header.Del(headers[i])
+		}
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &listening{t: t, resp: resp, in: bufio.NewScanner(resp.Body)}
+	l.in.Buffer(nil, 4<<20)
+	l.stop = func() { limit.Stop(); cancel(); _ = resp.Body.Close() }
+	t.Cleanup(l.stop)
+	return l
+}
+
+// next is the next event; ok is false at the end of the stream.
+func (l *listening) next() (e event, ok bool) {
+	for l.in.Scan() {
+		line := l.in.Text()
+		name, value, _ := strings.Cut(line, ":")
+		value = strings.TrimPrefix(value, " ")
+		switch {
+		case line == "" && e.name == "ready":
+			l.ready, e = true, event{}
+		case line == "" && e.data != "":
+			return e, true
+		case line == "":
+			e = event{}
+		case name == "":
+			l.beat++
+		case name == "id":
+			e.id, l.id = value, value
+		case name == "event":
+			e.name = value
+		case name == "data":
+			e.data += value
+		}
+	}
+	return event{}, false
+}
+
+func (l *listening) must(name string) event {
+	l.t.Helper()
+	e, ok := l.next()
+	if !ok || e.name != name {
+		l.t.Fatalf("got %+v (%t, %v), want %s", e, ok, l.in.Err(), name)
+	}
+	return e
+}
+
+// place waits for the id that a stream begins with.
+func (l *listening) place() string {
+	l.t.Helper()
+	for l.id == "" && l.in.Scan() {
+		if id, found := strings.CutPrefix(l.in.Text(), "id: "); found {
+			l.id = id
+		}
+	}
+	if l.id == "" {
+		l.t.Fatal("the stream told no id")
+	}
+	return l.id
+}
+
+func ownsA(t *testing.T, h *house) {
+	t.Helper()
+	answer(t, h, func(q events.ListAccountIDs) (events.AccountIDs, error) {
+		if q.UserID != ada {
+			return events.AccountIDs{IDs: []string{}}, nil
+		}
+		return events.AccountIDs{IDs: []string{acctA, acctB}}, nil
+	})
+}
+
+func TestStreamEvents(t *testing.T) {
+	t.Parallel()
+
+	t.Run("tells the caller's facts, and nobody else's", func(t *testing.T) {
+		t.Parallel()
+		h := setup(t)
+		l := h.listen(t, "")
+		l.place()
+		h.tell(t,
+			fact("user_eve", acctA, events.FactPublished, "not ada's"),
+			fact(ada, acctA, events.FactScheduled, "one"),
+			events.NewAccountConnected(events.Connection{ID: acctB, UserID: "user_eve", Rev: 1}),
+			events.NewAccountConnected(events.Connection{ID: acctB, UserID: ada, Rev: 2, Scopes: []string{}}))
+		if e := l.must("post.scheduled"); e.text(t) != "one" || e.id == "" {
+			t.Errorf("%+v", e)
+		}
+		if e := l.must("account.connected"); !strings.Contains(e.data, ada) {
+			t.Errorf("%+v", e)
+		}
+	})
+
+	t.Run("tells of one account, and of some facts, on request", func(t *testing.T) {
+		t.Parallel()
+		h := setup(t)
+		ownsA(t, h)
+		account := h.listen(t, "?accountId="+acctB)
+		some := h.listen(t, "?facts=published,%20account.connected")
+		account.place()
+		some.place()
+		h.tell(t, fact(ada, acctA, events.FactScheduled, "a"), fact(ada, acctB, events.FactScheduled, "b"), fact(ada, acctA, events.FactPublished, "c"))
+		if e := account.must("post.scheduled"); e.text(t) != "b" {
+			t.Errorf("%+v", e)
+		}
+		if e := some.must("post.published"); e.text(t) != "c" {
+			t.Errorf("%+v", e)
+		}
+		// The same filters hold for what was missed.
+		begin := account.id
+		again := h.listen(t, "?accountId="+acctA+"&facts=published", "Last-Event-ID", begin)
+		if e := again.must("post.published"); e.text(t) != "c" {
+			t.Errorf("%+v", e)
+		}
+		h.do(t, http.MethodGet, "/api/threads/events?accountId=acct_of_eve", "").problem(t, http.StatusNotFound, "not_found")
+		h.do(t, http.MethodGet, "/api/threads/events?facts=publshed", "").problem(t, 422, "invalid", "/facts")
+		h.do(t, http.MethodGet, "/api/threads/events", "", "Authorization", "").problem(t, 401, "unauthorized", "/Authorization")
+	})
+
+	t.Run("goes on after the last id, without a gap and without a repeat", func(t *testing.T) {
+		t.Parallel()
+		h := setup(t)
+		ownsA(t, h)
+		other := serve(t, h.bus, func(c *gateway.Config) { c.AuthIssuer = issuerOf(t, h.token) })
+		urls := []string{h.url, other}
+		const all = 400
+		told := make(chan struct{})
+		first := h.listen(t, "")
+		id := first.place()
+		first.stop()
+		go func() {
+			defer close(told)
+			for i := range all {
+				_ = h.bus.Emit(context.Background(), fact("user_eve", acctA, events.FactScheduled, "x"),
+					fact(ada, acctA, events.FactScheduled, fmt.Sprint(i)))
+			}
+		}()
+		var got []string
+		for round := 0; len(got) < all; round++ {
+			c := *h
+			c.url = urls[round%2] // a client may come back to another gateway
+			how := []string{"Last-Event-ID", id}
+			query := ""
+			if round%3 == 0 {
+				how, query = nil, "?lastEventId="+url.QueryEscape(id)
+			}
+			l := c.listen(t, query, how...)
+			for range 1 + round*7%40 {
+				e, ok := l.next()
+				if !ok || e.name != "post.scheduled" {
+					t.Fatalf("after %d: %+v %v", len(got), e, l.in.Err())
+				}
+				got, id = append(got, e.text(t)), e.id
+				if len(got) == all {
+					break
+				}
+			}
+			l.stop()
+		}
+		<-told
+		for i := range got {
+			if got[i] != fmt.Sprint(i) {
+				t.Fatalf("event %d is %s", i, got[i])
+			}
+		}
+	})
+
+	t.Run("gives signs of life, with the place up to which all is known", func(t *testing.T) {
+		t.Parallel()
+		h := setup(t, func(c *gateway.Config) { c.LiveHeartbeat = time.Second })
+		ownsA(t, h)
+		l := h.listen(t, "")
+		begin := l.place()
+		for i := range 30 { // nothing of ada's
+			h.tell(t, fact("user_eve", acctA, events.FactScheduled, fmt.Sprint(i)))
+		}
+		for l.id == begin && l.in.Scan() {
+			if id, found := strings.CutPrefix(l.in.Text(), "id: "); found {
+				l.id = id
+			}
+		}
+		h.tell(t, fact(ada, acctA, events.FactScheduled, "mine"))
+		if e := h.listen(t, "", "Last-Event-ID", l.id).must("post.scheduled"); e.text(t) != "mine" {
+			t.Errorf("%+v", e)
+		}
+	})
+
+	t.Run("says when the place is lost, and goes on from now", func(t *testing.T) {
+		t.Parallel()
+		h := setup(t, func(c *gateway.Config) { c.LiveReplay = 5 })
+		ownsA(t, h)
+		js := h.bus.JetStream()
+		h.tell(t, fact("user_eve", "acct_eve", events.FactScheduled, "stays"))
+		l := h.listen(t, "")
+		origin := l.place()
+		lost := func(id, reason string) {
+			t.Helper()
+			l := h.listen(t, "", "Last-Event-ID", id)
+			if e := l.must("reset"); !strings.Contains(e.data, `"`+reason+`"`) || e.id == "" {
+				t.Errorf("%+v, want %s", e, reason)
+			}
+			h.tell(t, fact(ada, acctA, events.FactScheduled, "after"))
+			if e := l.must("post.scheduled"); e.text(t) != "after" {
+				t.Errorf("%+v", e)
+			}
+		}
+		lost("17", "id_unknown")
+		lost("zz-", "id_unknown")
+		lost(strings.Split(origin, "-")[0]+"-zzzz", "events_replaced")
+		for range 8 {
+			h.tell(t, fact(ada, acctA, events.FactScheduled, "x"))
+		}
+		lost(origin, "too_much_missed")
+
+		h.tell(t, fact(ada, acctA, events.FactScheduled, "erased"))
+		var at string
+		for e := range l.all() {
+			if e.text(t) == "erased" {
+				at = e.id
+				break
+			}
+		}
+		s, err := js.Stream(t.Context(), events.StreamEvents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Purge(t.Context(), jetstream.WithPurgeSubject(events.FactsOf(acctA)[0])); err != nil {
+			t.Fatal(err)
+		}
+		lost(at, "events_gone")
+
+		// The stream is made anew: whoever listens is sent away, and hears on coming back that all is new.
+		if err := js.DeleteStream(t.Context(), events.StreamEvents); err != nil {
+			t.Fatal(err)
+		}
+		if err := bus.Declare(t.Context(), h.bus, bus.Topology{}); err != nil {
+			t.Fatal(err)
+		}
+		for e := range l.all() {
+			if e.name == "end" {
+				break
+			}
+		}
+		lost(at, "events_replaced")
+	})
+
+	t.Run("sends away who is too slow, and nobody waits for them", func(t *testing.T) {
+		t.Parallel()
+		h := setup(t, func(c *gateway.Config) { c.LiveBuffer = 8 })
+		ownsA(t, h)
+		slow, quick := h.listen(t, ""), h.listen(t, "")
+		begin := slow.place()
+		quick.place()
+		long := strings.Repeat("x", 300_000)
+		const all = 80 // 24 MB: more than sockets hold
+		read := make(chan int, 1)
+		go func() {
+			n := 0
+			for range quick.all() {
+				if n++; n == all {
+					break
+				}
+			}
+			read <- n
+		}()
+		began := time.Now()
+		for range all {
+			h.tell(t, fact(ada, acctA, events.FactScheduled, long))
+		}
+		// Nobody waits until the slow one's connection is given up, which takes ten seconds.
+		if n, took := <-read, time.Since(began); n != all || took > 7*time.Second {
+			t.Errorf("the quick one got %d within %s: %v", n, took, quick.in.Err())
+		}
+		n := 0
+		for e := range slow.all() {
+			if e.name == "post.scheduled" {
+				n, begin = n+1, e.id
+			}
+		}
+		if n >= all {
+			t.Fatal("the slow one was not slow")
+		}
+		rest := h.listen(t, "", "Last-Event-ID", begin)
+		for ; n < all; n++ {
+			rest.must("post.scheduled")
+		}
+	})
+
+	t.Run("bounds the streams of a user and of a process", func(t *testing.T) {
+		t.Parallel()
+		h := setup(t, func(c *gateway.Config) { c.LiveStreamsPerUser, c.LiveStreams = 2, 3 })
+		one, two := h.listen(t, ""), h.listen(t, "")
+		two.place()
+		h.do(t, http.MethodGet, "/api/threads/events", "").problem(t, http.StatusTooManyRequests, "rate_limited")
+		answer(t, h, func(q events.RedeemTicket) (events.TicketHolder, error) {
+			return events.TicketHolder{UserID: "user_" + q.Ticket, SignedInUntil: time.Now().Add(time.Hour)}, nil
+		})
+		eve := h.listen(t, "?ticket=eve", "Authorization", "")
+		eve.place()
+		h.do(t, http.MethodGet, "/api/threads/events?ticket=bob", "", "Authorization", "").problem(t, http.StatusServiceUnavailable, "unavailable")
+		one.stop()
+		eventually(t, func() bool { // the gateway hears of it when the connection falls
+			l := h.dial(t, "")
+			defer l.stop()
+			return l.resp.StatusCode == http.StatusOK
+		})
+	})
+
+	t.Run("takes a ticket, once, and ends with the sign-in behind it", func(t *testing.T) {
+		t.Parallel()
+		h := setup(t)
+		var used atomic.Bool
+		var issued events.IssueTicket
+		answer(t, h, func(q events.IssueTicket) (events.Ticket, error) { issued = q; return events.Ticket{Ticket: "t1"}, nil })
+		answer(t, h, func(q events.RedeemTicket) (events.TicketHolder, error) {
+			if q.Ticket != "t1" || used.Swap(true) {
+				return events.TicketHolder{}, events.Faultf(events.Unauthorized, "Used.").At("/ticket", "ticket_invalid", "Used.")
+			}
+			return events.TicketHolder{UserID: ada, SignedInUntil: time.Now().Add(500 * time.Millisecond)}, nil
+		})
+		h.do(t, http.MethodPost, "/api/auth/ticket", "").is(t, http.StatusOK, nil)
+		if left := time.Until(issued.SignedInUntil); issued.UserID != ada || left < 50*time.Minute || left > time.Hour {
+			t.Errorf("%+v", issued)
+		}
+		if r := h.do(t, http.MethodHead, "/api/threads/events?ticket=t1", "", "Authorization", ""); r.status != http.StatusOK || used.Load() {
+			t.Errorf("a look at the headers: %d, used %t", r.status, used.Load())
+		}
+		l := h.listen(t, "?ticket=t1", "Authorization", "")
+		l.place()
+		h.tell(t, fact(ada, acctA, events.FactScheduled, "one"))
+		l.must("post.scheduled")
+		if e := l.must("end"); !strings.Contains(e.data, `"token_expired"`) {
+			t.Errorf("%+v", e)
+		}
+		if e, ok := l.next(); ok {
+			t.Errorf("after the end: %+v", e)
+		}
+		h.do(t, http.MethodGet, "/api/threads/events?ticket=t1", "", "Authorization", "").problem(t, 401, "unauthorized", "/ticket")
+		h.do(t, http.MethodGet, "/api/threads/events?ticket=t1&ticket=t2", "").problem(t, 422, "invalid", "/ticket")
+	})
+
+	t.Run("outlives the server's time limits", func(t *testing.T) {
+		t.Parallel()
+		h := setup(t, func(c *gateway.Config) { c.LiveHeartbeat = time.Second })
+		s, err := gateway.New(gateway.Config{
+			PublicURL: "http://api.example", SuccessRedirectURI: "http://app.example", FailureRedirectURI: "http://app.example",
+			AuthIssuer: issuerOf(t, h.token), LiveConfig: gateway.LiveConfig{LiveHeartbeat: time.Second},
+		}, gateway.Deps{Bus: h.bus, Log: zap.NewNop()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := httptest.NewUnstartedServer(s.Handler())
+		srv.Config.ReadTimeout, srv.Config.WriteTimeout = 200*time.Millisecond, 200*time.Millisecond
+		srv.Start()
+		t.Cleanup(srv.Close)
+		h.url = srv.URL
+		l := h.listen(t, "")
+		l.place()
+		for l.in.Scan() && l.in.Text() != ": beat" { // a second later
+		}
+		h.tell(t, fact(ada, acctA, events.FactScheduled, "still here"))
+		l.must("post.scheduled")
+	})
+
+	t.Run("may be read by pages of the origins, with the id in a header", func(t *testing.T) {
+		t.Parallel()
+		h := setup(t, func(c *gateway.Config) { c.CORSOrigins = []string{"https://app.example"} })
+		r := h.do(t, http.MethodOptions, "/api/threads/events", "", "Origin", "https://app.example", "Authorization", "",
+			"Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "authorization,last-event-id")
+		if !strings.Contains(strings.ToLower(r.header.Get("Access-Control-Allow-Headers")), "last-event-id") {
+			t.Errorf("%v", r.header)
+		}
+		l := h.listen(t, "", "Origin", "https://app.example")
+		if l.resp.Header.Get("Access-Control-Allow-Origin") != "https://app.example" {
+			t.Errorf("%v", l.resp.Header)
+		}
+	})
+}
+
+// all are the events up to the end of the stream.
+func (l *listening) all() func(yield func(event) bool) {
+	return func(yield func(event) bool) {
+		for e, ok := l.next(); ok && yield(e); e, ok = l.next() {
+		}
+	}
+}
+
+func TestStreamsEndCleanly(t *testing.T) {
+	t.Parallel()
+
+	t.Run("when the gateway stops", func(t *testing.T) {
+		t.Parallel()
+		h := setup(t)
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := gateway.New(gateway.Config{
+			PublicURL: "http://api.example", SuccessRedirectURI: "http://app.example", FailureRedirectURI: "http://app.example",
+			AuthIssuer: issuerOf(t, h.token),
+		}, gateway.Deps{Bus: h.bus, Log: zap.NewNop(), Listener: l})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx) }()
+		h.url = "http://" + l.Addr().String()
+		stream := h.listen(t, "")
+		stream.place()
+		began := time.Now()
+		stop()
+		if e := stream.must("end"); !strings.Contains(e.data, `"restarting"`) {
+			t.Errorf("%+v", e)
+		}
+		if err := <-ended; err != nil || time.Since(began) > soon {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+	})
+
+	t.Run("when the token expires", func(t *testing.T) {
+		t.Parallel()
+		h := setup(t)
+		h.token = tokenFor(t, h, time.Second)
+		l := h.listen(t, "")
+		if e := l.must("end"); !strings.Contains(e.data, `"token_expired"`) {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
+func TestStreamSurvivesNATS(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	node := bustest.NewNode(t, t.TempDir())
+	h.bus = bustest.Connect(t, node, "gateway")
+	h.url = serve(t, h.bus, func(c *gateway.Config) { c.AuthIssuer = issuerOf(t, h.token) })
+	l := h.listen(t, "")
+	l.place()
+	h.tell(t, fact(ada, acctA, events.FactScheduled, "before"))
+	l.must("post.scheduled")
+	node.Restart()
+	eventually(t, func() bool { return h.bus.Healthy(t.Context()) == nil })
+	h.tell(t, fact(ada, acctA, events.FactScheduled, "after"))
+	if e := l.must("post.scheduled"); e.text(t) != "after" {
+		t.Errorf("%+v", e)
+	}
+}
+
+// eventually looks again and again, for what no message marks.
+func eventually(t *testing.T, done func() bool) {
+	t.Helper()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	limit := time.After(15 * time.Second)
+	for !done() {
+		select {
+		case <-look.C:
+		case <-limit:
+			t.Fatal("waited in vain")
+		}
+	}
+}
+
+// issuerOf is the issuer of a token.
+func issuerOf(t *testing.T, token string) string {
+	t.Helper()
+	var claims struct{ Iss string }
+	readClaims(t, token, &claims)
+	return claims.Iss
+}
+
+// tokenFor is another token of ada's, which lives so long: the house's issuer is asked, as anyone may.
+func tokenFor(t *testing.T, h *house, life time.Duration) string {
+	t.Helper()
+	id := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(id.Close)
+	who, err := issuer.New(id.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id.Config.Handler = who.Handler()
+	token, err := who.Token(ada, life)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.url = serve(t, h.bus, func(c *gateway.Config) { c.AuthIssuer = id.URL })
+	return token
+}
+
+func readClaims(t *testing.T, token string, into any) {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		t.Fatalf("%q is no JWT", token)
+	}
+	body, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,118 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/omni-write/threads/events"
+)
+
+type listMentionsInput struct {
+	AccountQuery
+	Paged
+	Spanned
+}
+
+// listMentions shows the public posts of others that name the account.
+func (s *Service) listMentions(ctx context.Context, in *listMentionsInput) (*threadsPageOutput, error) {
+	since, until, err := in.span()
+	if err != nil {
+		return nil, err
+	}
+	return s.threadsPage(ctx, &in.Paged, events.ListMentions{
+		UserID: userOf(ctx), AccountID: in.AccountID, Since: since, Until: until, Limit: in.Limit, After: in.After,
+	})
+}
+
+type searchInput struct {
+	AccountQuery
+	Paged
+	Spanned
+	Q         string `query:"q" required:"true" doc:"What to look for."`
+	Order     string `query:"order" enum:"top,recent" doc:"Which come first. Left out: the most popular."`
+	Mode      string `query:"mode" enum:"keyword,tag" doc:"Whether q is words or a topic tag. Left out: words."`
+	MediaType string `query:"mediaType" enum:"text,image,video" doc:"Left out: all."`
+	Author    string `query:"author" doc:"Only posts of this username."`
+}
+
+// search finds public posts.
+func (s *Service) search(ctx context.Context, in *searchInput) (*threadsPageOutput, error) {
+	since, until, err := in.span()
+	if err != nil {
+		return nil, err
+	}
+	return s.threadsPage(ctx, &in.Paged, events.SearchPosts{
+		UserID: userOf(ctx), AccountID: in.AccountID, Query: in.Q, Recent: in.Order == "recent", Tag: in.Mode == "tag",
+		MediaType: in.MediaType, Author: in.Author, Since: since, Until: until, Limit: in.Limit, After: in.After,
+	})
+}
+
+type lookUpProfileInput struct {
+	AccountQuery
+	Username string `path:"username" doc:"With or without @."`
+}
+
+type publicProfileOutput struct{ Body events.PublicProfile }
+
+// lookUpProfile shows what anyone may see of a public profile.
+func (s *Service) lookUpProfile(ctx context.Context, in *lookUpProfileInput) (*publicProfileOutput, error) {
+	q := events.LookUpProfile{UserID: userOf(ctx), AccountID: in.AccountID, Username: in.Username}
+	p, err := askThreads[events.PublicProfile](ctx, s, q)
+	if err != nil {
+		return nil, err
+	}
+	return &publicProfileOutput{Body: p}, nil
+}
+
+type profilePostsInput struct {
+	AccountQuery
+	Paged
+	Spanned
+	Username string `path:"username" doc:"With or without @."`
+}
+
+// listProfilePosts shows the posts of a public profile.
+func (s *Service) listProfilePosts(ctx context.Context, in *profilePostsInput) (*threadsPageOutput, error) {
+	since, until, err := in.span()
+	if err != nil {
+		return nil, err
+	}
+	return s.threadsPage(ctx, &in.Paged, events.ListProfilePosts{
+		UserID: userOf(ctx), AccountID: in.AccountID, Username: in.Username,
+		Since: since, Until: until, Limit: in.Limit, After: in.After,
+	})
+}
+
+type findLocationsInput struct {
+	AccountQuery
+	Q         string  `query:"q" doc:"The place's name."`
+	Latitude  float64 `query:"latitude" doc:"With longitude: near this point, in degrees."`
+	Longitude float64 `query:"longitude"`
+
+	hasLatitude, hasLongitude bool
+}
+
+// Resolve tells a latitude of 0 from none.
+func (in *findLocationsInput) Resolve(ctx huma.Context) []error {
+	in.hasLatitude, in.hasLongitude = ctx.Query("latitude") != "", ctx.Query("longitude") != ""
+	return nil
+}
+
+type locationsOutput struct{ Body events.LocationList }
+
+// findLocations finds places; the location of a post is the id of one.
+func (s *Service) findLocations(ctx context.Context, in *findLocationsInput) (*locationsOutput, error) {
+	q := events.FindLocations{UserID: userOf(ctx), AccountID: in.AccountID, Name: in.Q}
+	if in.hasLatitude {
+		q.Latitude = &in.Latitude
+	}
+	if in.hasLongitude {
+		q.Longitude = &in.Longitude
+	}
+	list, err := askThreads[events.LocationList](ctx, s, q)
+	if err != nil {
+		return nil, err
+	}
+	return &locationsOutput{Body: list}, nil
+}

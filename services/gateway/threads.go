@@ -1,0 +1,90 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+// What the routes have in common for which Threads is asked while the client waits.
+
+// asksThreads documents how such a route may fail besides the usual.
+func (o *operation) asksThreads() *operation {
+	o.Errors = append(o.Errors, http.StatusForbidden, http.StatusTooManyRequests)
+	return o
+}
+
+// askThreads asks a question whose answer comes from Threads, and may take its time.
+func askThreads[A any](ctx context.Context, s *Service, q events.Question) (A, error) {
+	ctx, cancel := context.WithTimeout(ctx, profileWithin)
+	defer cancel()
+	return bus.Ask[A](ctx, s.bus, q)
+}
+
+// Paged is part of every request for a page of a list of Threads.
+type Paged struct {
+	Limit int    `query:"limit" doc:"1 to 100. Left out: 25."`
+	After string `query:"after" doc:"The cursor of the page before: its next, or in place in its Link header."`
+
+	address url.URL
+}
+
+// Resolve keeps the address, from which that of the next page is made.
+func (p *Paged) Resolve(ctx huma.Context) []error {
+	p.address = ctx.URL()
+	return nil
+}
+
+// Spanned is part of every request for what lies in a span of time.
+type Spanned struct {
+	Since string `query:"since" format:"date-time" doc:"RFC 3339 with Z or an offset."`
+	Until string `query:"until" format:"date-time" doc:"RFC 3339 with Z or an offset. Left out: now."`
+}
+
+func (sp *Spanned) span() (since, until time.Time, err error) {
+	if since, err = moment("/since", sp.Since); err != nil {
+		return since, until, err
+	}
+	until, err = moment("/until", sp.Until)
+	return since, until, err
+}
+
+// moment reads a time of the query; none is the zero time.
+func moment(at, written string) (time.Time, error) {
+	if written == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, written)
+	if err != nil {
+		flaw := timeFlaw(at, written)
+		return t, events.Faultf(events.Invalid, "%s", flaw.Detail).At(at, flaw.Code, flaw.Detail)
+	}
+	return t.UTC(), nil
+}
+
+type threadsPageOutput struct {
+	Link string `header:"Link" doc:"The next page, where there is one: <…>; rel=\"next\"."`
+	Body events.ThreadsPage
+}
+
+// threadsPage asks for a page.
+func (s *Service) threadsPage(ctx context.Context, p *Paged, q events.Question) (*threadsPageOutput, error) {
+	page, err := askThreads[events.ThreadsPage](ctx, s, q)
+	if err != nil {
+		return nil, err
+	}
+	out := &threadsPageOutput{Body: page}
+	if page.Next != "" {
+		query := p.address.Query()
+		query.Set("after", page.Next)
+		out.Link = fmt.Sprintf(`<%s?%s>; rel="next"`, p.address.EscapedPath(), query.Encode())
+	}
+	return out, nil
+}

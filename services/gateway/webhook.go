@@ -1,0 +1,80 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+const (
+	// webhookWithin is how long Meta is kept waiting; it gives up after some twenty seconds and comes again.
+	webhookWithin = 15 * time.Second
+	// maxWebhook is the most that a webhook may have: it travels to auth in one message, as base64.
+	maxWebhook = 640 << 10
+)
+
+type confirmWebhookInput struct {
+	Mode        string `query:"hub.mode" doc:"subscribe"`
+	VerifyToken string `query:"hub.verify_token" doc:"The word that was agreed in the app's dashboard."`
+	Challenge   string `query:"hub.challenge" doc:"What to answer."`
+}
+
+type confirmWebhookOutput struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+// confirmWebhook answers Meta's handshake with the bare challenge. Auth knows the token.
+func (s *Service) confirmWebhook(ctx context.Context, in *confirmWebhookInput) (*confirmWebhookOutput, error) {
+	question := events.ShakeHands{Mode: in.Mode, VerifyToken: in.VerifyToken, Challenge: in.Challenge}
+	hand, err := bus.Ask[events.Handshake](ctx, s.bus, question)
+	if err != nil {
+		return nil, err
+	}
+	return &confirmWebhookOutput{ContentType: "text/plain; charset=utf-8", Body: []byte(hand.Challenge)}, nil
+}
+
+type receiveWebhookInput struct {
+	Signature string `header:"X-Hub-Signature-256" doc:"sha256= and the HMAC of the body, in hex."`
+	RawBody   []byte `contentType:"application/json"`
+}
+
+type receiveWebhookOutput struct{ Body events.WebhookReceived }
+
+// receiveWebhook hands on what Meta sent, byte for byte: the signature is of the bytes. 200 means that it is on disk.
+// Anything else makes Meta send it again, for a day and a half.
+func (s *Service) receiveWebhook(ctx context.Context, in *receiveWebhookInput) (*receiveWebhookOutput, error) {
+	if in.Signature == "" { // not Meta's: auth need not be asked
+		return nil, events.Faultf(events.Unauthorized, "The signature is not Meta's.")
+	}
+	ctx, cancel := context.WithTimeout(ctx, webhookWithin)
+	defer cancel()
+	got, err := bus.Ask[events.WebhookReceived](ctx, s.bus, events.ReceiveWebhook{Body: in.RawBody, Signature: in.Signature})
+	if err != nil {
+		return nil, err
+	}
+	return &receiveWebhookOutput{Body: got}, nil
+}
+
+// plainText documents an answer of bare text.
+func (o *operation) plainText() *operation {
+	o.DefaultStatus = http.StatusOK
+	o.Responses["200"] = &huma.Response{
+		Description: "The challenge.",
+		Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
+	}
+	return o
+}
+
+// signedByMeta takes a body that is signed, and may be larger than others.
+func (o *operation) signedByMeta() *operation {
+	o.DefaultStatus = http.StatusOK
+	o.MaxBodyBytes = maxWebhook + 1 // huma stops at the limit, not after it
+	o.SkipValidateBody = true       // Meta's words are auth's to read
+	return o
+}

@@ -1,0 +1,211 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// Errands are the calls to Threads that owners ask for besides publishing: figures, replies, searches, their history.
+// They have places of their own, and few, so that no flood of them takes one from a post.
+
+const (
+	errandsAtOnce     = 32
+	errandsPerAccount = 4
+	// errandsInHand bounds those that wait for a place, too: who waits holds up an answer, and a Threads that hangs must
+	// not take them all from the questions that we answer ourselves.
+	errandsInHand = 64
+	// errandWithin is how long one may take, the wait for a place included; whoever asked waits a little longer.
+	errandWithin = 15 * time.Second
+	// errandAgain is when one that Threads did not answer is worth another try.
+	errandAgain = 5 * time.Second
+)
+
+// errand makes a call to Threads for an account that granted the scope; "" is for calls that need none in particular.
+// What goes wrong is a Fault that the owner may read. A token that Threads refuses is declared dead, unless another has
+// taken its place meanwhile: then that is tried.
+func errand[T any](ctx context.Context, s *Service, account accounts.Account, scope string,
+	call func(context.Context, access) (T, error)) (result T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, errandWithin)
+	defer cancel()
+	var nothing T
+	for range 2 {
+		if err := mayRead(account, scope); err != nil {
+			return nothing, err
+		}
+		a := access{account: account}
+		if a.token, err = account.Open(s.vault, s.now()); err != nil {
+			return nothing, err
+		}
+		leave, err := s.errands.enter(ctx, account.ID, s.now)
+		if err != nil {
+			return nothing, tooBusy()
+		}
+		result, err = call(ctx, a)
+		leave()
+		if threads.ClassOf(err) != threads.Reauthorize {
+			if err != nil {
+				return nothing, errandFault(err, scope)
+			}
+			return result, nil
+		}
+		if s.declareReconnect(ctx, a) {
+			return nothing, reconnectFirst()
+		}
+		if account, err = accounts.Get(ctx, s.db, account.ID); err != nil {
+			return nothing, err
+		}
+	}
+	return nothing, events.Faultf(events.Unavailable,
+		"This account is changing at the moment; please try again.").After(errandAgain)
+}
+
+// mayRead says whether an account can be used for what needs the scope.
+func mayRead(a accounts.Account, scope string) error {
+	switch {
+	case a.Status == events.ConnectionReconnectRequired:
+		return reconnectFirst()
+	case scope != "" && !a.HasScope(scope):
+		return missingScope(scope)
+	}
+	return nil
+}
+
+func reconnectFirst() *events.Fault {
+	return events.Faultf(events.ReauthRequired,
+		"Threads no longer accepts this account's token; reconnect the account first.")
+}
+
+func missingScope(scope string) *events.Fault {
+	return events.Faultf(events.MissingScope, "This account did not grant %s; reconnect it and allow that.", scope)
+}
+
+func tooBusy() *events.Fault {
+	return events.Faultf(events.Unavailable,
+		"Too much is asked of Threads for this account at the moment; please try again shortly.").After(errandAgain)
+}
+
+func noAnswer() *events.Fault {
+	return events.Faultf(events.Unavailable,
+		"Threads did not answer as usual; please try again in a moment.").After(errandAgain)
+}
+
+// errandFault is what an owner is told of an error of Threads. Any other error stays what it is.
+func errandFault(err error, scope string) error {
+	e := apiError(err)
+	switch {
+	case e == nil:
+		return err
+	case errors.Is(err, errDown):
+		return noAnswer()
+	}
+	switch e.Class {
+	case threads.Permission:
+		if scope == "" {
+			return events.Faultf(events.MissingScope, "%s", e.Sentence)
+		}
+		return events.Faultf(events.MissingScope,
+			"Threads says that this account did not grant %s; reconnect it and allow that.", scope)
+	case threads.Quota:
+		return events.Faultf(events.RateLimited,
+			"Threads allows no more of this for the account for now; please wait.").After(max(e.RetryAfter, time.Minute))
+	case threads.NotFound:
+		return events.Faultf(events.NotFound,
+			"Threads knows no such post, or does not show it to this account.")
+	case threads.Invalid, threads.Blocked:
+		return events.Faultf(events.Refused, "%s", e.Sentence)
+	}
+	return noAnswer()
+}
+
+// errands are the places for them, and what was read lately.
+type errands struct {
+	inHand chan struct{}
+	places *calls
+	kept   kept
+}
+
+func newErrands(keep time.Duration) *errands {
+	return &errands{inHand: make(chan struct{}, errandsInHand), places: newCalls(errandsAtOnce, errandsPerAccount), kept: kept{keep: keep, byKey: map[string]keptAnswer{}}}
+}
+
+// errCrowded says that too many wait for a place already.
+var errCrowded = errors.New("too many errands in hand")
+
+// enter waits for a place, the account's and the process's, until ctx ends. leave gives both back.
+func (e *errands) enter(ctx context.Context, account string, now func() time.Time) (leave func(), err error) {
+	select {
+	case e.inHand <- struct{}{}:
+	default:
+		return nil, errCrowded
+	}
+	defer func() {
+		if err != nil {
+			<-e.inHand
+		}
+	}()
+	for {
+		again, ok := e.places.board(account, now())
+		if ok {
+			break
+		}
+		if !pause(ctx, min(again, time.Second)) {
+			return nil, ctx.Err()
+		}
+	}
+	began := now()
+	done, err := e.places.start(ctx)
+	if err != nil {
+		e.places.leave(account, now().Sub(began))
+		return nil, err
+	}
+	return func() {
+		done()
+		e.places.leave(account, now().Sub(began))
+		<-e.inHand
+	}, nil
+}
+
+// kept remembers what was read lately, so that a page that is looked at often costs Threads one call.
+type kept struct {
+	keep  time.Duration
+	mu    sync.Mutex
+	byKey map[string]keptAnswer
+}
+
+type keptAnswer struct {
+	answer any
+	at     time.Time
+}
+
+// maxKept bounds what is remembered; to forget costs a call and nothing else.
+const maxKept = 10_000
+
+// lately is what was kept under the key, if it is not too old, and when it was read.
+func lately[T any](k *kept, key string, now time.Time) (answer T, at time.Time, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	one, ok := k.byKey[key]
+	if !ok || now.Sub(one.at) >= k.keep {
+		return answer, at, false
+	}
+	answer, ok = one.answer.(T)
+	return answer, one.at, ok
+}
+
+func (k *kept) put(key string, answer any, at time.Time) {
+	if k.keep == 0 {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.byKey) >= maxKept {
+		clear(k.byKey)
+	}
+	k.byKey[key] = keptAnswer{answer, at}
+}

@@ -1,0 +1,98 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+)
+
+// Threads tells by webhook that a post of an account is gone, whoever took it away. That may come before we know the
+// post's id: our row learns it from an answer that is still on its way, or from a look. So the word is kept, and the rows
+// are looked through when it comes, and by the sweep for as long as a row may still learn its id.
+
+// goneFor is how long the word is kept: longer than an outcome is looked for.
+const goneFor = 8 * 24 * time.Hour
+
+// gone keeps the word, and marks the post if there is one.
+func (r *recorder) gone(ctx context.Context, tx bun.Tx, ev events.DeletedOnThreads) error {
+	_, err := tx.NewRaw("INSERT INTO posts_gone (account_id, media_id, gone_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+		ev.AccountID, ev.MediaID, ev.At).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("keep that a post is gone: %w", err)
+	}
+	return markGone(ctx, tx, ev.AccountID, ev.MediaID, ev.At)
+}
+
+// markGone marks the row whose post, or a part of it, is gone from Threads. A row that its owner asked us to delete is left
+// to whoever does that: they look at Threads and find the same. The telling is the sweep's.
+func markGone(ctx context.Context, tx bun.Tx, accountID, mediaID string, at time.Time) error {
+	var rows []Post
+	err := tx.NewSelect().Model(&rows).Where("account_id = ?", accountID).
+		Where("media_id = ? OR parts @> ?::jsonb AND parts <> '[]'", mediaID, `[{"mediaId":`+strconv.Quote(mediaID)+`}]`).
+		Where("state IN ('published', 'failed') AND deleted_at IS NULL AND delete_requested_at IS NULL").
+		Where("lease IS NULL OR lease_until < now()").For("UPDATE").Scan(ctx)
+	if err != nil {
+		return fmt.Errorf("find the post that is gone: %w", err)
+	}
+	for i := range rows {
+		p := &rows[i]
+		if !slices.Contains(p.live(), mediaID) {
+			continue
+		}
+		for k := range p.Parts {
+			if p.Parts[k].MediaID == mediaID {
+				p.Parts[k].DeletedAt = optionalTime(at)
+			}
+		}
+		q := tx.NewUpdate().Model(p).Column("parts").Where("id = ?", p.ID)
+		if !p.chain() || len(p.live()) == 0 { // a chain is gone with its last part, as when we delete it
+			p.DeletedAt, p.UpdatedAt = at, at
+			p.Rev++
+			p.Fact = events.FactDeleted
+			q = q.Column("deleted_at", "updated_at", "rev", "fact")
+		}
+		p.tidy()
+		if _, err := q.Exec(ctx); err != nil {
+			return fmt.Errorf("mark a post as gone: %w", err)
+		}
+	}
+	return nil
+}
+
+// findGone looks for rows that have learned their id since Threads told that the post is gone.
+func (s *Service) findGone(ctx context.Context) (int, error) {
+	if _, err := s.db.NewDelete().Table("posts_gone").Where("gone_at < ?", s.now().Add(-goneFor)).Exec(ctx); err != nil {
+		return 0, fmt.Errorf("forget what is long gone: %w", err)
+	}
+	var found []struct {
+		AccountID string    `bun:"account_id"`
+		MediaID   string    `bun:"media_id"`
+		GoneAt    time.Time `bun:"gone_at"`
+	}
+	// Of chains only a row's own parts tell; there are few, and few words.
+	err := s.db.NewRaw(`SELECT g.account_id, g.media_id, g.gone_at FROM posts_gone AS g JOIN posts AS p
+			ON p.account_id = g.account_id AND (p.media_id = g.media_id
+				OR p.parts <> '[]' AND p.parts @> jsonb_build_array(jsonb_build_object('mediaId', g.media_id)))
+		WHERE p.state IN ('published', 'failed') AND p.deleted_at IS NULL AND p.delete_requested_at IS NULL
+			AND (p.parts = '[]' OR EXISTS (SELECT FROM jsonb_array_elements(p.parts) AS part
+				WHERE part->>'mediaId' = g.media_id AND part->>'deletedAt' IS NULL))
+		LIMIT ?`, sweepBatch).Scan(ctx, &found)
+	if err != nil {
+		return 0, fmt.Errorf("look for posts that are gone: %w", err)
+	}
+	for _, g := range found {
+		err := s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+			return markGone(ctx, tx, g.AccountID, g.MediaID, g.GoneAt)
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil // one round is enough: what is leased now is found in the next
+}

@@ -1,0 +1,375 @@
+package publisher
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+const (
+	// importFor is how long an import is tried; with its pauses a full one takes some minutes.
+	importFor = 6 * time.Hour
+	// importStale is when an import that nobody works on may be followed by another.
+	importStale = 10 * time.Minute
+	// importPause lies between two pages: an import is in no hurry, and posts are.
+	importPause = 200 * time.Millisecond
+	// importsAtOnce bounds the imports of this process.
+	importsAtOnce = 4
+)
+
+// imports are the places for imports.
+type imports chan struct{}
+
+// The words of an import's status and of the list it reads.
+const (
+	importRunning = "running"
+	importDone    = "done"
+	importFailed  = "failed"
+	listPosts     = "posts"
+	listReplies   = "replies"
+)
+
+// historyImport is how far the import of an account's history has come. It survives a crash page by page.
+type historyImport struct {
+	bun.BaseModel `bun:"table:history_imports"`
+
+	AccountID   string        `bun:"account_id,pk"`
+	UserID      string        `bun:"user_id"`
+	CommandID   string        `bun:"command_id"`
+	Status      string        `bun:"status"`
+	Since       time.Time     `bun:"since,nullzero"`
+	Until       time.Time     `bun:"until"`
+	WithReplies bool          `bun:"with_replies"`
+	List        string        `bun:"list"`
+	Cursor      string        `bun:"cursor"`
+	Reached     time.Time     `bun:"reached,nullzero"` // the oldest of this list
+	Pages       int           `bun:"pages"`
+	Listed      int           `bun:"listed"`
+	Imported    int           `bun:"imported"`
+	Known       int           `bun:"known"`
+	HeldBack    int           `bun:"held_back"`
+	Oldest      time.Time     `bun:"oldest,nullzero"`
+	Fault       *events.Fault `bun:"fault,type:jsonb,nullzero"`
+	StartedAt   time.Time     `bun:"started_at"`
+	UpdatedAt   time.Time     `bun:"updated_at"`
+	FinishedAt  time.Time     `bun:"finished_at,nullzero"`
+}
+
+func (h *historyImport) shown() events.HistoryImport {
+	return events.HistoryImport{
+		AccountID: h.AccountID, CommandID: h.CommandID, Status: h.Status,
+		Listed: h.Listed, Imported: h.Imported, Known: h.Known, HeldBack: h.HeldBack,
+		Oldest: optionalTime(h.Oldest), Fault: h.Fault,
+		StartedAt: optionalTime(h.StartedAt), UpdatedAt: optionalTime(h.UpdatedAt), FinishedAt: optionalTime(h.FinishedAt),
+	}
+}
+
+// GetHistoryImport answers how the last import of an account's history stands.
+func (s *Service) GetHistoryImport(ctx context.Context, q events.GetHistoryImport) (events.HistoryImport, error) {
+	account, err := accounts.Resolve(ctx, s.db, q.UserID, q.AccountID)
+	if err != nil {
+		return events.HistoryImport{}, err
+	}
+	h := new(historyImport)
+	err = s.db.NewSelect().Model(h).Where("account_id = ?", account.ID).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return events.HistoryImport{AccountID: account.ID, Status: "none"}, nil
+	}
+	if err != nil {
+		return events.HistoryImport{}, fmt.Errorf("read the import: %w", err)
+	}
+	if h.Status == importRunning { // its command may have been set aside, where nobody could finish it
+		if c, err := commands.Find(ctx, s.db, h.CommandID); err == nil && c != nil {
+			if o, done := c.Done(); done && o.Fault != nil {
+				h.Status, h.Fault = importFailed, o.Fault
+			}
+		}
+	}
+	return h.shown(), nil
+}
+
+// ImportHistory takes over the posts that an account made elsewhere: it reads the account's own lists page by page, and
+// tells each post that is no row yet. Its progress is saved with every page; whoever goes on after a crash, goes on there.
+func (s *Service) ImportHistory(ctx context.Context, d bus.Delivery, cmd events.ImportHistory) (any, error) {
+	prior, err := commands.Begin(ctx, s.db, commands.New(d.Meta, cmd, ""), s.now())
+	if err != nil {
+		return nil, err
+	}
+	if prior != nil {
+		if o, done := prior.Done(); done {
+			return saidBefore(o)
+		}
+	}
+	select {
+	case s.imports <- struct{}{}:
+		defer func() { <-s.imports }()
+	default:
+		return nil, bus.Later(2 * time.Second)
+	}
+	h, err := s.beginImport(ctx, d, cmd)
+	if err != nil {
+		return s.conclusion(ctx, d, nil, err)
+	}
+	for h.Status == importRunning {
+		switch err := s.importPage(ctx, h); {
+		case errors.Is(err, errLost):
+			return nil, bus.Later(time.Second) // somebody else goes on with it
+		case errors.Is(err, &events.Fault{Code: events.Unavailable}), errors.Is(err, &events.Fault{Code: events.RateLimited}):
+			if s.now().Sub(h.StartedAt) < importFor {
+				return nil, bus.Later(max(wait(err), backoff(int(min(d.Deliveries, 20)))))
+			}
+			gaveUp := events.Faultf(events.Missed,
+				"Threads did not answer for hours, so the import was ended; begin it again, it takes up what is missing.")
+			if err := s.endImport(ctx, h, gaveUp); err != nil {
+				return nil, err
+			}
+		case err != nil:
+			fault := outcomeFault(err)
+			if fault == nil {
+				return nil, err
+			}
+			if err := s.endImport(ctx, h, fault); err != nil {
+				return nil, err
+			}
+		default:
+			if h.Status == importRunning && !pause(ctx, importPause) {
+				return nil, ctx.Err() // another instance goes on at once
+			}
+		}
+	}
+	if h.Fault != nil {
+		return s.conclusion(ctx, d, nil, h.Fault)
+	}
+	return s.conclusion(ctx, d, h.shown(), nil)
+}
+
+// wait is how long a fault says to wait, within what a command may be put off.
+func wait(err error) time.Duration {
+	f := new(events.Fault)
+	if !errors.As(err, &f) {
+		return 0
+	}
+	return min(time.Duration(f.RetryAfter)*time.Second, 5*time.Minute)
+}
+
+// beginImport makes the import's row, or finds the one that this very command made before.
+func (s *Service) beginImport(ctx context.Context, d bus.Delivery, cmd events.ImportHistory) (*historyImport, error) {
+	account, err := accounts.Resolve(ctx, s.db, cmd.UserID, cmd.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	if err := mayRead(account, threads.ScopeBasic); err != nil {
+		return nil, err
+	}
+	if cmd.Replies {
+		if err := mayRead(account, threads.ScopeReadReplies); err != nil {
+			return nil, err
+		}
+	}
+	now := s.now().UTC()
+	fresh := historyImport{
+		AccountID: account.ID, UserID: cmd.UserID, CommandID: d.Meta.ID, Status: importRunning,
+		Since: cmd.Since, Until: now.Add(-s.cfg.HistorySettle), WithReplies: cmd.Replies, List: listPosts,
+		StartedAt: now, UpdatedAt: now,
+	}
+	if _, err := s.listQuery(0, "", cmd.Since, fresh.Until); err != nil {
+		return nil, err
+	}
+	h := new(historyImport)
+	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		// The row that is there is locked; where there is none, two beginners meet at the key. The insert judges.
+		err := tx.NewSelect().Model(h).Where("account_id = ?", account.ID).For("UPDATE").Scan(ctx)
+		switch {
+		case err != nil && !errors.Is(err, sql.ErrNoRows):
+			return fmt.Errorf("read the import: %w", err)
+		case err == nil && h.CommandID == d.Meta.ID:
+			return nil // ours, to be gone on with
+		}
+		*h = fresh
+		res, err := tx.NewInsert().Model(&fresh).On("CONFLICT (account_id) DO UPDATE").
+			Set("user_id = EXCLUDED.user_id, command_id = EXCLUDED.command_id, status = EXCLUDED.status").
+			Set("since = EXCLUDED.since, until = EXCLUDED.until, with_replies = EXCLUDED.with_replies").
+			Set("list = EXCLUDED.list, cursor = '', reached = NULL, pages = 0, listed = 0, imported = 0, known = 0, held_back = 0").
+			Set("oldest = NULL, fault = NULL, finished_at = NULL").
+			Set("started_at = EXCLUDED.started_at, updated_at = EXCLUDED.updated_at").
+			Where("history_import.status <> ? OR history_import.updated_at < ?", importRunning, now.Add(-importStale)).Exec(ctx)
+		if err := won(res, err); err != nil {
+			return fmt.Errorf("begin the import: %w", err)
+		}
+		return nil
+	})
+	if errors.Is(err, errLost) {
+		return nil, events.Faultf(events.Conflict, "The history of this account is being imported already; look how far it is.")
+	}
+	return h, err
+}
+
+// importPage reads one page, tells what is new in it, and saves how far that is. A crash before the saving has the page
+// read again: what was told by then is known.
+func (s *Service) importPage(ctx context.Context, h *historyImport) error {
+	account, err := accounts.Resolve(ctx, s.db, h.UserID, h.AccountID)
+	if err != nil {
+		return err
+	}
+	was := *h
+	next := *h
+	page, err := s.historyPage(ctx, account, h)
+	if errors.Is(err, errCursorDead) {
+		// Cursors may die with the post that they stand for: the list is read again from the oldest post seen in it.
+		next.Cursor, next.Until = "", h.Reached.Add(time.Second)
+		return s.saveImport(ctx, &was, &next, h)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.takeOver(ctx, account, &next, page.Data); err != nil {
+		return err
+	}
+	next.Pages++
+	next.Cursor = page.After
+	switch {
+	case page.After != "" && next.Pages < s.cfg.HistoryPages:
+	case next.List == listPosts && next.WithReplies && next.Pages < s.cfg.HistoryPages:
+		next.List, next.Until, next.Reached = listReplies, next.StartedAt.Add(-s.cfg.HistorySettle), time.Time{}
+	default:
+		next.Status, next.FinishedAt = importDone, s.now().UTC()
+	}
+	return s.saveImport(ctx, &was, &next, h)
+}
+
+// errCursorDead says that Threads does not take a cursor any more.
+var errCursorDead = errors.New("threads does not take the cursor")
+
+func (s *Service) historyPage(ctx context.Context, account accounts.Account, h *historyImport) (threads.Page, error) {
+	list, scope := s.api.Posts, threads.ScopeBasic
+	if h.List == listReplies {
+		list, scope = s.api.Replies, threads.ScopeReadReplies
+	}
+	return errand(ctx, s, account, scope, func(ctx context.Context, a access) (threads.Page, error) {
+		page, err := list(ctx, a.token, threads.ListQuery{Since: h.Since, Until: h.Until, After: h.Cursor, Limit: maxPage})
+		further := !h.Reached.IsZero() && h.Reached.Before(h.Until.Add(-time.Second)) // else it would begin where it began before
+		if threads.ClassOf(err) == threads.Invalid && h.Cursor != "" && further {
+			return page, errCursorDead
+		}
+		return page, err
+	})
+}
+
+// takeOver tells the posts of a page that are no rows yet, and writes them. A post that could be one of ours whose outcome
+// is not known is left alone: it is found out what it is, and the next import knows.
+func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *historyImport, page []threads.Media) error {
+	ids := make([]string, len(page))
+	var first, last time.Time
+	for i, m := range page {
+		ids[i] = m.ID
+		if first.IsZero() || m.Timestamp.Before(first) && !m.Timestamp.IsZero() {
+			first = m.Timestamp
+		}
+		last = maxTime(last, m.Timestamp)
+	}
+	if last.IsZero() {
+		return nil // the page that proves the end
+	}
+	known, err := s.store.postIDs(ctx, account.ID, ids)
+	if err != nil {
+		return err
+	}
+	doubtful, err := s.store.doubtful(ctx, account, first, last)
+	if err != nil {
+		return err
+	}
+	var facts []events.Event
+	var outcomes []outcome
+	for _, m := range page {
+		h.Listed++
+		switch {
+		case known[m.ID] != "":
+			h.Known++
+		case m.Timestamp.IsZero() || m.Timestamp.After(h.Until) || mayBeOurs(doubtful, m):
+			h.HeldBack++
+		default:
+			h.Imported++
+			p := s.imported(account, m)
+			p.Rev, p.Fact = 1, events.FactImported
+			p.ReplyTo, p.QuotePostID, p.RepostOf = m.ReplyToID, m.QuotedID, m.RepostedID
+			p.tidy()
+			ev := events.NewPostEvent(events.FactImported, p.Snapshot())
+			facts = append(facts, ev)
+			outcomes = append(outcomes, outcome{ev, new([]commands.Command)})
+		}
+	}
+	h.Oldest, h.Reached = earlier(h.Oldest, first), earlier(h.Reached, first)
+	if len(facts) == 0 {
+		return nil
+	}
+	if err := s.bus.Emit(ctx, facts...); err != nil {
+		return fmt.Errorf("tell what was imported: %w", err)
+	}
+	return errors.Join(s.recorder.applyOutcomes(ctx, outcomes)...)
+}
+
+// earlier is the earlier of two times of which the first may be none yet.
+func earlier(known, t time.Time) time.Time {
+	if known.IsZero() || t.Before(known) {
+		return t
+	}
+	return known
+}
+
+// mayBeOurs says whether a listed post has the words of one of ours whose outcome is not known.
+func mayBeOurs(doubtful []Post, m threads.Media) bool {
+	for i := range doubtful {
+		p := &doubtful[i]
+		text, _ := p.content()
+		if sameAs(p, m) || asShown(text) == asShown(m.Text) {
+			return true
+		}
+	}
+	return false
+}
+
+// doubtful are the account's posts that may be live without our knowing the id, and were due around a span of time.
+func (s *store) doubtful(ctx context.Context, account accounts.Account, first, last time.Time) (posts []Post, err error) {
+	err = s.db.NewSelect().Model(&posts).Where("user_id = ? AND account_id = ?", account.UserID, account.ID).
+		Where("publish_at BETWEEN ? AND ?", first.Add(-(maxPublishWithin+60)*time.Second), last.Add(2*lookBack)).
+		Where("state IN (?)", bun.List([]events.State{
+			events.StatePublishing, events.StateUnconfirmed, events.StateConcluding, events.StateParked,
+		})).
+		Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find posts without an outcome: %w", err)
+	}
+	return posts, nil
+}
+
+// saveImport saves one step, provided that nobody else took it. h becomes what was saved.
+func (s *Service) saveImport(ctx context.Context, was, next, h *historyImport) error {
+	next.UpdatedAt = s.now().UTC()
+	res, err := s.db.NewUpdate().Model(next).ExcludeColumn("account_id", "user_id", "command_id", "started_at").
+		Where("account_id = ? AND command_id = ? AND status = ? AND pages = ? AND list = ? AND cursor = ?",
+			was.AccountID, was.CommandID, importRunning, was.Pages, was.List, was.Cursor).Exec(ctx)
+	if err := won(res, err); err != nil {
+		return fmt.Errorf("save the import: %w", err)
+	}
+	*h = *next
+	return nil
+}
+
+func (s *Service) endImport(ctx context.Context, h *historyImport, fault *events.Fault) error {
+	next := *h
+	next.Status, next.Fault, next.FinishedAt = importFailed, fault, s.now().UTC()
+	s.log.Info("import of a history ended early", accountField(h.AccountID), zap.String("code", string(fault.Code)))
+	return s.saveImport(ctx, h, &next, h)
+}

@@ -1,0 +1,303 @@
+package hooks
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+const (
+	maxWebhooks    = 20 // of a user
+	maxDescription = 200
+)
+
+// answer opens the webhooks to questions.
+func (s *Service) answer() error {
+	return errors.Join(
+		bus.Answer(s.bus, s.CreateWebhook), bus.Answer(s.bus, s.ListWebhooks), bus.Answer(s.bus, s.GetWebhook),
+		bus.Answer(s.bus, s.UpdateWebhook), bus.Answer(s.bus, s.DeleteWebhook), bus.Answer(s.bus, s.RotateWebhook),
+		bus.Answer(s.bus, s.TestWebhook), bus.Answer(s.bus, s.ListDeliveries), bus.Answer(s.bus, s.ResendDelivery),
+	)
+}
+
+// sealedFor names a webhook's secret to the vault: moved to another row it does not open, nor does an account's token.
+func sealedFor(id string) string { return "webhook|" + id }
+
+func (s *Service) seal(id, secret string) ([]byte, error) {
+	return s.vault.Seal(sealedFor(id), threads.Token(secret))
+}
+
+// CreateWebhook makes a webhook, and tells its secret: now and never again.
+func (s *Service) CreateWebhook(ctx context.Context, q events.CreateWebhook) (events.Webhook, error) {
+	now := s.now().UTC()
+	h := hook{
+		ID: events.NewWebhookID(), UserID: q.UserID,
+		URL: q.URL, Description: q.Description, Facts: q.Facts, AccountID: q.AccountID,
+		Status: events.WebhookActive, CreatedAt: now, UpdatedAt: now,
+	}
+	if q.Key != "" {
+		h.ID = events.WebhookIDFor(q.UserID, q.Key)
+	}
+	if err := s.proper(ctx, &h); err != nil {
+		return events.Webhook{}, err
+	}
+	secret := newSecret()
+	var err error
+	if h.Secret, err = s.seal(h.ID, secret); err != nil {
+		return events.Webhook{}, err
+	}
+	made := false
+	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		made = false
+		n, err := tx.NewSelect().Model((*hook)(nil)).Where("user_id = ? AND id <> ?", q.UserID, h.ID).Count(ctx)
+		if err != nil {
+			return fmt.Errorf("count webhooks: %w", err)
+		}
+		if n >= maxWebhooks {
+			return events.Faultf(events.Conflict, "You have %d webhooks, which is the most; delete one before you make another.", n)
+		}
+		res, err := tx.NewInsert().Model(&h).On("CONFLICT (id) DO NOTHING").Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("keep a webhook: %w", err)
+		}
+		rows, err := res.RowsAffected()
+		made = rows == 1
+		return err
+	})
+	if err != nil {
+		return events.Webhook{}, err
+	}
+	if !made { // under this key it was made before; its secret was told then
+		return s.repeated(ctx, &h)
+	}
+	w := h.view(now)
+	w.Secret = secret
+	return w, nil
+}
+
+// repeated is the answer to a creation that was done before under its key.
+func (s *Service) repeated(ctx context.Context, asked *hook) (events.Webhook, error) {
+	h, err := s.find(ctx, s.db, asked.UserID, asked.ID, false)
+	other := h.URL != asked.URL || h.AccountID != asked.AccountID || !slices.Equal(h.Facts, asked.Facts)
+	if err == nil && other && h.CreatedAt.Equal(h.UpdatedAt) { // it was not changed since, so it was another that was asked for
+		err = events.Faultf(events.KeyReused, "This Idempotency-Key was used for another webhook; use a new one.")
+	}
+	return h.view(s.now()), err
+}
+
+// proper checks a webhook, and puts its facts in their full names.
+func (s *Service) proper(ctx context.Context, h *hook) error {
+	if sentence := s.door.check(h.URL); sentence != "" {
+		return badURL(sentence)
+	}
+	if n := utf8.RuneCountInString(h.Description); n > maxDescription || strings.ContainsRune(h.Description, 0) {
+		const sentence = "A description has up to 200 characters."
+		return events.Faultf(events.Invalid, sentence).At("/description", "description_too_long", sentence)
+	}
+	names := []string{}
+	for i, word := range h.Facts {
+		found := events.MatchFacts(word)
+		if len(found) == 0 {
+			const sentence = "There is no such fact; take names like post.published."
+			return events.Faultf(events.Invalid, sentence).At(fmt.Sprintf("/facts/%d", i), "fact_unknown", sentence)
+		}
+		names = append(names, found...)
+	}
+	slices.Sort(names)
+	h.Facts = slices.Compact(names)
+	if h.AccountID == "" {
+		return nil
+	}
+	if strings.ContainsRune(h.AccountID, 0) { // no id has one, and no statement can
+		h.AccountID = "-"
+	}
+	_, err := accounts.Resolve(ctx, s.db, h.UserID, h.AccountID)
+	return err
+}
+
+// ListWebhooks lists a user's webhooks.
+func (s *Service) ListWebhooks(ctx context.Context, q events.ListWebhooks) (events.WebhookList, error) {
+	var rows []hook
+	if err := s.db.NewSelect().Model(&rows).Where("user_id = ?", q.UserID).Order("created_at", "id").Scan(ctx); err != nil {
+		return events.WebhookList{}, fmt.Errorf("list webhooks: %w", err)
+	}
+	list := events.WebhookList{Webhooks: []events.Webhook{}}
+	for i := range rows {
+		list.Webhooks = append(list.Webhooks, rows[i].view(s.now()))
+	}
+	return list, nil
+}
+
+// GetWebhook shows one.
+func (s *Service) GetWebhook(ctx context.Context, q events.GetWebhook) (events.Webhook, error) {
+	h, err := s.find(ctx, s.db, q.UserID, q.ID, false)
+	if err != nil {
+		return events.Webhook{}, err
+	}
+	return h.view(s.now()), nil
+}
+
+// change reads, changes and writes a webhook under its lock.
+func (s *Service) change(
+	ctx context.Context, user, id string, fn func(*hook) error, columns ...string,
+) (events.Webhook, error) {
+	var h hook
+	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
+		if h, err = s.find(ctx, tx, user, id, true); err != nil {
+			return err
+		}
+		if err := fn(&h); err != nil {
+			return err
+		}
+		h.UpdatedAt = s.now().UTC()
+		_, err = tx.NewUpdate().Model(&h).Column(append(columns, "updated_at")...).Where("id = ?", h.ID).Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("change a webhook: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return events.Webhook{}, err
+	}
+	s.look()
+	return h.view(s.now()), nil
+}
+
+// UpdateWebhook changes one. Made active again it has a clean slate, and what waits for it goes out.
+func (s *Service) UpdateWebhook(ctx context.Context, q events.UpdateWebhook) (events.Webhook, error) {
+	// Checked before the lock is taken: the check asks about accounts.
+	was, err := s.find(ctx, s.db, q.UserID, q.ID, false)
+	if err != nil {
+		return events.Webhook{}, err
+	}
+	merge(&was, q)
+	if err := s.proper(ctx, &was); err != nil {
+		return events.Webhook{}, err
+	}
+	if q.Status != nil && *q.Status != events.WebhookActive && *q.Status != events.WebhookPaused {
+		const sentence = "A webhook is made active or paused."
+		return events.Webhook{}, events.Faultf(events.Invalid, sentence).At("/status", "status_unknown", sentence)
+	}
+	return s.change(ctx, q.UserID, q.ID, func(h *hook) error {
+		merge(h, q)
+		h.Facts = was.Facts // by their full names
+		if q.Status != nil {
+			h.Status, h.Reason = *q.Status, ""
+		}
+		if q.Status != nil || q.URL != nil { // what failed was another address, or is mended
+			h.FailingSince = time.Time{}
+		}
+		return nil
+	}, "url", "description", "facts", "account_id", "status", "reason", "failing_since")
+}
+
+func merge(h *hook, q events.UpdateWebhook) {
+	if q.URL != nil {
+		h.URL = *q.URL
+	}
+	if q.Description != nil {
+		h.Description = *q.Description
+	}
+	if q.Facts != nil {
+		h.Facts = *q.Facts
+	}
+	if q.AccountID != nil {
+		h.AccountID = *q.AccountID
+	}
+}
+
+// DeleteWebhook takes one away, with everything that was or would have been sent to it.
+func (s *Service) DeleteWebhook(ctx context.Context, q events.DeleteWebhook) (events.Webhook, error) {
+	h, err := s.find(ctx, s.db, q.UserID, q.ID, false)
+	if err != nil {
+		return events.Webhook{}, err
+	}
+	if _, err := s.db.NewDelete().Model((*hook)(nil)).Where("id = ? AND user_id = ?", q.ID, q.UserID).Exec(ctx); err != nil {
+		return events.Webhook{}, fmt.Errorf("delete a webhook: %w", err)
+	}
+	return h.view(s.now()), nil
+}
+
+// RotateWebhook gives one a new secret. The one before signs beside it for a while, so that the receiver can change over
+// without missing anything; one before that is dropped at once.
+func (s *Service) RotateWebhook(ctx context.Context, q events.RotateWebhook) (events.Webhook, error) {
+	secret := newSecret()
+	w, err := s.change(ctx, q.UserID, q.ID, func(h *hook) (err error) {
+		h.OldSecret, h.OldUntil = h.Secret, s.now().Add(s.cfg.Overlap)
+		h.Secret, err = s.seal(h.ID, secret)
+		return err
+	}, "secret", "old_secret", "old_until")
+	if err != nil {
+		return events.Webhook{}, err
+	}
+	w.Secret = secret
+	return w, nil
+}
+
+// TestWebhook sends one a test: signed, tried and logged like any other delivery.
+func (s *Service) TestWebhook(ctx context.Context, q events.TestWebhook) (events.WebhookDelivery, error) {
+	h, err := s.find(ctx, s.db, q.UserID, q.ID, false)
+	switch {
+	case err != nil:
+		return events.WebhookDelivery{}, err
+	case h.Status != events.WebhookActive:
+		return events.WebhookDelivery{}, notActive()
+	}
+	now := s.now()
+	payload, err := payloadOf(events.TypeWebhookTest, now, fmt.Appendf(nil, `{"webhookId":%q,"message":"This is a test."}`, h.ID))
+	if err != nil {
+		return events.WebhookDelivery{}, err
+	}
+	d := newDelivery(h.ID, events.NewTestEventID(), events.TypeWebhookTest, payload, now)
+	if err := s.insert(ctx, d); err != nil {
+		return events.WebhookDelivery{}, err
+	}
+	s.look()
+	return d.view(nil), nil
+}
+
+func notActive() error {
+	return events.Faultf(events.Conflict, "This webhook is not active, so nothing is sent to it; make it active first.")
+}
+
+// ResendDelivery sends something once more, under the same id; its days of trying begin anew.
+func (s *Service) ResendDelivery(ctx context.Context, q events.ResendDelivery) (events.WebhookDelivery, error) {
+	h, err := s.find(ctx, s.db, q.UserID, q.ID, false)
+	switch {
+	case err != nil:
+		return events.WebhookDelivery{}, err
+	case h.Status != events.WebhookActive:
+		return events.WebhookDelivery{}, notActive()
+	}
+	var d delivery
+	missing := events.Faultf(events.NotFound, "There is no delivery with this id of this webhook.")
+	if !events.IsDeliveryID(q.DeliveryID) {
+		return events.WebhookDelivery{}, missing
+	}
+	now := s.now()
+	err = s.db.NewUpdate().Model(&d).Set("status = ?, next_try = ?, failures = 0, try_from = ?", statusWaiting, now, now).
+		Set("lease = NULL, lease_until = NULL"). // whoever is at it notes nothing then; it goes out once more
+		Where("id = ? AND endpoint_id = ?", q.DeliveryID, h.ID).Returning("*").Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return events.WebhookDelivery{}, missing
+	}
+	if err != nil {
+		return events.WebhookDelivery{}, fmt.Errorf("send again: %w", err)
+	}
+	s.look()
+	tried, err := s.attempts(ctx, d.ID)
+	return d.view(tried[d.ID]), err
+}

@@ -1,0 +1,114 @@
+// Package hooks brings facts to the webhooks of users: over the network of strangers, signed, for as long as it takes, and
+// without one that is down holding up the others. What is to be delivered is a row before its fact is acknowledged, so
+// nothing is lost; what was delivered may be delivered again, under the same id.
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+// Deps is what the webhooks work with.
+type Deps struct {
+	Bus   *bus.Bus
+	DB    *bun.DB
+	Vault *accounts.Vault
+	Log   *zap.Logger
+	Now   func() time.Time
+}
+
+// Service keeps and serves webhooks. Any number of them may run on one database.
+type Service struct {
+	cfg    Config
+	bus    *bus.Bus
+	db     *bun.DB
+	vault  *accounts.Vault
+	log    *zap.Logger
+	now    func() time.Time
+	door   door
+	client *http.Client
+
+	nudge chan struct{} // there may be something to deliver
+	busy  sync.WaitGroup
+	mu    sync.Mutex
+	flows map[string]int // deliveries under way, by webhook
+	well  int            // of those, to webhooks that work
+	ill   int            // and to those that do not
+}
+
+// New makes the webhooks. It does no I/O.
+func New(cfg Config, d Deps) *Service {
+	s := &Service{
+		cfg: cfg, bus: d.Bus, db: d.DB, vault: d.Vault, log: d.Log, now: d.Now,
+		door: newDoor(cfg.AllowLoopback), nudge: make(chan struct{}, 1), flows: map[string]int{},
+	}
+	s.client = s.door.newClient(cfg.Timeout)
+	return s
+}
+
+// Run works until ctx ends, and finishes the deliveries under way.
+func (s *Service) Run(ctx context.Context) error {
+	if short := s.cfg.UnderFloor(); len(short) > 0 {
+		s.log.Warn("waits of webhooks are under their floor: right for a test only", zap.Strings("settings", short))
+	}
+	if err := s.answer(); err != nil {
+		return fmt.Errorf("webhooks: %w", err)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.read(ctx) })
+	g.Go(func() error { return s.deliver(ctx) })
+	g.Go(func() error { return s.prune(ctx) })
+	err := g.Wait()
+	s.busy.Wait()
+	s.client.CloseIdleConnections()
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("webhooks: %w", err)
+	}
+	return nil
+}
+
+// look has the table searched now.
+func (s *Service) look() {
+	select {
+	case s.nudge <- struct{}{}:
+	default: // it will be
+	}
+}
+
+// pruneEvery is how often old deliveries are forgotten.
+const pruneEvery = time.Hour
+
+// prune forgets deliveries that are older than the log promises.
+func (s *Service) prune(ctx context.Context) error {
+	for {
+		if err := s.forget(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("could not forget old deliveries", zap.Error(err))
+		}
+		if !pause(ctx, pruneEvery) {
+			return nil
+		}
+	}
+}
+
+// pause waits, and says whether ctx still stands.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

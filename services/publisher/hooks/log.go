@@ -1,0 +1,109 @@
+package hooks
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+)
+
+const (
+	usualDeliveries = 50
+	maxDeliveries   = 200
+	maxAttempts     = 20 // shown of a delivery
+)
+
+// ListDeliveries shows what was sent to a webhook, the latest first.
+func (s *Service) ListDeliveries(ctx context.Context, q events.ListDeliveries) (events.WebhookDeliveries, error) {
+	h, err := s.find(ctx, s.db, q.UserID, q.ID, false)
+	if err != nil {
+		return events.WebhookDeliveries{}, err
+	}
+	limit := q.Limit
+	if limit == 0 {
+		limit = usualDeliveries
+	}
+	if limit < 1 || limit > maxDeliveries {
+		sentence := fmt.Sprintf("limit is from 1 to %d.", maxDeliveries)
+		return events.WebhookDeliveries{}, events.Faultf(events.Invalid, "%s", sentence).At("/limit", "out_of_range", sentence)
+	}
+	var rows []delivery
+	sel := s.db.NewSelect().Model(&rows).ExcludeColumn("payload").Where("endpoint_id = ?", h.ID)
+	if q.After != "" {
+		at, id, ok := readCursor(q.After)
+		if !ok {
+			const sentence = "This cursor is not one of ours; take it from the page before."
+			return events.WebhookDeliveries{}, events.Faultf(events.Invalid, sentence).At("/after", "cursor_invalid", sentence)
+		}
+		sel = sel.Where("(created_at, id) < (?, ?)", at, id)
+	}
+	if err := sel.Order("created_at DESC", "id DESC").Limit(int64(limit) + 1).Scan(ctx); err != nil {
+		return events.WebhookDeliveries{}, fmt.Errorf("list deliveries: %w", err)
+	}
+	page := events.WebhookDeliveries{Deliveries: []events.WebhookDelivery{}}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		last := rows[limit-1]
+		page.Next = base64.RawURLEncoding.EncodeToString([]byte(last.CreatedAt.UTC().Format(time.RFC3339Nano) + " " + last.ID))
+	}
+	ids := make([]string, len(rows))
+	for i := range rows {
+		ids[i] = rows[i].ID
+	}
+	tried, err := s.attempts(ctx, ids...)
+	if err != nil {
+		return events.WebhookDeliveries{}, err
+	}
+	for i := range rows {
+		page.Deliveries = append(page.Deliveries, rows[i].view(tried[rows[i].ID]))
+	}
+	return page, nil
+}
+
+func readCursor(cursor string) (at time.Time, id string, ok bool) {
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return at, "", false
+	}
+	left, id, _ := strings.Cut(string(b), " ")
+	at, err = time.Parse(time.RFC3339Nano, left)
+	return at, id, err == nil && events.IsDeliveryID(id)
+}
+
+// attempts reads the latest attempts of deliveries, the oldest first.
+func (s *Service) attempts(ctx context.Context, ids ...string) (map[string][]attempt, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var rows []attempt
+	err := s.db.NewRaw(`SELECT a.* FROM unnest(ARRAY[?]::text[]) AS d (id) CROSS JOIN LATERAL (
+			SELECT * FROM webhook_attempts WHERE delivery_id = d.id ORDER BY id DESC LIMIT ?
+		) AS a ORDER BY a.id`, bun.List(ids), maxAttempts).Scan(ctx, &rows)
+	if err != nil {
+		return nil, fmt.Errorf("read attempts: %w", err)
+	}
+	m := map[string][]attempt{}
+	for _, a := range rows {
+		m[a.DeliveryID] = append(m[a.DeliveryID], a)
+	}
+	return m, nil
+}
+
+// view is the delivery as the webhook's owner may see it.
+func (d *delivery) view(tried []attempt) events.WebhookDelivery {
+	v := events.WebhookDelivery{
+		ID: d.ID, EventID: d.EventID, EventType: d.EventType, Status: d.Status, Attempts: d.Attempts,
+		NextTry: optional(d.NextTry), CreatedAt: d.CreatedAt.UTC(), Log: []events.WebhookAttempt{},
+	}
+	for _, a := range tried {
+		v.Log = append(v.Log, events.WebhookAttempt{
+			At: a.At.UTC(), StatusCode: a.StatusCode, Message: a.Message, TookMs: a.TookMs,
+		})
+	}
+	return v
+}

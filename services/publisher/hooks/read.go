@@ -1,0 +1,139 @@
+package hooks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+const (
+	// readBatch facts are looked at together: nearly none has a webhook, and one question finds that out for all.
+	readBatch = 256
+	// readMoment is how long a batch waits for more.
+	readMoment = 5 * time.Millisecond
+	// rereadAfter is the pause when facts could not be read, or kept.
+	rereadAfter = time.Second
+)
+
+// read makes deliveries of facts, until ctx ends.
+func (s *Service) read(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := s.readOn(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("webhooks wait for facts", zap.Error(err))
+			pause(ctx, rereadAfter)
+		}
+	}
+	return nil
+}
+
+func (s *Service) readOn(ctx context.Context) error {
+	consumer, err := s.bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherWebhooks)
+	if err != nil {
+		return fmt.Errorf("find the durable %s: %w", events.PublisherWebhooks, err)
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(2 * readBatch))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", events.PublisherWebhooks, err)
+	}
+	defer messages.Stop()
+	for {
+		first, err := messages.Next(jetstream.NextContext(ctx))
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w", events.PublisherWebhooks, err)
+		}
+		batch := []jetstream.Msg{first}
+		for len(batch) < readBatch {
+			m, err := messages.Next(jetstream.NextMaxWait(readMoment))
+			if errors.Is(err, nats.ErrTimeout) {
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("read %s: %w", events.PublisherWebhooks, err) // unacked, all of them come again
+			}
+			batch = append(batch, m)
+		}
+		made, err := s.keep(ctx, batch)
+		for _, m := range batch {
+			if err != nil {
+				_ = m.NakWithDelay(rereadAfter) // if it does not get through, AckWait does the same
+			} else {
+				_ = m.Ack() // else it comes again, and its rows are there
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if made > 0 {
+			s.look()
+		}
+	}
+}
+
+// keep writes the deliveries of a batch of facts, and says how many there are.
+func (s *Service) keep(ctx context.Context, batch []jetstream.Msg) (int, error) {
+	type told struct {
+		meta          events.Meta
+		user, account string
+		body          []byte
+	}
+	var facts []told
+	var users []string
+	for _, m := range batch {
+		meta := bus.MetaOf(m.Headers())
+		f := told{meta: meta, user: events.OwnerOf(m.Data()), account: events.AccountOf(m.Subject()), body: m.Data()}
+		if f.user == "" || meta.ID == "" {
+			continue // nobody's
+		}
+		facts = append(facts, f)
+		if !slices.Contains(users, f.user) {
+			users = append(users, f.user)
+		}
+	}
+	if len(facts) == 0 {
+		return 0, nil
+	}
+	var hooks []hook
+	err := s.db.NewSelect().Model(&hooks).Where("user_id IN (?) AND status = ?", bun.List(users), events.WebhookActive).Scan(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("find webhooks: %w", err)
+	}
+	var rows []delivery
+	for _, f := range facts {
+		var payload []byte
+		for i := range hooks {
+			if !hooks[i].wants(f.user, f.account, f.meta.Type, f.meta.Time) {
+				continue
+			}
+			if payload == nil {
+				if payload, err = payloadOf(f.meta.Type, f.meta.Time, f.body); err != nil {
+					return 0, err
+				}
+			}
+			rows = append(rows, newDelivery(hooks[i].ID, f.meta.ID, f.meta.Type, payload, s.now()))
+		}
+	}
+	return len(rows), s.insert(ctx, rows...)
+}
+
+// payloadOf is the body that receivers get.
+func payloadOf(typ string, at time.Time, body []byte) ([]byte, error) {
+	payload, err := json.Marshal(events.WebhookPayload{Type: typ, Timestamp: at.UTC(), Data: body})
+	if err != nil {
+		return nil, fmt.Errorf("encode a delivery of %s: %w", typ, err)
+	}
+	return payload, nil
+}

@@ -1,0 +1,256 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// earliestInsights is where Threads' figures begin; it refuses an earlier since (threads-api §6.2).
+var earliestInsights = time.Unix(1712991600, 0).UTC()
+
+const (
+	// usualSnapshots are told when nobody says how many; maxSnapshots keep an answer well under what NATS carries.
+	usualSnapshots = 90
+	maxSnapshots   = 1000
+	maxMetrics     = 20
+)
+
+// GetAccountInsights answers with the figures of an account, read from Threads now, and as they were before. Figures of the
+// usual day and the usual metrics are kept: those of other times would not compare.
+func (s *Service) GetAccountInsights(ctx context.Context, q events.GetAccountInsights) (events.Insights, error) {
+	now := s.now()
+	if fault := checkInsights(q.Metrics, q.Snapshots); fault != nil {
+		return events.Insights{}, fault
+	}
+	if fault := checkSpan(q.Since, q.Until, q.Breakdown, q.Metrics, now); fault != nil {
+		return events.Insights{}, fault
+	}
+	account, err := accounts.Resolve(ctx, s.db, q.UserID, q.AccountID)
+	if err != nil {
+		return events.Insights{}, err
+	}
+	ask := threads.InsightsQuery{Metrics: q.Metrics, Since: q.Since, Until: q.Until, Breakdown: q.Breakdown}
+	if q.Breakdown != "" && len(q.Metrics) == 0 {
+		ask.Metrics = []string{demographics}
+	}
+	key := fmt.Sprint("insights ", account.ID, account.Rev, ask)
+	usual := len(q.Metrics) == 0 && q.Since.IsZero() && q.Until.IsZero() && q.Breakdown == ""
+	of := figuresOf{account.ID, ""}
+	read := func(ctx context.Context, a access) ([]threads.Metric, error) {
+		return s.api.AccountInsights(ctx, a.token, ask)
+	}
+	metrics, at, err := s.figures(ctx, account, key, of, usual, read)
+	if err != nil {
+		return events.Insights{}, err
+	}
+	i := events.Insights{
+		AccountID: account.ID, ReadAt: at.UTC(), Since: optionalTime(q.Since), Until: optionalTime(q.Until), Metrics: metrics,
+	}
+	i.Snapshots, err = s.store.snapshots(ctx, of, q.Snapshots)
+	return i, err
+}
+
+// GetPostInsights answers with the figures of a post over its whole life, and as they were before.
+func (s *Service) GetPostInsights(ctx context.Context, q events.GetPostInsights) (events.Insights, error) {
+	if fault := checkInsights(q.Metrics, q.Snapshots); fault != nil {
+		return events.Insights{}, fault
+	}
+	post, err := s.named(ctx, q.UserID, q.AccountID, q.ID)
+	if err != nil {
+		return events.Insights{}, err
+	}
+	of := figuresOf{post.account.ID, post.mediaID}
+	key := fmt.Sprint("insights ", post.account.ID, post.account.Rev, post.mediaID, q.Metrics)
+	read := func(ctx context.Context, a access) ([]threads.Metric, error) {
+		return s.api.MediaInsights(ctx, a.token, post.mediaID, q.Metrics...)
+	}
+	metrics, at, err := s.figures(ctx, post.account, key, of, len(q.Metrics) == 0, read)
+	if err != nil {
+		return events.Insights{}, err
+	}
+	i := events.Insights{
+		AccountID: post.account.ID, PostID: post.postID, MediaID: post.mediaID, ReadAt: at.UTC(), Metrics: metrics,
+	}
+	i.Snapshots, err = s.store.snapshots(ctx, of, q.Snapshots)
+	return i, err
+}
+
+// demographics is the metric that comes by groups, and only so.
+const demographics = "follower_demographics"
+
+func checkInsights(metrics []string, snapshots int) *events.Fault {
+	f := events.Faultf(events.Invalid, "These figures cannot be asked for so; see the details.")
+	odd := func(name string) bool {
+		return name == "" || len(name) > 40 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != ""
+	}
+	if len(metrics) > maxMetrics || slices.ContainsFunc(metrics, odd) {
+		words := fmt.Sprintf("metrics is up to %d names of Threads' metrics, such as views.", maxMetrics)
+		f.At("/metrics", "metrics_invalid", words)
+	}
+	if snapshots < 0 || snapshots > maxSnapshots {
+		f.At("/snapshots", "out_of_range", fmt.Sprintf("snapshots is from 0 to %d.", maxSnapshots))
+	}
+	return breaches(f)
+}
+
+func checkSpan(since, until time.Time, breakdown string, metrics []string, now time.Time) *events.Fault {
+	f := events.Faultf(events.Invalid, "These figures cannot be asked for so; see the details.")
+	if !since.IsZero() && since.Before(earliestInsights) {
+		f.At("/since", "too_early", "Threads has figures since 13 April 2024; choose a later time.")
+	}
+	if until.After(now) {
+		f.At("/until", "time_in_future", "There are no figures of the future; leave until out for now.")
+	}
+	if !since.IsZero() && !since.Before(maxTimeOr(until, now)) {
+		f.At("/since", "span_empty", "since must be before until.")
+	}
+	wanted := slices.Contains(metrics, demographics)
+	if wanted && breakdown == "" {
+		f.At("/breakdown", "missing", demographics+" needs a breakdown: country, city, age or gender.")
+	}
+	if breakdown != "" && !slices.Contains([]string{"country", "city", "age", "gender"}, breakdown) {
+		f.At("/breakdown", "breakdown_unknown", "breakdown is country, city, age or gender.")
+	}
+	return breaches(f)
+}
+
+// maxTimeOr is t, or the other where there is none.
+func maxTimeOr(t, other time.Time) time.Time {
+	if t.IsZero() {
+		return other
+	}
+	return t
+}
+
+// figuresOf names what figures are of: a post, or the account itself.
+type figuresOf struct{ accountID, mediaID string }
+
+// figures reads metrics, at most ReadsKept old, and keeps them as a snapshot where they compare with others.
+func (s *Service) figures(ctx context.Context, account accounts.Account, key string, of figuresOf, keep bool,
+	read func(context.Context, access) ([]threads.Metric, error)) ([]events.Metric, time.Time, error) {
+	if metrics, at, ok := lately[[]events.Metric](&s.errands.kept, key, s.now()); ok {
+		if err := mayRead(account, threads.ScopeManageInsights); err != nil {
+			return nil, at, err
+		}
+		return metrics, at, nil
+	}
+	told, err := errand(ctx, s, account, threads.ScopeManageInsights, read)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	at := s.now()
+	metrics := metricsOf(told)
+	s.errands.kept.put(key, metrics, at)
+	if keep {
+		if err := s.store.keepSnapshot(ctx, of, at, metrics); err != nil {
+			return nil, at, err
+		}
+	}
+	return metrics, at, nil
+}
+
+func metricsOf(told []threads.Metric) []events.Metric {
+	metrics := make([]events.Metric, len(told))
+	for i, m := range told {
+		metrics[i] = events.Metric{Name: m.Name, Period: m.Period, Title: m.Title}
+		if m.HasTotal {
+			metrics[i].Total = new(m.Total)
+		}
+		for _, d := range m.Days {
+			metrics[i].Days = append(metrics[i].Days, events.MetricDay{Value: d.Value, End: optionalTime(d.End)})
+		}
+		for _, l := range m.Links {
+			metrics[i].Links = append(metrics[i].Links, events.MetricLink{URL: l.URL, Value: l.Value})
+		}
+		for _, g := range m.Breakdown {
+			metrics[i].Breakdown = append(metrics[i].Breakdown, events.MetricGroup{Group: g.Group, Value: g.Value})
+		}
+	}
+	return metrics
+}
+
+// valuesOf is metrics as one number each: the total, or else the sum of the days or of the links.
+func valuesOf(metrics []events.Metric) map[string]float64 {
+	values := map[string]float64{}
+	for _, m := range metrics {
+		sum := 0.0
+		switch {
+		case m.Total != nil:
+			sum = *m.Total
+		case len(m.Breakdown) > 0:
+			continue
+		default:
+			for _, d := range m.Days {
+				sum += d.Value
+			}
+			for _, l := range m.Links {
+				sum += l.Value
+			}
+		}
+		values[m.Name] = sum
+	}
+	return values
+}
+
+// snapshot is figures as they were at a moment.
+type snapshot struct {
+	bun.BaseModel `bun:"table:insight_snapshots"`
+
+	AccountID string             `bun:"account_id"`
+	MediaID   string             `bun:"media_id"`
+	Hour      time.Time          `bun:"hour"`
+	At        time.Time          `bun:"at"`
+	Metrics   map[string]float64 `bun:"metrics,type:jsonb"`
+}
+
+// keepSnapshot keeps figures: the latest of each hour, so that a page that is open all day costs no table.
+func (s *store) keepSnapshot(ctx context.Context, of figuresOf, at time.Time, metrics []events.Metric) error {
+	values := valuesOf(metrics)
+	if len(values) == 0 {
+		return nil // of a repost there are none
+	}
+	at = at.UTC()
+	one := snapshot{AccountID: of.accountID, MediaID: of.mediaID, Hour: at.Truncate(time.Hour), At: at, Metrics: values}
+	_, err := s.db.NewInsert().Model(&one).On("CONFLICT (account_id, media_id, hour) DO UPDATE").
+		Set("at = EXCLUDED.at, metrics = EXCLUDED.metrics").Where("snapshot.at < EXCLUDED.at").Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("keep figures: %w", err)
+	}
+	return nil
+}
+
+// snapshots reads the latest of what was kept, the oldest first.
+func (s *store) snapshots(ctx context.Context, of figuresOf, limit int) ([]events.InsightSnapshot, error) {
+	if limit == 0 {
+		limit = usualSnapshots
+	}
+	var rows []snapshot
+	err := s.db.NewSelect().Model(&rows).Column("at", "metrics").
+		Where("account_id = ? AND media_id = ?", of.accountID, of.mediaID).
+		Order("hour DESC").Limit(int64(limit)).Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read kept figures: %w", err)
+	}
+	out := make([]events.InsightSnapshot, len(rows))
+	for i, r := range rows {
+		out[len(rows)-1-i] = events.InsightSnapshot{At: r.At.UTC(), Values: r.Metrics}
+	}
+	return out, nil
+}
+
+// forgetSnapshots deletes what was kept for long enough.
+func (s *store) forgetSnapshots(ctx context.Context, before time.Time) error {
+	if _, err := s.db.NewDelete().Model((*snapshot)(nil)).Where("at < ?", before).Exec(ctx); err != nil {
+		return fmt.Errorf("forget old figures: %w", err)
+	}
+	return nil
+}

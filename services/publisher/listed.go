@@ -1,0 +1,87 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+const (
+	// maxPage is Threads' own; a page of so many posts is well under what NATS carries.
+	maxPage = 100
+	// maxCursor is more than any cursor of Threads has; theirs are handed through as they are.
+	maxCursor = 1000
+)
+
+// earliestList is where Threads' lists begin; it refuses an earlier since (threads-api §1.9).
+var earliestList = time.Unix(1688540400, 0).UTC()
+
+// listQuery checks what narrows a list of Threads.
+func (s *Service) listQuery(limit int, after string, since, until time.Time) (threads.ListQuery, error) {
+	f := events.Faultf(events.Invalid, "This list cannot be asked for so; see the details.")
+	if limit < 0 || limit > maxPage {
+		f.At("/limit", "out_of_range", fmt.Sprintf("limit is from 1 to %d.", maxPage))
+	}
+	if len(after) > maxCursor || strings.ContainsFunc(after, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		f.At("/after", "cursor_invalid", "This cursor is not one of Threads'; take it from the page before.")
+	}
+	if !since.IsZero() && since.Before(earliestList) {
+		f.At("/since", "too_early", "Threads began on 5 July 2023; choose a later time.")
+	}
+	if until.After(s.now()) {
+		f.At("/until", "time_in_future", "until must not be in the future; leave it out for now.")
+	}
+	if !since.IsZero() && !since.Before(maxTimeOr(until, s.now())) {
+		f.At("/since", "span_empty", "since must be before until.")
+	}
+	if fault := breaches(f); fault != nil {
+		return threads.ListQuery{}, fault
+	}
+	return threads.ListQuery{Since: since, Until: until, After: after, Limit: limit}, nil
+}
+
+// listed is a page of Threads as we show it. A cursor that Threads does not take is the caller's.
+func (s *Service) listed(ctx context.Context, account accounts.Account, scope string, q threads.ListQuery,
+	list func(context.Context, access) (threads.Page, error)) (events.ThreadsPage, error) {
+	page, err := errand(ctx, s, account, scope, func(ctx context.Context, a access) (threads.Page, error) {
+		page, err := list(ctx, a)
+		if threads.ClassOf(err) == threads.Invalid && q.After != "" {
+			const words = "Threads does not take this cursor; begin with the first page."
+			return page, events.Faultf(events.Invalid, words).At("/after", "cursor_invalid", words)
+		}
+		return page, err
+	})
+	if err != nil {
+		return events.ThreadsPage{}, err
+	}
+	ids := make([]string, len(page.Data))
+	for i, m := range page.Data {
+		ids[i] = m.ID
+	}
+	ours, err := s.store.postIDs(ctx, account.ID, ids)
+	if err != nil {
+		return events.ThreadsPage{}, err
+	}
+	out := events.ThreadsPage{Items: make([]events.ThreadsPost, len(page.Data)), Next: page.After}
+	for i, m := range page.Data {
+		out.Items[i] = threadsPost(m, account.Username)
+		out.Items[i].PostID = ours[m.ID]
+	}
+	return out, nil
+}
+
+func threadsPost(m threads.Media, me string) events.ThreadsPost {
+	return events.ThreadsPost{
+		MediaID: m.ID, Permalink: m.Permalink, Text: m.Text, MediaType: m.MediaType, Timestamp: optionalTime(m.Timestamp),
+		Username: m.Username, IsVerified: m.AuthorVerified, ProfilePictureURL: m.AuthorPicture,
+		IsReply: m.IsReply, ReplyTo: m.ReplyToID, RootID: m.RootID, HasReplies: m.HasReplies,
+		QuotedID: m.QuotedID, RepostedID: m.RepostedID,
+		Mine:       m.ReplyOfMine || m.Username != "" && strings.EqualFold(m.Username, me),
+		HideStatus: m.HideStatus, ApprovalStatus: m.ApprovalStatus,
+	}
+}

@@ -1,0 +1,24 @@
+package publisher
+
+import (
+	"context"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// ListMentions answers with the public posts of others that name the account.
+func (s *Service) ListMentions(ctx context.Context, q events.ListMentions) (events.ThreadsPage, error) {
+	list, err := s.listQuery(q.Limit, q.After, q.Since, q.Until)
+	if err != nil {
+		return events.ThreadsPage{}, err
+	}
+	account, err := accounts.Resolve(ctx, s.db, q.UserID, q.AccountID)
+	if err != nil {
+		return events.ThreadsPage{}, err
+	}
+	return s.listed(ctx, account, threads.ScopeManageMentions, list, func(ctx context.Context, a access) (threads.Page, error) {
+		return s.api.Mentions(ctx, a.token, list)
+	})
+}

@@ -1,0 +1,142 @@
+package publisher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// ListReplies answers with what was said below a post, hidden replies included.
+func (s *Service) ListReplies(ctx context.Context, q events.ListReplies) (events.ThreadsPage, error) {
+	list, err := s.listQuery(q.Limit, q.After, time.Time{}, time.Time{})
+	if err != nil {
+		return events.ThreadsPage{}, err
+	}
+	switch {
+	case !slices.Contains([]string{"", threads.ApprovalPending, threads.ApprovalIgnored}, q.Status):
+		const words = "status is pending or ignored."
+		return events.ThreadsPage{}, events.Faultf(events.Invalid, words).At("/status", "status_unknown", words)
+	case q.Pending && q.Conversation:
+		const words = "Replies that wait for approval have one list, of every depth; leave view out."
+		return events.ThreadsPage{}, events.Faultf(events.Invalid, words).At("/view", "view_and_pending", words)
+	case q.Status != "" && !q.Pending:
+		const words = "Only replies that wait for approval have a status; ask with pending."
+		return events.ThreadsPage{}, events.Faultf(events.Invalid, words).At("/status", "status_without_pending", words)
+	}
+	list.OldestFirst = q.OldestFirst
+	post, err := s.named(ctx, q.UserID, q.AccountID, q.ID)
+	if err != nil {
+		return events.ThreadsPage{}, err
+	}
+	read := func(ctx context.Context, a access) (threads.Page, error) {
+		switch {
+		case q.Pending:
+			return s.api.PendingReplies(ctx, a.token, post.mediaID, q.Status, list)
+		case q.Conversation:
+			page, err := s.api.Conversation(ctx, a.token, post.mediaID, list)
+			if threads.ClassOf(err) == threads.Invalid && q.After == "" {
+				const words = "Only the post that began a conversation has all of it; ask for the replies of this one."
+				return page, events.Faultf(events.Invalid, words).At("/view", "not_a_root", words)
+			}
+			return page, err
+		}
+		return s.api.RepliesTo(ctx, a.token, post.mediaID, list)
+	}
+	return s.listed(ctx, post.account, threads.ScopeReadReplies, list, read)
+}
+
+// HideReply hides a reply in a conversation of the account, with what was said below it, or shows it again.
+func (s *Service) HideReply(ctx context.Context, d bus.Delivery, cmd events.HideReply) (any, error) {
+	hide := func(ctx context.Context, a access, id string) (events.ReplyState, error) {
+		return events.ReplyState{Hidden: &cmd.Hide}, s.api.Hide(ctx, a.token, id, cmd.Hide)
+	}
+	return s.moderate(ctx, d, cmd, reply{cmd.UserID, cmd.AccountID, cmd.ID}, hide)
+}
+
+// ApproveReply lets a reply be seen that waits for approval, or ignores it.
+func (s *Service) ApproveReply(ctx context.Context, d bus.Delivery, cmd events.ApproveReply) (any, error) {
+	approve := func(ctx context.Context, a access, id string) (events.ReplyState, error) {
+		return events.ReplyState{Approved: &cmd.Approve}, s.api.Approve(ctx, a.token, id, cmd.Approve)
+	}
+	return s.moderate(ctx, d, cmd, reply{cmd.UserID, cmd.AccountID, cmd.ID}, approve)
+}
+
+// reply is whose reply is moderated, as the command names it.
+type reply struct{ userID, accountID, id string }
+
+// moderation is what Threads is asked to do to the reply with a media id.
+type moderation func(ctx context.Context, a access, mediaID string) (events.ReplyState, error)
+
+// moderateFor is how long a moderation is tried while Threads does not answer.
+const moderateFor = time.Hour
+
+// moderate has Threads do something to a reply. To do it twice is to do it once, so a crash between the call and its note
+// costs a call. That the reply is the account's to moderate, Threads itself judges: it is asked with the account's token.
+func (s *Service) moderate(ctx context.Context, d bus.Delivery, cmd events.Command, r reply, do moderation) (any, error) {
+	prior, err := commands.Begin(ctx, s.db, commands.New(d.Meta, cmd, ""), s.now())
+	if err != nil {
+		return nil, err
+	}
+	if prior != nil {
+		if o, done := prior.Done(); done {
+			return saidBefore(o)
+		}
+	}
+	state, err := s.moderated(ctx, r, do)
+	if errors.Is(err, &events.Fault{Code: events.Unavailable}) {
+		if s.now().Sub(d.Meta.Time) < moderateFor {
+			return nil, bus.Later(backoff(int(min(d.Deliveries, 20))))
+		}
+		err = events.Faultf(events.Missed, "Threads did not answer for an hour, so this was not done; please try again.")
+	}
+	return s.conclusion(ctx, d, state, err)
+}
+
+func (s *Service) moderated(ctx context.Context, r reply, do moderation) (events.ReplyState, error) {
+	post, err := s.named(ctx, r.userID, r.accountID, r.id)
+	if err != nil {
+		return events.ReplyState{}, err
+	}
+	call := func(ctx context.Context, a access) (events.ReplyState, error) {
+		state, err := do(ctx, a, post.mediaID)
+		if threads.ClassOf(err) == threads.NotFound {
+			return state, events.Faultf(events.NotFound, "There is no reply with this id in a conversation of this account.")
+		}
+		return state, err
+	}
+	state, err := errand(ctx, s, post.account, threads.ScopeManageReplies, call)
+	state.AccountID, state.MediaID = post.account.ID, post.mediaID
+	return state, err
+}
+
+// saidBefore is the outcome of a command that was done before.
+func saidBefore(o events.Outcome) (any, error) {
+	if o.Fault != nil {
+		return nil, o.Fault
+	}
+	return o.Result, nil
+}
+
+// conclusion notes how a command ended that changes no row of ours, and tells it. An error that is no outcome comes back.
+func (s *Service) conclusion(ctx context.Context, d bus.Delivery, result any, err error) (any, error) {
+	o := events.Outcome{CommandID: d.Meta.ID}
+	if err != nil {
+		if o.Fault = outcomeFault(err); o.Fault == nil {
+			return nil, err
+		}
+	} else if o.Result, err = json.Marshal(result); err != nil {
+		return nil, fmt.Errorf("encode result: %w", err)
+	}
+	if err := commands.Finish(ctx, s.db, o, s.now()); err != nil {
+		return nil, err
+	}
+	return saidBefore(o)
+}

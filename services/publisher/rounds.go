@@ -1,0 +1,193 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+const (
+	// roundsEvery is how often it is looked whose figures are due, firstRound how long after an account came at the latest.
+	roundsEvery = time.Minute
+	firstRound  = 10 * time.Minute
+	// roundAgain is when an account comes next whose round could not be ended.
+	roundAgain = time.Hour
+	// insightsOf is how old a post may be whose figures are kept: after a month they hardly move.
+	insightsOf = 30 * 24 * time.Hour
+)
+
+// rounds keeps the figures of every account and its latest posts, once in InsightsEvery, so that trends are there for
+// whoever asks later. It is the least urgent thing that a publisher does: few accounts at a time, with a pause after each
+// call, and none while half of the places for publishing are taken.
+func (s *Service) rounds(ctx context.Context) error {
+	if s.cfg.InsightsEvery == 0 {
+		return nil
+	}
+	for pause(ctx, min(roundsEvery, s.cfg.InsightsEvery)) {
+		if !s.current.Load() {
+			continue
+		}
+		if err := s.roundsOnce(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("figures are not kept this time", errField(err))
+		}
+	}
+	return nil
+}
+
+func (s *Service) roundsOnce(ctx context.Context) error {
+	if err := s.store.forgetSearches(ctx, s.now()); err != nil {
+		return err
+	}
+	if s.cfg.InsightsKept > 0 {
+		if err := s.store.forgetSnapshots(ctx, s.now().Add(-s.cfg.InsightsKept)); err != nil {
+			return err
+		}
+	}
+	if err := s.store.planRounds(ctx, s.now(), min(firstRound, s.cfg.InsightsEvery)); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		due, err := s.store.takeRounds(ctx, s.now(), s.cfg.InsightsAtOnce)
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		var g errgroup.Group
+		for _, id := range due {
+			g.Go(func() error { return s.round(ctx, id) })
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// round keeps the figures of one account. What Threads does not tell today is no trouble: the next round asks again.
+func (s *Service) round(ctx context.Context, accountID string) error {
+	account, err := accounts.Get(ctx, s.db, accountID)
+	if err != nil {
+		return err
+	}
+	ended, err := s.keepFigures(ctx, account)
+	if err != nil || !ended {
+		return err // it stays due in an hour
+	}
+	_, err = s.db.NewUpdate().Table("insight_rounds").Set("next_at = ?", s.now().Add(s.cfg.InsightsEvery)).
+		Where("account_id = ?", accountID).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("note a round: %w", err)
+	}
+	return nil
+}
+
+// keepFigures reads and keeps the figures of an account and its latest posts. ended is false when Threads wants to be left
+// alone.
+func (s *Service) keepFigures(ctx context.Context, account accounts.Account) (ended bool, err error) {
+	posts, err := s.store.latest(ctx, account, s.now().Add(-insightsOf), s.cfg.InsightsPosts)
+	if err != nil {
+		return false, err
+	}
+	for _, mediaID := range append([]string{""}, posts...) {
+		if !s.quiet(ctx) {
+			return false, nil
+		}
+		read := func(ctx context.Context, a access) ([]threads.Metric, error) {
+			if mediaID == "" {
+				return s.api.AccountInsights(ctx, a.token, threads.InsightsQuery{})
+			}
+			return s.api.MediaInsights(ctx, a.token, mediaID)
+		}
+		told, err := errand(ctx, s, account, threads.ScopeManageInsights, read)
+		fault := new(events.Fault)
+		switch {
+		case errors.As(err, &fault) && (fault.Code == events.NotFound || fault.Code == events.Refused):
+			// This post is gone, or has no figures; the next may have.
+		case errors.As(err, &fault):
+			return false, nil
+		case err != nil:
+			return false, err
+		default:
+			if err := s.store.keepSnapshot(ctx, figuresOf{account.ID, mediaID}, s.now(), metricsOf(told)); err != nil {
+				return false, err
+			}
+		}
+		if !pause(ctx, s.cfg.InsightsSpacing) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// quiet waits until publishing leaves room.
+func (s *Service) quiet(ctx context.Context) bool {
+	for s.calls.busy() {
+		if !pause(ctx, time.Second) {
+			return false
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// busy says that half of the places for calls are taken.
+func (c *calls) busy() bool { return 2*len(c.slots) >= cap(c.slots) }
+
+// planRounds gives every account that has figures its first round, at some moment within the given time, so that not all
+// come at once.
+func (s *store) planRounds(ctx context.Context, now time.Time, within time.Duration) error {
+	type row struct {
+		AccountID string    `bun:"account_id"`
+		NextAt    time.Time `bun:"next_at"`
+	}
+	var ids []string
+	err := s.db.NewSelect().Model((*accounts.Account)(nil)).Column("id").
+		Where("status = ? AND ? = ANY (scopes)", events.ConnectionActive, threads.ScopeManageInsights).
+		Where("NOT EXISTS (SELECT 1 FROM insight_rounds r WHERE r.account_id = account.id)").Limit(1000).Scan(ctx, &ids)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	rows := make([]row, len(ids))
+	for i, id := range ids {
+		rows[i] = row{id, now.Add(rand.N(within))} //nolint:gosec // spreads the load, guards nothing
+	}
+	_, err = s.db.NewInsert().Model(&rows).ModelTableExpr("insight_rounds").On("CONFLICT DO NOTHING").Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("plan rounds: %w", err)
+	}
+	return nil
+}
+
+// takeRounds takes accounts whose round is due, for an hour: who dies on the way is followed by another then. Accounts that
+// lost the scope or the token are passed over.
+func (s *store) takeRounds(ctx context.Context, now time.Time, limit int) (ids []string, err error) {
+	due := s.db.NewSelect().TableExpr("insight_rounds AS r").ColumnExpr("r.account_id").
+		Join("JOIN social_connections c ON c.id = r.account_id").
+		Where("r.next_at <= ? AND c.status = ? AND ? = ANY (c.scopes)", now, events.ConnectionActive, threads.ScopeManageInsights).
+		Order("r.next_at").Limit(int64(limit)).For("UPDATE OF r SKIP LOCKED")
+	err = s.db.NewUpdate().With("due", due).TableExpr("insight_rounds AS r").TableExpr("due").
+		Set("next_at = ?", now.Add(roundAgain)).Where("r.account_id = due.account_id").Returning("r.account_id").Scan(ctx, &ids)
+	if err != nil {
+		return nil, fmt.Errorf("take rounds: %w", err)
+	}
+	return ids, nil
+}
+
+// latest are the media ids of an account's latest live posts, reposts left out: they have no figures.
+func (s *store) latest(ctx context.Context, account accounts.Account, since time.Time, limit int) (ids []string, err error) {
+	err = s.db.NewSelect().Model((*Post)(nil)).Column("media_id").
+		Where("user_id = ? AND account_id = ?", account.UserID, account.ID).
+		Where("state = ? AND media_id IS NOT NULL AND deleted_at IS NULL", events.StatePublished).
+		Where("kind <> ? AND repost_of IS NULL AND publish_at > ?", events.KindRepost, since).
+		Order("publish_at DESC").Limit(int64(limit)).Scan(ctx, &ids)
+	if err != nil {
+		return nil, fmt.Errorf("find the latest posts: %w", err)
+	}
+	return ids, nil
+}

@@ -1,0 +1,170 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// maxQuery bounds the words of a search.
+const maxQuery = 200
+
+// SearchPosts answers with public posts that have a word or a topic tag. Only a search that finds something counts, 2,200
+// of them in a day; without Threads' approval of the app it finds the account's own posts alone.
+func (s *Service) SearchPosts(ctx context.Context, q events.SearchPosts) (events.ThreadsPage, error) {
+	list, err := s.listQuery(q.Limit, q.After, q.Since, q.Until)
+	if err != nil {
+		return events.ThreadsPage{}, err
+	}
+	f := events.Faultf(events.Invalid, "This search cannot be made; see the details.")
+	if strings.TrimSpace(q.Query) == "" || len(q.Query) > maxQuery {
+		f.At("/q", "query_invalid", fmt.Sprintf("q is what to look for, up to %d bytes.", maxQuery))
+	}
+	if !slices.Contains([]string{"", "text", "image", "video"}, q.MediaType) {
+		f.At("/mediaType", "media_type_unknown", "mediaType is text, image or video.")
+	}
+	author := strings.TrimPrefix(q.Author, "@")
+	if author != "" && !isUsername(author) {
+		f.At("/author", "username_invalid", notUsername)
+	}
+	if fault := breaches(f); fault != nil {
+		return events.ThreadsPage{}, fault
+	}
+	account, err := accounts.Resolve(ctx, s.db, q.UserID, q.AccountID)
+	if err != nil {
+		return events.ThreadsPage{}, err
+	}
+	if err := s.maySearch(ctx, account.ID, quotaKeywords); err != nil {
+		return events.ThreadsPage{}, err
+	}
+	find := func(ctx context.Context, a access) (threads.Page, error) {
+		return s.api.Search(ctx, a.token, threads.SearchQuery{
+			Q: q.Query, Recent: q.Recent, Tag: q.Tag, MediaType: strings.ToUpper(q.MediaType), Author: author, ListQuery: list,
+		})
+	}
+	page, err := s.listed(ctx, account, threads.ScopeKeywordSearch, list, find)
+	if err == nil && len(page.Items) > 0 {
+		s.searched(ctx, account.ID, quotaKeywords)
+	}
+	return page, err
+}
+
+const notUsername = "A username at Threads has up to 30 letters, digits, dots and underscores."
+
+func isUsername(name string) bool {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._"
+	return name != "" && len(name) <= 30 && strings.Trim(name, letters) == ""
+}
+
+// LookUpProfile answers with what anyone may see of a public profile.
+func (s *Service) LookUpProfile(ctx context.Context, q events.LookUpProfile) (events.PublicProfile, error) {
+	account, name, err := s.discovery(ctx, q.UserID, q.AccountID, q.Username)
+	if err != nil {
+		return events.PublicProfile{}, err
+	}
+	look := func(ctx context.Context, a access) (threads.PublicProfile, error) {
+		s.searched(ctx, account.ID, quotaProfiles)
+		p, err := s.api.ProfileLookup(ctx, a.token, name)
+		return p, noProfile(err)
+	}
+	p, err := errand(ctx, s, account, threads.ScopeProfileDiscovery, look)
+	if err != nil {
+		return events.PublicProfile{}, err
+	}
+	return events.PublicProfile{
+		Username: p.Username, Name: p.Name, Bio: p.Biography, ProfilePictureURL: p.PictureURL, IsVerified: p.IsVerified,
+		Followers: p.Followers, Likes: p.Likes, Quotes: p.Quotes, Replies: p.Replies, Reposts: p.Reposts, Views: p.Views,
+	}, nil
+}
+
+// ListProfilePosts answers with the posts of a public profile.
+func (s *Service) ListProfilePosts(ctx context.Context, q events.ListProfilePosts) (events.ThreadsPage, error) {
+	list, err := s.listQuery(q.Limit, q.After, q.Since, q.Until)
+	if err != nil {
+		return events.ThreadsPage{}, err
+	}
+	account, name, err := s.discovery(ctx, q.UserID, q.AccountID, q.Username)
+	if err != nil {
+		return events.ThreadsPage{}, err
+	}
+	look := func(ctx context.Context, a access) (threads.Page, error) {
+		s.searched(ctx, account.ID, quotaProfiles)
+		page, err := s.api.ProfilePosts(ctx, a.token, name, list)
+		if list.After != "" {
+			return page, err // the profile was there a page ago
+		}
+		return page, noProfile(err)
+	}
+	return s.listed(ctx, account, threads.ScopeProfileDiscovery, list, look)
+}
+
+// discovery is the account that looks at a profile, and the profile's name.
+func (s *Service) discovery(ctx context.Context, userID, accountID, username string) (accounts.Account, string, error) {
+	name := strings.TrimPrefix(username, "@")
+	if !isUsername(name) {
+		return accounts.Account{}, "", events.Faultf(events.Invalid, notUsername).At("/username", "username_invalid", notUsername)
+	}
+	account, err := accounts.Resolve(ctx, s.db, userID, accountID)
+	if err != nil {
+		return account, "", err
+	}
+	return account, name, s.maySearch(ctx, account.ID, quotaProfiles)
+}
+
+// noProfile is Threads' word that a profile is not to be had, whichever way it says it.
+func noProfile(err error) error {
+	if class := threads.ClassOf(err); class == threads.Invalid || class == threads.NotFound {
+		return events.Faultf(events.NotFound, "Threads shows no public profile of this name with at least 100 followers.")
+	}
+	return err
+}
+
+// FindLocations answers with places that a post can be tagged with.
+func (s *Service) FindLocations(ctx context.Context, q events.FindLocations) (events.LocationList, error) {
+	f := events.Faultf(events.Invalid, "These places cannot be looked for; see the details.")
+	switch {
+	case (q.Latitude == nil) != (q.Longitude == nil):
+		f.At("/latitude", "half_a_point", "latitude and longitude go together.")
+	case q.Latitude != nil && !(*q.Latitude >= -90 && *q.Latitude <= 90):
+		f.At("/latitude", "out_of_range", "latitude is from -90 to 90 degrees.")
+	case q.Longitude != nil && !(*q.Longitude >= -180 && *q.Longitude <= 180):
+		f.At("/longitude", "out_of_range", "longitude is from -180 to 180 degrees.")
+	case strings.TrimSpace(q.Name) == "" && q.Latitude == nil, len(q.Name) > maxQuery:
+		f.At("/q", "query_invalid", fmt.Sprintf("q is the name of a place, up to %d bytes; or give a point.", maxQuery))
+	}
+	if fault := breaches(f); fault != nil {
+		return events.LocationList{}, fault
+	}
+	account, err := accounts.Resolve(ctx, s.db, q.UserID, q.AccountID)
+	if err != nil {
+		return events.LocationList{}, err
+	}
+	if err := s.maySearch(ctx, account.ID, quotaLocations); err != nil {
+		return events.LocationList{}, err
+	}
+	var near *threads.Point
+	if q.Latitude != nil {
+		near = &threads.Point{Latitude: *q.Latitude, Longitude: *q.Longitude}
+	}
+	look := func(ctx context.Context, a access) ([]threads.Location, error) {
+		s.searched(ctx, account.ID, quotaLocations)
+		return s.api.LocationSearch(ctx, a.token, q.Name, near)
+	}
+	found, err := errand(ctx, s, account, threads.ScopeLocationTagging, look)
+	if err != nil {
+		return events.LocationList{}, err
+	}
+	list := events.LocationList{Items: make([]events.Location, len(found))}
+	for i, l := range found {
+		list.Items[i] = events.Location{
+			ID: l.ID, Name: l.Name, Address: l.Address, City: l.City, Country: l.Country, PostalCode: l.PostalCode,
+			Latitude: l.Latitude, Longitude: l.Longitude,
+		}
+	}
+	return list, nil
+}
