@@ -291,6 +291,9 @@ func (h *house) facts(id string) (facts []events.PostEvent) {
 	}
 	for seq := uint64(1); seq <= s.CachedInfo().State.LastSeq; seq++ {
 		m, err := s.GetMsg(h.t.Context(), seq)
+		if errors.Is(err, jetstream.ErrMsgNotFound) { // erased
+			continue
+		}
 		if err != nil {
 			h.t.Fatal(err)
 		}

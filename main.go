@@ -38,6 +38,7 @@ const usage = `usage: threads [command]
                one service, against NATS_URL and DATABASE_URL
   migrate      bring database and streams to this version
   secrets      make the files of secrets that compose.yaml wants, in ./secrets or the directory given
+  keys         make, list and change the keys that seal tokens, in TOKEN_KEYSET_FILE; docs/security.md
   simulator    a simulated Threads alone; simulator -h shows its flags
   replay       show or tell again the facts of EVENTS
   rebuild      build the table of posts anew from EVENTS, and show where the live one differs
@@ -72,6 +73,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	}
 	if err := crash.Arm(getenv); err != nil {
 		return err
+	}
+	if word == "keys" {
+		return standalone.Keys(ctx, args, getenv, out, os.Stderr) // the file of its setting may not exist yet
 	}
 	common, err := process.Env[standalone.Common](getenv)
 	if err != nil {
@@ -118,7 +122,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return err
 	default:
 		known := slices.Concat(slices.Sorted(maps.Keys(builders)), slices.Sorted(maps.Keys(standalone.OpWords())),
-			[]string{"bench", "demo", "migrate", "secrets", "simulator", "torture"})
+			[]string{"bench", "demo", "keys", "migrate", "secrets", "simulator", "torture"})
 		return fmt.Errorf("there is no command %q; there are %s, and help", word, strings.Join(known, ", "))
 	}
 }

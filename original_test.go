@@ -112,6 +112,7 @@ func TestMovingIn(t *testing.T) {
 	t.Logf("the rest took %s:\n%+v", time.Since(started), whole)
 	first := h.tables(t)
 	again := im.run("-old-backend-stopped-at", "30s")
+	t.Logf("once more, with nothing to do, took %.1f s", again.Seconds)
 	if second := h.tables(t); first != second {
 		t.Error("taking over again changed what is here")
 	}
@@ -180,6 +181,17 @@ func TestMovingIn(t *testing.T) {
 	im.run("-old-backend-stopped-at", "30s")
 	if h.tables(t) != settled {
 		t.Error("following it again changed what is here")
+	}
+	// Whoever had to be forgotten here does not come back from there.
+	ours := openSource(t, h.setting("DATABASE_URL"))
+	exec1(t, ours, `WITH gone AS (DELETE FROM social_connections WHERE user_id = 'user_7' RETURNING id), posts AS (DELETE FROM posts WHERE user_id = 'user_7')
+		INSERT INTO erased_accounts (account_id, user_id, buried_at, stage) SELECT id, 'user_7', now(), 'done' FROM gone`)
+	forgotten := im.run("-old-backend-stopped-at", "30s")
+	var left int
+	err := ours.QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM posts WHERE user_id = 'user_7') +
+		(SELECT count(*) FROM social_connections WHERE user_id = 'user_7')`).Scan(&left)
+	if err != nil || left != 0 || forgotten.Reasons["erased"] != 51 {
+		t.Errorf("of an erased user %d rows came back (%v); reasons %v", left, err, forgotten.Reasons)
 	}
 	exec1(t, source, `UPDATE "ScheduledTweet" SET "updatedAt" = now() AT TIME ZONE 'UTC' WHERE "id" = 'row16'`)
 	if out, err := im.command("-old-backend-stopped-at", "10m").CombinedOutput(); err == nil || !strings.Contains(string(out), "is its backend still running?") {
@@ -389,6 +401,7 @@ func openSource(t *testing.T, address string) *sql.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
+	db.SetMaxIdleConns(0) // there are many of them, and few connections
 	t.Cleanup(func() { _ = db.Close() })
 	return db
 }

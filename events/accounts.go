@@ -32,7 +32,23 @@ type Connection struct {
 	// ReconnectBy is set when what the user allowed ends soon and no refresh renews it: Threads does so to private profiles,
 	// 90 days after they pressed Allow. From then on nothing works until they press it again.
 	ReconnectBy *time.Time `json:"reconnectBy,omitempty"`
-	Rev       int64            `json:"rev"`
+	// Unlocks is what the granted scopes allow and what they do not, where the connection itself was asked for.
+	Unlocks []Feature `json:"unlocks,omitempty"`
+	// PostsKept says of a disconnected account that its queue waits for the next connect. Else it is cancelled.
+	PostsKept bool `json:"postsKept,omitempty"`
+	// ErasureCode is set when the owner had the account erased: the code to ask with how that goes.
+	ErasureCode string `json:"erasureCode,omitempty"`
+	// PausedAt is set while those who run the system hold the account's posts back; PauseReason is what they say of it.
+	PausedAt    *time.Time `json:"pausedAt,omitempty"`
+	PauseReason string     `json:"pauseReason,omitempty"`
+	Rev         int64      `json:"rev"`
+}
+
+// Feature is something that can be done with an account that has the scopes for it.
+type Feature struct {
+	Name          string   `json:"name"`
+	Unlocked      bool     `json:"unlocked"`
+	MissingScopes []string `json:"missingScopes"`
 }
 
 // AccountEvent is a fact about a connected account.
@@ -165,10 +181,14 @@ func (e AccountReconnectSoon) EventID() string { return e.id("reconnect_soon") }
 // EventID is the same for the same account, rev and fact.
 func (e TokenRefreshed) EventID() string { return e.id("token_refreshed") }
 
-// Disconnect asks auth to forget an account's token and cancel its queue.
+// Disconnect asks auth to forget an account's token.
 type Disconnect struct {
 	UserID    string `json:"userId"`
 	AccountID string `json:"accountId,omitempty"` // empty when the user has only one
+	// KeepPosts lets the account's queue wait for the next connect. Else it is cancelled.
+	KeepPosts bool `json:"keepPosts,omitempty"`
+	// Erase asks to forget everything of the account, its posts and its history here, for good.
+	Erase bool `json:"erase,omitempty"`
 }
 
 // RefreshToken asks tokenkeeper to refresh an account's token now.

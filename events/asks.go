@@ -30,13 +30,19 @@ type Attempt struct {
 	TraceID string `json:"traceId,omitempty"`
 }
 
-// ListPosts asks publisher for a user's posts, the earliest scheduled first. Answer: PostList.
+// ListPosts asks publisher for a user's posts, in the order of their times. Answer: PostList.
 type ListPosts struct {
-	UserID    string `json:"userId"`
-	AccountID string `json:"accountId,omitempty"`
-	Status    Status `json:"status,omitempty"` // empty: all
-	Limit     int    `json:"limit,omitempty"`  // 1 to 1000; 0 means 1000
-	After     string `json:"after,omitempty"`  // cursor of the page before
+	UserID    string     `json:"userId"`
+	AccountID string     `json:"accountId,omitempty"`
+	Status    Status     `json:"status,omitempty"`   // empty: all
+	Statuses  []Status   `json:"statuses,omitempty"` // any of these, and of Status
+	Kinds     []Kind     `json:"kinds,omitempty"`    // empty: all but those imported from Threads
+	From      *time.Time `json:"from,omitempty"`     // scheduledAt at or after
+	To        *time.Time `json:"to,omitempty"`       // scheduledAt before
+	Search    string     `json:"search,omitempty"`   // words that the text has, whatever their case
+	Newest    bool       `json:"newest,omitempty"`   // the latest first
+	Limit     int        `json:"limit,omitempty"`    // 1 to 1000; 0 means 1000
+	After     string     `json:"after,omitempty"`    // cursor of the page before
 }
 
 // PostList is a page of posts. Next is empty on the last page.
@@ -99,6 +105,8 @@ type Ticket struct {
 type BeginOAuth struct {
 	UserID string `json:"userId,omitempty"`
 	Ticket string `json:"ticket,omitempty"`
+	// AccountID names an account of the user's that is to be connected again; then no other Threads user will do.
+	AccountID string `json:"accountId,omitempty"`
 }
 
 // OAuthBegun is where to send the browser, and the secret that its cookie must bring back.

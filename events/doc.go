@@ -24,5 +24,6 @@
 //
 // Wire names are written by hand; renaming a Go type changes nothing outside. New fields are optional. A breaking change
 // is a new type ("….v2") told beside the old one. testdata/ has one golden file for each message: a changed file is a
-// changed contract.
+// changed contract. schemas/ and asyncapi.yaml say the same to other languages; package consume reads facts with safe
+// defaults; docs/events.md is the manual.
 package events

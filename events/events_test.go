@@ -83,7 +83,7 @@ func examples() []Message {
 		ImportHistory{UserID: "user_1", AccountID: "acct_01jbkq4t00e7x8v5n2m3k9w0rb", Since: atNine, Replies: true},
 		HideReply{UserID: "user_1", ID: mediaID, Hide: true},
 		ApproveReply{UserID: "user_1", ID: mediaID, Approve: true},
-		Disconnect{UserID: "user_1"},
+		Disconnect{UserID: "user_1", AccountID: "acct_01jbkq4t00e7x8v5n2m3k9w0rb", KeepPosts: true},
 		RefreshToken{UserID: "user_1"},
 		NewPostEvent(FactScheduled, aPost(StateScheduled, StatusQueued)),
 		NewPostEvent(FactEdited, aPost(StateScheduled, StatusQueued)),
@@ -105,6 +105,9 @@ func examples() []Message {
 		NewAccountReconnectRequired(aConnection(), *Faultf(ReauthRequired, "Reconnect the account."), endangerment()),
 		NewAccountReconnectSoon(endingConnection(), endangerment()),
 		NewTokenRefreshed(aConnection()),
+		NewAccountPaused(pausedConnection()),
+		NewAccountResumed(aConnection()),
+		AccountErased{UserID: "user_1", AccountID: "acct_01jbkq4t00e7x8v5n2m3k9w0rb", At: atNine},
 		ReplyReceived{aHeard, someWords},
 		Mentioned{aHeard, someWords},
 		PublishedOnThreads{Heard: aHeard, MediaType: "TEXT_POST", Permalink: link},
@@ -161,6 +164,12 @@ func TestWire(t *testing.T) {
 
 func endangerment() Endangerment {
 	return Endangerment{Posts: []EndangeredPost{{ID: aPost(StateScheduled, StatusQueued).ID, PublishAt: atNine}}, Count: 1}
+}
+
+func pausedConnection() Connection {
+	c := aConnection()
+	c.PausedAt, c.PauseReason = &atNine, "Threads asked us to look at it"
+	return c
 }
 
 func endingConnection() Connection {

@@ -20,6 +20,7 @@ const (
 	ReauthRequired Code = "reauth_required" // Threads no longer accepts the account's token: reconnect
 	RateLimited    Code = "rate_limited"    // a quota is used up: wait RetryAfter
 	Refused        Code = "refused"         // Threads said no for good
+	Paused         Code = "paused"          // the account's posts are held back by those who run the system: it goes out once they are resumed
 	Missed         Code = "missed"          // its time passed by more than publishWithin
 	Unknown        Code = "outcome_unknown" // it may or may not have happened: ask again, do not repeat
 	Unavailable    Code = "unavailable"     // a part we need is away: try again

@@ -139,6 +139,9 @@ type Post struct {
 	Kind      Kind    `json:"kind"`
 	Media     []Media `json:"media"`
 	Options
+	Zoned
+	// LocalTime is ScheduledAt on the clocks of TimeZone, RFC 3339 with its offset.
+	LocalTime string `json:"localTime,omitempty"`
 	// Parts are those of a chain; a post of one part has none. The text and media above are the first part's.
 	Parts []Part `json:"parts,omitempty"`
 	// ReplyTo, QuotePostID and RepostOf are our id of a post or Threads' media id.
@@ -161,6 +164,23 @@ type Post struct {
 	DeletedAt         *time.Time `json:"deletedAt"`
 }
 
+// Zoned is the zone in which a time was asked for.
+type Zoned struct {
+	TimeZone string `json:"timeZone,omitempty"` // IANA: Europe/Berlin
+	// TimeDecision is what was decided where the zone's clocks change: first_of_two for an hour that comes twice,
+	// moved_forward for one that does not come; empty when there was nothing to decide.
+	TimeDecision TimeDecision `json:"timeDecision,omitempty"`
+}
+
+// TimeDecision is what became of a local time that names two moments, or none.
+type TimeDecision string
+
+// The decisions.
+const (
+	FirstOfTwo   TimeDecision = "first_of_two"
+	MovedForward TimeDecision = "moved_forward"
+)
+
 // Draft is what a user asks to be posted.
 type Draft struct {
 	// AccountID names the connected account; empty when the user has only one.
@@ -168,6 +188,7 @@ type Draft struct {
 	Text      string  `json:"text"`
 	Media     []Media `json:"media,omitempty"`
 	Options
+	Zoned
 	// Parts, two or more, make a chain; then text and media above are empty.
 	Parts []DraftPart `json:"parts,omitempty"`
 	// ReplyTo and QuotePostID are our id of a post, which is waited for, or Threads' media id. RepostOf makes a repost,
@@ -211,6 +232,8 @@ type EditPost struct {
 	// Parts replaces the parts of a chain.
 	Parts     []DraftPart `json:"parts,omitempty"`
 	PublishAt *time.Time  `json:"publishAt,omitempty"`
+	// Zoned goes with PublishAt; no TimeZone keeps the post's.
+	Zoned
 }
 
 // CancelPost takes a post back before it is published.

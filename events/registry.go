@@ -18,7 +18,8 @@ func All() []Message {
 		Disconnect{}, RefreshToken{},
 		PostScheduled{}, PostEdited{}, PostPrepared{}, PostPostponed{}, PostUnconfirmed{}, PostParked{}, PostPartPublished{}, PostRetried{},
 		PostPublished{}, PostFailed{}, PostCancelled{}, PostDeleteRequested{}, PostDeleteFailed{}, PostDeleted{}, PostImported{},
-		AccountConnected{}, AccountDisconnected{}, AccountReconnectRequired{}, AccountReconnectSoon{}, TokenRefreshed{},
+		AccountConnected{}, AccountDisconnected{}, AccountReconnectRequired{}, AccountReconnectSoon{}, TokenRefreshed{}, AccountErased{},
+		AccountPaused{}, AccountResumed{},
 		ReplyReceived{}, Mentioned{}, PublishedOnThreads{}, DeletedOnThreads{},
 	}
 }

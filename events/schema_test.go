@@ -236,6 +236,17 @@ func mend(s *jsonschema.Schema, t reflect.Type) {
 	}
 }
 
+// The manual names every fact.
+func TestManual(t *testing.T) {
+	t.Parallel()
+	manual := readFile(t, "../docs/events.md")
+	for _, msg := range All() {
+		if _, fact := msg.(Event); fact && !bytes.Contains(manual, []byte("`"+msg.Type()+"`")) {
+			t.Errorf("docs/events.md does not name %s", msg.Type())
+		}
+	}
+}
+
 // Every header is a name of CloudEvents: lower-case letters and digits after ce-.
 func TestAttributeNames(t *testing.T) {
 	t.Parallel()

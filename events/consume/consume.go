@@ -161,7 +161,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil // told to stop
 		case err == nil, errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout): // nothing was told
-		case errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, nats.ErrConnectionClosed):
+		case errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, jetstream.ErrConsumerNotFound),
+			errors.Is(err, nats.ErrConnectionClosed):
 			return fmt.Errorf("read %s as %s: %w", events.StreamEvents, c.o.Durable, err)
 		default:
 			c.o.Log.Warn("the server does not answer; asking again", "durable", c.o.Durable, "error", err)

@@ -97,7 +97,7 @@ func TestLongWorkIsKeptAlive(t *testing.T) {
 	emit(t, b, told(1), told(2))
 	done := make(chan struct{})
 	var begun atomic.Int64
-	c := consume.New(b.JetStream(), quiet(consume.Options{Durable: "d", AckWait: 300 * time.Millisecond}))
+	c := consume.New(b.JetStream(), quiet(consume.Options{Durable: "d", AckWait: 300 * time.Millisecond, AtOnce: 3})) // a place is free for what would come again
 	consume.On(c, func(_ context.Context, m consume.Message, _ events.PostEdited) error {
 		if m.Delivery != 1 {
 			t.Errorf("the server gave sequence %d out again while it was worked on", m.Sequence)
@@ -228,5 +228,39 @@ func TestRefusesWhatItCannotRelyOn(t *testing.T) {
 	consume.On(nameless, func(context.Context, consume.Message, events.PostEdited) error { return nil })
 	if err := nameless.Run(t.Context()); err == nil {
 		t.Error("a reader without a name runs")
+	}
+}
+
+// Another team reads with no more than the permissions that a deployment gives it.
+func TestAsAnotherTeam(t *testing.T) {
+	t.Parallel()
+	s := bustest.ServeConf(t, "../../internal/bus/natsd/nats.conf", nil)
+	if err := bus.Declare(t.Context(), s.As(t, bus.UserMigrate), bus.Topology{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.As(t, "publisher").Emit(t.Context(), told(1)); err != nil {
+		t.Fatal(err)
+	}
+	js, err := jetstream.NewWithAPIPrefix(s.As(t, bus.UserSubscriber).JetStream().Conn(), events.GuestAPI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	c := consume.New(js, quiet(consume.Options{Durable: "team-edits", AckWait: 300 * time.Millisecond, AtOnce: 2}))
+	consume.On(c, func(_ context.Context, m consume.Message, _ events.PostEdited) error {
+		if m.Delivery != 1 {
+			t.Error("its sign of life did not arrive")
+		}
+		<-time.After(time.Second) // the work: longer than AckWait
+		close(done)
+		return nil
+	})
+	run(t, c, done)
+	consumer, err := js.Consumer(t.Context(), events.StreamEvents, "team-edits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if floor := consumer.CachedInfo().AckFloor.Stream; floor != 1 {
+		t.Errorf("acknowledged up to %d", floor)
 	}
 }

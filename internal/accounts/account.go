@@ -48,6 +48,13 @@ type Account struct {
 	// The clock of the grant; see grant.go.
 	GrantEndsAt time.Time `bun:"grant_ends_at,nullzero"`
 	WarnedAt    time.Time `bun:"warned_at,nullzero"`
+
+	// KeepsPosts: it is disconnected, and its posts wait.
+	KeepsPosts bool `bun:"keeps_posts"`
+
+	// Its posts are held back; see pause.go.
+	PausedAt    time.Time `bun:"paused_at,nullzero"`
+	PauseReason string    `bun:"pause_reason"`
 }
 
 // Connection is the account as its owner and other services may see it.
@@ -56,6 +63,7 @@ func (a Account) Connection() events.Connection {
 		ID: a.ID, Provider: a.Provider, ProviderUserID: a.ProviderUserID, UserID: a.UserID,
 		CreatedAt: a.CreatedAt.UTC(), UpdatedAt: a.UpdatedAt.UTC(),
 		Status: a.Status, Scopes: a.Scopes, GrantedAt: a.GrantedAt.UTC(), Rev: a.Rev,
+		PostsKept: a.Status == events.ConnectionDisconnected && a.KeepsPosts,
 	}
 	if c.Scopes == nil {
 		c.Scopes = []string{} // a list on the wire, never null
@@ -70,6 +78,10 @@ func (a Account) Connection() events.Connection {
 	if a.Status == events.ConnectionActive && a.warned() {
 		at := a.GrantEndsAt.UTC()
 		c.ReconnectBy = &at
+	}
+	if a.Paused() {
+		at := a.PausedAt.UTC()
+		c.PausedAt, c.PauseReason = &at, a.PauseReason
 	}
 	return c
 }

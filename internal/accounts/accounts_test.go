@@ -216,6 +216,9 @@ func TestRequireReconnect(t *testing.T) {
 		if want := []string{"post_soon", "post_late", "post_wait"}; !slices.Equal(ev.Endangered, want) {
 			t.Errorf("endangered %v, want %v", ev.Endangered, want)
 		}
+		if ev.Count != 3 || len(ev.Posts) != 3 || !ev.Posts[0].PublishAt.Equal(start.Add(time.Hour)) {
+			t.Errorf("endangered %+v", ev.Endangerment)
+		}
 		_, _, err = accounts.Token(t.Context(), f.db, f.vault, a.ID, start)
 		wantFault(t, err, events.ReauthRequired)
 	})

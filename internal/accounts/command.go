@@ -16,12 +16,17 @@ import (
 // Conclude notes how a command about an account ended: with a Fault, or with the account as it is afterwards. It
 // belongs in the transaction of the change. Any other error is no outcome and comes back.
 func Conclude(ctx context.Context, db bun.IDB, commandID string, a Account, err error, now time.Time) error {
+	return ConcludeWith(ctx, db, commandID, a.Connection(), err, now)
+}
+
+// ConcludeWith is Conclude, with what there is to be said of the account.
+func ConcludeWith(ctx context.Context, db bun.IDB, commandID string, c events.Connection, err error, now time.Time) error {
 	o := events.Outcome{CommandID: commandID}
 	if err != nil {
 		if !errors.As(err, &o.Fault) {
 			return err
 		}
-	} else if o.Result, err = json.Marshal(a.Connection()); err != nil {
+	} else if o.Result, err = json.Marshal(c); err != nil {
 		return fmt.Errorf("encode connection: %w", err)
 	}
 	return commands.Finish(ctx, db, o, now)

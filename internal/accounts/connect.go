@@ -49,7 +49,7 @@ func Connect(ctx context.Context, tx bun.Tx, vault *Vault, g Grant, now time.Tim
 	q := tx.NewUpdate().Model(&row).WherePK().
 		Column("access_token", "access_token_expires_at", "username", "scopes", "status", "reason", "granted_at",
 			"token_issued_at", "refresh_at", "refresh_lease", "refresh_lease_until", "refresh_failures", "updated_at",
-			"grant_ends_at", "warned_at"). // a new grant has a new clock
+			"grant_ends_at", "warned_at", "keeps_posts"). // a new grant has a new clock, and what waited goes on
 		Set("rev = rev + 1").Set("fact = ?", factConnected)
 	if _, err := q.Exec(ctx); err != nil {
 		return Account{}, fmt.Errorf("save the grant: %w", err)
@@ -57,13 +57,23 @@ func Connect(ctx context.Context, tx bun.Tx, vault *Vault, g Grant, now time.Tim
 	return Get(ctx, tx, row.ID)
 }
 
-// Disconnect takes the token of a connected account out of the table. It reports false, and changes nothing, when
-// the account is disconnected already. Call Tell after the transaction.
+// Disconnect takes the token of a connected account out of the table; its queue is cancelled. It reports false, and changes
+// nothing, when the account is disconnected already. Call Tell after the transaction.
 func Disconnect(ctx context.Context, db bun.IDB, id string, now time.Time) (Account, bool, error) {
+	return disconnect(ctx, db, id, false, now)
+}
+
+// DisconnectKeeping is Disconnect, and the queue waits for the next connect.
+func DisconnectKeeping(ctx context.Context, db bun.IDB, id string, now time.Time) (Account, bool, error) {
+	return disconnect(ctx, db, id, true, now)
+}
+
+func disconnect(ctx context.Context, db bun.IDB, id string, keepPosts bool, now time.Time) (Account, bool, error) {
 	q := db.NewUpdate().
 		Set("access_token = NULL").Set("access_token_expires_at = NULL").Set("refresh_token = NULL").
 		Set("reason = NULL").Set("status = ?", events.ConnectionDisconnected).
 		Set("refresh_at = NULL").Set("refresh_lease = NULL").Set("refresh_lease_until = NULL").
+		Set("keeps_posts = ?", keepPosts).
 		Set("rev = rev + 1").Set("fact = ?", factDisconnected).Set("updated_at = ?", now.UTC()).
 		Where("id = ? AND status <> ?", id, events.ConnectionDisconnected)
 	return changed(ctx, q, "disconnect account")

@@ -67,38 +67,57 @@ type Resealed struct {
 // changes under our hands stays as the other one wrote it.
 func Reseal(ctx context.Context, db bun.IDB, vault *Vault, batch int64) (done Resealed, err error) {
 	for _, p := range sealedPlaces {
-		after := ""
-		for {
-			var rows []struct {
-				ID     string
-				Sealed []byte
-			}
-			q := db.NewSelect().TableExpr("?", bun.Ident(p.table)).ColumnExpr("id, ? AS sealed", bun.Ident(p.column)).
-				Where("id > ?", after).
-				Where("substring(? from 1 for 5) <> ?", bun.Ident(p.column), prefixOf(vault.Primary())). // never true of NULL
-				Order("id").Limit(batch)
-			if err := q.Scan(ctx, &rows); err != nil {
-				return done, fmt.Errorf("look for what is sealed with an old key: %w", err)
-			}
-			for _, r := range rows {
-				ok, err := p.reseal(ctx, db, vault, r.ID, r.Sealed)
-				if ok {
-					done.Done++
-					continue
-				}
-				if err != nil && !Unopened(err) {
-					return done, err
-				}
-				done.Left++
-				done.Failed = errors.Join(done.Failed, err)
-			}
-			if int64(len(rows)) < batch {
-				break
-			}
-			after = rows[len(rows)-1].ID
+		some, err := p.anyOld(ctx, db, vault.Primary())
+		if err == nil && some {
+			err = p.resealAll(ctx, db, vault, batch, &done)
+		}
+		if err != nil {
+			return done, err
 		}
 	}
 	return done, nil
+}
+
+func (p sealedPlace) resealAll(ctx context.Context, db bun.IDB, vault *Vault, batch int64, done *Resealed) error {
+	for after, more := "", true; more; {
+		var rows []struct {
+			ID     string
+			Sealed []byte
+		}
+		err := db.NewSelect().TableExpr("?", bun.Ident(p.table)).ColumnExpr("id, ? AS sealed", bun.Ident(p.column)).
+			Where("id > ?", after).
+			Where("substring(? from 1 for 5) <> ?", bun.Ident(p.column), prefixOf(vault.Primary())). // never true of NULL
+			Order("id").Limit(batch).Scan(ctx, &rows)
+		if err != nil {
+			return fmt.Errorf("look for what is sealed with an old key: %w", err)
+		}
+		for _, r := range rows {
+			after = r.ID
+			ok, err := p.reseal(ctx, db, vault, r.ID, r.Sealed)
+			switch {
+			case ok:
+				done.Done++
+			case err != nil && !Unopened(err):
+				return err
+			default:
+				done.Left++
+				done.Failed = errors.Join(done.Failed, err)
+			}
+		}
+		more = int64(len(rows)) == batch
+	}
+	return nil
+}
+
+// anyOld says whether there is something to do, which there hardly ever is. Asked like this an index answers.
+func (p sealedPlace) anyOld(ctx context.Context, db bun.IDB, primary uint32) (some bool, err error) {
+	prefix, column, table := prefixOf(primary), bun.Ident(p.column), bun.Ident(p.table)
+	err = db.NewRaw(`SELECT EXISTS (SELECT 1 FROM ? WHERE substring(? from 1 for 5) < ?)
+		OR EXISTS (SELECT 1 FROM ? WHERE substring(? from 1 for 5) > ?)`, table, column, prefix, table, column, prefix).Scan(ctx, &some)
+	if err != nil {
+		return false, fmt.Errorf("look for what is sealed with an old key: %w", err)
+	}
+	return some, nil
 }
 
 func (p sealedPlace) reseal(ctx context.Context, db bun.IDB, vault *Vault, id string, was []byte) (bool, error) {

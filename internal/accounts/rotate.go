@@ -51,14 +51,26 @@ func (f KeysetFile) Promote(id uint32) error {
 	})
 }
 
-// Retire takes a key out, for good: what is still sealed with it opens never again. The primary stays.
-func (f KeysetFile) Retire(id uint32) error {
-	return f.change(func(m *keyset.Manager) error {
+// Retire takes a key out: what is still sealed with it opens no more. The primary stays. back puts the key in again, for
+// who finds that it is needed after all.
+func (f KeysetFile) Retire(id uint32) (back func() error, err error) {
+	was, err := f.read()
+	if err != nil {
+		return nil, err
+	}
+	err = f.change(func(m *keyset.Manager) error {
 		if err := m.Delete(id); err != nil {
 			return fmt.Errorf("key %d is not in it, or is the primary: promote another one first", id)
 		}
 		return nil
 	})
+	return func() error {
+		content, err := writeKeys(was)
+		if err != nil {
+			return err
+		}
+		return replace(f.Path, content)
+	}, err
 }
 
 func keysOf(handle *keyset.Handle) []Key {

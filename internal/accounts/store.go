@@ -44,17 +44,19 @@ func Lock(ctx context.Context, tx bun.Tx, id string) (Account, error) {
 }
 
 // LockAll takes the row locks of several accounts, always in the same order, so that two who do cannot wait for each
-// other. It returns those that are connected.
-func LockAll(ctx context.Context, tx bun.Tx, ids []string) (connected map[string]bool, err error) {
+// other. It returns those that are connected, with what may keep them from publishing.
+func LockAll(ctx context.Context, tx bun.Tx, ids []string) (connected map[string]Account, err error) {
 	var rows []Account
-	err = tx.NewSelect().Model(&rows).Column("id", "status").Where("id IN (?)", bun.List(ids)).
+	err = tx.NewSelect().Model(&rows).Column("id", "status", "paused_at", "pause_reason").Where("id IN (?)", bun.List(ids)).
 		Order("id").For("UPDATE").Scan(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("lock accounts: %w", err)
 	}
-	connected = make(map[string]bool, len(rows))
+	connected = make(map[string]Account, len(rows))
 	for _, a := range rows {
-		connected[a.ID] = a.Status != events.ConnectionDisconnected
+		if a.Status != events.ConnectionDisconnected {
+			connected[a.ID] = a
+		}
 	}
 	return connected, nil
 }

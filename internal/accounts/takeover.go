@@ -70,12 +70,28 @@ func TakeOver(ctx context.Context, tx bun.Tx, vault *Vault, g Grant, granted, no
 		return Account{}, "", err
 	}
 	q := tx.NewUpdate().
-		Set("access_token = ?", sealed).Set("access_token_expires_at = ?", g.ExpiresAt.UTC()).Set("token_issued_at = ?", issued.UTC()).
+		Set("access_token = ?", sealed).Set("access_token_expires_at = ?", g.ExpiresAt.UTC()).
+		Set("token_issued_at = ?", issued.UTC()).
 		Set("status = ?", events.ConnectionActive).Set("reason = NULL").Set("refresh_at = NULL").
 		Set("refresh_lease = NULL").Set("refresh_lease_until = NULL").Set("refresh_failures = 0").
 		Set("rev = rev + 1").Set("fact = ?", factConnected).Set("updated_at = ?", now.UTC()).Where("id = ?", was.ID)
 	a, _, err := changed(ctx, q, "renew the account")
 	return a, TakenRenewed, err
+}
+
+// ErasedUsers are those of our users who had an account erased at its owner's demand. Nothing of theirs is taken over: what
+// another system still has of it was to be forgotten.
+func ErasedUsers(ctx context.Context, db bun.IDB, userIDs []string) (map[string]bool, error) {
+	var found []string
+	err := db.NewSelect().Model((*Tombstone)(nil)).Column("user_id").Where("user_id IN (?)", bun.List(userIDs)).Scan(ctx, &found)
+	if err != nil {
+		return nil, fmt.Errorf("look for tombstones: %w", err)
+	}
+	erased := make(map[string]bool, len(found))
+	for _, id := range found {
+		erased[id] = true
+	}
+	return erased, nil
 }
 
 // Expire says of an account that was taken over that its token had outlived itself there: it must be reconnected. It

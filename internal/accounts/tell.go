@@ -9,6 +9,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/pg"
 )
 
 // The facts of an account: the last words of the events' subjects.
@@ -18,6 +19,8 @@ const (
 	factReconnectRequired = "reconnect_required"
 	factReconnectSoon     = "reconnect_soon"
 	factTokenRefreshed    = "token_refreshed"
+	factPaused            = "paused"
+	factResumed           = "resumed"
 )
 
 // Emit is the bus's: it returns when the events are on disk.
@@ -28,6 +31,9 @@ type Emit func(ctx context.Context, evs ...events.Event) error
 // connection, so where a crash left two changes untold, the later one says it all.
 func Tell(ctx context.Context, db bun.IDB, emit Emit, id string) error {
 	a, err := Get(ctx, db, id)
+	if errors.Is(err, pg.ErrNotFound) { // erased meanwhile: what it was is nobody's business any more
+		return nil
+	}
 	if err != nil || a.ToldRev >= a.Rev {
 		return err
 	}
@@ -68,6 +74,10 @@ func (a Account) event(ctx context.Context, db bun.IDB) (events.Event, error) {
 		return events.NewAccountDisconnected(c), nil
 	case factTokenRefreshed:
 		return events.NewTokenRefreshed(c), nil
+	case factPaused:
+		return events.NewAccountPaused(c), nil
+	case factResumed:
+		return events.NewAccountResumed(c), nil
 	case factReconnectRequired:
 		posts, err := endangered(ctx, db, a.ID, time.Time{})
 		if err != nil {

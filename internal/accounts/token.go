@@ -15,7 +15,7 @@ import (
 
 // Token opens the token of an account, with the account as it was read, so that a refused token can be told from one
 // that changed meanwhile (RequireReconnect). It returns a Fault: not_found when the account is disconnected or
-// missing, reauth_required when there is no token that Threads would take.
+// missing, reauth_required when there is no token that Threads would take, or its posts wait for the next connect.
 func Token(ctx context.Context, db bun.IDB, vault *Vault, accountID string, now time.Time) (threads.Token, Account, error) {
 	a, err := Get(ctx, db, accountID)
 	if errors.Is(err, pg.ErrNotFound) {
@@ -31,6 +31,9 @@ func Token(ctx context.Context, db bun.IDB, vault *Vault, accountID string, now 
 // Open opens the account's token. It returns a Fault where there is none to be had, and one that is also ErrUnknownKey or
 // ErrNotOurs where the keyset is at fault.
 func (a Account) Open(vault *Vault, now time.Time) (threads.Token, error) {
+	if a.ID != "" && a.Status == events.ConnectionDisconnected && a.KeepsPosts {
+		return "", fmt.Errorf("%w (%w)", mustReconnect(), ErrKept)
+	}
 	if a.ID == "" || a.Status == events.ConnectionDisconnected {
 		return "", noSuchAccount()
 	}
@@ -43,6 +46,9 @@ func (a Account) Open(vault *Vault, now time.Time) (threads.Token, error) {
 	}
 	return token, err
 }
+
+// ErrKept says that an account was disconnected and its posts wait for the next connect.
+var ErrKept = errors.New("the account is disconnected and keeps its posts")
 
 // locked is what everyone hears who needs a token that our keyset does not open. The connection is as good as before.
 func locked() *events.Fault {

@@ -34,6 +34,7 @@ type duty struct {
 	alarms  []string // the nouns of the alarms that it sets
 	buckets []string
 	purges  []string // the streams of which it may erase subjects
+	sorts   []string // the streams out of which it takes single messages, after reading them
 	reads   []string // the streams that it reads beside any durable: message by message, and by readers of its own
 	fronts  bool     // people speak to it: it sends every command, and asks every question
 }
@@ -49,6 +50,7 @@ var duties = map[string]duty{
 		answers: []string{"account", "connection", "oauth", "profile", "ticket", "webhook"},
 		buckets: []string{events.BucketOAuthStates, events.BucketTickets},
 		purges:  []string{events.StreamEvents, events.StreamDead}, // erasure
+		sorts:   []string{events.StreamDead},                      // whose a dead command is, only its body says
 	},
 	"publisher": {
 		facts:   []string{"post", "account"}, // of an account: that Threads no longer takes its token
@@ -129,6 +131,10 @@ func serviceUser(name string, d duty) User {
 		u.see(stream)
 		u.api("STREAM.PURGE." + stream)
 	}
+	for _, stream := range d.sorts {
+		u.see(stream)
+		u.api("STREAM.MSG.GET."+stream, "STREAM.MSG.DELETE."+stream)
+	}
 	for _, stream := range d.reads {
 		u.read(stream)
 		u.forget(stream)
@@ -175,9 +181,8 @@ func opsUser() User {
 	u.api("STREAM.MSG.DELETE." + events.StreamDead)
 	u.Publish = append(u.Publish, everyCommand()...) // a dead one is given back
 	u.Publish = append(u.Publish, events.EveryReplay, "$SRV.>")
-	// import-original tells what it took over.
-	u.Publish = append(u.Publish, events.AccountFacts("*", "connected"), events.AccountFacts("*", "reconnect_required"),
-		events.PostFacts("*", "*", string(events.FactImported)), events.PostFacts("*", "*", string(events.FactParked)))
+	// pause, resume and reconcile tell what they change, and what was left untold; import-original what it took over.
+	u.Publish = append(u.Publish, slices.Concat(facts("post"), facts("account"))...)
 	u.hear(events.EveryReplay)
 	return u
 }

@@ -43,6 +43,9 @@ type Service struct {
 	tickets once[ticketHolder]
 	states  once[dance]
 
+	// toErase asks for a look at what is to be erased.
+	toErase chan struct{}
+
 	serving atomic.Bool
 	// inHand is read-locked by every question in hand; Run locks it to wait for them.
 	inHand sync.RWMutex
@@ -53,13 +56,19 @@ func New(cfg Config, d Deps) *Service {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	return &Service{cfg: cfg, bus: d.Bus, db: d.DB, api: d.Threads, vault: d.Vault, log: d.Log, now: d.Now}
+	return &Service{
+		cfg: cfg, bus: d.Bus, db: d.DB, api: d.Threads, vault: d.Vault, log: d.Log, now: d.Now,
+		toErase: make(chan struct{}, 1),
+	}
 }
 
 // Run works until ctx ends, then finishes what it has in hand.
 func (s *Service) Run(ctx context.Context) error {
 	if err := s.open(ctx); err != nil {
 		return fmt.Errorf("auth: %w", err)
+	}
+	if s.cfg.EraseAgainAfter < eraseFloor {
+		s.log.Warn("AUTH_ERASE_AGAIN_AFTER is under its floor: right for a test only", zap.Duration("floor", eraseFloor))
 	}
 	commands := bus.NewHandlers()
 	bus.OnCommand(commands, s.Disconnect)
@@ -74,6 +83,9 @@ func (s *Service) Run(ctx context.Context) error {
 		answer(s, s.FinishOAuth),
 		answer(s, s.ListConnections),
 		answer(s, s.GetProfile),
+		answer(s, s.ReceiveUninstall),
+		answer(s, s.ReceiveDataDeletion),
+		answer(s, s.GetErasure),
 	)
 	if err != nil {
 		return fmt.Errorf("auth: %w", err)
@@ -85,6 +97,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return s.bus.Handle(ctx, events.AuthCommands, commands, bus.HandleOptions{Concurrency: 16})
 	})
 	g.Go(func() error { return s.retell(ctx) })
+	g.Go(func() error { return s.erase(ctx) })
 	err = g.Wait()
 	s.serving.Store(false)
 	s.finishAnswers()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
 )
 
 // ticketHolder is what a ticket stands for.
@@ -21,6 +22,8 @@ type dance struct {
 	// CookieHash ties the dance to the browser that began it. Without it, a link with somebody else's code would
 	// connect their Threads account to whoever clicks it.
 	CookieHash []byte `json:"cookieHash"`
+	// AccountID is the account that is to be connected again, if it is about one.
+	AccountID string `json:"accountId,omitempty"`
 }
 
 // IssueTicket gives out a ticket that stands for the user once: a browser that follows a link cannot send a header.
@@ -45,9 +48,14 @@ func (s *Service) BeginOAuth(ctx context.Context, q events.BeginOAuth) (events.O
 		}
 		user = holder.User
 	}
+	if q.AccountID != "" {
+		if _, err := accounts.Own(ctx, s.db, user, q.AccountID); err != nil {
+			return events.OAuthBegun{}, err
+		}
+	}
 	state, cookie := newSecret(), newSecret()
 	hash := hashOf(cookie)
-	if err := s.states.put(ctx, state, dance{User: user, CookieHash: hash[:]}); err != nil {
+	if err := s.states.put(ctx, state, dance{User: user, CookieHash: hash[:], AccountID: q.AccountID}); err != nil {
 		return events.OAuthBegun{}, err
 	}
 	return events.OAuthBegun{

@@ -38,6 +38,13 @@ type Config struct {
 
 	// RetellEvery is how often changes of accounts are looked for that a crash left untold. Default 1 min.
 	RetellEvery time.Duration `env:"AUTH_RETELL_EVERY" envDefault:"1m"`
+
+	// EraseEvery is how often it is looked what is to be erased, EraseAgainAfter how long after an erasure everything is
+	// erased once more, before it is confirmed: longer than any call to Threads that may be under way, with whatever its
+	// answer leads to. Floor 150s. EraseWatchEvery is how often it is then looked, for a week, whether anything came back.
+	EraseEvery      time.Duration `env:"AUTH_ERASE_EVERY" envDefault:"5s"`
+	EraseAgainAfter time.Duration `env:"AUTH_ERASE_AGAIN_AFTER" envDefault:"5m"`
+	EraseWatchEvery time.Duration `env:"AUTH_ERASE_WATCH_EVERY" envDefault:"1h"`
 }
 
 // ConfigFromEnv reads the configuration from the environment. It reports everything that is wrong at once.
@@ -69,8 +76,13 @@ func (c Config) Mistakes() []error {
 	if !slices.Contains(c.scopes(), threads.ScopeBasic) {
 		complain("THREADS_DEFAULT_SCOPES must contain %s: Threads allows nothing without it", threads.ScopeBasic)
 	}
-	if c.RetellEvery <= 0 {
-		complain("AUTH_RETELL_EVERY must be more than 0")
+	for name, d := range map[string]time.Duration{
+		"AUTH_RETELL_EVERY": c.RetellEvery, "AUTH_ERASE_EVERY": c.EraseEvery, "AUTH_ERASE_AGAIN_AFTER": c.EraseAgainAfter,
+		"AUTH_ERASE_WATCH_EVERY": c.EraseWatchEvery,
+	} {
+		if d <= 0 {
+			complain("%s must be more than 0", name)
+		}
 	}
 	return wrong
 }

@@ -23,17 +23,19 @@ func (s *Service) ListConnections(ctx context.Context, q events.ListConnections)
 	}
 	answer := events.ConnectionList{Connections: make([]events.Connection, 0, len(list))}
 	for _, a := range list {
-		answer.Connections = append(answer.Connections, a.Connection())
+		c := a.Connection()
+		c.Unlocks = a.Unlocks()
+		answer.Connections = append(answer.Connections, c)
 	}
 	return answer, nil
 }
 
-// Disconnect forgets an account's token. Publisher hears of it and cancels the account's queue; tokenkeeper takes its
-// alarm away. Threads itself is not told: it has no call for that.
+// Disconnect forgets an account's token, at once. Publisher hears of it and cancels the account's queue, or lets it wait for
+// the next connect; tokenkeeper takes its alarm away. Threads itself is not told: it has no call for that.
 func (s *Service) Disconnect(ctx context.Context, d bus.Delivery, cmd events.Disconnect) (any, error) {
 	var (
 		prior   *commands.Command
-		a       accounts.Account
+		after   events.Connection
 		refused error
 	)
 	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
@@ -41,9 +43,13 @@ func (s *Service) Disconnect(ctx context.Context, d bus.Delivery, cmd events.Dis
 		if prior, err = commands.Begin(ctx, tx, commands.New(d.Meta, cmd, ""), s.now()); err != nil || prior != nil {
 			return err
 		}
-		a, refused = s.disconnect(ctx, tx, cmd)
+		if cmd.Erase {
+			after, refused = s.eraseOwn(ctx, tx, d.Meta.ID, cmd)
+		} else {
+			after, refused = s.disconnect(ctx, tx, cmd)
+		}
 		// A refusal is noted as well, so that it is the same the second time.
-		return accounts.Conclude(ctx, tx, d.Meta.ID, a, refused, s.now())
+		return accounts.ConcludeWith(ctx, tx, d.Meta.ID, after, refused, s.now())
 	})
 	if err != nil {
 		return nil, err
@@ -58,19 +64,24 @@ func (s *Service) Disconnect(ctx context.Context, d bus.Delivery, cmd events.Dis
 	if refused != nil {
 		return nil, refused
 	}
-	return a.Connection(), s.tell(ctx, a.ID)
+	s.lookForErasures()
+	return after, s.tell(ctx, after.ID)
 }
 
-func (s *Service) disconnect(ctx context.Context, tx bun.Tx, cmd events.Disconnect) (accounts.Account, error) {
+func (s *Service) disconnect(ctx context.Context, tx bun.Tx, cmd events.Disconnect) (events.Connection, error) {
 	found, err := accounts.Resolve(ctx, tx, cmd.UserID, cmd.AccountID)
 	if err != nil {
-		return accounts.Account{}, err
+		return events.Connection{}, err
 	}
-	a, ok, err := accounts.Disconnect(ctx, tx, found.ID, s.now())
+	disconnect := accounts.Disconnect
+	if cmd.KeepPosts {
+		disconnect = accounts.DisconnectKeeping
+	}
+	a, ok, err := disconnect(ctx, tx, found.ID, s.now())
 	if err == nil && !ok { // another disconnect came between the two statements
 		err = events.Faultf(events.NotFound, "This account is disconnected already.")
 	}
-	return a, err
+	return a.Connection(), err
 }
 
 func (s *Service) tell(ctx context.Context, accountID string) error {

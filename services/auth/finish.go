@@ -36,6 +36,9 @@ func (s *Service) FinishOAuth(ctx context.Context, q events.FinishOAuth) (events
 
 	var a accounts.Account
 	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		if err := s.sameAsBefore(ctx, tx, begun, grant); err != nil {
+			return err
+		}
 		var err error
 		a, err = accounts.Connect(ctx, tx, s.vault, grant, s.now())
 		return err
@@ -47,12 +50,39 @@ func (s *Service) FinishOAuth(ctx context.Context, q events.FinishOAuth) (events
 		// The account is connected; there is no message that would bring us back here, but retell will tell it.
 		s.log.Warn("connected account not told yet", zap.String("account_id", a.ID), zap.Error(err))
 	}
-	return a.Connection(), nil
+	c := a.Connection()
+	c.Unlocks = a.Unlocks()
+	return c, nil
 }
+
+// sameAsBefore refuses a grant of another Threads user than the account that was to be connected again: its schedule would
+// go out under somebody else's name.
+func (s *Service) sameAsBefore(ctx context.Context, tx bun.Tx, begun dance, grant accounts.Grant) error {
+	if begun.AccountID == "" {
+		return nil
+	}
+	was, err := accounts.Own(ctx, tx, begun.User, begun.AccountID)
+	if err != nil { // erased since
+		return err
+	}
+	if was.ProviderUserID != grant.ProviderUserID {
+		return otherUser()
+	}
+	return nil
+}
+
+// What comes back is no longer than this: our own secrets have 43 characters, codes some hundreds.
+const (
+	maxSecret = 128
+	maxCode   = 8 << 10
+)
 
 // recognise finds the dance and burns its state. The cookie is compared first: a stranger who got hold of a state must
 // not be able to use it up.
 func (s *Service) recognise(ctx context.Context, q events.FinishOAuth) (dance, error) {
+	if len(q.State) > maxSecret || len(q.Cookie) > maxSecret || len(q.Code) > maxCode {
+		return dance{}, stateInvalid() // never ours, or Threads'
+	}
 	found, err := s.states.find(ctx, q.State)
 	if err == nil {
 		if cookie := hashOf(q.Cookie); subtle.ConstantTimeCompare(cookie[:], found.Value.CookieHash) != 1 {

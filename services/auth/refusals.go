@@ -27,6 +27,11 @@ func missingBasicScope() *events.Fault {
 	return events.Faultf(events.MissingScope, sentence).At("/code", "missing_basic_scope", sentence)
 }
 
+func otherUser() *events.Fault {
+	const sentence = "This is another Threads account than before; log in at Threads as the one that is to be reconnected, or connect this one by itself."
+	return events.Faultf(events.Conflict, sentence).At("/accountId", "other_threads_user", sentence)
+}
+
 // notGranted is for a dance that broke at Threads: over for good, or worth beginning again.
 func (s *Service) notGranted(err error) error {
 	refused, ok := errors.AsType[*threads.Error](err)

@@ -74,11 +74,18 @@ func (s *Service) listConnections(ctx context.Context, _ *struct{}) (*connection
 type disconnectInput struct {
 	Change
 	AccountQuery
+
+	Posts string `query:"posts" enum:"cancel,keep" doc:"What becomes of the queue: cancel (usual), or keep, to go out after the next connect."`
+	Erase bool   `query:"erase" doc:"Forget everything of the account here, its posts and history too, for good. erasureCode says where to ask how that goes."`
 }
 
 // disconnect forgets an account.
 func (s *Service) disconnect(ctx context.Context, in *disconnectInput) (*answer, error) {
-	cmd := events.Disconnect{UserID: userOf(ctx), AccountID: in.AccountID}
+	if in.Erase && in.Posts == "keep" {
+		const words = "What is erased cannot be kept; leave out posts=keep or erase=true."
+		return nil, events.Faultf(events.Invalid, words).At("/posts", "erase_keeps_nothing", words)
+	}
+	cmd := events.Disconnect{UserID: userOf(ctx), AccountID: in.AccountID, KeepPosts: in.Posts == "keep", Erase: in.Erase}
 	return connectionAnswer(send[events.Connection](ctx, s, &in.Change, cmd, nil))
 }
 

@@ -44,6 +44,8 @@ func flawOf(d *huma.ErrorDetail) Flaw {
 		return flaw("not_a_list", "This must be a list.")
 	case msg == validation.MsgExpectedObject:
 		return flaw("not_an_object", "This must be an object.")
+	case strings.HasPrefix(msg, "expected string to match pattern") && strings.HasSuffix(at, "/scheduledAt"):
+		return timeFlaw(at, d.Value)
 	case strings.HasPrefix(msg, "expected value to be one of "):
 		return flaw("not_a_choice", "This must be one of "+strings.TrimPrefix(msg, "expected value to be one of ")+".")
 	case strings.HasPrefix(msg, "expected required property "):

@@ -36,6 +36,7 @@ func (s *Service) issueTicket(ctx context.Context, _ *struct{}) (*ticketOutput, 
 
 type startOAuthInput struct {
 	Ticket        string `query:"ticket" doc:"A ticket, for browsers; instead of the bearer token."`
+	AccountID     string `query:"accountId" doc:"The account to connect again; then no other Threads user will do."`
 	Authorization string `header:"Authorization" hidden:"true"`
 	Accept        string `header:"Accept" hidden:"true"`
 
@@ -74,7 +75,7 @@ func (s *Service) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirec
 	if in.repeated != "" {
 		return nil, in.refuse()
 	}
-	question := events.BeginOAuth{Ticket: in.Ticket}
+	question := events.BeginOAuth{Ticket: in.Ticket, AccountID: in.AccountID}
 	if in.Ticket == "" {
 		who, err := s.auth.session(ctx, in.Authorization)
 		if err != nil {
@@ -82,7 +83,7 @@ func (s *Service) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirec
 		}
 		noteOf(ctx).user = who.user
 		if accepts(in.Accept, "application/json") {
-			return s.authorization(ctx, who)
+			return s.authorization(ctx, who, in.AccountID)
 		}
 		question.UserID = who.user
 	}
@@ -96,13 +97,17 @@ func (s *Service) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirec
 	}, nil
 }
 
-func (s *Service) authorization(ctx context.Context, who session) (*redirect, error) {
+func (s *Service) authorization(ctx context.Context, who session, accountID string) (*redirect, error) {
 	ticket, err := bus.Ask[events.Ticket](ctx, s.bus, events.IssueTicket{UserID: who.user, SignedInUntil: who.until})
 	if err != nil {
 		return nil, err
 	}
 	to := s.cfg.publicBase().JoinPath(routeStartOAuth)
-	to.RawQuery = url.Values{"ticket": {ticket.Ticket}}.Encode()
+	q := url.Values{"ticket": {ticket.Ticket}}
+	if accountID != "" {
+		q.Set("accountId", accountID)
+	}
+	to.RawQuery = q.Encode()
 	return &redirect{Status: http.StatusOK, Body: Authorization{AuthorizationURL: to.String(), ExpiresIn: ticket.ExpiresIn}}, nil
 }
 
@@ -170,8 +175,12 @@ func (s *Service) finishOAuth(ctx context.Context, in *finishOAuthInput) (*redir
 // address brings one, as the original's did.
 func (s *Service) failed(err error) *redirect {
 	reason := reasonOf(err)
+	cookie := ""
+	if danceOver(err) {
+		cookie = s.stateCookie("", -1)
+	}
 	return &redirect{
-		Status: http.StatusFound, SetCookie: s.stateCookie("", -1), Body: noBody,
+		Status: http.StatusFound, SetCookie: cookie, Body: noBody,
 		Location: withQuery(s.cfg.FailureRedirectURI, func(q url.Values) {
 			if !q.Has("error") {
 				q.Set("error", reason)
@@ -179,6 +188,19 @@ func (s *Service) failed(err error) *redirect {
 			q.Set("reason", reason)
 		}),
 	}
+}
+
+// danceOver says whether a failure has ended the dance of this browser. One that was not even recognised has not: whoever
+// lures a person to our callback with a made-up state must not take away the cookie of the dance that they are in.
+func danceOver(err error) bool {
+	p := ofError(err)
+	switch p.Code {
+	case events.Invalid, events.Unauthorized, events.Internal, events.Unknown:
+		return false
+	case events.Unavailable: // auth was away, or Threads was, when the code was spent
+		return len(p.Errors) > 0
+	}
+	return true
 }
 
 // reasonOf is the finest word that there is for a failure.
@@ -224,7 +246,7 @@ func (o *onceOnly) Resolve(ctx huma.Context) []error {
 
 func (o *onceOnly) check(ctx huma.Context) {
 	u := ctx.URL()
-	for _, name := range []string{"ticket", "state", "code", "error"} {
+	for _, name := range []string{"ticket", "accountId", "state", "code", "error"} {
 		if len(u.Query()[name]) > 1 {
 			o.repeated = name
 		}

@@ -9,7 +9,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
@@ -104,12 +103,17 @@ func fromMediaURL(err error) error {
 	moved := *f
 	moved.Details = nil
 	for _, d := range f.Details {
-		if strings.HasPrefix(d.Pointer, "/media/0/") {
-			d.Pointer = "/mediaUrl"
-		}
+		d.Pointer = toMediaURL(d.Pointer)
 		moved.Details = append(moved.Details, d)
 	}
 	return &moved
+}
+
+func toMediaURL(pointer string) string {
+	if pointer == "/media/0" || strings.HasPrefix(pointer, "/media/0/") {
+		return "/mediaUrl"
+	}
+	return pointer
 }
 
 type createPostInput struct {
@@ -196,8 +200,9 @@ func (s *Service) deletePost(ctx context.Context, in *deletePostInput) (*answer,
 
 // RepostInput says when, and from which account.
 type RepostInput struct {
-	AccountID   string     `json:"accountId,omitempty" doc:"Which connected account; may be left out when there is only one."`
-	ScheduledAt *time.Time `json:"scheduledAt,omitempty" doc:"When: RFC 3339 with Z or an offset. Left out: now."`
+	AccountID   string  `json:"accountId,omitempty" doc:"Which connected account; may be left out when there is only one."`
+	ScheduledAt *Moment `json:"scheduledAt,omitempty" doc:"When, as when scheduling. Left out: now."`
+	TimeZone    string  `json:"timeZone,omitempty" doc:"As when scheduling; goes with scheduledAt."`
 }
 
 type repostInput struct {
@@ -218,10 +223,12 @@ func (s *Service) repost(ctx context.Context, in *repostInput) (*answer, error) 
 		RepostInput
 	}{in.ID, in.Body}
 	if at := in.Body.ScheduledAt; at != nil {
-		if err := writable(*at); err != nil {
+		instant, zoned, err := when("/scheduledAt", *at, in.Body.TimeZone)
+		if err != nil {
 			return nil, err
 		}
-		cmd := events.SchedulePost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: at.UTC()}
+		draft.Zoned = zoned
+		cmd := events.SchedulePost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: instant}
 		post, id, err := send[events.Post](ctx, s, &in.Change, cmd, body)
 		return created(post, id, cmd.PostID, false, err)
 	}

@@ -2,14 +2,14 @@ package gateway
 
 import (
 	"context"
-	"time"
 
 	"github.com/omni-write/threads/events"
 )
 
 // Retry says when to try again.
 type Retry struct {
-	ScheduledAt *time.Time `json:"scheduledAt,omitempty" doc:"When: RFC 3339 with Z or an offset. Left out: now."`
+	ScheduledAt *Moment `json:"scheduledAt,omitempty" doc:"When: RFC 3339 with Z or an offset, or a time on the clocks of timeZone. Left out: now."`
+	TimeZone    string  `json:"timeZone,omitempty" doc:"As when scheduling; goes with scheduledAt."`
 }
 
 type retryPostInput struct {
@@ -30,10 +30,9 @@ func (s *Service) retryPost(ctx context.Context, in *retryPostInput) (*answer, e
 	}
 	cmd := events.RetryPost{PostID: in.ID, UserID: userOf(ctx), IfRev: rev, PublishAt: s.now().UTC()}
 	if in.Body != nil && in.Body.ScheduledAt != nil {
-		if err := writable(*in.Body.ScheduledAt); err != nil {
+		if cmd.PublishAt, _, err = when("/scheduledAt", *in.Body.ScheduledAt, in.Body.TimeZone); err != nil {
 			return nil, err
 		}
-		cmd.PublishAt = in.Body.ScheduledAt.UTC()
 	}
 	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
 	return changed(post, id, in.ID, err)

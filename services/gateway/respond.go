@@ -27,6 +27,7 @@ var table = map[events.Code]struct {
 	events.ReauthRequired: {http.StatusConflict, "The account must be connected again"},
 	events.RateLimited:    {http.StatusTooManyRequests, "A limit is used up"},
 	events.Refused:        {http.StatusUnprocessableEntity, "Threads refused"},
+	events.Paused:         {http.StatusConflict, "The account's posts are paused"},
 	events.Missed:         {http.StatusConflict, "The time of the post has passed"},
 	events.Unknown:        {http.StatusServiceUnavailable, "The outcome is not known yet"},
 	events.Unavailable:    {http.StatusServiceUnavailable, "A part of the system is away"},

@@ -38,7 +38,7 @@ func (s *Service) routes() *http.ServeMux {
 	huma.Register(api, authed(http.MethodGet, "/api/threads/me", "getProfile", "The Threads profile behind an account").op(), s.getProfile)
 	huma.Register(api, authed(http.MethodGet, "/api/threads/connection", "getConnection", "Whether an account is connected, and how").op(), s.getConnection)
 	huma.Register(api, authed(http.MethodGet, "/api/threads/connections", "listConnections", "All connected accounts").op(), s.listConnections)
-	huma.Register(api, authed(http.MethodDelete, "/api/threads/connection", "disconnect", "Forget an account and cancel its queue").
+	huma.Register(api, authed(http.MethodDelete, "/api/threads/connection", "disconnect", "Forget an account; cancel its queue, keep it, or erase everything").
 		answers(200, connection).answers(202, pending).op(), s.disconnect)
 	huma.Register(api, authed(http.MethodPost, "/api/threads/refresh", "refreshToken", "Refresh an account's long-lived token now").
 		answers(200, connection).answers(202, pending).op(), s.refresh)
@@ -46,6 +46,7 @@ func (s *Service) routes() *http.ServeMux {
 	// Posts.
 	huma.Register(api, authed(http.MethodPost, "/api/threads/post", "createPost", "Post now").
 		answers(201, post).answers(202, pending).op(), s.createPost)
+	huma.Register(api, authed(http.MethodGet, routePosts, "findPosts", "Your posts, of all states and kinds, page by page").op(), s.findPosts)
 	huma.Register(api, authed(http.MethodGet, "/api/threads/post/{id}", "getPost", "One post, and what was tried for it").op(), s.getPost)
 	huma.Register(api, authed(http.MethodDelete, "/api/threads/post/{id}", "deletePost", "Delete a post on Threads").
 		answers(200, post).answers(202, pending).op(), s.deletePost)
@@ -55,6 +56,9 @@ func (s *Service) routes() *http.ServeMux {
 		answers(200, post).answers(202, pending).op(), s.resolvePost)
 	huma.Register(api, authed(http.MethodPost, "/api/threads/post/{id}/repost", "repost", "Share a post again, now or later").
 		answers(201, post).answers(202, pending).op(), s.repost)
+	huma.Register(api, authed(http.MethodPost, routeValidate, "validatePost", "Hold a post against all rules, without storing it").op(), s.validatePost)
+	huma.Register(api, authed(http.MethodPost, routeImport, "importPosts", "Schedule many posts from a file, or preview them").
+		fileOfPosts().op(), s.importPosts)
 	huma.Register(api, authed(http.MethodPost, routeSchedule, "schedulePost", "Post later").
 		answers(201, post).answers(202, pending).op(), s.schedulePost)
 	huma.Register(api, authed(http.MethodGet, routeSchedule, "listPosts", "Your posts, the earliest scheduled first").op(), s.listPosts)
@@ -68,6 +72,9 @@ func (s *Service) routes() *http.ServeMux {
 		plainText().op(), s.confirmWebhook)
 	huma.Register(api, open(http.MethodPost, routeWebhook, "receiveWebhook", "Where Meta tells of replies, mentions, posts and deletions").
 		signedByMeta().op(), s.receiveWebhook)
+
+	// Callbacks of Meta: a person removed the app, or asks for the deletion of what it knows.
+	s.callbackRoutes(api)
 
 	// What Threads tells of an account.
 	huma.Register(api, authed(http.MethodGet, "/api/threads/limits", "getLimits", "How much of its allowances an account has left, now or later").

@@ -19,6 +19,7 @@ var surface = []string{
 	"GET /api/threads/commands/{id}",
 	"GET /api/threads/connection",
 	"GET /api/threads/connections",
+	"GET /api/threads/data-deletion/{code}",
 	"GET /api/threads/events",
 	"GET /api/threads/history/import",
 	"GET /api/threads/insights",
@@ -30,6 +31,7 @@ var surface = []string{
 	"GET /api/threads/post/{id}",
 	"GET /api/threads/post/{id}/insights",
 	"GET /api/threads/post/{id}/replies",
+	"GET /api/threads/posts",
 	"GET /api/threads/profiles/{username}",
 	"GET /api/threads/profiles/{username}/posts",
 	"GET /api/threads/search",
@@ -40,15 +42,19 @@ var surface = []string{
 	"PATCH /api/threads/post/schedule/{id}",
 	"PATCH /api/threads/webhooks/{id}",
 	"POST /api/auth/ticket",
+	"POST /api/threads/data-deletion",
 	"POST /api/threads/history/import",
 	"POST /api/threads/post",
+	"POST /api/threads/post/import",
 	"POST /api/threads/post/schedule",
+	"POST /api/threads/post/validate",
 	"POST /api/threads/post/{id}/repost",
 	"POST /api/threads/post/{id}/resolve",
 	"POST /api/threads/post/{id}/retry",
 	"POST /api/threads/refresh",
 	"POST /api/threads/replies/{id}/approve",
 	"POST /api/threads/replies/{id}/hide",
+	"POST /api/threads/uninstall",
 	"POST /api/threads/webhook",
 	"POST /api/threads/webhooks",
 	"POST /api/threads/webhooks/{id}/deliveries/{deliveryId}/resend",
@@ -78,7 +84,8 @@ func TestSurface(t *testing.T) {
 				if _, ok := op.Responses["401"]; !ok || len(op.Responses) < 2 {
 					t.Errorf("%s describes only %v", route, op.Responses)
 				}
-				open := strings.HasPrefix(path, "/api/auth/threads") || path == "/api/threads/webhook" // Meta comes without a token
+				open := strings.HasPrefix(path, "/api/auth/threads") || path == "/api/threads/webhook" || // Meta comes without a token
+					path == "/api/threads/uninstall" || strings.HasPrefix(path, "/api/threads/data-deletion")
 				if open == (len(op.Security) > 0) {
 					t.Errorf("%s has security %v", route, op.Security)
 				}
@@ -94,7 +101,8 @@ func TestSurface(t *testing.T) {
 		t.Parallel()
 		for _, route := range surface {
 			method, path, _ := strings.Cut(route, " ")
-			if strings.HasSuffix(path, "/callback") || path == "/api/threads/webhook" {
+			if strings.HasSuffix(path, "/callback") || path == "/api/threads/webhook" ||
+				path == "/api/threads/uninstall" || strings.HasPrefix(path, "/api/threads/data-deletion") {
 				continue // the browser comes back from Threads without one, and Meta signs
 			}
 			for _, header := range []string{"", "Basic YWRhOmFkYQ==", "Bearer", "Bearer x.y.z"} {

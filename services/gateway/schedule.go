@@ -19,7 +19,8 @@ import (
 // ScheduledDraft is a post for later.
 type ScheduledDraft struct {
 	Draft
-	ScheduledAt time.Time `json:"scheduledAt" doc:"When, to the millisecond: RFC 3339 with Z or an offset."`
+	ScheduledAt Moment `json:"scheduledAt" doc:"When, to the millisecond: RFC 3339 with Z or an offset; or, beside timeZone, a time on the clocks there."`
+	TimeZone    string `json:"timeZone,omitempty" doc:"IANA name, such as Europe/Berlin: the zone of a scheduledAt without an offset, and the one that answers show. Where its clocks change, timeDecision in the answer says what was chosen."`
 }
 
 type schedulePostInput struct {
@@ -34,10 +35,12 @@ func (s *Service) schedulePost(ctx context.Context, in *schedulePostInput) (*ans
 		return nil, err
 	}
 	user := userOf(ctx)
-	if err := writable(in.Body.ScheduledAt); err != nil {
+	at, zoned, err := when("/scheduledAt", in.Body.ScheduledAt, in.Body.TimeZone)
+	if err != nil {
 		return nil, err
 	}
-	cmd := events.SchedulePost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: in.Body.ScheduledAt.UTC()}
+	draft.Zoned = zoned
+	cmd := events.SchedulePost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: at}
 	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
 	return created(post, id, cmd.PostID, in.Body.hasMediaURL(), err)
 }
@@ -97,7 +100,8 @@ type Edit struct {
 	MediaURL    field[string]       `json:"mediaUrl,omitzero" doc:"As when scheduling; null takes the media away."`
 	Media       field[[]MediaInput] `json:"media,omitzero" doc:"As when scheduling; null or an empty list takes the media away."`
 	Parts       []PartInput         `json:"parts,omitempty" doc:"The parts of a chain, all of them."`
-	ScheduledAt field[time.Time]    `json:"scheduledAt,omitzero" doc:"RFC 3339 with Z or an offset."`
+	ScheduledAt field[Moment]       `json:"scheduledAt,omitzero" doc:"As when scheduling."`
+	TimeZone    string              `json:"timeZone,omitempty" doc:"As when scheduling; goes with scheduledAt."`
 }
 
 // field is a field of a change: left out, null, or a value.
@@ -181,10 +185,14 @@ func (s *Service) editPost(ctx context.Context, in *editPostInput) (*answer, err
 		cmd.Parts = append(cmd.Parts, events.DraftPart{Text: part.Text, Media: stated(part.Media)})
 	}
 	if at.Given {
-		if err := writable(*at.Value); err != nil {
+		instant, zoned, err := when("/scheduledAt", *at.Value, in.Body.TimeZone)
+		if err != nil {
 			return nil, err
 		}
-		cmd.PublishAt = new(at.Value.UTC())
+		cmd.PublishAt, cmd.Zoned = &instant, zoned
+	} else if in.Body.TimeZone != "" {
+		const sentence = "A time zone goes with a time; give scheduledAt as well."
+		return nil, events.Faultf(events.Invalid, sentence).At("/timeZone", "zone_alone", sentence)
 	}
 	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
 	if in.Body.hasMediaURL() {

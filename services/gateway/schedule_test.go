@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -74,9 +75,9 @@ func TestListPosts(t *testing.T) {
 		switch {
 		case q.Limit > 1000:
 			return events.PostList{}, events.Faultf(events.Invalid, "limit is from 1 to 1000.").At("/limit", "out_of_range", "limit is from 1 to 1000.")
-		case q == events.ListPosts{UserID: ada}:
+		case reflect.DeepEqual(q, events.ListPosts{UserID: ada}):
 			return events.PostList{}, nil
-		case q == events.ListPosts{UserID: ada, AccountID: "acct_1", Status: events.StatusQueued, Limit: 2, After: "abc"}:
+		case reflect.DeepEqual(q, events.ListPosts{UserID: ada, AccountID: "acct_1", Status: events.StatusQueued, Limit: 2, After: "abc"}):
 			return events.PostList{Posts: []events.Post{{ID: "post_1"}, {ID: "post_2"}}, Next: "d&f"}, nil
 		}
 		return events.PostList{}, events.Faultf(events.Internal, "unexpected question")

@@ -65,7 +65,7 @@ func (s *Service) judge(ctx context.Context, db bun.IDB, own []accounts.Account,
 	if err := usable(account, scopePublish); err != nil {
 		return nil, err
 	}
-	if fault := checkWhole(r.draft); fault != nil {
+	if fault := s.checkDraft(r.draft); fault != nil {
 		return nil, fault
 	}
 	if err := s.checkRefs(ctx, db, r.userID, account.ID, r.draft); err != nil {

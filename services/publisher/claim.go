@@ -86,9 +86,13 @@ func (s *store) claimBatch(ctx context.Context, batch []claim, spacing time.Dura
 			twin := twinKey{c.p.AccountID, c.p.ContentHash}
 			key := quotaOf{c.p.AccountID, c.p.spends()}
 			u := usages[key]
+			account, there := connected[c.p.AccountID]
 			switch other := unsettled[twin]; {
-			case !connected[c.p.AccountID]:
+			case !there:
 				errs[i] = fmt.Errorf("the account was taken away: %w", errLost)
+				continue
+			case account.Paused():
+				errs[i] = errPaused{account}
 				continue
 			case other != "" && other != c.p.ID:
 				errs[i] = errTwin

@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/omni-write/threads/internal/process"
@@ -66,6 +67,11 @@ type Config struct {
 
 	// RefLook is how often, at least, a post that waits for another is looked at.
 	RefLook time.Duration `env:"PUBLISHER_REF_LOOK" envDefault:"30s"`
+
+	// MediaNetworks are networks, as CIDRs, whose addresses are taken for media and links although nobody on the internet
+	// reaches them, MediaPorts the ports there besides 80 and 443: for simulated media only. None by default.
+	MediaNetworks []netip.Prefix `env:"PUBLISHER_MEDIA_NETWORKS"`
+	MediaPorts    []uint16       `env:"PUBLISHER_MEDIA_PORTS"`
 
 	// PermalinkWait is how long PostPublished waits for a permalink that lags behind the post.
 	PermalinkWait time.Duration `env:"PUBLISHER_PERMALINK_WAIT" envDefault:"5s"`

@@ -20,7 +20,7 @@ func checkWhole(d events.Draft) *events.Fault {
 	case len(d.Parts) > 0:
 		checkParts(f, d)
 	default:
-		return checkDraft(d)
+		return checkPart(d)
 	}
 	return breaches(f)
 }
@@ -41,7 +41,7 @@ func checkParts(f *events.Fault, d events.Draft) {
 		if i == 0 {
 			one.Options, one.ReplyTo, one.QuotePostID = d.Options, d.ReplyTo, d.QuotePostID
 		}
-		wrong := checkDraft(one)
+		wrong := checkPart(one)
 		if wrong == nil {
 			continue
 		}

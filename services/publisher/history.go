@@ -314,6 +314,9 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 	if len(facts) == 0 {
 		return nil
 	}
+	if s.graves.has(account.ID) {
+		return fmt.Errorf("the account is erased: %w", errLost)
+	}
 	if err := s.bus.Emit(ctx, facts...); err != nil {
 		return fmt.Errorf("tell what was imported: %w", err)
 	}

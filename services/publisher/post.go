@@ -26,6 +26,8 @@ type Post struct {
 	RepostOf          string         `bun:"repost_of,nullzero"`
 	ContentHash       string         `bun:"content_hash"` // of the part in hand
 	PublishAt         time.Time      `bun:"publish_at"`
+	TimeZone          string         `bun:"time_zone,nullzero"`
+	TimeDecision      string         `bun:"time_decision,nullzero"`
 	PublishWithin     int            `bun:"publish_within"` // seconds
 	State             events.State   `bun:"state"`
 	Reason            *events.Fault  `bun:"reason,type:jsonb,nullzero"`
@@ -150,6 +152,7 @@ func (p *Post) Snapshot() events.Post {
 		ID: p.ID, UserID: p.UserID, Provider: events.Provider, AccountID: p.AccountID, Kind: p.Kind,
 		Text: p.Text, Media: p.Media, Options: p.Options, Parts: p.Parts,
 		ReplyTo: p.ReplyTo, QuotePostID: p.QuotePostID, RepostOf: p.RepostOf,
+		Zoned: events.Zoned{TimeZone: p.TimeZone, TimeDecision: events.TimeDecision(p.TimeDecision)}, LocalTime: localTime(p.PublishAt, p.TimeZone),
 		ScheduledAt: p.PublishAt.UTC(), Status: p.status(), State: p.State,
 		Reason: p.Reason, Rev: p.Rev, PublishWithin: p.PublishWithin,
 		PostedTweetID: optional(p.MediaID), Permalink: optional(p.Permalink),
@@ -181,7 +184,7 @@ func fromSnapshot(s events.Post) Post {
 	p := Post{
 		ID: s.ID, UserID: s.UserID, AccountID: s.AccountID, Kind: s.Kind, Text: s.Text, Media: s.Media, Options: s.Options,
 		Parts: s.Parts, ReplyTo: s.ReplyTo, QuotePostID: s.QuotePostID, RepostOf: s.RepostOf,
-		PublishAt: s.ScheduledAt, PublishWithin: s.PublishWithin,
+		PublishAt: s.ScheduledAt, TimeZone: s.TimeZone, TimeDecision: string(s.TimeDecision), PublishWithin: s.PublishWithin,
 		State: s.State, Reason: s.Reason, MediaID: value(s.PostedTweetID), Permalink: value(s.Permalink),
 		CalledAt: value(s.CalledAt), AcceptedAt: value(s.AcceptedAt),
 		DeleteRequestedAt: value(s.DeleteRequestedAt), DeletedAt: value(s.DeletedAt),
@@ -211,4 +214,16 @@ func value[T any](p *T) (v T) {
 		v = *p
 	}
 	return v
+}
+
+// localTime is an instant on the clocks of a zone; "" where there is no such zone.
+func localTime(at time.Time, zone string) string {
+	if zone == "" {
+		return ""
+	}
+	loc, err := time.LoadLocation(zone)
+	if err != nil {
+		return ""
+	}
+	return at.In(loc).Format(time.RFC3339Nano)
 }

@@ -42,6 +42,9 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 		p.dormant(s.cfg)
 		return s.step(ctx, was, &p, "")
 	}
+	if a.account.Paused() {
+		return s.paused(ctx, was, a.account)
+	}
 	if err := s.until(ctx, was.PublishAt.Add(-s.cfg.ClaimLead)); err != nil {
 		return err
 	}
@@ -110,7 +113,10 @@ func (s *Service) claimAndCall(ctx context.Context, was *Post, a access, landed 
 	p, err := s.claim(ctx, was)
 	var full quotaFull
 	var soon tooSoon
+	var held errPaused
 	switch {
+	case errors.As(err, &held):
+		return s.paused(ctx, was, held.account)
 	case errors.Is(err, errTwin):
 		return s.stand(ctx, was, time.Second)
 	case errors.As(err, &soon):

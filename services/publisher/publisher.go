@@ -21,6 +21,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/threads/probe"
 	"github.com/omni-write/threads/services/publisher/hooks"
 )
 
@@ -54,11 +55,13 @@ type Service struct {
 	accountReads *batcher[read[accounts.Account]]
 	ownAccounts  *batcher[read[[]accounts.Account]]
 	acceptances  *batcher[acceptance]
+	prober       *probe.Prober
 	claims       *batcher[claim]
 	notes        *batcher[note]
 	recorder     *recorder
 	hooks        *hooks.Service
 	told         tellings
+	graves       graves
 	// current is set once EVENTS is applied to its end; before that nothing is claimed or swept.
 	current atomic.Bool
 }
@@ -77,6 +80,7 @@ func New(cfg Config, d Deps) *Service {
 	s.postReads = &batcher[read[Post]]{size: readBatch, atOnce: 2, work: s.store.readPosts}
 	s.accountReads = &batcher[read[accounts.Account]]{size: readBatch, atOnce: 2, work: s.store.readAccounts}
 	s.ownAccounts = &batcher[read[[]accounts.Account]]{size: readBatch, atOnce: 2, work: s.store.readOwn}
+	s.prober = probe.New(probe.Config{Allow: cfg.MediaNetworks, Ports: cfg.MediaPorts})
 	s.acceptances = &batcher[acceptance]{size: acceptBatch, atOnce: 2, work: s.acceptBatch}
 	// One batch of claims at a time: two would only wait for each other's accounts.
 	s.claims = &batcher[claim]{size: claimBatch, atOnce: 1, work: func(ctx context.Context, batch []claim) []error {
@@ -133,6 +137,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.catchUp(ctx) })
 	g.Go(func() error { return s.sweep(ctx) })
 	g.Go(func() error { return s.rounds(ctx) })
+	g.Go(func() error { return s.erase(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("publisher: %w", err)
 	}

@@ -243,7 +243,7 @@ func excluded(columns []string) string {
 // before that a worker may be on its way between two told states.
 func toldColumns() []string {
 	return []string{
-		"user_id", "account_id", "kind", "text", "media", "options", "parts", "reply_to", "quote_post_id", "repost_of", "publish_at",
+		"user_id", "account_id", "kind", "text", "media", "options", "parts", "reply_to", "quote_post_id", "repost_of", "publish_at", "time_zone", "time_decision",
 		"publish_within", "state", "reason", "media_id", "permalink", "called_at", "accepted_at", "delete_requested_at",
 		"deleted_at", "created_at", "rev", "fact",
 	}

@@ -28,6 +28,10 @@ func (r *recorder) applyAll(ctx context.Context, conn bun.IDB, facts []told) err
 		if err != nil {
 			return err
 		}
+		facts, err := r.unburied(ctx, tx, facts)
+		if err != nil {
+			return err
+		}
 		rows, err := r.revs(ctx, tx, facts)
 		if err != nil {
 			return err
@@ -150,6 +154,12 @@ func (r *recorder) applyOutcomes(ctx context.Context, batch []outcome) []error {
 		for _, o := range batch {
 			id := o.ev.Snapshot().ID
 			if !final[id] {
+				if gone, err := buriedNow(ctx, tx, o.ev.Snapshot().AccountID); err != nil || gone {
+					if err != nil {
+						return err
+					}
+					continue
+				}
 				p := fromSnapshot(o.ev.Snapshot())
 				p.Fact, p.ToldRev = o.ev.Fact(), p.Rev
 				if err := r.applyPost(ctx, tx, &p); err != nil {
@@ -307,10 +317,14 @@ func (r *recorder) apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]c
 	switch ev := ev.(type) {
 	case events.AccountConnected:
 		return nil, r.wake(ctx, tx, ev.Account().ID, events.StateWaiting, events.StateUnconfirmed)
+	case events.AccountResumed:
+		return nil, r.wakePaused(ctx, tx, ev.Account().ID)
 	case events.PublishedOnThreads: // perhaps the post whose outcome nobody knows yet: asking is cheap
 		return nil, r.wake(ctx, tx, ev.AccountID, events.StateUnconfirmed)
 	case events.DeletedOnThreads:
 		return nil, r.gone(ctx, tx, ev)
+	case events.AccountErased:
+		return nil, r.buryAgain(ctx, tx, ev)
 	case events.AccountDisconnected:
 		return nil, r.wake(ctx, tx, ev.Account().ID, events.StateScheduled, events.StateReady, events.StateWaiting)
 	case events.PostEvent:
@@ -342,6 +356,7 @@ func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *Post) error {
 		Set("text = EXCLUDED.text, media = EXCLUDED.media, content_hash = EXCLUDED.content_hash").
 		Set("options = EXCLUDED.options, parts = EXCLUDED.parts").
 		Set("reply_to = EXCLUDED.reply_to, quote_post_id = EXCLUDED.quote_post_id, repost_of = EXCLUDED.repost_of").
+		Set("time_zone = EXCLUDED.time_zone, time_decision = EXCLUDED.time_decision").
 		Set("publish_at = EXCLUDED.publish_at, publish_within = EXCLUDED.publish_within").
 		Set("state = EXCLUDED.state, reason = EXCLUDED.reason, media_id = EXCLUDED.media_id, permalink = EXCLUDED.permalink").
 		Set("called_at = EXCLUDED.called_at, accepted_at = EXCLUDED.accepted_at").

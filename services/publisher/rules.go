@@ -38,9 +38,9 @@ func usable(a accounts.Account, scope string) error {
 	return nil
 }
 
-// checkDraft holds a draft of one part against Threads' rules when it is accepted, and names every breach at once: a
+// checkPart holds a draft of one part against Threads' rules when it is accepted, and names every breach at once: a
 // refusal must reach its author now, not at nine in the morning. The rules are the client's (threads.Container.Check).
-func checkDraft(d events.Draft) *events.Fault {
+func checkPart(d events.Draft) *events.Fault {
 	f := events.Faultf(events.Invalid, "This post breaks a rule of Threads and would be refused; see the details.")
 	whole := Post{Text: d.Text, Media: d.Media, Options: d.Options, ReplyTo: d.ReplyTo, ParentID: d.ReplyTo, QuotedID: d.QuotePostID}
 	whole.Children = make([]string, len(d.Media)) // as many as there will be

@@ -21,12 +21,7 @@ import (
 // anywhere leaves the command unacked, and its redelivery does the rest: the command is the outbox.
 func (s *Service) SchedulePost(ctx context.Context, d bus.Delivery, cmd events.SchedulePost) (any, error) {
 	asked := d.Meta.Time // when it was accepted over HTTP, not when we came to it: we may have been away
-	var late *events.Fault
-	if cmd.PublishAt.Before(asked.Add(-pastGrace)) {
-		late = events.Faultf(events.Invalid, "The time of this post has passed.").
-			At("/scheduledAt", "time_in_past", "The time is more than a minute in the past; choose a later one, or post it now.")
-	}
-	return s.accept(ctx, d, cmd, request{cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, late}, true)
+	return s.accept(ctx, d, cmd, request{cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, pastTime(cmd.PublishAt, asked)}, true)
 }
 
 // PublishPost accepts a post for now. It takes the same way as every other; the outcome is told when it is known.
@@ -40,7 +35,7 @@ func (s *Service) newPost(id, userID, accountID string, draft events.Draft, at t
 	p := &Post{
 		ID: id, UserID: userID, AccountID: accountID, Kind: events.KindPost, Text: draft.Text, Media: draft.Media,
 		Options: draft.Options, ReplyTo: draft.ReplyTo, QuotePostID: draft.QuotePostID, RepostOf: draft.RepostOf,
-		PublishAt: at, PublishWithin: draft.PublishWithin,
+		PublishAt: at, TimeZone: draft.TimeZone, TimeDecision: string(draft.TimeDecision), PublishWithin: draft.PublishWithin,
 		Rev: 1, Fact: events.FactScheduled, CreatedAt: now, UpdatedAt: now,
 	}
 	if draft.RepostOf != "" {
@@ -73,7 +68,7 @@ func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditP
 		if cmd.Media != nil {
 			draft.Media = *cmd.Media
 		}
-		if fault := checkWhole(draft); fault != nil {
+		if fault := s.checkDraft(draft); fault != nil {
 			return fault
 		}
 		if cmd.PublishAt != nil {
@@ -81,7 +76,10 @@ func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditP
 				return events.Faultf(events.Invalid, "The new time of this post has passed.").
 					At("/scheduledAt", "time_in_past", "The time is more than a minute in the past; choose a later one.")
 			}
-			p.PublishAt = *cmd.PublishAt
+			p.PublishAt, p.TimeDecision = *cmd.PublishAt, string(cmd.TimeDecision)
+		}
+		if cmd.TimeZone != "" {
+			p.TimeZone = cmd.TimeZone
 		}
 		before := p.draft()
 		if draft.Text != before.Text || !slices.Equal(draft.Media, before.Media) || !equalParts(draft.Parts, before.Parts) {

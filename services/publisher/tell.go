@@ -58,7 +58,10 @@ func (t *tellings) has(id string, rev int64) bool {
 // errTold says that another event has told the outcome of a post: that one stands.
 var errTold = errors.New("the outcome was told before, by another event")
 
-func (s *Service) emit(ctx context.Context, ev events.Event) error {
+func (s *Service) emit(ctx context.Context, ev events.PostEvent) error {
+	if s.graves.has(ev.Snapshot().AccountID) {
+		return nil // its account is erased: there is nobody to tell it of
+	}
 	err := s.bus.Emit(ctx, ev)
 	if told := new(bus.AlreadyPublishedError); errors.As(err, &told) {
 		s.log.Error("a post was told as published before, by another event; that one stands", errField(err))

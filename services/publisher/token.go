@@ -50,7 +50,11 @@ func (s *Service) noToken(ctx context.Context, was *Post, err error) error {
 		return s.step(ctx, was, &p, events.FactCancelled)
 	case gone || errors.Is(err, &events.Fault{Code: events.ReauthRequired}):
 		// Gone after a call was made: a missing account is no proof that the call did not succeed.
-		return s.postpone(ctx, was, mustReconnect(), s.now().Add(reconnectLook))
+		reason := mustReconnect()
+		if errors.Is(err, accounts.ErrKept) {
+			reason = keptForReconnect()
+		}
+		return s.postpone(ctx, was, reason, s.now().Add(reconnectLook))
 	}
 	return err
 }
@@ -85,6 +89,10 @@ func (s *Service) declareReconnect(ctx context.Context, a access) bool {
 		return true
 	}
 	return required
+}
+
+func keptForReconnect() *events.Fault {
+	return events.Faultf(events.ReauthRequired, "This account was disconnected; connect it again and the post goes out.")
 }
 
 func mustReconnect() *events.Fault {

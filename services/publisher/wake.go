@@ -103,7 +103,16 @@ const retellAfter = 10 * time.Second
 func (s *Service) resume(ctx context.Context, was *Post) error {
 	p := *was
 	if s.now().After(p.expires()) {
+		if was.Attempt > 0 { // as in publish: the last call was answered as if nothing had happened
+			return s.unconfirmed(ctx, was, overdue(was))
+		}
 		return s.missed(ctx, was)
+	}
+	if a, paused, err := s.stillPaused(ctx, was); err != nil || paused {
+		if err != nil {
+			return err
+		}
+		return s.paused(ctx, was, a)
 	}
 	p.State, p.WakeAt = events.StateScheduled, s.now() // prepare looks at its container, if there is one
 	// The reason stays until the post moves on, so that nobody wonders meanwhile.

@@ -17,16 +17,20 @@ import (
 
 // importOriginal moves people in from the system that this one replaced.
 func importOriginal(ctx context.Context, o *Ops, args []string) error {
-	f := o.flags("import-original", "import-original -from ADDRESS [flags]: take over connections, queue and history of the original; docs/moving.md")
+	f := o.flags("import-original", "import-original -from ADDRESS [flags]: take over connections, queue and history of the original; "+
+		"docs/moving.md")
 	from := f.String("from", "", "`address` of the original's database, read and never written (default: ORIGINAL_DATABASE_URL)")
 	dry := f.Bool("dry-run", false, "look and judge, and change nothing")
 	stopped := f.String("old-backend-stopped-at", "", "`time` at which the original's backend was stopped for good, or how long ago: "+
 		"2026-11-02T10:00:00Z, or 5m. Without it nothing that is queued is taken over, for two would publish it")
-	overdue := f.String("overdue", string(original.Hold), "what was due by then and is not POSTED: `hold` it for its owner to look, publish it now, or fail it")
+	overdue := f.String("overdue", string(original.Hold), "what was due by then and is not POSTED: "+
+		"`hold` it for its owner to look, publish it now, or fail it")
 	users := f.String("account-user", "", "only the connections and posts of these `users`, separated by commas (default: all)")
-	scopes := f.String("scopes", "threads_basic,threads_content_publish", "the `scopes` that the original asked people for, its THREADS_DEFAULT_SCOPES")
+	scopes := f.String("scopes", "threads_basic,threads_content_publish",
+		"the `scopes` that the original asked people for, its THREADS_DEFAULT_SCOPES")
 	page := f.Int("batch", 500, "how many `rows` are in hand at a time, 1 to 1000")
-	asJSON := f.Bool("json", false, "a line of JSON for every row, and the report as the last (default: words, and a line for rows that were not simply taken)")
+	asJSON := f.Bool("json", false, "a line of JSON for every row, and the report as the last "+
+		"(default: words, and a line for rows that were not simply taken)")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -39,7 +43,8 @@ func importOriginal(ctx context.Context, o *Ops, args []string) error {
 	}
 	address := cmp.Or(*from, settings.Address)
 	im := original.Import{
-		Overdue: original.Overdue(*overdue), Scopes: strings.Split(*scopes, ","), Page: *page, DryRun: *dry, Log: o.log, Progress: o.errOut,
+		Overdue: original.Overdue(*overdue), Scopes: strings.Split(*scopes, ","), Page: *page, DryRun: *dry,
+		Log: o.log, Progress: o.errOut,
 	}
 	switch {
 	case f.NArg() > 0:

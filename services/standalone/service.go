@@ -161,7 +161,7 @@ func reach(ctx context.Context, name string, getenv func(string) string, log *za
 		if err = common.missing(); err != nil {
 			return r, err
 		}
-		if r.vault, err = vault(common); err != nil {
+		if r.vault, err = liveVault(common, getenv("TOKEN_KEYSET_FILE"), r.log); err != nil {
 			return r, err
 		}
 		if r.db, err = openDatabase(ctx, name, common, r.log); err != nil {
@@ -257,6 +257,18 @@ func withPassword(address, password string) (string, error) {
 	}
 	u.User = url.UserPassword(u.User.Username(), password)
 	return u.String(), nil
+}
+
+// liveVault is the vault of a process that goes on for long: a keyset in a file is taken anew when the file changes.
+func liveVault(c Common, file string, log *zap.Logger) (*accounts.Vault, error) {
+	if file == "" {
+		return vault(c)
+	}
+	v, err := accounts.OpenVaultFile(file, log)
+	if err != nil {
+		return nil, fmt.Errorf("TOKEN_KEYSET_FILE: %w", err)
+	}
+	return v, nil
 }
 
 func vault(c Common) (*accounts.Vault, error) {

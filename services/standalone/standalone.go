@@ -169,11 +169,11 @@ func (h *House) makeKeyset(context.Context) error {
 	if h.outer("TOKEN_KEYSET") != "" || h.outer("TOKEN_KEYSET_FILE") != "" {
 		return nil
 	}
-	keyset, err := accounts.LoadOrCreateKeyset(filepath.Join(h.dir, "keyset.json"), h.log)
-	if err != nil {
+	path := filepath.Join(h.dir, "keyset.json")
+	if _, err := accounts.LoadOrCreateKeyset(path, h.log); err != nil {
 		return err
 	}
-	h.env["TOKEN_KEYSET"] = string(keyset)
+	h.env["TOKEN_KEYSET_FILE"] = path
 	return nil
 }
 

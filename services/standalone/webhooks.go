@@ -31,6 +31,9 @@ func (h *House) hearSimulator(sim *threadssim.Sim) error {
 		for ctx.Err() == nil {
 			err := h.subscribe(ctx, sim)
 			if err == nil {
+				err = h.setCallbacks(ctx)
+			}
+			if err == nil {
 				return nil
 			}
 			h.log.Debug("the simulator's webhooks are not subscribed to yet", zap.Error(err))

@@ -18,9 +18,22 @@ import (
 // busyFor is when to look again at an account that another refresher has in hand.
 const busyFor = 5 * time.Second
 
-// RefreshToken refreshes an account's token because its owner asks for it. The command is noted before the call and
-// concluded in the transaction that saves the token, so a redelivery neither refreshes again nor answers otherwise.
+// RefreshToken refreshes an account's token because its owner asks for it.
 func (s *Service) RefreshToken(ctx context.Context, d bus.Delivery, cmd events.RefreshToken) (any, error) {
+	c, err := s.refreshOnce(ctx, d, cmd)
+	if fault, ok := errors.AsType[*events.Fault](err); ok && fault.Code == events.Unavailable {
+		// That Threads is unwell is an outcome, and noted as one. Returned to the bus it would mean: once more.
+		if err := s.bus.Reply(ctx, d.Meta.OutcomeTo, events.Outcome{CommandID: d.Meta.ID, Done: true, Fault: fault}); err != nil {
+			s.log.Warn("outcome not told; it can be read by the command's id", zap.Error(err))
+		}
+		return nil, bus.Pending
+	}
+	return c, err
+}
+
+// refreshOnce notes the command before the call and concludes it in the transaction that saves the token, so a redelivery
+// neither refreshes again nor answers otherwise.
+func (s *Service) refreshOnce(ctx context.Context, d bus.Delivery, cmd events.RefreshToken) (any, error) {
 	prior, err := commands.Begin(ctx, s.db, commands.New(d.Meta, cmd, ""), s.now())
 	if err != nil {
 		return nil, err

@@ -60,6 +60,7 @@ func (s *Service) Run(ctx context.Context) error {
 	bus.OnEvent(facts, s.TokenRefreshed)
 	bus.OnEvent(facts, s.AccountDisconnected)
 	bus.OnEvent(facts, s.AccountReconnectRequired)
+	bus.OnEvent(facts, s.AccountErased)
 
 	due := bus.NewHandlers()
 	due.OnWake(events.TokenDue("*"), s.Due)

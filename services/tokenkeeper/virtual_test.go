@@ -30,7 +30,7 @@ import (
 const (
 	virtualDays = 200
 	// sampleAccounts live in the usual suite; TOKENKEEPER_VIRTUAL_ACCOUNTS=500 has them all.
-	sampleAccounts = 60
+	sampleAccounts = 40
 	// virtualStep is the least that the clock moves: who is due within it is woken together, a little late.
 	virtualStep = time.Hour
 )
@@ -113,7 +113,7 @@ func newVirtual(t *testing.T, seed uint64) *virtual {
 	t.Parallel()
 	v := &virtual{
 		world: &world{T: t, bus: bustest.New(t), clock: &clock{at: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}},
-		rng:   rand.New(rand.NewPCG(seed, 1)), //nolint:gosec // chance, not secrecy
+		rng:   rand.New(rand.NewPCG(seed, 1)),
 		url:   pgtest.URL(t), fates: map[string]fate{}, names: map[string]string{}, expects: map[string]events.ConnectionStatus{},
 	}
 	knobs := threadssim.Quick()

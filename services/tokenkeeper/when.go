@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// youngest is the age below which Threads refreshes no token.
-const youngest = 24 * time.Hour
+// youngest is the age below which Threads refreshes no token, and a minute more: its clock and ours need not agree.
+const youngest = 24*time.Hour + time.Minute
 
 // refreshAt is when to refresh a token first: at half its life, give or take up to 5 % of that life, and never under
-// 24 hours of age. The half leaves a month to mend whatever goes wrong; the jitter, the same for an account whenever it
+// a day of age. The half leaves a month to mend whatever goes wrong; the jitter, the same for an account whenever it
 // is reckoned, keeps accounts that were connected together from being refreshed together for ever.
 func refreshAt(accountID string, issued, expires time.Time) time.Time {
 	life := expires.Sub(issued)

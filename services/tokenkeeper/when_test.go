@@ -17,8 +17,8 @@ func TestRefreshAt(t *testing.T) {
 	}{
 		{"at half the life of sixty days, give or take three", 60 * day, 27 * day, 33 * day},
 		{"at half of a shorter life", 10 * day, 4*day + 12*time.Hour, 5*day + 12*time.Hour},
-		{"never under a day of age", 2 * day, day, day + 2*time.Hour + 24*time.Minute},
-		{"not even where the life is shorter than that", time.Hour, day, day},
+		{"never under a day of age", 2 * day, day + time.Minute, day + 2*time.Hour + 24*time.Minute},
+		{"not even where the life is shorter than that", time.Hour, day + time.Minute, day + time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for i := range 1000 {

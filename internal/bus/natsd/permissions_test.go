@@ -62,17 +62,12 @@ func publishers(t *testing.T) map[string][]string {
 		case strings.HasPrefix(subject, "threads.cmd."):
 			who[subject] = []string{"gateway", "ops"}
 		case strings.HasPrefix(subject, "threads.evt.post."):
-			who[subject] = []string{"publisher"}
+			who[subject] = []string{"ops", "publisher"} // ops heal: what was left untold, and what they took over
 		case strings.HasPrefix(subject, "threads.evt.account."):
-			who[subject] = []string{"auth", "publisher", "tokenkeeper"}
+			who[subject] = []string{"auth", "ops", "publisher", "tokenkeeper"}
 		default:
 			t.Errorf("%s: who may send %s?", msg.Type(), subject)
 		}
-	}
-	for _, taken := range []string{ // over from the original, by import-original
-		"threads.evt.account.x.connected", "threads.evt.account.x.reconnect_required", "threads.evt.post.x.x.imported", "threads.evt.post.x.x.parked",
-	} {
-		who[taken] = append(who[taken], "ops")
 	}
 	streams := []string{"KV_" + events.BucketOAuthStates, "KV_" + events.BucketTickets}
 	for _, s := range events.Streams(1, 0) {
@@ -106,7 +101,8 @@ func publishers(t *testing.T) map[string][]string {
 	api("STREAM.PURGE.TOKEN_ALARMS", "tokenkeeper")
 	api("STREAM.PURGE.EVENTS", "auth")
 	api("STREAM.PURGE.DEAD", "auth")
-	api("STREAM.MSG.DELETE.DEAD", "ops")
+	api("STREAM.MSG.DELETE.DEAD", "auth", "ops")
+	api("STREAM.MSG.GET.DEAD", "auth", "ops")
 	api("STREAM.MSG.GET.EVENTS", "gateway", "ops", "publisher")
 	api("STREAM.INFO.COMMANDS", append([]string{"migrate", "ops"}, services...)...)
 	api("STREAM.INFO.EVENTS", append([]string{"migrate", "ops", "subscriber"}, services...)...)

@@ -66,6 +66,7 @@ type Import struct {
 	expired  map[string]bool     // accounts whose token had outlived itself
 	media    map[string]string   // by account and media id: the original's post that has it
 	noted    map[string]bool     // persons at Threads by user, of whom a connection was seen
+	erased   map[string]bool     // users of the page who had an account erased
 	emitted  bool
 }
 
@@ -105,10 +106,12 @@ func (i *Import) run(ctx context.Context) (err error) {
 	if i.report.Total, err = i.Source.total(ctx); err != nil {
 		return err
 	}
-	if err := i.Source.eachConnection(ctx, i.Page, func(page []connection) error { return i.takeConnections(ctx, page) }); err != nil {
+	connections := func(page []connection) error { return i.takeConnections(ctx, page) }
+	if err := i.Source.eachConnection(ctx, i.Page, connections); err != nil {
 		return err
 	}
-	if err := i.Source.eachPost(ctx, i.Page, func(page []post) error { return i.takePosts(ctx, page) }); err != nil {
+	posts := func(page []post) error { return i.takePosts(ctx, page) }
+	if err := i.Source.eachPost(ctx, i.Page, posts); err != nil {
 		return err
 	}
 	if err := i.settle(ctx); err != nil {
@@ -121,8 +124,20 @@ func (i *Import) run(ctx context.Context) (err error) {
 // posts are here, which would be refused for an account that must be reconnected.
 func (i *Import) takeConnections(ctx context.Context, page []connection) error {
 	now := i.Now()
+	users := make([]string, len(page))
+	for n, c := range page {
+		users[n] = c.UserID
+	}
+	erased, err := accounts.ErasedUsers(ctx, i.DB, users)
+	if err != nil {
+		return err
+	}
 	var good []connection
 	for _, c := range page {
+		if erased[c.UserID] {
+			i.told(Row{Kind: "connection", ID: c.ID, Action: Skipped, Code: "erased"})
+			continue
+		}
 		if reason := i.flawOf(c); reason != "" {
 			i.told(Row{Kind: "connection", ID: c.ID, Action: Skipped, Code: reason})
 			continue
@@ -271,8 +286,8 @@ func (i *Import) expire(ctx context.Context) error {
 	return i.tell(ctx, ids)
 }
 
-var credential = regexp.MustCompile(
-	`(?i)\b(access_token|refresh_token|client_secret|input_token|fb_exchange_token|code)=[^&\s"']+|\b(TH|EA|IG)[A-Za-z]*[|A-Za-z0-9_-]{24,}|\bBearer\s+\S+`)
+var credential = regexp.MustCompile(`(?i)\b(access_token|refresh_token|client_secret|input_token|fb_exchange_token|code)=[^&\s"']+` +
+	`|\b(TH|EA|IG)[A-Za-z]*[|A-Za-z0-9_-]{24,}|\bBearer\s+\S+`)
 
 // clean is a message of the original's without what looks like a credential, of which its log of errors may be full.
 func clean(message string) string {
@@ -284,4 +299,5 @@ func clean(message string) string {
 }
 
 // errAway says that nobody does what was commanded.
-var errAway = errors.New("the publisher has not answered within a minute; what was sent is stored and will be done. Start the publisher and run this again")
+var errAway = errors.New("the publisher has not answered within a minute; what was sent is stored and will be done. " +
+	"Start the publisher and run this again")

@@ -10,6 +10,8 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 )
@@ -196,5 +198,28 @@ func TestCleanTakesCredentialsOut(t *testing.T) {
 	const fine = "The video was too long: 301 seconds."
 	if clean(fine) != fine {
 		t.Errorf("it changes %q", fine)
+	}
+}
+
+// A run tells its facts, and commands, with the permissions that a deployment gives to ops.
+func TestPermissions(t *testing.T) {
+	t.Parallel()
+	s := bustest.ServeConf(t, "../../bus/natsd/nats.conf", nil)
+	if err := bus.Declare(t.Context(), s.As(t, bus.UserMigrate), bus.Topology{}); err != nil {
+		t.Fatal(err)
+	}
+	ops := s.As(t, bus.UserOps)
+	row := post{ID: "a", UserID: "u", Status: "POSTED", PostedTweetID: "7", ScheduledAt: time.Now()}
+	account := events.Connection{ID: "acct_1"}
+	err := ops.Emit(t.Context(), step{post: row, row: Row{Status: "POSTED"}}.imported("acct_1", 1),
+		events.NewPostEvent(events.FactParked, row.snapshot("acct_1", 1, events.StateParked, events.StatusQueued)),
+		events.NewAccountConnected(account), events.NewAccountReconnectRequired(account, events.Fault{}, events.Endangerment{}))
+	if err != nil {
+		t.Error(err)
+	}
+	for _, cmd := range []events.Command{events.SchedulePost{}, events.PublishPost{}, events.EditPost{}, events.CancelPost{}} {
+		if err := ops.Send(t.Context(), cmd, bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -41,9 +41,10 @@ var reasons = map[string]string{
 	"no_user":              "The row names no user.",
 	"threads_user_invalid": "The row's providerUserId is not an id of Threads.",
 	"no_token":             "The row has no access token; the person has to connect here.",
-	"connected_twice":      "The user has another row for the same person at Threads, whose token lives longer; that one was taken.",
+	"connected_twice":      "The user has another row for the same person, whose token lives longer; that one was taken.",
 	"disconnected":         "The user has disconnected this account here since; it stays away.",
-	"no_connection":        "The user has no account of Threads connected, there or here; once they connect here, run this again.",
+	"erased":               "The user has demanded that what is known of them at Threads be erased; nothing comes back.",
+	"no_connection":        "The user has no account of Threads, there or here; once they connect here, run this again.",
 	"account_ambiguous":    "The user has several accounts of Threads, and the row does not say which it is for.",
 	"status_unknown":       "The status is none of QUEUED, POSTED, FAILED and CANCELLED.",
 	"no_id":                "The row has no id.",
@@ -51,10 +52,10 @@ var reasons = map[string]string{
 	"no_media_id":          "The row says POSTED and has no id of a post at Threads.",
 	"media_taken":          "Another post has the same postedTweetId; a post at Threads is one post here.",
 	"text_too_large":       "The text is longer than any post and cannot be carried.",
-	"still_running":        "The original's backend may still publish it; stop that, and run this again with -old-backend-stopped-at.",
-	"overdue":              "It was due, and the original does not say whether it went out; it is parked until its owner has looked at the profile.",
+	"still_running":        "The original's backend may still publish it; stop that, and give -old-backend-stopped-at.",
+	"overdue":              "It was due, and nobody knows whether it went out; it is parked until its owner has looked.",
 	"changed_here":         "It was changed here since it was taken over, and in the original too; ours stands.",
-	"published_there":      "The original has settled it after it was taken over: its backend was running. It is withdrawn here.",
+	"published_there":      "The original settled it after it was taken over: its backend ran. It is withdrawn here.",
 	"published_twice":      "The original says it went out there, and it went out here too. Look at the profile.",
 	"in_doubt":             "The original has settled it, and it is being published here at this moment. Look at the profile.",
 }
@@ -119,7 +120,8 @@ func (r *Report) Print(out io.Writer) error {
 		fmt.Fprintf(&b, "posts %s: %s\n", status, counted(r.Posts[status]))
 	}
 	for _, code := range slices.Sorted(maps.Keys(r.Reasons)) {
-		fmt.Fprintf(&b, "  %d × %s: %s\n", r.Reasons[code], code, cmp.Or(reasons[code], "The publisher refused it; the row has its words."))
+		words := cmp.Or(reasons[code], "The publisher refused it; the row has its words.")
+		fmt.Fprintf(&b, "  %d × %s: %s\n", r.Reasons[code], code, words)
 	}
 	for _, other := range slices.Sorted(maps.Keys(r.Others)) {
 		fmt.Fprintf(&b, "not ours: %d × %s\n", r.Others[other], other)

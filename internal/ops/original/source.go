@@ -73,8 +73,8 @@ func fromPrisma(address string) (string, error) {
 	if schema := q.Get("schema"); schema != "" {
 		q.Set("search_path", schema)
 	}
-	for _, own := range []string{"schema", "pgbouncer", "connection_limit", "pool_timeout", "socket_timeout", "statement_cache_size",
-		"sslaccept", "sslidentity", "sslpassword"} {
+	for _, own := range []string{"schema", "pgbouncer", "connection_limit", "pool_timeout", "socket_timeout",
+		"statement_cache_size", "sslaccept", "sslidentity", "sslpassword"} {
 		q.Del(own)
 	}
 	// A page may wait for the publisher, and the first one sorts them all.
@@ -98,7 +98,8 @@ type column struct{ name, kind string }
 // The fields of the two models. Those in the first list must be there.
 var (
 	connectionFields = [2][]string{
-		{"id", "provider", "providerUserId", "accessToken", "userId"}, {"accessTokenExpiresAt", "username", "createdAt", "updatedAt"},
+		{"id", "provider", "providerUserId", "accessToken", "userId"},
+		{"accessTokenExpiresAt", "username", "createdAt", "updatedAt"},
 	}
 	postFields = [2][]string{
 		{"id", "userId", "provider", "text", "scheduledAt", "status"},
@@ -142,7 +143,7 @@ func pick(tables map[string][]column, model string, fields [2][]string) (table, 
 	}
 	switch len(names) {
 	case 0:
-		return table{}, fmt.Errorf("the database has no table %q; is -from the original's database, and is ?schema= the right one?", model)
+		return table{}, fmt.Errorf("the database has no table %q; is it the original's, and is ?schema= the right one?", model)
 	case 1:
 	default:
 		slices.Sort(names)
@@ -236,15 +237,15 @@ func (s *Source) eachConnection(ctx context.Context, page int, each func([]conne
 // times, always the same.
 func (s *Source) eachPost(ctx context.Context, page int, each func([]post) error) error {
 	t := s.posts
-	query := "SELECT " + strings.Join([]string{t.text("id"), t.text("userId"), t.text("text"), t.text("status"), t.text("postedTweetId"),
-		t.text("errorMessage"), t.text("mediaUrl"), t.moment("scheduledAt"), t.moment("createdAt"), t.moment("updatedAt")}, ", ") +
+	query := "SELECT " + strings.Join([]string{t.text("id"), t.text("userId"), t.text("text"), t.text("status"),
+		t.text("postedTweetId"), t.text("errorMessage"), t.text("mediaUrl"), t.moment("scheduledAt"), t.moment("createdAt"), t.moment("updatedAt")}, ", ") +
 		" FROM " + quoted(t.name) + s.where(t) + " ORDER BY upper(" + t.text("status") + ") <> 'QUEUED', 8, 1"
 	return pages(ctx, s.tx, query, page, func(scan func(...any) error) (p post, err error) {
 		var words [7]sql.NullString
 		var times [3]sql.NullTime
 		err = scan(&words[0], &words[1], &words[2], &words[3], &words[4], &words[5], &words[6], &times[0], &times[1], &times[2])
-		p = post{words[0].String, words[1].String, words[2].String, words[3].String, words[4].String, words[5].String, words[6].String,
-			times[0].Time.UTC(), times[1].Time.UTC(), times[2].Time.UTC()}
+		p = post{words[0].String, words[1].String, words[2].String, words[3].String,
+			words[4].String, words[5].String, words[6].String, times[0].Time.UTC(), times[1].Time.UTC(), times[2].Time.UTC()}
 		return p, err
 	}, each)
 }
@@ -272,7 +273,8 @@ func pages[T any](ctx context.Context, tx bun.Tx, query string, page int,
 	}
 }
 
-func fetch[T any](ctx context.Context, tx bun.Tx, page int, read func(scan func(...any) error) (T, error)) (list []T, err error) {
+func fetch[T any](ctx context.Context, tx bun.Tx, page int,
+	read func(scan func(...any) error) (T, error)) (list []T, err error) {
 	rows, err := tx.QueryContext(ctx, fmt.Sprintf("FETCH %d FROM original", page))
 	if err != nil {
 		return nil, err

@@ -178,6 +178,18 @@ func (s *Service) forget(ctx context.Context) error {
 	return nil
 }
 
+// Erase forgets what was, or would be, delivered of an account. That it is erased is still delivered.
+func (s *Service) Erase(ctx context.Context, db bun.IDB, userID, accountID string) error {
+	_, err := db.NewDelete().Model((*delivery)(nil)).
+		Where("endpoint_id IN (SELECT id FROM webhook_endpoints WHERE user_id = ?)", userID).
+		Where("event_type <> ?", (events.AccountErased{}).Type()).
+		Where("position(convert_to(?, 'UTF8') IN payload) > 0", accountID).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("erase deliveries: %w", err)
+	}
+	return nil
+}
+
 // find reads a user's webhook. A foreign one answers like a missing one.
 func (s *Service) find(ctx context.Context, db bun.IDB, user, id string, lock bool) (hook, error) {
 	var h hook

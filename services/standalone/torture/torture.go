@@ -18,6 +18,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus/contract"
 )
 
 // ErrViolated says that a promise was broken; the report says which.
@@ -160,6 +163,11 @@ func (o options) run(ctx context.Context, out io.Writer) (*Report, error) {
 		}
 	}
 	r.Took = time.Since(began).Seconds()
+	if ctx.Err() == nil {
+		if _, err := contract.Stream(ctx, h.bus.JetStream(), events.StreamEvents); err != nil {
+			r.Violations = append(r.Violations, Violation{What: "a fact does not keep to its schema: " + err.Error()})
+		}
+	}
 	return r, ctx.Err()
 }
 

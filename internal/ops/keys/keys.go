@@ -1,0 +1,258 @@
+// Package keys is the command of those who change the keys that seal tokens, without a moment in which one cannot be opened:
+// add (everyone learns to open with the new key), promote (everyone seals with it), wait until tokenkeeper has sealed the
+// rest anew, retire (the old key goes).
+package keys
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/omni-write/threads/internal/accounts"
+)
+
+// Usage is what the command takes.
+const Usage = `keys new | add | promote ID | retire [-force] ID | list [-json] | status [-json]: the keys that seal tokens, in TOKEN_KEYSET_FILE`
+
+// settle is how long after a key was taken out the rows are counted once more: longer than a running service takes to see that
+// the file has changed.
+const settle = 3 * time.Second
+
+// Command is what it works with.
+type Command struct {
+	File accounts.KeysetFile
+	// Count says how many rows are sealed with which key; nil where no database is known.
+	Count  func(context.Context) (map[uint32]int, error)
+	Out    io.Writer
+	ErrOut io.Writer
+	// Wait passes a time; nil is the true clock.
+	Wait func(context.Context, time.Duration) error
+}
+
+// Run does what the words say.
+func (c Command) Run(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("keys", flag.ContinueOnError)
+	f.SetOutput(c.ErrOut)
+	f.Usage = func() {
+		_, _ = fmt.Fprintf(c.ErrOut, "usage: threads %s\n\n", Usage)
+		f.PrintDefaults()
+	}
+	force := f.Bool("force", false, "retire without DATABASE_URL: nobody counts what is still sealed with the key")
+	asJSON := f.Bool("json", false, "list and status as JSON (default: a table)")
+	var words []string
+	for {
+		if err := f.Parse(args); err != nil {
+			return err
+		}
+		if f.NArg() == 0 {
+			break
+		}
+		words, args = append(words, f.Arg(0)), f.Args()[1:]
+	}
+	if c.File.Path == "" {
+		return errors.New("TOKEN_KEYSET_FILE is required: the file with the keyset; a keyset in TOKEN_KEYSET cannot be changed from here")
+	}
+	word := ""
+	if len(words) > 0 {
+		word = words[0]
+	}
+	switch {
+	case word == "new" && len(words) == 1:
+		return c.make()
+	case word == "add" && len(words) == 1:
+		return c.add()
+	case (word == "list" || word == "status") && len(words) == 1:
+		return c.show(ctx, word == "status", *asJSON)
+	case (word == "promote" || word == "retire") && len(words) == 2:
+		id, err := strconv.ParseUint(words[1], 10, 32)
+		if err != nil {
+			return fmt.Errorf("%q is no key's id; `keys list` shows them", words[1])
+		}
+		if word == "promote" {
+			return c.promote(uint32(id))
+		}
+		return c.retire(ctx, uint32(id), *force)
+	}
+	return errors.New("keys takes new, add, promote ID, retire ID, list or status")
+}
+
+func (c Command) say(format string, args ...any) error {
+	_, err := fmt.Fprintf(c.Out, format+"\n", args...)
+	return err
+}
+
+func (c Command) make() error {
+	id, err := accounts.NewKeysetFile(c.File.Path)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there already and stays as it is; `keys add` puts a new key into it", c.File.Path)
+	}
+	if err != nil {
+		return err
+	}
+	return c.say("Made %s (mode 0600) with key %d.\n"+
+		"Next: give the file to auth, publisher and tokenkeeper as TOKEN_KEYSET_FILE, and keep a copy in a safe place: "+
+		"without it every account must be connected again.", c.File.Path, id)
+}
+
+func (c Command) add() error {
+	id, err := c.File.Add()
+	if err != nil {
+		return err
+	}
+	return c.say("Added key %d. It opens, and does not seal yet.\n"+
+		"Next: see that every auth, publisher and tokenkeeper has it. On this very file they take it within a second, and log \"took the "+
+		"keyset file anew\"; a copy of it, or a keyset in TOKEN_KEYSET, must be brought to them, and they restarted. Then: keys promote %d", id, id)
+}
+
+func (c Command) promote(id uint32) error {
+	if err := c.File.Promote(id); err != nil {
+		return err
+	}
+	return c.say("Key %d seals from now on.\n"+
+		"Next: bring this to every service as before. Tokenkeeper seals the rest anew within minutes; `keys status` shows how much is left. "+
+		"When nothing is: keys retire the old one.", id)
+}
+
+func (c Command) retire(ctx context.Context, id uint32, force bool) error {
+	if c.Count == nil {
+		if !force {
+			return errors.New("DATABASE_URL is not set, so nobody can say whether something is still sealed with this key; " +
+				"set it, or retire with -force if you know")
+		}
+		if _, err := c.File.Retire(id); err != nil {
+			return err
+		}
+		return c.retired(id)
+	}
+	if err := c.unused(ctx, id); err != nil {
+		return err
+	}
+	back, err := c.File.Retire(id)
+	if err != nil {
+		return err
+	}
+	// A service that had not heard of the promotion may have sealed with it since: then it is not too late yet.
+	wait := c.Wait
+	if wait == nil {
+		wait = pass
+	}
+	err = wait(ctx, settle)
+	if err == nil {
+		err = c.unused(ctx, id)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("the key is put back: %w", err), back())
+	}
+	return c.retired(id)
+}
+
+func (c Command) retired(id uint32) error {
+	return c.say("Retired key %d.\nNext: bring this to every service as before. Old backups of the database need it still: keep it where you keep them.", id)
+}
+
+func (c Command) unused(ctx context.Context, id uint32) error {
+	counts, err := c.Count(ctx)
+	if err != nil {
+		return err
+	}
+	if n := counts[id]; n > 0 {
+		return fmt.Errorf("%d secrets are still sealed with key %d; tokenkeeper seals them anew after another key was promoted, and `keys status` shows how far it is", n, id)
+	}
+	return nil
+}
+
+// row is a key as it is shown. Sealed is nil where no database was asked.
+type row struct {
+	accounts.Key
+	Known  bool `json:"known"` // in the keyset
+	Sealed *int `json:"sealed,omitempty"`
+}
+
+func (c Command) show(ctx context.Context, status, asJSON bool) error {
+	list, err := c.File.Keys()
+	if err != nil {
+		return err
+	}
+	if status && c.Count == nil {
+		return errors.New("DATABASE_URL is required: status counts what is sealed with which key")
+	}
+	rows := make([]row, 0, len(list))
+	left := 0
+	var counts map[uint32]int
+	if c.Count != nil {
+		if counts, err = c.Count(ctx); err != nil {
+			return err
+		}
+	}
+	add := func(k accounts.Key, known bool) {
+		r := row{Key: k, Known: known}
+		if counts != nil {
+			n := counts[k.ID]
+			r.Sealed = &n
+			if !k.Primary {
+				left += n
+			}
+		}
+		rows = append(rows, r)
+	}
+	for _, k := range list {
+		add(k, true)
+	}
+	for _, id := range slices.Sorted(maps.Keys(counts)) {
+		if !slices.ContainsFunc(list, func(k accounts.Key) bool { return k.ID == id }) {
+			add(accounts.Key{ID: id}, false)
+		}
+	}
+	if asJSON {
+		enc := json.NewEncoder(c.Out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(map[string]any{"keys": rows, "left": left})
+	}
+	return c.print(rows, left)
+}
+
+func (c Command) print(rows []row, left int) error {
+	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "KEY\tROLE\tSEALED WITH IT")
+	counted := false
+	for _, r := range rows {
+		role := "opens"
+		switch {
+		case !r.Known:
+			role = "MISSING in the keyset"
+		case r.Primary:
+			role = "seals and opens"
+		case !r.Enabled:
+			role = "disabled"
+		}
+		n := "?"
+		if r.Sealed != nil {
+			n, counted = strconv.Itoa(*r.Sealed), true
+		}
+		_, _ = fmt.Fprintf(w, "%d\t%s\t%s\n", r.ID, role, n)
+	}
+	if err := w.Flush(); err != nil || !counted {
+		return err
+	}
+	return c.say("%d left to be sealed anew with the key that seals.", left)
+}
+
+func pass(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

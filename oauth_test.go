@@ -1,0 +1,216 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/omni-write/threads/events"
+)
+
+// browser is a person's browser, in the middle of connecting an account.
+type browser struct {
+	h     *house
+	http  *http.Client
+	user  string
+	token string
+}
+
+func (h *house) browser(user string) *browser {
+	h.t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	b := &browser{h: h, user: user}
+	b.http = &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	var token struct {
+		AccessToken string `json:"access_token"`
+	}
+	h.call(http.MethodGet, h.url("ISSUER_PORT")+"/token?sub="+user, nil, &token)
+	b.token = token.AccessToken
+	return b
+}
+
+// visit opens an address and says where it sends the browser.
+func (b *browser) visit(address string) string {
+	b.h.t.Helper()
+	resp, err := b.http.Get(address)
+	if err != nil {
+		b.h.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode != http.StatusFound {
+		b.h.t.Fatalf("%s answered %s: %s", address, resp.Status, body)
+	}
+	return resp.Header.Get("Location")
+}
+
+// begin opens the dance, and ends at Threads' page.
+func (b *browser) begin() (threads *url.URL) {
+	b.h.t.Helper()
+	was := b.h.token
+	b.h.token = b.token
+	defer func() { b.h.token = was }()
+	var begun struct {
+		AuthorizationURL string `json:"authorizationUrl"`
+	}
+	b.h.call(http.MethodGet, b.h.url("PORT")+"/api/auth/threads", nil, &begun)
+	u, err := url.Parse(b.visit(begun.AuthorizationURL))
+	if err != nil {
+		b.h.t.Fatal(err)
+	}
+	return u
+}
+
+// decide presses a button on Threads' page, and returns the address at which the browser is to come back.
+func (b *browser) decide(threads *url.URL, decision, username string) *url.URL {
+	b.h.t.Helper()
+	form := threads.Query()
+	form.Set("decision", decision)
+	form.Set("username", username)
+	page := *threads
+	page.RawQuery = ""
+	resp, err := b.http.PostForm(page.String(), form)
+	if err != nil {
+		b.h.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	back, err := resp.Location()
+	if err != nil {
+		b.h.t.Fatalf("threads answered %s and no redirect", resp.Status)
+	}
+	back.Fragment = "" // a browser does not send it
+	return back
+}
+
+// connected counts the browser's user's accounts.
+func (b *browser) connected() int {
+	b.h.t.Helper()
+	was := b.h.token
+	b.h.token = b.token
+	defer func() { b.h.token = was }()
+	var list []events.Connection
+	b.h.call(http.MethodGet, b.h.url("PORT")+"/api/threads/connections", nil, &list)
+	return len(list)
+}
+
+// Whoever plays tricks on the way to a connected account comes out at the frontend with a word, and nobody is connected who
+// should not be. And the one who was tricked can still finish.
+func TestOAuthTricks(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.start()
+	ends := func(t *testing.T, at, want string) {
+		t.Helper()
+		u, err := url.Parse(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(at, "http://localhost:5173/profile?") || u.Query().Get("reason") != want ||
+			want != "" && u.Query().Get("error") != "threads_oauth_failed" {
+			t.Errorf("it ended at %s, want the reason %q", at, want)
+		}
+	}
+	with := func(u *url.URL, change func(url.Values)) string {
+		q := u.Query()
+		change(q)
+		c := *u
+		c.RawQuery = q.Encode()
+		return c.String()
+	}
+
+	t.Run("a person says no, and then yes", func(t *testing.T) {
+		b := h.browser("user_no")
+		ends(t, b.visit(b.decide(b.begin(), "deny", "no").String()), "access_denied")
+		if b.connected() != 0 {
+			t.Error("connected all the same")
+		}
+		ends(t, b.visit(b.decide(b.begin(), "allow", "no").String()), "")
+	})
+
+	t.Run("tricks do not end the dance that they are played on", func(t *testing.T) {
+		b := h.browser("user_tricked")
+		other := h.browser("user_trickster")
+		theirs := other.decide(other.begin(), "allow", "trickster")
+		back := b.decide(b.begin(), "allow", "tricked")
+		for name, trick := range map[string]struct{ address, reason string }{
+			"a made-up state":        {with(back, func(q url.Values) { q.Set("state", "made-up") }), "state_invalid"},
+			"no state":               {with(back, func(q url.Values) { q.Del("state") }), "state_invalid"},
+			"a made-up denial":       {with(back, func(q url.Values) { q.Set("state", "x"); q.Set("error", "access_denied") }), "state_invalid"},
+			"another's whole answer": {theirs.String(), "state_invalid"},
+			"two codes":              {with(back, func(q url.Values) { q.Add("code", "another") }), "repeated_parameter"},
+			"two states":             {with(back, func(q url.Values) { q.Add("state", theirs.Query().Get("state")) }), "repeated_parameter"},
+			"two errors":             {with(back, func(q url.Values) { q["error"] = []string{"a", "b"} }), "repeated_parameter"},
+			"a huge state":           {with(back, func(q url.Values) { q.Set("state", strings.Repeat("s", 20_000)) }), "state_invalid"},
+			"a huge code":            {with(back, func(q url.Values) { q.Set("code", strings.Repeat("c", 20_000)) }), "state_invalid"},
+			"odd characters":         {with(back, func(q url.Values) { q.Set("state", "\x00\xff'; DROP TABLE posts; --\r\nSet-Cookie: a=b") }), "state_invalid"},
+		} {
+			t.Run(name, func(t *testing.T) { ends(t, b.visit(trick.address), trick.reason) })
+		}
+		t.Run("without the cookie", func(t *testing.T) { ends(t, h.browser("user_nobody").visit(back.String()), "state_invalid") })
+		if b.connected() != 0 {
+			t.Error("a trick has connected an account")
+		}
+		ends(t, b.visit(back.String()), "")
+		if other.connected() != 0 || b.connected() != 1 {
+			t.Errorf("%d and %d accounts", other.connected(), b.connected())
+		}
+		ends(t, other.visit(theirs.String()), "") // nor was theirs used up
+		ends(t, b.visit(back.String()), "state_invalid")
+		if b.connected() != 1 {
+			t.Error("the replay changed something")
+		}
+	})
+
+	t.Run("the same answer eight times at once connects once", func(t *testing.T) {
+		b := h.browser("user_eight")
+		back := b.decide(b.begin(), "allow", "eight").String()
+		var won atomic.Int32
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				resp, err := b.http.Get(back)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = resp.Body.Close()
+				if to, err := resp.Location(); err != nil || resp.StatusCode != http.StatusFound {
+					t.Errorf("%s %v", resp.Status, err)
+				} else if to.Query().Get("account") != "" {
+					won.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if won.Load() != 1 || b.connected() != 1 {
+			t.Errorf("%d won, %d accounts", won.Load(), b.connected())
+		}
+	})
+
+	t.Run("threads is down when the code is spent, and it says so", func(t *testing.T) {
+		b := h.browser("user_down")
+		back := b.decide(b.begin(), "allow", "down").String()
+		h.call(http.MethodPost, h.url("SIMULATOR_PORT")+"/_sim/faults", map[string]any{"op": "exchange", "kind": "edge_5xx"}, nil)
+		ends(t, b.visit(back), "threads_unavailable")
+		ends(t, b.visit(b.decide(b.begin(), "allow", "down").String()), "")
+	})
+
+	t.Run("several accounts, and one Threads account of two people", func(t *testing.T) {
+		one, two := h.browser("user_one"), h.browser("user_two")
+		for _, name := range []string{"shared", "own"} {
+			ends(t, one.visit(one.decide(one.begin(), "allow", name).String()), "")
+		}
+		ends(t, two.visit(two.decide(two.begin(), "allow", "shared").String()), "")
+		if one.connected() != 2 || two.connected() != 1 {
+			t.Errorf("%d and %d accounts", one.connected(), two.connected())
+		}
+	})
+}

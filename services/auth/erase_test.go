@@ -1,0 +1,89 @@
+package auth
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/pg"
+)
+
+// stone reads a tombstone, and plays publisher where it is its turn.
+func (w *world) stone(id string) accounts.Tombstone {
+	w.Helper()
+	var t accounts.Tombstone
+	if err := w.db.NewSelect().Model(&t).Where("account_id = ?", id).Scan(w.Context()); err != nil {
+		w.Fatal(err)
+	}
+	if t.Stage == accounts.StageRows {
+		err := pg.InTx(w.Context(), w.db, func(ctx context.Context, tx bun.Tx) error {
+			return t.Pass(ctx, tx, accounts.StageStreams, time.Now(), time.Now())
+		})
+		if err != nil {
+			w.Fatal(err)
+		}
+	}
+	return t
+}
+
+// facts counts what EVENTS has of an account, the fact of its erasure apart.
+func (w *world) facts(id string) int {
+	w.Helper()
+	s, err := w.bus.JetStream().Stream(w.Context(), events.StreamEvents)
+	if err != nil {
+		w.Fatal(err)
+	}
+	left, err := factsLeft(w.Context(), s, id, events.AccountFacts(id, "*"), events.PostFacts(id, "*", "*"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return len(left)
+}
+
+// late is a fact that a worker tells who knows nothing of the erasure.
+func (w *world) late(account string) {
+	w.Helper()
+	p := events.Post{ID: events.NewPostID(), UserID: "user_1", AccountID: account, Text: "late", State: events.StateScheduled, Rev: 1}
+	if err := w.bus.Emit(w.Context(), events.NewPostEvent(events.FactScheduled, p)); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func TestErasureComesRound(t *testing.T) {
+	t.Parallel()
+	w := prepare(t)
+	w.svc.cfg.EraseEvery, w.svc.cfg.EraseAgainAfter, w.svc.cfg.EraseWatchEvery = 10*time.Millisecond, 500*time.Millisecond, 50*time.Millisecond
+	w.run()
+	c, other := w.connect("user_1", "ada"), w.connect("user_2", "bob")
+	begun := must[events.Erasure](w, events.ReceiveDataDeletion{Body: w.signed(c.ProviderUserID, time.Now())})
+	status := func() events.ErasureStatus { return must[events.Erasure](w, events.GetErasure{Code: begun.Code}).Status }
+
+	w.until("the first round is over", func() bool { return w.stone(c.ID).Stage == accounts.StageRest })
+	if n := w.facts(c.ID); n != 0 || status() != events.ErasureRunning {
+		t.Errorf("%d facts are left, and it is %s", n, status())
+	}
+	w.late(c.ID) // from a call that was under way
+	w.until("it is confirmed", func() bool { w.stone(c.ID); return status() == events.ErasureDone })
+	if stone := w.stone(c.ID); stone.Round != 2 || w.facts(c.ID) != 0 {
+		t.Errorf("confirmed in round %d, with %d facts left", stone.Round, w.facts(c.ID))
+	}
+	w.late(c.ID) // from a process that stood still all the while
+	w.until("what came back is gone again", func() bool { w.stone(c.ID); return w.facts(c.ID) == 0 })
+	if status() != events.ErasureDone {
+		t.Errorf("it is %s", status())
+	}
+	if n := w.facts(other.ID); n == 0 {
+		t.Error("the facts of another account are gone")
+	}
+	s, err := w.bus.JetStream().Stream(t.Context(), events.StreamEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.GetLastMsgForSubject(t.Context(), (events.AccountErased{AccountID: c.ID}).Subject()); err != nil {
+		t.Errorf("the fact of the erasure is gone: %v", err)
+	}
+}

@@ -1,0 +1,81 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+const routePosts = "/api/threads/posts"
+
+type findPostsInput struct {
+	AccountID string          `query:"accountId" doc:"Only posts of this account."`
+	Status    []events.Status `query:"status,explode" enum:"QUEUED,POSTED,FAILED,CANCELLED,DELETED" doc:"Only posts with this status; may be given several times. Left out: all."`
+	Kind      []events.Kind   `query:"kind,explode" enum:"post,repost,imported" doc:"imported are posts that were made elsewhere and taken over from Threads. Left out: post and repost."`
+	From      string          `query:"from" format:"date-time" doc:"Only posts whose scheduledAt is at or after this time; RFC 3339 with Z or an offset."`
+	To        string          `query:"to" format:"date-time" doc:"Only posts whose scheduledAt is before this time."`
+	Search    string          `query:"search" maxLength:"200" doc:"Only posts whose text has these words, whatever their case."`
+	Order     string          `query:"order" enum:"newest,oldest" doc:"By scheduledAt. Left out: newest."`
+	Limit     int             `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"Posts of a page."`
+	After     string          `query:"after" doc:"The cursor of the page before: its next, or in place in its Link header. Posts that come in between shift nothing."`
+
+	address url.URL
+}
+
+// Resolve keeps the address, from which that of the next page is made.
+func (in *findPostsInput) Resolve(ctx huma.Context) []error {
+	in.address = ctx.URL()
+	return nil
+}
+
+// PostPage is a page of posts.
+type PostPage struct {
+	Posts []events.Post `json:"posts"`
+	Next  string        `json:"next,omitempty" doc:"The cursor of the next page; left out on the last."`
+}
+
+type postPageOutput struct {
+	Link string `header:"Link" doc:"The next page, where there is one: <…>; rel=\"next\"."`
+	Body PostPage
+}
+
+// findPosts lists posts of all states and kinds, page by page.
+func (s *Service) findPosts(ctx context.Context, in *findPostsInput) (*postPageOutput, error) {
+	q := events.ListPosts{
+		UserID: userOf(ctx), AccountID: in.AccountID, Statuses: in.Status, Kinds: in.Kind, Search: in.Search,
+		Newest: in.Order != "oldest", Limit: in.Limit, After: in.After,
+	}
+	from, err := moment("/from", in.From)
+	if err != nil {
+		return nil, err
+	}
+	to, err := moment("/to", in.To)
+	if err != nil {
+		return nil, err
+	}
+	if !from.IsZero() {
+		q.From = &from
+	}
+	if !to.IsZero() {
+		q.To = &to
+	}
+	list, err := bus.Ask[events.PostList](ctx, s.bus, q)
+	if err != nil {
+		return nil, err
+	}
+	out := &postPageOutput{Body: PostPage{Posts: list.Posts, Next: list.Next}}
+	if out.Body.Posts == nil {
+		out.Body.Posts = []events.Post{} // [] on the wire, not null
+	}
+	if list.Next != "" {
+		query := in.address.Query()
+		query.Set("after", list.Next)
+		out.Link = fmt.Sprintf(`<%s?%s>; rel="next"`, routePosts, query.Encode())
+	}
+	return out, nil
+}

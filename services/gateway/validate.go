@@ -1,0 +1,71 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+const routeValidate = "/api/threads/post/validate"
+
+// Trial is a post that is not yet wanted.
+type Trial struct {
+	Draft
+	ScheduledAt Moment `json:"scheduledAt,omitempty" doc:"As when scheduling. Left out: now."`
+	TimeZone    string `json:"timeZone,omitempty" doc:"As when scheduling."`
+}
+
+type validateInput struct {
+	Media bool `query:"media" default:"true" doc:"Whether the media are fetched and looked at, as Threads would; it takes up to ten seconds."`
+	Body  Trial
+}
+
+// TrialResult is what would become of it.
+type TrialResult struct {
+	events.Validation
+	Errors   []Flaw `json:"errors" doc:"What would refuse the post, with the codes of a refusal."`
+	Warnings []Flaw `json:"warnings" doc:"What would not refuse it, but should be known."`
+	events.Zoned
+}
+
+type validateOutput struct{ Body TrialResult }
+
+// validateWithin is how long the answer may take: files are fetched for it.
+const validateWithin = 25 * time.Second
+
+// validatePost holds a post against the rules without storing it.
+func (s *Service) validatePost(ctx context.Context, in *validateInput) (*validateOutput, error) {
+	draft, err := in.Body.event()
+	if err != nil {
+		return nil, err
+	}
+	q := events.ValidatePost{UserID: userOf(ctx), Draft: draft, Fetch: in.Media}
+	var zoned events.Zoned
+	if in.Body.ScheduledAt != "" {
+		if q.PublishAt, zoned, err = when("/scheduledAt", in.Body.ScheduledAt, in.Body.TimeZone); err != nil {
+			return nil, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, validateWithin)
+	defer cancel()
+	v, err := bus.Ask[events.Validation](ctx, s.bus, q)
+	if err != nil {
+		return nil, err
+	}
+	guessed := in.Body.hasMediaURL()
+	return &validateOutput{Body: TrialResult{Validation: v, Errors: flawsOf(v.Errors, guessed), Warnings: flawsOf(v.Warnings, guessed), Zoned: zoned}}, nil
+}
+
+// flawsOf puts details into the words of a problem. guessed says that the client's media is in mediaUrl.
+func flawsOf(details []events.Detail, guessed bool) []Flaw {
+	list := []Flaw{}
+	for _, d := range details {
+		if guessed {
+			d.Pointer = toMediaURL(d.Pointer)
+		}
+		list = append(list, Flaw{Pointer: d.Pointer, Detail: d.Message, Code: d.Code})
+	}
+	return list
+}

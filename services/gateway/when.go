@@ -1,0 +1,89 @@
+package gateway
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/omni-write/threads/events"
+)
+
+// Moment is a time as a client writes it: RFC 3339 with Z or an offset, or, beside a timeZone, a time on the clocks there.
+type Moment string
+
+// Schema lets the form through that either of the two has; when reads it.
+func (Moment) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Type: huma.TypeString, Pattern: `^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)?([Zz]|[+-]\d{2}:\d{2})?$`,
+		Examples: []any{"2027-03-28T10:00:00+02:00", "2027-03-28T10:00"},
+	}
+}
+
+// localLayouts are the forms of a time without an offset.
+var localLayouts = []string{"2006-01-02T15:04:05", "2006-01-02T15:04"} // a fraction of a second is read anyway
+
+// when reads a time and its zone. at points to the time's field; zone may be empty where the time has an offset.
+func when(at string, written Moment, zone string) (time.Time, events.Zoned, error) {
+	zoned := events.Zoned{TimeZone: zone}
+	loc, err := zoneOf(zone)
+	if err != nil {
+		return time.Time{}, zoned, err
+	}
+	text := strings.ToUpper(string(written))
+	instant, err := time.Parse(time.RFC3339, text)
+	if err != nil && zone != "" {
+		instant, zoned.TimeDecision, err = onTheClock(text, loc)
+	}
+	if err != nil {
+		flaw := timeFlaw(at, text)
+		return instant, zoned, events.Faultf(events.Invalid, "%s", flaw.Detail).At(at, flaw.Code, flaw.Detail)
+	}
+	return instant.UTC(), zoned, writable(instant)
+}
+
+func zoneOf(zone string) (*time.Location, error) {
+	loc, err := time.LoadLocation(zone)
+	if err != nil || zone == "Local" || len(zone) > 64 {
+		const words = "This is not a time zone as the IANA database names it; such as Europe/Berlin or America/New_York."
+		return nil, events.Faultf(events.Invalid, words).At("/timeZone", "zone_unknown", words)
+	}
+	return loc, nil
+}
+
+// onTheClock finds the moment at which the clocks of a zone show a time. An hour that comes twice means the first; one that
+// is left out means the moment that would have been it, had the clocks not been put forward: 02:30 becomes 03:30.
+func onTheClock(written string, loc *time.Location) (time.Time, events.TimeDecision, error) {
+	var shown time.Time
+	var err error
+	for _, layout := range localLayouts {
+		if shown, err = time.Parse(layout, written); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return shown, "", err
+	}
+	// The moment is the shown time less the zone's offset then: one of those of the days around.
+	before, after := offset(shown.Add(-24*time.Hour), loc), offset(shown.Add(24*time.Hour), loc)
+	var fits []time.Time
+	for _, off := range []time.Duration{max(before, after), min(before, after)} { // the larger offset is the earlier moment
+		moment := shown.Add(-off)
+		if offset(moment, loc) == off && !slices.ContainsFunc(fits, moment.Equal) {
+			fits = append(fits, moment)
+		}
+	}
+	switch len(fits) {
+	case 0:
+		return shown.Add(-before), events.MovedForward, nil
+	case 1:
+		return fits[0], "", nil
+	}
+	return fits[0], events.FirstOfTwo, nil
+}
+
+func offset(at time.Time, loc *time.Location) time.Duration {
+	_, seconds := at.In(loc).Zone()
+	return time.Duration(seconds) * time.Second
+}

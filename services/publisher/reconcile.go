@@ -1,0 +1,392 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// Reconciler compares the rows of posts with EVENTS, with the alarms and with Threads, and says where they differ. Where
+// one of the publisher's own moves would set it right, and no call to publish can come of what is not known, it can make
+// that move. It never publishes, and never decides an outcome that is not known.
+type Reconciler struct {
+	Bus     *bus.Bus
+	DB      *bun.DB
+	Threads *threads.Client
+	Vault   *accounts.Vault
+	Cfg     Config
+	Log     *zap.Logger
+
+	Mend     bool
+	Since    time.Time        // how far back the lists of Threads are read, of a whole account
+	Limit    int              // at most so many posts of an account
+	Progress func(posts int)  // called after each post of an account; may be nil
+	Now      func() time.Time // nil: time.Now
+}
+
+// Reconciled is what a comparison found.
+type Reconciled struct {
+	Accounts int  `json:"accounts"`
+	Posts    int  `json:"posts"`
+	Listed   int  `json:"listed"` // posts that Threads lists since the time asked for
+	Cut      bool `json:"cut"`    // there are more posts than were looked at
+	Mended   int  `json:"mended"`
+	// Differences are in the order in which they were found.
+	Differences []Discrepancy `json:"differences"`
+}
+
+// Discrepancy is something that is not as it should be.
+type Discrepancy struct {
+	AccountID string `json:"accountId"`
+	PostID    string `json:"postId,omitempty"`
+	MediaID   string `json:"mediaId,omitempty"`
+	Check     string `json:"check"` // a word: row, event, alarm, container, media, text, elsewhere, threads, account
+	Says      string `json:"says"`
+	// Mend is what mending does about it; empty where that is left to a person.
+	Mend   string `json:"mend,omitempty"`
+	Mended bool   `json:"mended,omitempty"`
+	// Failed says why it could not be mended.
+	Failed string `json:"failed,omitempty"`
+}
+
+// reconciliation is one run.
+type reconciliation struct {
+	Reconciler
+	*Service
+	out *Reconciled
+}
+
+func (r Reconciler) begin() *reconciliation {
+	if r.Now == nil {
+		r.Now = time.Now
+	}
+	s := New(r.Cfg, Deps{Bus: r.Bus, DB: r.DB, Threads: r.Threads, Vault: r.Vault, Log: r.Log, Now: r.Now})
+	return &reconciliation{Reconciler: r, Service: s, out: &Reconciled{Differences: []Discrepancy{}}}
+}
+
+// Run compares a post (by our id or by Threads' media id), an account, or, without an id, every connected account.
+func (r Reconciler) Run(ctx context.Context, id string) (*Reconciled, error) {
+	run := r.begin()
+	if id == "" {
+		var ids []string
+		err := r.DB.NewSelect().Model((*accounts.Account)(nil)).Column("id").Where("status <> ?", events.ConnectionDisconnected).Order("id").Scan(ctx, &ids)
+		if err != nil {
+			return nil, fmt.Errorf("list accounts: %w", err)
+		}
+		for _, id := range ids {
+			a, err := accounts.Get(ctx, r.DB, id)
+			if errors.Is(err, pg.ErrNotFound) { // erased meanwhile
+				continue
+			}
+			if err == nil {
+				err = run.account(ctx, a)
+			}
+			if err != nil {
+				return run.out, err
+			}
+		}
+		return run.out, nil
+	}
+	switch a, err := accounts.Get(ctx, r.DB, id); {
+	case err == nil:
+		return run.out, run.account(ctx, a)
+	case !errors.Is(err, pg.ErrNotFound):
+		return nil, err
+	}
+	p := new(Post)
+	err := r.DB.NewSelect().Model(p).Where("id = ? OR media_id = ?", id, id).OrderExpr("kind = ?", events.KindImported).Limit(1).Scan(ctx)
+	if errors.Is(pg.Map(err), pg.ErrNotFound) {
+		return nil, fmt.Errorf("there is no account and no post %s; `explain` shows what EVENTS knows of a post without a row", id)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read post %s: %w", id, err)
+	}
+	run.out.Posts = 1
+	return run.out, run.post(ctx, p, run.open(ctx, p.AccountID), nil)
+}
+
+// found notes a difference and, where that is wanted and can be done, mends it.
+func (r *reconciliation) found(ctx context.Context, d Discrepancy, mend func(context.Context) error) {
+	if r.Mend && mend != nil {
+		if err := mend(ctx); errors.Is(err, errLost) {
+			d.Failed = "it moved just now; look again"
+		} else if err != nil {
+			d.Failed = err.Error()
+		} else {
+			d.Mended = true
+			r.out.Mended++
+		}
+	}
+	r.out.Differences = append(r.out.Differences, d)
+}
+
+// open gives access to an account at Threads, tried with a first call. nil where there is none; that is noted.
+func (r *reconciliation) open(ctx context.Context, accountID string) *access {
+	d := Discrepancy{AccountID: accountID, Check: "threads"}
+	a := access{}
+	var err error
+	if a.account, err = accounts.Get(ctx, r.DB, accountID); err == nil {
+		if a.token, err = a.account.Open(r.vault, r.now()); err == nil {
+			_, err = r.api.Me(ctx, a.token)
+		}
+	}
+	if err == nil {
+		return &a
+	}
+	d.Says = "Threads could not be asked: " + reason(err)
+	r.found(ctx, d, nil)
+	return nil
+}
+
+func reason(err error) string {
+	if e := apiError(err); e != nil && e.Sentence != "" {
+		return e.Sentence
+	}
+	if f := new(events.Fault); errors.As(err, &f) {
+		return f.Message
+	}
+	return err.Error()
+}
+
+// account compares an account, its posts, and what Threads lists of it.
+func (r *reconciliation) account(ctx context.Context, account accounts.Account) error {
+	r.out.Accounts++
+	if account.ToldRev < account.Rev && r.now().Sub(account.UpdatedAt) > retellAfter {
+		r.found(ctx, Discrepancy{AccountID: account.ID, Check: "account", Says: "A change of the account is not told on EVENTS.", Mend: "tell it"},
+			func(ctx context.Context) error { return accounts.Tell(ctx, r.DB, r.bus.Emit, account.ID) })
+	}
+	if account.Paused() {
+		r.found(ctx, Discrepancy{AccountID: account.ID, Check: "account",
+			Says: fmt.Sprintf("The account is paused since %s; its posts wait until it is resumed.", account.PausedAt.UTC().Format(time.RFC3339))}, nil)
+	}
+	var posts []Post
+	err := r.DB.NewSelect().Model(&posts).Where("account_id = ?", account.ID).
+		OrderExpr("state IN "+settledStates).OrderExpr("publish_at DESC").Limit(int64(r.Limit) + 1).Scan(ctx)
+	if err != nil {
+		return fmt.Errorf("read the posts of %s: %w", account.ID, err)
+	}
+	if len(posts) > r.Limit {
+		posts, r.out.Cut = posts[:r.Limit], true
+	}
+	a := r.open(ctx, account.ID)
+	var listed map[string]threads.Media
+	if a != nil {
+		listed, err = r.listed(ctx, *a, r.Since, time.Time{})
+		if err != nil {
+			r.found(ctx, Discrepancy{AccountID: account.ID, Check: "threads", Says: "The account's posts could not be listed: " + reason(err)}, nil)
+		}
+		r.out.Listed += len(listed)
+	}
+	for i := range posts {
+		p, old := &posts[i], settled(&posts[i]) && posts[i].PublishAt.Before(r.Since)
+		look := a
+		if old {
+			look = nil // of what is older than that, only our own side
+		}
+		if err := r.post(ctx, p, look, listed); err != nil {
+			return err
+		}
+		r.out.Posts++
+		if r.Reconciler.Progress != nil {
+			r.Reconciler.Progress(r.out.Posts)
+		}
+	}
+	return r.elsewhere(ctx, account, posts, listed)
+}
+
+// elsewhere says which posts Threads lists that no row knows.
+func (r *reconciliation) elsewhere(ctx context.Context, account accounts.Account, posts []Post, listed map[string]threads.Media) error {
+	ids := make([]string, 0, len(listed))
+	for id := range listed {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	ours, err := r.store.postIDs(ctx, account.ID, ids)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if ours[id] != "" {
+			continue
+		}
+		m := listed[id]
+		says := fmt.Sprintf("Threads has a post of %s that no row knows: it was published elsewhere.", m.Timestamp.UTC().Format(time.RFC3339))
+		for i := range posts {
+			if p := &posts[i]; !final(p.State) && p.Attempt > 0 && sameAs(p, m) {
+				says = fmt.Sprintf("Threads has a post of %s that no row knows; it could be %s, whose outcome is not known.",
+					m.Timestamp.UTC().Format(time.RFC3339), p.ID)
+			}
+		}
+		r.found(ctx, Discrepancy{AccountID: account.ID, MediaID: id, Check: "elsewhere", Says: says}, nil)
+	}
+	return nil
+}
+
+// listed is what Threads lists of an account in a time: posts, and replies where they may be read.
+func (r *reconciliation) listed(ctx context.Context, a access, since, until time.Time) (map[string]threads.Media, error) {
+	lists := []func(context.Context, threads.Token, threads.ListQuery) (threads.Page, error){r.api.Posts}
+	if a.account.HasScope(scopeReadReplies) {
+		lists = append(lists, r.api.Replies)
+	}
+	if since.Before(earliestList) {
+		since = earliestList
+	}
+	if until.After(r.now()) {
+		until = time.Time{}
+	}
+	all := map[string]threads.Media{}
+	for _, list := range lists {
+		q := threads.ListQuery{Since: since, Until: until, Limit: maxPage}
+		for pages := 0; ; pages++ {
+			if pages == lookPages {
+				return all, errEndless
+			}
+			page, err := list(ctx, a.token, q)
+			if err != nil {
+				return all, err
+			}
+			for _, m := range page.Data {
+				all[m.ID] = m
+			}
+			if page.After == "" {
+				break
+			}
+			q.After = page.After
+		}
+	}
+	return all, nil
+}
+
+// post compares one post. listed may hold it already, as Threads shows it.
+func (r *reconciliation) post(ctx context.Context, p *Post, a *access, listed map[string]threads.Media) error {
+	if p.Lease != "" && p.LeaseUntil.After(r.now()) || r.now().Sub(p.UpdatedAt) < retellAfter {
+		return nil // somebody is at it: what is seen now would be half a move
+	}
+	if err := r.againstEvents(ctx, p); err != nil {
+		return err
+	}
+	if err := r.againstAlarms(ctx, p); err != nil {
+		return err
+	}
+	if a != nil {
+		r.container(ctx, p, *a)
+		r.media(ctx, p, *a, listed)
+	}
+	return nil
+}
+
+func (r *reconciliation) of(p *Post, check, format string, args ...any) Discrepancy {
+	return Discrepancy{AccountID: p.AccountID, PostID: p.ID, MediaID: p.MediaID, Check: check, Says: fmt.Sprintf(format, args...)}
+}
+
+// look has the publisher look at a post now. The sweep does the waking.
+func (r *reconciliation) look(p *Post) func(context.Context) error {
+	return func(ctx context.Context) error {
+		return won(r.DB.NewUpdate().Model((*Post)(nil)).Set("wake_at = ?", r.now().Add(-2*r.cfg.SweepGrace)).Set("armed_at = NULL").
+			Where("id = ? AND state = ? AND rev = ?", p.ID, p.State, p.Rev).
+			Where("lease IS NULL OR lease_until < now()").Exec(ctx))
+	}
+}
+
+const mendLook = "have the publisher look at it now"
+
+// container looks at what was built for a post that is not live.
+func (r *reconciliation) container(ctx context.Context, p *Post, a access) {
+	if p.ContainerID == "" || final(p.State) || p.State == events.StateParked {
+		return
+	}
+	status, err := r.api.ContainerStatus(ctx, a.token, p.ContainerID)
+	lost := threads.ClassOf(err) == threads.NotFound || threads.ClassOf(err) == threads.NotReady && r.now().Sub(p.ContainerAt) > notVisibleFor
+	if err != nil && !lost {
+		r.found(ctx, r.of(p, "threads", "Its container could not be read: %s", reason(err)), nil)
+		return
+	}
+	switch {
+	case status.Status == threads.StatusPublished && p.State == events.StateUnconfirmed:
+		d := r.of(p, "container", "Threads says that it is live, and the publisher is still looking for its id.")
+		d.Mend = mendLook
+		r.found(ctx, d, r.look(p))
+	case status.Status == threads.StatusPublished && open(p.State):
+		d := r.of(p, "container", "The row says %s, but Threads says that its container is published.", p.State)
+		d.Mend = "treat its outcome as unknown: the publisher looks for it before anything else"
+		r.found(ctx, d, func(ctx context.Context) error {
+			next := *p
+			next.CallDeadline = maxTime(next.CallDeadline, r.now()) // no second call because of one lagging list
+			return r.unconfirmedStep(ctx, p, &next, events.Faultf(events.Unknown, "Threads says that this post is already live; we are looking for it."))
+		})
+	case (lost || status.Status == threads.StatusExpired || status.Status == threads.StatusError) && p.State == events.StateReady && p.Attempt == 0:
+		d := r.of(p, "container", "The row says ready, but Threads no longer has its container, or could not process it.")
+		d.Mend = "have it built anew"
+		r.found(ctx, d, func(ctx context.Context) error { return r.stale(ctx, p) })
+	case lost && p.Attempt > 0:
+		r.found(ctx, r.of(p, "container", "Threads no longer knows its container, and a call was made for it; the publisher looks for it at %s.", stamp(p.WakeAt)), nil)
+	}
+}
+
+// media looks whether what the row calls live is there, with its words.
+func (r *reconciliation) media(ctx context.Context, p *Post, a access, listed map[string]threads.Media) {
+	texts := map[string]string{p.MediaID: p.Text}
+	for _, part := range p.Parts {
+		texts[part.MediaID] = part.Text
+	}
+	for _, id := range p.live() {
+		d := r.of(p, "media", "")
+		d.MediaID = id
+		m, there := listed[id]
+		var err error
+		if !there {
+			m, err = r.api.Media(ctx, a.token, id)
+		}
+		switch {
+		case err == nil && p.Kind != events.KindRepost && asShown(texts[id]) != asShown(m.Text):
+			d.Check, d.Says = "text", "Threads shows other words than the row has."
+			r.found(ctx, d, nil)
+		case err == nil:
+		case !gone(err):
+			d.Check, d.Says = "threads", "The post could not be read: "+reason(err)
+			r.found(ctx, d, nil)
+		default:
+			r.vanished(ctx, p, a, d)
+		}
+	}
+}
+
+// vanished handles a live post that Threads does not know any more. It counts as deleted only where the account's list of
+// that time can be read as well, and does not have it.
+func (r *reconciliation) vanished(ctx context.Context, p *Post, a access, d Discrepancy) {
+	d.Says = "The row says that it is live, but Threads does not know it any more."
+	at := maxTime(p.AcceptedAt, p.PublishAt)
+	switch list, err := r.listed(ctx, a, p.PublishAt.Add(-lookBack), at.Add(24*time.Hour)); {
+	case !p.DeleteRequestedAt.IsZero():
+		d.Says += " Its deletion was asked for."
+		d.Mend = mendLook
+		r.found(ctx, d, r.look(p))
+	case p.Options.Ghost:
+		d.Says += " It was a ghost post; those vanish after a day."
+		r.found(ctx, d, nil)
+	case err != nil || p.replies() && !a.account.HasScope(scopeReadReplies):
+		d.Says += " The list that would have it cannot be read, so it is left as it is."
+		r.found(ctx, d, nil)
+	case list[d.MediaID].ID != "":
+		d.Says += " Yet its list has it: Threads contradicts itself; look again later."
+		r.found(ctx, d, nil)
+	default:
+		d.Mend = "tell that it was deleted on Threads; the recorder marks the row"
+		r.found(ctx, d, func(ctx context.Context) error {
+			return r.bus.Emit(ctx, events.DeletedOnThreads{Heard: events.Heard{UserID: p.UserID, AccountID: p.AccountID, MediaID: d.MediaID, At: r.now().UTC()}})
+		})
+	}
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

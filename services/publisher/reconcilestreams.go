@@ -1,0 +1,151 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/omni-write/threads/events"
+)
+
+// overdueFor is how long a post may be overdue to be looked at before that is worth a word: the sweep comes every ten
+// seconds.
+const overdueFor = time.Minute
+
+// againstEvents compares a row with the last fact that was told of it.
+func (r *reconciliation) againstEvents(ctx context.Context, p *Post) error {
+	fact, seq, err := r.lastFact(ctx, p)
+	if err != nil {
+		return err
+	}
+	tell := func(ctx context.Context) error { return r.tell(ctx, p) }
+	const mend = "tell it"
+	concluding := p.State == events.StateConcluding // its outcome is told with the next rev, by the publisher
+	switch {
+	case fact == nil && p.ToldRev >= p.Rev:
+		r.found(ctx, r.of(p, "event", "EVENTS has no fact of it: it does not reach back so far, or was purged. The row stands."), nil)
+	case (fact == nil || fact.Snapshot().Rev < p.Rev) && !concluding:
+		d := r.of(p, "event", "Its change to rev %d (%s) is not told on EVENTS.", p.Rev, p.Fact)
+		d.Mend = mend
+		r.found(ctx, d, tell)
+	case fact == nil:
+	case fact.Snapshot().Rev > p.Rev:
+		d := r.of(p, "row", "EVENTS has told rev %d (%s), the row has rev %d.", fact.Snapshot().Rev, fact.Fact(), p.Rev)
+		position, err := r.recorder.position(ctx, r.DB)
+		if err != nil {
+			return err
+		}
+		if position < seq {
+			d.Says += fmt.Sprintf(" The recorder has come to %d of %d: is a publisher running?", position, seq)
+		} else {
+			d.Says += " `rebuild` shows all such rows, and `rebuild -swap` sets them right."
+		}
+		r.found(ctx, d, nil)
+	case fact.Snapshot().Rev == p.Rev:
+		r.sameRev(ctx, p, fact.Snapshot())
+	}
+	return nil
+}
+
+// sameRev compares a row with the fact of the very same rev. Between two facts a row moves through working states, which
+// nobody is told of.
+func (r *reconciliation) sameRev(ctx context.Context, p *Post, told events.Post) {
+	const mend = " `rebuild` shows all such rows, and `rebuild -swap` sets them right."
+	rests := func(s events.State) bool { return final(s) || s == events.StateParked }
+	if p.State != told.State && (rests(p.State) || rests(told.State)) && p.State != events.StateConcluding {
+		r.found(ctx, r.of(p, "row", "The row says %s, EVENTS says %s.%s", p.State, told.State, mend), nil)
+	}
+	if id := value(told.PostedTweetID); id != p.MediaID && rests(p.State) {
+		r.found(ctx, r.of(p, "row", "The row says that it is %q at Threads, EVENTS says %q.%s", p.MediaID, id, mend), nil)
+	}
+}
+
+func (r *reconciliation) lastFact(ctx context.Context, p *Post) (events.PostEvent, uint64, error) {
+	stream, err := r.bus.JetStream().Stream(ctx, events.StreamEvents)
+	if err != nil {
+		return nil, 0, fmt.Errorf("find EVENTS: %w", err)
+	}
+	m, err := stream.GetLastMsgForSubject(ctx, events.PostFacts(p.AccountID, p.ID, "*"))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("read the facts of %s: %w", p.ID, err)
+	}
+	msg, err := events.Decode(m.Header.Get(events.HeaderType), m.Data)
+	if err != nil {
+		return nil, 0, fmt.Errorf("EVENTS at %d: %w", m.Sequence, err)
+	}
+	fact, ok := msg.(events.PostEvent)
+	if !ok {
+		return nil, 0, fmt.Errorf("EVENTS at %d: %s is no fact of a post", m.Sequence, msg.Type())
+	}
+	return fact, m.Sequence, nil
+}
+
+// againstAlarms looks whether somebody will look at a post that is not at its end, and in time.
+func (r *reconciliation) againstAlarms(ctx context.Context, p *Post) error {
+	deleting := settled(p) && !p.DeleteRequestedAt.IsZero() && p.DeletedAt.IsZero()
+	switch now := r.now(); {
+	case p.State == events.StateParked:
+		r.found(ctx, r.of(p, "row", "It is parked: a person must look at the profile and resolve it."), nil)
+		return nil
+	case final(p.State) && !deleting:
+		return nil
+	case p.WakeAt.IsZero() && !final(p.State):
+		d := r.of(p, "alarm", "It is %s, and nobody will ever look at it.", p.State)
+		d.Mend = mendLook
+		r.found(ctx, d, r.look(p))
+		return nil
+	case p.WakeAt.IsZero():
+		return nil // a deletion that was refused
+	case now.Sub(p.WakeAt) > overdueFor:
+		d := r.of(p, "alarm", "It is overdue to be looked at since %s: is a publisher running and ready?", stamp(p.WakeAt))
+		d.Mend = mendLook
+		r.found(ctx, d, r.look(p))
+		return nil
+	case p.WakeAt.Sub(now) < tooNear || p.WakeAt.After(now.Add(r.cfg.ArmHorizon)):
+		return nil // the publisher has it in hand; or the sweep arms it as its time comes near
+	}
+	at, there, err := r.alarm(ctx, p)
+	if err != nil {
+		return err
+	}
+	d := r.of(p, "alarm", "It has no alarm, though it is to be looked at at %s.", stamp(p.WakeAt))
+	if there {
+		if at.Before(p.WakeAt.Add(time.Second)) {
+			return nil // early is harmless
+		}
+		d.Says = fmt.Sprintf("Its alarm is set for %s, but it is to be looked at at %s.", stamp(at), stamp(p.WakeAt))
+	}
+	d.Mend = "have the sweep set its alarm"
+	r.found(ctx, d, func(ctx context.Context) error {
+		return won(r.DB.NewUpdate().Model((*Post)(nil)).Set("armed_at = NULL").
+			Where("id = ? AND rev = ? AND wake_at = ?", p.ID, p.Rev, p.WakeAt).Exec(ctx))
+	})
+	return nil
+}
+
+// alarm is when a post's alarm goes off. A wake-up that lies at the publisher has gone off.
+func (r *reconciliation) alarm(ctx context.Context, p *Post) (at time.Time, there bool, err error) {
+	stream, err := r.bus.JetStream().Stream(ctx, events.StreamPostAlarms)
+	if err != nil {
+		return at, false, fmt.Errorf("find %s: %w", events.StreamPostAlarms, err)
+	}
+	for _, subject := range []string{events.PostDue(p.ID), events.PostAlarm(p.ID)} {
+		m, err := stream.GetLastMsgForSubject(ctx, subject)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue
+		}
+		if err != nil {
+			return at, false, fmt.Errorf("read %s: %w", subject, err)
+		}
+		at, _ = time.Parse(time.RFC3339Nano, strings.TrimPrefix(m.Header.Get("Nats-Schedule"), "@at "))
+		return at, true, nil
+	}
+	return at, false, nil
+}

@@ -1,0 +1,35 @@
+package standalone
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// setCallbacks tells the simulator where the house hears that a person removed the app, or wants their data deleted: what
+// the app's dashboard at Meta has as its uninstall and data-deletion addresses.
+func (h *House) setCallbacks(ctx context.Context) error {
+	body, err := json.Marshal(map[string]string{
+		"uninstall_url":     h.Place.GatewayURL + "/api/threads/uninstall",
+		"data_deletion_url": h.Place.GatewayURL + "/api/threads/data-deletion",
+	})
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.Place.SimulatorURL+"/_sim/callbacks", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	resp, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
+	if err != nil {
+		return err
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return errors.New("the simulator answered " + resp.Status)
+	}
+	return nil
+}
