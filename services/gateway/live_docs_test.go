@@ -67,7 +67,7 @@ const hear = (name, data) => console.log(name === "post.scheduled" ? data.post.t
 			})
 			file := filepath.Join(t.TempDir(), "live.mjs")
 			// Nobody waits seconds in a test: a pause of a second is one of a fiftieth.
-			quick := "const later = setTimeout; globalThis.setTimeout = (fn, ms) => later(fn, ms / 50);\n"
+			quick := "const later = setTimeout; globalThis.setTimeout = (fn, ms, ...rest) => later(fn, ms / 50, ...rest);\n"
 			if err := os.WriteFile(file, []byte(quick+code+run), 0o600); err != nil {
 				t.Fatal(err)
 			}
