@@ -43,6 +43,9 @@ const usage = `usage: threads [command]
   replay       show or tell again the facts of EVENTS
   rebuild      build the table of posts anew from EVENTS, and show where the live one differs
   explain      everything that is known of one post
+  reconcile    compare rows, streams and Threads; -mend sets right what is safe
+  pause, resume
+               hold the posts of one account back, and let them go again
   doctor       check a deployment, and say what is wrong with it
   dead         list, show and requeue what nobody could handle
   import-original

@@ -93,7 +93,9 @@ func Erase(ctx context.Context, tx bun.Tx, r Request, list []Account, now time.T
 
 // Bury puts a tombstone in the place of an account's row. Whoever holds the row, to claim or to accept, is waited for.
 func Bury(ctx context.Context, tx bun.Tx, id, userID, code string, now time.Time) error {
-	stone := Tombstone{AccountID: id, UserID: userID, Code: code, BuriedAt: now.UTC(), Stage: StageRows, Round: 1, NextAt: now.UTC()}
+	stone := Tombstone{
+		AccountID: id, UserID: userID, Code: code, BuriedAt: now.UTC(), Stage: StageRows, Round: 1, NextAt: now.UTC(),
+	}
 	if _, err := tx.NewInsert().Model(&stone).On("CONFLICT (account_id) DO NOTHING").Exec(ctx); err != nil {
 		return fmt.Errorf("bury the account: %w", err)
 	}
@@ -119,7 +121,8 @@ func FindErasure(ctx context.Context, db bun.IDB, code string) (Request, error) 
 // Buried are those of the accounts that are erased, or being erased.
 func Buried(ctx context.Context, db bun.IDB, ids []string) (map[string]bool, error) {
 	var found []string
-	err := db.NewSelect().Model((*Tombstone)(nil)).Column("account_id").Where("account_id IN (?)", bun.List(ids)).Scan(ctx, &found)
+	err := db.NewSelect().Model((*Tombstone)(nil)).Column("account_id").
+		Where("account_id IN (?)", bun.List(ids)).Scan(ctx, &found)
 	if err != nil {
 		return nil, fmt.Errorf("look for tombstones: %w", err)
 	}
@@ -162,7 +165,8 @@ func ToTell(ctx context.Context, db bun.IDB) (list []Tombstone, err error) {
 
 // Told notes that the erasure is on EVENTS.
 func (t Tombstone) Told(ctx context.Context, db bun.IDB, now time.Time) error {
-	_, err := db.NewUpdate().Model((*Tombstone)(nil)).Set("told_at = ?", now.UTC()).Where("account_id = ?", t.AccountID).Exec(ctx)
+	_, err := db.NewUpdate().Model((*Tombstone)(nil)).
+		Set("told_at = ?", now.UTC()).Where("account_id = ?", t.AccountID).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("note that the erasure is told: %w", err)
 	}

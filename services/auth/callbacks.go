@@ -113,7 +113,9 @@ func (s *Service) GetErasure(ctx context.Context, q events.GetErasure) (events.E
 }
 
 // eraseOwn begins to erase an account because its owner says so. It may be disconnected already.
-func (s *Service) eraseOwn(ctx context.Context, tx bun.Tx, commandID string, cmd events.Disconnect) (events.Connection, error) {
+func (s *Service) eraseOwn(
+	ctx context.Context, tx bun.Tx, commandID string, cmd events.Disconnect,
+) (events.Connection, error) {
 	find := accounts.Resolve
 	if cmd.AccountID != "" {
 		find = accounts.Own
@@ -144,7 +146,8 @@ func (s *Service) signedRequest(body []byte) (threads.SignedRequest, error) {
 		const words = "The body is not a form with one signed_request."
 		return threads.SignedRequest{}, events.Faultf(events.Invalid, words).At("/signed_request", "signed_request_missing", words)
 	}
-	signed, err := threads.ParseSignedRequest(form.Get("signed_request"), s.cfg.AppSecret.Reveal(), s.cfg.WebhookSecret.Reveal())
+	signed, err := threads.ParseSignedRequest(form.Get("signed_request"),
+		s.cfg.AppSecret.Reveal(), s.cfg.WebhookSecret.Reveal())
 	if errors.Is(err, threads.ErrSignature) {
 		return signed, notMeta("signature_invalid", "The signature is not Meta's.")
 	}

@@ -141,7 +141,8 @@ func (s *Service) cameBack(ctx context.Context, t accounts.Tombstone) (bool, err
 	if err != nil {
 		return false, fmt.Errorf("find EVENTS: %w", err)
 	}
-	left, err := factsLeft(ctx, facts, t.AccountID, events.AccountFacts(t.AccountID, "*"), events.PostFacts(t.AccountID, "*", "*"))
+	left, err := factsLeft(ctx, facts, t.AccountID,
+		events.AccountFacts(t.AccountID, "*"), events.PostFacts(t.AccountID, "*", "*"))
 	if err != nil || len(left) > 0 {
 		return err == nil, err
 	}
@@ -154,7 +155,9 @@ func (s *Service) cameBack(ctx context.Context, t accounts.Tombstone) (bool, err
 }
 
 // factsLeft are the subjects of an account's facts on EVENTS, but for that of its erasure.
-func factsLeft(ctx context.Context, stream jetstream.Stream, accountID string, filters ...string) (subjects []string, err error) {
+func factsLeft(
+	ctx context.Context, stream jetstream.Stream, accountID string, filters ...string,
+) (subjects []string, err error) {
 	for _, filter := range filters {
 		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(filter))
 		if err != nil {

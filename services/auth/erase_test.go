@@ -60,7 +60,9 @@ func TestErasureComesRound(t *testing.T) {
 	w.run()
 	c, other := w.connect("user_1", "ada"), w.connect("user_2", "bob")
 	begun := must[events.Erasure](w, events.ReceiveDataDeletion{Body: w.signed(c.ProviderUserID, time.Now())})
-	status := func() events.ErasureStatus { return must[events.Erasure](w, events.GetErasure{Code: begun.Code}).Status }
+	status := func() events.ErasureStatus {
+		return must[events.Erasure](w, events.GetErasure{Code: begun.Code}).Status
+	}
 
 	w.until("the first round is over", func() bool { return w.stone(c.ID).Stage == accounts.StageRest })
 	if n := w.facts(c.ID); n != 0 || status() != events.ErasureRunning {

@@ -162,4 +162,3 @@ func TestEraseOwn(t *testing.T) {
 		}
 	})
 }
-

@@ -31,9 +31,11 @@ const (
 func (s *Service) callbackRoutes(api huma.API) {
 	huma.Register(api, open(http.MethodPost, routeUninstall, "uninstall", "Where Meta tells that a person removed the app").
 		formOfMeta().op(), s.uninstall)
-	huma.Register(api, open(http.MethodPost, routeDataDeletion, "deleteData", "Where Meta tells that a person wants their data deleted").
+	huma.Register(api, open(http.MethodPost, routeDataDeletion, "deleteData",
+		"Where Meta tells that a person wants their data deleted").
 		formOfMeta().op(), s.deleteData)
-	huma.Register(api, open(http.MethodGet, routeDataDeletion+"/{code}", "getDataDeletion", "How the deletion of a person's data goes").
+	huma.Register(api, open(http.MethodGet, routeDataDeletion+"/{code}", "getDataDeletion",
+		"How the deletion of a person's data goes").
 		page().op(), s.getDataDeletion)
 }
 

@@ -43,7 +43,9 @@ func (g *graves) set(list []string) {
 }
 
 // accountTables are the tables, besides that of the posts, whose rows are an account's. A test knows when one is missing.
-var accountTables = []string{"quota_uses", "insight_snapshots", "insight_rounds", "search_uses", "history_imports", "posts_gone"}
+var accountTables = []string{
+	"quota_uses", "insight_snapshots", "insight_rounds", "search_uses", "history_imports", "posts_gone",
+}
 
 // erase takes the rows of erased accounts away when it is publisher's turn (internal/accounts/erase.go), until ctx ends.
 func (s *Service) erase(ctx context.Context) error {
@@ -125,7 +127,8 @@ func (s *Service) erasePosts(ctx context.Context, t accounts.Tombstone) (int, er
 		ids, awaited = nil, nil
 		free := tx.NewSelect().Model((*Post)(nil)).Column("id").Where("account_id = ?", t.AccountID).
 			Where("lease IS NULL OR lease_until < now()").Limit(eraseBatch).For("UPDATE SKIP LOCKED")
-		err := tx.NewDelete().With("free", free).Model((*Post)(nil)).Where("id IN (SELECT id FROM free)").Returning("id").Scan(ctx, &ids)
+		err := tx.NewDelete().With("free", free).Model((*Post)(nil)).
+			Where("id IN (SELECT id FROM free)").Returning("id").Scan(ctx, &ids)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -152,7 +155,8 @@ func (s *Service) erasePosts(ctx context.Context, t accounts.Tombstone) (int, er
 
 // eraseCommands takes away what commands about the account itself have answered.
 func (s *Service) eraseCommands(ctx context.Context, t accounts.Tombstone) error {
-	return forgetCommands(ctx, s.db, t, s.now(), `user_id = ? AND (outcome::text LIKE ? AND outcome->'result'->>'erasureCode' IS NULL
+	return forgetCommands(ctx, s.db, t, s.now(), `user_id = ?
+		AND (outcome::text LIKE ? AND outcome->'result'->>'erasureCode' IS NULL
 		OR id IN (SELECT command_id FROM history_imports WHERE account_id = ?))`, t.UserID, "%"+t.AccountID+"%", t.AccountID)
 }
 

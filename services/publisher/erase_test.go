@@ -12,6 +12,8 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads/threadssim"
@@ -228,7 +230,35 @@ func TestErase(t *testing.T) {
 		}
 	})
 
-	t.Run("answers whoever waits for a post, and a repeat of its command", func(t *testing.T) {
+	t.Run("answers whoever waits for a post", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.start()
+		if err := r.sim.Inject(threadssim.Fault{Op: "create", Kind: threadssim.ProcessingTime, DelayMS: 60_000}); err != nil {
+			t.Fatal(err)
+		}
+		id, command, faults := events.NewPostID(), events.NewCommandID(), make(chan *events.Fault, 1)
+		go func() {
+			cmd := events.PublishPost{PostID: id, UserID: testUser, Draft: events.Draft{Text: "waited for"}, PublishAt: time.Now()}
+			o, err := r.bus.Do(t.Context(), cmd, bus.CommandOptions{ID: command}, 10*time.Second)
+			if err != nil {
+				t.Error(err)
+			}
+			faults <- o.Fault
+		}()
+		r.row(id, events.StateScheduled)
+		r.bury(r.account)
+		if fault := <-faults; fault == nil || fault.Code != events.NotFound || !strings.Contains(fault.Message, "erased") {
+			t.Errorf("it was answered %v", fault)
+		}
+		r.stage(r.account, accounts.StageStreams)
+		o, err := commands.Get(t.Context(), r.db, events.GetCommand{UserID: testUser, ID: command})
+		if err != nil || o.Fault == nil || o.Fault.Code != events.NotFound {
+			t.Errorf("who asks by the command's id hears %+v, %v", o, err)
+		}
+	})
+
+	t.Run("answers a repeat of a command as erased, and does not do it elsewhere", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t)
 		r.start()

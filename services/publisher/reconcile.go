@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/uptrace/bun"
 	"go.uber.org/zap"
 
@@ -64,20 +65,31 @@ type Discrepancy struct {
 type reconciliation struct {
 	Reconciler
 	*Service
-	out *Reconciled
+	out           *Reconciled
+	facts, alarms jetstream.Stream
 }
 
-func (r Reconciler) begin() *reconciliation {
+func (r Reconciler) begin(ctx context.Context) (run *reconciliation, err error) {
 	if r.Now == nil {
 		r.Now = time.Now
 	}
 	s := New(r.Cfg, Deps{Bus: r.Bus, DB: r.DB, Threads: r.Threads, Vault: r.Vault, Log: r.Log, Now: r.Now})
-	return &reconciliation{Reconciler: r, Service: s, out: &Reconciled{Differences: []Discrepancy{}}}
+	run = &reconciliation{Reconciler: r, Service: s, out: &Reconciled{Differences: []Discrepancy{}}}
+	if run.facts, err = r.Bus.JetStream().Stream(ctx, events.StreamEvents); err != nil {
+		return nil, fmt.Errorf("find %s: %w", events.StreamEvents, err)
+	}
+	if run.alarms, err = r.Bus.JetStream().Stream(ctx, events.StreamPostAlarms); err != nil {
+		return nil, fmt.Errorf("find %s: %w", events.StreamPostAlarms, err)
+	}
+	return run, nil
 }
 
 // Run compares a post (by our id or by Threads' media id), an account, or, without an id, every connected account.
 func (r Reconciler) Run(ctx context.Context, id string) (*Reconciled, error) {
-	run := r.begin()
+	run, err := r.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if id == "" {
 		var ids []string
 		err := r.DB.NewSelect().Model((*accounts.Account)(nil)).Column("id").Where("status <> ?", events.ConnectionDisconnected).Order("id").Scan(ctx, &ids)
@@ -105,7 +117,7 @@ func (r Reconciler) Run(ctx context.Context, id string) (*Reconciled, error) {
 		return nil, err
 	}
 	p := new(Post)
-	err := r.DB.NewSelect().Model(p).Where("id = ? OR media_id = ?", id, id).OrderExpr("kind = ?", events.KindImported).Limit(1).Scan(ctx)
+	err = r.DB.NewSelect().Model(p).Where("id = ? OR media_id = ?", id, id).OrderExpr("kind = ?", events.KindImported).Limit(1).Scan(ctx)
 	if errors.Is(pg.Map(err), pg.ErrNotFound) {
 		return nil, fmt.Errorf("there is no account and no post %s; `explain` shows what EVENTS knows of a post without a row", id)
 	}
@@ -172,7 +184,7 @@ func (r *reconciliation) account(ctx context.Context, account accounts.Account) 
 	}
 	var posts []Post
 	err := r.DB.NewSelect().Model(&posts).Where("account_id = ?", account.ID).
-		OrderExpr("state IN "+settledStates).OrderExpr("publish_at DESC").Limit(int64(r.Limit) + 1).Scan(ctx)
+		OrderExpr("state IN " + settledStates).OrderExpr("publish_at DESC").Limit(int64(r.Limit) + 1).Scan(ctx)
 	if err != nil {
 		return fmt.Errorf("read the posts of %s: %w", account.ID, err)
 	}
@@ -273,8 +285,9 @@ func (r *reconciliation) post(ctx context.Context, p *Post, a *access, listed ma
 	if p.Lease != "" && p.LeaseUntil.After(r.now()) || r.now().Sub(p.UpdatedAt) < retellAfter {
 		return nil // somebody is at it: what is seen now would be half a move
 	}
-	if err := r.againstEvents(ctx, p); err != nil {
-		return err
+	disputed, err := r.againstEvents(ctx, p)
+	if err != nil || disputed {
+		return err // what else the row says is not to be relied on, least of all for mending
 	}
 	if err := r.againstAlarms(ctx, p); err != nil {
 		return err

@@ -16,18 +16,20 @@ import (
 // seconds.
 const overdueFor = time.Minute
 
-// againstEvents compares a row with the last fact that was told of it.
-func (r *reconciliation) againstEvents(ctx context.Context, p *Post) error {
+// againstEvents compares a row with the last fact that was told of it. disputed says that they contradict each other.
+func (r *reconciliation) againstEvents(ctx context.Context, p *Post) (disputed bool, err error) {
 	fact, seq, err := r.lastFact(ctx, p)
 	if err != nil {
-		return err
+		return false, err
 	}
 	tell := func(ctx context.Context) error { return r.tell(ctx, p) }
 	const mend = "tell it"
 	concluding := p.State == events.StateConcluding // its outcome is told with the next rev, by the publisher
 	switch {
 	case fact == nil && p.ToldRev >= p.Rev:
-		r.found(ctx, r.of(p, "event", "EVENTS has no fact of it: it does not reach back so far, or was purged. The row stands."), nil)
+		if p.UpdatedAt.After(r.facts.CachedInfo().State.FirstTime) { // else EVENTS does not reach back so far
+			r.found(ctx, r.of(p, "event", "EVENTS has no fact of it any more: they were purged. The row stands."), nil)
+		}
 	case (fact == nil || fact.Snapshot().Rev < p.Rev) && !concluding:
 		d := r.of(p, "event", "Its change to rev %d (%s) is not told on EVENTS.", p.Rev, p.Fact)
 		d.Mend = mend
@@ -37,7 +39,7 @@ func (r *reconciliation) againstEvents(ctx context.Context, p *Post) error {
 		d := r.of(p, "row", "EVENTS has told rev %d (%s), the row has rev %d.", fact.Snapshot().Rev, fact.Fact(), p.Rev)
 		position, err := r.recorder.position(ctx, r.DB)
 		if err != nil {
-			return err
+			return true, err
 		}
 		if position < seq {
 			d.Says += fmt.Sprintf(" The recorder has come to %d of %d: is a publisher running?", position, seq)
@@ -45,31 +47,32 @@ func (r *reconciliation) againstEvents(ctx context.Context, p *Post) error {
 			d.Says += " `rebuild` shows all such rows, and `rebuild -swap` sets them right."
 		}
 		r.found(ctx, d, nil)
+		return true, nil
 	case fact.Snapshot().Rev == p.Rev:
-		r.sameRev(ctx, p, fact.Snapshot())
+		return r.contradicts(ctx, p, fact.Snapshot()), nil
 	}
-	return nil
+	return false, nil
 }
 
-// sameRev compares a row with the fact of the very same rev. Between two facts a row moves through working states, which
-// nobody is told of.
-func (r *reconciliation) sameRev(ctx context.Context, p *Post, told events.Post) {
-	const mend = " `rebuild` shows all such rows, and `rebuild -swap` sets them right."
+// contradicts compares a row with the fact of the very same rev. Between two facts a row moves through working states,
+// which nobody is told of.
+func (r *reconciliation) contradicts(ctx context.Context, p *Post, told events.Post) bool {
 	rests := func(s events.State) bool { return final(s) || s == events.StateParked }
-	if p.State != told.State && (rests(p.State) || rests(told.State)) && p.State != events.StateConcluding {
-		r.found(ctx, r.of(p, "row", "The row says %s, EVENTS says %s.%s", p.State, told.State, mend), nil)
+	says := ""
+	switch id := value(told.PostedTweetID); {
+	case p.State != told.State && (rests(p.State) || rests(told.State)) && p.State != events.StateConcluding:
+		says = fmt.Sprintf("The row says %s, EVENTS says %s.", p.State, told.State)
+	case id != p.MediaID && rests(p.State):
+		says = fmt.Sprintf("The row says that it is %q at Threads, EVENTS says %q.", p.MediaID, id)
+	default:
+		return false
 	}
-	if id := value(told.PostedTweetID); id != p.MediaID && rests(p.State) {
-		r.found(ctx, r.of(p, "row", "The row says that it is %q at Threads, EVENTS says %q.%s", p.MediaID, id, mend), nil)
-	}
+	r.found(ctx, r.of(p, "row", "%s `rebuild` shows all such rows, and `rebuild -swap` sets them right.", says), nil)
+	return true
 }
 
 func (r *reconciliation) lastFact(ctx context.Context, p *Post) (events.PostEvent, uint64, error) {
-	stream, err := r.bus.JetStream().Stream(ctx, events.StreamEvents)
-	if err != nil {
-		return nil, 0, fmt.Errorf("find EVENTS: %w", err)
-	}
-	m, err := stream.GetLastMsgForSubject(ctx, events.PostFacts(p.AccountID, p.ID, "*"))
+	m, err := r.facts.GetLastMsgForSubject(ctx, events.PostFacts(p.AccountID, p.ID, "*"))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, 0, nil
 	}
@@ -132,12 +135,8 @@ func (r *reconciliation) againstAlarms(ctx context.Context, p *Post) error {
 
 // alarm is when a post's alarm goes off. A wake-up that lies at the publisher has gone off.
 func (r *reconciliation) alarm(ctx context.Context, p *Post) (at time.Time, there bool, err error) {
-	stream, err := r.bus.JetStream().Stream(ctx, events.StreamPostAlarms)
-	if err != nil {
-		return at, false, fmt.Errorf("find %s: %w", events.StreamPostAlarms, err)
-	}
 	for _, subject := range []string{events.PostDue(p.ID), events.PostAlarm(p.ID)} {
-		m, err := stream.GetLastMsgForSubject(ctx, subject)
+		m, err := r.alarms.GetLastMsgForSubject(ctx, subject)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			continue
 		}

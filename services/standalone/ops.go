@@ -26,7 +26,8 @@ type Op func(ctx context.Context, o *Ops, args []string) error
 
 // OpWords are these commands by their words.
 func OpWords() map[string]Op {
-	return map[string]Op{"replay": replay, "rebuild": rebuild, "explain": explain, "dead": dead, "doctor": doctor, "import-original": importOriginal}
+	return map[string]Op{"replay": replay, "rebuild": rebuild, "explain": explain, "dead": dead, "doctor": doctor, "import-original": importOriginal,
+		"reconcile": reconcile, "pause": pauseAccount, "resume": resumeAccount}
 }
 
 // Ops is what an op works with. Bus and database are connected when they are first needed.
