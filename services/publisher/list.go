@@ -125,11 +125,11 @@ func ofStatuses(sel *bun.SelectQuery, statuses []events.Status) *bun.SelectQuery
 	if len(statuses) == 0 {
 		return sel
 	}
-	var any []string
+	var conditions []string
 	for _, status := range slices.Compact(slices.Sorted(slices.Values(statuses))) {
-		any = append(any, statusConditions[status])
+		conditions = append(conditions, statusConditions[status])
 	}
-	return sel.Where("(" + strings.Join(any, " OR ") + ")")
+	return sel.Where("(" + strings.Join(conditions, " OR ") + ")")
 }
 
 // ofKinds leaves out posts that were made elsewhere, unless they are asked for; then not those that are ours as well: an

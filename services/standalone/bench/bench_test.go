@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 var tiny = []string{
-	"-quick", "-posts", "20", "-accounts", "5", "-rate", "20", "-seconds", "1", "-scheduled", "200", "-ahead", "2s",
+	"-quick", "-posts", "20", "-accounts", "5", "-rate", "20", "-seconds", "1", "-scheduled", "200", "-facts", "300", "-ahead", "2s",
 	"-json", "-",
 }
 
@@ -98,6 +98,22 @@ func TestBench(t *testing.T) {
 		r := run(t, partRestart, "Restart of a killed publisher with 200")
 		if f := r.Restart; f.Scheduled != 200 || f.Seconds <= 0 || f.Empty <= 0 || f.First < 0 {
 			t.Errorf("the restart is %+v", f)
+		}
+	})
+	t.Run("api", func(t *testing.T) {
+		f := run(t, partAPI, "HTTP API: schedule calls").API
+		for what, a := range map[string]Answers{"full": f.Full.Answers, "half": f.Half.Answers, "list": f.List} {
+			if a.Count == 0 || a.P50 <= 0 || a.P50 > a.P90 || a.P90 > a.P99 || a.P99 > a.Max {
+				t.Errorf("%s does not add up: %+v", what, a)
+			}
+		}
+		if f.Full.PerSecond <= 0 || f.BarePerSecond <= 0 || f.Rows < 200 {
+			t.Errorf("the figure is %+v", f)
+		}
+	})
+	t.Run("rebuild", func(t *testing.T) {
+		if f := run(t, partRebuild, "Rebuild of the table from EVENTS").Rebuild; f.Facts < 300 || f.Posts < 100 || f.PerSecond <= 0 {
+			t.Errorf("the rebuild is %+v", f)
 		}
 	})
 }
