@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/MicahParks/keyfunc/v3"
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/omni-write/threads/events"
@@ -18,6 +18,9 @@ import (
 
 // leeway is how far the issuer's clock may be from ours. Clerk's tokens live a minute; more would stretch them much.
 const leeway = 10 * time.Second
+
+// maxToken is the most that a bearer token may have; Clerk's have about 1 KiB. More is not even decoded.
+const maxToken = 8 << 10
 
 // verifier finds out who a bearer token stands for. There is no way to turn it off: a house without an issuer of its own
 // runs the small one of standalone.
@@ -32,7 +35,7 @@ func newVerifier(cfg Config, k *keys, now func() time.Time) *verifier {
 	options := []jwt.ParserOption{
 		// The list, not the token, says what is a signature: none and HS256 with the public key as secret are not.
 		jwt.WithValidMethods([]string{"RS256", "ES256", "EdDSA"}),
-		jwt.WithIssuer(cfg.AuthIssuer), jwt.WithExpirationRequired(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now),
+		jwt.WithIssuer(cfg.AuthIssuer), jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now),
 	}
 	if len(cfg.AuthAudience) > 0 {
 		options = append(options, jwt.WithAudience(cfg.AuthAudience...))
@@ -44,7 +47,7 @@ func newVerifier(cfg Config, k *keys, now func() time.Time) *verifier {
 	return &verifier{keys: k, find: find, parser: jwt.NewParser(options...), parties: cfg.AuthAuthorizedParties}
 }
 
-// claims are what we look at. The parser looks at iss, exp, nbf and aud.
+// claims are what we look at. The parser looks at iss, exp, nbf, iat and aud.
 type claims struct {
 	jwt.RegisteredClaims
 	// AuthorizedParty is the origin that the token was made for. Clerk leaves it out where there was none.
@@ -64,7 +67,10 @@ func (v *verifier) session(ctx context.Context, header string) (session, error) 
 	scheme, token, _ := strings.Cut(header, " ")
 	token = strings.TrimSpace(token)
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return session{}, notSignedIn("token_missing", "Send a bearer token in the Authorization header.")
+		return session{}, notSignedIn(tokenMissing)
+	}
+	if len(token) > maxToken {
+		return session{}, notSignedIn(tokenInvalid)
 	}
 	if !v.keys.loaded() {
 		if err := v.keys.readOnDemand(ctx); err != nil || !v.keys.loaded() {
@@ -72,21 +78,36 @@ func (v *verifier) session(ctx context.Context, header string) (session, error) 
 		}
 	}
 	var c claims
-	if _, err := v.parser.ParseWithClaims(token, &c, v.find.KeyfuncCtx(ctx)); err != nil {
-		if errors.Is(err, jwt.ErrTokenExpired) {
-			return session{}, notSignedIn("token_expired", "The sign-in has expired; sign in again.")
-		}
-		return session{}, notSignedIn("token_invalid", "The bearer token is not accepted here; sign in again.")
-	}
+	parsed, err := v.parser.ParseWithClaims(token, &c, v.find.KeyfuncCtx(ctx))
 	switch {
+	case errors.Is(err, jwt.ErrTokenExpired) && errorsOnly(err, jwt.ErrTokenExpired):
+		return session{}, notSignedIn(tokenExpired)
+	case err != nil:
+		return session{}, notSignedIn(tokenInvalid)
+	case parsed.Header["crit"] != nil: // it says that something must be understood, and we understand no extension
+		return session{}, notSignedIn(tokenInvalid)
 	case c.AuthorizedParty != "" && len(v.parties) > 0 && !slices.Contains(v.parties, c.AuthorizedParty):
-		return session{}, notSignedIn("token_invalid", "The bearer token was made for another application.")
-	case c.SessionStatus == "pending":
-		return session{}, notSignedIn("session_pending", "The sign-in is not finished; finish it and try again.")
+		return session{}, notSignedIn(tokenInvalid)
 	case !usableID(c.Subject):
-		return session{}, notSignedIn("token_invalid", "The bearer token does not say who you are.")
+		return session{}, notSignedIn(tokenInvalid)
+	case c.SessionStatus == "pending":
+		return session{}, notSignedIn(sessionPending)
 	}
 	return session{c.Subject, c.ExpiresAt.Time}, nil
+}
+
+// errorsOnly says that a token, whose signature is good, has no other flaw than this one: what is expired and also for
+// somebody else does not get better by a new sign-in.
+func errorsOnly(err, only error) bool {
+	for _, other := range []error{
+		jwt.ErrTokenMalformed, jwt.ErrTokenUnverifiable, jwt.ErrTokenSignatureInvalid, jwt.ErrTokenInvalidAudience,
+		jwt.ErrTokenInvalidIssuer, jwt.ErrTokenNotValidYet, jwt.ErrTokenUsedBeforeIssued, jwt.ErrTokenRequiredClaimMissing,
+	} {
+		if other != only && errors.Is(err, other) {
+			return false
+		}
+	}
+	return true
 }
 
 // usableID holds a subject to what OpenID Connect allows: 255 characters. It goes into rows and logs.
@@ -94,7 +115,23 @@ func usableID(sub string) bool {
 	return sub != "" && len(sub) <= 255 && !strings.ContainsFunc(sub, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) })
 }
 
-func notSignedIn(code, sentence string) *events.Fault {
+// Why somebody is not signed in: what a frontend can do differs, and nothing finer is told.
+const (
+	tokenMissing   = "token_missing"
+	tokenExpired   = "token_expired"
+	tokenInvalid   = "token_invalid"
+	sessionPending = "session_pending"
+)
+
+var notSignedInWords = map[string]string{
+	tokenMissing:   "Send a bearer token in the Authorization header.",
+	tokenExpired:   "The sign-in has expired; sign in again.",
+	tokenInvalid:   "The bearer token is not accepted here; sign in again.",
+	sessionPending: "The sign-in is not finished; finish it and try again.",
+}
+
+func notSignedIn(code string) *events.Fault {
+	sentence := notSignedInWords[code]
 	return events.Faultf(events.Unauthorized, "%s", sentence).At("/Authorization", code, sentence)
 }
 
@@ -128,12 +165,21 @@ func (s *Service) requireUser(api huma.API) func(huma.Context, func(huma.Context
 			next(ctx)
 			return
 		}
-		who, err := s.auth.session(ctx.Context(), ctx.Header("Authorization"))
+		who, err := s.whoAsks(ctx)
 		if err != nil {
-			_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", err)
+			s.refuseStranger(api, ctx, err)
 			return
 		}
 		noteOf(ctx.Context()).user = who.user
 		next(huma.WithValue(ctx, userKey{}, who))
 	}
+}
+
+// whoAsks is who the request says that it comes from. It says that once: of two headers, a proxy might look at the other.
+func (s *Service) whoAsks(ctx huma.Context) (session, error) {
+	r, _ := humago.Unwrap(ctx)
+	if len(r.Header.Values("Authorization")) > 1 {
+		return session{}, notSignedIn(tokenInvalid)
+	}
+	return s.auth.session(ctx.Context(), ctx.Header("Authorization"))
 }

@@ -22,7 +22,7 @@ type Command struct {
 }
 
 type commandInput struct {
-	ID string `path:"id"`
+	ID string `path:"id" doc:"The command, as in the Location of a 202."`
 }
 
 type commandOutput struct {

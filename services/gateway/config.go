@@ -48,6 +48,7 @@ type Config struct {
 	// `Prefer: wait=<seconds>` itself. Default 10s, at most 30s.
 	Wait time.Duration `env:"WAIT" envDefault:"10s"`
 
+	DoorConfig
 	LiveConfig
 }
 
@@ -86,6 +87,7 @@ func (c Config) Mistakes() []error {
 			complain("%s is not an http(s) address", address.name)
 		}
 	}
+	wrong = append(wrong, c.doorMistakes()...)
 	wrong = append(wrong, c.liveMistakes()...)
 	for _, origin := range c.CORSOrigins {
 		if err := checkOrigin(strings.TrimSpace(origin)); err != nil {

@@ -19,9 +19,12 @@ func (s *Service) cors(next http.Handler) http.Handler {
 	}
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
-		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders: []string{"Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Prefer", "X-Request-Id", "Last-Event-ID"},
-		ExposedHeaders: []string{"Location", "Retry-After", "X-Request-Id", "ETag", "Link"},
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete},
+		AllowedHeaders: []string{
+			"Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Prefer", "X-Request-Id", "Last-Event-ID",
+			"Traceparent", "Cache-Control", // readers of event streams send the last
+		},
+		ExposedHeaders: []string{"Location", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id", "ETag", "Link", "Allow", "Preference-Applied"},
 		MaxAge:         600,
 	}).Handler(next)
 }

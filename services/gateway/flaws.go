@@ -56,6 +56,12 @@ func flawOf(d *huma.ErrorDetail) Flaw {
 		return flaw("nul_character", "The body contains the character U+0000, which no text may have; take it out.")
 	case msg == errNotUTF8.Error():
 		return flaw("not_utf8", "The body is not valid UTF-8; encode it so.")
+	case msg == errHalf.Error():
+		return flaw("half_pair", "The body contains half of a surrogate pair, which is no character; send both halves.")
+	case msg == errTwice.Error():
+		return flaw("name_twice", "The body has the same name twice in one object; say it once.")
+	case msg == errDeep.Error():
+		return flaw("too_deep", "The body is nested too deep; 32 levels are the most.")
 	case d.Location == "body":
 		return flaw("not_json", "The body is not well-formed JSON.")
 	default:

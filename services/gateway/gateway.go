@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
@@ -37,6 +38,8 @@ type Service struct {
 	keys    *keys
 	auth    *verifier
 	live    *live
+	rates   allowances
+	trusted []netip.Prefix
 	handler http.Handler
 }
 
@@ -51,9 +54,14 @@ func New(cfg Config, d Deps) (*Service, error) {
 	s := &Service{cfg: cfg, bus: d.Bus, log: d.Log, listener: d.Listener, now: d.Now}
 	s.keys = newKeys(cfg.AuthIssuer, cfg.AuthJWKSURL)
 	s.auth = newVerifier(cfg, s.keys, d.Now)
-	s.cfg.LiveConfig = cfg.liveDefaults()
+	s.cfg.LiveConfig, s.cfg.DoorConfig = cfg.liveDefaults(), cfg.doorDefaults()
+	s.rates, s.trusted = newAllowances(cfg.DoorConfig), cfg.trusted()
 	s.live = newLive(d.Bus, d.Log, s.cfg)
-	s.handler = s.dress(s.routes())
+	routes, err := s.routes()
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	s.handler = s.dress(routes)
 	return s, nil
 }
 
@@ -64,9 +72,8 @@ const (
 	// stopWithin is how long requests in hand may take once the gateway is told to stop. What a client still waits for
 	// then is a command that is on disk already.
 	stopWithin = 12 * time.Second
-	// maxWait is the longest that a request may wait for its outcome; the write timeout leaves room for it and the rest.
-	maxWait      = 30 * time.Second
-	writeTimeout = maxWait + 60*time.Second
+	// maxWait is the longest that a request may wait for its outcome.
+	maxWait = 30 * time.Second
 )
 
 // Run serves until ctx ends, then takes no new requests and finishes those in hand.
@@ -80,8 +87,8 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	srv := &http.Server{
 		Handler: s.handler, ErrorLog: zap.NewStdLog(s.log),
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: writeTimeout,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+		// Bodies and answers have limits of their own: fence.
+		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: maxHeadersRead,
 	}
 	srv.RegisterOnShutdown(s.live.close)
 	g, ctx := errgroup.WithContext(ctx)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -19,7 +20,12 @@ var (
 	errNotUTF8 = errors.New("the body is not valid UTF-8")
 	errNUL     = errors.New("the body contains U+0000")
 	errHalf    = errors.New("the body contains half of a surrogate pair")
+	errTwice   = errors.New("the body has a name twice in one object")
+	errDeep    = errors.New("the body is nested too deep")
 )
+
+// maxDepth is how deep a body may be nested; our own are five deep.
+const maxDepth = 32
 
 func readStrictly(data []byte, into any) error {
 	if !utf8.Valid(data) {
@@ -32,10 +38,54 @@ func readStrictly(data []byte, into any) error {
 		return err
 	}
 	// huma reads each body twice; its first reading, into any, is the one that finds out.
-	if tree, ok := into.(*any); ok && containsNUL(*tree) {
-		return errNUL
+	if tree, ok := into.(*any); ok {
+		if containsNUL(*tree) {
+			return errNUL
+		}
+		return checkNames(data)
 	}
 	return nil
+}
+
+// checkNames refuses an object that says the same name twice, of which encoding/json takes the last and others the first,
+// and what is nested too deep. Names differ by more than case, because encoding/json takes Text for text.
+func checkNames(data []byte) error {
+	type level struct {
+		names map[string]bool // nil in a list
+		value bool            // a value comes next, not a name
+	}
+	var levels []level
+	for dec := json.NewDecoder(bytes.NewReader(data)); ; {
+		token, err := dec.Token()
+		if err != nil {
+			return nil //nolint:nilerr // the end: the body was found well-formed before
+		}
+		top := len(levels) - 1
+		switch name, isText := token.(string); {
+		case token == json.Delim('}') || token == json.Delim(']'):
+			levels = levels[:top]
+			continue
+		case top >= 0 && levels[top].names != nil && !levels[top].value && isText:
+			name = strings.ToLower(strings.ToUpper(name)) // as encoding/json folds: ſ is S, and K is K
+			if levels[top].names[name] {
+				return errTwice
+			}
+			levels[top].names[name], levels[top].value = true, true
+			continue
+		}
+		if top >= 0 {
+			levels[top].value = false
+		}
+		switch token {
+		case json.Delim('{'):
+			levels = append(levels, level{names: map[string]bool{}})
+		case json.Delim('['):
+			levels = append(levels, level{})
+		}
+		if len(levels) > maxDepth {
+			return errDeep
+		}
+	}
 }
 
 // halfPair finds an escape such as \ud83d that is not followed by its other half. encoding/json would make U+FFFD of it.

@@ -28,6 +28,9 @@ const (
 	// must not be able to drive our requests to the issuer.
 	unknownEvery = 10 * time.Second
 	unknownBurst = 3
+	// waitForKeys is how long a request waits for such a reading, which goes on without it. An issuer that hangs must not hold
+	// whoever shows a made-up key.
+	waitForKeys = time.Second
 )
 
 // keys are the issuer's public keys. They are read in the background and again when a token names a key that is not
@@ -68,14 +71,25 @@ func (k *keys) KeyRead(ctx context.Context, id string) (jwkset.JWK, error) {
 
 // readOnDemand reads the keys unless that was done too often lately. Those who ask at the same time share one reading.
 func (k *keys) readOnDemand(ctx context.Context) error {
-	_, err, _ := k.reading.Do("", func() (any, error) {
+	read := k.reading.DoChan("", func() (any, error) {
 		if !k.unknown.Allow() {
 			return nil, nil //nolint:nilnil // what we have must do
 		}
 		return nil, k.read(context.WithoutCancel(ctx)) // for all who share it, not only for the first
 	})
-	return err
+	enough := time.NewTimer(waitForKeys)
+	defer enough.Stop()
+	select {
+	case done := <-read:
+		return done.Err
+	case <-enough.C:
+		return errSlow
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
+
+var errSlow = errors.New("the issuer takes long to give its keys")
 
 // keepFresh reads the keys until ctx ends.
 func (k *keys) keepFresh(ctx context.Context, log *zap.Logger) error {
@@ -112,6 +126,9 @@ func (k *keys) read(ctx context.Context) error {
 	for _, m := range set.Keys {
 		if m.KTY == jwkset.KtyOct {
 			continue // a shared secret proves nothing when it is published
+		}
+		if m.USE != "" && m.USE != jwkset.UseSig {
+			continue // a key to encrypt with signs nothing
 		}
 		// Keys of kinds that we do not know are the issuer's business with others.
 		if key, err := jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{}); err == nil {

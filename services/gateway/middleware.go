@@ -16,12 +16,12 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 )
 
-// maxBody is the most that a request's body may have.
-const maxBody = 1 << 20
+// maxAnyBody is the most that any request's body may have; each operation has a limit of its own.
+const maxAnyBody = maxImport + 1
 
 // dress puts around the routes what every request goes through, the outermost first.
 func (s *Service) dress(routes *http.ServeMux) http.Handler {
-	return s.observe(secure(s.cors(limitBody(problemsForMisses(routes)))))
+	return s.observe(s.secure(s.cors(s.fence(limitBody(problemsForMisses(routes))))))
 }
 
 // note is what is known of a request beside the request: for its log line and its problem.
@@ -136,12 +136,17 @@ func (w *watchedWriter) Write(b []byte) (int, error) {
 func (w *watchedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // secure sets the headers that keep browsers from doing more with an answer than it is for.
-func secure(next http.Handler) http.Handler {
+func (s *Service) secure(next http.Handler) http.Handler {
+	https := s.cfg.publicBase().Scheme == "https"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
+		if https {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer") // our addresses may carry a ticket or a code
+		h.Set("Referrer-Policy", "no-referrer")              // our addresses may carry a ticket or a code
+		h.Set("Cross-Origin-Resource-Policy", "same-origin") // pages of the allowed origins ask with CORS, which this is not about
 		h.Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
 	})
@@ -149,7 +154,7 @@ func secure(next http.Handler) http.Handler {
 
 func limitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, maxAnyBody)
 		next.ServeHTTP(w, r)
 	})
 }

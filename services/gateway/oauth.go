@@ -112,9 +112,9 @@ func (s *Service) authorization(ctx context.Context, who session, accountID stri
 }
 
 type finishOAuthInput struct {
-	State string `query:"state"`
-	Code  string `query:"code"`
-	Error string `query:"error"`
+	State string `query:"state" doc:"What we gave Threads when the dance began."`
+	Code  string `query:"code" doc:"What Threads gives the person who allowed it."`
+	Error string `query:"error" doc:"Why there is no code."`
 
 	onceOnly
 	cookies []*http.Cookie

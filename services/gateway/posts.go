@@ -159,17 +159,19 @@ func changed(post *events.Post, commandID, postID string, err error) (*answer, e
 
 func etag(rev int64) string { return strconv.Quote(strconv.FormatInt(rev, 10)) }
 
-type postInput struct {
+type getPostInput struct {
+	Conditional
 	ID string `path:"id" doc:"Our id of the post, or Threads' media id."`
 }
 
 type postOutput struct {
-	ETag string `header:"ETag"`
-	Body events.PostDetail
+	Status int
+	ETag   string `header:"ETag"`
+	Body   events.PostDetail
 }
 
 // getPost shows a post and what was tried for it.
-func (s *Service) getPost(ctx context.Context, in *postInput) (*postOutput, error) {
+func (s *Service) getPost(ctx context.Context, in *getPostInput) (*postOutput, error) {
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
@@ -177,7 +179,14 @@ func (s *Service) getPost(ctx context.Context, in *postInput) (*postOutput, erro
 	if err != nil {
 		return nil, err
 	}
-	return &postOutput{ETag: etag(post.Rev), Body: post}, nil
+	tag, err := tagOf(post.Rev, post)
+	if err != nil {
+		return nil, err
+	}
+	if in.has(tag) {
+		return &postOutput{Status: http.StatusNotModified, ETag: tag}, nil
+	}
+	return &postOutput{Status: http.StatusOK, ETag: tag, Body: post}, nil
 }
 
 type deletePostInput struct {

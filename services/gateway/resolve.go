@@ -14,7 +14,7 @@ type Retry struct {
 
 type retryPostInput struct {
 	Change
-	ID      string `path:"id"`
+	ID      string `path:"id" doc:"The post."`
 	IfMatch string `header:"If-Match" doc:"The ETag that you know; the retry is refused when the post has changed since."`
 	Body    *Retry
 }
@@ -46,7 +46,7 @@ type Resolution struct {
 
 type resolvePostInput struct {
 	Change
-	ID      string `path:"id"`
+	ID      string `path:"id" doc:"The post."`
 	IfMatch string `header:"If-Match" doc:"The ETag that you know; the word is refused when the post has changed since."`
 	Body    Resolution
 }

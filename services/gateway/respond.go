@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -42,6 +43,9 @@ const (
 	codeTooLarge         events.Code = "too_large"
 	codeMediaType        events.Code = "unsupported_media_type"
 	codeTimeout          events.Code = "timeout"
+	codeNotAcceptable    events.Code = "not_acceptable"
+	codeAddressTooLong   events.Code = "address_too_long"
+	codeHeadersTooLarge  events.Code = "headers_too_large"
 )
 
 // problemType is the prefix of a problem's type; the code follows.
@@ -84,6 +88,9 @@ func newProblem(status int, code events.Code, title, detail string) *Problem {
 	}
 }
 
+// revMismatch is the detail of a conflict that is with If-Match alone.
+const revMismatch = "rev_mismatch"
+
 const internalSentence = "Something went wrong on our side; it was noted under this request's id."
 
 // ofFault is the problem that a fault is to a client.
@@ -96,6 +103,9 @@ func ofFault(f *events.Fault) *Problem {
 	for _, d := range f.Details {
 		p.Errors = append(p.Errors, Flaw{Pointer: d.Pointer, Detail: d.Message, Code: d.Code})
 	}
+	if f.Code == events.Conflict && slices.ContainsFunc(f.Details, func(d events.Detail) bool { return d.Code == revMismatch }) {
+		p.Status, p.Title = http.StatusPreconditionFailed, "It has changed since"
+	}
 	p.retryAfter = f.RetryAfter
 	if p.retryAfter == 0 && p.Status == http.StatusServiceUnavailable {
 		p.retryAfter = 2
@@ -105,6 +115,10 @@ func ofFault(f *events.Fault) *Problem {
 
 // ofError is the problem of whatever a handler returned. What is not a fault is our mistake, and its text stays here.
 func ofError(err error) *Problem {
+	var ready *Problem
+	if errors.As(err, &ready) {
+		return ready
+	}
 	var f *events.Fault
 	if !errors.As(err, &f) {
 		return ofFault(events.Faultf(events.Internal, internalSentence))
@@ -123,12 +137,23 @@ func (p *Problem) headers(set func(name, value string)) {
 		set("Retry-After", strconv.Itoa(p.retryAfter))
 	}
 	if p.Status == http.StatusUnauthorized {
-		set("WWW-Authenticate", "Bearer")
+		set("WWW-Authenticate", p.challenge())
 	}
 	if p.Instance != "" {
 		set("Location", p.Instance)
 	}
 	set("Cache-Control", "no-store")
+}
+
+// challenge is RFC 6750's: what is wrong with the token, where there is one.
+func (p *Problem) challenge() string {
+	for _, f := range p.Errors {
+		switch f.Code {
+		case tokenInvalid, tokenExpired, sessionPending:
+			return `Bearer error="invalid_token"`
+		}
+	}
+	return "Bearer"
 }
 
 // write answers with a problem outside huma.
@@ -145,9 +170,13 @@ func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
 // speakProblems makes huma answer with our problems. Its hooks are global to the program, so they are set once and hold
 // nothing of any gateway.
 var speakProblems = sync.OnceFunc(func() {
+	huma.ValidateStrictCasing = true // Text is not text, as it was not for the original
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError { return ofHuma(status, msg, errs) }
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, msg string, errs ...error) huma.StatusError {
 		p := ofHuma(status, msg, errs)
+		if p.Code == codeTooLarge {
+			p = tooLarge(ctx.Operation())
+		}
 		note := noteOf(ctx.Context())
 		if p.Status >= http.StatusInternalServerError {
 			note.err = errors.Join(errs...)
@@ -167,7 +196,7 @@ func ofHuma(status int, msg string, errs []error) *Problem {
 	case http.StatusInternalServerError:
 		return ofError(errors.Join(errs...))
 	case http.StatusRequestEntityTooLarge:
-		return newProblem(status, codeTooLarge, "The request is too large", "The body of a request may have up to 1 MiB.")
+		return newProblem(status, codeTooLarge, "The request is too large", "The body of this request is larger than it may be.")
 	case http.StatusUnsupportedMediaType:
 		return newProblem(status, codeMediaType, "The body is not JSON", "Send the body as application/json.")
 	case http.StatusRequestTimeout:

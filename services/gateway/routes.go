@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -15,13 +16,14 @@ import (
 const (
 	routeStartOAuth = "/api/auth/threads"
 	routeSchedule   = "/api/threads/post/schedule"
-	routeHealth     = "GET /healthz"
+	pathHealth      = "/healthz"
+	routeHealth     = "GET " + pathHealth
 	routeEvents     = "/api/threads/events"
 	routeWebhook    = "/api/threads/webhook"
 )
 
 // routes is the whole HTTP surface. Everything but the two steps of the OAuth dance needs a bearer token.
-func (s *Service) routes() *http.ServeMux {
+func (s *Service) routes() (*http.ServeMux, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc(routeHealth, health)
 	api := s.api(mux)
@@ -47,7 +49,8 @@ func (s *Service) routes() *http.ServeMux {
 	huma.Register(api, authed(http.MethodPost, "/api/threads/post", "createPost", "Post now").
 		answers(201, post).answers(202, pending).op(), s.createPost)
 	huma.Register(api, authed(http.MethodGet, routePosts, "findPosts", "Your posts, of all states and kinds, page by page").op(), s.findPosts)
-	huma.Register(api, authed(http.MethodGet, "/api/threads/post/{id}", "getPost", "One post, and what was tried for it").op(), s.getPost)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/post/{id}", "getPost", "One post, and what was tried for it").
+		answers(200, schemaOf[events.PostDetail](api)).answers(304, nil).op(), s.getPost)
 	huma.Register(api, authed(http.MethodDelete, "/api/threads/post/{id}", "deletePost", "Delete a post on Threads").
 		answers(200, post).answers(202, pending).op(), s.deletePost)
 	huma.Register(api, authed(http.MethodPost, "/api/threads/post/{id}/retry", "retryPost", "Try a failed post once more").
@@ -114,7 +117,11 @@ func (s *Service) routes() *http.ServeMux {
 
 	// Commands.
 	huma.Register(api, authed(http.MethodGet, "/api/threads/commands/{id}", "getCommand", "How a command ended, after a 202").op(), s.getCommand)
-	return mux
+	s.furnish(api)
+	if err := describe(api.OpenAPI(), cmp.Or(s.cfg.publicBase().Path, "/")); err != nil {
+		return nil, err
+	}
+	return mux, s.docs(mux, api.OpenAPI())
 }
 
 func health(w http.ResponseWriter, _ *http.Request) {
@@ -122,23 +129,18 @@ func health(w http.ResponseWriter, _ *http.Request) {
 	_, _ = fmt.Fprintln(w, `{"ok":true}`)
 }
 
-const description = "Posts for Meta Threads, at the second you ask for, exactly once. What changes something is a command: " +
-	"it is answered with its outcome, or, when that takes longer, with 202 and the address of the outcome."
-
 func (s *Service) api(mux *http.ServeMux) huma.API {
 	speakProblems()
 	cfg := huma.DefaultConfig("Omni Write · Threads", "1.0.0")
-	cfg.Info.Description = description
 	cfg.CreateHooks = nil // they would add a $schema to every body and a Link to every answer
 	cfg.DocsPath, cfg.SchemasPath = "", ""
 	cfg.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
-	cfg.Servers = []*huma.Server{{URL: s.cfg.publicBase().String()}}
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A token of the configured issuer."},
 		"ticket": {Type: "apiKey", In: "query", Name: "ticket", Description: "A ticket of POST /api/auth/ticket, good once."},
 	}
 	api := humago.New(mux, cfg)
-	api.UseMiddleware(s.requireUser(api))
+	api.UseMiddleware(s.requireUser(api), s.limitRate(api), s.checkShape(api))
 	return api
 }
 

@@ -108,8 +108,12 @@ func TestSurface(t *testing.T) {
 			for _, header := range []string{"", "Basic YWRhOmFkYQ==", "Bearer", "Bearer x.y.z"} {
 				r := h.do(t, method, strings.NewReplacer("{id}", "post_1", "{deliveryId}", "dlv_1").Replace(path), "", "Authorization", header)
 				r.problem(t, http.StatusUnauthorized, "unauthorized", "/Authorization")
-				if r.header.Get("WWW-Authenticate") != "Bearer" {
-					t.Errorf("%s: no challenge", route)
+				challenge := "Bearer"
+				if strings.Contains(header, ".") {
+					challenge = `Bearer error="invalid_token"` // RFC 6750: only where there is a token
+				}
+				if got := r.header.Get("WWW-Authenticate"); got != challenge {
+					t.Errorf("%s: challenge %q", route, got)
 				}
 			}
 		}
@@ -149,6 +153,7 @@ func TestSurface(t *testing.T) {
 		header := h.do(t, http.MethodGet, "/healthz", "").header
 		for name, want := range map[string]string{
 			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
+			"Cross-Origin-Resource-Policy": "same-origin", "Strict-Transport-Security": "", // without https
 		} {
 			if got := header.Get(name); got != want {
 				t.Errorf("%s: %q", name, got)

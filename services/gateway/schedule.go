@@ -55,7 +55,7 @@ func writable(at time.Time) error {
 }
 
 type listPostsInput struct {
-	AccountID string        `query:"accountId"`
+	AccountID string        `query:"accountId" doc:"Only posts of this account."`
 	Status    events.Status `query:"status" enum:"QUEUED,POSTED,FAILED,CANCELLED,DELETED" doc:"Left out: all."`
 	Limit     int           `query:"limit" doc:"1 to 1000. Left out: 1000."`
 	After     string        `query:"after" doc:"The cursor of the page before; its Link header has it in place."`
@@ -157,7 +157,7 @@ func (e *Edit) hasMediaURL() bool { return e.MediaURL.Value != nil && *e.MediaUR
 
 type editPostInput struct {
 	Change
-	ID      string `path:"id"`
+	ID      string `path:"id" doc:"The post."`
 	IfMatch string `header:"If-Match" doc:"The ETag that you know; the change is refused when the post has changed since."`
 	Body    Edit
 }
@@ -209,6 +209,7 @@ func readETag(header string) (int64, error) {
 	}
 	tag, quoted := strings.CutPrefix(header, `"`)
 	tag, closed := strings.CutSuffix(tag, `"`)
+	tag, _, _ = strings.Cut(tag, "-") // what follows the rev is not compared
 	rev, err := strconv.ParseInt(tag, 10, 64)
 	if !quoted || !closed || err != nil || rev < 1 {
 		const sentence = `If-Match is the ETag of a post as we gave it, in quotes: "3".`
@@ -219,7 +220,7 @@ func readETag(header string) (int64, error) {
 
 type cancelPostInput struct {
 	Change
-	ID      string `path:"id"`
+	ID      string `path:"id" doc:"The post."`
 	IfMatch string `header:"If-Match" doc:"The ETag that you know; the cancel is refused when the post has changed since."`
 }
 

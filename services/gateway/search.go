@@ -88,7 +88,7 @@ type findLocationsInput struct {
 	AccountQuery
 	Q         string  `query:"q" doc:"The place's name."`
 	Latitude  float64 `query:"latitude" doc:"With longitude: near this point, in degrees."`
-	Longitude float64 `query:"longitude"`
+	Longitude float64 `query:"longitude" doc:"With latitude."`
 
 	hasLatitude, hasLongitude bool
 }

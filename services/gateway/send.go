@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 )
@@ -125,22 +127,36 @@ func pending(commandID, postID string) *answer {
 	}
 }
 
-// wait is how long the request would wait (RFC 7240). Preferences that we do not understand do not count.
+// Resolve says which preference is heeded, and reads the key.
+func (c *Change) Resolve(ctx huma.Context) []error {
+	if _, applied := c.preference(); applied != "" {
+		ctx.SetHeader("Preference-Applied", applied)
+	}
+	return c.Idempotent.Resolve(ctx)
+}
+
+// wait is how long the request would wait for its outcome.
 func (c *Change) wait(usual time.Duration) time.Duration {
-	wait, async := usual, false
+	if wait, applied := c.preference(); applied != "" {
+		return wait
+	}
+	return usual
+}
+
+// preference reads Prefer (RFC 7240): how long to wait, and the words in which that is confirmed; none where nothing of it
+// is understood.
+func (c *Change) preference() (wait time.Duration, applied string) {
 	for preference := range strings.SplitSeq(c.Prefer, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
 		switch strings.ToLower(strings.TrimSpace(name)) {
 		case "respond-async":
-			async = true
+			applied = "respond-async" // unless how long to wait is said as well
 		case "wait":
 			if seconds, err := strconv.ParseUint(strings.TrimSpace(value), 10, 16); err == nil {
-				return min(time.Duration(seconds)*time.Second, maxWait)
+				wait = min(time.Duration(seconds)*time.Second, maxWait)
+				return wait, fmt.Sprintf("wait=%d", wait/time.Second)
 			}
 		}
 	}
-	if async {
-		return 0
-	}
-	return wait
+	return 0, applied
 }

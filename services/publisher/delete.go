@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -102,7 +103,7 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 func settled(p *Post) bool { return p.State == events.StatePublished || p.State == events.StateFailed }
 
 // target is the post that the user wants deleted. A post made elsewhere has no row yet; it gets one when Threads shows
-// it to one of the user's accounts.
+// it to one of the user's accounts, and as that account's own: of other people's posts it shows some, too.
 func (s *Service) target(ctx context.Context, cmd events.DeletePost) (*Post, error) {
 	p, err := s.store.find(ctx, s.db, cmd.UserID, cmd.ID)
 	if err == nil || events.IsPostID(events.PostIDOf(cmd.UserID, cmd.ID)) {
@@ -117,15 +118,21 @@ func (s *Service) target(ctx context.Context, cmd events.DeletePost) (*Post, err
 		if tokenErr != nil {
 			continue // another account may have it
 		}
-		media, mediaErr := s.api.Media(ctx, token, cmd.ID)
+		media, mediaErr := s.api.Detail(ctx, token, cmd.ID, account.Scopes)
 		if e := apiError(mediaErr); e != nil && e.Class == threads.Transient {
 			return nil, mediaErr
 		}
-		if mediaErr == nil {
+		if mediaErr == nil && ownedBy(account, media) {
 			return s.imported(account, media), nil
 		}
 	}
 	return nil, err
+}
+
+// ownedBy says whether a post is an account's own. Threads names the owner of top-level posts only, and of a reply it says
+// only to some whose it is.
+func ownedBy(a accounts.Account, m threads.Media) bool {
+	return m.OwnerID == a.ProviderUserID || m.ReplyOfMine || m.OwnerID == "" && a.Username != "" && strings.EqualFold(m.Username, a.Username)
 }
 
 // imported is the row of a post that was made elsewhere.

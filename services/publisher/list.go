@@ -3,12 +3,12 @@ package publisher
 import (
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
 )
@@ -31,50 +31,26 @@ func (s *Service) ListPosts(ctx context.Context, q events.ListPosts) (events.Pos
 	if strings.ContainsRune(q.AccountID, 0) { // no id has one, and no statement can
 		return events.PostList{Posts: []events.Post{}}, nil
 	}
-	var posts []Post
-	sel := s.db.NewSelect().Model(&posts).Where("user_id = ?", q.UserID)
-	sel = ofKinds(sel, q.Kinds)
-	if q.AccountID != "" {
-		sel = sel.Where("account_id = ?", q.AccountID)
-	}
-	if q.From != nil {
-		sel = sel.Where("publish_at >= ?", *q.From)
-	}
-	if q.To != nil {
-		sel = sel.Where("publish_at < ?", *q.To)
-	}
-	if q.Search != "" {
-		sel = sel.Where("text ILIKE ?", "%"+literally.Replace(q.Search)+"%")
-	}
-	sel = ofStatuses(sel, statusesOf(q))
-	order, beyond := bun.OrderAsc, "(publish_at, id) > (?, ?)"
-	if q.Newest {
-		order, beyond = bun.OrderDesc, "(publish_at, id) < (?, ?)"
-	}
+	var after *position
 	if q.After != "" {
-		at, id, err := readCursor(q.After)
-		if err != nil {
+		if after = readCursor(q.After); after == nil {
 			const words = "This cursor is not one of ours; take it from the page before."
 			return events.PostList{}, events.Faultf(events.Invalid, words).At("/after", "cursor_invalid", words)
 		}
-		sel = sel.Where(beyond, at, id)
 	}
-	if err := sel.OrderBy("publish_at", order).OrderBy("id", order).Limit(int64(q.Limit) + 1).Scan(ctx); err != nil {
-		return events.PostList{}, fmt.Errorf("list posts: %w", err)
+	posts, next, err := s.store.page(ctx, q, after)
+	if err != nil {
+		return events.PostList{}, err
 	}
-	list := events.PostList{Posts: []events.Post{}}
-	if len(posts) > q.Limit {
-		posts = posts[:q.Limit]
-		list.Next = cursor(&posts[q.Limit-1])
-	}
+	list := events.PostList{Posts: make([]events.Post, len(posts))}
 	for i := range posts {
-		list.Posts = append(list.Posts, posts[i].Snapshot())
+		list.Posts[i] = posts[i].Snapshot()
+	}
+	if next != nil {
+		list.Next = next.cursor()
 	}
 	return list, nil
 }
-
-// literally takes their meaning from the wildcards of LIKE.
-var literally = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
 // flaws names everything that a list cannot be asked for.
 func flaws(q events.ListPosts) *events.Fault {
@@ -105,61 +81,43 @@ func flaws(q events.ListPosts) *events.Fault {
 	return f
 }
 
+// statusesOf are the statuses that are asked for, each once.
 func statusesOf(q events.ListPosts) []events.Status {
-	if q.Status == "" {
-		return q.Statuses
+	list := slices.Clone(q.Statuses)
+	if q.Status != "" {
+		list = append(list, q.Status)
 	}
-	return append(slices.Clone(q.Statuses), q.Status)
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
-// statusConditions are the statuses in the words of the table. Each has an index of its own.
-var statusConditions = map[events.Status]string{
-	events.StatusQueued:    "state NOT IN ('published', 'failed', 'cancelled')",
-	events.StatusPosted:    "(state = 'published' AND deleted_at IS NULL)",
-	events.StatusFailed:    "(state = 'failed' AND deleted_at IS NULL)",
-	events.StatusCancelled: "state = 'cancelled'",
-	events.StatusDeleted:   "deleted_at IS NOT NULL",
+// cursor is a position in the order of a list, wrapped so that nobody builds one by hand, with a sum that tells when it was
+// damaged on the way. Posts that come in between shift nothing: it names where a page ended, not how many posts lie before.
+func (p position) cursor() string {
+	written := p.PublishAt.UTC().Format(time.RFC3339Nano) + " " + p.ID
+	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint32([]byte(written), crc32.ChecksumIEEE([]byte(written))))
 }
 
-func ofStatuses(sel *bun.SelectQuery, statuses []events.Status) *bun.SelectQuery {
-	if len(statuses) == 0 {
-		return sel
-	}
-	var conditions []string
-	for _, status := range slices.Compact(slices.Sorted(slices.Values(statuses))) {
-		conditions = append(conditions, statusConditions[status])
-	}
-	return sel.Where("(" + strings.Join(conditions, " OR ") + ")")
-}
-
-// ofKinds leaves out posts that were made elsewhere, unless they are asked for; then not those that are ours as well: an
-// import may have seen a post before we knew its id.
-func ofKinds(sel *bun.SelectQuery, kinds []events.Kind) *bun.SelectQuery {
-	if len(kinds) == 0 {
-		return sel.Where("kind <> ?", events.KindImported)
-	}
-	sel = sel.Where("kind IN (?)", bun.List(kinds))
-	if slices.Contains(kinds, events.KindImported) {
-		sel = sel.Where(`(kind <> ? OR NOT EXISTS (SELECT 1 FROM posts o WHERE o.account_id = post.account_id
-			AND o.media_id = post.media_id AND o.kind <> ?))`, events.KindImported, events.KindImported)
-	}
-	return sel
-}
-
-// A cursor is the place of a page's last post in the order, wrapped so that nobody builds one by hand.
-func cursor(p *Post) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(p.PublishAt.UTC().Format(time.RFC3339Nano) + " " + p.ID))
-}
-
-func readCursor(c string) (time.Time, string, error) {
+// readCursor reads a cursor; nil means that it is none of ours.
+func readCursor(c string) *position {
 	b, err := base64.RawURLEncoding.DecodeString(c)
-	if err != nil {
-		return time.Time{}, "", fmt.Errorf("decode cursor: %w", err)
+	if err != nil || len(b) < crc32.Size {
+		return nil
 	}
-	at, id, _ := strings.Cut(string(b), " ")
+	at, id, _ := strings.Cut(string(b[:len(b)-crc32.Size]), " ")
 	t, err := time.Parse(time.RFC3339Nano, at)
-	if err == nil && strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" || id == "" {
-		err = fmt.Errorf("no post id in the cursor")
+	if err != nil || t.UTC().Year() < 1 || id == "" || len(id) > maxPostID || strings.Trim(id, idLetters) != "" {
+		return nil
 	}
-	return t, id, err
+	p := position{t, id}
+	if p.cursor() != c {
+		return nil
+	}
+	return &p
 }
+
+// maxPostID and idLetters are what ids are made of, those of the original too.
+const (
+	maxPostID = 128
+	idLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+)

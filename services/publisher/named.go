@@ -32,7 +32,7 @@ func (s *Service) named(ctx context.Context, userID, accountID, id string) (name
 	case unknown && !isMediaID(id):
 		return named{}, err
 	case !unknown && accountID != "" && p.AccountID != accountID && events.IsPostID(id):
-		return named{}, events.Faultf(events.NotFound, "There is no post with this id among those of the account.")
+		return named{}, events.Faultf(events.NotFound, "There is no post with this id among yours.")
 	case !unknown && (accountID == "" || accountID == p.AccountID):
 		n := named{mediaID: p.MediaID, postID: p.ID}
 		if !events.IsPostID(id) {

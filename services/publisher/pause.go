@@ -130,7 +130,7 @@ func (p Pauser) Resume(ctx context.Context, accountID string) (Pause, error) {
 }
 
 func (p Pauser) change(ctx context.Context, accountID string, change func(context.Context) (accounts.Account, bool, error)) (Pause, error) {
-	a, err := accounts.Get(ctx, p.DB, accountID)
+	_, err := accounts.Get(ctx, p.DB, accountID)
 	if errors.Is(err, pg.ErrNotFound) {
 		return Pause{}, fmt.Errorf("there is no account %s", accountID)
 	}
@@ -139,14 +139,14 @@ func (p Pauser) change(ctx context.Context, accountID string, change func(contex
 	}
 	// What a crash left untold is told first, for its own sake; where that cannot be done, the pause must not wait for it.
 	_ = accounts.Tell(ctx, p.DB, p.Bus.Emit, accountID)
-	after, changed, err := change(ctx)
+	a, changed, err := change(ctx)
 	if err != nil {
 		return Pause{}, err
 	}
-	if changed {
-		a = after
-	} else if a, err = accounts.Get(ctx, p.DB, accountID); err != nil {
-		return Pause{}, err
+	if !changed {
+		if a, err = accounts.Get(ctx, p.DB, accountID); err != nil {
+			return Pause{}, err
+		}
 	}
 	told := accounts.Tell(ctx, p.DB, p.Bus.Emit, accountID)
 	return Pause{Account: a.Connection(), Already: !changed, Told: told == nil}, nil

@@ -210,8 +210,8 @@ func (r *reconciliation) account(ctx context.Context, account accounts.Account) 
 			return err
 		}
 		r.out.Posts++
-		if r.Reconciler.Progress != nil {
-			r.Reconciler.Progress(r.out.Posts)
+		if r.Progress != nil {
+			r.Progress(r.out.Posts)
 		}
 	}
 	return r.elsewhere(ctx, account, posts, listed)

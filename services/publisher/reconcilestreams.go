@@ -58,7 +58,7 @@ func (r *reconciliation) againstEvents(ctx context.Context, p *Post) (disputed b
 // which nobody is told of.
 func (r *reconciliation) contradicts(ctx context.Context, p *Post, told events.Post) bool {
 	rests := func(s events.State) bool { return final(s) || s == events.StateParked }
-	says := ""
+	var says string
 	switch id := value(told.PostedTweetID); {
 	case p.State != told.State && (rests(p.State) || rests(told.State)) && p.State != events.StateConcluding:
 		says = fmt.Sprintf("The row says %s, EVENTS says %s.", p.State, told.State)

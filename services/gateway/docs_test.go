@@ -1,0 +1,55 @@
+package gateway_test
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	get := func(path, contentType string) string {
+		t.Helper()
+		r := h.do(t, http.MethodGet, path, "", "Authorization", "")
+		r.is(t, http.StatusOK, nil)
+		if got := r.header.Get("Content-Type"); got != contentType {
+			t.Errorf("%s is %s", path, got)
+		}
+		csp := r.header.Get("Content-Security-Policy")
+		if !strings.HasPrefix(csp, "default-src 'none'; style-src 'self'; script-src 'self';") || strings.Contains(csp, "unsafe") || strings.Contains(csp, "http") {
+			t.Errorf("%s has the policy %s", path, csp)
+		}
+		return string(r.body)
+	}
+	page := get("/docs", "text/html; charset=utf-8")
+	css, js := get("/docs/page.css", "text/css; charset=utf-8"), get("/docs/page.js", "text/javascript; charset=utf-8")
+
+	operationsOf(parsed(t, served(t)), func(route, _ string, op spec) {
+		for _, want := range []string{`id="` + op["operationId"].(string) + `"`, `data-operation="` + route + `"`} {
+			if strings.Count(page, want) != 1 {
+				t.Errorf("%s is not on the page once: %s", route, want)
+			}
+		}
+	})
+	for _, m := range regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(page, -1) {
+		target := m[1]
+		if name, ok := strings.CutPrefix(target, "#"); ok {
+			if !strings.Contains(page, `id="`+name+`"`) {
+				t.Errorf("a link to %s leads nowhere", target)
+			}
+			continue
+		}
+		h.do(t, http.MethodGet, "/"+target, "", "Authorization", "").is(t, http.StatusOK, nil) // all are our own
+	}
+	if regexp.MustCompile(`url\(|@import`).MatchString(css) || regexp.MustCompile(`fetch|import|https?:`).MatchString(js) {
+		t.Error("the style or the script loads something")
+	}
+	if regexp.MustCompile(`<(?:style|img|iframe|link[^>]*//)|<script(?: defer)?>|\son\w+=|\sstyle=`).MatchString(page) {
+		t.Error("the page has what its policy forbids")
+	}
+	if strings.Contains(page, "ZgotmplZ") || strings.Contains(page, "%!") {
+		t.Error("the page has a hole")
+	}
+}

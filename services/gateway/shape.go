@@ -1,0 +1,184 @@
+package gateway
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/omni-write/threads/events"
+)
+
+// checkShape refuses, before anything is done, what leaves open what is meant: an address that cannot be read, a parameter
+// that comes twice, an answer in a form that we do not have, a body that is too large.
+func (s *Service) checkShape(api huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, _ := humago.Unwrap(ctx)
+		op := ctx.Operation()
+		var flaw error
+		if !isDance(op.Path) { // a person's browser comes there, and ends at the frontend whatever is wrong
+			flaw = checkAddress(r, op)
+		}
+		for _, check := range []func(*http.Request, *huma.Operation) error{checkHeaders, checkAccept, checkLength} {
+			if flaw == nil {
+				flaw = check(r, op)
+			}
+		}
+		if flaw != nil {
+			_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", flaw)
+			return
+		}
+		next(ctx)
+	}
+}
+
+func isDance(path string) bool { return strings.HasPrefix(path, routeStartOAuth) }
+
+// checkAddress wants text in the query, and each parameter once. An id in the path that is none is missing, like any other.
+func checkAddress(r *http.Request, op *huma.Operation) error {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return unreadableAddress()
+	}
+	for name, values := range query {
+		if !storable(name) || slices.ContainsFunc(values, func(v string) bool { return !storable(v) }) {
+			return unreadableAddress()
+		}
+	}
+	for _, p := range op.Parameters {
+		if p.In == "query" && len(query[p.Name]) > 1 && (p.Schema == nil || p.Schema.Type != huma.TypeArray) {
+			const sentence = "This parameter is in the address more than once; say it once."
+			return events.Faultf(events.Invalid, sentence).At("/"+p.Name, "repeated_parameter", sentence)
+		}
+	}
+	return nil
+}
+
+// storable says that a text is one: encoded as such, and without the character that no database takes.
+func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
+
+func unreadableAddress() error {
+	return newProblem(http.StatusBadRequest, codeUnreadable, "The address cannot be read",
+		"The address is not well encoded, or contains U+0000; encode it as UTF-8, with percent signs.")
+}
+
+// checkHeaders wants those that say what is meant once, and no condition that would not be kept.
+func checkHeaders(r *http.Request, op *huma.Operation) error {
+	for _, name := range []string{"Idempotency-Key", "If-Match", "Content-Type"} {
+		if len(r.Header.Values(name)) > 1 {
+			const sentence = "This header is there more than once; say it once."
+			return events.Faultf(events.Invalid, sentence).At("/"+name, "repeated_header", sentence)
+		}
+	}
+	if r.Header.Get("If-Match") != "" && changesSomething(op.Method) && !takesHeader(op, "If-Match") {
+		const sentence = "This request cannot be made conditional; leave If-Match out."
+		return events.Faultf(events.Invalid, sentence).At("/If-Match", "not_conditional", sentence)
+	}
+	return nil
+}
+
+func takesHeader(op *huma.Operation, name string) bool {
+	return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "header" && p.Name == name })
+}
+
+// checkAccept refuses to answer in a form that the client says it does not take, before anything is done. Problems come
+// as problems all the same.
+func checkAccept(r *http.Request, op *huma.Operation) error {
+	var ours []string
+	for status, answer := range op.Responses {
+		switch {
+		case strings.HasPrefix(status, "3"):
+			if status != strconv.Itoa(http.StatusNotModified) {
+				return nil // it sends on
+			}
+		case strings.HasPrefix(status, "2"):
+			for name := range answer.Content {
+				ours = append(ours, name)
+			}
+		}
+	}
+	accept := strings.Join(r.Header.Values("Accept"), ",")
+	if accept == "" || len(ours) == 0 || slices.ContainsFunc(ours, func(offer string) bool { return takes(accept, offer) }) {
+		return nil
+	}
+	slices.Sort(ours)
+	return newProblem(http.StatusNotAcceptable, codeNotAcceptable, "There is no answer of that kind",
+		"The answer to this request is "+strings.Join(slices.Compact(ours), " or ")+"; allow that in Accept, or leave Accept out.")
+}
+
+// takes says whether an Accept header allows a media type. The range that says most about it counts; what cannot be read
+// does not.
+func takes(accept, offer string) bool {
+	kind, _, _ := strings.Cut(offer, "/")
+	best, allowed, readable := -1, false, false
+	for part := range strings.SplitSeq(accept, ",") {
+		name, params, err := mime.ParseMediaType(part)
+		if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) {
+			continue
+		}
+		readable = true
+		rank := slices.Index([]string{"*/*", kind + "/*", offer}, name)
+		if rank <= best {
+			continue
+		}
+		q, err := strconv.ParseFloat(params["q"], 64)
+		best, allowed = rank, err != nil || q > 0
+	}
+	return allowed || !readable
+}
+
+// checkLength refuses a body that is announced as too large without reading it.
+func checkLength(r *http.Request, op *huma.Operation) error {
+	if op.MaxBodyBytes > 0 && r.ContentLength >= op.MaxBodyBytes {
+		return tooLarge(op)
+	}
+	return nil
+}
+
+// tooLarge names the limit of an operation. huma stops at its limit and not after it, so ours is one byte less.
+func tooLarge(op *huma.Operation) *Problem {
+	return newProblem(http.StatusRequestEntityTooLarge, codeTooLarge, "The request is too large",
+		"The body of this request may have up to "+strconv.FormatInt(op.MaxBodyBytes>>10, 10)+" KiB.")
+}
+
+// furnish gives every operation the limits of this gateway where it has none of its own, and says in the description what
+// any of them may be answered with at the door.
+func (s *Service) furnish(api huma.API) {
+	const humasMaxBody, humasBodyTimeout = 1 << 20, 5e9 // what huma fills in
+	for _, item := range api.OpenAPI().Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Put, item.Delete} {
+			if op == nil {
+				continue
+			}
+			if op.MaxBodyBytes == humasMaxBody {
+				op.MaxBodyBytes = s.cfg.MaxBody + 1
+			}
+			if op.BodyReadTimeout == humasBodyTimeout {
+				op.BodyReadTimeout = s.cfg.BodyTimeout
+			}
+			op.Errors = append(op.Errors, atTheDoor(op)...)
+		}
+	}
+}
+
+// atTheDoor are the problems that an operation may be answered with whatever it does.
+func atTheDoor(op *huma.Operation) []int {
+	all := []int{http.StatusBadRequest, http.StatusNotAcceptable, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests}
+	if op.RequestBody != nil {
+		all = append(all, http.StatusRequestTimeout)
+		if !op.SkipValidateBody {
+			all = append(all, http.StatusUnsupportedMediaType)
+		}
+	}
+	if takesHeader(op, "If-Match") {
+		all = append(all, http.StatusPreconditionFailed)
+	}
+	return all
+}

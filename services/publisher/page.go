@@ -1,0 +1,172 @@
+package publisher
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+)
+
+// A page costs its own length, however many posts there are. What a list asks for is taken apart into runs: each is in the
+// order of the list in one index, and Postgres merges them, reading no more of each than the page needs.
+
+// searchedAtOnce is through how many posts one page looks for words. A page may so be short, or empty, with more to come.
+const searchedAtOnce = 10_000
+
+// statusConditions are the statuses in the words of the table. Each has an index of its own, and no post has two.
+var statusConditions = map[events.Status]string{
+	events.StatusQueued:    "state NOT IN ('published', 'failed', 'cancelled') AND deleted_at IS NULL",
+	events.StatusPosted:    "state = 'published' AND deleted_at IS NULL",
+	events.StatusFailed:    "state = 'failed' AND deleted_at IS NULL",
+	events.StatusCancelled: "state = 'cancelled' AND deleted_at IS NULL",
+	events.StatusDeleted:   "deleted_at IS NOT NULL",
+}
+
+var allStatuses = []events.Status{
+	events.StatusQueued, events.StatusPosted, events.StatusFailed, events.StatusCancelled, events.StatusDeleted,
+}
+
+// Which kinds a list has. Posts that were made elsewhere are left out unless they are asked for; and then those that are
+// ours as well, because an import may have seen a post before we knew its id.
+const (
+	areOurs   = "kind <> 'imported'"
+	areOthers = `kind = 'imported' AND NOT EXISTS (SELECT 1 FROM posts AS own WHERE own.account_id = post.account_id
+		AND own.media_id = post.media_id AND own.kind <> 'imported')`
+)
+
+// runs are the conditions of each run of a list.
+func runs(q events.ListPosts) (list []string) {
+	asked := statusesOf(q)
+	statuses := asked
+	if len(asked) == 0 && q.AccountID != "" {
+		statuses = allStatuses // an account's posts have an index for each status, and none for all
+	}
+	if own := ownKinds(q.Kinds); own != "" {
+		for _, status := range statuses {
+			list = append(list, own+" AND "+statusConditions[status])
+		}
+		if len(statuses) == 0 {
+			list = append(list, own)
+		}
+	}
+	if slices.Contains(q.Kinds, events.KindImported) {
+		for _, status := range asked {
+			if status == events.StatusPosted || status == events.StatusDeleted { // they have never been anything else
+				list = append(list, areOthers+" AND "+statusConditions[status])
+			}
+		}
+		if len(asked) == 0 {
+			list = append(list, areOthers)
+		}
+	}
+	return list
+}
+
+// ownKinds is the condition of the kinds that are ours; empty where none is asked for.
+func ownKinds(kinds []events.Kind) string {
+	posts, reposts := slices.Contains(kinds, events.KindPost), slices.Contains(kinds, events.KindRepost)
+	switch {
+	case len(kinds) == 0 || posts && reposts:
+		return areOurs
+	case posts:
+		return areOurs + " AND kind <> 'repost'"
+	case reposts:
+		return "kind = 'repost'"
+	}
+	return ""
+}
+
+// position is where a post is in the order of a list.
+type position struct {
+	PublishAt time.Time `bun:"publish_at"`
+	ID        string    `bun:"id"`
+}
+
+// span is the stretch of a list between two positions: behind the one, up to and with the other. Nil means from its beginning,
+// or to its end.
+type span struct{ after, until *position }
+
+// selection is the list, in its order, within a span; of up to length posts. No columns means all.
+func selection(db bun.IDB, q events.ListPosts, within span, length int, columns ...string) *bun.SelectQuery {
+	order, beyond, upTo := bun.OrderAsc, "(publish_at, id) > (?, ?)", "(publish_at, id) <= (?, ?)"
+	if q.Newest {
+		order, beyond, upTo = bun.OrderDesc, "(publish_at, id) < (?, ?)", "(publish_at, id) >= (?, ?)"
+	}
+	var whole *bun.SelectQuery
+	for _, condition := range runs(q) {
+		sel := db.NewSelect().Model((*Post)(nil)).Column(columns...).Where("user_id = ?", q.UserID).Where(condition)
+		if q.AccountID != "" {
+			sel = sel.Where("account_id = ?", q.AccountID)
+		}
+		if q.From != nil {
+			sel = sel.Where("publish_at >= ?", *q.From)
+		}
+		if q.To != nil {
+			sel = sel.Where("publish_at < ?", *q.To)
+		}
+		if p := within.after; p != nil {
+			sel = sel.Where(beyond, p.PublishAt, p.ID)
+		}
+		if p := within.until; p != nil {
+			sel = sel.Where(upTo, p.PublishAt, p.ID)
+		}
+		if q.Search != "" {
+			sel = sel.Where("text ILIKE ?", "%"+literally.Replace(q.Search)+"%")
+		}
+		sel = sel.OrderBy("publish_at", order).OrderBy("id", order).Limit(int64(length))
+		if whole == nil {
+			whole = sel
+		} else {
+			whole = whole.UnionAll(sel)
+		}
+	}
+	return db.NewSelect().TableExpr("(?) AS post", whole).OrderBy("publish_at", order).OrderBy("id", order).Limit(int64(length))
+}
+
+// literally takes their meaning from the wildcards of LIKE.
+var literally = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// page reads up to a page of a list, and where the next one begins; nil when this is the last.
+func (s *store) page(ctx context.Context, q events.ListPosts, after *position) (posts []Post, next *position, err error) {
+	if len(runs(q)) == 0 {
+		return nil, nil, nil
+	}
+	within := span{after: after}
+	if q.Search != "" {
+		if within.until, err = s.searchUpTo(ctx, q, after); err != nil {
+			return nil, nil, err
+		}
+		next = within.until
+	}
+	if err := selection(s.db, q, within, q.Limit+1).Scan(ctx, &posts); err != nil {
+		return nil, nil, fmt.Errorf("list posts: %w", err)
+	}
+	if len(posts) > q.Limit {
+		posts = posts[:q.Limit]
+		last := posts[q.Limit-1]
+		next = &position{last.PublishAt, last.ID}
+	}
+	return posts, next, nil
+}
+
+// searchUpTo is how far one page looks for words: they have no index, so it looks through so many posts and no more. Nil
+// means to the end of the list.
+func (s *store) searchUpTo(ctx context.Context, q events.ListPosts, after *position) (*position, error) {
+	q.Search = ""
+	until := new(position)
+	err := selection(s.db, q, span{after: after}, searchedAtOnce, "publish_at", "id").Offset(searchedAtOnce-1).Scan(ctx, until)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil //nolint:nilnil // there are not so many
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find how far to search: %w", err)
+	}
+	return until, nil
+}
