@@ -75,7 +75,7 @@ func examples() []Message {
 	return []Message{
 		SchedulePost{PostID: published.ID, UserID: "user_1", Draft: draft, PublishAt: atNine},
 		PublishPost{PostID: published.ID, UserID: "user_1", Draft: parts, PublishAt: atNine},
-		EditPost{PostID: published.ID, UserID: "user_1", IfRev: 2, Text: &text, PublishAt: &later},
+		EditPost{PostID: published.ID, UserID: "user_1", IfRev: 2, Text: &text, PublishAt: &later, Change: map[string]json.RawMessage{"topicTag": json.RawMessage(`"cats"`)}},
 		CancelPost{PostID: published.ID, UserID: "user_1"},
 		DeletePost{ID: mediaID, UserID: "user_1"},
 		RetryPost{PostID: published.ID, UserID: "user_1", PublishAt: atNine},

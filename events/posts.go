@@ -1,6 +1,9 @@
 package events
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // State is where a post is in its life. docs/post-lifecycle.md has the picture.
 type State string
@@ -167,8 +170,8 @@ type Post struct {
 // Zoned is the zone in which a time was asked for.
 type Zoned struct {
 	TimeZone string `json:"timeZone,omitempty"` // IANA: Europe/Berlin
-	// TimeDecision is what was decided where the zone's clocks change: first_of_two for an hour that comes twice,
-	// moved_forward for one that does not come; empty when there was nothing to decide.
+	// TimeDecision is what was decided where the zone's clocks change: first_of_two or second_of_two for an hour that comes
+	// twice, moved_forward for one that does not come; empty when there was nothing to decide.
 	TimeDecision TimeDecision `json:"timeDecision,omitempty"`
 }
 
@@ -178,6 +181,7 @@ type TimeDecision string
 // The decisions.
 const (
 	FirstOfTwo   TimeDecision = "first_of_two"
+	SecondOfTwo  TimeDecision = "second_of_two"
 	MovedForward TimeDecision = "moved_forward"
 )
 
@@ -230,8 +234,11 @@ type EditPost struct {
 	Text   *string  `json:"text,omitempty"`
 	Media  *[]Media `json:"media,omitempty"`
 	// Parts replaces the parts of a chain.
-	Parts     []DraftPart `json:"parts,omitempty"`
-	PublishAt *time.Time  `json:"publishAt,omitempty"`
+	Parts []DraftPart `json:"parts,omitempty"`
+	// Change has what else changes: publishWithin and the fields of Options, each by its name and as a whole. Null takes it
+	// away (RFC 7396, one level deep).
+	Change    map[string]json.RawMessage `json:"change,omitempty"`
+	PublishAt *time.Time                 `json:"publishAt,omitempty"`
 	// Zoned goes with PublishAt; no TimeZone keeps the post's.
 	Zoned
 }
@@ -255,6 +262,8 @@ type RetryPost struct {
 	UserID    string    `json:"userId"`
 	IfRev     int64     `json:"ifRev,omitempty"` // 0: whatever the rev
 	PublishAt time.Time `json:"publishAt"`
+	// Zoned is of PublishAt; no TimeZone keeps the post's.
+	Zoned
 }
 
 // ResolvePost is a person's word about a parked post: it is live under MediaID, or it is not live.

@@ -74,7 +74,7 @@ func (s *Service) sameAsBefore(ctx context.Context, tx bun.Tx, begun dance, gran
 // What comes back is no longer than this: our own secrets have 43 characters, codes some hundreds.
 const (
 	maxSecret = 128
-	maxCode   = 8 << 10
+	maxCode   = 4 << 10
 )
 
 // recognise finds the dance and burns its state. The cookie is compared first: a stranger who got hold of a state must

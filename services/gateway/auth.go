@@ -103,7 +103,7 @@ func errorsOnly(err, only error) bool {
 		jwt.ErrTokenMalformed, jwt.ErrTokenUnverifiable, jwt.ErrTokenSignatureInvalid, jwt.ErrTokenInvalidAudience,
 		jwt.ErrTokenInvalidIssuer, jwt.ErrTokenNotValidYet, jwt.ErrTokenUsedBeforeIssued, jwt.ErrTokenRequiredClaimMissing,
 	} {
-		if other != only && errors.Is(err, other) {
+		if !errors.Is(only, other) && errors.Is(err, other) {
 			return false
 		}
 	}

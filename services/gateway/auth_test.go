@@ -9,6 +9,8 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
+	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -34,6 +36,8 @@ type clerk struct {
 
 	mu   sync.Mutex
 	keys map[string]crypto.Signer
+	// says is what is answered in the place of the keys; nil: the keys.
+	says http.HandlerFunc
 }
 
 func newClerk(t *testing.T) *clerk {
@@ -44,6 +48,13 @@ func newClerk(t *testing.T) *clerk {
 		c.reads.Add(1)
 		if c.down.Load() {
 			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		c.mu.Lock()
+		says := c.says
+		c.mu.Unlock()
+		if says != nil {
+			says(w, r)
 			return
 		}
 		c.serveKeys(t, w)
@@ -66,11 +77,31 @@ func (c *clerk) serveKeys(t *testing.T, w http.ResponseWriter) {
 		}
 		set.Keys = append(set.Keys, jwk.Marshal())
 	}
+	if key := c.keys["enc"]; key != nil { // not to sign with
+		for i := range set.Keys {
+			if set.Keys[i].KID == "enc" {
+				set.Keys[i].USE = jwkset.UseEnc
+			}
+		}
+	}
 	// A careless issuer publishes a shared secret, too; it must count for nothing.
 	set.Keys = append(set.Keys, jwkset.JWKMarshal{KTY: jwkset.KtyOct, KID: "shared", K: "c2hhcmVk"})
 	if err := json.NewEncoder(w).Encode(set); err != nil {
 		t.Error(err)
 	}
+}
+
+func (c *clerk) remove(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.keys, id)
+}
+
+// instead has something else answered in the place of the keys.
+func (c *clerk) instead(says http.HandlerFunc) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.says = says
 }
 
 func (c *clerk) add(id string, key crypto.Signer) {
@@ -90,6 +121,21 @@ func (c *clerk) token(t *testing.T, method jwt.SigningMethod, id string, key any
 	if id != "" {
 		token.Header["kid"] = id
 	}
+	signed, err := token.SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
+}
+
+// with is a good token but for what is in its header.
+func (c *clerk) with(t *testing.T, id string, key *ecdsa.PrivateKey, header map[string]any) string {
+	t.Helper()
+	token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"iss": c.url, "sub": ada, "exp": in(time.Minute)})
+	if id != "" {
+		token.Header["kid"] = id
+	}
+	maps.Copy(token.Header, header)
 	signed, err := token.SignedString(key)
 	if err != nil {
 		t.Fatal(err)
@@ -118,12 +164,18 @@ func TestBearerTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	encKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+
 	setup := func(t *testing.T, changes ...func(*gateway.Config)) (*house, *clerk) {
 		t.Helper()
 		c := newClerk(t)
 		c.add("rsa", rsaKey)
 		c.add("ec", ecKey)
 		c.add("ed", edKey)
+		c.add("enc", encKey)
 		h := &house{bus: bustest.New(t)}
 		h.url = serve(t, h.bus, append([]func(*gateway.Config){func(cfg *gateway.Config) { cfg.AuthIssuer = c.url }}, changes...)...)
 		answer(t, h, func(q events.ListConnections) (events.ConnectionList, error) {
@@ -168,11 +220,29 @@ func TestBearerTokens(t *testing.T) {
 			{"not yet valid within the leeway", ec(func(m jwt.MapClaims) { m["nbf"] = in(5 * time.Second) }), "in"},
 			{"any party where none is configured", ec(func(m jwt.MapClaims) { m["azp"] = "https://other.example" }), "in"},
 			{"any audience where none is configured", ec(func(m jwt.MapClaims) { m["aud"] = "other" }), "in"},
+			{"made a moment ahead of our clock", ec(func(m jwt.MapClaims) { m["iat"] = in(5 * time.Second) }), "in"},
 			{"an active session", ec(func(m jwt.MapClaims) { m["sts"] = "active" }), "in"},
 
 			{"expired", ec(func(m jwt.MapClaims) { m["exp"] = in(-15 * time.Second) }), "token_expired"},
 			{"without an end", ec(func(m jwt.MapClaims) { delete(m, "exp") }), "token_invalid"},
 			{"not yet valid", ec(func(m jwt.MapClaims) { m["nbf"] = in(15 * time.Second) }), "token_invalid"},
+			{"made in the future", ec(func(m jwt.MapClaims) { m["iat"] = in(15 * time.Second) }), "token_invalid"},
+			{"expired and of another issuer", ec(func(m jwt.MapClaims) { m["exp"], m["iss"] = in(-time.Hour), "https://other.example" }), "token_invalid"},
+			{"expired and signed by a stranger", c.token(t, jwt.SigningMethodES256, "ec", stranger, func(m jwt.MapClaims) { m["exp"] = in(-time.Hour) }), "token_invalid"},
+			{"with an end that is no number", ec(func(m jwt.MapClaims) { m["exp"] = "tomorrow" }), "token_invalid"},
+			{"of a number", ec(func(m jwt.MapClaims) { m["sub"] = 7 }), "token_invalid"},
+			{"of nobody, pending", ec(func(m jwt.MapClaims) { m["sub"], m["sts"] = "", "pending" }), "token_invalid"},
+			{"with more than anybody needs", ec(func(m jwt.MapClaims) { m["junk"] = strings.Repeat("x", 8<<10) }), "token_invalid"},
+			{"with an extension that must be understood", c.with(t, "ec", ecKey, map[string]any{"crit": []string{"b64"}, "b64": false}), "token_invalid"},
+			{"with an extension that need not be", c.with(t, "ec", ecKey, map[string]any{"x": 1}), "in"},
+			{"with a key of its own", c.with(t, "ec", stranger, map[string]any{"jwk": map[string]string{"kty": "EC"}, "jku": "https://evil.example"}), "token_invalid"},
+			{"with a key id that is a number", c.with(t, "", ecKey, map[string]any{"kid": 7}), "token_invalid"},
+			{"with a key id that is a path", c.with(t, "../../dev/null", stranger, nil), "token_invalid"},
+			{"signed with a key for encryption", c.token(t, jwt.SigningMethodES256, "enc", encKey, nil), "token_invalid"},
+			{"signed with a key for encryption, without its id", c.token(t, jwt.SigningMethodES256, "", encKey, nil), "token_invalid"},
+			{"RS256 under an EC key's id", c.token(t, jwt.SigningMethodRS256, "ec", rsaKey, nil), "token_invalid"},
+			{"PS256 with an RSA key", c.token(t, jwt.SigningMethodPS256, "rsa", rsaKey, nil), "token_invalid"},
+			{"HS256 with the public key as secret, without a key id", c.token(t, jwt.SigningMethodHS256, "", public, nil), "token_invalid"},
 			{"of another issuer", ec(func(m jwt.MapClaims) { m["iss"] = "https://other.example" }), "token_invalid"},
 			{"of the issuer with a slash", ec(func(m jwt.MapClaims) { m["iss"] = c.url + "/" }), "token_invalid"},
 			{"without an issuer", ec(func(m jwt.MapClaims) { delete(m, "iss") }), "token_invalid"},
@@ -226,8 +296,87 @@ func TestBearerTokens(t *testing.T) {
 			t.Fatal(got)
 		}
 		c.add("new", stranger)
+		c.remove("ec")
 		if got := shown(t, h, c.token(t, jwt.SigningMethodES256, "new", stranger, nil)); got != "in" {
 			t.Error(got)
+		}
+		// And what is signed with the withdrawn one no longer does.
+		if got := shown(t, h, c.token(t, jwt.SigningMethodES256, "ec", ecKey, nil)); got != "token_invalid" {
+			t.Error(got)
+		}
+	})
+
+	t.Run("are checked with the keys at hand while the issuer talks nonsense", func(t *testing.T) {
+		t.Parallel()
+		for name, nonsense := range map[string]string{
+			"nothing": "", "no JSON": "<html>maintenance</html>", "no keys": `{"keys":[]}`, "keys of no kind": `{"keys":[{"kty":"XX","kid":"ec"},{}]}`,
+			"half a key": `{"keys":[{"kty":"EC","kid":"ec","crv":"P-256","x":"AA"}]}`, "a list": `[]`, "cut off": `{"keys":[{"kty":"EC"`,
+			"a secret": `{"keys":[{"kty":"oct","kid":"ec","k":"c2hhcmVk"}]}`, "no end": strings.Repeat("[", 2<<20),
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				h, c := setup(t)
+				good := c.token(t, jwt.SigningMethodES256, "ec", ecKey, nil)
+				if got := shown(t, h, good); got != "in" {
+					t.Fatal(got)
+				}
+				c.instead(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, nonsense) })
+				before := c.reads.Load()
+				if got := shown(t, h, c.token(t, jwt.SigningMethodES256, "forged", stranger, nil)); got != "token_invalid" {
+					t.Error(got)
+				}
+				if c.reads.Load() == before {
+					t.Error("the nonsense was not read")
+				}
+				if got := shown(t, h, good); got != "in" {
+					t.Errorf("a good token is %s", got)
+				}
+			})
+		}
+	})
+
+	t.Run("do not wait for an issuer that hangs", func(t *testing.T) {
+		t.Parallel()
+		h, c := setup(t)
+		good := c.token(t, jwt.SigningMethodES256, "ec", ecKey, nil)
+		if got := shown(t, h, good); got != "in" {
+			t.Fatal(got)
+		}
+		hang := make(chan struct{})
+		t.Cleanup(func() { close(hang) })
+		c.instead(func(http.ResponseWriter, *http.Request) { <-hang })
+		began := time.Now()
+		if got := shown(t, h, c.token(t, jwt.SigningMethodES256, "forged", stranger, nil)); got != "token_invalid" {
+			t.Error(got)
+		}
+		if got := shown(t, h, good); got != "in" {
+			t.Errorf("a good token is %s", got)
+		}
+		if took := time.Since(began); took > soon {
+			t.Errorf("took %s", took)
+		}
+	})
+
+	t.Run("are refused in one way for each reason, whatever is wrong in detail", func(t *testing.T) {
+		t.Parallel()
+		h, c := setup(t, func(cfg *gateway.Config) { cfg.AuthAuthorizedParties = []string{"http://localhost:5173"} })
+		bodies := map[string]string{}
+		for _, token := range []string{
+			"x.y.z", c.token(t, jwt.SigningMethodES256, "ec", stranger, nil), c.token(t, jwt.SigningMethodES256, "unknown", stranger, nil),
+			c.token(t, jwt.SigningMethodES256, "ec", ecKey, func(m jwt.MapClaims) { m["azp"] = "http://other.example" }),
+			c.token(t, jwt.SigningMethodES256, "ec", ecKey, func(m jwt.MapClaims) { m["iss"] = "http://other.example" }),
+			c.token(t, jwt.SigningMethodES256, "ec", ecKey, func(m jwt.MapClaims) { delete(m, "sub") }),
+		} {
+			h.token = token
+			r := h.do(t, http.MethodGet, "/api/threads/connections", "")
+			p := r.problem(t, http.StatusUnauthorized, "unauthorized", "/Authorization")
+			if r.header.Get("WWW-Authenticate") != `Bearer error="invalid_token"` {
+				t.Errorf("%v", r.header)
+			}
+			bodies[strings.ReplaceAll(string(r.body), p.RequestID, "")] = token
+		}
+		if len(bodies) != 1 {
+			t.Errorf("%d kinds of answers: %v", len(bodies), bodies)
 		}
 	})
 

@@ -58,6 +58,7 @@ type ImportedRow struct {
 
 	ID          string     `json:"id,omitempty" doc:"The post."`
 	CommandID   string     `json:"commandId,omitempty"`
+	Repeated    bool       `json:"repeated,omitempty" doc:"The row was imported before, and is that post; it is not posted again."`
 	ScheduledAt *time.Time `json:"scheduledAt,omitempty"`
 	events.Zoned
 	Errors   []Flaw `json:"errors,omitempty"`
@@ -75,17 +76,16 @@ type Imported struct {
 
 type importPostsOutput struct{ Body Imported }
 
-// importPosts schedules many posts from a file, row by row. A row that is refused stops no other. The same file twice is
-// the same posts: each row's key follows from the request's, or from the file.
+// importPosts schedules many posts from a file, row by row. A row that is refused stops no other. The same row twice is the
+// same post, be it in a file that was sent again whole or with its mistakes mended: each row's key follows from what it
+// says, and from the request's key where there is one. Of rows that say the same in one file each is a post.
 func (s *Service) importPosts(ctx context.Context, in *importPostsInput) (*importPostsOutput, error) {
 	rows, err := readRows(in.contentType, in.RawBody)
 	if err != nil {
 		return nil, err
 	}
-	base := in.IdempotencyKey
-	if base == "" {
-		sum := sha256.Sum256(in.RawBody)
-		base = "file " + hex.EncodeToString(sum[:])
+	if err := keysOf(rows, in.IdempotencyKey); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, importWithin)
 	defer cancel()
@@ -98,7 +98,7 @@ func (s *Service) importPosts(ctx context.Context, in *importPostsInput) (*impor
 			if in.Preview {
 				s.previewRow(ctx, row, &result)
 			} else {
-				s.importRow(ctx, row, rowKey(base, i), &result)
+				s.importRow(ctx, row, &result)
 			}
 			out.Rows[i] = result
 			return nil
@@ -118,16 +118,60 @@ func (s *Service) importPosts(ctx context.Context, in *importPostsInput) (*impor
 	return &importPostsOutput{Body: out}, nil
 }
 
-// rowKey is the idempotency key of a row, hashed for its length.
-func rowKey(base string, row int) string {
-	sum := sha256.Sum256([]byte(base + "\n" + strconv.Itoa(row)))
-	return "import " + hex.EncodeToString(sum[:])
-}
-
 // row is one post of a file.
 type row struct {
 	post ScheduledDraft
 	err  error // it cannot be read
+	key  rowKey
+}
+
+// rowKey is the Idempotency-Key of a row.
+type rowKey struct {
+	stem  string
+	named bool // the client named a key; then a refusal stands, as with any other request
+}
+
+// keysOf gives the rows their keys.
+func keysOf(rows []row, named string) error {
+	seen := map[string]int{}
+	for i := range rows {
+		if rows[i].err != nil {
+			continue
+		}
+		body, err := json.Marshal(rows[i].post)
+		if err != nil {
+			return fmt.Errorf("encode a row: %w", err)
+		}
+		seen[string(body)]++
+		rows[i].key = rowKey{fmt.Sprintf("%s\n%d\n%s", named, seen[string(body)], body), named != ""}
+	}
+	return nil
+}
+
+// refusalsKept is how often a row that was refused is judged anew when it comes again: what was wrong may be mended by now.
+const refusalsKept = 20
+
+// change is the request of a row. Each try after a refusal has a key of its own.
+func (k rowKey) change(try int) Change {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%s", try, k.stem))
+	return Change{Idempotent: Idempotent{IdempotencyKey: "import " + hex.EncodeToString(sum[:])}}
+}
+
+// known looks whether a row was imported before. change is the request to make: the one that was accepted, or is under
+// way, or a new one where the row was refused.
+func (s *Service) known(ctx context.Context, r row, cmd events.SchedulePost) (change Change, accepted bool, err error) {
+	for try := range refusalsKept {
+		change = r.key.change(try)
+		o, err := change.options(cmd.UserID, r.post)
+		if err != nil {
+			return change, false, err
+		}
+		outcome, done := s.outcomeOfRepeat(ctx, cmd, o)
+		if !done || outcome.Fault == nil || r.key.named {
+			return change, done && outcome.Fault == nil, nil
+		}
+	}
+	return change, false, nil
 }
 
 // command is what the row asks for.
@@ -139,13 +183,20 @@ func (r row) command(user string) (cmd events.SchedulePost, err error) {
 	if err != nil {
 		return cmd, err
 	}
-	cmd.PublishAt, draft.Zoned, err = when("/scheduledAt", r.post.ScheduledAt, r.post.TimeZone)
-	cmd.UserID, cmd.Draft = user, draft
+	cmd.PublishAt, draft.Zoned, err = when("/scheduledAt", r.post.ScheduledAt, r.post.Clock)
+	first := r.key.change(0) // the post is the same, whichever try is accepted
+	cmd.UserID, cmd.Draft, cmd.PostID = user, draft, first.postID(user)
 	return cmd, err
 }
 
 func (s *Service) previewRow(ctx context.Context, r row, out *ImportedRow) {
 	cmd, err := r.command(userOf(ctx))
+	if err == nil {
+		_, out.Repeated, err = s.known(ctx, r, cmd)
+	}
+	if out.Repeated {
+		out.ID = cmd.PostID
+	}
 	var v events.Validation
 	if err == nil {
 		v, err = bus.Ask[events.Validation](ctx, s.bus, events.ValidatePost{UserID: cmd.UserID, Draft: cmd.Draft, PublishAt: cmd.PublishAt})
@@ -156,20 +207,22 @@ func (s *Service) previewRow(ctx context.Context, r row, out *ImportedRow) {
 	}
 	out.Status, out.ScheduledAt, out.Zoned = "valid", &cmd.PublishAt, cmd.Draft.Zoned
 	out.Warnings = flawsOf(v.Warnings, r.post.hasMediaURL())
-	if !v.Valid {
+	if !v.Valid && !out.Repeated {
 		out.Status, out.Errors = "refused", flawsOf(v.Errors, r.post.hasMediaURL())
 	}
 }
 
-func (s *Service) importRow(ctx context.Context, r row, key string, out *ImportedRow) {
-	user := userOf(ctx)
-	cmd, err := r.command(user)
+func (s *Service) importRow(ctx context.Context, r row, out *ImportedRow) {
+	cmd, err := r.command(userOf(ctx))
 	if err != nil {
 		out.refuse(err)
 		return
 	}
-	change := Change{Idempotent: Idempotent{IdempotencyKey: key}}
-	cmd.PostID = change.postID(user)
+	change, repeated, err := s.known(ctx, r, cmd)
+	if err != nil {
+		out.refuse(err)
+		return
+	}
 	post, commandID, err := send[events.Post](ctx, s, &change, cmd, r.post)
 	switch {
 	case err != nil && r.post.hasMediaURL():
@@ -179,7 +232,7 @@ func (s *Service) importRow(ctx context.Context, r row, key string, out *Importe
 	case post == nil:
 		out.Status, out.CommandID, out.ID = "pending", commandID, cmd.PostID
 	default:
-		out.Status, out.ID, out.ScheduledAt, out.Zoned = "accepted", post.ID, &post.ScheduledAt, post.Zoned
+		out.Status, out.ID, out.Repeated, out.ScheduledAt, out.Zoned = "accepted", post.ID, repeated, &post.ScheduledAt, post.Zoned
 	}
 }
 
@@ -270,6 +323,7 @@ var columns = map[string]func(p *ScheduledDraft, value string) error{
 	"text":           func(p *ScheduledDraft, v string) error { p.Text = v; return nil },
 	"scheduledAt":    func(p *ScheduledDraft, v string) error { p.ScheduledAt = Moment(v); return nil },
 	"timeZone":       func(p *ScheduledDraft, v string) error { p.TimeZone = v; return nil },
+	"fold":           func(p *ScheduledDraft, v string) error { n, err := strconv.Atoi(v); p.Fold = &n; return err },
 	"mediaUrl":       func(p *ScheduledDraft, v string) error { p.MediaURL = &v; return nil },
 	"accountId":      func(p *ScheduledDraft, v string) error { p.AccountID = v; return nil },
 	"replyTo":        func(p *ScheduledDraft, v string) error { p.ReplyTo = v; return nil },

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -29,6 +30,8 @@ const (
 	maxHeadersRead = 64 << 10
 	// takeWithin is how long a client may take to take its answer.
 	takeWithin = 30 * time.Second
+	// leaveWithin is how long the rest of a body is read that nobody wanted. net/http reads it before it answers.
+	leaveWithin = time.Second
 )
 
 // fence keeps out what is too much: of requests at once, of address, of headers, of time.
@@ -81,24 +84,28 @@ func headerBytes(r *http.Request) (n int) {
 func (s *Service) hurry(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
 	ctl := http.NewResponseController(w)
 	_ = ctl.SetWriteDeadline(time.Time{}) // of the answer before on this connection; some writers have none, and are for tests
+	hurried := &hurriedWriter{ResponseWriter: w, ctl: ctl}
 	if r.Body != nil && r.Body != http.NoBody {
 		_ = ctl.SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout))
-		r.Body = &hurriedBody{ReadCloser: r.Body, ctl: ctl}
+		hurried.body = &hurriedBody{ReadCloser: r.Body, ctl: ctl}
+		r.Body = hurried.body
 	}
-	return &hurriedWriter{ResponseWriter: w, ctl: ctl}
+	return hurried
 }
 
 // hurriedBody lifts the limit when it has arrived: from then on the server reads ahead, only to notice when the client
 // leaves, and the limit would look like that.
 type hurriedBody struct {
 	io.ReadCloser
-	ctl *http.ResponseController
+	ctl  *http.ResponseController
+	read bool // to its end
 }
 
 // Read reads the body.
 func (b *hurriedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF { //nolint:errorlint // readers say io.EOF itself
+	if errors.Is(err, io.EOF) {
+		b.read = true
 		_ = b.ctl.SetReadDeadline(time.Time{})
 	}
 	return n, err
@@ -108,12 +115,16 @@ func (b *hurriedBody) Read(p []byte) (int, error) {
 type hurriedWriter struct {
 	http.ResponseWriter
 	ctl   *http.ResponseController
+	body  *hurriedBody // nil: none
 	begun bool
 }
 
 func (w *hurriedWriter) begin() {
 	if !w.begun {
 		w.begun = true
+		if w.body != nil && !w.body.read {
+			_ = w.ctl.SetReadDeadline(time.Now().Add(leaveWithin))
+		}
 		_ = w.ctl.SetWriteDeadline(time.Now().Add(takeWithin))
 	}
 }

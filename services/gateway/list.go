@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -19,7 +20,7 @@ type findPostsInput struct {
 	Kind      []events.Kind   `query:"kind,explode" enum:"post,repost,imported" doc:"imported are posts that were made elsewhere and taken over from Threads. Left out: post and repost."`
 	From      string          `query:"from" format:"date-time" doc:"Only posts whose scheduledAt is at or after this time; RFC 3339 with Z or an offset."`
 	To        string          `query:"to" format:"date-time" doc:"Only posts whose scheduledAt is before this time."`
-	Search    string          `query:"search" maxLength:"200" doc:"Only posts whose text has these words, whatever their case."`
+	Search    string          `query:"search" maxLength:"200" doc:"Only posts whose text has these words, whatever their case. A page looks through some thousands of posts; it may be short, or empty, and have a next one all the same."`
 	Order     string          `query:"order" enum:"newest,oldest" doc:"By scheduledAt. Left out: newest."`
 	Limit     int             `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"Posts of a page."`
 	After     string          `query:"after" doc:"The cursor of the page before: its next, or in place in its Link header. Posts that come in between shift nothing."`
@@ -50,19 +51,12 @@ func (s *Service) findPosts(ctx context.Context, in *findPostsInput) (*postPageO
 		UserID: userOf(ctx), AccountID: in.AccountID, Statuses: in.Status, Kinds: in.Kind, Search: in.Search,
 		Newest: in.Order != "oldest", Limit: in.Limit, After: in.After,
 	}
-	from, err := moment("/from", in.From)
-	if err != nil {
+	var err error
+	if q.From, err = bound("/from", in.From); err != nil {
 		return nil, err
 	}
-	to, err := moment("/to", in.To)
-	if err != nil {
+	if q.To, err = bound("/to", in.To); err != nil {
 		return nil, err
-	}
-	if !from.IsZero() {
-		q.From = &from
-	}
-	if !to.IsZero() {
-		q.To = &to
 	}
 	list, err := bus.Ask[events.PostList](ctx, s.bus, q)
 	if err != nil {
@@ -78,4 +72,13 @@ func (s *Service) findPosts(ctx context.Context, in *findPostsInput) (*postPageO
 		out.Link = fmt.Sprintf(`<%s?%s>; rel="next"`, routePosts, query.Encode())
 	}
 	return out, nil
+}
+
+// bound reads an end of a stretch of time; nil where it is open.
+func bound(at, written string) (*time.Time, error) {
+	t, err := moment(at, written)
+	if err != nil || written == "" {
+		return nil, err
+	}
+	return &t, writable(at, t)
 }

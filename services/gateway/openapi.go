@@ -141,11 +141,40 @@ func (w *words) answers(op *huma.Operation) {
 			}
 		}
 	}
-	for _, r := range op.Responses {
+	for status, r := range op.Responses {
+		exactHeaders(op, status, r)
 		r.Headers = withRates(r.Headers)
 	}
 	for _, status := range problemsOf(op) {
 		op.Responses[strconv.Itoa(status)] = &huma.Response{Ref: "#/components/responses/" + problemName(status)}
+	}
+}
+
+// headerWords say what the headers of answers are.
+var headerWords = map[string]string{
+	"ETag":        "The version of what is answered, for If-Match or If-None-Match.",
+	"Link":        "The next page, where there is one: <…>; rel=\"next\".",
+	"Location":    "Where it is.",
+	"Retry-After": "When to ask again, in seconds.",
+	"Set-Cookie":  "Ties the dance to this browser.",
+}
+
+// exactHeaders leaves an answer the headers that it has: the type answer serves every outcome of a command.
+func exactHeaders(op *huma.Operation, status string, r *huma.Response) {
+	if status == "200" {
+		delete(r.Headers, "Location")
+	}
+	if body := r.Content["application/json"]; op.Responses["202"] != nil && status != "202" && body != nil && body.Schema != nil {
+		delete(r.Headers, "Retry-After")
+		if body.Schema.Ref != "#/components/schemas/Post" {
+			delete(r.Headers, "ETag")
+		}
+	}
+	delete(r.Headers, "Content-Type") // OpenAPI has content for that
+	for name, h := range r.Headers {
+		if h.Description == "" {
+			h.Description = headerWords[name]
+		}
 	}
 }
 

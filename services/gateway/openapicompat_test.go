@@ -45,15 +45,15 @@ func (c *comparison) operation(route string, was, is spec) {
 		}
 		return m
 	}
-	old, new := parameters(was), parameters(is)
+	old, now := parameters(was), parameters(is)
 	for k, p := range old {
-		if new[k] == nil {
+		if now[k] == nil {
 			c.say("%s: the parameter %v is gone", route, k.name)
 			continue
 		}
-		c.schema(fmt.Sprintf("%s parameter %v", route, k.name), p["schema"], new[k]["schema"], sent)
+		c.schema(fmt.Sprintf("%s parameter %v", route, k.name), p["schema"], now[k]["schema"], sent)
 	}
-	for k, p := range new {
+	for k, p := range now {
 		if p["required"] == true && (old[k] == nil || old[k]["required"] != true) {
 			c.say("%s: the parameter %v must be sent now", route, k.name)
 		}
@@ -128,41 +128,41 @@ func (c *comparison) schema(where string, was, is any, d direction) {
 		}
 		c.schema(where+" "+name, field, now, d)
 	}
-	switch old, new := each(at(was, "required")), each(at(is, "required")); d {
+	switch old, now := each(at(was, "required")), each(at(is, "required")); d {
 	case sent:
-		for _, name := range new {
+		for _, name := range now {
 			if !slices.Contains(old, name) {
 				c.say("%s: the field %v must be sent now", where, name)
 			}
 		}
 	case received:
 		for _, name := range old {
-			if !slices.Contains(new, name) {
+			if !slices.Contains(now, name) {
 				c.say("%s: the field %v may be missing now", where, name)
 			}
 		}
 	}
 	c.schema(where+" items", at(was, "items"), at(is, "items"), d)
 	for _, key := range []string{"allOf", "anyOf", "oneOf"} {
-		old, new := each(at(was, key)), each(at(is, key))
-		if len(new) < len(old) {
+		old, now := each(at(was, key)), each(at(is, key))
+		if len(now) < len(old) {
 			c.say("%s: %s has lost some", where, key)
 			continue
 		}
 		for i := range old {
-			c.schema(fmt.Sprintf("%s %s %d", where, key, i), old[i], new[i], d)
+			c.schema(fmt.Sprintf("%s %s %d", where, key, i), old[i], now[i], d)
 		}
 	}
 }
 
 // words compares enumerations. A list that is new for what is sent takes less than everything.
 func (c *comparison) words(where string, was, is any, d direction) {
-	old, new := each(at(was, "enum")), each(at(is, "enum"))
-	if d == sent && old == nil && new != nil {
-		c.say("%s: only %v is taken now", where, new)
+	old, now := each(at(was, "enum")), each(at(is, "enum"))
+	if d == sent && old == nil && now != nil {
+		c.say("%s: only %v is taken now", where, now)
 	}
 	for _, word := range old {
-		if new != nil && !slices.Contains(new, word) {
+		if now != nil && !slices.Contains(now, word) {
 			c.say("%s: %v is gone", where, word)
 		}
 	}
@@ -170,13 +170,13 @@ func (c *comparison) words(where string, was, is any, d direction) {
 
 // sameType compares types. What is sent may also be of more types, and what is received of fewer.
 func (c *comparison) sameType(was, is any, d direction) bool {
-	old, new := types(was), types(is)
-	if reflect.DeepEqual(old, new) {
+	old, now := types(was), types(is)
+	if reflect.DeepEqual(old, now) {
 		return true
 	}
-	narrow, wide := old, new
+	narrow, wide := old, now
 	if d == received {
-		narrow, wide = new, old
+		narrow, wide = now, old
 	}
 	for _, t := range narrow {
 		if !slices.Contains(wide, t) {

@@ -70,8 +70,8 @@ var vocabularies = func() map[string][]any {
 
 		"HistoryImport.status":     list("none", "running", "done", "failed"),
 		"WebhookDelivery.status":   list("waiting", "delivered", "failed"),
-		"ImportedRow.timeDecision": list(events.FirstOfTwo, events.MovedForward),
-		"TrialResult.timeDecision": list(events.FirstOfTwo, events.MovedForward),
+		"ImportedRow.timeDecision": list(events.FirstOfTwo, events.SecondOfTwo, events.MovedForward),
+		"TrialResult.timeDecision": list(events.FirstOfTwo, events.SecondOfTwo, events.MovedForward),
 		"Fault.code":               codes(),
 	}
 	for _, post := range []string{"Post", "PostDetail"} {
@@ -80,7 +80,7 @@ var vocabularies = func() map[string][]any {
 			events.StateUnconfirmed, events.StateConcluding, events.StateParked, events.StatePublished, events.StateFailed,
 			events.StateCancelled)
 		v[post+".kind"] = list(events.KindPost, events.KindRepost, events.KindImported)
-		v[post+".timeDecision"] = list(events.FirstOfTwo, events.MovedForward)
+		v[post+".timeDecision"] = list(events.FirstOfTwo, events.SecondOfTwo, events.MovedForward)
 	}
 	return v
 }()

@@ -211,7 +211,7 @@ func (s *Service) deletePost(ctx context.Context, in *deletePostInput) (*answer,
 type RepostInput struct {
 	AccountID   string  `json:"accountId,omitempty" doc:"Which connected account; may be left out when there is only one."`
 	ScheduledAt *Moment `json:"scheduledAt,omitempty" doc:"When, as when scheduling. Left out: now."`
-	TimeZone    string  `json:"timeZone,omitempty" doc:"As when scheduling; goes with scheduledAt."`
+	Clock
 }
 
 type repostInput struct {
@@ -232,7 +232,7 @@ func (s *Service) repost(ctx context.Context, in *repostInput) (*answer, error) 
 		RepostInput
 	}{in.ID, in.Body}
 	if at := in.Body.ScheduledAt; at != nil {
-		instant, zoned, err := when("/scheduledAt", *at, in.Body.TimeZone)
+		instant, zoned, err := when("/scheduledAt", *at, in.Body.Clock)
 		if err != nil {
 			return nil, err
 		}

@@ -9,7 +9,7 @@ import (
 // Retry says when to try again.
 type Retry struct {
 	ScheduledAt *Moment `json:"scheduledAt,omitempty" doc:"When: RFC 3339 with Z or an offset, or a time on the clocks of timeZone. Left out: now."`
-	TimeZone    string  `json:"timeZone,omitempty" doc:"As when scheduling; goes with scheduledAt."`
+	Clock
 }
 
 type retryPostInput struct {
@@ -30,7 +30,7 @@ func (s *Service) retryPost(ctx context.Context, in *retryPostInput) (*answer, e
 	}
 	cmd := events.RetryPost{PostID: in.ID, UserID: userOf(ctx), IfRev: rev, PublishAt: s.now().UTC()}
 	if in.Body != nil && in.Body.ScheduledAt != nil {
-		if cmd.PublishAt, _, err = when("/scheduledAt", *in.Body.ScheduledAt, in.Body.TimeZone); err != nil {
+		if cmd.PublishAt, cmd.Zoned, err = when("/scheduledAt", *in.Body.ScheduledAt, in.Body.Clock); err != nil {
 			return nil, err
 		}
 	}

@@ -187,6 +187,15 @@ var speakProblems = sync.OnceFunc(func() {
 	}
 })
 
+// finishProblem completes a problem that a handler made itself; huma writes such as they are.
+func finishProblem(ctx huma.Context, _ string, body any) (any, error) {
+	if p, ok := body.(*Problem); ok && p.RequestID == "" {
+		p.RequestID = noteOf(ctx.Context()).requestID
+		p.headers(ctx.SetHeader)
+	}
+	return body, nil
+}
+
 // ofHuma is the problem of what huma found, or of what a handler returned through it.
 func ofHuma(status int, msg string, errs []error) *Problem {
 	if msg == "cannot read request body" { // huma's 500; but it was the client who hung up

@@ -135,6 +135,7 @@ func (s *Service) api(mux *http.ServeMux) huma.API {
 	cfg.CreateHooks = nil // they would add a $schema to every body and a Link to every answer
 	cfg.DocsPath, cfg.SchemasPath = "", ""
 	cfg.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
+	cfg.Transformers = []huma.Transformer{finishProblem}
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A token of the configured issuer."},
 		"ticket": {Type: "apiKey", In: "query", Name: "ticket", Description: "A ticket of POST /api/auth/ticket, good once."},

@@ -20,7 +20,7 @@ import (
 type ScheduledDraft struct {
 	Draft
 	ScheduledAt Moment `json:"scheduledAt" doc:"When, to the millisecond: RFC 3339 with Z or an offset; or, beside timeZone, a time on the clocks there."`
-	TimeZone    string `json:"timeZone,omitempty" doc:"IANA name, such as Europe/Berlin: the zone of a scheduledAt without an offset, and the one that answers show. Where its clocks change, timeDecision in the answer says what was chosen."`
+	Clock
 }
 
 type schedulePostInput struct {
@@ -35,7 +35,7 @@ func (s *Service) schedulePost(ctx context.Context, in *schedulePostInput) (*ans
 		return nil, err
 	}
 	user := userOf(ctx)
-	at, zoned, err := when("/scheduledAt", in.Body.ScheduledAt, in.Body.TimeZone)
+	at, zoned, err := when("/scheduledAt", in.Body.ScheduledAt, in.Body.Clock)
 	if err != nil {
 		return nil, err
 	}
@@ -46,12 +46,12 @@ func (s *Service) schedulePost(ctx context.Context, in *schedulePostInput) (*ans
 }
 
 // writable refuses a time whose year has more than four digits, or none, in UTC: RFC 3339 cannot write it.
-func writable(at time.Time) error {
-	if year := at.UTC().Year(); year >= 1 && year <= 9999 {
+func writable(at string, t time.Time) error {
+	if year := t.UTC().Year(); year >= 1 && year <= 9999 {
 		return nil
 	}
 	const sentence = "This time is outside of the years 1 to 9999 in UTC."
-	return events.Faultf(events.Invalid, sentence).At("/scheduledAt", "time_invalid", sentence)
+	return events.Faultf(events.Invalid, sentence).At(at, "time_invalid", sentence)
 }
 
 type listPostsInput struct {
@@ -101,7 +101,40 @@ type Edit struct {
 	Media       field[[]MediaInput] `json:"media,omitzero" doc:"As when scheduling; null or an empty list takes the media away."`
 	Parts       []PartInput         `json:"parts,omitempty" doc:"The parts of a chain, all of them."`
 	ScheduledAt field[Moment]       `json:"scheduledAt,omitzero" doc:"As when scheduling."`
-	TimeZone    string              `json:"timeZone,omitempty" doc:"As when scheduling; goes with scheduledAt."`
+	Clock
+	EditedOptions
+}
+
+// EditedOptions are the other fields of a post that may change. Null takes one away. What a post replies to or quotes stays.
+type EditedOptions struct {
+	ReplyControl   field[string]                `json:"replyControl,omitzero"`
+	TopicTag       field[string]                `json:"topicTag,omitzero"`
+	LinkAttachment field[string]                `json:"linkAttachment,omitzero"`
+	Poll           field[[]string]              `json:"poll,omitzero"`
+	GIF            field[events.GIF]            `json:"gif,omitzero"`
+	TextAttachment field[events.TextAttachment] `json:"textAttachment,omitzero"`
+	Spoilers       field[[]events.TextRange]    `json:"spoilers,omitzero"`
+	SpoilerMedia   field[bool]                  `json:"spoilerMedia,omitzero"`
+	Ghost          field[bool]                  `json:"ghost,omitzero"`
+	ReplyApprovals field[bool]                  `json:"replyApprovals,omitzero"`
+	Location       field[string]                `json:"location,omitzero"`
+	Countries      field[[]string]              `json:"countries,omitzero"`
+	PublishWithin  field[int]                   `json:"publishWithin,omitzero" doc:"Null is the usual, a day."`
+}
+
+// change has those that are given.
+func (e EditedOptions) change() (given map[string]json.RawMessage, err error) {
+	body, err := json.Marshal(e)
+	if err == nil {
+		err = json.Unmarshal(body, &given)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("gather what changes: %w", err)
+	}
+	if len(given) == 0 {
+		return nil, nil
+	}
+	return given, nil
 }
 
 // field is a field of a change: left out, null, or a value.
@@ -122,6 +155,9 @@ func (f field[T]) MarshalJSON() ([]byte, error) { return json.Marshal(f.Value) }
 // Schema is the value's.
 func (field[T]) Schema(r huma.Registry) *huma.Schema {
 	schema := *r.Schema(reflect.TypeFor[T](), true, "")
+	if schema.Ref != "" { // of an object
+		return &huma.Schema{AnyOf: []*huma.Schema{&schema, {Type: "null"}}}
+	}
 	schema.Nullable = true
 	return &schema
 }
@@ -181,11 +217,14 @@ func (s *Service) editPost(ctx context.Context, in *editPostInput) (*answer, err
 		return nil, events.Faultf(events.Invalid, sentence).At("/scheduledAt", "not_nullable", sentence)
 	}
 	cmd := events.EditPost{PostID: in.ID, UserID: userOf(ctx), IfRev: rev, Text: in.Body.Text.or(""), Media: media}
+	if cmd.Change, err = in.Body.change(); err != nil {
+		return nil, err
+	}
 	for _, part := range in.Body.Parts {
 		cmd.Parts = append(cmd.Parts, events.DraftPart{Text: part.Text, Media: stated(part.Media)})
 	}
 	if at.Given {
-		instant, zoned, err := when("/scheduledAt", *at.Value, in.Body.TimeZone)
+		instant, zoned, err := when("/scheduledAt", *at.Value, in.Body.Clock)
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -76,6 +77,9 @@ func checkHeaders(r *http.Request, op *huma.Operation) error {
 			const sentence = "This header is there more than once; say it once."
 			return events.Faultf(events.Invalid, sentence).At("/"+name, "repeated_header", sentence)
 		}
+	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return newProblem(http.StatusUnsupportedMediaType, codeMediaType, "The body is compressed", "Send the body without compression.")
 	}
 	if r.Header.Get("If-Match") != "" && changesSomething(op.Method) && !takesHeader(op, "If-Match") {
 		const sentence = "This request cannot be made conditional; leave If-Match out."
@@ -151,13 +155,13 @@ func tooLarge(op *huma.Operation) *Problem {
 // furnish gives every operation the limits of this gateway where it has none of its own, and says in the description what
 // any of them may be answered with at the door.
 func (s *Service) furnish(api huma.API) {
-	const humasMaxBody, humasBodyTimeout = 1 << 20, 5e9 // what huma fills in
+	const humasMaxBody, humasBodyTimeout = 1 << 20, 5 * time.Second // what huma fills in
 	for _, item := range api.OpenAPI().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Put, item.Delete} {
 			if op == nil {
 				continue
 			}
-			if op.MaxBodyBytes == humasMaxBody {
+			if op.MaxBodyBytes == humasMaxBody || op.MaxBodyBytes == 0 {
 				op.MaxBodyBytes = s.cfg.MaxBody + 1
 			}
 			if op.BodyReadTimeout == humasBodyTimeout {

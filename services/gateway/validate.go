@@ -14,7 +14,7 @@ const routeValidate = "/api/threads/post/validate"
 type Trial struct {
 	Draft
 	ScheduledAt Moment `json:"scheduledAt,omitempty" doc:"As when scheduling. Left out: now."`
-	TimeZone    string `json:"timeZone,omitempty" doc:"As when scheduling."`
+	Clock
 }
 
 type validateInput struct {
@@ -44,7 +44,7 @@ func (s *Service) validatePost(ctx context.Context, in *validateInput) (*validat
 	q := events.ValidatePost{UserID: userOf(ctx), Draft: draft, Fetch: in.Media}
 	var zoned events.Zoned
 	if in.Body.ScheduledAt != "" {
-		if q.PublishAt, zoned, err = when("/scheduledAt", in.Body.ScheduledAt, in.Body.TimeZone); err != nil {
+		if q.PublishAt, zoned, err = when("/scheduledAt", in.Body.ScheduledAt, in.Body.Clock); err != nil {
 			return nil, err
 		}
 	}

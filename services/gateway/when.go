@@ -21,26 +21,39 @@ func (Moment) Schema(huma.Registry) *huma.Schema {
 	}
 }
 
+// Clock says on whose clocks a time is meant, where it has no offset.
+type Clock struct {
+	TimeZone string `json:"timeZone,omitempty" doc:"IANA name, such as Europe/Berlin: the zone of a scheduledAt without an offset, and the one that answers show. Where its clocks change, timeDecision in the answer says what was chosen."`
+	Fold     *int   `json:"fold,omitempty" enum:"0,1" doc:"Which one is meant of a time that the clocks of timeZone show twice, in autumn: 0 the first, 1 the second. Left out: the first. Elsewhere it says nothing."`
+}
+
+// second says that the second of two moments is meant.
+func (c Clock) second() bool { return c.Fold != nil && *c.Fold == 1 }
+
 // localLayouts are the forms of a time without an offset.
 var localLayouts = []string{"2006-01-02T15:04:05", "2006-01-02T15:04"} // a fraction of a second is read anyway
 
-// when reads a time and its zone. at points to the time's field; zone may be empty where the time has an offset.
-func when(at string, written Moment, zone string) (time.Time, events.Zoned, error) {
-	zoned := events.Zoned{TimeZone: zone}
-	loc, err := zoneOf(zone)
+// when reads a time and its zone. at points to the time's field; the zone may be empty where the time has an offset.
+func when(at string, written Moment, clock Clock) (time.Time, events.Zoned, error) {
+	zoned := events.Zoned{TimeZone: clock.TimeZone}
+	loc, err := zoneOf(clock.TimeZone)
 	if err != nil {
 		return time.Time{}, zoned, err
 	}
+	if clock.Fold != nil && *clock.Fold != 0 && *clock.Fold != 1 { // lines of a file come unchecked
+		const words = "fold is 0 for the first, 1 for the second of two times that look alike."
+		return time.Time{}, zoned, events.Faultf(events.Invalid, words).At("/fold", "not_a_choice", words)
+	}
 	text := strings.ToUpper(string(written))
 	instant, err := time.Parse(time.RFC3339, text)
-	if err != nil && zone != "" {
-		instant, zoned.TimeDecision, err = onTheClock(text, loc)
+	if err != nil && clock.TimeZone != "" {
+		instant, zoned.TimeDecision, err = onTheClock(text, loc, clock.second())
 	}
 	if err != nil {
 		flaw := timeFlaw(at, text)
 		return instant, zoned, events.Faultf(events.Invalid, "%s", flaw.Detail).At(at, flaw.Code, flaw.Detail)
 	}
-	return instant.UTC(), zoned, writable(instant)
+	return instant.UTC(), zoned, writable(at, instant)
 }
 
 func zoneOf(zone string) (*time.Location, error) {
@@ -52,9 +65,10 @@ func zoneOf(zone string) (*time.Location, error) {
 	return loc, nil
 }
 
-// onTheClock finds the moment at which the clocks of a zone show a time. An hour that comes twice means the first; one that
-// is left out means the moment that would have been it, had the clocks not been put forward: 02:30 becomes 03:30.
-func onTheClock(written string, loc *time.Location) (time.Time, events.TimeDecision, error) {
+// onTheClock finds the moment at which the clocks of a zone show a time. An hour that comes twice means the first, unless
+// the second is asked for; one that is left out means the moment that would have been it, had the clocks not been put
+// forward: 02:30 becomes 03:30.
+func onTheClock(written string, loc *time.Location, second bool) (time.Time, events.TimeDecision, error) {
 	var shown time.Time
 	var err error
 	for _, layout := range localLayouts {
@@ -79,6 +93,9 @@ func onTheClock(written string, loc *time.Location) (time.Time, events.TimeDecis
 		return shown.Add(-before), events.MovedForward, nil
 	case 1:
 		return fits[0], "", nil
+	}
+	if second {
+		return fits[1], events.SecondOfTwo, nil
 	}
 	return fits[0], events.FirstOfTwo, nil
 }

@@ -62,7 +62,7 @@ func (s *Service) judge(ctx context.Context, db bun.IDB, own []accounts.Account,
 	if err != nil {
 		return nil, err
 	}
-	if err := usable(account, scopePublish); err != nil {
+	if err := mayPost(account, r.draft); err != nil {
 		return nil, err
 	}
 	if fault := s.checkDraft(r.draft); fault != nil {

@@ -18,7 +18,7 @@ import (
 // order of the list in one index, and Postgres merges them, reading no more of each than the page needs.
 
 // searchedAtOnce is through how many posts one page looks for words. A page may so be short, or empty, with more to come.
-const searchedAtOnce = 10_000
+const searchedAtOnce = 3_000
 
 // statusConditions are the statuses in the words of the table. Each has an index of its own, and no post has two.
 var statusConditions = map[events.Status]string{

@@ -46,10 +46,6 @@ func (p *Post) draft() events.Draft {
 	return d
 }
 
-func equalParts(a, b []events.DraftPart) bool {
-	return slices.EqualFunc(a, b, func(a, b events.DraftPart) bool { return a.Text == b.Text && slices.Equal(a.Media, b.Media) })
-}
-
 // turn is the part in hand, counted from 0: the first that is not live. A post that is no chain has only part 0.
 func (p *Post) turn() int {
 	i := slices.IndexFunc(p.Parts, func(part events.Part) bool { return part.MediaID == "" })

@@ -35,7 +35,10 @@ func (s *Service) RetryPost(ctx context.Context, d bus.Delivery, cmd events.Retr
 		}
 		p.startOver()
 		p.Reason, p.AcceptedAt = nil, time.Time{}
-		p.PublishAt, p.Fact = cmd.PublishAt, events.FactRetried
+		p.PublishAt, p.TimeDecision, p.Fact = cmd.PublishAt, string(cmd.TimeDecision), events.FactRetried
+		if cmd.TimeZone != "" {
+			p.TimeZone = cmd.TimeZone
+		}
 		p.State = events.StateScheduled
 		p.dormant(s.cfg)
 		return nil

@@ -38,6 +38,18 @@ func usable(a accounts.Account, scope string) error {
 	return nil
 }
 
+// mayPost says whether an account can be used for a draft.
+func mayPost(a accounts.Account, d events.Draft) error {
+	if err := usable(a, scopePublish); err != nil {
+		return err
+	}
+	if d.Location != "" && !a.HasScope(threads.ScopeLocationTagging) {
+		words := "This account did not grant " + threads.ScopeLocationTagging + ", which a place needs; reconnect it and allow that, or leave the place out."
+		return events.Faultf(events.MissingScope, "%s", words).At("/location", "missing_scope", words)
+	}
+	return nil
+}
+
 // checkPart holds a draft of one part against Threads' rules when it is accepted, and names every breach at once: a
 // refusal must reach its author now, not at nine in the morning. The rules are the client's (threads.Container.Check).
 func checkPart(d events.Draft) *events.Fault {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -51,56 +50,9 @@ func (s *Service) newPost(id, userID, accountID string, draft events.Draft, at t
 	return p
 }
 
-// EditPost changes what a post says, or when. It wins or it says that it lost.
-func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditPost) (any, error) {
-	return s.change(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(p *Post) error {
-		if p.Kind == events.KindRepost && (cmd.Text != nil || cmd.Media != nil || cmd.Parts != nil) {
-			const words = "A repost has no words or media of its own."
-			return events.Faultf(events.Invalid, words).At("/text", "not_of_a_repost", words)
-		}
-		draft := p.draft()
-		if cmd.Parts != nil {
-			draft.Parts, draft.Text, draft.Media = cmd.Parts, "", nil
-		}
-		if cmd.Text != nil {
-			draft.Text = *cmd.Text
-		}
-		if cmd.Media != nil {
-			draft.Media = *cmd.Media
-		}
-		if fault := s.checkDraft(draft); fault != nil {
-			return fault
-		}
-		if cmd.PublishAt != nil {
-			if cmd.PublishAt.Before(d.Meta.Time.Add(-pastGrace)) {
-				return events.Faultf(events.Invalid, "The new time of this post has passed.").
-					At("/scheduledAt", "time_in_past", "The time is more than a minute in the past; choose a later one.")
-			}
-			p.PublishAt, p.TimeDecision = *cmd.PublishAt, string(cmd.TimeDecision)
-		}
-		if cmd.TimeZone != "" {
-			p.TimeZone = cmd.TimeZone
-		}
-		before := p.draft()
-		if draft.Text != before.Text || !slices.Equal(draft.Media, before.Media) || !equalParts(draft.Parts, before.Parts) {
-			p.Text, p.Media = draft.Text, draft.Media
-			p.setParts(draft.Parts)
-			p.ContentHash = p.hash()
-			p.dropContainer()
-		}
-		p.Reason, p.Failures = nil, 0
-		if p.State == events.StateWaiting {
-			p.State = events.StateScheduled // prepare looks at its container, if there is one
-		}
-		p.dormant(s.cfg)
-		p.Fact = events.FactEdited
-		return nil
-	})
-}
-
 // CancelPost takes a post back before it is published. It wins or it says that it lost.
 func (s *Service) CancelPost(ctx context.Context, d bus.Delivery, cmd events.CancelPost) (any, error) {
-	return s.change(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(p *Post) error {
+	return s.change(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(_ context.Context, _ bun.Tx, p *Post) error {
 		p.State, p.Reason, p.Fact = events.StateCancelled, nil, events.FactCancelled
 		p.dropContainer()
 		p.WakeAt = time.Time{}
@@ -111,7 +63,7 @@ func (s *Service) CancelPost(ctx context.Context, d bus.Delivery, cmd events.Can
 // change is an owner's move on a post that is still open: row first, guarded by state and rev, then the alarm, then
 // the fact.
 func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command, userID, id string, ifRev int64,
-	edit func(*Post) error) (any, error) {
+	edit func(context.Context, bun.Tx, *Post) error) (any, error) {
 	id = events.PostIDOf(userID, id)
 	if err := s.tellUnsaid(ctx, userID, id); err != nil {
 		return nil, err
@@ -129,7 +81,7 @@ func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command
 			return nil, revMismatch(was)
 		}
 		next := *was
-		if err := edit(&next); err != nil {
+		if err := edit(ctx, tx, &next); err != nil {
 			return nil, err
 		}
 		was.Lease = "" // an owner does not ask the worker who prepares the post; rev settles it

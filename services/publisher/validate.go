@@ -84,7 +84,7 @@ func refuses(v *events.Validation, err error, pointer string) error {
 // ofAccount adds what follows from the account: whether it can be used, what it has left, and how long.
 func (s *Service) ofAccount(ctx context.Context, v *events.Validation, account accounts.Account, d events.Draft, now time.Time) error {
 	v.AccountID = account.ID
-	if err := refuses(v, usable(account, scopePublish), "/accountId"); err != nil {
+	if err := refuses(v, mayPost(account, d), "/accountId"); err != nil {
 		return err
 	}
 	if err := refuses(v, s.checkRefs(ctx, s.db, account.UserID, account.ID, d), ""); err != nil {
