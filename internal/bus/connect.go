@@ -44,6 +44,7 @@ type Bus struct {
 	outcomes outcomes
 	answers  answers
 	streams  sync.Map // handles by stream name, see stream
+	troubles sync.Map // durable: why its messages cannot be read at the moment
 }
 
 const (
@@ -150,7 +151,12 @@ func (b *Bus) Healthy(ctx context.Context) error {
 	if _, err := b.js.Stream(ctx, events.StreamEvents); err != nil {
 		return fmt.Errorf("jetstream does not answer: %w", err)
 	}
-	return nil
+	var unread error
+	b.troubles.Range(func(durable, why any) bool {
+		unread = fmt.Errorf("messages of %s cannot be read: %w", durable, why.(error)) //nolint:forcetypeassert // Handle stores nothing else
+		return false
+	})
+	return unread
 }
 
 // JetStream is for what this package has no word for.

@@ -34,7 +34,9 @@ func (h *hands) handle(ctx context.Context, m jetstream.Msg, beat time.Duration)
 	if err := h.speak(m, v); err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
 		h.bus.log.Warn("ack not sent; the message comes again", zap.String("msg_id", d.Meta.ID), zap.Error(err))
 	}
-	h.log(d, v, isCommand, err, time.Since(began))
+	took := time.Since(began)
+	handleSeconds.WithLabelValues(h.durable, v.outcome()).Observe(took.Seconds())
+	h.log(d, v, isCommand, err, took)
 }
 
 func (h *hands) delivery(m jetstream.Msg) Delivery {

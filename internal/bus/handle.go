@@ -51,7 +51,7 @@ func (b *Bus) Handle(ctx context.Context, durable string, h *Handlers, o HandleO
 	}
 	hands := &hands{
 		bus: b, stream: stream, durable: durable, handlers: h, options: o,
-		slots: make(chan struct{}, o.Concurrency), held: map[jetstream.Msg]struct{}{},
+		slots: make(chan struct{}, o.Concurrency), held: map[jetstream.Msg]time.Time{},
 	}
 	for ctx.Err() == nil {
 		err := hands.read(ctx)
@@ -60,10 +60,12 @@ func (b *Bus) Handle(ctx context.Context, durable string, h *Handlers, o HandleO
 		case b.nc.IsClosed():
 			return fmt.Errorf("read messages of %s: %w", durable, errClosed)
 		case err != nil:
+			b.troubles.Store(durable, err)
 			b.log.Error("cannot read messages; trying again", zap.String("consumer", durable), zap.Error(err))
 			pause(ctx, time.Second)
 		}
 	}
+	b.troubles.Delete(durable)
 	hands.finish()
 	return nil
 }
@@ -87,7 +89,7 @@ type hands struct {
 	busy            sync.WaitGroup
 
 	mu   sync.Mutex
-	held map[jetstream.Msg]struct{}
+	held map[jetstream.Msg]time.Time // since when
 }
 
 // read hands out messages until ctx ends or the durable cannot be read.
@@ -104,7 +106,11 @@ func (h *hands) read(ctx context.Context) error {
 		return fmt.Errorf("read durable %s: %w", h.durable, err)
 	}
 	defer h.giveBack(messages)
+	h.bus.troubles.Delete(h.durable)
 	beat := consumer.CachedInfo().Config.AckWait / 3
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go h.watch(watching, consumer)
 	for {
 		select {
 		case h.slots <- struct{}{}:
@@ -150,7 +156,7 @@ func (h *hands) giveBack(messages jetstream.MessagesContext) {
 func (h *hands) hold(m jetstream.Msg) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.held[m] = struct{}{}
+	h.held[m] = time.Now()
 }
 
 func (h *hands) release(m jetstream.Msg) {

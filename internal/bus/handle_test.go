@@ -480,11 +480,18 @@ func TestDurableComesAndGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	next(t, complaints, "complaint about the missing durable")
+	// It complained after it had noted why.
+	if err := b.Healthy(t.Context()); err == nil || !strings.Contains(err.Error(), events.PublisherCommands) {
+		t.Errorf("without its durable it says %v", err)
+	}
 	if err := bus.Declare(t.Context(), ops, bus.Topology{}); err != nil {
 		t.Fatal(err)
 	}
 	send()
 	next(t, handled, "command after the durable is back")
+	if err := b.Healthy(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestServerRestart(t *testing.T) {

@@ -79,8 +79,15 @@ type call struct {
 	gate *gate
 }
 
-// do sends the call once and decodes the answer into out. Every error it returns is an *Error.
+// do makes the call once and decodes the answer into out. Every error it returns is an *Error.
 func (c *Client) do(ctx context.Context, q call, out any) error {
+	began := time.Now()
+	err := c.send(ctx, q, out)
+	measure(q.op, err, time.Since(began))
+	return err
+}
+
+func (c *Client) send(ctx context.Context, q call, out any) error {
 	timeout := c.cfg.Timeout
 	if goesLive(q.op) {
 		timeout = c.cfg.PublishTimeout

@@ -17,7 +17,8 @@ import (
 
 // FinishOAuth ends the dance: what came back from Threads becomes a connected account. It is worked at most once: the
 // state is burnt before the code is spent, so a lost answer means to authorise again, and never a second exchange.
-func (s *Service) FinishOAuth(ctx context.Context, q events.FinishOAuth) (events.Connection, error) {
+func (s *Service) FinishOAuth(ctx context.Context, q events.FinishOAuth) (_ events.Connection, err error) {
+	defer func() { measureConnect(err) }()
 	begun, err := s.recognise(ctx, q)
 	if err != nil {
 		return events.Connection{}, err

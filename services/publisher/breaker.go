@@ -41,6 +41,13 @@ func (b *breakers) of(host string) *gobreaker.TwoStepCircuitBreaker[struct{}] {
 		one = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 			Name: host, MaxRequests: probes, Timeout: b.retry,
 			ReadyToTrip: func(counts gobreaker.Counts) bool { return counts.ConsecutiveFailures >= b.after },
+			OnStateChange: func(_ string, _, to gobreaker.State) {
+				down := 0.0
+				if to == gobreaker.StateOpen {
+					down = 1
+				}
+				hostDown.WithLabelValues(host).Set(down)
+			},
 		})
 		b.byHost[host] = one
 	}

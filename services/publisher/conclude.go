@@ -16,6 +16,9 @@ import (
 // is not the last is told as such, and the next one's turn comes.
 func (s *Service) published(ctx context.Context, was *Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) error {
 	p := *was
+	if p.turn() == 0 {
+		s.measureLateness(&p, called)
+	}
 	p.Reason = nil
 	if p.chain() {
 		// A table cannot hold the ids of parts unique as it does for whole posts.

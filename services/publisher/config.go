@@ -31,6 +31,9 @@ type Config struct {
 	// SweepGrace is how long after its wake-up time a post counts as forgotten.
 	SweepGrace time.Duration `env:"PUBLISHER_SWEEP_GRACE" envDefault:"2s"`
 
+	// StuckAfter is how long nothing may move, while posts are due, before a publisher says that it is not ready.
+	StuckAfter time.Duration `env:"PUBLISHER_STUCK_AFTER" envDefault:"2m"`
+
 	// LateAfter is how much a post must be overdue to count as held up by an outage; such posts of one account go out
 	// Spacing apart, so that a day's queue does not come down at once.
 	LateAfter time.Duration `env:"PUBLISHER_LATE_AFTER" envDefault:"1m"`
@@ -95,7 +98,7 @@ func (c Config) Mistakes() (wrong []error) {
 		"PUBLISHER_LEASE": c.Lease, "PUBLISHER_SWEEP_EVERY": c.SweepEvery, "PUBLISHER_CALL_TIMEOUT": c.CallTimeout,
 		"PUBLISHER_SWEEP_GRACE": c.SweepGrace, "PUBLISHER_SECOND_CALL_AFTER": c.SecondCallAfter, "PUBLISHER_FINISHED_APART": c.FinishedApart,
 		"PUBLISHER_LEAD_TEXT": c.LeadText, "PUBLISHER_LEAD_IMAGE": c.LeadImage, "PUBLISHER_LEAD_VIDEO": c.LeadVideo,
-		"PUBLISHER_LATE_AFTER": c.LateAfter, "PUBLISHER_SPACING": c.Spacing, "PUBLISHER_BREAKER_RETRY": c.BreakerRetry,
+		"PUBLISHER_STUCK_AFTER": c.StuckAfter, "PUBLISHER_LATE_AFTER": c.LateAfter, "PUBLISHER_SPACING": c.Spacing, "PUBLISHER_BREAKER_RETRY": c.BreakerRetry,
 		"PUBLISHER_REF_LOOK": c.RefLook, "PUBLISHER_THROTTLE_WAIT": c.ThrottleWait, "PUBLISHER_QUOTA_LOOK": c.QuotaLook,
 		"PUBLISHER_PERMALINK_WAIT": c.PermalinkWait, "PUBLISHER_PUBLISH_WITHIN": c.PublishWithin, "PUBLISHER_ARM_HORIZON": c.ArmHorizon, "PUBLISHER_CONFIRM_FOR": c.ConfirmFor,
 	} {

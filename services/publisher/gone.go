@@ -93,6 +93,7 @@ func (s *Service) findGone(ctx context.Context) (int, error) {
 		if err != nil {
 			return 0, err
 		}
+		sweepRepairs.WithLabelValues("gone").Inc()
 	}
 	return 0, nil // one round is enough: what is leased now is found in the next
 }

@@ -146,6 +146,7 @@ func (s *Service) call(ctx context.Context, before, p *Post, a access, landed fu
 	ctx = context.WithoutCancel(ctx)
 	stopRenewing := s.keepLease(ctx, p)
 	land, _ := s.calls.start(ctx) // never fails: nothing ends this ctx
+	callsInFlight.Inc()
 	var called time.Time
 	began := s.now()
 	mediaID, err := s.callThreads(ctx, a, p, func() error {
@@ -159,6 +160,7 @@ func (s *Service) call(ctx context.Context, before, p *Post, a access, landed fu
 		called = now // asked once
 		return nil
 	})
+	callsInFlight.Dec()
 	land()
 	landed()
 	answered := s.now()

@@ -62,6 +62,7 @@ type Service struct {
 	hooks        *hooks.Service
 	told         tellings
 	graves       graves
+	progress     progress
 	// current is set once EVENTS is applied to its end; before that nothing is claimed or swept.
 	current atomic.Bool
 }
@@ -138,6 +139,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.sweep(ctx) })
 	g.Go(func() error { return s.rounds(ctx) })
 	g.Go(func() error { return s.erase(ctx) })
+	g.Go(func() error { return s.survey(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("publisher: %w", err)
 	}
@@ -155,7 +157,10 @@ const (
 
 // Tick hears the tick of POST_ALARMS and needs to do nothing: that it goes off is what keeps JetStream's timer from
 // sleeping through a step of the clock.
-func (*Service) Tick(context.Context, bus.Delivery, string) error { return nil }
+func (*Service) Tick(context.Context, bus.Delivery, string) error {
+	lastTick.SetToCurrentTime()
+	return nil
+}
 
 // Ready says why the publisher should not be relied on, or nil.
 func (s *Service) Ready(ctx context.Context) error {
@@ -165,5 +170,8 @@ func (s *Service) Ready(ctx context.Context) error {
 	if err := s.db.PingContext(ctx); err != nil {
 		return fmt.Errorf("postgres does not answer: %w", err)
 	}
-	return s.bus.Healthy(ctx)
+	if err := s.bus.Healthy(ctx); err != nil {
+		return err
+	}
+	return s.progress.stuck(s.now(), s.cfg.StuckAfter)
 }

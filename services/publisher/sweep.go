@@ -80,6 +80,7 @@ func (s *Service) wakeOverdue(ctx context.Context) (int, error) {
 	}
 	if len(ids) > 0 {
 		crash.At(crash.SweepWoken)
+		sweepRepairs.WithLabelValues("woken").Add(float64(len(ids)))
 		s.log.Warn("sweep woke overdue posts", zap.Int("posts", len(ids)))
 	}
 	return len(ids), nil
@@ -112,6 +113,7 @@ func (s *Service) armUnarmed(ctx context.Context) (int, error) {
 		if err != nil {
 			return 0, fmt.Errorf("note an alarm: %w", err)
 		}
+		sweepArmed.Inc()
 	}
 	return len(posts), nil
 }
@@ -129,6 +131,7 @@ func (s *Service) retellUntold(ctx context.Context) (int, error) {
 		if err := s.tell(ctx, &posts[i]); err != nil {
 			return 0, err
 		}
+		sweepRepairs.WithLabelValues("told").Inc()
 	}
 	return 0, nil // one round is enough: the recorder marks them as it reads them
 }

@@ -70,6 +70,7 @@ func (s *Service) emit(ctx context.Context, ev events.PostEvent) error {
 	if err != nil {
 		return fmt.Errorf("tell %s: %w", ev.Type(), err)
 	}
+	measureTold(ev)
 	return nil
 }
 

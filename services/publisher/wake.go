@@ -40,7 +40,11 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 			// Somebody works on it. Not for the rest of the lease: this wake-up may have replaced their own message.
 			return bus.Later(min(p.LeaseUntil.Sub(s.now()), time.Second))
 		}
-		switch err := s.work(ctx, p); {
+		err := s.work(ctx, p)
+		if err == nil || errors.Is(err, errDone) {
+			s.progress.move(s.now())
+		}
+		switch {
 		case errors.Is(err, errLost):
 			continue // somebody moved it; what they left may be due too
 		case errors.Is(err, errDone):

@@ -85,6 +85,7 @@ func newHome(t *testing.T) *home {
 	select {
 	case <-up:
 	case err := <-ended:
+		ended <- nil // for the end of the test, which waits for it as well
 		t.Fatalf("the house ended with %v", err)
 	}
 	h.secrets.Add("app secret", appSecret)

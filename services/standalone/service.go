@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"time"
 
@@ -69,24 +70,27 @@ type Builder func(ctx context.Context, getenv func(string) string, log *zap.Logg
 // Builders are the services by the word that starts them.
 func Builders() map[string]Builder {
 	return map[string]Builder{
-		"gateway": buildGateway, "auth": buildAuth, "publisher": buildPublisher, "tokenkeeper": buildTokenkeeper,
+		"gateway": gatewayOn(nil), "auth": buildAuth, "publisher": buildPublisher, "tokenkeeper": buildTokenkeeper,
 	}
 }
 
-func buildGateway(ctx context.Context, getenv func(string) string, log *zap.Logger, opts ...nats.Option) (Service, error) {
-	cfg, err := gateway.ConfigFromEnv(getenv)
-	if err != nil {
-		return Service{}, err
+// gatewayOn builds a gateway that listens at l; nil: at its HOST and PORT.
+func gatewayOn(l net.Listener) Builder {
+	return func(ctx context.Context, getenv func(string) string, log *zap.Logger, opts ...nats.Option) (Service, error) {
+		cfg, err := gateway.ConfigFromEnv(getenv)
+		if err != nil {
+			return Service{}, err
+		}
+		r, err := reach(ctx, "gateway", getenv, log, false, opts)
+		if err != nil {
+			return Service{}, err
+		}
+		s, err := gateway.New(cfg, gateway.Deps{Bus: r.bus, Listener: l, Log: r.log})
+		if err != nil {
+			return Service{}, err
+		}
+		return r.service(s.Run, s.Ready), nil
 	}
-	r, err := reach(ctx, "gateway", getenv, log, false, opts)
-	if err != nil {
-		return Service{}, err
-	}
-	s, err := gateway.New(cfg, gateway.Deps{Bus: r.bus, Log: r.log})
-	if err != nil {
-		return Service{}, err
-	}
-	return r.service(s.Run, s.Ready), nil
 }
 
 func buildAuth(ctx context.Context, getenv func(string) string, log *zap.Logger, opts ...nats.Option) (Service, error) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -52,6 +53,7 @@ type House struct {
 	checks  []process.Check
 	closers []func() error
 	nats    *natsd.Server
+	front   net.Listener // the gateway's
 }
 
 // Start starts everything. When it returns, the system is ready for its first request.
@@ -109,11 +111,20 @@ func (h *House) set(name, value string) {
 }
 
 func (h *House) startNATS(ctx context.Context) error {
-	port, err := freePort(ctx, h.outer("NATS_PORT"), natsPort)
+	l, err := listen(ctx, loopback, h.outer("NATS_PORT"), natsPort)
 	if err != nil {
 		return fmt.Errorf("nats-server: %w", err)
 	}
-	h.nats, err = natsd.Start(natsd.Options{StoreDir: filepath.Join(h.dir, "nats"), Host: loopback, Port: port, SyncAlways: true, Log: h.log})
+	port := portOf(l)
+	if err := l.Close(); err != nil { // the server opens it itself
+		return fmt.Errorf("nats-server: %w", err)
+	}
+	options := natsd.Options{StoreDir: filepath.Join(h.dir, "nats"), Host: loopback, Port: port, SyncAlways: true, Log: h.log}
+	h.nats, err = natsd.Start(options)
+	if err != nil && h.outer("NATS_PORT") == "" { // somebody else may have been faster
+		options.Port = -1
+		h.nats, err = natsd.Start(options)
+	}
 	if err != nil {
 		return err
 	}
@@ -258,13 +269,15 @@ func (h *House) serve(ctx context.Context, name, asked string, usual int, handle
 }
 
 func (h *House) choosePorts(ctx context.Context) error {
-	port, err := freePort(ctx, h.outer("PORT"), gatewayPort)
-	if err != nil {
+	h.set("HOST", loopback)
+	var err error
+	if h.front, err = listen(ctx, h.getenv("HOST"), h.outer("PORT"), gatewayPort); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
-	base := "http://localhost:" + strconv.Itoa(port)
-	h.env["PORT"] = strconv.Itoa(port)
-	h.set("HOST", loopback)
+	h.closers = append(h.closers, func() error { _ = h.front.Close(); return nil }) // the gateway has closed it already, if it ran
+	port := strconv.Itoa(portOf(h.front))
+	base := "http://localhost:" + port
+	h.env["PORT"] = port
 	h.set("PUBLIC_URL", base)
 	h.set("THREADS_REDIRECT_URI", base+"/api/auth/threads/callback")
 	h.set("THREADS_SUCCESS_REDIRECT_URI", "http://localhost:5173/profile")
@@ -276,6 +289,7 @@ func (h *House) choosePorts(ctx context.Context) error {
 
 func (h *House) buildServices(ctx context.Context) error {
 	builders := Builders()
+	builders["gateway"] = gatewayOn(h.front)
 	// The gateway last, so that it is stopped first: no new requests while the others finish.
 	for _, name := range []string{"tokenkeeper", "publisher", "auth", "gateway"} {
 		s, err := builders[name](ctx, h.getenv, h.log, h.nats.InProcess())

@@ -76,15 +76,8 @@ func listen(ctx context.Context, host, asked string, usual int) (net.Listener, e
 	return config.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
 }
 
-// freePort finds a port for something that opens it itself.
-func freePort(ctx context.Context, asked string, usual int) (int, error) {
-	l, err := listen(ctx, loopback, asked, usual)
-	if err != nil {
-		return 0, err
-	}
-	addr, ok := l.Addr().(*net.TCPAddr)
-	if err := l.Close(); err != nil || !ok {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	return addr.Port, nil
+// portOf is the port of a listener for TCP.
+func portOf(l net.Listener) int {
+	addr, _ := l.Addr().(*net.TCPAddr)
+	return addr.Port
 }

@@ -60,7 +60,8 @@ func (s *Service) keep(ctx context.Context, a accounts.Account) error {
 
 // renew asks Threads for a new token and saves it; finish joins the transaction of the saving. It returns
 // errSuperseded, a Fault ReauthRequired when the connection is over (then that was told), or what went wrong.
-func (s *Service) renew(ctx context.Context, a accounts.Account, finish func(context.Context, bun.Tx, accounts.Account) error) (accounts.Account, error) {
+func (s *Service) renew(ctx context.Context, a accounts.Account, finish func(context.Context, bun.Tx, accounts.Account) error) (_ accounts.Account, err error) {
+	defer func() { measureRefresh(err) }()
 	if !s.now().Before(a.ExpiresAt) {
 		return s.over(ctx, a, events.Faultf(events.ReauthRequired,
 			"This connection to Threads has expired; please reconnect the account."))

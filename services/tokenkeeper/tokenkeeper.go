@@ -77,6 +77,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.bus.Handle(ctx, events.TokenkeeperDue, due, bus.HandleOptions{Concurrency: 16}) })
 	g.Go(func() error { return s.sweepAtStart(ctx) })
 	g.Go(func() error { return s.resealAll(ctx) })
+	g.Go(func() error { return s.survey(ctx) })
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("tokenkeeper: %w", err)
 	}
@@ -86,6 +87,7 @@ func (s *Service) Run(ctx context.Context) error {
 // Tick notes that the alarm clock of JetStream is alive.
 func (s *Service) Tick(context.Context, bus.Delivery, string) error {
 	s.lastTick.Store(s.now().UnixNano())
+	lastTick.SetToCurrentTime()
 	return nil
 }
 
