@@ -150,6 +150,9 @@ func TestMovingIn(t *testing.T) {
 	if status := h.call(http.MethodGet, h.url("PORT")+"/api/threads/post/ckv0later00000000000000001", nil, &row); status != http.StatusOK || row.Text != "moved for later" {
 		t.Errorf("the original's id leads to %d %q", status, row.Text)
 	}
+	if story := h.mustOp("explain", "ckv0later00000000000000001"); !strings.Contains(story, row.ID) {
+		t.Errorf("explain knows of the original's id: %s", story)
+	}
 	if status := h.call(http.MethodDelete, h.url("PORT")+"/api/threads/post/schedule/ckv0later00000000000000001", nil, &row); status != http.StatusOK || row.Status != events.StatusCancelled {
 		t.Errorf("cancelling by the original's id answers %d, %s", status, row.Status)
 	}

@@ -127,6 +127,9 @@ func (h *hands) log(d Delivery, v verdict, isCommand bool, err error, took time.
 	log := h.bus.log.With(
 		zap.String("msg_type", d.Meta.Type), zap.String("msg_id", d.Meta.ID), zap.String("subject", d.Subject),
 		zap.Uint64("attempt", d.Deliveries), zap.Duration("took", took))
+	if d.Meta.Correlation != "" {
+		log = log.With(zap.String("request_id", d.Meta.Correlation))
+	}
 	switch {
 	case v.verb == aside:
 		log.Error("set aside; somebody should look", zap.Error(err))

@@ -64,10 +64,13 @@ type PostRow struct {
 	Failures     int           `bun:"failures" json:"failures"`
 }
 
-// Explain gathers a post's story from the row, the log of calls, the commands, the streams and the alarms. id is ours or
-// Threads' media id.
+// Explain gathers a post's story from the row, the log of calls, the commands, the streams and the alarms. id is ours,
+// Threads' media id, or the original's of a post that was taken over.
 func Explain(ctx context.Context, js jetstream.JetStream, db bun.IDB, id string) (Story, error) {
 	row, err := findRow(ctx, db, id)
+	if err == nil && row == nil {
+		row, err = findOriginal(ctx, db, id)
+	}
 	if err != nil {
 		return Story{}, err
 	}
@@ -105,6 +108,31 @@ func findRow(ctx context.Context, db bun.IDB, id string) (*PostRow, error) {
 		return nil, nil //nolint:nilnil // no row is an answer
 	}
 	return &rows[0], nil
+}
+
+// findOriginal finds a post by its id in the original. Ours follows from it and its owner, and whose it is nobody has said:
+// so it is looked for under everybody who has ever connected an account.
+func findOriginal(ctx context.Context, db bun.IDB, id string) (*PostRow, error) {
+	var users []string
+	err := db.NewSelect().TableExpr("social_connections").ColumnExpr("DISTINCT user_id").Scan(ctx, &users)
+	if err != nil {
+		return nil, fmt.Errorf("read whose post %s may be: %w", id, err)
+	}
+	for some := range slices.Chunk(users, 1000) {
+		candidates := make([]string, len(some))
+		for i, user := range some {
+			candidates[i] = events.PostIDOf(user, id)
+		}
+		var found []string
+		err := db.NewSelect().TableExpr("posts").ColumnExpr("id").Where("id IN (?)", bun.List(candidates)).Limit(1).Scan(ctx, &found)
+		if err != nil {
+			return nil, fmt.Errorf("look for post %s: %w", id, err)
+		}
+		if len(found) > 0 {
+			return findRow(ctx, db, found[0])
+		}
+	}
+	return nil, nil //nolint:nilnil // no row is an answer
 }
 
 func (s *Story) add(m Moment) { m.At = m.At.UTC(); s.Timeline = append(s.Timeline, m) }

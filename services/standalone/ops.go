@@ -172,7 +172,7 @@ func explain(ctx context.Context, o *Ops, args []string) error {
 		return err
 	}
 	if len(rest) != 1 {
-		return errors.New("explain takes the id of one post: ours, or Threads' media id")
+		return errors.New("explain takes the id of one post: ours, Threads' media id, or the original's")
 	}
 	b, err := o.streams(ctx)
 	if err != nil {
