@@ -17,7 +17,7 @@ const routeWebhooks = "/api/threads/webhooks"
 type NewWebhook struct {
 	URL         string   `json:"url" maxLength:"2048" doc:"Where to: a public https address."`
 	Description string   `json:"description,omitempty" doc:"A word for yourself, up to 200 characters."`
-	Facts       []string `json:"facts,omitempty" maxItems:"100" doc:"Only these facts, as post.published or published. Left out: all."`
+	Facts       []string `json:"facts,omitempty" maxItems:"100" doc:"Only these facts, as post.published or published. Left out: all but post.imported, which an import tells by the thousand."`
 	AccountID   string   `json:"accountId,omitempty" doc:"Only facts of this account. Left out: of all."`
 }
 

@@ -638,4 +638,12 @@ func TestWants(t *testing.T) {
 	if h.wants("", acct, "post.published.v1", made) || h.wants("user_eve", acct, "post.published.v1", made) || h.wants(ada, acct, "post.failed.v1", made) {
 		t.Error("gets what is not its own")
 	}
+	h.Facts = nil
+	if !h.wants(ada, acct, "post.failed.v1", made) || h.wants(ada, acct, "post.imported.v1", made) {
+		t.Error("without facts it should get all, but for what an import tells")
+	}
+	h.Facts = []string{"post.imported"}
+	if !h.wants(ada, acct, "post.imported.v1", made) {
+		t.Error("does not get what an import tells, although it is asked for")
+	}
 }
