@@ -96,7 +96,7 @@ type refreshInput struct {
 
 // RefreshRequest names the account whose token is refreshed.
 type RefreshRequest struct {
-	AccountID string `json:"accountId,omitempty" doc:"May be left out when there is only one."`
+	AccountID string `json:"accountId,omitempty" maxLength:"128" doc:"May be left out when there is only one."`
 }
 
 // refresh refreshes an account's long-lived token now.

@@ -13,7 +13,7 @@ const routeHistoryImport = "/api/threads/history/import"
 
 // ImportRequest says what of an account's history is taken over.
 type ImportRequest struct {
-	AccountID string     `json:"accountId,omitempty" doc:"Which connected account; may be left out when there is only one."`
+	AccountID string     `json:"accountId,omitempty" maxLength:"128" doc:"Which connected account; may be left out when there is only one."`
 	Since     *time.Time `json:"since,omitempty" doc:"Only posts since then: RFC 3339 with Z or an offset. Left out: as far back as Threads tells."`
 	Replies   bool       `json:"replies,omitempty" doc:"Take over the account's replies, too."`
 }

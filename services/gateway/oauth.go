@@ -75,6 +75,9 @@ func (s *Service) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirec
 	if in.repeated != "" {
 		return nil, in.refuse()
 	}
+	if !storable(in.AccountID) {
+		return nil, unreadableAddress()
+	}
 	question := events.BeginOAuth{Ticket: in.Ticket, AccountID: in.AccountID}
 	if in.Ticket == "" {
 		who, err := s.auth.session(ctx, in.Authorization)

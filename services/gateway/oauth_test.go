@@ -101,6 +101,13 @@ func TestStartOAuth(t *testing.T) {
 		h.do(t, http.MethodGet, start+"?ticket=ticket-of-user_ada&ticket=x", "").problem(t, 422, "invalid", "/ticket")
 	})
 
+	t.Run("takes no account that cannot be one", func(t *testing.T) {
+		t.Parallel()
+		h := setup(t)
+		h.do(t, http.MethodGet, start+"?accountId=a%00b", "").problem(t, http.StatusBadRequest, "unreadable")
+		h.do(t, http.MethodPost, "/api/threads/refresh", `{"accountId":"`+strings.Repeat("x", 70_000)+`"}`).problem(t, 422, "invalid", "/accountId")
+	})
+
 	t.Run("hands tickets out to whoever is signed in", func(t *testing.T) {
 		t.Parallel()
 		var got events.Ticket

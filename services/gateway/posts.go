@@ -38,7 +38,7 @@ type Draft struct {
 	ReplyTo       string       `json:"replyTo,omitempty" doc:"The post to reply to: our id (it is waited for), or Threads' media id."`
 	QuotePostID   string       `json:"quotePostId,omitempty" doc:"The post to quote: our id (it is waited for), or Threads' media id."`
 	RepostOf      string       `json:"repostOf,omitempty" doc:"The post to repost, with nothing added: our id (it is waited for), or Threads' media id."`
-	AccountID     string       `json:"accountId,omitempty" doc:"Which connected account; may be left out when there is only one."`
+	AccountID     string       `json:"accountId,omitempty" maxLength:"128" doc:"Which connected account; may be left out when there is only one."`
 	PublishWithin int          `json:"publishWithin,omitempty" doc:"How late, in seconds, the post may still go out. Left out: a day."`
 	events.Options
 }
@@ -209,7 +209,7 @@ func (s *Service) deletePost(ctx context.Context, in *deletePostInput) (*answer,
 
 // RepostInput says when, and from which account.
 type RepostInput struct {
-	AccountID   string  `json:"accountId,omitempty" doc:"Which connected account; may be left out when there is only one."`
+	AccountID   string  `json:"accountId,omitempty" maxLength:"128" doc:"Which connected account; may be left out when there is only one."`
 	ScheduledAt *Moment `json:"scheduledAt,omitempty" doc:"When, as when scheduling. Left out: now."`
 	Clock
 }

@@ -18,7 +18,7 @@ type NewWebhook struct {
 	URL         string   `json:"url" maxLength:"2048" doc:"Where to: a public https address."`
 	Description string   `json:"description,omitempty" doc:"A word for yourself, up to 200 characters."`
 	Facts       []string `json:"facts,omitempty" maxItems:"100" doc:"Only these facts, as post.published or published. Left out: all but post.imported, which an import tells by the thousand."`
-	AccountID   string   `json:"accountId,omitempty" doc:"Only facts of this account. Left out: of all."`
+	AccountID   string   `json:"accountId,omitempty" maxLength:"128" doc:"Only facts of this account. Left out: of all."`
 }
 
 // WebhookChange is what may be changed of one. What is left out stays.
@@ -26,7 +26,7 @@ type WebhookChange struct {
 	URL         *string               `json:"url,omitempty" maxLength:"2048"`
 	Description *string               `json:"description,omitempty"`
 	Facts       *[]string             `json:"facts,omitempty" maxItems:"100"`
-	AccountID   *string               `json:"accountId,omitempty" doc:"Empty for all accounts."`
+	AccountID   *string               `json:"accountId,omitempty" maxLength:"128" doc:"Empty for all accounts."`
 	Status      *events.WebhookStatus `json:"status,omitempty" enum:"active,paused"`
 }
 
