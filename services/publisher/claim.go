@@ -82,12 +82,16 @@ func (s *store) claimBatch(ctx context.Context, batch []claim, spacing time.Dura
 			return err
 		}
 		var going []int
+		taken := map[string]bool{}
 		for i, c := range batch {
 			twin := twinKey{c.p.AccountID, c.p.ContentHash}
 			key := quotaOf{c.p.AccountID, c.p.spends()}
 			u := usages[key]
 			account, there := connected[c.p.AccountID]
 			switch other := unsettled[twin]; {
+			case taken[c.p.ID]: // two wake-ups of one post, side by side
+				errs[i] = fmt.Errorf("claim: %w", errLost)
+				continue
 			case !there:
 				errs[i] = fmt.Errorf("the account was taken away: %w", errLost)
 				continue
@@ -104,6 +108,7 @@ func (s *store) claimBatch(ctx context.Context, batch []claim, spacing time.Dura
 				errs[i] = quotaFull{quota: key.quota, until: u.Oldest.Add(quotaWindow)}
 				continue
 			}
+			taken[c.p.ID] = true
 			unsettled[twin] = c.p.ID
 			u.Used, u.Latest = u.Used+1, now
 			if u.Oldest.IsZero() {

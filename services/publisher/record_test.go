@@ -85,6 +85,26 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// recorded waits until the recorder has acknowledged all of EVENTS.
+func (r *rig) recorded() {
+	r.t.Helper()
+	for limit := time.Now().Add(10 * time.Second); ; pause(r.t.Context(), 20*time.Millisecond) {
+		stream, err := r.bus.JetStream().Stream(r.t.Context(), events.StreamEvents)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		consumer, err := stream.Consumer(r.t.Context(), events.PublisherRecorder)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if floor := consumer.CachedInfo().AckFloor.Stream; floor >= stream.CachedInfo().State.LastSeq {
+			return
+		} else if time.Now().After(limit) {
+			r.t.Fatalf("the recorder has come to %d", floor)
+		}
+	}
+}
+
 // Yesterday's Postgres under today's EVENTS: nothing is published twice.
 func TestRestore(t *testing.T) {
 	t.Parallel()
@@ -94,6 +114,7 @@ func TestRestore(t *testing.T) {
 	r.await(p.ID, events.FactPublished)
 	r.row(p.ID, events.StatePublished)
 	untold := r.schedule(time.Hour, "published after the backup, and the fact was lost")
+	r.recorded()
 	stop()
 	// The backup knows the posts as scheduled, and nothing of what the recorder acknowledged since.
 	_, err := r.db.ExecContext(t.Context(), `UPDATE posts SET state = 'scheduled', rev = 1, told_rev = 1, media_id = NULL, container_id = NULL,
@@ -119,7 +140,9 @@ func TestRestore(t *testing.T) {
 	}
 
 	refusing := New(r.cfg, Deps{Bus: bustest.Connect(t, r.nats, "publisher"), DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
-	if err := refusing.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "PUBLISHER_RESTORED_SINCE") {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := refusing.Run(ctx); err == nil || !strings.Contains(err.Error(), "PUBLISHER_RESTORED_SINCE") {
 		t.Fatalf("a restored database is taken for granted: %v", err)
 	}
 	r.cfg.RestoredSince = time.Now().Add(-time.Hour)

@@ -1,0 +1,49 @@
+package publisher
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/omni-write/threads/events"
+)
+
+// Two wake-ups of one post meet in one batch: one wins, the other loses, and the posts beside them do not notice.
+func TestClaimTwiceInABatch(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.idle()
+	now := time.Now()
+	claimOf := func(was *Post) claim {
+		p := *was
+		p.State, p.Lease = events.StatePublishing, uuid.NewString()
+		p.Attempt++
+		p.ClaimedAt, p.CallDeadline, p.WakeAt = now, now.Add(time.Minute), now.Add(time.Minute)
+		return claim{was: was, p: &p}
+	}
+	ready := func(text string) *Post {
+		p := s.newPost(events.NewPostID(), testUser, r.account.ID, events.Draft{Text: text}, now)
+		p.State, p.ContainerID, p.ContainerAt, p.WakeAt = events.StateReady, "17890000000000001", now, now
+		p.tidy()
+		if _, err := r.db.NewInsert().Model(p).Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	one, other := ready("one"), ready("other")
+	errs := s.store.claimBatch(t.Context(), []claim{claimOf(one), claimOf(one), claimOf(other)}, time.Second, now)
+	if errs[0] != nil || !errors.Is(errs[1], errLost) || errs[2] != nil {
+		t.Fatalf("%v", errs)
+	}
+	usages, err := used(t.Context(), r.db, []string{r.account.ID}, now)
+	if err != nil || usages[quotaOf{r.account.ID, quotaPosts}].Used != 2 {
+		t.Errorf("%v, %v", usages, err)
+	}
+	for _, id := range []string{one.ID, other.ID} {
+		if p := r.any(id); p.Attempt != 1 || p.State != events.StatePublishing {
+			t.Errorf("%s is %s after %d calls", p.Text, p.State, p.Attempt)
+		}
+	}
+}
