@@ -92,6 +92,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	if err != nil {
 		return err
 	}
+	// A flag must not be taken for consent: `migrate -h` asks what migrate does, and changes nothing.
+	if len(args) > 0 && strings.HasPrefix(args[0], "-") && (word == "migrate" || word == "secrets" || word == "healthcheck") {
+		_, err := io.WriteString(out, usage)
+		return errors.Join(err, flag.ErrHelp)
+	}
 	level := common.LogLevel
 	if word == "demo" && getenv("LOG_LEVEL") == "" {
 		level = "warn" // the story should be heard
