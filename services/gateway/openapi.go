@@ -61,6 +61,8 @@ func describe(doc *huma.OpenAPI, base string) error {
 		return err
 	}
 	doc.Info.Description = m.About
+	doc.Info.Contact = &huma.Contact{Name: "Omni Write"}
+	doc.Info.License = &huma.License{Name: "All rights reserved"}
 	doc.Servers = []*huma.Server{{URL: base, Description: "This gateway."}}
 	doc.Tags = nil
 	for _, t := range m.Tags {
