@@ -165,11 +165,14 @@ func Watch(nc *nats.Conn) (stop func() (n int, err error), err error) {
 		}
 	}
 	var subs []*nats.Subscription
+	var heard sync.WaitGroup
 	for _, subject := range []string{events.EveryCommand, events.EveryFact} {
 		sub, err := nc.Subscribe(subject, hear)
 		if err != nil {
 			return nil, fmt.Errorf("watch %s: %w", subject, err)
 		}
+		heard.Add(1)
+		sub.SetClosedHandler(func(string) { heard.Done() }) // called after the last message was looked at
 		subs = append(subs, sub)
 	}
 	if err := nc.Flush(); err != nil {
@@ -181,9 +184,7 @@ func Watch(nc *nats.Conn) (stop func() (n int, err error), err error) {
 				return 0, fmt.Errorf("end the watch: %w", err)
 			}
 		}
-		if err := nc.Flush(); err != nil { // what was sent to us before is here
-			return 0, fmt.Errorf("end the watch: %w", err)
-		}
+		heard.Wait()
 		mu.Lock()
 		defer mu.Unlock()
 		return n, errors.Join(wrong...)
