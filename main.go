@@ -110,6 +110,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	if op := standalone.OpWords()[word]; op != nil {
 		return standalone.RunOp(ctx, op, args, getenv, log, out, os.Stderr)
 	}
+	flush, err := common.Traces(ctx, word, log)
+	if err != nil {
+		return err
+	}
+	defer flush()
 	switch builders := standalone.Builders(); {
 	case word == "":
 		return runHouse(ctx, getenv, log, out)

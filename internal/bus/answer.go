@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
@@ -149,5 +150,7 @@ func answerTo[Q events.Question, A any](ctx context.Context, b *Bus, r micro.Req
 	}
 	m := MetaOf(nats.Header(r.Headers()))
 	m.ID = m.Causation // a question is no cause of its own: what comes of it follows from the message that led to asking
-	return fn(causedBy(ctx, m), q)
+	ctx, span := Begin(causedBy(ctx, m), "answer "+r.Subject(), trace.SpanKindServer)
+	defer func() { end(span, err) }()
+	return fn(ctx, q)
 }

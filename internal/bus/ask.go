@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
@@ -28,6 +29,8 @@ func Ask[A any](ctx context.Context, b *Bus, q events.Question) (answer A, err e
 		ctx, cancel = context.WithTimeout(ctx, askTimeout)
 		defer cancel()
 	}
+	ctx, span := Begin(ctx, "ask "+q.Subject(), trace.SpanKindClient)
+	defer func() { end(span, err) }()
 	body, err := json.Marshal(q)
 	if err != nil {
 		return answer, fmt.Errorf("encode question: %w", err)

@@ -29,7 +29,9 @@ var (
 // Emit tells facts. It returns when each of them is on disk, or with the errors of those that are not. They are stored in
 // their order, unless one has to be tried again. A fact that was told before is no error. When ctx ends first, a fact may
 // be stored all the same: telling it again settles that.
-func (b *Bus) Emit(ctx context.Context, evs ...events.Event) error {
+func (b *Bus) Emit(ctx context.Context, evs ...events.Event) (err error) {
+	ctx, span := beginTelling(ctx, evs)
+	defer func() { end(span, err) }()
 	told := make([]*emission, len(evs))
 	for i, ev := range evs {
 		m, err := encode(ctx, ev, ev.EventID(), b.now())

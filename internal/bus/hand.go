@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
@@ -21,7 +22,8 @@ func (h *hands) handle(ctx context.Context, m jetstream.Msg, beat time.Duration)
 	began := time.Now()
 	pulse := keepAlive(m, beat)
 	isCommand := d.Stream == events.StreamCommands
-	result, err := h.call(causedBy(ctx, d.Meta), d, m.Data())
+	handling, span := beginHandling(causedBy(ctx, d.Meta), d)
+	result, err := h.call(handling, d, m.Data())
 	v := judge(ctx, err, d.Deliveries, isCommand, h.options.CommandDeliveries)
 	if v.verb == aside {
 		v = h.setAside(m, d, err, v)
@@ -35,8 +37,14 @@ func (h *hands) handle(ctx context.Context, m jetstream.Msg, beat time.Duration)
 		h.bus.log.Warn("ack not sent; the message comes again", zap.String("msg_id", d.Meta.ID), zap.Error(err))
 	}
 	took := time.Since(began)
+	span.SetAttributes(attribute.String("omni.outcome", v.outcome()))
+	if v.quiet {
+		end(span, nil)
+	} else {
+		end(span, err)
+	}
 	handleSeconds.WithLabelValues(h.durable, v.outcome()).Observe(took.Seconds())
-	h.log(d, v, isCommand, err, took)
+	h.log(handling, d, v, isCommand, err, took)
 }
 
 func (h *hands) delivery(m jetstream.Msg) Delivery {
@@ -123,12 +131,15 @@ func (p *pulse) stop() {
 }
 
 // log says once what became of a message. Never its body.
-func (h *hands) log(d Delivery, v verdict, isCommand bool, err error, took time.Duration) {
+func (h *hands) log(ctx context.Context, d Delivery, v verdict, isCommand bool, err error, took time.Duration) {
 	log := h.bus.log.With(
 		zap.String("msg_type", d.Meta.Type), zap.String("msg_id", d.Meta.ID), zap.String("subject", d.Subject),
 		zap.Uint64("attempt", d.Deliveries), zap.Duration("took", took))
 	if d.Meta.Correlation != "" {
 		log = log.With(zap.String("request_id", d.Meta.Correlation))
+	}
+	if id := TraceID(ctx); id != "" {
+		log = log.With(zap.String("trace_id", id))
 	}
 	switch {
 	case v.verb == aside:

@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
@@ -27,10 +29,12 @@ const sendTries = 3
 // Send stores a command; when it returns nil, the command is on disk and will be done. An acknowledgement that does not
 // come is asked for again under the same id, which JetStream stores once. Its error is a Fault: unavailable when nothing
 // was stored, outcome_unknown when nobody knows, which one unanswered try is enough for, whatever the others say.
-func (b *Bus) Send(ctx context.Context, cmd events.Command, o CommandOptions) error {
+func (b *Bus) Send(ctx context.Context, cmd events.Command, o CommandOptions) (err error) {
 	if o.ID == "" {
 		return fmt.Errorf("send %s: a command needs an id", cmd.Type())
 	}
+	ctx, span := Begin(ctx, "send "+cmd.Type(), trace.SpanKindProducer, attribute.String("messaging.message.id", o.ID))
+	defer func() { end(span, err) }()
 	m, err := encode(ctx, cmd, o.ID, b.now())
 	if err != nil {
 		return err

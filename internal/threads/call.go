@@ -82,7 +82,9 @@ type call struct {
 // do makes the call once and decodes the answer into out. Every error it returns is an *Error.
 func (c *Client) do(ctx context.Context, q call, out any) error {
 	began := time.Now()
+	ctx, span := beginCall(ctx, q)
 	err := c.send(ctx, q, out)
+	endCall(span, err)
 	measure(q.op, err, time.Since(began))
 	return err
 }

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/attribute"
+	otelcodes "go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
@@ -52,9 +55,10 @@ func (s *Service) observe(next http.Handler) http.Handler {
 		n := &note{requestID: requestID(r.Header.Get("X-Request-Id")), route: "none"}
 		ctx := context.WithValue(r.Context(), noteKey{}, n)
 		ctx = bus.WithCorrelation(ctx, n.requestID)
-		if trace := r.Header.Get("Traceparent"); traceParent.MatchString(trace) { // a trace that began at the caller goes on
-			ctx = bus.WithTraceParent(ctx, trace)
+		if parent := r.Header.Get("Traceparent"); traceParent.MatchString(parent) { // a trace that began at the caller goes on
+			ctx = bus.WithTraceParent(ctx, parent)
 		}
+		ctx, span := bus.Begin(ctx, r.Method, trace.SpanKindServer)
 		r = r.WithContext(ctx)
 		seen := &watchedWriter{ResponseWriter: w}
 		seen.Header().Set("X-Request-Id", n.requestID)
@@ -72,10 +76,25 @@ func (s *Service) observe(next http.Handler) http.Handler {
 			}
 			took := time.Since(began)
 			measure(n.route, r.Method, seen.status, took)
+			endSpan(span, r.Method, n, seen.status)
 			s.logRequest(r, n, seen, took)
 		}()
 		next.ServeHTTP(seen, r)
 	})
+}
+
+// endSpan says what the span of a request was about: the pattern of its route, never the address itself.
+func endSpan(span trace.Span, method string, n *note, status int) {
+	route := strings.TrimPrefix(n.route, method+" ")
+	span.SetName(method + " " + route)
+	span.SetAttributes(
+		attribute.String("http.request.method", method), attribute.String("http.route", route),
+		attribute.Int("http.response.status_code", status), attribute.String("omni.request_id", n.requestID),
+	)
+	if status >= http.StatusInternalServerError {
+		span.SetStatus(otelcodes.Error, "failed")
+	}
+	span.End()
 }
 
 func (s *Service) logRequest(r *http.Request, n *note, w *watchedWriter, took time.Duration) {
@@ -85,6 +104,9 @@ func (s *Service) logRequest(r *http.Request, n *note, w *watchedWriter, took ti
 	}
 	if n.user != "" {
 		fields = append(fields, zap.String("user_id", n.user))
+	}
+	if id := bus.TraceID(r.Context()); id != "" {
+		fields = append(fields, zap.String("trace_id", id))
 	}
 	switch {
 	case w.status >= http.StatusInternalServerError && w.status != http.StatusServiceUnavailable:

@@ -71,7 +71,9 @@ func (s *Service) judge(ctx context.Context, db bun.IDB, own []accounts.Account,
 	if err := s.checkRefs(ctx, db, r.userID, account.ID, r.draft); err != nil {
 		return nil, err
 	}
-	return s.newPost(r.id, r.userID, account.ID, r.draft, r.at), nil
+	p := s.newPost(r.id, r.userID, account.ID, r.draft, r.at)
+	p.TraceParent = bus.TraceParent(ctx)
+	return p, nil
 }
 
 // acceptAlone accepts a post in a transaction of its own.

@@ -60,6 +60,7 @@ type Post struct {
 	Rebuilds       int       `bun:"rebuilds"`
 	FinishedSeenAt time.Time `bun:"finished_seen_at,nullzero"`
 	Failures       int       `bun:"failures"`
+	TraceParent    string    `bun:"trace_parent,nullzero"` // of whoever asked for the post last
 }
 
 // moves are the legal moves between states; docs/post-lifecycle.md has them as a picture. The store refuses

@@ -131,7 +131,7 @@ func (s *Service) ownersMove(ctx context.Context, d bus.Delivery, cmd events.Com
 		if next.State != events.StateConcluding { // its rev is raised by the event of its end
 			next.Rev++
 		}
-		next.UpdatedAt = s.now()
+		next.UpdatedAt, next.TraceParent = s.now(), bus.TraceParent(ctx)
 		s.willArm(&next)
 		if err := s.store.save(ctx, tx, was, &next); err != nil {
 			return nil, err

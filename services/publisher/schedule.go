@@ -87,7 +87,7 @@ func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command
 		was.Lease = "" // an owner does not ask the worker who prepares the post; rev settles it
 		next.Lease = ""
 		next.Rev++
-		next.UpdatedAt = s.now()
+		next.UpdatedAt, next.TraceParent = s.now(), bus.TraceParent(ctx)
 		s.willArm(&next)
 		if err := s.store.save(ctx, tx, was, &next); err != nil {
 			return nil, err

@@ -19,13 +19,16 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 	if !s.current.Load() {
 		return bus.Later(time.Second)
 	}
-	for range maxSteps {
+	for step := range maxSteps {
 		p := new(Post)
 		if err := s.postReads.do(ctx, read[Post]{id, p}); err != nil {
 			return err
 		}
 		if p.ID == "" {
 			return nil // there is no such post
+		}
+		if step == 0 {
+			bus.Link(ctx, p.TraceParent)
 		}
 		if err := s.retell(ctx, p); err != nil {
 			return err

@@ -1,11 +1,13 @@
 package standalone
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -55,6 +57,24 @@ type Common struct {
 	// LogLevel is debug, info, warn or error; LogFormat is json or console (default: console at a terminal).
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat string `env:"LOG_FORMAT"`
+	// OTLP is where an OpenTelemetry collector takes spans over OTLP/HTTP, as http://collector:4318; OTLPTraces is the same
+	// with its path, as http://collector:4318/v1/traces. Empty: no spans are made. OTelName is this process' name in them
+	// (default: omni-write-gateway and so on).
+	OTLP       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
+	OTLPTraces string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"`
+	OTelName   string `env:"OTEL_SERVICE_NAME"`
+}
+
+// Traces begins to send the spans of the process that runs this word, if the settings say where to. flush sends the last.
+func (c Common) Traces(ctx context.Context, word string, log *zap.Logger) (flush func(), err error) {
+	endpoint := c.OTLPTraces
+	if endpoint == "" && c.OTLP != "" {
+		endpoint = strings.TrimRight(c.OTLP, "/") + "/v1/traces"
+	}
+	if endpoint == "" {
+		return func() {}, nil
+	}
+	return process.Traces(ctx, endpoint, cmp.Or(c.OTelName, strings.TrimSuffix("omni-write-"+word, "-")), log)
 }
 
 // Service is one service of the house, put together from the environment: the same way in a process of its own as in
