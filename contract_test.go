@@ -14,7 +14,7 @@ import (
 // down has told all it will.
 func (h *house) keptContract() {
 	h.t.Helper()
-	if h.cmd == nil || h.cmd.ProcessState != nil || h.t.Failed() {
+	if h.cmd == nil || h.cmd.ProcessState != nil || h.t.Failed() || h.otherVersions {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second) // the test's own is over

@@ -38,6 +38,8 @@ type house struct {
 	cmd      *exec.Cmd
 	log      *lockedBuffer
 	patience time.Duration // of eventually
+	// otherVersions says that messages of other versions lie on its streams, which today's contract does not cover.
+	otherVersions bool
 }
 
 type lockedBuffer struct {
@@ -298,6 +300,9 @@ func (h *house) facts(id string) (facts []events.PostEvent) {
 			h.t.Fatal(err)
 		}
 		ev, err := events.Decode(m.Header.Get(events.HeaderType), m.Data)
+		if h.otherVersions && errors.Is(err, events.ErrUnknownType) {
+			continue
+		}
 		if err != nil {
 			h.t.Fatal(err)
 		}

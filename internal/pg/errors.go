@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -74,6 +75,13 @@ func Unavailable(err error) bool {
 	var netErr *net.OpError
 	var dnsErr *net.DNSError
 	return errors.As(err, &netErr) || errors.As(err, &dnsErr)
+}
+
+// Unfit reports whether err says that a value can never stand where it was to be written: it breaks a rule of its column or
+// row, or is no value of that type. The same call cannot succeed later.
+func Unfit(err error) bool {
+	state := sqlState(err)
+	return strings.HasPrefix(state, "22") || state == "23502" || state == "23514"
 }
 
 func sqlState(err error) string {

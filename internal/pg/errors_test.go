@@ -44,6 +44,26 @@ func TestMap(t *testing.T) {
 	}
 }
 
+func TestUnfit(t *testing.T) {
+	t.Parallel()
+	db := open(t, pg.Config{URL: pgtest.EmptyURL(t)})
+	if _, err := db.ExecContext(t.Context(), "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL CHECK (n < 5), j jsonb)"); err != nil {
+		t.Fatal(err)
+	}
+	for statement, want := range map[string]bool{
+		"INSERT INTO t VALUES (1, 9)": true, "INSERT INTO t VALUES (1, NULL)": true, "INSERT INTO t VALUES (1, 99999999999)": true,
+		`INSERT INTO t VALUES (1, 1, '"\u0000"')`: true, "INSERT INTO t VALUES (1, 1), (1, 2)": false, "INSERT INTO u VALUES (1)": false,
+	} {
+		_, err := db.ExecContext(t.Context(), statement)
+		if err == nil || pg.Unfit(fmt.Errorf("write: %w", err)) != want {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+	if pg.Unfit(nil) || pg.Unfit(context.Canceled) {
+		t.Error("these say nothing about a value")
+	}
+}
+
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]bool{

@@ -3,6 +3,7 @@ package pg_test
 import (
 	"context"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -150,4 +151,65 @@ func TestMigrate(t *testing.T) {
 			t.Errorf("got %v while another held the lock", err)
 		}
 	})
+}
+
+// While a release rolls out, the programs of the release before work on the new schema: a migration may add, and may not
+// take away, rename, or forbid what they write. Indexes come and go: they forbid nothing, unless they are unique on a table
+// that was there.
+func TestMigrationsOnlyAdd(t *testing.T) {
+	t.Parallel()
+	files, err := fs.Glob(migrations.FS, "*.up.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("embedded: %v, %v", files, err)
+	}
+	for _, file := range files {
+		text, err := fs.ReadFile(migrations.FS, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, taken := range takenAway(string(text)) {
+			if harmless[taken] == "" {
+				t.Errorf("%s: %s", file, taken)
+			}
+		}
+	}
+	for _, statement := range []string{
+		"DROP TABLE posts", "ALTER TABLE posts DROP COLUMN text", "ALTER TABLE posts\n  RENAME TO p", "ALTER TABLE posts ALTER COLUMN text SET NOT NULL",
+		"ALTER TABLE posts ADD COLUMN n int NOT NULL", "ALTER TABLE posts ADD COLUMN a int, ADD COLUMN n int NOT NULL, ADD COLUMN z int DEFAULT 1",
+		"ALTER TABLE posts ADD CONSTRAINT c CHECK (n > 1)", "CREATE UNIQUE INDEX i ON posts (n)", "DELETE FROM posts", "TRUNCATE posts", "UPDATE posts SET n = 1",
+	} {
+		if len(takenAway("-- words\n"+statement+";")) == 0 {
+			t.Errorf("%q takes nothing away", statement)
+		}
+	}
+}
+
+// harmless are places that break no program all the same, with the reason.
+var harmless = map[string]string{
+	"CREATE UNIQUE INDEX posts_media ON posts": "no version makes two posts of ours of one at Threads",
+}
+
+var (
+	sqlComment = regexp.MustCompile(`--[^\n]*`)
+	sqlTakes   = regexp.MustCompile(`\b(DROP (TABLE|COLUMN|CONSTRAINT|TYPE)|RENAME|ALTER COLUMN|ALTER TYPE|ADD CONSTRAINT|TRUNCATE|DELETE FROM|UPDATE)\b`)
+	sqlColumn  = regexp.MustCompile(`\bADD COLUMN [^,;]*`)
+	sqlUnique  = regexp.MustCompile(`\bCREATE UNIQUE INDEX \S+ ON (\S+)`)
+)
+
+// takenAway are the places of a migration that may break a program of the release before.
+func takenAway(text string) (places []string) {
+	text = sqlComment.ReplaceAllString(text, "")
+	for _, statement := range strings.Split(text, ";") {
+		statement = strings.Join(strings.Fields(statement), " ")
+		places = append(places, sqlTakes.FindAllString(statement, -1)...)
+		for _, column := range sqlColumn.FindAllString(statement, -1) {
+			if strings.Contains(column, "NOT NULL") && !strings.Contains(column, "DEFAULT") {
+				places = append(places, column)
+			}
+		}
+		if m := sqlUnique.FindStringSubmatch(statement); m != nil && !strings.Contains(text, "CREATE TABLE "+m[1]+" ") {
+			places = append(places, m[0])
+		}
+	}
+	return places
 }

@@ -3,7 +3,10 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
@@ -25,7 +28,24 @@ type AccountQuery struct {
 	AccountID string `query:"accountId" doc:"Which connected account; may be left out when there is only one."`
 }
 
-type connectionOutput struct{ Body Connection }
+// MaybeConnection is the answer to whether an account is connected: just {"connected": false} where there is none.
+type MaybeConnection struct{ Connection }
+
+// Schema says both.
+func (MaybeConnection) Schema(r huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Description: "An account, or that there is none.",
+		AnyOf: []*huma.Schema{
+			r.Schema(reflect.TypeFor[Connection](), true, ""),
+			{
+				Type: huma.TypeObject, Required: []string{"connected"},
+				Properties: map[string]*huma.Schema{"connected": {Type: huma.TypeBoolean, Enum: []any{false}, Description: "No account is connected."}},
+			},
+		},
+	}
+}
+
+type connectionOutput struct{ Body MaybeConnection }
 
 // getConnection shows the named account, or the only one; {"connected": false} when there is none at all.
 func (s *Service) getConnection(ctx context.Context, in *AccountQuery) (*connectionOutput, error) {
@@ -36,16 +56,16 @@ func (s *Service) getConnection(ctx context.Context, in *AccountQuery) (*connect
 	if in.AccountID != "" {
 		for i := range list {
 			if list[i].ID == in.AccountID {
-				return &connectionOutput{Body: connectionOf(&list[i])}, nil
+				return &connectionOutput{Body: MaybeConnection{connectionOf(&list[i])}}, nil
 			}
 		}
 		return nil, events.Faultf(events.NotFound, "There is no connected account with this id among yours.")
 	}
 	switch len(list) {
 	case 0:
-		return &connectionOutput{Body: connectionOf(nil)}, nil
+		return &connectionOutput{Body: MaybeConnection{connectionOf(nil)}}, nil
 	case 1:
-		return &connectionOutput{Body: connectionOf(&list[0])}, nil
+		return &connectionOutput{Body: MaybeConnection{connectionOf(&list[0])}}, nil
 	}
 	const several = "You have connected several Threads accounts; please name one by its id."
 	return nil, events.Faultf(events.Invalid, several).At("/accountId", "account_required", several)

@@ -227,6 +227,7 @@ var doorProblems = map[int][]events.Code{
 	http.StatusForbidden:             {codeNotMeta},
 	http.StatusPreconditionFailed:    {events.Conflict},
 	http.StatusRequestEntityTooLarge: {codeTooLarge},
+	http.StatusRequestURITooLong:     {codeAddressTooLong},
 	http.StatusUnsupportedMediaType:  {codeMediaType},
 	http.StatusNotAcceptable:         {codeNotAcceptable},
 	http.StatusRequestTimeout:        {codeTimeout},
@@ -304,6 +305,7 @@ var sentences = map[int]string{
 	http.StatusConflict:              "The post is being published; it can no longer be changed.",
 	http.StatusPreconditionFailed:    "The post has changed since you read it; read it again.",
 	http.StatusRequestEntityTooLarge: "The body of this request may have up to 256 KiB.",
+	http.StatusRequestURITooLong:     "An address may have up to 8 KiB, with its query.",
 	http.StatusNotAcceptable:         "The answer to this request is application/json; allow that in Accept, or leave Accept out.",
 	http.StatusRequestTimeout:        "The body did not arrive in time; please send it again.",
 	http.StatusUnsupportedMediaType:  "Send the body as application/json.",
@@ -320,6 +322,8 @@ func titleOf(status int, code events.Code) string {
 	switch status {
 	case http.StatusRequestEntityTooLarge:
 		return "The request is too large"
+	case http.StatusRequestURITooLong:
+		return "The address is too long"
 	case http.StatusUnsupportedMediaType:
 		return "This content type is not taken here"
 	case http.StatusNotAcceptable:

@@ -31,7 +31,7 @@ func (s *Service) routes() (*http.ServeMux, error) {
 
 	// Connecting an account.
 	huma.Register(api, open(http.MethodGet, routeStartOAuth, "startOAuth", "Begin to connect a Threads account").
-		answers(302, nil).answers(200, schemaOf[Authorization](api)).op(), s.startOAuth)
+		answers(302, nil).answers(200, schemaOf[Authorization](api)).mayMiss().op(), s.startOAuth)
 	huma.Register(api, open(http.MethodGet, "/api/auth/threads/callback", "finishOAuth", "Where Threads sends the browser back to").
 		answers(302, nil).op(), s.finishOAuth)
 	huma.Register(api, authed(http.MethodPost, "/api/auth/ticket", "issueTicket", "Get a ticket that stands for you once, for 30 seconds").op(), s.issueTicket)
@@ -47,26 +47,26 @@ func (s *Service) routes() (*http.ServeMux, error) {
 
 	// Posts.
 	huma.Register(api, authed(http.MethodPost, "/api/threads/post", "createPost", "Post now").
-		answers(201, post).answers(202, pending).op(), s.createPost)
+		answers(201, post).answers(202, pending).needsScope().op(), s.createPost)
 	huma.Register(api, authed(http.MethodGet, routePosts, "findPosts", "Your posts, of all states and kinds, page by page").op(), s.findPosts)
 	huma.Register(api, authed(http.MethodGet, "/api/threads/post/{id}", "getPost", "One post, and what was tried for it").
 		answers(200, schemaOf[events.PostDetail](api)).answers(304, nil).op(), s.getPost)
 	huma.Register(api, authed(http.MethodDelete, "/api/threads/post/{id}", "deletePost", "Delete a post on Threads").
-		answers(200, post).answers(202, pending).op(), s.deletePost)
+		answers(200, post).answers(202, pending).needsScope().op(), s.deletePost)
 	huma.Register(api, authed(http.MethodPost, "/api/threads/post/{id}/retry", "retryPost", "Try a failed post once more").
-		answers(200, post).answers(202, pending).op(), s.retryPost)
+		answers(200, post).answers(202, pending).needsScope().op(), s.retryPost)
 	huma.Register(api, authed(http.MethodPost, "/api/threads/post/{id}/resolve", "resolvePost", "Say what became of a parked post").
-		answers(200, post).answers(202, pending).op(), s.resolvePost)
+		answers(200, post).answers(202, pending).needsScope().op(), s.resolvePost)
 	huma.Register(api, authed(http.MethodPost, "/api/threads/post/{id}/repost", "repost", "Share a post again, now or later").
-		answers(201, post).answers(202, pending).op(), s.repost)
+		answers(201, post).answers(202, pending).needsScope().op(), s.repost)
 	huma.Register(api, authed(http.MethodPost, routeValidate, "validatePost", "Hold a post against all rules, without storing it").op(), s.validatePost)
 	huma.Register(api, authed(http.MethodPost, routeImport, "importPosts", "Schedule many posts from a file, or preview them").
 		fileOfPosts().op(), s.importPosts)
 	huma.Register(api, authed(http.MethodPost, routeSchedule, "schedulePost", "Post later").
-		answers(201, post).answers(202, pending).op(), s.schedulePost)
+		answers(201, post).answers(202, pending).needsScope().op(), s.schedulePost)
 	huma.Register(api, authed(http.MethodGet, routeSchedule, "listPosts", "Your posts, the earliest scheduled first").op(), s.listPosts)
 	huma.Register(api, authed(http.MethodPatch, routeSchedule+"/{id}", "editPost", "Change a scheduled post").
-		answers(200, post).answers(202, pending).op(), s.editPost)
+		answers(200, post).answers(202, pending).needsScope().op(), s.editPost)
 	huma.Register(api, authed(http.MethodDelete, routeSchedule+"/{id}", "cancelPost", "Cancel a scheduled post").
 		answers(200, post).answers(202, pending).op(), s.cancelPost)
 
@@ -154,6 +154,18 @@ func open(method, path, id, summary string) *operation {
 		Method: method, Path: path, OperationID: id, Summary: summary, Responses: map[string]*huma.Response{},
 		Errors: []int{http.StatusUnauthorized, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}
+}
+
+// mayMiss documents that what is named may not be there.
+func (o *operation) mayMiss() *operation {
+	o.Errors = append(o.Errors, http.StatusNotFound)
+	return o
+}
+
+// needsScope documents that the account may not have allowed what is asked for.
+func (o *operation) needsScope() *operation {
+	o.Errors = append(o.Errors, http.StatusForbidden)
+	return o
 }
 
 // authed is an operation for those who are signed in.

@@ -124,6 +124,9 @@ type EditedOptions struct {
 
 // change has those that are given.
 func (e EditedOptions) change() (given map[string]json.RawMessage, err error) {
+	if err := e.whole(); err != nil {
+		return nil, err
+	}
 	body, err := json.Marshal(e)
 	if err == nil {
 		err = json.Unmarshal(body, &given)
@@ -135,6 +138,24 @@ func (e EditedOptions) change() (given map[string]json.RawMessage, err error) {
 		return nil, nil
 	}
 	return given, nil
+}
+
+// whole says what an object lacks that must have it: within one that may be null, huma lets null pass for that.
+func (e EditedOptions) whole() error {
+	gif, attachment := e.GIF.Value, e.TextAttachment.Value
+	var at string
+	switch {
+	case gif != nil && gif.ID == "":
+		at = "/gif/id"
+	case gif != nil && gif.Provider == "":
+		at = "/gif/provider"
+	case attachment != nil && attachment.Plaintext == "":
+		at = "/textAttachment/plaintext"
+	default:
+		return nil
+	}
+	const sentence = "This field is required."
+	return events.Faultf(events.Invalid, sentence).At(at, "missing", sentence)
 }
 
 // field is a field of a change: left out, null, or a value.
@@ -155,8 +176,8 @@ func (f field[T]) MarshalJSON() ([]byte, error) { return json.Marshal(f.Value) }
 // Schema is the value's.
 func (field[T]) Schema(r huma.Registry) *huma.Schema {
 	schema := *r.Schema(reflect.TypeFor[T](), true, "")
-	if schema.Ref != "" { // of an object
-		return &huma.Schema{AnyOf: []*huma.Schema{&schema, {Type: "null"}}}
+	if schema.Ref != "" { // of an object: huma takes everything for {"type":"null"}, so there is no choice between the two
+		schema = *r.SchemaFromRef(schema.Ref)
 	}
 	schema.Nullable = true
 	return &schema

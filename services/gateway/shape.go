@@ -174,7 +174,9 @@ func (s *Service) furnish(api huma.API) {
 
 // atTheDoor are the problems that an operation may be answered with whatever it does.
 func atTheDoor(op *huma.Operation) []int {
-	all := []int{http.StatusBadRequest, http.StatusNotAcceptable, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests}
+	all := []int{
+		http.StatusBadRequest, http.StatusNotAcceptable, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusTooManyRequests,
+	}
 	if op.RequestBody != nil {
 		all = append(all, http.StatusRequestTimeout)
 		if !op.SkipValidateBody {

@@ -16,8 +16,34 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 )
 
-// applyAll applies events and moves the position, in one transaction. What was applied before is skipped.
+// applyAll applies events and moves the position. One whose words have no place in the tables, as those of a version that
+// nobody has migrated to, is set aside like one that cannot be read: it stays on EVENTS, for a newer version to rebuild
+// from, and holds nobody up.
 func (r *recorder) applyAll(ctx context.Context, conn bun.IDB, facts []told) error {
+	err := r.applyTogether(ctx, conn, facts)
+	if !pg.Unfit(err) {
+		return err
+	}
+	for _, f := range facts {
+		err := r.applyTogether(ctx, conn, []told{f})
+		if pg.Unfit(err) {
+			r.setAside(f.seq, err)
+			err = r.applyTogether(ctx, conn, []told{{seq: f.seq}})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *recorder) setAside(seq uint64, err error) {
+	factsSetAside.Inc()
+	r.log.Error("fact set aside; it stays on EVENTS", zap.Uint64("seq", seq), zap.Error(err))
+}
+
+// applyTogether applies events and moves the position, in one transaction. What was applied before is skipped.
+func (r *recorder) applyTogether(ctx context.Context, conn bun.IDB, facts []told) error {
 	if len(facts) == 0 {
 		return nil
 	}

@@ -178,7 +178,7 @@ func (r *recorder) decode(m jetstream.Msg) (told, error) {
 	ev, err := events.Decode(m.Headers().Get(events.HeaderType), m.Data())
 	if err != nil {
 		// A fact that this version cannot read is not lost: it stays on EVENTS, for a newer one to rebuild from.
-		r.log.Error("event set aside", zap.Uint64("seq", meta.Sequence.Stream), zap.Error(err))
+		r.setAside(meta.Sequence.Stream, err)
 	}
 	return told{meta.Sequence.Stream, ev}, nil
 }

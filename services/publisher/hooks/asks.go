@@ -225,7 +225,15 @@ func (s *Service) DeleteWebhook(ctx context.Context, q events.DeleteWebhook) (ev
 	if err != nil {
 		return events.Webhook{}, err
 	}
-	if _, err := s.db.NewDelete().Model((*hook)(nil)).Where("id = ? AND user_id = ?", q.ID, q.UserID).Exec(ctx); err != nil {
+	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		// Its deliveries first, as whoever notes one does: the other way round the two would wait for each other.
+		if _, err := tx.NewDelete().Model((*delivery)(nil)).Where("endpoint_id = ?", q.ID).Exec(ctx); err != nil {
+			return err
+		}
+		_, err := tx.NewDelete().Model((*hook)(nil)).Where("id = ? AND user_id = ?", q.ID, q.UserID).Exec(ctx)
+		return err
+	})
+	if err != nil {
 		return events.Webhook{}, fmt.Errorf("delete a webhook: %w", err)
 	}
 	return h.view(s.now()), nil

@@ -607,6 +607,48 @@ func TestOwners(t *testing.T) {
 	})
 }
 
+// A webhook can be deleted while a delivery to it is being noted: neither waits for the other in a circle.
+func TestDeletedWhileNoted(t *testing.T) {
+	w := setup(t)
+	s := w.service()
+	made, err := s.CreateWebhook(t.Context(), events.CreateWebhook{UserID: "user_1", Key: "k", URL: "http://127.0.0.1:1/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.insert(t.Context(), newDelivery(made.ID, "evt_1", "post.published.v1", []byte("{}"), time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	noting, err := w.db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = noting.Rollback() })
+	exec := func(statement string) {
+		t.Helper()
+		if _, err := noting.ExecContext(t.Context(), statement, made.ID); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	exec("UPDATE webhook_deliveries SET attempts = attempts + 1 WHERE endpoint_id = ?")
+	deleted := make(chan error, 1)
+	go func() {
+		_, err := s.DeleteWebhook(context.WithoutCancel(t.Context()), events.DeleteWebhook{UserID: "user_1", ID: made.ID})
+		deleted <- err
+	}()
+	w.until("it waits for the note", func() bool {
+		var waiting bool
+		err := w.db.NewRaw("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')").Scan(t.Context(), &waiting)
+		return err == nil && waiting
+	})
+	exec("UPDATE webhook_endpoints SET failing_since = now() WHERE id = ?")
+	if err := noting.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-deleted; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWaits(t *testing.T) {
 	t.Parallel()
 	s := &Service{cfg: Config{FirstRetry: 5 * time.Second, LongestRetry: 12 * time.Hour}}
