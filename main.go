@@ -93,7 +93,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return err
 	}
 	// A flag must not be taken for consent: `migrate -h` asks what migrate does, and changes nothing.
-	if len(args) > 0 && strings.HasPrefix(args[0], "-") && (word == "migrate" || word == "secrets" || word == "healthcheck") {
+	flagless := standalone.Builders()[word] != nil || word == "migrate" || word == "secrets" || word == "healthcheck"
+	if len(args) > 0 && strings.HasPrefix(args[0], "-") && flagless {
 		_, err := io.WriteString(out, usage)
 		return errors.Join(err, flag.ErrHelp)
 	}
@@ -171,7 +172,7 @@ func runDemo(ctx context.Context, args []string, getenv func(string) string, log
 		return err
 	}
 	return house.Run(ctx, func(ctx context.Context) error {
-		if err := demo.Tell(ctx, house.Place, out); err != nil {
+		if err := demo.Tell(ctx, house.Place, out, !*exit); err != nil {
 			return fmt.Errorf("the story broke off: %w", err)
 		}
 		if *exit {

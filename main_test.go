@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -174,10 +176,28 @@ func TestDemo(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the demo ended with %v", err)
 	}
-	for _, word := range []string{"AccountConnected", "PostScheduled", "PostPublished", "PostCancelled", "PostDeleted", "ms late", "curl"} {
+	for _, word := range []string{"AccountConnected", "PostScheduled", "PostPublished", "PostCancelled", "PostDeleted", "ms late"} {
 		if !bytes.Contains(out, []byte(word)) {
 			t.Errorf("the story does not say %s", word)
 		}
+	}
+	if bytes.Contains(out, []byte("curl")) {
+		t.Error("it says how to go on with a house that is gone")
+	}
+}
+
+// Who asks what a word does changes nothing.
+func TestHelp(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for _, word := range []string{"gateway", "publisher", "migrate", "secrets", "healthcheck", "replay", "explain", "doctor"} {
+		var out bytes.Buffer
+		if err := run(t.Context(), []string{word, "-h"}, func(string) string { return "" }, &out); !errors.Is(err, flag.ErrHelp) {
+			t.Errorf("%s -h: %v", word, err)
+		}
+	}
+	if made, err := os.ReadDir(dir); err != nil || len(made) > 0 {
+		t.Errorf("it made %v (%v)", made, err)
 	}
 }
 

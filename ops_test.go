@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,6 +58,23 @@ func TestOps(t *testing.T) {
 	p := h.schedule("explained", time.Second)
 	other := h.schedule("not explained", time.Hour)
 	h.posted(p)
+
+	t.Run("beside a house they need no settings", func(t *testing.T) {
+		near := map[string]string{"NATS_URL": "", "DATABASE_URL": ""}
+		for _, words := range [][]string{{"explain", p.ID}, {"reconcile", p.ID}, {"replay", "-post", p.ID}, {"dead", "list"}} {
+			if out, err := h.opWith(near, words...); err != nil {
+				t.Errorf("%v: %v\n%s", words, err, out)
+			}
+		}
+		near["STATE_DIR"] = t.TempDir()
+		if out, err := h.opWith(near, "explain", p.ID); err == nil || !strings.Contains(err.Error(), "set NATS_URL") {
+			t.Errorf("where there is no house: %v\n%s", err, out)
+		}
+		info, err := os.Stat(filepath.Join(h.setting("STATE_DIR"), "house.env"))
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("the addresses: %v, %v", info, err)
+		}
+	})
 
 	t.Run("explain tells a post's story in its order", func(t *testing.T) {
 		var story ops.Story

@@ -30,6 +30,9 @@ func OpWords() map[string]Op {
 		"reconcile": reconcile, "pause": pauseAccount, "resume": resumeAccount}
 }
 
+// opPatience is how long an op waits for NATS or Postgres to answer at first: whoever called it watches.
+const opPatience = 2 * time.Second
+
 // Ops is what an op works with. Bus and database are connected when they are first needed.
 type Ops struct {
 	getenv func(string) string
@@ -42,8 +45,10 @@ type Ops struct {
 	db     *bun.DB
 }
 
-// RunOp runs a command for the people who run the system, against NATS_URL and DATABASE_URL.
+// RunOp runs a command for the people who run the system, against NATS_URL and DATABASE_URL, or, where neither is set, the
+// house of the state directory.
 func RunOp(ctx context.Context, op Op, args []string, getenv func(string) string, log *zap.Logger, out, errOut io.Writer) error {
+	getenv = near(getenv)
 	common, err := process.Env[Common](getenv)
 	if err != nil {
 		return err
@@ -66,6 +71,8 @@ func (o *Ops) close() {
 
 func (o *Ops) streams(ctx context.Context) (_ *bus.Bus, err error) {
 	if o.bus == nil {
+		ctx, cancel := context.WithTimeout(ctx, opPatience)
+		defer cancel()
 		o.bus, err = connect(ctx, "ops", o.common, o.log, nil)
 	}
 	return o.bus, err
@@ -73,7 +80,9 @@ func (o *Ops) streams(ctx context.Context) (_ *bus.Bus, err error) {
 
 func (o *Ops) database(ctx context.Context) (_ *bun.DB, err error) {
 	if o.db == nil {
-		o.db, err = openDatabase(ctx, "ops", o.common, o.log)
+		ctx, cancel := context.WithTimeout(ctx, opPatience)
+		defer cancel()
+		o.db, err = openDatabase(ctx, "ops", o.common, o.log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))) // the error says it all
 	}
 	return o.db, err
 }

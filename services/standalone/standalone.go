@@ -105,13 +105,14 @@ func (h *House) getenv(name string) string {
 
 // set gives a setting that the user has not made.
 func (h *House) set(name, value string) {
-	if h.outer(name) == "" && h.outer(name+"_FILE") == "" {
+	base := strings.TrimSuffix(name, "_FILE")
+	if h.outer(base) == "" && h.outer(base+"_FILE") == "" {
 		h.env[name] = value
 	}
 }
 
 func (h *House) startNATS(ctx context.Context) error {
-	l, err := listen(ctx, loopback, h.outer("NATS_PORT"), natsPort)
+	l, err := listen(ctx, h.log, loopback, h.outer("NATS_PORT"), natsPort)
 	if err != nil {
 		return fmt.Errorf("nats-server: %w", err)
 	}
@@ -198,7 +199,8 @@ func (h *House) startThreads(ctx context.Context) error {
 		h.Place.SimulatorURL = h.outer("THREADS_API_URL")
 		return nil
 	}
-	secret, err := secretFile(filepath.Join(h.dir, "simulated-app-secret"))
+	secretPath := filepath.Join(h.dir, "simulated-app-secret")
+	secret, err := secretFile(secretPath)
 	if err != nil {
 		return fmt.Errorf("make the simulated app's secret: %w", err)
 	}
@@ -213,7 +215,7 @@ func (h *House) startThreads(ctx context.Context) error {
 	}
 	h.Place.SimulatorURL = url
 	h.set("THREADS_APP_ID", threadssim.DefaultAppID)
-	h.set("THREADS_APP_SECRET", secret)
+	h.set("THREADS_APP_SECRET_FILE", secretPath)
 	h.set("THREADS_API_URL", url)
 	h.set("THREADS_AUTHORIZE_URL", url+"/oauth/authorize")
 	return h.hearSimulator(sim)
@@ -245,7 +247,7 @@ func (h *House) startIssuer(ctx context.Context) error {
 
 // serve adds a part that serves HTTP on a loopback port, and returns its URL.
 func (h *House) serve(ctx context.Context, name, asked string, usual int, handler func(url string) (http.Handler, error)) (string, error) {
-	l, err := listen(ctx, loopback, asked, usual)
+	l, err := listen(ctx, h.log, loopback, asked, usual)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
@@ -271,7 +273,7 @@ func (h *House) serve(ctx context.Context, name, asked string, usual int, handle
 func (h *House) choosePorts(ctx context.Context) error {
 	h.set("HOST", loopback)
 	var err error
-	if h.front, err = listen(ctx, h.getenv("HOST"), h.outer("PORT"), gatewayPort); err != nil {
+	if h.front, err = listen(ctx, h.log, h.getenv("HOST"), h.outer("PORT"), gatewayPort); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	h.closers = append(h.closers, func() error { _ = h.front.Close(); return nil }) // the gateway has closed it already, if it ran
@@ -311,8 +313,10 @@ func (h *House) buildServices(ctx context.Context) error {
 		return fmt.Errorf("connect as a subscriber: %w", err)
 	}
 	h.closers = append(h.closers, func() error { nc.Close(); return nil })
-	h.Place.JetStream, err = jetstream.New(nc)
-	return err
+	if h.Place.JetStream, err = jetstream.New(nc); err != nil {
+		return fmt.Errorf("connect as a subscriber: %w", err)
+	}
+	return h.leaveAddresses()
 }
 
 // awaitReady waits until every service says that it may be relied on, or until it is told to stop.

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+
+	"go.uber.org/zap"
 )
 
 const (
@@ -61,7 +63,7 @@ func secretFile(path string) (string, error) {
 
 // listen opens a loopback port. A port that was asked for must be free; the usual one may be taken by somebody else, and
 // then any will do.
-func listen(ctx context.Context, host, asked string, usual int) (net.Listener, error) {
+func listen(ctx context.Context, log *zap.Logger, host, asked string, usual int) (net.Listener, error) {
 	var config net.ListenConfig
 	if asked != "" {
 		l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, asked))
@@ -73,7 +75,11 @@ func listen(ctx context.Context, host, asked string, usual int) (net.Listener, e
 	if l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(usual))); err == nil {
 		return l, nil
 	}
-	return config.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
+	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
+	if err == nil {
+		log.Warn("the usual port is taken; another is used", zap.Int("usual", usual), zap.Int("port", portOf(l)))
+	}
+	return l, err
 }
 
 // portOf is the port of a listener for TCP.

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"go.uber.org/zap"
 )
 
 func TestStateDir(t *testing.T) {
@@ -50,10 +52,10 @@ func TestListen(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	port := taken.Addr().(*net.TCPAddr).Port
-	if _, err := listen(t.Context(), loopback, strconv.Itoa(port), 0); err == nil {
+	if _, err := listen(t.Context(), zap.NewNop(), loopback, strconv.Itoa(port), 0); err == nil {
 		t.Error("a port that was asked for and is taken is replaced without a word")
 	}
-	other, err := listen(t.Context(), loopback, "", port)
+	other, err := listen(t.Context(), zap.NewNop(), loopback, "", port)
 	if err != nil {
 		t.Fatalf("the usual port is taken, and no other was found: %v", err)
 	}

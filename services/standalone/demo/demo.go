@@ -21,6 +21,7 @@ type Place struct {
 	NATSURL      string
 	AdminURL     string
 	DatabaseURL  string // without the password
+	Addresses    string // a file with all of these, and the password
 	JetStream    jetstream.JetStream
 	// Token makes a bearer token for a user.
 	Token func(user string) (string, error)
@@ -34,8 +35,9 @@ const (
 	imageIn  = 10 * time.Second
 )
 
-// Tell plays the story and prints it. An error says which step did not happen.
-func Tell(ctx context.Context, p Place, out io.Writer) error {
+// Tell plays the story and prints it; where everything stays up afterwards, also how to go on. An error says which step did not
+// happen.
+func Tell(ctx context.Context, p Place, out io.Writer, stays bool) error {
 	token, err := p.Token(user)
 	if err != nil {
 		return fmt.Errorf("make a dev token: %w", err)
@@ -71,7 +73,9 @@ func Tell(ctx context.Context, p Place, out io.Writer) error {
 		}
 	}
 	_, _ = fmt.Fprintln(out, "\nThat was the story.")
-	whereNext(out, p, token)
+	if stays {
+		whereNext(out, p, token)
+	}
 	return nil
 }
 
@@ -103,8 +107,9 @@ Look around:
   Threads' side    %[2]s          (simulated: what arrived, and when)
   the streams      nats --server %[3]s stream report
   the events       nats --server %[3]s sub --stream %[6]s --all 'threads.evt.>'
-  the database     %[4]s
+  the database     %[4]s          (its password: %[9]s)
   health           %[5]s/readyz and /metrics
+  one post's story go run . explain POST          (no settings needed here; also reconcile, replay, doctor, …)
 
 Schedule one yourself, a minute ahead:
 
@@ -113,5 +118,5 @@ Schedule one yourself, a minute ahead:
     -H 'Content-Type: application/json' \
     -d '{"text":"Hello from curl","scheduledAt":"%[8]s"}'
 
-`, p.GatewayURL, p.SimulatorURL, p.NATSURL, p.DatabaseURL, p.AdminURL, events.StreamEvents, token, at)
+`, p.GatewayURL, p.SimulatorURL, p.NATSURL, p.DatabaseURL, p.AdminURL, events.StreamEvents, token, at, p.Addresses)
 }
