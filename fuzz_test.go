@@ -284,7 +284,7 @@ func (f *fuzzer) send(ctx context.Context, a attempt) (status int, body []byte, 
 	if a.operation["operationId"] == "validatePost" { // says what is wrong in a good answer
 		taken = taken && bytes.HasPrefix(body, []byte(`{"valid":true`))
 	}
-	if taken && a.invalid {
+	if taken && a.invalid && resp.StatusCode != http.StatusAccepted { // whose outcome may say so later
 		return resp.StatusCode, body, errors.New("a body that breaks its schema was taken")
 	}
 	if taken && a.naked && len(each(a.operation["security"])) > 0 {
@@ -388,28 +388,28 @@ func (f *fuzzer) addBody(a *attempt) {
 	}
 	if at := a.at + "/requestBody/content/" + strings.ReplaceAll(kind, "/", "~1") + "/schema"; a.sound {
 		sent, err := jsonschema.UnmarshalJSON(bytes.NewReader(a.body))
-		a.invalid = err == nil && f.api.schemas[at].Validate(withoutNulls(sent)) != nil && f.api.schemas[at].Validate(sent) != nil
+		a.invalid = err == nil && f.api.schemas[at].Validate(withoutNothing(sent)) != nil && f.api.schemas[at].Validate(sent) != nil
 	}
 	if f.chance(0.02) {
 		a.headers["Content-Type"] = pick(f.random, []string{"text/plain", "application/xml", "application/json; charset=utf-16", "multipart/form-data"})
 	}
 }
 
-// withoutNulls leaves out what is null: that is the same to the API, except in a change.
-func withoutNulls(v any) any {
+// withoutNothing leaves out what is null or an empty text: that is the same to the API, except in a change.
+func withoutNothing(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		left := map[string]any{}
 		for name, value := range v {
-			if value != nil {
-				left[name] = withoutNulls(value)
+			if value != nil && value != "" {
+				left[name] = withoutNothing(value)
 			}
 		}
 		return left
 	case []any:
 		left := make([]any, len(v))
 		for i, value := range v {
-			left[i] = withoutNulls(value)
+			left[i] = withoutNothing(value)
 		}
 		return left
 	}

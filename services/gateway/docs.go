@@ -201,9 +201,10 @@ func typeOf(s *huma.Schema) docsType {
 			t.After += " or " + o.Before + o.Ref + o.After
 		}
 		return t
-	case len(s.Enum) > 0:
-		words := make([]string, len(s.Enum))
-		for i, w := range s.Enum {
+	case len(choicesOf(s)) > 0:
+		choices := choicesOf(s)
+		words := make([]string, len(choices))
+		for i, w := range choices {
 			words[i] = fmt.Sprint(w)
 		}
 		return docsType{Before: strings.Join(words, " | ")}
@@ -220,6 +221,14 @@ func typeOf(s *huma.Schema) docsType {
 		t.After = " or null"
 	}
 	return t
+}
+
+// choicesOf are the words that a value may be, whoever holds it to them.
+func choicesOf(s *huma.Schema) []any {
+	if choices, ok := s.Extensions["enum"].([]any); ok {
+		return slices.DeleteFunc(slices.Clone(choices), func(w any) bool { return w == nil })
+	}
+	return s.Enum
 }
 
 // curlOf is the operation as a line for a shell.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
 	"maps"
@@ -26,6 +27,7 @@ var operationsYAML []byte
 type manual struct {
 	About      string            `yaml:"about"`
 	Tags       []tagWords        `yaml:"tags"`
+	Fields     []fieldWords      `yaml:"fields"`
 	Parameters map[string]any    `yaml:"parameters"` // an example for each name
 	Shared     map[string]any    `yaml:"shared"`     // anchors of examples that several operations have
 	Operations map[string]*words `yaml:"operations"`
@@ -34,6 +36,47 @@ type manual struct {
 type tagWords struct {
 	Name        string `yaml:"name"`
 	Description string `yaml:"description"`
+}
+
+// fieldWords are what is said of the fields of some schemas.
+type fieldWords struct {
+	Of   []string             `yaml:"of"`
+	Says string               `yaml:"says"` // of the schemas themselves
+	Are  map[string]fieldWord `yaml:"are"`
+}
+
+type fieldWord struct {
+	Says   string         `yaml:"says"`
+	Limits map[string]any `yaml:"limits"` // keywords of JSON Schema
+	Items  map[string]any `yaml:"items"`  // the same, of the items of a list
+}
+
+func (f fieldWords) describe(schemas map[string]*huma.Schema) {
+	for _, name := range f.Of {
+		schema := schemas[name]
+		if schema == nil {
+			continue
+		}
+		schema.Description = cmp.Or(f.Says, schema.Description)
+		for field, w := range f.Are {
+			if property := schema.Properties[field]; property != nil {
+				w.describe(property)
+			}
+		}
+	}
+}
+
+// describe says the limits as extensions: the gateway itself does not hold anybody to them.
+func (w fieldWord) describe(property *huma.Schema) {
+	property.Description = cmp.Or(w.Says, property.Description)
+	limits := maps.Clone(w.Limits)
+	if choices, ok := limits["enum"].([]any); ok && property.Nullable {
+		limits["enum"] = append(slices.Clone(choices), nil)
+	}
+	property.Extensions = limits
+	if w.Items != nil && property.Items != nil {
+		property.Items.Extensions = w.Items
+	}
 }
 
 // words is what is said of an operation besides its types.
@@ -69,6 +112,9 @@ func describe(doc *huma.OpenAPI, base string) error {
 		doc.Tags = append(doc.Tags, &huma.Tag{Name: t.Name, Description: t.Description})
 	}
 	exactSchemas(doc.Components.Schemas.Map())
+	for _, f := range m.Fields {
+		f.describe(doc.Components.Schemas.Map())
+	}
 	problemResponses(doc)
 	for _, op := range operations(doc) { // a test says what is missing; the gateway works without
 		w := m.Operations[op.OperationID]
