@@ -37,7 +37,9 @@ func (h *hands) handle(ctx context.Context, m jetstream.Msg, beat time.Duration)
 		h.bus.log.Warn("ack not sent; the message comes again", zap.String("msg_id", d.Meta.ID), zap.Error(err))
 	}
 	took := time.Since(began)
-	span.SetAttributes(attribute.String("omni.outcome", v.outcome()))
+	if span.IsRecording() {
+		span.SetAttributes(attribute.String("omni.outcome", v.outcome()))
+	}
 	if v.quiet {
 		end(span, nil)
 	} else {

@@ -9,17 +9,22 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/tracing"
 )
 
-// Spans are only made where process.Traces has been told where to send them. Without it none of this costs or changes
-// anything: the traceparent of a message is passed on as it came.
+// Spans are only made where tracing is on. Otherwise none of this costs or changes anything: the traceparent of a message is
+// passed on as it came.
 var tracer = otel.Tracer("github.com/omni-write/threads/internal/bus")
 
 // Begin begins a span under the one in ctx, or under the trace that ctx continues. What is sent in the returned ctx follows
 // from it.
 func Begin(ctx context.Context, name string, kind trace.SpanKind, attributes ...attribute.KeyValue) (context.Context, trace.Span) {
+	if !tracing.On() {
+		return ctx, noop.Span{}
+	}
 	if !trace.SpanContextFromContext(ctx).IsValid() {
 		ctx = trace.ContextWithRemoteSpanContext(ctx, spanContextOf(trailOf(ctx).traceParent))
 	}
@@ -30,6 +35,9 @@ func Begin(ctx context.Context, name string, kind trace.SpanKind, attributes ...
 // beginHandling begins the span of a message in hand. What was sent just now is a part of the sender's trace. A wake-up begins
 // a trace of its own: hours or months have passed, and whose post it is links to who asked for it (see Link).
 func beginHandling(ctx context.Context, d Delivery) (context.Context, trace.Span) {
+	if !tracing.On() {
+		return ctx, noop.Span{}
+	}
 	attributes := []attribute.KeyValue{
 		attribute.String("messaging.system", "nats"), attribute.String("messaging.destination.name", d.Stream),
 		attribute.String("messaging.consumer.group.name", d.Consumer), attribute.Int64("omni.deliveries", int64(d.Deliveries)), //nolint:gosec // few
@@ -45,6 +53,9 @@ func beginHandling(ctx context.Context, d Delivery) (context.Context, trace.Span
 
 // beginTelling begins the span of facts on their way to EVENTS.
 func beginTelling(ctx context.Context, evs []events.Event) (context.Context, trace.Span) {
+	if !tracing.On() {
+		return ctx, noop.Span{}
+	}
 	name, ids := "tell", make([]string, len(evs))
 	for i, ev := range evs {
 		ids[i] = ev.EventID()
@@ -67,6 +78,9 @@ func follow(ctx context.Context, span trace.Span) context.Context {
 
 // end ends a span. A Fault that is somebody's mistake, or the way of things, is an outcome and no error of ours.
 func end(span trace.Span, err error) {
+	if !span.IsRecording() {
+		return
+	}
 	if f := new(events.Fault); errors.As(err, &f) {
 		span.SetAttributes(attribute.String("omni.fault", string(f.Code)))
 		if f.Code != events.Unavailable && f.Code != events.Internal {
@@ -98,6 +112,9 @@ func TraceID(ctx context.Context) string {
 
 // Link links the span in ctx to a trace that ended long ago.
 func Link(ctx context.Context, traceParent string) {
+	if !tracing.On() {
+		return
+	}
 	if sc := spanContextOf(traceParent); sc.IsValid() {
 		trace.SpanFromContext(ctx).AddLink(trace.Link{SpanContext: sc})
 	}

@@ -85,6 +85,9 @@ func (s *Service) observe(next http.Handler) http.Handler {
 
 // endSpan says what the span of a request was about: the pattern of its route, never the address itself.
 func endSpan(span trace.Span, method string, n *note, status int) {
+	if !span.IsRecording() {
+		return
+	}
 	route := strings.TrimPrefix(n.route, method+" ")
 	span.SetName(method + " " + route)
 	span.SetAttributes(

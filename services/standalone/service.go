@@ -20,6 +20,7 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/tracing"
 	"github.com/omni-write/threads/services/auth"
 	"github.com/omni-write/threads/services/gateway"
 	"github.com/omni-write/threads/services/publisher"
@@ -74,7 +75,7 @@ func (c Common) Traces(ctx context.Context, word string, log *zap.Logger) (flush
 	if endpoint == "" {
 		return func() {}, nil
 	}
-	return process.Traces(ctx, endpoint, cmp.Or(c.OTelName, strings.TrimSuffix("omni-write-"+word, "-")), log)
+	return tracing.Start(ctx, endpoint, cmp.Or(c.OTelName, strings.TrimSuffix("omni-write-"+word, "-")), log)
 }
 
 // Service is one service of the house, put together from the environment: the same way in a process of its own as in
