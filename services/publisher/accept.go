@@ -107,11 +107,11 @@ type acceptance struct {
 }
 
 func (s *Service) acceptTogether(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (*Post, *commands.Command, error) {
-	var own []accounts.Account
-	if err := s.ownAccounts.do(ctx, read[[]accounts.Account]{r.userID, &own}); err != nil {
+	own, err := fetch(ctx, s.ownAccounts, r.userID)
+	if err != nil {
 		return nil, nil, err
 	}
-	p, refused := s.judge(ctx, s.db, own, r)
+	p, refused := s.judge(ctx, s.db, *own, r)
 	a := acceptance{command: commands.New(d.Meta, cmd, r.id), post: p}
 	outcome := events.Outcome{CommandID: d.Meta.ID}
 	if refused != nil {

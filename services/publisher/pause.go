@@ -58,8 +58,11 @@ func (s *Service) stillPaused(ctx context.Context, p *Post) (a accounts.Account,
 	if p.Reason == nil || p.Reason.Code != events.Paused {
 		return a, false, nil
 	}
-	err = s.accountReads.do(ctx, read[accounts.Account]{p.AccountID, &a})
-	return a, a.Paused(), err
+	account, err := fetch(ctx, s.accountReads, p.AccountID)
+	if err != nil {
+		return a, false, err
+	}
+	return *account, account.Paused(), nil
 }
 
 // wakePaused has the posts that waited for their account to be resumed looked at now.

@@ -38,6 +38,15 @@ type read[T any] struct {
 	into *T
 }
 
+// fetch reads one row together with others. Where ctx ends first there is none: the batch may still write it.
+func fetch[T any](ctx context.Context, b *batcher[read[T]], id string) (*T, error) {
+	row := new(T)
+	if err := b.do(ctx, read[T]{id, row}); err != nil {
+		return nil, err
+	}
+	return row, nil
+}
+
 // readPosts reads many posts at once.
 func (s *store) readPosts(ctx context.Context, batch []read[Post]) []error {
 	var rows []Post

@@ -22,13 +22,12 @@ type access struct {
 }
 
 func (s *Service) access(ctx context.Context, p *Post) (access, error) {
-	var a access
-	if err := s.accountReads.do(ctx, read[accounts.Account]{p.AccountID, &a.account}); err != nil {
-		return a, err
+	account, err := fetch(ctx, s.accountReads, p.AccountID)
+	if err != nil {
+		return access{}, err
 	}
-	var err error
-	a.token, err = a.account.Open(s.vault, s.now())
-	return a, err
+	token, err := account.Open(s.vault, s.now())
+	return access{token, *account}, err
 }
 
 // noToken handles an account whose token cannot be had: the post waits for the reconnect, or is cancelled with the account

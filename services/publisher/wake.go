@@ -20,8 +20,8 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 		return bus.Later(time.Second)
 	}
 	for step := range maxSteps {
-		p := new(Post)
-		if err := s.postReads.do(ctx, read[Post]{id, p}); err != nil {
+		p, err := fetch(ctx, s.postReads, id)
+		if err != nil {
 			return err
 		}
 		if p.ID == "" {
@@ -43,7 +43,7 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 			// Somebody works on it. Not for the rest of the lease: this wake-up may have replaced their own message.
 			return bus.Later(min(p.LeaseUntil.Sub(s.now()), time.Second))
 		}
-		err := s.work(ctx, p)
+		err = s.work(ctx, p)
 		if err == nil || errors.Is(err, errDone) {
 			s.progress.move(s.now())
 		}
