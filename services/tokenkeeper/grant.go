@@ -12,36 +12,49 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 )
 
+// grantLooks is how often one sweep looks at a grant while Threads does not answer: a bad moment of Threads is not to cost
+// an owner the warning of a day.
+const grantLooks = 3
+
 // watchGrants looks at every grant that ends within ten days, as far as is known, asks Threads when it really does, and
 // tells the owners of those that no refresh renews: once a day, until they press Allow again or the grant is over.
-// An account that cannot be looked at now is looked at by the next sweep; the others do not wait for it.
+// An account that cannot be looked at is looked at again after the others, and then by the next sweep.
 func (s *Service) watchGrants(ctx context.Context) error {
 	after, seen := "", 0
-	var failed []error
+	var failed []accounts.Account
 	for {
 		page, err := accounts.GrantsEnding(ctx, s.db, s.now(), after, sweepPage)
 		if err != nil {
 			return err
 		}
-		for _, a := range page {
-			if err := s.watchGrant(ctx, a); err != nil {
-				failed = append(failed, err)
-				s.log.Warn("could not ask how long the grant lasts, will try again", zap.String("account_id", a.ID), zap.Error(err))
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-		}
+		failed = append(failed, s.lookAtGrants(ctx, page)...)
 		seen += len(page)
 		if len(page) < sweepPage {
 			break
 		}
 		after = page[len(page)-1].ID
 	}
+	for range grantLooks - 1 {
+		failed = s.lookAtGrants(ctx, failed)
+	}
 	if seen > 0 {
 		s.log.Info("looked at grants that end soon", zap.Int("looked_at", seen), zap.Int("failed", len(failed)))
 	}
-	return nil
+	return ctx.Err()
+}
+
+// lookAtGrants returns the accounts that could not be looked at.
+func (s *Service) lookAtGrants(ctx context.Context, list []accounts.Account) (failed []accounts.Account) {
+	for _, a := range list {
+		if ctx.Err() != nil {
+			return failed
+		}
+		if err := s.watchGrant(ctx, a); err != nil {
+			failed = append(failed, a)
+			s.log.Warn("could not ask how long the grant lasts, will try again", zap.String("account_id", a.ID), zap.Error(err))
+		}
+	}
+	return failed
 }
 
 func (s *Service) watchGrant(ctx context.Context, a accounts.Account) error {

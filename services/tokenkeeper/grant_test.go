@@ -128,13 +128,22 @@ func TestGrant(t *testing.T) {
 		}
 	})
 
-	t.Run("an unwell Threads ends nothing and is asked again by the next sweep", func(t *testing.T) {
+	t.Run("a bad moment of Threads costs nobody the warning of the day", func(t *testing.T) {
 		w := setup(t)
 		w.private("ada")
 		a := w.refreshed("user_1", "ada", 85*day)
-		if err := w.sim.Inject(threadssim.Fault{Op: threads.OpDebugToken, Kind: threadssim.Edge5xx}); err != nil {
-			t.Fatal(err)
+		w.unwell(grantLooks - 1)
+		w.sweep()
+		if n := w.count(a.ID, soonType); n != 1 {
+			t.Errorf("warned %d times", n)
 		}
+	})
+
+	t.Run("a Threads that stays unwell ends nothing and is asked again by the next sweep", func(t *testing.T) {
+		w := setup(t)
+		w.private("ada")
+		a := w.refreshed("user_1", "ada", 85*day)
+		w.unwell(grantLooks)
 		w.sweep()
 		if n := w.count(a.ID, soonType); n != 0 || w.account(a.ID).Status != events.ConnectionActive {
 			t.Errorf("told %v, status %s", w.told(a.ID), w.account(a.ID).Status)
@@ -162,6 +171,14 @@ func TestGrant(t *testing.T) {
 			t.Errorf("warned %d times", n)
 		}
 	})
+}
+
+// unwell has Threads fail the next calls that ask how long a grant lasts.
+func (w *world) unwell(calls int) {
+	w.Helper()
+	if err := w.sim.Inject(threadssim.Fault{Op: threads.OpDebugToken, Kind: threadssim.Edge5xx, Times: calls}); err != nil {
+		w.Fatal(err)
+	}
 }
 
 // post is a row of the publisher's.
