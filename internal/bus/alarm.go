@@ -57,9 +57,12 @@ func (b *Bus) Wake(ctx context.Context, dueSubject string) error {
 
 // repeat declares a schedule that goes off again and again; each firing replaces one that nobody has heard.
 func (b *Bus) repeat(ctx context.Context, alarmSubject, dueSubject, schedule string) error {
-	return b.store(ctx, "declare a repeating alarm", &nats.Msg{Subject: alarmSubject, Header: nats.Header{
-		headerSchedule: {schedule}, headerScheduleTarget: {dueSubject}, headerScheduleRollup: {"sub"},
-	}})
+	_, err := patiently(ctx, b, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, b.store(ctx, "declare a repeating alarm", &nats.Msg{Subject: alarmSubject, Header: nats.Header{
+			headerSchedule: {schedule}, headerScheduleTarget: {dueSubject}, headerScheduleRollup: {"sub"},
+		}})
+	})
+	return err
 }
 
 func (b *Bus) store(ctx context.Context, doing string, m *nats.Msg) error {

@@ -33,18 +33,20 @@ func Declare(ctx context.Context, b *Bus, t Topology) error {
 		if err := b.makeWay(ctx, cfg); err != nil {
 			return err
 		}
-		if _, err := b.js.CreateOrUpdateStream(ctx, cfg); err != nil {
+		if _, err := patiently(ctx, b, func(ctx context.Context) (jetstream.Stream, error) { return b.js.CreateOrUpdateStream(ctx, cfg) }); err != nil {
 			return fmt.Errorf("declare stream %s: %w", cfg.Name, err)
 		}
 	}
 	for _, d := range events.Durables() {
 		d.Config.Replicas = t.Replicas
-		if _, err := b.js.CreateOrUpdateConsumer(ctx, d.Stream, d.Config); err != nil {
+		if _, err := patiently(ctx, b, func(ctx context.Context) (jetstream.Consumer, error) {
+			return b.js.CreateOrUpdateConsumer(ctx, d.Stream, d.Config)
+		}); err != nil {
 			return fmt.Errorf("declare durable %s: %w", d.Config.Durable, err)
 		}
 	}
 	for _, cfg := range events.Buckets(t.Replicas) {
-		if _, err := b.js.CreateOrUpdateKeyValue(ctx, cfg); err != nil {
+		if _, err := patiently(ctx, b, func(ctx context.Context) (jetstream.KeyValue, error) { return b.js.CreateOrUpdateKeyValue(ctx, cfg) }); err != nil {
 			return fmt.Errorf("declare bucket %s: %w", cfg.Bucket, err)
 		}
 	}
@@ -55,13 +57,30 @@ func Declare(ctx context.Context, b *Bus, t Topology) error {
 	)
 }
 
+// asksOfJetStream is how often JetStream is asked for a thing that must be there before work can begin.
+const asksOfJetStream = 4
+
+// patiently asks again while JetStream does not answer in time: that its disk is slow at the moment, or its leader on the
+// move, is no reason not to start. What is asked for may be asked for twice.
+func patiently[T any](ctx context.Context, b *Bus, ask func(context.Context) (T, error)) (answer T, err error) {
+	for range asksOfJetStream {
+		once, cancel := context.WithTimeout(ctx, b.patience)
+		answer, err = ask(once)
+		cancel()
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
+	}
+	return answer, err
+}
+
 // makeWay deletes an alarm stream whose persist mode must change, which JetStream refuses to do. The sweeps fill the new
 // one from the rows. No other stream is ever deleted.
 func (b *Bus) makeWay(ctx context.Context, must jetstream.StreamConfig) error {
 	if !must.AllowMsgSchedules {
 		return nil
 	}
-	s, err := b.js.Stream(ctx, must.Name)
+	s, err := patiently(ctx, b, func(ctx context.Context) (jetstream.Stream, error) { return b.js.Stream(ctx, must.Name) })
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil
 	}

@@ -99,6 +99,26 @@ func TestVerifySees(t *testing.T) {
 func TestDeclareAgain(t *testing.T) {
 	t.Parallel()
 
+	t.Run("what JetStream does not answer in time is asked for again", func(t *testing.T) {
+		t.Parallel()
+		s := bustest.Server(t, t.TempDir())
+		b, l := connectLossy(t, s)
+		unanswered := func(what string, start func() error) {
+			l.deaf.Store(true)
+			done := make(chan error, 1)
+			go func() { done <- start() }()
+			next(t, l.lost, "lost answer")
+			l.deaf.Store(false)
+			if err := next(t, done, "answer"); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		unanswered("declare", func() error { return bus.Declare(t.Context(), b, bus.Topology{}) })
+		unanswered("verify", func() error {
+			return bus.Verify(t.Context(), b, []string{events.StreamEvents}, []string{events.PublisherRecorder})
+		})
+	})
+
 	t.Run("a durable keeps its place, and a setting that somebody changed comes back", func(t *testing.T) {
 		t.Parallel()
 		b := bustest.New(t)

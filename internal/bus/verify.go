@@ -15,7 +15,7 @@ import (
 // thing that is missing or differs, and what to run.
 func Verify(ctx context.Context, b *Bus, streams []string, durables []string) error {
 	for _, name := range streams {
-		s, err := b.js.Stream(ctx, name)
+		s, err := patiently(ctx, b, func(ctx context.Context) (jetstream.Stream, error) { return b.js.Stream(ctx, name) })
 		if err != nil {
 			return unverified("stream", name, err, jetstream.ErrStreamNotFound)
 		}
@@ -29,7 +29,7 @@ func Verify(ctx context.Context, b *Bus, streams []string, durables []string) er
 			return fmt.Errorf("durable %s is not declared in events", name)
 		}
 		d := events.Durables()[at]
-		c, err := b.js.Consumer(ctx, d.Stream, name)
+		c, err := patiently(ctx, b, func(ctx context.Context) (jetstream.Consumer, error) { return b.js.Consumer(ctx, d.Stream, name) })
 		if err != nil {
 			return unverified("durable", name, err, jetstream.ErrConsumerNotFound)
 		}
