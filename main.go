@@ -92,8 +92,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	if err != nil {
 		return err
 	}
+	builders := standalone.Builders()
 	// A flag must not be taken for consent: `migrate -h` asks what migrate does, and changes nothing.
-	flagless := standalone.Builders()[word] != nil || word == "migrate" || word == "secrets" || word == "healthcheck"
+	flagless := builders[word] != nil || word == "migrate" || word == "secrets" || word == "healthcheck"
 	if len(args) > 0 && strings.HasPrefix(args[0], "-") && flagless {
 		_, err := io.WriteString(out, usage)
 		return errors.Join(err, flag.ErrHelp)
@@ -116,7 +117,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return err
 	}
 	defer flush()
-	switch builders := standalone.Builders(); {
+	switch {
 	case word == "":
 		return runHouse(ctx, getenv, log, out)
 	case word == "demo":

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
@@ -37,14 +36,7 @@ func (h *hands) handle(ctx context.Context, m jetstream.Msg, beat time.Duration)
 		h.bus.log.Warn("ack not sent; the message comes again", zap.String("msg_id", d.Meta.ID), zap.Error(err))
 	}
 	took := time.Since(began)
-	if span.IsRecording() {
-		span.SetAttributes(attribute.String("omni.outcome", v.outcome()))
-	}
-	if v.quiet {
-		end(span, nil)
-	} else {
-		end(span, err)
-	}
+	endHandling(span, v, err)
 	handleSeconds.WithLabelValues(h.durable, v.outcome()).Observe(took.Seconds())
 	h.log(handling, d, v, isCommand, err, took)
 }

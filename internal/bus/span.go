@@ -51,6 +51,18 @@ func beginHandling(ctx context.Context, d Delivery) (context.Context, trace.Span
 	return follow(ctx, span), span
 }
 
+// endHandling ends the span of a message. What is only put off is no error.
+func endHandling(span trace.Span, v verdict, err error) {
+	if !span.IsRecording() {
+		return
+	}
+	span.SetAttributes(attribute.String("omni.outcome", v.outcome()))
+	if v.quiet {
+		err = nil
+	}
+	end(span, err)
+}
+
 // beginTelling begins the span of facts on their way to EVENTS.
 func beginTelling(ctx context.Context, evs []events.Event) (context.Context, trace.Span) {
 	if !tracing.On() {

@@ -36,7 +36,7 @@ func (s *Service) callbackRoutes(api huma.API) {
 		formOfMeta().op(), s.deleteData)
 	huma.Register(api, open(http.MethodGet, routeDataDeletion+"/{code}", "getDataDeletion",
 		"How the deletion of a person's data goes").
-		page().op(), s.getDataDeletion)
+		page().mayMiss().op(), s.getDataDeletion)
 }
 
 type callbackInput struct {
@@ -163,7 +163,6 @@ func (o *operation) formOfMeta() *operation {
 // page documents an answer that is a page for people, and JSON for programs.
 func (o *operation) page() *operation {
 	o.DefaultStatus = http.StatusOK
-	o.Errors = append(o.Errors, http.StatusNotFound)
 	o.Responses[fmt.Sprint(http.StatusOK)] = &huma.Response{
 		Description: "How it goes.",
 		Content: map[string]*huma.MediaType{

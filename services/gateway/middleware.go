@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -45,9 +44,6 @@ func noteOf(ctx context.Context) *note {
 	return new(note)
 }
 
-// traceParent is the W3C header, version 00.
-var traceParent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-
 // observe gives the request its id, catches panics, and says once how the request went. Query strings are never logged:
 // tickets and OAuth codes travel in them.
 func (s *Service) observe(next http.Handler) http.Handler {
@@ -55,9 +51,7 @@ func (s *Service) observe(next http.Handler) http.Handler {
 		n := &note{requestID: requestID(r.Header.Get("X-Request-Id")), route: "none"}
 		ctx := context.WithValue(r.Context(), noteKey{}, n)
 		ctx = bus.WithCorrelation(ctx, n.requestID)
-		if parent := r.Header.Get("Traceparent"); traceParent.MatchString(parent) { // a trace that began at the caller goes on
-			ctx = bus.WithTraceParent(ctx, parent)
-		}
+		ctx = bus.WithTraceParent(ctx, r.Header.Get("Traceparent")) // a trace that began at the caller goes on
 		ctx, span := bus.Begin(ctx, r.Method, trace.SpanKindServer)
 		r = r.WithContext(ctx)
 		seen := &watchedWriter{ResponseWriter: w}

@@ -17,8 +17,8 @@ import (
 
 // asksThreads documents how such a route may fail besides the usual.
 func (o *operation) asksThreads() *operation {
-	o.Errors = append(o.Errors, http.StatusForbidden, http.StatusTooManyRequests)
-	return o
+	o.Errors = append(o.Errors, http.StatusTooManyRequests)
+	return o.needsScope()
 }
 
 // askThreads asks a question whose answer comes from Threads, and may take its time.

@@ -58,12 +58,7 @@ func near(getenv func(string) string) func(string) string {
 			there[name] = strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(value, "'"), "'"), `'\''`, "'")
 		}
 	}
-	for name := range maps.Clone(there) { // what the environment says otherwise counts
-		base := strings.TrimSuffix(name, "_FILE")
-		if getenv(base) != "" || getenv(base+"_FILE") != "" {
-			delete(there, name)
-		}
-	}
+	maps.DeleteFunc(there, func(name, _ string) bool { return isSet(getenv, name) }) // what the environment says otherwise counts
 	return func(name string) string {
 		if value, ok := there[name]; ok {
 			return value

@@ -105,10 +105,15 @@ func (h *House) getenv(name string) string {
 
 // set gives a setting that the user has not made.
 func (h *House) set(name, value string) {
-	base := strings.TrimSuffix(name, "_FILE")
-	if h.outer(base) == "" && h.outer(base+"_FILE") == "" {
+	if !isSet(h.outer, name) {
 		h.env[name] = value
 	}
+}
+
+// isSet is whether the environment says something of a setting, directly or as the name of a file.
+func isSet(getenv func(string) string, name string) bool {
+	base := strings.TrimSuffix(name, "_FILE")
+	return getenv(base) != "" || getenv(base+"_FILE") != ""
 }
 
 func (h *House) startNATS(ctx context.Context) error {
