@@ -61,7 +61,7 @@ func (b *lockedBuffer) String() string {
 
 func newHouse(t *testing.T, settings ...string) *house {
 	t.Helper()
-	h := &house{t: t, ports: map[string]int{}, log: &lockedBuffer{}, patience: 40 * time.Second}
+	h := &house{t: t, ports: map[string]int{}, log: &lockedBuffer{}, patience: 2 * time.Minute}
 	h.env = append(os.Environ(), asChild+"=1", "DATABASE_URL="+pgtest.EmptyURL(t),
 		"STATE_DIR="+filepath.Join(t.TempDir(), "state"), "LOG_FORMAT=json")
 	for _, name := range []string{"PORT", "NATS_PORT", "SIMULATOR_PORT", "ISSUER_PORT", "ADMIN_PORT"} {

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -109,7 +110,8 @@ func TestMovingIn(t *testing.T) {
 	}
 	started := time.Now()
 	whole := im.run("-old-backend-stopped-at", "30s")
-	t.Logf("the rest took %s:\n%+v", time.Since(started), whole)
+	imported := time.Now()
+	t.Logf("the rest took %s:\n%+v", imported.Sub(started), whole)
 	first := h.tables(t)
 	again := im.run("-old-backend-stopped-at", "30s")
 	t.Logf("once more, with nothing to do, took %.1f s", again.Seconds)
@@ -213,8 +215,12 @@ func TestMovingIn(t *testing.T) {
 			}
 			return nil
 		})
-		if arrived := h.arrivals(fmt.Sprintf("moved and due %d", n)); len(arrived) != 1 || arrived[0].Before(at) || arrived[0].After(at.Add(2*time.Second)) {
-			t.Errorf("post %d was for %s and arrived %v", n, at, arrived)
+		latest := at.Add(2 * time.Second)
+		if imported.After(at) { // a slow machine moved it when its time had come
+			latest = imported.Add(2 * time.Second)
+		}
+		if arrived := h.arrivals(fmt.Sprintf("moved and due %d", n)); len(arrived) != 1 || arrived[0].Before(at) || arrived[0].After(latest) {
+			t.Errorf("post %d was for %s, is here since %s and arrived %v", n, at, imported, arrived)
 		}
 	}
 	published, planted := h.everyFact(t, "plantedsecret")
@@ -252,12 +258,12 @@ func (im importer) command(words ...string) *exec.Cmd {
 func (im importer) run(words ...string) *original.Report {
 	im.h.t.Helper()
 	cmd := im.command(words...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &importerSaid
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, io.MultiWriter(&importerSaid, &complaints)
 	err := cmd.Run()
 	_, _ = importerSaid.Write(out.Bytes())
 	if err != nil {
-		im.h.t.Fatalf("import-original %v: %v\n%s", words, err, tail(importerSaid.String()))
+		im.h.t.Fatalf("import-original %v: %v\n%s", words, err, tail(complaints.String()))
 	}
 	lines := bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n"))
 	report := new(original.Report)

@@ -71,7 +71,7 @@ type deployment struct {
 func newDeployment(t *testing.T) *deployment {
 	t.Helper()
 	d := &deployment{
-		house: &house{t: t, ports: map[string]int{}, log: &lockedBuffer{}, patience: 40 * time.Second},
+		house: &house{t: t, ports: map[string]int{}, log: &lockedBuffer{}, patience: 2 * time.Minute},
 		dir:   t.TempDir(), admin: map[string]string{}, running: map[string]*exec.Cmd{},
 	}
 	for _, name := range []string{"PORT", "SIMULATOR_PORT", "NATS_PORT"} {

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/uptrace/bun"
@@ -25,6 +24,7 @@ import (
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -160,22 +160,7 @@ func (w *world) run() {
 			w.Errorf("auth ended with %v", err)
 		}
 	})
-	w.until("auth is ready", func() bool { return w.svc.Ready(ctx) == nil })
-}
-
-// until looks again and again, for what no message marks.
-func (w *world) until(what string, done func() bool) {
-	w.Helper()
-	look := time.NewTicker(5 * time.Millisecond)
-	defer look.Stop()
-	limit := time.After(10 * time.Second)
-	for !done() {
-		select {
-		case <-look.C:
-		case <-limit:
-			w.Fatalf("waited in vain until %s", what)
-		}
-	}
+	waiting.Until(w, "auth is ready", func() bool { return w.svc.Ready(ctx) == nil })
 }
 
 func ask[A any](w *world, q events.Question) (A, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // stone reads a tombstone, and plays publisher where it is its turn.
@@ -64,17 +65,17 @@ func TestErasureComesRound(t *testing.T) {
 		return must[events.Erasure](w, events.GetErasure{Code: begun.Code}).Status
 	}
 
-	w.until("the first round is over", func() bool { return w.stone(c.ID).Stage == accounts.StageRest })
+	waiting.Until(w, "the first round is over", func() bool { return w.stone(c.ID).Stage == accounts.StageRest })
 	if n := w.facts(c.ID); n != 0 || status() != events.ErasureRunning {
 		t.Errorf("%d facts are left, and it is %s", n, status())
 	}
 	w.late(c.ID) // from a call that was under way
-	w.until("it is confirmed", func() bool { w.stone(c.ID); return status() == events.ErasureDone })
+	waiting.Until(w, "it is confirmed", func() bool { w.stone(c.ID); return status() == events.ErasureDone })
 	if stone := w.stone(c.ID); stone.Round != 2 || w.facts(c.ID) != 0 {
 		t.Errorf("confirmed in round %d, with %d facts left", stone.Round, w.facts(c.ID))
 	}
 	w.late(c.ID) // from a process that stood still all the while
-	w.until("what came back is gone again", func() bool { w.stone(c.ID); return w.facts(c.ID) == 0 })
+	waiting.Until(w, "what came back is gone again", func() bool { w.stone(c.ID); return w.facts(c.ID) == 0 })
 	if status() != events.ErasureDone {
 		t.Errorf("it is %s", status())
 	}

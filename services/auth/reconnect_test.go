@@ -12,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 func TestReconnect(t *testing.T) {
@@ -106,7 +107,7 @@ func TestOAuthEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		back := w.allow(w.begin("user_1"), "ada")
-		w.until("the state has expired", func() bool {
+		waiting.Until(w, "the state has expired", func() bool {
 			_, err := w.svc.states.kv.Get(t.Context(), keyOf(back.State))
 			return errors.Is(err, jetstream.ErrKeyNotFound)
 		})

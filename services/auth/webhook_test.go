@@ -18,6 +18,7 @@ import (
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // sign makes Meta's signature of a body.
@@ -223,7 +224,7 @@ func TestWebhooksOfTheSimulator(t *testing.T) {
 	if ev.Username != "ann" || ev.Text != "good morning, @demo.user" || ev.At.IsZero() {
 		t.Errorf("%+v", ev)
 	}
-	w.until("the simulator knows that it was taken", func() bool {
+	waiting.Until(w, "the simulator knows that it was taken", func() bool {
 		all := w.sim.Deliveries()
 		return len(all) == 1 && all[0].Outcome == threadssim.DeliveryTaken
 	})

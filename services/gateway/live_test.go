@@ -22,6 +22,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/waiting"
 	"github.com/omni-write/threads/services/gateway"
 	"github.com/omni-write/threads/services/standalone/issuer"
 )
@@ -392,7 +393,7 @@ func TestStreamEvents(t *testing.T) {
 		eve.place()
 		h.do(t, http.MethodGet, "/api/threads/events?ticket=bob", "", "Authorization", "").problem(t, http.StatusServiceUnavailable, "unavailable")
 		one.stop()
-		eventually(t, func() bool { // the gateway hears of it when the connection falls
+		waiting.Until(t, "the place is free again", func() bool { // the gateway hears of it when the connection falls
 			l := h.dial(t, "")
 			defer l.stop()
 			return l.resp.StatusCode == http.StatusOK
@@ -533,25 +534,10 @@ func TestStreamSurvivesNATS(t *testing.T) {
 	h.tell(t, fact(ada, acctA, events.FactScheduled, "before"))
 	l.must("post.scheduled")
 	node.Restart()
-	eventually(t, func() bool { return h.bus.Healthy(t.Context()) == nil })
+	waiting.Until(t, "the gateway is connected again", func() bool { return h.bus.Healthy(t.Context()) == nil })
 	h.tell(t, fact(ada, acctA, events.FactScheduled, "after"))
 	if e := l.must("post.scheduled"); e.text(t) != "after" {
 		t.Errorf("%+v", e)
-	}
-}
-
-// eventually looks again and again, for what no message marks.
-func eventually(t *testing.T, done func() bool) {
-	t.Helper()
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	limit := time.After(15 * time.Second)
-	for !done() {
-		select {
-		case <-look.C:
-		case <-limit:
-			t.Fatal("waited in vain")
-		}
 	}
 }
 

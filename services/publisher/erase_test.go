@@ -170,7 +170,7 @@ func TestErase(t *testing.T) {
 		t.Parallel()
 		r := newRig(t)
 		r.start()
-		p := r.schedule(1200*time.Millisecond, "never goes out")
+		p := r.schedule(5*time.Second, "never goes out")
 		r.row(p.ID, events.StateReady)
 		r.bury(r.account)
 		_, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "late", AccountID: r.account.ID}, PublishAt: time.Now().Add(time.Hour)}, 5*time.Second)

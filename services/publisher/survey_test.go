@@ -10,6 +10,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // metric is the value of a counter or gauge, or how many observations a histogram has; -1 when there is none.
@@ -168,17 +169,13 @@ func TestStuckReady(t *testing.T) {
 	s, _ := r.start()
 	until := func(want string) {
 		t.Helper()
-		end := time.Now().Add(10 * time.Second)
-		for {
+		waiting.Until(t, "it is ready, or says why not: "+want, func() bool {
 			err := s.Ready(t.Context())
-			if (err == nil) == (want == "") && (err == nil || strings.Contains(err.Error(), want)) {
-				return
+			if want == "" {
+				return err == nil
 			}
-			if time.Now().After(end) {
-				t.Fatalf("it says %v, want %q", err, want)
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
+			return err != nil && strings.Contains(err.Error(), want)
+		})
 	}
 	until("")
 	tx, err := r.db.BeginTx(t.Context(), nil)

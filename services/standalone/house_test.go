@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/uptrace/bun"
 	"go.uber.org/zap"
@@ -274,21 +273,6 @@ func (h *home) aged() {
 	h.Helper()
 	if _, err := h.db.NewRaw("UPDATE social_connections SET token_issued_at = token_issued_at - interval '25 hours'").Exec(h.Context()); err != nil {
 		h.Fatal(err)
-	}
-}
-
-// until looks again and again, for what no message marks.
-func (h *home) until(what string, done func() bool) {
-	h.Helper()
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
-	limit := time.After(20 * time.Second)
-	for !done() {
-		select {
-		case <-look.C:
-		case <-limit:
-			h.Fatalf("waited in vain until %s", what)
-		}
 	}
 }
 

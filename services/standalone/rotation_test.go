@@ -17,6 +17,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/ops/keys"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // A whole rotation by the command an operator uses, while posts go out and tokens are refreshed without a pause.
@@ -77,7 +78,7 @@ func TestRotation(t *testing.T) {
 	}
 	old, fresh := before[0].ID, after[1].ID
 	run("promote", id(fresh))
-	h.until("nothing is left under the old key", func() bool {
+	waiting.Until(h, "nothing is left under the old key", func() bool {
 		counts, err := accounts.SealedWith(t.Context(), h.db)
 		if err != nil {
 			t.Fatal(err)
@@ -87,7 +88,7 @@ func TestRotation(t *testing.T) {
 	run("retire", id(old))
 	run("status")
 	at, re := posted.Load(), refreshed.Load()
-	h.until("posts and refreshes go on after it", func() bool { return posted.Load() > at+people && refreshed.Load() > re+2 })
+	waiting.Until(h, "posts and refreshes go on after it", func() bool { return posted.Load() > at+people && refreshed.Load() > re+2 })
 	stop.Store(true)
 	work.Wait()
 

@@ -16,6 +16,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // What must never be stored, logged or answered is looked for everywhere after a life with many bad moments: those are
@@ -44,7 +45,7 @@ func TestSecretsStayHome(t *testing.T) {
 	h.call("ada", http.MethodPost, "/api/threads/post", map[string]any{"text": "refused"})
 	h.fault(threads.OpPublish, threadssim.DropResponse)
 	h.call("ada", http.MethodPost, "/api/threads/post", map[string]any{"text": "unclear"})
-	h.until("the scheduled post is out", func() bool {
+	waiting.Until(h, "the scheduled post is out", func() bool {
 		var p events.Post
 		h.must(http.StatusOK, "ada", http.MethodGet, "/api/threads/post/"+later.ID, nil, &p)
 		return p.Status == events.StatusPosted
@@ -199,7 +200,7 @@ func (h *home) promote() {
 	if err != nil {
 		h.Fatal(err)
 	}
-	h.until("all is sealed with the new key", func() bool {
+	waiting.Until(h, "all is sealed with the new key", func() bool {
 		counts, err := accounts.SealedWith(h.Context(), h.db)
 		if err != nil {
 			h.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 func TestAlarms(t *testing.T) {
@@ -16,7 +17,7 @@ func TestAlarms(t *testing.T) {
 		w.run()
 		a := w.connect("user_1", "ada")
 		w.tell(a.ID)
-		w.until("the alarm is set", func() bool { return !w.alarm(a.ID).IsZero() })
+		waiting.Until(w, "the alarm is set", func() bool { return !w.alarm(a.ID).IsZero() })
 		if at := w.alarm(a.ID); !at.Equal(refreshAt(a.ID, a.IssuedAt, a.ExpiresAt).Truncate(time.Microsecond)) {
 			t.Errorf("alarm at %s", at)
 		}
@@ -24,7 +25,7 @@ func TestAlarms(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.tell(a.ID)
-		w.until("the alarm is gone", func() bool { return w.alarm(a.ID).IsZero() })
+		waiting.Until(w, "the alarm is gone", func() bool { return w.alarm(a.ID).IsZero() })
 	})
 
 	t.Run("when it goes off, the token is refreshed and the next one is set", func(t *testing.T) {
@@ -35,7 +36,7 @@ func TestAlarms(t *testing.T) {
 			t.Fatal(err)
 		}
 		bustest.Await(t, w.bus, func(ev events.TokenRefreshed) bool { return ev.Connection.ID == a.ID })
-		w.until("the next alarm is set", func() bool { return w.alarm(a.ID).Equal(w.account(a.ID).RefreshAt) })
+		waiting.Until(w, "the next alarm is set", func() bool { return w.alarm(a.ID).Equal(w.account(a.ID).RefreshAt) })
 	})
 
 	t.Run("facts of an account that nobody knows any more do no harm", func(t *testing.T) {
@@ -52,7 +53,7 @@ func TestAlarms(t *testing.T) {
 		if err := w.bus.Wake(t.Context(), events.TokenTickDue); err != nil {
 			t.Fatal(err)
 		}
-		w.until("the tick is noted", func() bool { return w.svc.LastTick().Equal(w.clock.now()) })
+		waiting.Until(w, "the tick is noted", func() bool { return w.svc.LastTick().Equal(w.clock.now()) })
 	})
 }
 
@@ -65,7 +66,7 @@ func TestSweep(t *testing.T) {
 		w.run()
 		bustest.Await(t, w.bus, func(ev events.TokenRefreshed) bool { return ev.Connection.ID == overdue.ID })
 		bustest.Await(t, w.bus, func(ev events.AccountConnected) bool { return ev.Connection.ID == fresh.ID })
-		w.until("the fresh account has an alarm", func() bool { return !w.alarm(fresh.ID).IsZero() })
+		waiting.Until(w, "the fresh account has an alarm", func() bool { return !w.alarm(fresh.ID).IsZero() })
 		if n := w.wire.count(); n != 1 {
 			t.Errorf("asked Threads %d times", n)
 		}

@@ -234,18 +234,3 @@ func (w *world) told(id string) []string {
 	}
 	return types
 }
-
-// until looks again and again, for what no message marks.
-func (w *world) until(what string, done func() bool) {
-	w.Helper()
-	look := time.NewTicker(5 * time.Millisecond)
-	defer look.Stop()
-	limit := time.After(10 * time.Second)
-	for !done() {
-		select {
-		case <-look.C:
-		case <-limit:
-			w.Fatalf("waited in vain until %s", what)
-		}
-	}
-}

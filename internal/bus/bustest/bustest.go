@@ -18,10 +18,8 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/natsd"
+	"github.com/omni-write/threads/internal/waiting"
 )
-
-// limit is how long a test waits for what must come.
-const limit = 10 * time.Second
 
 // New is a bus on a server of the test's own, with everything declared.
 func New(t testing.TB) *bus.Bus {
@@ -65,7 +63,7 @@ func Log(t testing.TB) *zap.Logger { return zaptest.NewLogger(t, zaptest.Level(z
 // Await reads EVENTS from its start until an event of type E matches.
 func Await[E events.Event](t testing.TB, b *bus.Bus, match func(E) bool) E {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), waiting.Limit)
 	defer cancel()
 	consumer, err := b.JetStream().OrderedConsumer(ctx, events.StreamEvents, jetstream.OrderedConsumerConfig{})
 	if err != nil {
@@ -90,7 +88,7 @@ func Await[E events.Event](t testing.TB, b *bus.Bus, match func(E) bool) E {
 		}
 		seen = append(seen, fmt.Sprintf("%s on %s", msg.Type(), m.Subject()))
 	}
-	t.Fatalf("no %s that matches came within %s; these did:\n  %s", reflect.TypeFor[E](), limit, strings.Join(seen, "\n  "))
+	t.Fatalf("no %s that matches came within %s; these did:\n  %s", reflect.TypeFor[E](), waiting.Limit, strings.Join(seen, "\n  "))
 	var none E
 	return none
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // Cluster is several servers that keep every stream together. Each can be killed and started again.
@@ -57,7 +58,7 @@ func NewCluster(t testing.TB) *Cluster {
 			}
 		}
 	})
-	c.await("a leader of the cluster", func() bool {
+	waiting.Until(c.t, "a leader of the cluster", func() bool {
 		for _, n := range c.nodes {
 			if n.server != nil && n.server.JetStreamIsLeader() && len(n.server.JetStreamClusterPeers()) == size {
 				return true
@@ -89,8 +90,8 @@ func (c *Cluster) Connect(name string) *bus.Bus {
 		defer cancel()
 		_ = b.Close(ctx)
 	})
-	c.await("the streams", func() bool {
-		ctx, cancel := context.WithTimeout(c.t.Context(), limit)
+	waiting.Until(c.t, "the streams", func() bool {
+		ctx, cancel := context.WithTimeout(c.t.Context(), waiting.Limit)
 		defer cancel()
 		return bus.Declare(ctx, b, bus.Topology{Replicas: len(c.nodes)}) == nil
 	})
@@ -100,7 +101,7 @@ func (c *Cluster) Connect(name string) *bus.Bus {
 // Leader is the server that leads a stream.
 func (c *Cluster) Leader(b *bus.Bus, stream string) (name string) {
 	c.t.Helper()
-	c.await("a leader of "+stream, func() bool {
+	waiting.Until(c.t, "a leader of "+stream, func() bool {
 		s, err := b.JetStream().Stream(c.t.Context(), stream)
 		if err != nil || s.CachedInfo().Cluster == nil {
 			return false
@@ -135,17 +136,6 @@ func (c *Cluster) Start(name string) {
 		}
 		go s.Start()
 		n.server = s
-	}
-}
-
-func (c *Cluster) await(what string, there func() bool) {
-	c.t.Helper()
-	deadline := time.Now().Add(6 * limit)
-	for !there() {
-		if time.Now().After(deadline) {
-			c.t.Fatalf("waited in vain for %s", what)
-		}
-		<-time.After(50 * time.Millisecond)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/natsd"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // ConfServer is a server that runs with the configuration of a deployment, users and all.
@@ -47,7 +48,7 @@ func ServeConfIn(t testing.TB, dir, file string, change func(*server.Options)) C
 	}
 	s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(limit) {
+	if !s.ReadyForConnections(waiting.Limit) {
 		t.Fatal("the server does not come up")
 	}
 	return ConfServer{s, s.ClientURL()}

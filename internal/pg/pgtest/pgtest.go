@@ -9,15 +9,13 @@ package pgtest
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/uptrace/bun"
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/waiting"
 )
-
-const limit = time.Minute
 
 // Main runs the tests of a package and afterwards stops and removes the server, if one was started.
 func Main(m *testing.M) {
@@ -30,7 +28,7 @@ func Main(m *testing.M) {
 func New(t testing.TB) *bun.DB {
 	t.Helper()
 	url := URL(t)
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), waiting.Limit)
 	defer cancel()
 	db, err := pg.Open(ctx, pg.Config{URL: url, Application: "test", MaxConns: 8}, zap.NewNop())
 	if err != nil {
@@ -67,14 +65,14 @@ func fresh(t testing.TB, migrated bool) string {
 			t.Fatalf("pgtest: %v", err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), waiting.Limit)
 	defer cancel()
 	name, err := s.create(ctx, template)
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), limit) // t's own is over by now
+		ctx, cancel := context.WithTimeout(context.Background(), waiting.Limit) // t's own is over by now
 		defer cancel()
 		if err := s.drop(ctx, name); err != nil {
 			t.Errorf("pgtest: %v", err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/local"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // emptyTemplate is what Postgres itself copies when asked for a database without more words.
@@ -74,7 +75,7 @@ func start() (_ *server, err error) {
 		if s.dir, err = os.MkdirTemp("", "pgtest-"); err != nil {
 			return nil, err
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		ctx, cancel := context.WithTimeout(context.Background(), waiting.Limit)
 		defer cancel()
 		s.private, err = local.Start(ctx, local.Options{StateDir: s.dir, BinDir: os.Getenv("PG_BINDIR"), Throwaway: true})
 		if err != nil {
@@ -107,7 +108,7 @@ func (s *server) close() {
 // migrated returns the name of a database with the current schema, to be cloned. Nobody may be connected to it then.
 func (s *server) migrated() (string, error) {
 	s.once.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		ctx, cancel := context.WithTimeout(context.Background(), waiting.Limit)
 		defer cancel()
 		if s.template, s.templateErr = s.create(ctx, emptyTemplate); s.templateErr != nil {
 			return

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // event is a webhook as the app gets it.
@@ -100,12 +101,7 @@ func (w *world) subscribe(a *app, fields string) string {
 // await asks until the delivery log shows a thing that was promised.
 func (w *world) await(what string, there func([]threadssim.Delivery) bool) {
 	w.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if there(w.sim.Deliveries()) {
-			return
-		}
-	}
-	w.t.Fatalf("%s; deliveries: %+v", what, w.sim.Deliveries())
+	waiting.Until(w.t, what, func() bool { return there(w.sim.Deliveries()) })
 }
 
 func TestWebhookSubscription(t *testing.T) {

@@ -25,6 +25,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -82,25 +83,11 @@ func (w *world) run() (stop func()) {
 		}
 	})
 	w.Cleanup(stop)
-	w.until("it answers", func() bool {
+	waiting.Until(w, "it answers", func() bool {
 		_, err := bus.Ask[events.WebhookList](w.Context(), w.bus, events.ListWebhooks{UserID: "nobody"})
 		return err == nil
 	})
 	return stop
-}
-
-func (w *world) until(what string, done func() bool) {
-	w.Helper()
-	look := time.NewTicker(5 * time.Millisecond)
-	defer look.Stop()
-	limit := time.After(10 * time.Second)
-	for !done() {
-		select {
-		case <-look.C:
-		case <-limit:
-			w.Fatalf("waited in vain until %s", what)
-		}
-	}
 }
 
 func must[A any](w *world, q events.Question) A {
@@ -213,7 +200,7 @@ func (r *receiver) quiet(t *testing.T) {
 func (w *world) settled(hook, event string) events.WebhookDelivery {
 	w.Helper()
 	var found events.WebhookDelivery
-	w.until("the delivery is settled", func() bool {
+	waiting.Until(w, "the delivery is settled", func() bool {
 		for _, d := range must[events.WebhookDeliveries](w, events.ListDeliveries{UserID: ada, ID: hook}).Deliveries {
 			if d.EventID == event && d.Status != statusWaiting {
 				found = d
@@ -309,7 +296,7 @@ func TestDelivers(t *testing.T) {
 		if again.header.Get("Webhook-Id") != id || !bytes.Equal(again.body, g.body) {
 			t.Errorf("%s", again.body)
 		}
-		w.until("both are in the log", func() bool { return w.settled(hook.ID, id).Attempts == 2 })
+		waiting.Until(w, "both are in the log", func() bool { return w.settled(hook.ID, id).Attempts == 2 })
 	})
 
 	t.Run("a new secret signs beside the old one, for a while", func(t *testing.T) {
@@ -400,7 +387,7 @@ func TestRetries(t *testing.T) {
 		if d := w.settled(hook.ID, id); d.Status != statusFailed || d.NextTry != nil || d.Attempts < 2 {
 			t.Errorf("%+v", d)
 		}
-		w.until("it is disabled", func() bool {
+		waiting.Until(w, "it is disabled", func() bool {
 			h := must[events.Webhook](w, events.GetWebhook{UserID: ada, ID: hook.ID})
 			if h.Status == events.WebhookActive {
 				w.tell(ada, acct, "again in vain", events.FactPublished)
@@ -420,7 +407,7 @@ func TestRetries(t *testing.T) {
 		rec := receive(t, func(_ int, rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusGone) })
 		hook := must[events.Webhook](w, events.CreateWebhook{UserID: ada, URL: rec.URL})
 		w.tell(ada, acct, "x", events.FactPublished)
-		w.until("it is disabled", func() bool {
+		waiting.Until(w, "it is disabled", func() bool {
 			return must[events.Webhook](w, events.GetWebhook{UserID: ada, ID: hook.ID}).Status == events.WebhookDisabled
 		})
 	})
@@ -635,7 +622,7 @@ func TestDeletedWhileNoted(t *testing.T) {
 		_, err := s.DeleteWebhook(context.WithoutCancel(t.Context()), events.DeleteWebhook{UserID: "user_1", ID: made.ID})
 		deleted <- err
 	}()
-	w.until("it waits for the note", func() bool {
+	waiting.Until(w, "it waits for the note", func() bool {
 		var waiting bool
 		err := w.db.NewRaw("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')").Scan(t.Context(), &waiting)
 		return err == nil && waiting
