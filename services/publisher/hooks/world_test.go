@@ -1,0 +1,211 @@
+package hooks
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/waiting"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+const (
+	ada  = "user_ada"
+	acct = "acct_01jbkq4t00e7x8v5n2m3k9w0ra"
+)
+
+// world is webhooks on real NATS and Postgres, with receivers on this machine.
+type world struct {
+	*testing.T
+	cfg   Config
+	bus   *bus.Bus
+	db    *bun.DB
+	vault *accounts.Vault
+	now   func() time.Time
+}
+
+func setup(t *testing.T) *world {
+	t.Helper()
+	t.Parallel()
+	keys, err := accounts.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	vault, err := accounts.OpenVault(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{
+		T: t, bus: bustest.New(t), db: pgtest.New(t), vault: vault, now: time.Now,
+		cfg: Config{
+			FirstRetry: 20 * time.Millisecond, LongestRetry: 100 * time.Millisecond, GiveUpAfter: time.Hour, DisableAfter: time.Hour,
+			Timeout: 2 * time.Second, Overlap: time.Hour, Keep: time.Hour, LookEvery: 20 * time.Millisecond, AllowLoopback: true,
+		},
+	}
+}
+
+func (w *world) service() *Service {
+	return New(w.cfg, Deps{Bus: w.bus, DB: w.db, Vault: w.vault, Log: bustest.Log(w.T), Now: func() time.Time { return w.now() }})
+}
+
+// run runs the webhooks until the test ends or stop is called.
+func (w *world) run() (stop func()) {
+	w.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	s := w.service()
+	go func() { done <- s.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.Errorf("webhooks ended with %v", err)
+		}
+	})
+	w.Cleanup(stop)
+	waiting.Until(w, "it answers", func() bool {
+		_, err := bus.Ask[events.WebhookList](w.Context(), w.bus, events.ListWebhooks{UserID: "nobody"})
+		return err == nil
+	})
+	return stop
+}
+
+func must[A any](w *world, q events.Question) A {
+	w.Helper()
+	a, err := bus.Ask[A](w.Context(), w.bus, q)
+	if err != nil {
+		w.Fatalf("%s: %v", q.Subject(), err)
+	}
+	return a
+}
+
+func refused(w *world, q events.Question, code events.Code, pointer string) {
+	w.Helper()
+	_, err := bus.Ask[json.RawMessage](w.Context(), w.bus, q)
+	f, ok := errors.AsType[*events.Fault](err)
+	if !ok || f.Code != code || pointer != "" && (len(f.Details) != 1 || f.Details[0].Pointer != pointer) {
+		w.Errorf("%s %+v: got %v, want %s %s", q.Subject(), q, err, code, pointer)
+	}
+}
+
+// tell tells a fact of a user's post and returns its event id.
+func (w *world) tell(user, account, text string, fact events.PostFact) string {
+	w.Helper()
+	ev := events.NewPostEvent(fact, events.Post{ID: events.NewPostID(), UserID: user, AccountID: account, Text: text, Rev: 1})
+	if err := w.bus.Emit(w.Context(), ev); err != nil {
+		w.Fatal(err)
+	}
+	return ev.EventID()
+}
+
+// got is a delivery as it arrived.
+type got struct {
+	header http.Header
+	body   []byte
+}
+
+func (g got) text() string {
+	var p struct {
+		Data struct{ Post struct{ Text string } }
+	}
+	_ = json.Unmarshal(g.body, &p)
+	return p.Data.Post.Text
+}
+
+// signedBy checks the signature as a receiver does that has never seen our code, and says which of the signatures it was.
+func (g got) signedBy(t *testing.T, secret string) int {
+	t.Helper()
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
+	if err != nil || len(key) != 32 || !strings.HasPrefix(secret, "whsec_") {
+		t.Fatalf("%q is no secret: %v", secret, err)
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(g.header.Get("webhook-id") + "." + g.header.Get("webhook-timestamp") + "."))
+	mac.Write(g.body)
+	want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	return slices.Index(strings.Split(g.header.Get("webhook-signature"), " "), want)
+}
+
+// receiver is an address of a user's.
+type receiver struct {
+	URL string
+	got chan got
+}
+
+// receive answers deliveries with what fn says; nil is 204.
+func receive(t *testing.T, fn func(n int, w http.ResponseWriter, r *http.Request)) *receiver {
+	t.Helper()
+	rec := &receiver{got: make(chan got, 1000)}
+	var mu sync.Mutex
+	n := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		n++
+		turn := n
+		mu.Unlock()
+		rec.got <- got{r.Header.Clone(), body}
+		if fn == nil {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		fn(turn, w, r)
+	}))
+	t.Cleanup(srv.Close)
+	rec.URL = srv.URL
+	return rec
+}
+
+func (r *receiver) next(t *testing.T) got {
+	t.Helper()
+	select {
+	case g := <-r.got:
+		return g
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing was delivered")
+		return got{}
+	}
+}
+
+func (r *receiver) quiet(t *testing.T) {
+	t.Helper()
+	select {
+	case g := <-r.got:
+		t.Errorf("delivered too: %s", g.body)
+	default:
+	}
+}
+
+// settled waits until a delivery is not waiting any more.
+func (w *world) settled(hook, event string) events.WebhookDelivery {
+	w.Helper()
+	var found events.WebhookDelivery
+	waiting.Until(w, "the delivery is settled", func() bool {
+		for _, d := range must[events.WebhookDeliveries](w, events.ListDeliveries{UserID: ada, ID: hook}).Deliveries {
+			if d.EventID == event && d.Status != statusWaiting {
+				found = d
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
