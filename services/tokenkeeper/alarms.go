@@ -57,12 +57,19 @@ func (s *Service) settle(ctx context.Context, id string) error {
 }
 
 // arm has the account looked at at its time. What is overdue is woken directly: that survives whatever may have become
-// of its alarm.
+// of its alarm. Where the account was erased meanwhile, its alarm was taken away, and set again just now: an erasure leaves
+// no trace, so it is looked once more.
 func (s *Service) arm(ctx context.Context, a accounts.Account) error {
 	if !a.RefreshAt.After(s.now()) {
 		return s.bus.Wake(ctx, events.TokenDue(a.ID))
 	}
-	return s.bus.Arm(ctx, events.TokenAlarm(a.ID), events.TokenDue(a.ID), a.RefreshAt, a.Rev)
+	if err := s.bus.Arm(ctx, events.TokenAlarm(a.ID), events.TokenDue(a.ID), a.RefreshAt, a.Rev); err != nil {
+		return err
+	}
+	if _, err := accounts.Get(ctx, s.db, a.ID); errors.Is(err, pg.ErrNotFound) {
+		return s.disarm(ctx, a.ID)
+	}
+	return nil // an account that could not be read has its alarm
 }
 
 func (s *Service) disarm(ctx context.Context, id string) error {

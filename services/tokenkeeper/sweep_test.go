@@ -47,6 +47,21 @@ func TestAlarms(t *testing.T) {
 		}
 	})
 
+	t.Run("one that is set while its account is erased does not outlive it", func(t *testing.T) {
+		w := setup(t)
+		a := w.connect("user_1", "ada")
+		a.RefreshAt = w.clock.now().Add(time.Hour) // as somebody read it before the erasure
+		if _, err := w.db.NewDelete().Model(&a).Where("id = ?", a.ID).Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.svc.arm(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		if at := w.alarm(a.ID); !at.IsZero() {
+			t.Errorf("alarm at %s", at)
+		}
+	})
+
 	t.Run("the tick is noted", func(t *testing.T) {
 		w := setup(t)
 		w.run()
