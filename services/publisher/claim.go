@@ -36,7 +36,8 @@ func (t tooSoon) Error() string { return "another post of the account went out j
 // claim is what one claim asks for: was, as the worker read the row, and p, as it shall be.
 type claim struct {
 	was, p *Post
-	late   bool // overdue by so much that it keeps its distance
+	late   bool          // overdue by so much that it keeps its distance
+	over   time.Duration // until the call has ended, whatever came of it
 }
 
 // claim moves a ready post to publishing: from here to the answer it is this worker's, and nobody may edit or
@@ -47,14 +48,17 @@ func (s *Service) claim(ctx context.Context, was *Post) (*Post, error) {
 	p := *was
 	p.State, p.Lease, p.LeaseUntil = events.StatePublishing, uuid.NewString(), now.Add(s.cfg.Lease)
 	p.Attempt++
-	p.ClaimedAt, p.CallDeadline = now, maxTime(now, p.PublishAt).Add(s.cfg.CallTimeout)
+	p.ClaimedAt = now
 	p.FinishedSeenAt = time.Time{}
 	p.WakeAt = now.Add(s.cfg.Lease + time.Second) // when this worker is gone, the next may ask
 	p.ArmedAt = time.Time{}                       // the message in hand wakes it; if that is lost, the sweep does
 	p.UpdatedAt = now
 	p.tidy()
-	late := p.turn() == 0 && now.Sub(p.PublishAt) > s.cfg.LateAfter
-	if err := s.claims.do(ctx, claim{was: was, p: &p, late: late}); err != nil {
+	c := claim{was: was, p: &p, late: p.turn() == 0 && now.Sub(p.PublishAt) > s.cfg.LateAfter, over: s.cfg.CallTimeout}
+	if ahead := p.PublishAt.Sub(now); ahead > 0 {
+		c.over += ahead
+	}
+	if err := s.claims.do(ctx, c); err != nil {
 		return nil, err
 	}
 	return &p, nil
@@ -152,43 +156,49 @@ func (s *store) writeClaims(ctx context.Context, tx bun.Tx, batch []claim, going
 		return nil
 	}
 	type row struct {
-		ID           string       `bun:"id"`
-		State        events.State `bun:"was_state"`
-		Rev          int64        `bun:"was_rev"`
-		Attempt      int          `bun:"was_attempt"`
-		Lease        string       `bun:"lease"`
-		CallDeadline time.Time    `bun:"call_deadline,type:timestamptz"`
-		WakeAt       time.Time    `bun:"wake_at,type:timestamptz"`
+		ID      string       `bun:"id"`
+		State   events.State `bun:"was_state"`
+		Rev     int64        `bun:"was_rev"`
+		Attempt int          `bun:"was_attempt"`
+		Lease   string       `bun:"lease"`
+		OverMs  int64        `bun:"over_ms"`
+		WakeAt  time.Time    `bun:"wake_at,type:timestamptz"`
 	}
 	rows := make([]row, len(going))
 	for n, i := range going {
 		was, p := batch[i].was, batch[i].p
-		rows[n] = row{was.ID, was.State, was.Rev, was.Attempt, p.Lease, p.CallDeadline, p.WakeAt}
+		rows[n] = row{was.ID, was.State, was.Rev, was.Attempt, p.Lease, batch[i].over.Milliseconds(), p.WakeAt}
 	}
-	var won []string
+	var won []struct {
+		ID           string    `bun:"id"`
+		CallDeadline time.Time `bun:"call_deadline"`
+	}
 	err := tx.NewUpdate().With("c", tx.NewValues(&rows)).Model((*Post)(nil)).TableExpr("c").
 		Set("state = 'publishing'").Set("attempt = post.attempt + 1").
 		Set("lease = c.lease").Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
-		Set("claimed_at = ?, updated_at = ?", now, now).Set("call_deadline = c.call_deadline, wake_at = c.wake_at").
+		Set("claimed_at = ?, updated_at = ?", now, now).Set("wake_at = c.wake_at").
+		// By the database's clock, as the lease: whether a second call may be made must not hang on whose clock was set meanwhile.
+		Set("call_deadline = clock_timestamp() + c.over_ms * interval '1 millisecond'").
 		Set("armed_at = NULL, finished_seen_at = NULL").
 		Where("post.id = c.id AND post.state = c.was_state AND post.rev = c.was_rev AND post.attempt = c.was_attempt").
 		Where("post.lease IS NULL OR post.lease_until < now()").
-		Returning("post.id").Scan(ctx, &won)
+		Returning("post.id, post.call_deadline").Scan(ctx, &won)
 	if err != nil {
 		return fmt.Errorf("claim: %w", err)
 	}
-	claimed := make(map[string]bool, len(won))
-	for _, id := range won {
-		claimed[id] = true
+	claimed := make(map[string]time.Time, len(won))
+	for _, w := range won {
+		claimed[w.ID] = w.CallDeadline
 	}
 	var uses []use
 	for _, i := range going {
 		p := batch[i].p
-		if !claimed[p.ID] {
+		over, ok := claimed[p.ID]
+		if !ok {
 			errs[i] = fmt.Errorf("claim: %w", errLost)
 			continue
 		}
-		p.ClaimedAt, p.UpdatedAt = now, now
+		p.ClaimedAt, p.UpdatedAt, p.CallDeadline = now, now, over.UTC()
 		uses = append(uses, use{AccountID: p.AccountID, Quota: p.spends(), At: now, PostID: p.ID, Part: p.turn()})
 	}
 	if len(uses) == 0 {

@@ -20,8 +20,8 @@ func TestClaimTwiceInABatch(t *testing.T) {
 		p := *was
 		p.State, p.Lease = events.StatePublishing, uuid.NewString()
 		p.Attempt++
-		p.ClaimedAt, p.CallDeadline, p.WakeAt = now, now.Add(time.Minute), now.Add(time.Minute)
-		return claim{was: was, p: &p}
+		p.ClaimedAt, p.WakeAt = now, now.Add(time.Minute)
+		return claim{was: was, p: &p, over: time.Minute}
 	}
 	ready := func(text string) *Post {
 		p := s.newPost(events.NewPostID(), testUser, r.account.ID, events.Draft{Text: text}, now)

@@ -87,21 +87,20 @@ func (s *Service) find(ctx context.Context, was *Post, a access, tried events.At
 
 // finished handles a container that is still unpublished.
 func (s *Service) finished(ctx context.Context, was *Post, a access, tried events.Attempt) error {
-	now := s.now()
 	if was.FinishedSeenAt.IsZero() {
 		p := *was
-		p.FinishedSeenAt = now
+		p.FinishedSeenAt = was.leasedAt
 		p.Lease = ""
-		p.WakeAt = now.Add(min(s.cfg.FinishedApart, backoff(1)))
+		p.WakeAt = s.now().Add(min(s.cfg.FinishedApart, backoff(1)))
 		if refused(was.Reason) { // an answered refusal leaves no call in flight: settle it on the second reading
-			p.WakeAt = now.Add(time.Second)
+			p.WakeAt = s.now().Add(time.Second)
 		}
 		return s.step(ctx, was, &p, "", tried)
 	}
 	if refused(was.Reason) {
 		return s.lookOr(ctx, was, a, s.acceptRefusal, tried)
 	}
-	if now.Sub(was.FinishedSeenAt) < s.cfg.FinishedApart || now.Before(s.secondCall(was)) {
+	if was.leasedAt.Sub(was.FinishedSeenAt) < s.cfg.FinishedApart || !s.secondCall(was) {
 		return s.askLater(ctx, was, "", tried)
 	}
 	again := s.publishAgain
@@ -111,8 +110,11 @@ func (s *Service) finished(ctx context.Context, was *Post, a access, tried event
 	return s.lookOr(ctx, was, a, again, tried)
 }
 
-// secondCall is when an earlier publish call can surely no longer succeed.
-func (s *Service) secondCall(p *Post) time.Time { return p.CallDeadline.Add(s.cfg.SecondCallAfter) }
+// secondCall says whether an earlier publish call can surely no longer succeed. The database's clock judges: ours may have
+// been set since, or the call may have been somebody else's.
+func (s *Service) secondCall(p *Post) bool { return !p.leasedAt.Before(s.noCallAfter(p)) }
+
+func (s *Service) noCallAfter(p *Post) time.Time { return p.CallDeadline.Add(s.cfg.SecondCallAfter) }
 
 // refused says that the call was answered with a no, or the post's time is over: that only needs checking, and no call is
 // to follow.
@@ -140,7 +142,7 @@ func (s *Service) lookOr(ctx context.Context, was *Post, a access,
 		return s.foundLive(ctx, was, candidates[0], tried...)
 	case len(candidates) > 1:
 		return s.park(ctx, was, several(), tried...)
-	case !refused(was.Reason) && s.now().Before(s.secondCall(was)):
+	case !refused(was.Reason) && !s.secondCall(was):
 		return s.askLater(ctx, was, "", tried...)
 	}
 	return otherwise(ctx, was, tried...)
@@ -263,10 +265,11 @@ func (s *Service) askLater(ctx context.Context, was *Post, giveUp string, tried 
 	p := *was
 	p.Lease = ""
 	p.Failures++
-	p.WakeAt = s.now().Add(backoff(p.Failures))
-	if second := maxTime(s.secondCall(was), p.FinishedSeenAt.Add(s.cfg.FinishedApart)); p.WakeAt.After(second) && s.now().Before(second) {
-		p.WakeAt = second // do not sleep past the moment that settles it
+	wait := backoff(p.Failures)
+	if settled := maxTime(s.noCallAfter(was), p.FinishedSeenAt.Add(s.cfg.FinishedApart)).Sub(was.leasedAt); settled > 0 {
+		wait = min(wait, settled) // do not sleep past the moment that settles it
 	}
+	p.WakeAt = s.now().Add(wait)
 	if len(tried) > 0 && p.Failures > 20 {
 		tried = tried[:0] // the log of a long search need not repeat itself
 	}

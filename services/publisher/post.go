@@ -58,9 +58,11 @@ type Post struct {
 	CallDeadline   time.Time `bun:"call_deadline,nullzero"`
 	NotReady       int       `bun:"not_ready"`
 	Rebuilds       int       `bun:"rebuilds"`
-	FinishedSeenAt time.Time `bun:"finished_seen_at,nullzero"`
+	FinishedSeenAt time.Time `bun:"finished_seen_at,nullzero"` // by the database's clock, as CallDeadline
 	Failures       int       `bun:"failures"`
 	TraceParent    string    `bun:"trace_parent,nullzero"` // of whoever asked for the post last
+
+	leasedAt time.Time // when acquire took the lease, by the database's clock; in no column
 }
 
 // moves are the legal moves between states; docs/post-lifecycle.md has them as a picture. The store refuses

@@ -151,9 +151,10 @@ func (s *Service) call(ctx context.Context, before, p *Post, a access, landed fu
 	began := s.now()
 	mediaID, err := s.callThreads(ctx, a, p, func() error {
 		now := s.now()
-		// The wall clock against the lease, the last thing before the request is written: this process may have been
-		// stopped for a minute, and another asking.
-		if now.Round(0).After(p.LeaseUntil.Round(0)) { // without the monotonic readings, which stand still in a suspended machine
+		// Our clock against the lease, the last thing before the request is written: this process may have been stopped for
+		// a minute, and another asking. The monotonic readings stand still in a suspended machine, those of the wall clock
+		// may have been set back.
+		if now.After(p.LeaseUntil) || now.Round(0).After(p.LeaseUntil.Round(0)) {
 			return errLeaseOver
 		}
 		crash.At(crash.PublishCalling)

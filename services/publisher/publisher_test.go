@@ -38,6 +38,7 @@ type rig struct {
 	bus  *bus.Bus
 	// connectBus is another connection to NATS under a service's name.
 	connectBus func(name string) *bus.Bus
+	now        func() time.Time // the publishers' clock; nil: the machine's
 	db         *bun.DB
 	sim        *threadssim.Sim
 	api        *threads.Client
@@ -129,7 +130,7 @@ func (r *rig) connect(user, name string, scopes ...string) accounts.Account {
 func (r *rig) start() (s *Service, stop func()) {
 	r.t.Helper()
 	b := r.connectBus("publisher")
-	s = New(r.cfg, Deps{Bus: b, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
+	s = New(r.cfg, Deps{Bus: b, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log, Now: r.now})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

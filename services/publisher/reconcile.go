@@ -334,8 +334,12 @@ func (r *reconciliation) container(ctx context.Context, p *Post, a access) {
 		d := r.of(p, "container", "The row says %s, but Threads says that its container is published.", p.State)
 		d.Mend = "treat its outcome as unknown: the publisher looks for it before anything else"
 		r.found(ctx, d, func(ctx context.Context) error {
+			now, err := r.store.now(ctx)
+			if err != nil {
+				return err
+			}
 			next := *p
-			next.CallDeadline = maxTime(next.CallDeadline, r.now()) // no second call because of one lagging list
+			next.CallDeadline = maxTime(next.CallDeadline, now) // no second call because of one lagging list
 			return r.unconfirmedStep(ctx, p, &next, events.Faultf(events.Unknown, "Threads says that this post is already live; we are looking for it."))
 		})
 	case (lost || status.Status == threads.StatusExpired || status.Status == threads.StatusError) && p.State == events.StateReady && p.Attempt == 0:

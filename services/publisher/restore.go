@@ -160,7 +160,7 @@ func (r *recorder) doubtAll(ctx context.Context, tx bun.Tx) error {
 		Set("lease = NULL, lease_until = NULL, armed_at = NULL").
 		Set("rev = rev + 1").Set("fact = ?", events.FactUnconfirmed).Set("updated_at = ?", r.now()). // told, by the sweep
 		// A backup may know no deadline, or an old one: without it a single lagging list would allow a second post.
-		Set("call_deadline = greatest(coalesce(call_deadline, ?), ?)", r.now(), r.now()).
+		Set("call_deadline = greatest(call_deadline, clock_timestamp())"). // greatest passes over NULL
 		Where("publish_at <= ?", r.now()).
 		Where("state IN (?)", bun.List([]events.State{events.StateScheduled, events.StateReady, events.StateWaiting, events.StatePublishing})).
 		Exec(ctx)

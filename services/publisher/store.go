@@ -124,18 +124,32 @@ func (s *store) insert(ctx context.Context, db bun.IDB, p *Post) error {
 }
 
 // acquire takes the lease of a post, if the post is as the caller read it and nobody works on it. The database's
-// clock judges when an old lease has lapsed; LeaseUntil is the holder's own, earlier, idea of it.
+// clock judges when an old lease has lapsed; LeaseUntil is the holder's own, earlier, idea of it. leasedAt is the
+// database's time.
 func (s *store) acquire(ctx context.Context, p *Post, now time.Time) error {
 	token := uuid.NewString()
-	res, err := s.db.NewUpdate().Model((*Post)(nil)).
+	var at time.Time
+	err := s.db.NewUpdate().Model((*Post)(nil)).
 		Set("lease = ?", token).Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
 		Where("id = ? AND state = ? AND rev = ?", p.ID, p.State, p.Rev).
-		Where("lease IS NULL OR lease_until < now()").Exec(ctx)
-	if err := won(res, err); err != nil {
+		Where("lease IS NULL OR lease_until < now()").
+		Returning("clock_timestamp()").Scan(ctx, &at)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = errLost
+	}
+	if err != nil {
 		return fmt.Errorf("take the lease: %w", err)
 	}
-	p.Lease, p.LeaseUntil = token, now.Add(s.lease)
+	p.Lease, p.LeaseUntil, p.leasedAt = token, now.Add(s.lease), at
 	return nil
+}
+
+// now is the database's time.
+func (s *store) now(ctx context.Context) (at time.Time, err error) {
+	if err := s.db.NewRaw("SELECT clock_timestamp()").Scan(ctx, &at); err != nil {
+		return at, fmt.Errorf("ask the database's time: %w", err)
+	}
+	return at, nil
 }
 
 // renew prolongs a lease that is still ours.

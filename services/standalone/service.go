@@ -91,7 +91,7 @@ type Builder func(ctx context.Context, getenv func(string) string, log *zap.Logg
 // Builders are the services by the word that starts them.
 func Builders() map[string]Builder {
 	return map[string]Builder{
-		"gateway": gatewayOn(nil), "auth": buildAuth, "publisher": buildPublisher, "tokenkeeper": buildTokenkeeper,
+		"gateway": gatewayOn(nil), "auth": buildAuth, "publisher": PublisherBy(nil), "tokenkeeper": buildTokenkeeper,
 	}
 }
 
@@ -127,17 +127,20 @@ func buildAuth(ctx context.Context, getenv func(string) string, log *zap.Logger,
 	return r.service(s.Run, s.Ready), nil
 }
 
-func buildPublisher(ctx context.Context, getenv func(string) string, log *zap.Logger, opts ...nats.Option) (Service, error) {
-	cfg, err := publisher.ConfigFromEnv(getenv)
-	if err != nil {
-		return Service{}, err
+// PublisherBy builds a publisher that goes by a clock; nil: the machine's.
+func PublisherBy(now func() time.Time) Builder {
+	return func(ctx context.Context, getenv func(string) string, log *zap.Logger, opts ...nats.Option) (Service, error) {
+		cfg, err := publisher.ConfigFromEnv(getenv)
+		if err != nil {
+			return Service{}, err
+		}
+		r, err := reach(ctx, "publisher", getenv, log, true, opts)
+		if err != nil {
+			return Service{}, err
+		}
+		s := publisher.New(cfg, publisher.Deps{Bus: r.bus, DB: r.db, Threads: threads.New(cfg.Threads()), Vault: r.vault, Log: r.log, Now: now})
+		return r.service(s.Run, s.Ready), nil
 	}
-	r, err := reach(ctx, "publisher", getenv, log, true, opts)
-	if err != nil {
-		return Service{}, err
-	}
-	s := publisher.New(cfg, publisher.Deps{Bus: r.bus, DB: r.db, Threads: threads.New(cfg.Threads()), Vault: r.vault, Log: r.log})
-	return r.service(s.Run, s.Ready), nil
 }
 
 func buildTokenkeeper(ctx context.Context, getenv func(string) string, log *zap.Logger, opts ...nats.Option) (Service, error) {

@@ -38,7 +38,7 @@ const (
 type child struct {
 	url   string
 	cmd   *exec.Cmd
-	stdin io.Closer
+	stdin io.WriteCloser
 	ended chan struct{}
 
 	mu     sync.Mutex
@@ -179,18 +179,26 @@ func runSimulator(ctx context.Context, args []string, out io.Writer) error {
 	return process.Run(ctx, zap.NewNop(), served("simulator", sim, out))
 }
 
-// runPublisher is the publisher as production puts it together, with its admin handler on a port of its own.
-func runPublisher(ctx context.Context, getenv func(string) string, out io.Writer) error {
+// runPublisher is the publisher as production puts it together, with its admin handler on a port of its own. Each line of
+// its standard input sets its clock: by how much it is ahead.
+func runPublisher(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
+	flags := flag.NewFlagSet("torture publisher", flag.ContinueOnError)
+	ahead := flags.Duration("ahead", 0, "by how much its clock is ahead")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
 	if err := crash.Arm(getenv); err != nil {
 		return err
 	}
-	ctx, cancel := untilEOF(ctx)
+	clock := &setClock{}
+	clock.set(*ahead)
+	ctx, cancel := clock.obey(ctx, os.Stdin)
 	defer cancel()
 	log, err := process.Logger(getenv("LOG_LEVEL"), getenv("LOG_FORMAT"))
 	if err != nil {
 		return err
 	}
-	s, err := standalone.Builders()["publisher"](ctx, getenv, log)
+	s, err := standalone.PublisherBy(clock.now)(ctx, getenv, log)
 	if err != nil {
 		return err
 	}

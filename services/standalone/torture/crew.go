@@ -20,7 +20,8 @@ type worker struct {
 
 	mu      sync.Mutex
 	now     *child
-	crashAt string // for the next start only
+	crashAt string        // for the next start only
+	ahead   time.Duration // of its machine's clock
 
 	starts, crashes atomic.Int64
 }
@@ -85,17 +86,33 @@ func (p *worker) start(ctx context.Context) (*child, error) {
 	}
 	env = append(env, crash.Env+"="+p.crashAt)
 	p.crashAt = ""
+	ahead := p.ahead
 	p.mu.Unlock()
 	// Not under ctx: a publisher that is let go finishes what it has in hand.
-	c, err := spawn(context.WithoutCancel(ctx), env, log, wordPublisher)
+	c, err := spawn(context.WithoutCancel(ctx), env, log, wordPublisher, "-ahead", ahead.String())
 	if err != nil {
 		return nil, err
 	}
 	p.starts.Add(1)
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.now = c
-	p.mu.Unlock()
+	p.tellClock() // it may have been set meanwhile
 	return c, nil
+}
+
+// setClock sets the clock of the worker's machine, by so much ahead of true time.
+func (p *worker) setClock(ahead time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ahead = ahead
+	if p.now != nil {
+		p.tellClock()
+	}
+}
+
+func (p *worker) tellClock() {
+	_, _ = fmt.Fprintln(p.now.stdin, p.ahead) // a process that is gone is told when it starts again
 }
 
 func (p *worker) current() *child {

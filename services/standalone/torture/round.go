@@ -38,6 +38,7 @@ type round struct {
 	hurry  int
 	held   string // what was waited for last
 	steps  []clockStep
+	ahead  time.Duration // the most that a publisher's clock was ahead
 	sent   []*sent
 }
 

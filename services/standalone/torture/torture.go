@@ -112,7 +112,7 @@ func Main(ctx context.Context, args []string, getenv func(string) string, out, e
 		case wordSimulator:
 			return runSimulator(ctx, args[1:], out)
 		case wordPublisher:
-			return runPublisher(ctx, getenv, out)
+			return runPublisher(ctx, args[1:], getenv, out)
 		}
 	}
 	o, err := parse(args, errOut)

@@ -130,6 +130,9 @@ var troubles = []trouble{
 	{name: "revoked", what: "tokens die, and the accounts are connected again", provokes: []string{"retry_of_a_permanent_refusal"}, happens: revoke},
 	{name: "disconnected", what: "accounts are disconnected, and connected again", happens: disconnect},
 	{name: "clock", what: "Threads' clock is stepped back and forth", happens: stepClock},
+	{name: "clock-publishers", what: "the publishers' clocks are set back and forth, each by itself", top: true, happens: setClocks},
+	{name: "nats-long", what: "NATS stops for a minute", happens: natsAwayLong},
+	{name: "postgres-long", what: "Postgres stops for a minute", happens: postgresAwayLong},
 }
 
 // share is a probability within bounds.
@@ -371,4 +374,40 @@ func stepClock(ctx context.Context, r *round, rng *rand.Rand) error {
 		r.count("clock steps")
 	}
 	return r.step(ctx, 0)
+}
+
+// setClocks sets the clocks of the publishers' machines, as far as stepClock sets Threads'. A post then goes out by a clock
+// that is wrong, but not twice: how long ago a call was made is the database's to say.
+func setClocks(ctx context.Context, r *round, rng *rand.Rand) error {
+	for moment(ctx, r, rng, 8) {
+		ahead := time.Duration(rng.Int64N(int64(30*time.Second))) - 15*time.Second
+		r.mu.Lock()
+		r.ahead = max(r.ahead, ahead)
+		r.mu.Unlock()
+		r.h.crew[rng.IntN(len(r.h.crew))].setClock(ahead)
+		r.count("publishers' clocks set")
+	}
+	for _, p := range r.h.crew {
+		p.setClock(0)
+	}
+	return nil
+}
+
+// longAway is an outage in which everything is given up that ever is.
+const longAway = time.Minute
+
+func natsAwayLong(ctx context.Context, r *round, rng *rand.Rand) error {
+	if !moment(ctx, r, rng, 2) {
+		return nil
+	}
+	r.count("NATS away for a minute")
+	return r.h.withoutNATS(ctx, longAway, rng.IntN(2) == 0)
+}
+
+func postgresAwayLong(ctx context.Context, r *round, rng *rand.Rand) error {
+	if !moment(ctx, r, rng, 2) {
+		return nil
+	}
+	r.count("Postgres away for a minute")
+	return r.h.withoutPostgres(ctx, longAway)
 }

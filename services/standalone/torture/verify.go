@@ -222,7 +222,7 @@ func (v *verdict) commit(ctx context.Context, q *handed, c threadssim.Post) {
 		due = q.firstAt
 	}
 	arrived := v.trueTime(time.Unix(0, c.ArrivedNS))
-	if arrived.Before(due) {
+	if arrived.Before(due.Add(-v.ahead)) { // by the clock of whoever sent it
 		v.violated(ctx, q, "it arrived %s early", due.Sub(arrived))
 	}
 	if len(p.Parts) == 0 || c.ID == p.Parts[0].MediaID {
