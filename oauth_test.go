@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -40,16 +41,24 @@ func (h *house) browser(user string) *browser {
 // visit opens an address and says where it sends the browser.
 func (b *browser) visit(address string) string {
 	b.h.t.Helper()
-	resp, err := b.http.Get(address)
+	location, err := b.follow(address)
 	if err != nil {
 		b.h.t.Fatal(err)
+	}
+	return location
+}
+
+func (b *browser) follow(address string) (location string, err error) {
+	resp, err := b.http.Get(address)
+	if err != nil {
+		return "", err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, _ := io.ReadAll(resp.Body)
 	if resp.StatusCode != http.StatusFound {
-		b.h.t.Fatalf("%s answered %s: %s", address, resp.Status, body)
+		return "", fmt.Errorf("%s answered %s: %s", address, resp.Status, body)
 	}
-	return resp.Header.Get("Location")
+	return resp.Header.Get("Location"), nil
 }
 
 // begin opens the dance, and ends at Threads' page.
@@ -58,15 +67,19 @@ func (b *browser) begin() (threads *url.URL) {
 	was := b.h.token
 	b.h.token = b.token
 	defer func() { b.h.token = was }()
-	var begun struct {
-		AuthorizationURL string `json:"authorizationUrl"`
-	}
-	b.h.call(http.MethodGet, b.h.url("PORT")+"/api/auth/threads", nil, &begun)
-	u, err := url.Parse(b.visit(begun.AuthorizationURL))
-	if err != nil {
-		b.h.t.Fatal(err)
-	}
-	return u
+	b.h.eventually("Threads' page", func() error { // on a slow machine auth may keep the gateway waiting for too long
+		var begun struct {
+			AuthorizationURL string `json:"authorizationUrl"`
+		}
+		b.h.call(http.MethodGet, b.h.url("PORT")+"/api/auth/threads", nil, &begun)
+		location, err := b.follow(begun.AuthorizationURL)
+		if err != nil {
+			return err
+		}
+		threads, err = url.Parse(location)
+		return err
+	})
+	return threads
 }
 
 // decide presses a button on Threads' page, and returns the address at which the browser is to come back.

@@ -48,7 +48,7 @@ type Bus struct {
 }
 
 const (
-	connectPatience = 15 * time.Second
+	connectPatience = 30 * time.Second
 	ackPatience     = 5 * time.Second
 )
 

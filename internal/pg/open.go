@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	connectPatience = 15 * time.Second // a database that starts together with us is up by then
+	connectPatience = 30 * time.Second // a database that starts together with us is up by then
 	connectAttempt  = 5 * time.Second  // pgx would let one attempt hang for two minutes
 	idleConnection  = 5 * time.Minute  // under the usual idle limit of proxies and firewalls
 )
@@ -31,7 +31,7 @@ type Config struct {
 	MaxConns int
 }
 
-// Open connects to Postgres, waiting up to 15 s (or until ctx ends) for a server that is not up yet. A refusal that
+// Open connects to Postgres, waiting up to 30 s (or until ctx ends) for a server that is not up yet. A refusal that
 // time does not heal, such as a wrong password, is returned at once. No error holds the password.
 func Open(ctx context.Context, c Config, log *zap.Logger) (*bun.DB, error) {
 	conf, err := c.parse()

@@ -183,7 +183,7 @@ func TestRetries(t *testing.T) {
 
 	t.Run("end after the days of trying, and a webhook that never works is disabled", func(t *testing.T) {
 		w := setup(t)
-		w.cfg.GiveUpAfter, w.cfg.DisableAfter = 150*time.Millisecond, 400*time.Millisecond
+		w.cfg.GiveUpAfter, w.cfg.DisableAfter = time.Second, 1500*time.Millisecond
 		w.run()
 		rec := receive(t, func(_ int, rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusBadGateway) })
 		hook := must[events.Webhook](w, events.CreateWebhook{UserID: ada, URL: rec.URL})
