@@ -56,6 +56,10 @@ var (
 		Name: "threads_quota_headroom",
 		Help: "How many places of a quota (posts, replies, deletes; in any 24 hours) the account has left that has fewest.",
 	}, []string{"quota"})
+	clockAhead = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "threads_clock_ahead_of_postgres_seconds",
+		Help: "By how much this publisher's clock is ahead of Postgres'; negative: behind. Posts go out by the publisher's.",
+	})
 	surveyedAt = promauto.NewGauge(prometheus.GaugeOpts{
 		Name: "threads_survey_timestamp_seconds",
 		Help: "When the gauges of posts were last measured, unix time.",
@@ -144,6 +148,9 @@ func (s *Service) surveyOnce(ctx context.Context) error {
 		Oldest    time.Time `bun:"oldest"`
 		Neglected time.Time `bun:"neglected"`
 	}
+	if err := s.surveyClock(ctx); err != nil {
+		return err
+	}
 	now := s.now()
 	err = s.db.NewSelect().Model((*Post)(nil)).
 		ColumnExpr("count(*) FILTER (WHERE publish_at < ?0 AND state IN ('scheduled', 'ready')) AS overdue", now).
@@ -201,6 +208,22 @@ func (s *Service) surveyOnce(ctx context.Context) error {
 		p.stands = now
 	}
 	p.surveyed, p.neglected, p.position = now, due.Neglected, position
+	return nil
+}
+
+// surveyClock compares our clock with Postgres', as far as the time that the question took allows.
+func (s *Service) surveyClock(ctx context.Context) error {
+	asked := s.now()
+	its, err := s.store.now(ctx)
+	if err != nil {
+		return err
+	}
+	half := s.now().Sub(asked) / 2
+	ahead := asked.Add(half).Sub(its)
+	if ahead.Abs() <= half {
+		ahead = 0
+	}
+	clockAhead.Set(ahead.Seconds())
 	return nil
 }
 

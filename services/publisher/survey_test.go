@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +103,16 @@ func TestSurvey(t *testing.T) { //nolint:paralleltest // see above
 		t.Fatal(err)
 	}
 	is(1, "threads_recorder_behind")
+
+	for _, ahead := range []time.Duration{42 * time.Second, -42 * time.Second, 0} {
+		s.now = func() time.Time { return time.Now().Add(ahead) }
+		if err := s.surveyOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := metric(t, "threads_clock_ahead_of_postgres_seconds"); math.Abs(got-ahead.Seconds()) > 1 {
+			t.Errorf("a clock that is %s ahead is said to be %g s ahead", ahead, got)
+		}
+	}
 }
 
 // What goes out is measured where it happens.
