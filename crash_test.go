@@ -296,18 +296,19 @@ func (c crashCase) run(t *testing.T, starts chan struct{}, toTheEnd bool) {
 		"THREADS_API_URL=" + world.URL, "THREADS_AUTHORIZE_URL=" + world.URL + "/oauth/authorize",
 	}, shortWaits...)...)
 	h.patience = crashPatience
-	live := func(until string) {
+	const ready = true
+	live := func(until string, toReady bool) {
 		starts <- struct{}{}
 		defer func() { <-starts }()
 		plain := h.env
 		h.env = append(slices.Clip(plain), crash.Env+"="+until)
 		h.cmd = h.run()
 		h.env = plain
-		if until == "" || until == c.deaths[0] { // a second life may end before it is ready
+		if toReady {
 			h.up()
 		}
 	}
-	live(c.deaths[0])
+	live(c.deaths[0], ready)
 	h.connect()
 	if c.during("record") { // facts that are near one another are recorded together: the account's shall not be with the post's
 		h.silent(events.StreamEvents, events.PublisherRecorder)
@@ -337,10 +338,10 @@ func (c crashCase) run(t *testing.T, starts chan struct{}, toTheEnd bool) {
 	}
 	h.dies()
 	for _, until := range c.deaths[1:] {
-		live(until)
+		live(until, !ready) // what the last life left may end this one before it is ready
 		h.dies()
 	}
-	live("")
+	live("", ready)
 	if c.during("delete") {
 		c.deleted(t, h, sim, p)
 	} else {
