@@ -41,11 +41,18 @@ func migrateFS(ctx context.Context, db *bun.DB, files fs.FS, log *zap.Logger) ([
 	}
 	defer pool.Close()
 
+	if err := connect(ctx, pool, log); err != nil {
+		return nil, fmt.Errorf("migrate: %w", err)
+	}
 	lock, err := pool.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("migrate: %w", err)
 	}
 	defer lock.Close() // the pool closes right after, and the lock goes with its session
+	// The second connection is made before the lock is taken: nobody waits for one who waits.
+	if err := connect(ctx, pool, log); err != nil {
+		return nil, fmt.Errorf("migrate: %w", err)
+	}
 	if err := awaitLock(ctx, lock, log); err != nil {
 		return nil, fmt.Errorf("migrate: wait for the lock: %w", err)
 	}

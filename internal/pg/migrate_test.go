@@ -2,7 +2,9 @@ package pg_test
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/uptrace/bun"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -151,6 +154,52 @@ func TestMigrate(t *testing.T) {
 			t.Errorf("got %v while another held the lock", err)
 		}
 	})
+}
+
+// A start may come while the server has no connection to give: those of the processes before it are not all gone yet.
+func TestMigrateFindsTheServerFull(t *testing.T) {
+	t.Parallel()
+	for _, free := range []int{0, 1} {
+		t.Run(fmt.Sprintf("%d of the two connections left", free), func(t *testing.T) {
+			t.Parallel()
+			ctx := t.Context()
+			address := pgtest.EmptyURL(t)
+			admin := open(t, pg.Config{URL: address, MaxConns: 1})
+			one, err := url.Parse(address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			role := "migrator_" + strings.TrimPrefix(one.Path, "/") // no superuser: those have no limit
+			if _, err := admin.ExecContext(ctx, `CREATE ROLE ?0 LOGIN PASSWORD 'migrator' CONNECTION LIMIT 3;
+				GRANT CREATE ON SCHEMA public TO ?0`, bun.Name(role)); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if _, err := admin.ExecContext(context.WithoutCancel(ctx), "DROP OWNED BY ?0; DROP ROLE ?0", bun.Name(role)); err != nil {
+					t.Error(err)
+				}
+			})
+			one.User = url.UserPassword(role, "migrator")
+			db := open(t, pg.Config{URL: one.String(), MaxConns: 1})
+			var others []*bun.DB
+			for range 2 - free {
+				others = append(others, open(t, pg.Config{URL: one.String(), MaxConns: 1}))
+			}
+			core, said := observer.New(zap.WarnLevel)
+			log := zap.New(core, zap.Hooks(func(zapcore.Entry) error { // it says that it waits
+				for _, other := range others {
+					_ = other.Close()
+				}
+				return nil
+			}))
+			if _, err := pg.MigrateFS(ctx, db, fstest.MapFS{"1_one.tx.up.sql": {Data: []byte("SELECT 1")}}, log); err != nil {
+				t.Error(err)
+			}
+			if said.Len() == 0 {
+				t.Error("the server was not full: this test shows nothing")
+			}
+		})
+	}
 }
 
 // While a release rolls out, the programs of the release before work on the new schema: a migration may add, and may not

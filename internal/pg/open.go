@@ -3,6 +3,7 @@ package pg
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -46,7 +47,7 @@ func Open(ctx context.Context, c Config, log *zap.Logger) (*bun.DB, error) {
 
 	// Unknown columns are skipped: a release keeps working while the next one has already added a column.
 	db := bun.NewDB(pool, pgdialect.New(), bun.WithDiscardUnknownColumns())
-	if err := connect(ctx, db, log); err != nil {
+	if err := connect(ctx, pool, log); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("connect to %s: %w", RedactURL(c.URL), err)
 	}
@@ -83,14 +84,15 @@ func (c Config) parse() (*pgx.ConnConfig, error) {
 	return conf, nil
 }
 
-func connect(ctx context.Context, db *bun.DB, log *zap.Logger) error {
+// connect waits until the pool has a connection. A server that has none to give counts as one that is not up yet.
+func connect(ctx context.Context, pool *sql.DB, log *zap.Logger) error {
 	pace := backoff.NewExponentialBackOff()
 	pace.InitialInterval = 100 * time.Millisecond
 	pace.MaxInterval = time.Second
 
 	var last error
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		last = db.PingContext(ctx)
+		last = pool.PingContext(ctx)
 		if last != nil && !Unavailable(last) {
 			return struct{}{}, backoff.Permanent(last)
 		}

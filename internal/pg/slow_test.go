@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/uptrace/bun"
 	"go.uber.org/zap"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 type note struct {
@@ -93,23 +95,33 @@ func TestSlowQueriesAreLoggedWithoutValues(t *testing.T) {
 			if err := c.run(); err != nil {
 				t.Fatal(err)
 			}
-			entries := logs.TakeAll()
-			if len(entries) != 1 || entries[0].Message != "slow query" {
-				t.Fatalf("logged %v", entries)
+			told := 0
+			for _, entry := range logs.TakeAll() { // a slow machine may add a line on a BEGIN
+				line := fmt.Sprint(entry.Message, entry.ContextMap())
+				if strings.Contains(line, secret) {
+					t.Errorf("a value is in %s", line)
+				}
+				if strings.HasPrefix(line, "slow query") && strings.Contains(line, c.want) {
+					told++
+				}
 			}
-			line := fmt.Sprint(entries[0].ContextMap())
-			if !strings.Contains(line, c.want) || strings.Contains(line, secret) {
-				t.Errorf("logged %s, want %q and no value", line, c.want)
+			if told != 1 {
+				t.Errorf("logged %d lines on %q, want 1", told, c.want)
 			}
 		})
 	}
 
 	t.Run("a fast query is not", func(t *testing.T) {
-		if _, err := db.ExecContext(ctx, "SELECT 1"); err != nil {
-			t.Fatal(err)
-		}
-		if n := logs.Len(); n != 0 {
-			t.Errorf("%d lines logged", n)
-		}
+		waiting.Until(t, "a query that is fast, and not logged", func() bool {
+			start := time.Now()
+			if _, err := db.ExecContext(ctx, "SELECT 1"); err != nil {
+				t.Fatal(err)
+			}
+			fast, n := time.Since(start) < 100*time.Millisecond, len(logs.TakeAll())
+			if fast && n != 0 {
+				t.Errorf("%d lines logged", n)
+			}
+			return fast
+		})
 	})
 }

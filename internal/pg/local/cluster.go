@@ -92,7 +92,7 @@ func (c cluster) server(port int) *exec.Cmd {
 		"log_error_verbosity=terse",
 	}
 	if c.throwaway {
-		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=400")
 	}
 	args := []string{"-D", c.data}
 	for _, s := range settings {
