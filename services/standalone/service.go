@@ -45,7 +45,8 @@ type Common struct {
 	DatabaseURL string `env:"DATABASE_URL"`
 	// DatabasePassword is put into DatabaseURL where that has none.
 	DatabasePassword string `env:"DATABASE_PASSWORD"`
-	// DatabaseConns bounds a process's connections to Postgres.
+	// DatabaseConns bounds a service's connections to Postgres. In one process, auth, publisher and tokenkeeper have so many
+	// each; a start takes two more while it migrates.
 	DatabaseConns int `env:"DATABASE_CONNS" envDefault:"16"`
 	// Keyset seals the tokens: a Tink AEAD keyset as JSON or base64. Needed by auth, publisher and tokenkeeper.
 	Keyset string `env:"TOKEN_KEYSET"`
