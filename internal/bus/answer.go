@@ -21,6 +21,7 @@ import (
 const (
 	answerLimit   = 2 * time.Minute // for one answer; whoever asked has long gone by then
 	answersAtOnce = 256             // for one process; further questions wait in line
+	answerAgain   = 2 * time.Second // when to ask again while something is away
 )
 
 // answers are the questions that this process answers: one NATS micro service with an endpoint for each kind.
@@ -112,8 +113,14 @@ func respond[Q events.Question, A any](ctx context.Context, b *Bus, r micro.Requ
 	}
 	f := new(events.Fault)
 	if !errors.As(err, &f) {
-		b.log.Error("question failed", zap.String("subject", r.Subject()), zap.Duration("took", time.Since(began)), zap.Error(err))
-		f = internalFault()
+		log := b.log.With(zap.String("subject", r.Subject()), zap.Duration("took", time.Since(began)), zap.Error(err))
+		if b.outage(err) {
+			log.Warn("question failed for want of what its answer depends on")
+			f = unavailable("A part of the system is away at the moment; please try again shortly.").After(answerAgain)
+		} else {
+			log.Error("question failed")
+			f = internalFault()
+		}
 	}
 	refuse(b, r, f)
 }

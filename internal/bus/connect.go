@@ -45,6 +45,8 @@ type Bus struct {
 	answers  answers
 	streams  sync.Map // handles by stream name, see stream
 	troubles sync.Map // durable: why its messages cannot be read at the moment
+
+	dependencies dependencies
 }
 
 const (

@@ -23,9 +23,15 @@ func (h *hands) handle(ctx context.Context, m jetstream.Msg, beat time.Duration)
 	isCommand := d.Stream == events.StreamCommands
 	handling, span := beginHandling(causedBy(ctx, d.Meta), d)
 	result, err := h.call(handling, d, m.Data())
-	v := judge(ctx, err, d.Deliveries, isCommand, h.options.CommandDeliveries)
+	v := judge(ctx, err, d.Deliveries)
+	if v.failed {
+		v = h.weigh(d, err, v)
+	}
 	if v.verb == aside {
 		v = h.setAside(m, d, err, v)
+	}
+	if v.verb != nak {
+		h.failures.forget(d.Sequence)
 	}
 	pulse.stop()
 	if isCommand && !v.pending && (v.verb == ack || v.verb == aside) {

@@ -18,7 +18,7 @@ import (
 type HandleOptions struct {
 	Concurrency       int           // messages in hand at once; 0: 16
 	Prefetch          int           // messages fetched ahead; 0: Concurrency
-	CommandDeliveries uint64        // after so many a command is set aside; 0: 20
+	CommandDeliveries uint64        // after so many failures that are no outage a command is set aside; 0: 20
 	Drain             time.Duration // how long those in hand may take after the end of ctx; 0: 20 s
 }
 
@@ -90,6 +90,8 @@ type hands struct {
 
 	mu   sync.Mutex
 	held map[jetstream.Msg]time.Time // since when
+
+	failures failures
 }
 
 // read hands out messages until ctx ends or the durable cannot be read.

@@ -17,8 +17,7 @@ type later struct{ after time.Duration }
 
 func (l later) Error() string { return fmt.Sprintf("again in %s", l.after) }
 
-// Later asks for the message again after d. It is no failure. (JetStream counts it as a delivery all the same: a command
-// that was put off twenty times is set aside at its first failure.)
+// Later asks for the message again after d. It is no failure, however often it is said.
 func Later(d time.Duration) error { return later{after: d} }
 
 // verb is what becomes of a message.
@@ -38,6 +37,7 @@ type verdict struct {
 	fault   *events.Fault
 	pending bool
 	quiet   bool // nothing went wrong
+	failed  bool // it did not work, and nobody has asked yet whose fault that is
 }
 
 // errUndecodable marks a message that no later delivery can save.
@@ -46,10 +46,12 @@ var errUndecodable = errors.New("undecodable")
 const (
 	firstDelay = time.Second
 	maxDelay   = 5 * time.Minute
+	// outageDelay is the longest pause while what we depend on is away: what was accepted goes on soon after its return.
+	outageDelay = 10 * time.Second
 )
 
 // judge is the table: returned value → what becomes of the message.
-func judge(ctx context.Context, err error, deliveries uint64, isCommand bool, patience uint64) verdict {
+func judge(ctx context.Context, err error, deliveries uint64) verdict {
 	var again later
 	var f *events.Fault
 	switch {
@@ -65,10 +67,20 @@ func judge(ctx context.Context, err error, deliveries uint64, isCommand bool, pa
 		return verdict{verb: nak, quiet: true} // interrupted by the shutdown: at once, for another instance
 	case errors.As(err, &f) && f.Code != events.Unavailable && f.Code != events.Internal:
 		return verdict{verb: ack, fault: f, quiet: true} // a refusal is an outcome
-	case isCommand && deliveries >= patience:
+	}
+	return verdict{verb: nak, delay: retryDelay(deliveries), failed: true}
+}
+
+// weigh decides over a command that failed. Only what fails while all that we depend on is well can be the command's own
+// fault: after enough of that it is set aside. An outage is waited for, for ever.
+func (h *hands) weigh(d Delivery, err error, v verdict) verdict {
+	switch {
+	case h.bus.outage(err):
+		v.delay = min(v.delay, outageDelay)
+	case d.Stream == events.StreamCommands && h.failures.add(d.Sequence, time.Now()) >= h.options.CommandDeliveries:
 		return verdict{verb: aside, fault: internalFault()}
 	}
-	return verdict{verb: nak, delay: retryDelay(deliveries)}
+	return v
 }
 
 // retryDelay is 1 s, doubling with each delivery, to 5 min.

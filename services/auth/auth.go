@@ -64,6 +64,7 @@ func New(cfg Config, d Deps) *Service {
 
 // Run works until ctx ends, then finishes what it has in hand.
 func (s *Service) Run(ctx context.Context) error {
+	defer s.bus.Depends(s.db.PingContext)()
 	if err := s.open(ctx); err != nil {
 		return fmt.Errorf("auth: %w", err)
 	}

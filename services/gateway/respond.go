@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/outage"
 )
 
 // The one table from faults to HTTP: what went wrong → status and title. A fault's own sentence becomes the detail.
@@ -120,7 +121,11 @@ func ofError(err error) *Problem {
 		return ready
 	}
 	var f *events.Fault
-	if !errors.As(err, &f) {
+	switch {
+	case errors.As(err, &f):
+	case outage.Is(err):
+		return ofFault(events.Faultf(events.Unavailable, "A part of the system is away at the moment; please try again shortly."))
+	default:
 		return ofFault(events.Faultf(events.Internal, internalSentence))
 	}
 	p := ofFault(f)

@@ -99,6 +99,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if short := s.cfg.underFloor(); len(short) > 0 {
 		s.log.Warn("waits are under their floor: right for a test, but against Threads a post could go out twice", zap.Strings("settings", short))
 	}
+	defer s.bus.Depends(s.db.PingContext)()
 	if err := s.recorder.check(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // told to stop; the check begins anew at the next start

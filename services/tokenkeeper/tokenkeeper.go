@@ -52,6 +52,7 @@ func New(cfg Config, d Deps) *Service {
 
 // Run works until ctx ends, then finishes what it has in hand.
 func (s *Service) Run(ctx context.Context) error {
+	defer s.bus.Depends(s.db.PingContext)()
 	commands := bus.NewHandlers()
 	bus.OnCommand(commands, s.RefreshToken)
 
