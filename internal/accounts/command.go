@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/wire"
 )
 
 // Conclude notes how a command about an account ended: with a Fault, or with the account as it is afterwards. It
@@ -26,7 +27,7 @@ func ConcludeWith(ctx context.Context, db bun.IDB, commandID string, c events.Co
 		if !errors.As(err, &o.Fault) {
 			return err
 		}
-	} else if o.Result, err = json.Marshal(c); err != nil {
+	} else if o.Result, err = wire.Encode(c); err != nil {
 		return fmt.Errorf("encode connection: %w", err)
 	}
 	return commands.Finish(ctx, db, o, now)

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/wire"
 )
 
 const (
@@ -136,11 +137,24 @@ func refuse(b *Bus, r micro.Request, f *events.Fault) {
 // reply sends an answer. It fails when the answer does not encode, or is too large. The request's own methods would write
 // to a field that the framework reads as soon as its handler has returned, which ours has.
 func reply(b *Bus, r micro.Request, answer any, h nats.Header) error {
-	body, err := json.Marshal(answer)
+	body, err := wire.Encode(answer)
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
+	if most := b.nc.MaxPayload() - answerHeaders; int64(len(body)) > most {
+		b.log.Warn("answer too large to be sent", zap.String("subject", r.Subject()), zap.Int("bytes", len(body)))
+		return tooMuch(most)
+	}
 	return b.nc.PublishMsg(&nats.Msg{Subject: r.Reply(), Data: body, Header: h})
+}
+
+// answerHeaders is room for the headers of an answer.
+const answerHeaders = 8 << 10
+
+// tooMuch says that an answer is larger than NATS carries. Pages end before that by themselves; this is for what has none.
+func tooMuch(most int64) *events.Fault {
+	words := fmt.Sprintf("The answer to this is larger than the %d KiB that can be sent at once; ask for less.", most>>10)
+	return events.Faultf(events.Invalid, "%s", words).At("", "answer_too_large", words)
 }
 
 // answerTo reads the question and calls fn. A panic is logged, and an error like any other.

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/wire"
 )
 
 const (
@@ -31,7 +32,7 @@ func Ask[A any](ctx context.Context, b *Bus, q events.Question) (answer A, err e
 	}
 	ctx, span := Begin(ctx, "ask "+q.Subject(), trace.SpanKindClient)
 	defer func() { end(span, err) }()
-	body, err := json.Marshal(q)
+	body, err := wire.Encode(q)
 	if err != nil {
 		return answer, fmt.Errorf("encode question: %w", err)
 	}

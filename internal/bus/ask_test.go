@@ -58,9 +58,9 @@ func TestAnswerThatCannotBeSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range []string{"large", "odd"} {
-		if _, err := bus.Ask[any](t.Context(), b, events.GetCommand{ID: id}); !errors.Is(err, &events.Fault{Code: events.Internal}) {
-			t.Errorf("%s arrives as %v", id, err)
+	for id, code := range map[string]events.Code{"large": events.Invalid, "odd": events.Internal} {
+		if _, err := bus.Ask[any](t.Context(), b, events.GetCommand{ID: id}); !errors.Is(err, &events.Fault{Code: code}) {
+			t.Errorf("%s arrives as %v, want %s", id, err, code)
 		}
 	}
 }

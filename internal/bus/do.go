@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/wire"
 )
 
 // outcomes hands the outcomes that come in to those who wait for them. One subscription serves all.
@@ -57,7 +58,7 @@ func (b *Bus) Reply(_ context.Context, outcomeTo string, o events.Outcome) error
 	if outcomeTo == "" {
 		return nil
 	}
-	body, err := json.Marshal(o)
+	body, err := wire.Encode(o)
 	if err != nil {
 		return fmt.Errorf("encode outcome: %w", err)
 	}

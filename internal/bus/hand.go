@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -13,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/wire"
 )
 
 // handle takes one message from its delivery to its ack.
@@ -73,7 +73,7 @@ func (h *hands) caught(d Delivery, err *error) {
 func (h *hands) tellOutcome(d Delivery, v verdict, result any) {
 	o := events.Outcome{CommandID: d.Meta.ID, Done: true, Fault: v.fault}
 	if v.fault == nil && result != nil {
-		body, err := json.Marshal(result)
+		body, err := wire.Encode(result)
 		if err != nil { // it is done all the same
 			h.bus.log.Error("encode result", zap.String("msg_id", d.Meta.ID), zap.Error(err))
 		}

@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/wire"
 )
 
 type trail struct{ correlation, causation, traceParent string }
@@ -39,7 +39,7 @@ func causedBy(ctx context.Context, m events.Meta) context.Context {
 
 // encode makes the message: JSON body, CloudEvents attributes as headers. The id is also what JetStream knows a repeat by.
 func encode(ctx context.Context, msg events.Message, id string, now time.Time) (*nats.Msg, error) {
-	body, err := json.Marshal(msg)
+	body, err := wire.Encode(msg)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", msg.Type(), err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/wire"
 )
 
 // Command is what is noted of a command. Never its body.
@@ -92,11 +93,11 @@ func BeginAll(ctx context.Context, db bun.IDB, list []Command, now time.Time) (n
 func (c *Command) End(o events.Outcome, result any, now time.Time) (err error) {
 	o.Done = true
 	if o.Fault == nil {
-		if o.Result, err = json.Marshal(result); err != nil {
+		if o.Result, err = wire.Encode(result); err != nil {
 			return fmt.Errorf("encode result: %w", err)
 		}
 	}
-	if c.Outcome, err = json.Marshal(o); err != nil {
+	if c.Outcome, err = wire.Encode(o); err != nil {
 		return fmt.Errorf("encode outcome: %w", err)
 	}
 	c.FinishedAt = now.UTC()
@@ -118,7 +119,7 @@ func (c *Command) Done() (events.Outcome, bool) {
 // Finish writes how the command ended. The first outcome stays.
 func Finish(ctx context.Context, db bun.IDB, o events.Outcome, now time.Time) error {
 	o.Done = true
-	body, err := json.Marshal(o)
+	body, err := wire.Encode(o)
 	if err != nil {
 		return fmt.Errorf("encode outcome: %w", err)
 	}
@@ -144,11 +145,11 @@ func FinishForPost(ctx context.Context, db bun.IDB, postID string, types []strin
 	for i := range waiting {
 		o := events.Outcome{CommandID: waiting[i].ID, Done: true, Fault: fault}
 		if fault == nil {
-			if o.Result, err = json.Marshal(result); err != nil {
+			if o.Result, err = wire.Encode(result); err != nil {
 				return nil, fmt.Errorf("encode result: %w", err)
 			}
 		}
-		if waiting[i].Outcome, err = json.Marshal(o); err != nil {
+		if waiting[i].Outcome, err = wire.Encode(o); err != nil {
 			return nil, fmt.Errorf("encode outcome: %w", err)
 		}
 		if err := Finish(ctx, db, o, now); err != nil {

@@ -2,7 +2,6 @@ package publisher
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -15,6 +14,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/wire"
 )
 
 // eraseEvery is how often it is looked, at least, which accounts are to be erased. It is one small question.
@@ -167,7 +167,7 @@ func forgetCommands(ctx context.Context, db bun.IDB, t accounts.Tombstone, now t
 		_, err := db.NewDelete().Model((*commands.Command)(nil)).Where(which, args...).Exec(ctx)
 		return wrapped("erase commands", err)
 	}
-	outcome, err := json.Marshal(events.Outcome{Done: true, Fault: erased()})
+	outcome, err := wire.Encode(events.Outcome{Done: true, Fault: erased()})
 	if err != nil {
 		return fmt.Errorf("encode outcome: %w", err)
 	}

@@ -2,7 +2,6 @@ package publisher
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/wire"
 )
 
 // ListReplies answers with what was said below a post, hidden replies included.
@@ -132,7 +132,7 @@ func (s *Service) conclusion(ctx context.Context, d bus.Delivery, result any, er
 		if o.Fault = outcomeFault(err); o.Fault == nil {
 			return nil, err
 		}
-	} else if o.Result, err = json.Marshal(result); err != nil {
+	} else if o.Result, err = wire.Encode(result); err != nil {
 		return nil, fmt.Errorf("encode result: %w", err)
 	}
 	if err := commands.Finish(ctx, s.db, o, s.now()); err != nil {

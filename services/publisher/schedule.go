@@ -2,7 +2,6 @@ package publisher
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/wire"
 )
 
 // SchedulePost accepts a post for later: row and command in one transaction, then its alarm, then the fact. A crash
@@ -166,7 +166,7 @@ func (s *Service) tryOnce(ctx context.Context, d bus.Delivery, cmd events.Comman
 				return err
 			}
 			refused = err
-		} else if outcome.Result, err = json.Marshal(result); err != nil {
+		} else if outcome.Result, err = wire.Encode(result); err != nil {
 			return fmt.Errorf("encode result: %w", err)
 		}
 		return commands.Finish(ctx, tx, outcome, s.now())
@@ -190,7 +190,7 @@ func (s *Service) repeat(ctx context.Context, prior *commands.Command) (any, err
 		}
 	}
 	if err == nil && p.ToldRev < p.Rev {
-		if err := s.tell(ctx, p); err != nil {
+		if err := s.tellAgain(ctx, p); err != nil {
 			return nil, err
 		}
 	}

@@ -2,7 +2,6 @@ package hooks
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/wire"
 )
 
 const (
@@ -66,21 +66,33 @@ func (s *Service) readOn(ctx context.Context) error {
 			}
 			batch = append(batch, m)
 		}
-		made, err := s.keep(ctx, batch)
-		for _, m := range batch {
-			if err != nil {
-				_ = m.NakWithDelay(rereadAfter) // if it does not get through, AckWait does the same
-			} else {
-				_ = m.Ack() // else it comes again, and its rows are there
-			}
-		}
-		if err != nil {
+		if err := s.keepAll(ctx, batch); err != nil {
 			return err
 		}
-		if made > 0 {
-			s.look()
+	}
+}
+
+// keepAll keeps a batch together or, where that fails, fact by fact, so that one that cannot be kept holds up no other.
+func (s *Service) keepAll(ctx context.Context, batch []jetstream.Msg) error {
+	made, err := s.keep(ctx, batch)
+	if err != nil && len(batch) > 1 && ctx.Err() == nil {
+		var failed []error
+		for i := range batch {
+			failed = append(failed, s.keepAll(ctx, batch[i:i+1]))
+		}
+		return errors.Join(failed...)
+	}
+	for _, m := range batch {
+		if err != nil {
+			_ = m.NakWithDelay(rereadAfter) // if it does not get through, AckWait does the same
+		} else {
+			_ = m.Ack() // else it comes again, and its rows are there
 		}
 	}
+	if made > 0 && err == nil {
+		s.look()
+	}
+	return err
 }
 
 // keep writes the deliveries of a batch of facts, and says how many there are.
@@ -131,7 +143,7 @@ func (s *Service) keep(ctx context.Context, batch []jetstream.Msg) (int, error) 
 
 // payloadOf is the body that receivers get.
 func payloadOf(typ string, at time.Time, body []byte) ([]byte, error) {
-	payload, err := json.Marshal(events.WebhookPayload{Type: typ, Timestamp: at.UTC(), Data: body})
+	payload, err := wire.Encode(events.WebhookPayload{Type: typ, Timestamp: at.UTC(), Data: body})
 	if err != nil {
 		return nil, fmt.Errorf("encode a delivery of %s: %w", typ, err)
 	}
