@@ -82,18 +82,23 @@ func (s *Service) findGone(ctx context.Context) (int, error) {
 		WHERE p.state IN ('published', 'failed') AND p.deleted_at IS NULL AND p.delete_requested_at IS NULL
 			AND (p.parts = '[]' OR EXISTS (SELECT FROM jsonb_array_elements(p.parts) AS part
 				WHERE part->>'mediaId' = g.media_id AND part->>'deletedAt' IS NULL))
-		LIMIT ?`, sweepBatch).Scan(ctx, &found)
+		AND g.media_id NOT IN (?)
+		LIMIT ?`, bun.List(s.ungone.ids(s.now())), sweepBatch).Scan(ctx, &found)
 	if err != nil {
 		return 0, fmt.Errorf("look for posts that are gone: %w", err)
 	}
-	for _, g := range found {
+	ids := make([]string, len(found))
+	for i, g := range found {
+		ids[i] = g.MediaID
+	}
+	return 0, s.eachOf(ctx, "gone", &s.ungone, ids, func(ctx context.Context, i int) error {
+		g := found[i]
 		err := s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 			return markGone(ctx, tx, g.AccountID, g.MediaID, g.GoneAt)
 		})
-		if err != nil {
-			return 0, err
+		if err == nil {
+			sweepRepairs.WithLabelValues("gone").Inc()
 		}
-		sweepRepairs.WithLabelValues("gone").Inc()
-	}
-	return 0, nil // one round is enough: what is leased now is found in the next
+		return err
+	}) // one round is enough: what is leased now is found in the next
 }

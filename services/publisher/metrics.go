@@ -41,6 +41,10 @@ var (
 		Name: "threads_sweep_repairs_total",
 		Help: "What the sweep put right: woken (an overdue post on which nobody worked; also those of an account that came back), told (a change that a crash left untold), gone (a post that Threads had reported as deleted before its id was known). A few after a crash or a reconnect are what it is for; a steady rate is a defect.",
 	}, []string{"repair"})
+	sweepFailures = promauto.NewCounterVec(prometheus.CounterOpts{
+		Name: "threads_sweep_failures_total",
+		Help: "Posts that a pass of the sweep (wake, arm, gone, tell) could not put right; each is left out for a while, and the log says why.",
+	}, []string{"pass"})
 	sweepArmed = promauto.NewCounter(prometheus.CounterOpts{
 		Name: "threads_sweep_armed_total",
 		Help: "Alarms that the sweep set, for posts that came within the horizon or had none.",

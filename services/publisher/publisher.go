@@ -61,6 +61,8 @@ type Service struct {
 	recorder     *recorder
 	hooks        *hooks.Service
 	told         tellings
+	// What the passes of the sweep could not put right.
+	unwoken, unarmed, ungone, untold aside
 	graves       graves
 	progress     progress
 	// current is set once EVENTS is applied to its end; before that nothing is claimed or swept.

@@ -96,6 +96,7 @@ func (r Reconciler) Run(ctx context.Context, id string) (*Reconciled, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list accounts: %w", err)
 		}
+		var failed []error
 		for _, id := range ids {
 			a, err := accounts.Get(ctx, r.DB, id)
 			if errors.Is(err, pg.ErrNotFound) { // erased meanwhile
@@ -104,11 +105,14 @@ func (r Reconciler) Run(ctx context.Context, id string) (*Reconciled, error) {
 			if err == nil {
 				err = run.account(ctx, a)
 			}
-			if err != nil {
-				return run.out, err
+			if ctx.Err() != nil {
+				return run.out, ctx.Err()
+			}
+			if err != nil { // the others are compared all the same
+				failed = append(failed, fmt.Errorf("account %s: %w", id, err))
 			}
 		}
-		return run.out, nil
+		return run.out, errors.Join(failed...)
 	}
 	switch a, err := accounts.Get(ctx, r.DB, id); {
 	case err == nil:

@@ -338,6 +338,19 @@ func (r *recorder) markTold(ctx context.Context, tx bun.Tx, there []events.PostE
 	return waiting, nil
 }
 
+// noteTold marks rows whose fact is known to stand on EVENTS, as it is marked when the fact is read from there.
+func (r *recorder) noteTold(ctx context.Context, there []events.PostEvent) error {
+	var waiting []commands.Command
+	err := pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) (err error) {
+		waiting, err = r.markTold(ctx, tx, there)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.reply(ctx, waiting)
+}
+
 // apply writes one event. Applying it twice, or after a later one, changes nothing.
 func (r *recorder) apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]commands.Command, error) {
 	switch ev := ev.(type) {

@@ -61,11 +61,15 @@ func (s *Service) roundsOnce(ctx context.Context) error {
 		}
 		var g errgroup.Group
 		for _, id := range due {
-			g.Go(func() error { return s.round(ctx, id) })
+			g.Go(func() error {
+				// It was taken for an hour: one that fails keeps nobody else from their round.
+				if err := s.round(ctx, id); err != nil && ctx.Err() == nil {
+					s.log.Warn("the figures of an account are not kept this time", accountField(id), errField(err))
+				}
+				return nil
+			})
 		}
-		if err := g.Wait(); err != nil {
-			return err
-		}
+		_ = g.Wait() // each was logged
 	}
 	return ctx.Err()
 }

@@ -2,11 +2,15 @@ package publisher
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/uptrace/bun"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/crash"
@@ -15,6 +19,9 @@ import (
 const (
 	// sweepBatch bounds one round; what is left over comes in the next, at once.
 	sweepBatch = 500
+	// sweepAtOnce is how many posts of a batch are put right side by side, passWithin how long a batch may take.
+	sweepAtOnce = 8
+	passWithin  = 30 * time.Second
 	// tooNear is the time within which an alarm is no longer set: the post is woken instead, and waits in hand.
 	tooNear = 15 * time.Second
 )
@@ -39,20 +46,54 @@ func (s *Service) sweep(ctx context.Context) error {
 	}
 }
 
+// sweepOnce makes every pass. One that fails stops no other: each puts right something of its own.
 func (s *Service) sweepOnce(ctx context.Context) error {
-	if err := s.store.forgetUses(ctx, s.now()); err != nil {
-		return err
-	}
+	failed := []error{s.store.forgetUses(ctx, s.now())}
 	for _, pass := range []func(context.Context) (int, error){s.wakeOverdue, s.armUnarmed, s.findGone, s.retellUntold} {
 		for {
 			n, err := pass(ctx)
-			if err != nil {
-				return err
-			}
-			if n < sweepBatch {
+			failed = append(failed, err)
+			if err != nil || n < sweepBatch {
 				break
 			}
 		}
+	}
+	return errors.Join(failed...)
+}
+
+// eachOf puts right the posts of a batch, some of them at the same time. One that cannot be put right is logged, left out
+// of the next batches, and stops no other. It fails when there was no time for some, or when none could be put right:
+// then it is probably not they that are wrong.
+func (s *Service) eachOf(ctx context.Context, pass string, left *aside, ids []string, right func(context.Context, int) error) error {
+	ctx, cancel := context.WithTimeout(ctx, passWithin)
+	defer cancel()
+	var g errgroup.Group
+	g.SetLimit(sweepAtOnce)
+	var failures atomic.Int64
+	var last atomic.Pointer[error]
+	for i, id := range ids {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			err := right(ctx, i)
+			if err == nil {
+				left.done(id)
+				return nil
+			}
+			failures.Add(1)
+			last.Store(&err)
+			sweepFailures.WithLabelValues(pass).Inc()
+			s.log.Warn("the sweep could not put a post right; it goes on with the others", zap.String("pass", pass), postField(id), errField(err))
+			left.put(id, s.now(), s.cfg.SweepEvery)
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("%s: there was no time for all: %w", pass, err)
+	}
+	if n := int(failures.Load()); n > 0 && n == len(ids) {
+		return fmt.Errorf("%s: none of %d could be put right: %w", pass, n, *last.Load())
 	}
 	return nil
 }
@@ -66,24 +107,22 @@ func (s *Service) wakeOverdue(ctx context.Context) (int, error) {
 		Where("wake_at < ?", now.Add(-s.cfg.SweepGrace)).
 		Where("armed_at IS NULL OR armed_at <= wake_at OR armed_at > ? OR armed_at < ?", now, now.Add(-s.cfg.SweepEvery)).
 		Where("lease IS NULL OR lease_until < now()").
+		Where("id NOT IN (?)", bun.List(s.unwoken.ids(now))).
 		Order("wake_at").Limit(sweepBatch), now)
 	if err != nil {
 		return 0, fmt.Errorf("wake overdue posts: %w", err)
 	}
-	if len(ids) > 0 {
-		crash.At(crash.SweepFound)
+	if len(ids) == 0 {
+		return 0, nil
 	}
-	for _, id := range ids {
-		if err := s.bus.Wake(ctx, events.PostDue(id)); err != nil {
-			return 0, err
-		}
-	}
-	if len(ids) > 0 {
-		crash.At(crash.SweepWoken)
-		sweepRepairs.WithLabelValues("woken").Add(float64(len(ids)))
-		s.log.Warn("sweep woke overdue posts", zap.Int("posts", len(ids)))
-	}
-	return len(ids), nil
+	crash.At(crash.SweepFound)
+	err = s.eachOf(ctx, "wake", &s.unwoken, ids, func(ctx context.Context, i int) error {
+		return s.bus.Wake(ctx, events.PostDue(ids[i]))
+	})
+	crash.At(crash.SweepWoken)
+	sweepRepairs.WithLabelValues("woken").Add(float64(len(ids)))
+	s.log.Warn("sweep woke overdue posts", zap.Int("posts", len(ids)))
+	return len(ids), err
 }
 
 // armUnarmed sets the alarms of posts whose time has come within the horizon, or that changed their time without one.
@@ -94,11 +133,12 @@ func (s *Service) armUnarmed(ctx context.Context) (int, error) {
 		Where("armed_at IS DISTINCT FROM wake_at").
 		Where("lease IS NULL OR lease_until < now()").
 		Where("updated_at < ?", s.now().Add(-s.cfg.SweepGrace)). // whoever moved it just now is arming it
+		Where("id NOT IN (?)", bun.List(s.unarmed.ids(s.now()))).
 		Order("wake_at").Limit(sweepBatch).Scan(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("find posts without an alarm: %w", err)
 	}
-	for i := range posts {
+	return len(posts), s.eachOf(ctx, "arm", &s.unarmed, idsOfPosts(posts), func(ctx context.Context, i int) (err error) {
 		p := &posts[i]
 		if p.WakeAt.Sub(s.now()) < tooNear {
 			err = s.bus.Wake(ctx, events.PostDue(p.ID))
@@ -106,34 +146,62 @@ func (s *Service) armUnarmed(ctx context.Context) (int, error) {
 			err = s.bus.Arm(ctx, events.PostAlarm(p.ID), events.PostDue(p.ID), p.WakeAt, p.Rev)
 		}
 		if err != nil {
-			return 0, err
+			return err
 		}
 		_, err = s.db.NewUpdate().Model((*Post)(nil)).Set("armed_at = wake_at").
 			Where("id = ? AND rev = ? AND wake_at = ?", p.ID, p.Rev, p.WakeAt).Exec(ctx)
 		if err != nil {
-			return 0, fmt.Errorf("note an alarm: %w", err)
+			return fmt.Errorf("note an alarm: %w", err)
 		}
 		sweepArmed.Inc()
-	}
-	return len(posts), nil
+		return nil
+	})
 }
 
-// retellUntold tells changes that a crash left untold.
+// retellBatch is how many whole posts the sweep holds at once.
+const retellBatch = 64
+
+// retellUntold tells changes that a crash left untold, and notes that they are told: while nobody records, nobody else
+// does. That costs a post nothing on its way, and one statement here.
 func (s *Service) retellUntold(ctx context.Context) (int, error) {
-	var posts []Post
-	err := s.db.NewSelect().Model(&posts).
-		Where("told_rev < rev AND updated_at < ?", s.now().Add(-retellAfter)).
-		Order("updated_at").Limit(sweepBatch).Scan(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("find untold changes: %w", err)
-	}
-	for i := range posts {
-		if err := s.tell(ctx, &posts[i]); err != nil {
+	for {
+		var posts []Post
+		err := s.db.NewSelect().Model(&posts).
+			Where("told_rev < rev AND updated_at < ?", s.now().Add(-retellAfter)).
+			Where("state <> ?", events.StateConcluding). // its outcome is told by whoever it is woken for
+			Where("id NOT IN (?)", bun.List(s.untold.ids(s.now()))).
+			Order("updated_at").Limit(retellBatch).Scan(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("find untold changes: %w", err)
+		}
+		var mu sync.Mutex
+		var done []events.PostEvent
+		err = s.eachOf(ctx, "tell", &s.untold, idsOfPosts(posts), func(ctx context.Context, i int) error {
+			p := &posts[i]
+			if err := s.tellAgain(ctx, p); err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done = append(done, events.NewPostEvent(p.Fact, p.Snapshot()))
+			return nil
+		})
+		if marking := s.recorder.noteTold(ctx, done); marking != nil {
+			return 0, errors.Join(err, marking)
+		}
+		sweepRepairs.WithLabelValues("told").Add(float64(len(done)))
+		if err != nil || len(posts) < retellBatch {
 			return 0, err
 		}
-		sweepRepairs.WithLabelValues("told").Inc()
 	}
-	return 0, nil // one round is enough: the recorder marks them as it reads them
+}
+
+func idsOfPosts(posts []Post) []string {
+	ids := make([]string, len(posts))
+	for i := range posts {
+		ids[i] = posts[i].ID
+	}
+	return ids
 }
 
 // markArmed sets armed_at of the selected posts and returns their ids.

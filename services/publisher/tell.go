@@ -23,13 +23,30 @@ func (s *Service) tell(ctx context.Context, p *Post) error {
 	return nil
 }
 
+// tellAgain is tell for a change that may have been told long ago, by whom nobody knows: JetStream knows a repeat for some
+// minutes only, and while nobody records the row does not say. So EVENTS is looked at first.
+func (s *Service) tellAgain(ctx context.Context, p *Post) error {
+	if p.State == events.StateConcluding || s.told.has(p.ID, p.Rev) {
+		return nil
+	}
+	there, err := s.bus.Told(ctx, events.NewPostEvent(p.Fact, p.Snapshot()))
+	if err != nil {
+		return fmt.Errorf("look whether %s is told: %w", p.Fact, err)
+	}
+	if !there {
+		return s.tell(ctx, p)
+	}
+	s.told.add(p.ID, p.Rev)
+	return nil
+}
+
 // tellFirst tells a change before the next one takes its place in the row: a crash may have come between its saving and
 // its telling. What this process told itself, or the recorder has seen on EVENTS, is not told again.
 func (s *Service) tellFirst(ctx context.Context, was *Post) error {
-	if was.ToldRev >= was.Rev || s.told.has(was.ID, was.Rev) {
+	if was.ToldRev >= was.Rev {
 		return nil
 	}
-	return s.tell(ctx, was)
+	return s.tellAgain(ctx, was)
 }
 
 // tellings remember what this process has told. To forget is harmless: the same event twice is one.

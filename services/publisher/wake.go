@@ -100,7 +100,7 @@ func (s *Service) retell(ctx context.Context, p *Post) error {
 	if p.ToldRev >= p.Rev || s.now().Sub(p.UpdatedAt) < retellAfter {
 		return nil
 	}
-	return s.tell(ctx, p)
+	return s.tellAgain(ctx, p)
 }
 
 // retellAfter is how old an untold change must be before another worker tells it.

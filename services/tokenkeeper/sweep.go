@@ -23,6 +23,7 @@ func (s *Service) Sweep(ctx context.Context, _ bus.Delivery, _ string) error { r
 // plan yet, is overdue, or comes due before the next sweep, in case its alarm was lost.
 func (s *Service) sweep(ctx context.Context) error {
 	_, untold := accounts.TellUntold(ctx, s.db, s.bus.Emit)
+	failed := []error{untold}
 	after, seen := "", 0
 	for {
 		page, err := accounts.RefreshBefore(ctx, s.db, s.now().Add(s.cfg.Horizon), after, sweepPage)
@@ -30,8 +31,12 @@ func (s *Service) sweep(ctx context.Context) error {
 			return err
 		}
 		for _, a := range page {
+			// One account that cannot be settled must not keep the others from their alarms.
 			if err := s.settle(ctx, a.ID); err != nil {
-				return fmt.Errorf("settle account %s: %w", a.ID, err)
+				failed = append(failed, fmt.Errorf("settle account %s: %w", a.ID, err))
+			}
+			if ctx.Err() != nil {
+				return errors.Join(failed...)
 			}
 		}
 		seen += len(page)
@@ -41,7 +46,7 @@ func (s *Service) sweep(ctx context.Context) error {
 		after = page[len(page)-1].ID
 	}
 	s.log.Info("swept the tokens", zap.Int("looked_at", seen))
-	return errors.Join(untold, s.watchGrants(ctx))
+	return errors.Join(append(failed, s.watchGrants(ctx))...)
 }
 
 // sweepAtStart makes up for the time when nobody kept the tokens. It insists: without it an account whose alarm was

@@ -1,0 +1,145 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+// acceptedBy is a post that an idle publisher has accepted and told; nobody has recorded that.
+func (r *rig) acceptedBy(s *Service, text string) events.Post {
+	r.t.Helper()
+	cmd := events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: text}, PublishAt: time.Now().Add(time.Hour)}
+	d := bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Type: cmd.Type(), Time: time.Now()}}
+	p, err := s.SchedulePost(r.t.Context(), d, cmd)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return p.(events.Post) //nolint:forcetypeassert // or the test is wrong
+}
+
+// A change that can never be told stops the sweep neither in its batch nor in the next ones.
+func TestSweepGoesOn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.idle()
+	for i := range 3 {
+		one := r.acceptedBy(s, fmt.Sprint("too large to be told ", i))
+		r.change("UPDATE posts SET rev = rev + 1, fact = 'edited', text = '" + strings.Repeat("x", 1<<20) + "', updated_at = now() - interval '1 hour' WHERE id = '" + one.ID + "'")
+	}
+	victim := r.acceptedBy(s, "untold")
+	r.change("UPDATE posts SET rev = rev + 1, fact = 'edited', updated_at = now() - interval '1 minute' WHERE id = '" + victim.ID + "'")
+
+	if err := s.sweepOnce(t.Context()); err != nil {
+		t.Errorf("the sweep fails as a whole: %v", err)
+	}
+	if n := r.told(victim.ID, events.FactEdited); n != 1 {
+		t.Errorf("the change behind those that cannot be told was told %d times, want once", n)
+	}
+	if row := r.row(victim.ID, events.StateScheduled); row.ToldRev != row.Rev {
+		t.Errorf("it is told up to rev %d of %d in its row", row.ToldRev, row.Rev)
+	}
+	if left := s.untold.ids(s.now()); len(left) != 4 { // with the empty one
+		t.Errorf("left out of the next batch are %d posts, want 3", len(left)-1)
+	}
+	if err := s.sweepOnce(t.Context()); err != nil {
+		t.Errorf("the next sweep, which leaves them out, fails: %v", err)
+	}
+}
+
+// forgetIDs returns when JetStream no longer knows the ids of the facts that are on EVENTS now.
+func (r *rig) forgetIDs() {
+	r.t.Helper()
+	js := r.bus.JetStream()
+	stream, err := js.Stream(r.t.Context(), events.StreamEvents)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	cfg := stream.CachedInfo().Config
+	cfg.Duplicates = 100 * time.Millisecond // the least that there is
+	if _, err := js.UpdateStream(r.t.Context(), cfg); err != nil {
+		r.t.Fatal(err)
+	}
+	probe := &nats.Msg{Subject: events.AccountFacts("acct_probe", "probe"), Header: nats.Header{jetstream.MsgIDHeader: {events.NewCommandID()}}}
+	for first := true; ; first = false {
+		ack, err := js.PublishMsg(r.t.Context(), probe)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if !first && !ack.Duplicate {
+			return
+		}
+		pause(r.t.Context(), 20*time.Millisecond)
+	}
+}
+
+// While nobody records, a fact is stored once all the same, however long that lasts and whoever comes to the post.
+func TestToldOnceWhileNobodyRecords(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.acceptedBy(r.idle(), "told once")
+	r.change("UPDATE posts SET updated_at = now() - interval '1 minute'")
+	for range 2 {
+		r.forgetIDs()
+		if err := r.idle().sweepOnce(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := r.told(p.ID, events.FactScheduled); n != 1 {
+		t.Errorf("that it was scheduled is stored %d times", n)
+	}
+	if row := r.row(p.ID, events.StateScheduled); row.ToldRev != row.Rev {
+		t.Errorf("its row says that rev %d of %d is told", row.ToldRev, row.Rev)
+	}
+
+	// Nor do those who come to the post before the sweep does.
+	r.change("UPDATE posts SET told_rev = 0")
+	other := r.idle()
+	if err := other.retell(t.Context(), new(r.row(p.ID, events.StateScheduled))); err != nil {
+		t.Error(err)
+	}
+	r.forgetIDs()
+	words := "other words"
+	cmd := events.EditPost{PostID: p.ID, UserID: testUser, Text: &words}
+	_, err := r.idle().EditPost(t.Context(), bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Type: cmd.Type(), Time: time.Now()}}, cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, edited := r.told(p.ID, events.FactScheduled), r.told(p.ID, events.FactEdited); n != 1 || edited != 1 {
+		t.Errorf("that it was scheduled is stored %d times, that it was edited %d times", n, edited)
+	}
+}
+
+// What the sweep marks as told ends the commands that wait for it, as the recorder would have.
+func TestSweepEndsCommands(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.idle()
+	p := r.acceptedBy(s, "gone, and nobody records")
+	id := events.NewCommandID()
+	r.change("INSERT INTO commands (id, user_id, type, post_id, created_at) VALUES ('" + id + "', '" + testUser + "', '" + events.DeletePost{}.Type() + "', '" + p.ID + "', now())")
+	r.change("UPDATE posts SET rev = rev + 1, state = 'published', fact = 'deleted', deleted_at = now(), updated_at = now() - interval '1 minute', wake_at = NULL")
+	if err := s.sweepOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o, err := s.GetCommand(context.Background(), events.GetCommand{UserID: testUser, ID: id})
+	if err != nil || !o.Done || o.Fault != nil {
+		t.Errorf("the command that waits for the deletion is %+v, %v", o, err)
+	}
+}
+
+// change changes rows behind the publishers' backs.
+func (r *rig) change(query string, args ...any) {
+	r.t.Helper()
+	if _, err := r.db.ExecContext(r.t.Context(), query, args...); err != nil {
+		r.t.Fatal(err)
+	}
+}
