@@ -63,8 +63,8 @@ type Service struct {
 	told         tellings
 	// What the passes of the sweep could not put right.
 	unwoken, unarmed, ungone, untold aside
-	graves       graves
-	progress     progress
+	graves                           graves
+	progress                         progress
 	// current is set once EVENTS is applied to its end; before that nothing is claimed or swept.
 	current atomic.Bool
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/crash"
+	"github.com/omni-write/threads/internal/outage"
 )
 
 const (
@@ -85,7 +86,9 @@ func (s *Service) eachOf(ctx context.Context, pass string, left *aside, ids []st
 			last.Store(&err)
 			sweepFailures.WithLabelValues(pass).Inc()
 			s.log.Warn("the sweep could not put a post right; it goes on with the others", zap.String("pass", pass), postField(id), errField(err))
-			left.put(id, s.now(), s.cfg.SweepEvery)
+			if !outage.Is(err) {
+				left.put(id, s.now(), s.cfg.SweepEvery)
+			}
 			return nil
 		})
 	}
