@@ -10,6 +10,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/threads"
 )
 
 // published notes a clear yes. It is in the row before anyone is told, so no crash can lose it. A part of a chain that
@@ -136,7 +137,11 @@ func (s *Service) fetchPermalinks(ctx context.Context, p *Post) {
 	a, err := s.access(ctx, p)
 	for wait := 200 * time.Millisecond; err == nil; wait *= 2 {
 		for id, link := range wanted {
-			if media, err := s.api.Media(ctx, a.token, id); err == nil && media.Permalink != "" {
+			media, err := s.api.Media(ctx, a.token, id)
+			if e := apiError(err); e != nil && e.Class == threads.Quota {
+				wait = max(wait, s.cfg.throttled(e.RetryAfter))
+			}
+			if err == nil && media.Permalink != "" {
 				*link = media.Permalink
 				delete(wanted, id)
 			}

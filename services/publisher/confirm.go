@@ -53,7 +53,7 @@ func (s *Service) confirm(ctx context.Context, was *Post) error {
 		case e != nil && (e.Class == threads.NotReady || e.Class == threads.NotFound):
 			return s.lookOr(ctx, was, a, s.afterLoss(was), tried) // unreadable
 		}
-		return s.askLater(ctx, was, "", tried)
+		return s.askAfter(ctx, was, err, tried)
 	}
 	tried.Message = statusSentence(status)
 	switch status.Status {
@@ -74,7 +74,7 @@ func (s *Service) find(ctx context.Context, was *Post, a access, tried events.At
 		return s.park(ctx, was, blind(), tried, looked)
 	}
 	if err != nil {
-		return s.askLater(ctx, was, "", tried, looked)
+		return s.askAfter(ctx, was, err, tried, looked)
 	}
 	switch len(candidates) {
 	case 1:
@@ -137,7 +137,7 @@ func (s *Service) lookOr(ctx context.Context, was *Post, a access,
 	case errors.Is(err, errBlind):
 		return s.park(ctx, was, blind(), tried...)
 	case err != nil:
-		return s.askLater(ctx, was, "", tried...)
+		return s.askAfter(ctx, was, err, tried...)
 	case len(candidates) == 1:
 		return s.foundLive(ctx, was, candidates[0], tried...)
 	case len(candidates) > 1:
@@ -198,9 +198,13 @@ func (s *Service) acceptRefusal(ctx context.Context, was *Post, tried ...events.
 	if rejected(was.Reason) {
 		return s.fail(ctx, was, was.Reason, tried...)
 	}
-	wait, err := s.roomAgain(ctx, was)
+	a, err := s.access(ctx, was)
 	if err != nil {
-		return s.askLater(ctx, was, "", tried...) // which limit it was decides for how long
+		return s.askLater(ctx, was, "", tried...)
+	}
+	wait, err := s.roomAgain(ctx, a, was.spends(), time.Duration(was.Reason.RetryAfter)*time.Second)
+	if err != nil {
+		return s.askAfter(ctx, was, err, tried...) // which limit it was decides for how long
 	}
 	if err := giveBack(ctx, s.db, was); err != nil {
 		return err
@@ -210,38 +214,6 @@ func (s *Service) acceptRefusal(ctx context.Context, was *Post, tried ...events.
 	reason := *was.Reason
 	p.Reason = nil // so that postpone tells it
 	return s.postponeFrom(ctx, was, &p, reason.After(wait), s.now().Add(wait), tried...)
-}
-
-// roomAgain reckons when a post that was refused for a limit may go. Only the limit edge knows which limit it was: a full
-// quota empties as its oldest uses leave the window, a throttle soon.
-func (s *Service) roomAgain(ctx context.Context, was *Post) (time.Duration, error) {
-	a, err := s.access(ctx, was)
-	if err != nil {
-		return 0, err
-	}
-	limits, err := s.api.Limits(ctx, a.token, a.account.Scopes)
-	if err != nil {
-		return 0, err
-	}
-	wait := max(time.Duration(was.Reason.RetryAfter)*time.Second, s.cfg.ThrottleWait)
-	allowance := limits.Posts
-	if was.spends() == quotaReplies {
-		allowance = limits.Replies
-	}
-	if allowance.Total == 0 || allowance.Used < allowance.Total {
-		return wait, nil
-	}
-	uses, err := used(ctx, s.db, []string{was.AccountID}, s.now())
-	if err != nil {
-		return 0, err
-	}
-	// Others may post for this account too: of theirs we know nothing, so from the first of ours that leaves it is looked
-	// at again, and at least every half hour.
-	wait = max(wait, s.cfg.QuotaLook)
-	if oldest := uses[quotaOf{was.AccountID, was.spends()}].Oldest; !oldest.IsZero() {
-		wait = min(wait, max(oldest.Add(quotaWindow).Sub(s.now()), s.cfg.ThrottleWait))
-	}
-	return wait, nil
 }
 
 // foundLive concludes with a post that was found among the account's own.
@@ -256,6 +228,22 @@ func (s *Service) foundLive(ctx context.Context, was *Post, m threads.Media, tri
 // askLater keeps the post unconfirmed and asks again: soon at first, then every few minutes. After ConfirmFor a person
 // must look; giveUp is what they are told.
 func (s *Service) askLater(ctx context.Context, was *Post, giveUp string, tried ...events.Attempt) error {
+	wait := backoff(was.Failures + 1)
+	if settled := maxTime(s.noCallAfter(was), was.FinishedSeenAt.Add(s.cfg.FinishedApart)).Sub(was.leasedAt); settled > 0 {
+		wait = min(wait, settled) // do not sleep past the moment that settles it
+	}
+	return s.askIn(ctx, was, wait, giveUp, tried...)
+}
+
+// askAfter asks again after a question that failed, not before Threads takes one.
+func (s *Service) askAfter(ctx context.Context, was *Post, err error, tried ...events.Attempt) error {
+	if e := apiError(err); e != nil && e.Class == threads.Quota {
+		return s.askIn(ctx, was, s.cfg.throttled(e.RetryAfter), "", tried...)
+	}
+	return s.askLater(ctx, was, "", tried...)
+}
+
+func (s *Service) askIn(ctx context.Context, was *Post, wait time.Duration, giveUp string, tried ...events.Attempt) error {
 	if since := s.now().Sub(maxTime(was.ClaimedAt, was.PublishAt)); since > s.cfg.ConfirmFor {
 		if giveUp == "" {
 			giveUp = "It could not be found out whether this post is live; please look at the profile."
@@ -265,10 +253,6 @@ func (s *Service) askLater(ctx context.Context, was *Post, giveUp string, tried 
 	p := *was
 	p.Lease = ""
 	p.Failures++
-	wait := backoff(p.Failures)
-	if settled := maxTime(s.noCallAfter(was), p.FinishedSeenAt.Add(s.cfg.FinishedApart)).Sub(was.leasedAt); settled > 0 {
-		wait = min(wait, settled) // do not sleep past the moment that settles it
-	}
 	p.WakeAt = s.now().Add(wait)
 	if len(tried) > 0 && p.Failures > 20 {
 		tried = tried[:0] // the log of a long search need not repeat itself

@@ -250,7 +250,7 @@ func (s *Service) deleteLater(ctx context.Context, was *Post, a access, err erro
 		case threads.Invalid, threads.Blocked:
 			return s.deleteFailed(ctx, was, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
 		case threads.Quota:
-			wait = max(e.RetryAfter, 10*time.Minute) // 100 deletions a day (threads-api §4.13)
+			wait = s.heldBack(ctx, a, quotaDeletes, e)
 		}
 	}
 	if s.now().Sub(was.DeleteRequestedAt) > deleteFor {

@@ -50,7 +50,7 @@ func errand[T any](ctx context.Context, s *Service, account accounts.Account, sc
 		leave()
 		if threads.ClassOf(err) != threads.Reauthorize {
 			if err != nil {
-				return nothing, errandFault(err, scope)
+				return nothing, errandFault(err, scope, s.cfg)
 			}
 			return result, nil
 		}
@@ -96,7 +96,7 @@ func noAnswer() *events.Fault {
 }
 
 // errandFault is what an owner is told of an error of Threads. Any other error stays what it is.
-func errandFault(err error, scope string) error {
+func errandFault(err error, scope string, c Config) error {
 	e := apiError(err)
 	switch {
 	case e == nil:
@@ -113,7 +113,7 @@ func errandFault(err error, scope string) error {
 			"Threads says that this account did not grant %s; reconnect it and allow that.", scope)
 	case threads.Quota:
 		return events.Faultf(events.RateLimited,
-			"Threads allows no more of this for the account for now; please wait.").After(max(e.RetryAfter, time.Minute))
+			"Threads allows no more of this for the account for now; please wait.").After(c.throttled(e.RetryAfter))
 	case threads.NotFound:
 		return events.Faultf(events.NotFound,
 			"Threads knows no such post, or does not show it to this account.")

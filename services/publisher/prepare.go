@@ -217,8 +217,9 @@ func (s *Service) refusedAhead(ctx context.Context, was *Post, a access, err err
 	case threads.Reauthorize:
 		return s.reconnect(ctx, was, a, tried)
 	case threads.Quota:
-		return s.postpone(ctx, was, (&events.Fault{Code: events.RateLimited, Message: e.Sentence}).After(e.RetryAfter),
-			s.now().Add(max(e.RetryAfter, 5*time.Minute)), tried)
+		wait := s.heldBack(ctx, a, was.spends(), e)
+		wait = min(wait, max(was.PublishAt.Sub(s.now()), s.cfg.throttled(e.RetryAfter))) // at its hour there may be room
+		return s.postpone(ctx, was, (&events.Fault{Code: events.RateLimited, Message: e.Sentence}).After(wait), s.now().Add(wait), tried)
 	case threads.Blocked:
 		return s.postpone(ctx, was, &events.Fault{Code: events.Refused, Message: e.Sentence}, s.now().Add(time.Hour), tried)
 	}

@@ -1,0 +1,79 @@
+package publisher
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// One rule for every call that Threads refuses because there were too many: it is made again when Threads says, after
+// ThrottleWait where it does not. What spends a quota may have met its end instead; then the limit edge tells which it was.
+
+// throttled is how long a call waits of which Threads says how long, 0 when it does not.
+func (c Config) throttled(asked time.Duration) time.Duration { return cmp.Or(asked, c.ThrottleWait) }
+
+// pauseAfter is the pause before a call is made again whose nth failure in a row was err.
+func (c Config) pauseAfter(err error, n int) time.Duration {
+	if e := apiError(err); e != nil && e.Class == threads.Quota {
+		return c.throttled(e.RetryAfter)
+	}
+	return backoff(n)
+}
+
+// roomAgain reckons how long a call waits that spends a quota and was refused for too many. Only the limit edge knows which
+// limit it was: a full quota empties as its oldest uses leave the window, a throttle soon.
+func (s *Service) roomAgain(ctx context.Context, a access, q quota, asked time.Duration) (time.Duration, error) {
+	wait := s.cfg.throttled(asked)
+	limits, err := s.api.Limits(ctx, a.token, a.account.Scopes)
+	if e := apiError(err); e != nil && e.Class == threads.Quota {
+		return max(wait, s.cfg.throttled(e.RetryAfter)), nil // a throttle: it is in the way of this call, too
+	}
+	if err != nil {
+		return 0, err
+	}
+	allowance := limits.Posts
+	switch q {
+	case quotaReplies:
+		allowance = limits.Replies
+	case quotaDeletes:
+		allowance = limits.Deletes
+	}
+	if allowance.Total == 0 || allowance.Used < allowance.Total {
+		return wait, nil
+	}
+	uses, err := used(ctx, s.db, []string{a.account.ID}, s.now())
+	if err != nil {
+		return 0, err
+	}
+	// Others may post for this account too: of theirs we know nothing, so from the first of ours that leaves it is looked
+	// at again, and at least every half hour.
+	full := s.cfg.QuotaLook
+	if oldest := uses[quotaOf{a.account.ID, q}].Oldest; !oldest.IsZero() {
+		full = min(full, max(oldest.Add(quotaWindow).Sub(s.now()), s.cfg.ThrottleWait))
+	}
+	return max(wait, full), nil
+}
+
+// spendsQuota says whether a call that was refused for too many may have met the end of a quota.
+func spendsQuota(e *threads.Error) bool {
+	switch e.Op {
+	case threads.OpCreate, threads.OpPublish, threads.OpRepost, threads.OpDelete:
+		return true
+	}
+	return false
+}
+
+// heldBack is how long a call waits that was refused for too many and has no effect to be found out. Where the limit edge
+// cannot be read, the call itself asks again.
+func (s *Service) heldBack(ctx context.Context, a access, q quota, e *threads.Error) time.Duration {
+	if !spendsQuota(e) {
+		return s.cfg.throttled(e.RetryAfter)
+	}
+	wait, err := s.roomAgain(ctx, a, q, e.RetryAfter)
+	if err != nil {
+		return s.cfg.throttled(e.RetryAfter)
+	}
+	return wait
+}
