@@ -157,6 +157,12 @@ func tooMuch(most int64) *events.Fault {
 	return events.Faultf(events.Invalid, "%s", words).At("", "answer_too_large", words)
 }
 
+// tooLarge says that a command or a question is larger than NATS carries.
+func tooLarge(most int64) *events.Fault {
+	words := fmt.Sprintf("This is larger than the %d KiB that we can take on at once; make it smaller.", most>>10)
+	return events.Faultf(events.Invalid, "%s", words).At("", "too_large", words)
+}
+
 // answerTo reads the question and calls fn. A panic is logged, and an error like any other.
 func answerTo[Q events.Question, A any](ctx context.Context, b *Bus, r micro.Request, fn func(context.Context, Q) (A, error)) (a A, err error) {
 	defer func() {

@@ -40,7 +40,7 @@ func Ask[A any](ctx context.Context, b *Bus, q events.Question) (answer A, err e
 	trailOf(ctx).orNewTrace().mark(m.Header)
 	reply, err := b.request(ctx, m)
 	if errors.Is(err, nats.ErrMaxPayload) {
-		return answer, events.Faultf(events.Invalid, "This is larger than we can take on; make it smaller.")
+		return answer, tooLarge(b.nc.MaxPayload())
 	}
 	if err != nil {
 		b.log.Warn("question without an answer", zap.String("subject", q.Subject()), zap.Error(err))

@@ -74,7 +74,7 @@ func (b *Bus) notSent(cmd events.Command, id string, err error, maybe bool) erro
 		return events.Faultf(events.Unknown, "It is not known whether this was accepted; ask for the command's outcome before you repeat it.").After(2 * time.Second)
 	}
 	if errors.Is(err, nats.ErrMaxPayload) {
-		return events.Faultf(events.Invalid, "This is larger than we can take on; make it smaller.")
+		return tooLarge(b.nc.MaxPayload())
 	}
 	b.log.Error("command not stored", fields...)
 	return unavailable("We cannot take this on at the moment; nothing was accepted. Please try again shortly.").After(5 * time.Second)

@@ -73,6 +73,9 @@ func (s *Service) judge(ctx context.Context, db bun.IDB, own []accounts.Account,
 	}
 	p := s.newPost(r.id, r.userID, account.ID, r.draft, r.at)
 	p.TraceParent = bus.TraceParent(ctx)
+	if err := tellable(p); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 

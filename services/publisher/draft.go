@@ -70,5 +70,17 @@ func breaches(f *events.Fault) *events.Fault {
 	if len(f.Details) == 1 {
 		f.Message = f.Details[0].Message
 	}
+	return theFirst(f)
+}
+
+// maxDetails is how many flaws are named at once: with tens of thousands of them a refusal could not be told.
+const maxDetails = 100
+
+// theFirst keeps the first details of a fault, and says how many there are besides.
+func theFirst(f *events.Fault) *events.Fault {
+	if more := len(f.Details) - maxDetails; more > 0 {
+		f.Details = f.Details[:maxDetails:maxDetails]
+		f.At("", "and_more", fmt.Sprintf("There are %d more like these; mend these first.", more))
+	}
 	return f
 }

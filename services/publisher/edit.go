@@ -66,7 +66,7 @@ func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditP
 		}
 		p.dormant(s.cfg)
 		p.Fact = events.FactEdited
-		return nil
+		return tellable(p)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -300,11 +301,17 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 		case m.Timestamp.IsZero() || m.Timestamp.After(h.Until) || mayBeOurs(doubtful, m):
 			h.HeldBack++
 		default:
-			h.Imported++
 			p := s.imported(account, m)
 			p.Rev, p.Fact = 1, events.FactImported
 			p.ReplyTo, p.QuotePostID, p.RepostOf = m.ReplyToID, m.QuotedID, m.RepostedID
 			p.tidy()
+			if err := tellable(p); err != nil || strings.ContainsRune(p.Text, 0) {
+				// Neither a fact nor a row can hold it, and the others of its page should not wait for it.
+				s.log.Warn("a post of a history cannot be taken over", accountField(account.ID), zap.String("media_id", m.ID))
+				h.HeldBack++
+				continue
+			}
+			h.Imported++
 			ev := events.NewPostEvent(events.FactImported, p.Snapshot())
 			facts = append(facts, ev)
 			outcomes = append(outcomes, outcome{ev, new([]commands.Command)})

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/crash"
@@ -46,7 +48,12 @@ func (s *Service) tellFirst(ctx context.Context, was *Post) error {
 	if was.ToldRev >= was.Rev {
 		return nil
 	}
-	return s.tellAgain(ctx, was)
+	err := s.tellAgain(ctx, was)
+	if errors.Is(err, nats.ErrMaxPayload) { // of a post from before there was a bound: its next change may be smaller
+		s.log.Error("a change is too large to be told; only the next one is", postField(was.ID), errField(err))
+		return nil
+	}
+	return err
 }
 
 // tellings remember what this process has told. To forget is harmless: the same event twice is one.

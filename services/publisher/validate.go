@@ -42,6 +42,10 @@ func (s *Service) ValidatePost(ctx context.Context, q events.ValidatePost) (even
 	if fault := s.checkDraft(q.Draft); fault != nil {
 		v.Errors = append(v.Errors, fault.Details...)
 	}
+	whole := s.newPost(events.NewPostID(), q.UserID, account.ID, q.Draft, v.PublishAt)
+	if err := refuses(&v, tellable(whole), ""); err != nil {
+		return v, err
+	}
 	if q.Fetch {
 		v.Media = s.lookAtMedia(ctx, q.Draft)
 		for _, m := range v.Media {
@@ -127,8 +131,8 @@ func counts(d events.Draft) []events.TextCount {
 	if len(d.Parts) == 0 {
 		return []events.TextCount{count(d.Text, d.LinkAttachment)}
 	}
-	list := make([]events.TextCount, len(d.Parts))
-	for i, part := range d.Parts {
+	list := make([]events.TextCount, min(len(d.Parts), maxParts))
+	for i, part := range d.Parts[:len(list)] {
 		attached := ""
 		if i == 0 {
 			attached = d.LinkAttachment
@@ -162,7 +166,7 @@ func (s *Service) checkDraft(d events.Draft) *events.Fault {
 		fault = events.Faultf(events.Invalid, "%s", private[0].Message)
 	}
 	fault.Details = append(fault.Details, private...)
-	return fault
+	return theFirst(fault)
 }
 
 // mediaOf are the pictures and videos of a draft with their pointers, in order.
