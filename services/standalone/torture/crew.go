@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,7 +85,7 @@ func (p *worker) start(ctx context.Context) (*child, error) {
 	for name, v := range p.h.env() {
 		env = append(env, name+"="+v)
 	}
-	env = append(env, crash.Env+"="+p.crashAt)
+	env = append(env, "DATABASE_URL="+p.databaseURL(), crash.Env+"="+p.crashAt)
 	p.crashAt = ""
 	ahead := p.ahead
 	p.mu.Unlock()
@@ -99,6 +100,18 @@ func (p *worker) start(ctx context.Context) (*child, error) {
 	p.now = c
 	p.tellClock() // it may have been set meanwhile
 	return c, nil
+}
+
+// databaseURL lets Postgres know the worker's connections by its name.
+func (p *worker) databaseURL() string {
+	u, err := url.Parse(p.h.dbURL)
+	if err != nil {
+		return p.h.dbURL // whoever opens it says what is wrong with it
+	}
+	q := u.Query()
+	q.Set("application_name", p.name)
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // setClock sets the clock of the worker's machine, by so much ahead of true time.

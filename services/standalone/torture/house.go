@@ -55,6 +55,7 @@ type house struct {
 	pgMu     sync.Mutex
 	door     *door
 	dbURL    string
+	pictures *pictureHost
 	sim      *child
 	keyset   string
 	vault    *accounts.Vault
@@ -76,7 +77,7 @@ func open(ctx context.Context, o options, out io.Writer) (_ *house, err error) {
 			h.close(false)
 		}
 	}()
-	steps := []func(context.Context) error{h.makeDir, h.startPostgres, h.startNATS, h.startSimulator, h.prepare}
+	steps := []func(context.Context) error{h.makeDir, h.startPictures, h.startPostgres, h.startNATS, h.startSimulator, h.prepare}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -107,6 +108,14 @@ func (h *house) makeDir(context.Context) (err error) {
 		return fmt.Errorf("make a directory for the run: %w", err)
 	}
 	return os.Chmod(h.dir, 0o755) //nolint:gosec // Postgres runs as another user when we are root, and must enter
+}
+
+func (h *house) startPictures(ctx context.Context) (err error) {
+	if h.pictures, err = openPictureHost(ctx); err != nil {
+		return err
+	}
+	h.closers = append(h.closers, h.pictures.close)
+	return nil
 }
 
 // startPostgres starts Postgres without fsync: processes die here, machines do not, and what a process has written survives
@@ -243,6 +252,7 @@ func (h *house) env() map[string]string {
 	m := map[string]string{
 		"DATABASE_URL": h.dbURL, "NATS_URL": h.natsURL, "TOKEN_KEYSET": h.keyset, "TOKEN_KEYSET_FILE": "",
 		"THREADS_API_URL": h.sim.url, "LOG_LEVEL": "info", "LOG_FORMAT": "json",
+		"PUBLISHER_MEDIA_NETWORKS": h.pictures.network(), "PUBLISHER_MEDIA_PORTS": h.pictures.port(),
 	}
 	for name, v := range waits {
 		m[name] = v

@@ -21,7 +21,9 @@ type plan struct {
 	number     int
 	publishers int
 	accounts   int
+	tenants    map[string]int // accounts of the troubles' own tenants, by the troubles' names
 	posts      []*planned
+	until      time.Duration // quiet tenants have posts due until then; 0: there are none
 	troubles   []*trouble
 	rng        *rand.Rand // of what the troubles draw
 }
@@ -36,6 +38,7 @@ type planned struct {
 	sent    time.Duration
 	due     time.Duration // unless it is for now
 	doubled bool          // the command is delivered twice
+	picture bool          // it has one from the slow picture host, whose address the plan does not know
 	moves   []move
 }
 
@@ -86,7 +89,11 @@ func newPlan(o options, number int) *plan {
 	}
 	p.accounts = max(3, o.posts/8)
 	p.drawTroubles(o)
+	if p.has(frozenRecorder) {
+		p.publishers = max(p.publishers, 2) // one stands still, another goes on
+	}
 	p.drawPosts(o.posts)
+	p.drawOthers(o)
 	return p
 }
 
@@ -115,9 +122,19 @@ func (p *plan) drawTroubles(o options) {
 		}
 		return
 	}
+	if t := aloneIn(p.number); t != nil {
+		p.troubles = append(p.troubles, t)
+		return
+	}
 	// Each trouble leads in its turn, in an order of this seed, so that a long run leaves none out.
 	order := rand.New(rand.NewPCG(p.seed, 0)).Perm(len(pool)) //nolint:gosec // as above
-	first := pool[order[(p.number-p.number/calmEvery-1)%len(pool)]]
+	turn := 0
+	for n := 1; n < p.number; n++ {
+		if n%calmEvery != 0 && aloneIn(n) == nil {
+			turn++
+		}
+	}
+	first := pool[order[turn%len(pool)]]
 	p.troubles = append(p.troubles, first)
 	if p.rng.Float64() < 0.15 {
 		return // alone
@@ -234,6 +251,10 @@ func (p *plan) draw(q *planned) {
 	if p.rng.Float64() < 0.15 {
 		q.moves = append(q.moves, move{at: q.due + 200*time.Millisecond + p.upTo(3*time.Second), verb: verbDelete})
 	}
+}
+
+func (p *plan) has(name string) bool {
+	return slices.ContainsFunc(p.troubles, func(t *trouble) bool { return t.name == name })
 }
 
 // String names the troubles of a plan.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Report is what a run did and found.
@@ -16,14 +17,26 @@ type Report struct {
 	// Posts are the posts by kind and outcome.
 	Posts map[string]map[string]int `json:"posts"`
 	// Troubles says in how many rounds each was; Happened what that came to, Answers how the simulator's calls ended.
-	Troubles   map[string]int `json:"troubles"`
-	Happened   map[string]int `json:"happened"`
-	Answers    map[string]int `json:"answers"`
-	Calm       Lateness       `json:"latenessCalmMs"`
-	Stormy     Lateness       `json:"latenessStormyMs"`
-	Violations []Violation    `json:"violations"`
+	Troubles map[string]int `json:"troubles"`
+	Happened map[string]int `json:"happened"`
+	Answers  map[string]int `json:"answers"`
+	Calm     Lateness       `json:"latenessCalmMs"`
+	Stormy   Lateness       `json:"latenessStormyMs"`
+	// Others is the lateness of quiet tenants' posts, by the trouble beside them.
+	Others     map[string]*Others `json:"latenessOthersMs"`
+	Violations []Violation        `json:"violations"`
 
 	calm, stormy []float64
+	othersWithin time.Duration
+}
+
+// Others is the lateness of quiet tenants' posts beside a trouble: of those that it is judged by, in rounds that it had to
+// itself, and of all others.
+type Others struct {
+	Judged Lateness `json:"judged"`
+	Shown  Lateness `json:"shown"`
+
+	judged, shown []float64
 }
 
 // Round is one round of a run.
@@ -52,7 +65,7 @@ type Lateness struct {
 func newReport(o options) *Report {
 	return &Report{
 		Seed: o.seed, Posts: map[string]map[string]int{}, Troubles: map[string]int{}, Happened: map[string]int{},
-		Answers: map[string]int{}, Violations: []Violation{},
+		Answers: map[string]int{}, Others: map[string]*Others{}, Violations: []Violation{}, othersWithin: o.othersWithin,
 	}
 }
 
@@ -91,7 +104,22 @@ func (r *Report) add(round *round, v *verdict) {
 		r.stormy = append(r.stormy, v.lateBy...)
 	}
 	r.Calm, r.Stormy = lateness(r.calm), lateness(r.stormy)
+	for _, t := range round.plan.troubles {
+		if t.others > 0 {
+			r.addOthers(t.name, v)
+		}
+	}
 	r.Violations = append(r.Violations, v.violations...)
+}
+
+func (r *Report) addOthers(name string, v *verdict) {
+	o := r.Others[name]
+	if o == nil {
+		o = &Others{}
+		r.Others[name] = o
+	}
+	o.judged, o.shown = append(o.judged, latenesses(v.judged)...), append(o.shown, latenesses(v.shown)...)
+	o.Judged, o.Shown = lateness(o.judged), lateness(o.shown)
 }
 
 // outcome is what has become of a post, in a word.
@@ -123,6 +151,9 @@ func (r *round) line(v *verdict) string {
 	if r.held != "" {
 		verdict += ", at last, when " + r.held + " no more"
 	}
+	if len(v.judged)+len(v.shown) > 0 {
+		verdict = fmt.Sprintf("quiet tenants judged: %s, not judged: %s; %s", lateness(latenesses(v.judged)), lateness(latenesses(v.shown)), verdict)
+	}
 	late := lateness(slices.Clone(v.lateBy))
 	return fmt.Sprintf("round %-3d %-34s %d publishers, %d posts: %s; %s; late p50 %s, max %s; %.0f s; %s (-seed %d -from %d -rounds 1)",
 		r.plan.number, r.plan, r.plan.publishers, len(r.posts), counted(v.tallyOutcomes()), counted(r.tally()),
@@ -148,6 +179,13 @@ func lateness(values []float64) Lateness {
 	slices.Sort(values)
 	at := func(q float64) float64 { return values[min(int(q*float64(len(values))), len(values)-1)] }
 	return Lateness{Posts: len(values), P50: at(0.5), P99: at(0.99), Max: values[len(values)-1]}
+}
+
+func (l Lateness) String() string {
+	if l.Posts == 0 {
+		return "no posts"
+	}
+	return fmt.Sprintf("p50 %s, p99 %s, max %s (%d posts)", ms(l.P50), ms(l.P99), ms(l.Max), l.Posts)
 }
 
 func ms(v float64) string {
@@ -196,8 +234,12 @@ func (r *Report) print(w io.Writer) {
 		Lateness
 	}{{"without trouble", r.Calm}, {"with trouble", r.Stormy}} {
 		if l.Posts > 0 {
-			say("lateness %s: p50 %s, p99 %s, max %s (%d posts)", l.name, ms(l.P50), ms(l.P99), ms(l.Max), l.Posts)
+			say("lateness %s: %s", l.name, l.Lateness)
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Others)) {
+		o := r.Others[name]
+		say("lateness of quiet tenants beside %s, p99 at most %s: %s; not judged: %s", name, r.othersWithin, o.Judged, o.Shown)
 	}
 	say("")
 	for _, v := range r.Violations {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +41,8 @@ type round struct {
 	steps  []clockStep
 	ahead  time.Duration // the most that a publisher's clock was ahead
 	sent   []*sent
+	bare   []string // commands without a post of the plan
+	ordeal *ordeal
 }
 
 // handed is a post that was handed in, with what its owner did to it.
@@ -114,6 +117,7 @@ func (h *house) round(ctx context.Context, p *plan, report *Report) error {
 	if err := v.judge(ctx); err != nil {
 		return err
 	}
+	v.others(ctx, h.o.othersWithin)
 	v.took = time.Since(r.began)
 	report.add(r, v)
 	h.say("%s", r.line(v))
@@ -268,6 +272,9 @@ func (r *round) handIn(ctx context.Context, q *handed) {
 			d.RepostOf = other.id
 		}
 	}
+	if q.picture {
+		d.Media = []events.Media{{Type: events.Image, URL: r.h.pictures.picture(q.n)}}
+	}
 	due := r.began.Add(q.due).UTC().Truncate(time.Microsecond)
 	if q.kind == kindNow {
 		r.send(ctx, q, kindNow, "", events.PublishPost{PostID: q.id, UserID: q.account.user, Draft: d, PublishAt: due})
@@ -321,6 +328,18 @@ func (r *round) send(ctx context.Context, q *handed, verb, text string, cmd even
 	}
 }
 
+// sendBare stores a command that is about no post of the plan. It must have an answer in the end, whatever that is.
+func (r *round) sendBare(ctx context.Context, user, key string, cmd events.Command) {
+	id := events.CommandIDFor(user, fmt.Sprintf("%d/%d/%s", r.plan.seed, r.plan.number, key), "")
+	if r.h.bus.Send(ctx, cmd, bus.CommandOptions{ID: id}) != nil {
+		return
+	}
+	r.count(cmd.Type())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bare = append(r.bare, id)
+}
+
 // clear ends the troubles: what Threads has promised stays promised, all else is well again.
 func (r *round) clear(ctx context.Context) error {
 	if err := r.h.ask(ctx, "DELETE", "knobs", "", nil); err != nil {
@@ -347,14 +366,7 @@ func (r *round) clear(ctx context.Context) error {
 	return nil
 }
 
-func (r *round) has(name string) bool {
-	for _, t := range r.plan.troubles {
-		if t.name == name {
-			return true
-		}
-	}
-	return false
-}
+func (r *round) has(name string) bool { return r.plan.has(name) }
 
 func (r *round) ids() []string {
 	ids := make([]string, len(r.posts))
@@ -378,7 +390,7 @@ func (r *round) rows(ctx context.Context) (map[string]*publisher.Post, error) {
 
 // outcomes reads what became of the commands of the round.
 func (r *round) outcomes(ctx context.Context) (map[string]*events.Outcome, error) {
-	ids := []string{}
+	ids := slices.Clone(r.bare)
 	for _, s := range r.sent {
 		ids = append(ids, s.id)
 	}
@@ -453,6 +465,11 @@ func (r *round) settled(ctx context.Context, rows map[string]*publisher.Post) er
 		case noted && p != nil && p.State == events.StateParked: // its answer comes with the end of the post
 		default:
 			return fmt.Errorf("the command %s of post %s has no answer", s.verb, s.post.id)
+		}
+	}
+	for _, id := range r.bare {
+		if outcomes[id] == nil {
+			return fmt.Errorf("the command %s has no answer", id)
 		}
 	}
 	return nil

@@ -38,7 +38,9 @@ type options struct {
 	json       string
 	dir        string
 	logs       bool
-	top        bool // only the most dangerous troubles, and none that makes a round long
+	// othersWithin bounds the p99 of the lateness of quiet tenants' posts.
+	othersWithin time.Duration
+	top          bool // only the most dangerous troubles, and none that makes a round long
 }
 
 func (o *options) flags() *flag.FlagSet {
@@ -50,6 +52,8 @@ func (o *options) flags() *flag.FlagSet {
 	f.IntVar(&o.posts, "posts", 40, "posts of each round")
 	f.IntVar(&o.publishers, "publishers", 0, "publishers at work (default: two, and three in every third round)")
 	f.StringVar(&o.only, "only", "", "`names` of troubles, separated by commas: every round has all of them; list prints the names")
+	f.DurationVar(&o.othersWithin, "others-within", time.Second,
+		"how late the posts of quiet tenants may be, at p99, beside a noisy tenant, a frozen recorder or a locked account")
 	f.StringVar(&o.json, "json", "", "`file` for the report as JSON; - writes it to standard output, and the rest to standard error")
 	f.StringVar(&o.dir, "dir", "", "`directory` for the state of the run (default: the system's temporary directory)")
 	f.BoolVar(&o.logs, "logs", false, "leave the directory with the logs of all processes behind, even when all is well")
@@ -83,6 +87,9 @@ func (o options) mistakes(rest []string) error {
 	}
 	if o.minutes <= 0 || o.rounds < 0 || o.from < 1 || o.publishers < 0 {
 		wrong = append(wrong, errors.New("-minutes must be more than 0, -from at least 1, -rounds and -publishers not negative"))
+	}
+	if o.othersWithin <= 0 {
+		wrong = append(wrong, errors.New("-others-within must be more than 0"))
 	}
 	if o.posts < 10 || o.posts > 400 {
 		wrong = append(wrong, errors.New("-posts is from 10 to 400 for each round"))

@@ -34,7 +34,7 @@ func TestSample(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	o := options{minutes: 10, rounds: 2, from: 1, seed: seed, posts: 30, top: true}
+	o := options{minutes: 10, rounds: 2, from: 1, seed: seed, posts: 30, othersWithin: time.Second, top: true}
 	r, err := o.run(t.Context(), &out)
 	if r != nil {
 		r.print(&out)

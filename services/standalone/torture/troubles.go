@@ -27,6 +27,11 @@ type trouble struct {
 	provokes []string
 	fails    bool // Threads refuses posts for good, so that they may fail
 
+	// others is how long quiet tenants have posts due beside it, whose lateness it is judged by; 0: there are none.
+	others time.Duration
+	// own are the posts of the tenant that the trouble is about, if it is about one.
+	own func(p *plan, o options, upTo func(time.Duration) time.Duration)
+
 	habits  func(rng *rand.Rand, now time.Time) string
 	happens func(ctx context.Context, r *round, rng *rand.Rand) error
 }
@@ -133,15 +138,24 @@ var troubles = []trouble{
 	{name: "clock-publishers", what: "the publishers' clocks are set back and forth, each by itself", top: true, happens: setClocks},
 	{name: "nats-long", what: "NATS stops for a minute", happens: natsAwayLong},
 	{name: "postgres-long", what: "Postgres stops for a minute", happens: postgresAwayLong},
+
+	{name: noisyTenant, what: "one user asks for everything at once, with pictures from a slow host", top: true,
+		others: noisyFor, own: ownNoise, happens: makeNoise},
+	{name: frozenRecorder, what: "the publisher that records stands still, and another is started again", top: true,
+		others: frozenFor, happens: freezeRecorder},
+	{name: lockedAccount, what: "the row of one account is locked from outside", top: true,
+		others: lockedFor, own: ownLocked, happens: lockAccount},
 }
 
 // share is a probability within bounds.
 func share(rng *rand.Rand, low, high float64) float64 { return low + rng.Float64()*(high-low) }
 
 // rngOf is the chance of one trouble in one round: what one draws does not change what another does.
-func (p *plan) rngOf(t *trouble) *rand.Rand {
+func (p *plan) rngOf(t *trouble) *rand.Rand { return p.rngFor(t.name) }
+
+func (p *plan) rngFor(name string) *rand.Rand {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(t.name))                                   // never fails
+	_, _ = h.Write([]byte(name))                                     // never fails
 	return rand.New(rand.NewPCG(p.seed^h.Sum64(), uint64(p.number))) //nolint:gosec // a plan, not a secret
 }
 

@@ -28,7 +28,9 @@ type verdict struct {
 	violations []Violation
 	heldStory  []string
 	lateBy     []float64 // of the first calls, in milliseconds
-	took       time.Duration
+	// Of quiet tenants, whose lateness is held against a bound, or only shown.
+	judged, shown []otherPost
+	took          time.Duration
 }
 
 // Violation is a broken promise, with all that is known of the post.
@@ -226,7 +228,7 @@ func (v *verdict) commit(ctx context.Context, q *handed, c threadssim.Post) {
 		v.violated(ctx, q, "it arrived %s early", due.Sub(arrived))
 	}
 	if len(p.Parts) == 0 || c.ID == p.Parts[0].MediaID {
-		if !q.retried && q.refers < 0 && q.kind != kindEqual { // those wait for others
+		if !q.retried && q.refers < 0 && !slices.Contains([]string{kindEqual, kindQuiet, kindOwn}, q.kind) { // those wait for others, or are measured apart
 			if p.CreatedAt.After(due) {
 				due = p.CreatedAt // accepted after its time, by a publisher that had to come back first
 			}

@@ -1,0 +1,74 @@
+package torture
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	frozenRecorder = "frozen-recorder"
+	// frozenFor is for how long posts are due in such a round. The freeze begins when those that are judged are accepted, and
+	// lasts to the end.
+	frozenFor  = 28 * time.Second
+	frozenFrom = handIn + time.Second
+	// frozenLeases is how many leases old the freeze is when posts begin to be judged. What the frozen publisher had claimed
+	// or been handed, and what the restarted one had, is late by rights; by then others have taken it.
+	frozenLeases = 4
+	// recorderLock is the key of the publishers' advisory lock (services/publisher/recorder.go).
+	recorderLock = 0x7468726561647301
+)
+
+// freezeRecorder stops the publisher that records, and restarts another: it must come up and publish although the lock is
+// held by one that does not move.
+func freezeRecorder(ctx context.Context, r *round, rng *rand.Rand) error {
+	if !r.at(ctx, frozenFrom) {
+		return nil
+	}
+	var holder *worker
+	err := within(ctx, 5*time.Second, "the publisher that records", func(ctx context.Context) (err error) {
+		holder, err = r.h.recorder(ctx)
+		return err
+	})
+	if err != nil {
+		return nil // Postgres is away, or publishers are being killed: nobody records now
+	}
+	frozen := holder.current()
+	from := time.Now()
+	frozen.pause()
+	defer frozen.resume()
+	r.count("recorders frozen")
+	var others []*worker
+	for _, p := range r.h.crew {
+		if p != holder {
+			others = append(others, p)
+		}
+	}
+	r.killed("")
+	others[rng.IntN(len(others))].kill("")
+	lease, err := time.ParseDuration(waits["PUBLISHER_LEASE"])
+	if err != nil {
+		return fmt.Errorf("read the publishers' lease: %w", err)
+	}
+	r.at(ctx, r.plan.until)
+	r.judgedBy(ordeal{from: from.Add(frozenLeases * lease), until: time.Now(), accepted: from})
+	return nil
+}
+
+// recorder is the publisher that holds the recorder's lock; each is known to Postgres by its name.
+func (h *house) recorder(ctx context.Context) (*worker, error) {
+	var name string
+	err := h.db.NewSelect().TableExpr("pg_locks").Join("JOIN pg_stat_activity USING (pid)").Column("application_name").
+		Where("locktype = 'advisory' AND granted AND objsubid = 1").
+		Where("classid = ? AND objid = ?", recorderLock>>32, recorderLock&0xffffffff).Limit(1).Scan(ctx, &name)
+	if err != nil {
+		return nil, fmt.Errorf("find who holds the recorder's lock: %w", err)
+	}
+	for _, p := range h.crew {
+		if p.name == name {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("the recorder's lock is held by %q, which is no publisher of this run", name)
+}
