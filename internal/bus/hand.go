@@ -22,7 +22,15 @@ func (h *hands) handle(ctx context.Context, m jetstream.Msg, beat time.Duration)
 	pulse := keepAlive(m, beat)
 	isCommand := d.Stream == events.StreamCommands
 	handling, span := beginHandling(causedBy(ctx, d.Meta), d)
-	result, err := h.call(handling, d, m.Data())
+	limited, cancel := handling, func() {}
+	if isCommand {
+		limited, cancel = context.WithTimeout(handling, h.options.CommandLimit)
+	}
+	result, err := h.call(limited, d, m.Data())
+	if isCommand && limited.Err() != nil && ctx.Err() == nil {
+		err = outOfTime(err)
+	}
+	cancel()
 	v := judge(ctx, err, d.Deliveries)
 	if v.failed {
 		v = h.weigh(d, err, v)
@@ -45,6 +53,17 @@ func (h *hands) handle(ctx context.Context, m jetstream.Msg, beat time.Duration)
 	endHandling(span, v, err)
 	handleSeconds.WithLabelValues(h.durable, v.outcome()).Observe(took.Seconds())
 	h.log(handling, d, v, isCommand, err, took)
+}
+
+// outOfTime is what becomes of a command whose time was over: what it had to wait for is away, and it comes again. What the
+// handler had decided stands.
+func outOfTime(err error) error {
+	var again later
+	var f *events.Fault
+	if err == nil || errors.Is(err, Pending) || errors.As(err, &again) || errors.As(err, &f) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", events.Faultf(events.Unavailable, "This took too long; it is tried again."), err)
 }
 
 func (h *hands) delivery(m jetstream.Msg) Delivery {

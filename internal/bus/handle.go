@@ -19,6 +19,7 @@ type HandleOptions struct {
 	Concurrency       int           // messages in hand at once; 0: 16
 	Prefetch          int           // messages fetched ahead; 0: Concurrency
 	CommandDeliveries uint64        // after so many failures that are no outage a command is set aside; 0: 20
+	CommandLimit      time.Duration // how long the handler of a command may take; 0: 30 s
 	Drain             time.Duration // how long those in hand may take after the end of ctx; 0: 20 s
 }
 
@@ -31,6 +32,9 @@ func (o HandleOptions) orDefaults() HandleOptions {
 	}
 	if o.CommandDeliveries == 0 {
 		o.CommandDeliveries = 20
+	}
+	if o.CommandLimit == 0 {
+		o.CommandLimit = 30 * time.Second
 	}
 	if o.Drain == 0 {
 		o.Drain = 20 * time.Second

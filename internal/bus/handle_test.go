@@ -533,3 +533,27 @@ func TestRetryDelay(t *testing.T) {
 		}
 	}
 }
+
+// A command has so much time. Then its handler's ctx ends, which ends what it waits for, and the command comes again, as when
+// something is away.
+func TestCommandLimit(t *testing.T) {
+	t.Parallel()
+	b := bustest.New(t)
+	said := acks(t, b, events.StreamCommands, events.PublisherCommands)
+	h := bus.NewHandlers()
+	bus.OnCommand(h, func(ctx context.Context, d bus.Delivery, _ events.CancelPost) (any, error) {
+		if d.Deliveries == 1 {
+			<-ctx.Done() // as one who waits for a connection, or for an answer
+			return nil, ctx.Err()
+		}
+		return map[string]string{"is": "done"}, nil
+	})
+	handling(t, b, events.PublisherCommands, h, bus.HandleOptions{CommandLimit: 50 * time.Millisecond})
+	o, err := b.Do(t.Context(), aCommand(), bus.CommandOptions{ID: events.NewCommandID()}, wait)
+	if err != nil || !o.Done || o.Fault != nil {
+		t.Errorf("answered %+v, %v", o, err)
+	}
+	if first := next(t, said, "word about the message"); !strings.HasPrefix(first, "-NAK {") {
+		t.Errorf("of a command whose time was over JetStream was told %q", first)
+	}
+}

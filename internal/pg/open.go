@@ -39,7 +39,7 @@ func Open(ctx context.Context, c Config, log *zap.Logger) (*bun.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool := stdlib.OpenDB(*conf)
+	pool := stdlib.OpenDB(*conf, guarded()...)
 	maxConns := cmp.Or(c.MaxConns, 16)
 	pool.SetMaxOpenConns(maxConns)
 	pool.SetMaxIdleConns(maxConns)

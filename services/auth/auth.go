@@ -17,6 +17,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -95,7 +96,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return s.bus.Handle(ctx, events.AuthCommands, commands, bus.HandleOptions{Concurrency: 16})
+		return s.bus.Handle(ctx, events.AuthCommands, commands, bus.HandleOptions{Concurrency: pg.Slots(s.db, 16)})
 	})
 	g.Go(func() error { return s.retell(ctx) })
 	g.Go(func() error { return s.erase(ctx) })

@@ -26,7 +26,7 @@ func (s *Service) GetPost(ctx context.Context, q events.GetPost) (events.PostDet
 	if err != nil {
 		return events.PostDetail{}, err
 	}
-	tried, err := s.store.attempts(ctx, p.ID)
+	tried, err := s.store.attempts(ctx, s.db, p.ID)
 	if err != nil {
 		return events.PostDetail{}, err
 	}

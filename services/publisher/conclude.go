@@ -23,7 +23,7 @@ func (s *Service) published(ctx context.Context, was *Post, mediaID, permalink s
 	p.Reason = nil
 	if p.chain() {
 		// A table cannot hold the ids of parts unique as it does for whole posts.
-		known, err := s.store.known(ctx, p.AccountID, []string{mediaID})
+		known, err := s.store.known(ctx, s.db, p.AccountID, []string{mediaID})
 		if err != nil {
 			return err
 		}

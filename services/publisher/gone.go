@@ -10,6 +10,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/pg"
 )
 
 // Threads tells by webhook that a post of an account is gone, whoever took it away. That may come before we know the
@@ -93,7 +94,7 @@ func (s *Service) findGone(ctx context.Context) (int, error) {
 	}
 	return 0, s.eachOf(ctx, "gone", &s.ungone, ids, func(ctx context.Context, i int) error {
 		g := found[i]
-		err := s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 			return markGone(ctx, tx, g.AccountID, g.MediaID, g.GoneAt)
 		})
 		if err == nil {

@@ -26,6 +26,8 @@ const (
 	importStale = 10 * time.Minute
 	// importPause lies between two pages: an import is in no hurry, and posts are.
 	importPause = 200 * time.Millisecond
+	// importPageFor is what a page may take: with less of a command's time left none is begun.
+	importPageFor = 10 * time.Second
 	// importsAtOnce bounds the imports of this process.
 	importsAtOnce = 4
 )
@@ -124,6 +126,9 @@ func (s *Service) ImportHistory(ctx context.Context, d bus.Delivery, cmd events.
 		return s.conclusion(ctx, d, nil, err)
 	}
 	for h.Status == importRunning {
+		if ends, limited := ctx.Deadline(); limited && time.Until(ends) < importPageFor {
+			return nil, bus.Later(importPause) // goes on where it is, as a command that has its time before it
+		}
 		switch err := s.importPage(ctx, h); {
 		case errors.Is(err, errLost):
 			return nil, bus.Later(time.Second) // somebody else goes on with it
@@ -283,11 +288,11 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 	if last.IsZero() {
 		return nil // the page that proves the end
 	}
-	known, err := s.store.postIDs(ctx, account.ID, ids)
+	known, err := s.store.postIDs(ctx, s.db, account.ID, ids)
 	if err != nil {
 		return err
 	}
-	doubtful, err := s.store.doubtful(ctx, account, first, last)
+	doubtful, err := s.store.doubtful(ctx, s.db, account, first, last)
 	if err != nil {
 		return err
 	}
@@ -351,8 +356,8 @@ func mayBeOurs(doubtful []Post, m threads.Media) bool {
 }
 
 // doubtful are the account's posts that may be live without our knowing the id, and were due around a span of time.
-func (s *store) doubtful(ctx context.Context, account accounts.Account, first, last time.Time) (posts []Post, err error) {
-	err = s.db.NewSelect().Model(&posts).Where("user_id = ? AND account_id = ?", account.UserID, account.ID).
+func (s *store) doubtful(ctx context.Context, db bun.IDB, account accounts.Account, first, last time.Time) (posts []Post, err error) {
+	err = db.NewSelect().Model(&posts).Where("user_id = ? AND account_id = ?", account.UserID, account.ID).
 		Where("publish_at BETWEEN ? AND ?", first.Add(-(maxPublishWithin+60)*time.Second), last.Add(2*lookBack)).
 		Where("state IN (?)", bun.List([]events.State{
 			events.StatePublishing, events.StateUnconfirmed, events.StateConcluding, events.StateParked,

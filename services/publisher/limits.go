@@ -49,11 +49,11 @@ func (s *Service) forecast(ctx context.Context, account accounts.Account, at, no
 	default:
 		l.ReadAt = optionalTime(readAt)
 	}
-	ours, err := s.store.usesAt(ctx, account.ID, now, at)
+	ours, err := s.store.usesAt(ctx, s.db, account.ID, now, at)
 	if err != nil {
 		return events.Limits{}, err
 	}
-	queued, err := s.store.queued(ctx, account.ID, now, at)
+	queued, err := s.store.queued(ctx, s.db, account.ID, now, at)
 	if err != nil {
 		return events.Limits{}, err
 	}
@@ -105,9 +105,9 @@ type usesOf struct {
 	Oldest time.Time `bun:"oldest"`
 }
 
-func (s *store) usesAt(ctx context.Context, accountID string, now, at time.Time) (map[quota]usesOf, error) {
+func (s *store) usesAt(ctx context.Context, db bun.IDB, accountID string, now, at time.Time) (map[quota]usesOf, error) {
 	var rows []usesOf
-	err := s.db.NewRaw(`SELECT quota, count(*) AS now,
+	err := db.NewRaw(`SELECT quota, count(*) AS now,
 			count(*) FILTER (WHERE at > ?0) AS later, min(at) FILTER (WHERE at > ?0) AS oldest
 		FROM (SELECT quota, at FROM quota_uses WHERE account_id = ?1 AND at > ?2
 			UNION ALL SELECT quota, at FROM search_uses WHERE account_id = ?1 AND at > ?2) AS uses
@@ -131,10 +131,10 @@ type queue struct {
 
 // queued counts what goes out by the given time and will still count then. What is overdue goes out now; what is claimed
 // has its place in quota_uses already. Of a chain only the first part is a post, unless it replies itself.
-func (s *store) queued(ctx context.Context, accountID string, now, at time.Time) (queue, error) {
+func (s *store) queued(ctx context.Context, db bun.IDB, accountID string, now, at time.Time) (queue, error) {
 	var q queue
 	from := at.Add(-quotaWindow)
-	err := s.db.NewRaw(`
+	err := db.NewRaw(`
 		SELECT coalesce(sum(post), 0) AS posts, coalesce(sum(parts - post), 0) AS replies,
 			(SELECT count(*) FROM posts WHERE account_id = ?0 AND delete_requested_at IS NOT NULL AND deleted_at IS NULL AND ?3
 				AND NOT EXISTS (SELECT 1 FROM quota_uses u WHERE u.post_id = posts.id AND u.quota = 'deletes')) AS deletes
@@ -165,7 +165,7 @@ type searchUse struct {
 // maySearch refuses a search for which no place is left.
 func (s *Service) maySearch(ctx context.Context, accountID string, q quota) error {
 	now := s.now()
-	uses, err := s.store.usesAt(ctx, accountID, now, now)
+	uses, err := s.store.usesAt(ctx, s.db, accountID, now, now)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func (s *Service) listed(ctx context.Context, account accounts.Account, scope st
 	for i, m := range page.Data {
 		ids[i] = m.ID
 	}
-	ours, err := s.store.postIDs(ctx, account.ID, ids)
+	ours, err := s.store.postIDs(ctx, s.db, account.ID, ids)
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}

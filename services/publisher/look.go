@@ -31,7 +31,7 @@ func (s *Service) look(ctx context.Context, p *Post, a access) ([]threads.Media,
 	for i, m := range match {
 		ids[i] = m.ID
 	}
-	known, err := s.store.knownToAll(ctx, p.AccountID, ids)
+	known, err := s.store.knownToAll(ctx, s.db, p.AccountID, ids)
 	tried := s.tried("look", began, err)
 	match = slices.DeleteFunc(match, func(m threads.Media) bool { return known[m.ID] })
 	switch len(match) {

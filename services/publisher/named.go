@@ -53,7 +53,7 @@ func isMediaID(id string) bool {
 }
 
 // postIDs are our ids of the account's posts, by their media ids. Where a post of ours was imported too, ours counts.
-func (s *store) postIDs(ctx context.Context, accountID string, mediaIDs []string) (map[string]string, error) {
+func (s *store) postIDs(ctx context.Context, db bun.IDB, accountID string, mediaIDs []string) (map[string]string, error) {
 	m := map[string]string{}
 	if len(mediaIDs) == 0 {
 		return m, nil
@@ -62,7 +62,7 @@ func (s *store) postIDs(ctx context.Context, accountID string, mediaIDs []string
 		MediaID string `bun:"media_id"`
 		ID      string `bun:"id"`
 	}
-	err := s.db.NewRaw(`SELECT media_id, id FROM posts WHERE account_id = ?0 AND media_id IN (?1) AND kind = 'imported'
+	err := db.NewRaw(`SELECT media_id, id FROM posts WHERE account_id = ?0 AND media_id IN (?1) AND kind = 'imported'
 		UNION ALL SELECT part->>'mediaId', id FROM posts, jsonb_array_elements(parts) AS part
 			WHERE account_id = ?0 AND parts <> '[]' AND part->>'mediaId' IN (?1)
 		UNION ALL SELECT media_id, id FROM posts WHERE account_id = ?0 AND media_id IN (?1) AND kind <> 'imported'`,

@@ -20,6 +20,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/probe"
 	"github.com/omni-write/threads/services/publisher/hooks"
@@ -131,7 +132,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return s.bus.Handle(ctx, events.PublisherCommands, commands, bus.HandleOptions{Concurrency: 64})
+		return s.bus.Handle(ctx, events.PublisherCommands, commands, bus.HandleOptions{Concurrency: pg.Slots(s.db, 64)})
 	})
 	g.Go(func() error {
 		return s.bus.Handle(ctx, events.PublisherDue, due, bus.HandleOptions{Concurrency: 4096, Prefetch: 256})

@@ -172,7 +172,7 @@ func (r *rig) rows() string {
 	}
 	var b strings.Builder
 	for _, p := range posts {
-		tried, _ := (&store{db: r.db}).attempts(context.Background(), p.ID)
+		tried, _ := (&store{db: r.db}).attempts(context.Background(), r.db, p.ID)
 		fmt.Fprintf(&b, "\n%s state=%s rev=%d told=%d fact=%s wake=%s reason=%v attempt=%d", p.ID, p.State, p.Rev, p.ToldRev, p.Fact, p.WakeAt, p.Reason, p.Attempt)
 		for _, a := range tried {
 			fmt.Fprintf(&b, "\n   %s %s ok=%t %s", a.At.Format(time.TimeOnly), a.Phase, a.OK, a.Message)

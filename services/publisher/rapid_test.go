@@ -18,6 +18,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
@@ -271,7 +272,7 @@ func (m *machine) rows() []Post {
 func (m *machine) story() string {
 	var b strings.Builder
 	for _, p := range m.rows() {
-		tried, _ := m.s.store.attempts(context.Background(), p.ID)
+		tried, _ := m.s.store.attempts(context.Background(), m.r.db, p.ID)
 		fmt.Fprintf(&b, "\n%s %s %s at %s rev=%d told=%d wake=%s lease=%q reason=%v attempt=%d rebuilds=%d", p.ID, p.Kind, p.State, p.PublishAt.Format(time.DateTime), p.Rev, p.ToldRev,
 			p.WakeAt.Format(time.DateTime), p.Lease, p.Reason, p.Attempt, p.Rebuilds)
 		for _, a := range tried {
@@ -401,7 +402,7 @@ func (m *machine) rebuild() {
 			published[ev.Snapshot().ID]++
 		}
 		for range 2 { // every event twice
-			err := m.r.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+			err := pg.InTx(ctx, m.r.db, func(ctx context.Context, tx bun.Tx) error {
 				_, err := m.s.recorder.apply(ctx, tx, ev)
 				return err
 			})

@@ -228,7 +228,7 @@ func (r *reconciliation) elsewhere(ctx context.Context, account accounts.Account
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	ours, err := r.store.postIDs(ctx, account.ID, ids)
+	ours, err := r.store.postIDs(ctx, r.DB, account.ID, ids)
 	if err != nil {
 		return err
 	}
@@ -338,7 +338,7 @@ func (r *reconciliation) container(ctx context.Context, p *Post, a access) {
 		d := r.of(p, "container", "The row says %s, but Threads says that its container is published.", p.State)
 		d.Mend = "treat its outcome as unknown: the publisher looks for it before anything else"
 		r.found(ctx, d, func(ctx context.Context) error {
-			now, err := r.store.now(ctx)
+			now, err := r.store.now(ctx, r.DB)
 			if err != nil {
 				return err
 			}

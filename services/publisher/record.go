@@ -49,7 +49,8 @@ func (r *recorder) applyTogether(ctx context.Context, conn bun.IDB, facts []told
 	}
 	crash.At(crash.RecordReceived)
 	var waiting []commands.Command
-	err := conn.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+	err := pg.InTx(ctx, conn, func(ctx context.Context, tx bun.Tx) error {
+		waiting = nil
 		position, err := r.position(ctx, tx)
 		if err != nil {
 			return err

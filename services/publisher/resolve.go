@@ -63,7 +63,7 @@ func (s *Service) ResolvePost(ctx context.Context, d bus.Delivery, cmd events.Re
 			p.CalledAt, p.AcceptedAt, p.WakeAt = time.Time{}, s.now(), s.now()
 			return nil
 		}
-		known, err := s.store.known(ctx, p.AccountID, []string{cmd.MediaID})
+		known, err := s.store.known(ctx, tx, p.AccountID, []string{cmd.MediaID})
 		if err != nil {
 			return err
 		}

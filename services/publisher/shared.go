@@ -4,22 +4,24 @@ import (
 	"context"
 	"maps"
 
+	"github.com/uptrace/bun"
+
 	"github.com/omni-write/threads/internal/accounts"
 )
 
 // knownToAll is known, for every account of ours that stands for the same Threads account: two of our users may have
 // connected it, and what the one has published is no candidate when the other's lost answer is looked for.
-func (s *store) knownToAll(ctx context.Context, accountID string, mediaIDs []string) (map[string]bool, error) {
+func (s *store) knownToAll(ctx context.Context, db bun.IDB, accountID string, mediaIDs []string) (map[string]bool, error) {
 	if len(mediaIDs) == 0 {
 		return nil, nil //nolint:nilnil // nothing is known of nothing
 	}
-	all, err := accounts.Twins(ctx, s.db, accountID)
+	all, err := accounts.Twins(ctx, db, accountID)
 	if err != nil {
 		return nil, err
 	}
 	known := map[string]bool{}
 	for _, id := range append(all, accountID) {
-		more, err := s.known(ctx, id, mediaIDs)
+		more, err := s.known(ctx, db, id, mediaIDs)
 		if err != nil {
 			return nil, err
 		}

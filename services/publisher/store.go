@@ -19,9 +19,10 @@ import (
 // errLost says that someone else moved the post: drop what you hold, the row is right.
 var errLost = errors.New("the post was moved by someone else")
 
-// store is every statement on posts and post_attempts.
+// store is every statement on posts and post_attempts. A method works on the bun.IDB that it is given, so that it may be
+// part of a transaction.
 type store struct {
-	db    *bun.DB
+	db    *bun.DB // of those that are never part of one: batches, and what takes, renews and ends a lease
 	lease time.Duration
 }
 
@@ -145,8 +146,8 @@ func (s *store) acquire(ctx context.Context, p *Post, now time.Time) error {
 }
 
 // now is the database's time.
-func (s *store) now(ctx context.Context) (at time.Time, err error) {
-	if err := s.db.NewRaw("SELECT clock_timestamp()").Scan(ctx, &at); err != nil {
+func (s *store) now(ctx context.Context, db bun.IDB) (at time.Time, err error) {
+	if err := db.NewRaw("SELECT clock_timestamp()").Scan(ctx, &at); err != nil {
 		return at, fmt.Errorf("ask the database's time: %w", err)
 	}
 	return at, nil
@@ -241,9 +242,9 @@ type attempt struct {
 }
 
 // attempts reads a post's attempt log, the latest 200, oldest first.
-func (s *store) attempts(ctx context.Context, postID string) ([]events.Attempt, error) {
+func (s *store) attempts(ctx context.Context, db bun.IDB, postID string) ([]events.Attempt, error) {
 	var rows []attempt
-	err := s.db.NewSelect().Model(&rows).Where("post_id = ?", postID).OrderExpr("id DESC").Limit(200).Scan(ctx)
+	err := db.NewSelect().Model(&rows).Where("post_id = ?", postID).OrderExpr("id DESC").Limit(200).Scan(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read attempts: %w", err)
 	}
@@ -257,18 +258,18 @@ func (s *store) attempts(ctx context.Context, postID string) ([]events.Attempt, 
 
 // known returns those of the media ids that some row of the account already has: they are no candidates when a
 // lost answer is looked for. Rows that were imported do not count: what was imported may be the very post looked for.
-func (s *store) known(ctx context.Context, accountID string, mediaIDs []string) (map[string]bool, error) {
+func (s *store) known(ctx context.Context, db bun.IDB, accountID string, mediaIDs []string) (map[string]bool, error) {
 	var ids []string
 	if len(mediaIDs) == 0 {
 		return nil, nil
 	}
-	err := s.db.NewSelect().Model((*Post)(nil)).Column("media_id").
+	err := db.NewSelect().Model((*Post)(nil)).Column("media_id").
 		Where("account_id = ? AND media_id IN (?) AND kind <> ?", accountID, bun.List(mediaIDs), events.KindImported).Scan(ctx, &ids)
 	if err != nil {
 		return nil, fmt.Errorf("read known media ids: %w", err)
 	}
 	var parts []string
-	err = s.db.NewRaw(`SELECT part->>'mediaId' FROM posts, jsonb_array_elements(parts) AS part
+	err = db.NewRaw(`SELECT part->>'mediaId' FROM posts, jsonb_array_elements(parts) AS part
 		WHERE account_id = ? AND parts <> '[]' AND part->>'mediaId' IN (?)`, accountID, bun.List(mediaIDs)).Scan(ctx, &parts)
 	if err != nil {
 		return nil, fmt.Errorf("read known media ids of chains: %w", err)

@@ -214,7 +214,7 @@ func (s *Service) surveyOnce(ctx context.Context) error {
 // surveyClock compares our clock with Postgres', as far as the time that the question took allows.
 func (s *Service) surveyClock(ctx context.Context) error {
 	asked := s.now()
-	its, err := s.store.now(ctx)
+	its, err := s.store.now(ctx, s.db)
 	if err != nil {
 		return err
 	}

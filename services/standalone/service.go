@@ -46,7 +46,7 @@ type Common struct {
 	// DatabasePassword is put into DatabaseURL where that has none.
 	DatabasePassword string `env:"DATABASE_PASSWORD"`
 	// DatabaseConns bounds a service's connections to Postgres. In one process, auth, publisher and tokenkeeper have so many
-	// each; a start takes two more while it migrates.
+	// each; a start takes two more while it migrates. Commands have three of four at most. At least 3.
 	DatabaseConns int `env:"DATABASE_CONNS" envDefault:"16"`
 	// Keyset seals the tokens: a Tink AEAD keyset as JSON or base64. Needed by auth, publisher and tokenkeeper.
 	Keyset string `env:"TOKEN_KEYSET"`
@@ -244,6 +244,14 @@ func connect(ctx context.Context, name string, c Common, log *zap.Logger, opts [
 			CA: c.NATSCA, Cert: c.NATSCert, Key: c.NATSKey,
 		},
 	})
+}
+
+// Mistakes names what cannot be meant.
+func (c Common) Mistakes() (wrong []error) {
+	if c.DatabaseConns < pg.MinConns {
+		wrong = append(wrong, fmt.Errorf("DATABASE_CONNS must be at least %d", pg.MinConns))
+	}
+	return wrong
 }
 
 // missing names what a service needs and was not told.

@@ -17,6 +17,8 @@ import (
 	"github.com/omni-write/threads/internal/waiting"
 )
 
+func init() { pg.Strict() } //nolint:gochecknoinits // also in a test binary that runs as the program
+
 // Main runs the tests of a package and afterwards stops and removes the server, if one was started.
 func Main(m *testing.M) {
 	shared.managed.Store(true)
