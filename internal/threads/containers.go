@@ -233,5 +233,5 @@ func (c *Client) ContainerStatus(ctx context.Context, token Token, containerID s
 	if err := c.do(ctx, q, &answer); err != nil {
 		return Status{}, err
 	}
-	return Status{Status: strings.ToUpper(answer.Status), ErrorMessage: answer.ErrorMessage}, nil
+	return Status{Status: strings.ToUpper(answer.Status), ErrorMessage: shorten(answer.ErrorMessage, 300)}, nil
 }

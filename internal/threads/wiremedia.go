@@ -222,7 +222,7 @@ func parseNumber(b []byte) (float64, bool) {
 
 func (w wireMedia) media() Media {
 	m := Media{
-		ID: string(w.ID), Permalink: w.Permalink, Shortcode: w.Shortcode, Text: w.Text, MediaType: w.MediaType,
+		ID: string(w.ID), Permalink: permalink(w.Permalink), Shortcode: w.Shortcode, Text: w.Text, MediaType: w.MediaType,
 		Timestamp: time.Time(w.Timestamp), IsReply: w.IsReply || w.Replied.ID != "",
 		ReplyToID: string(w.Replied.ID), IsQuote: w.IsQuote || w.Quoted.ID != "", QuotedID: string(w.Quoted.ID),
 		RepostedID: string(w.Reposted.ID),
@@ -243,4 +243,15 @@ func (w wireMedia) media() Media {
 		m.ChildIDs = append(m.ChildIDs, string(child.ID))
 	}
 	return m
+}
+
+// MaxPermalink is the longest address of a post that is taken for one, in bytes; Threads' own have some sixty.
+const MaxPermalink = 512
+
+// permalink is the address of a post, or none: what is longer is no address of Threads, and would stand in every fact.
+func permalink(written string) string {
+	if len(written) > MaxPermalink {
+		return ""
+	}
+	return written
 }

@@ -37,8 +37,8 @@ func TestFit(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ items, most, fit int }{{0, 10, 0}, {3, 12, 3}, {3, 11, 2}, {3, 4, 1}, {3, 1, 1}} {
 		items := []string{"a", "b", "c"}[:c.items] // four bytes each, with the comma
-		if n, err := Fit(items, c.most); n != c.fit || err != nil {
-			t.Errorf("of %d items %d fit into %d bytes (%v), want %d", c.items, n, c.most, err, c.fit)
+		if n, bytes, err := Fit(items, c.most); n != c.fit || bytes != 4*n || err != nil {
+			t.Errorf("of %d items %d fit into %d bytes, with %d (%v), want %d", c.items, n, c.most, bytes, err, c.fit)
 		}
 	}
 }

@@ -22,7 +22,7 @@ type findPostsInput struct {
 	To        string          `query:"to" format:"date-time" doc:"Only posts whose scheduledAt is before this time."`
 	Search    string          `query:"search" maxLength:"200" doc:"Only posts whose text has these words, whatever their case. A page looks through some thousands of posts; it may be short, or empty, and have a next one all the same."`
 	Order     string          `query:"order" enum:"newest,oldest" doc:"By scheduledAt. Left out: newest."`
-	Limit     int             `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"Posts of a page."`
+	Limit     int             `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"Posts of a page at most; where they are long it has fewer, and a next one."`
 	After     string          `query:"after" doc:"The cursor of the page before: its next, or in place in its Link header. Posts that come in between shift nothing."`
 
 	address url.URL

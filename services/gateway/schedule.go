@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -75,24 +76,35 @@ type listPostsOutput struct {
 	Body []events.Post
 }
 
-// listPosts lists posts, the earliest scheduled first.
+// pagesAtMost bounds what one list is put together from: some 16 MiB.
+const pagesAtMost = 32
+
+// listPosts lists posts, the earliest scheduled first. The original's clients know of no pages, so the list is put together
+// from as many as it takes: a message carries some hundred posts, and this route promises a thousand.
 func (s *Service) listPosts(ctx context.Context, in *listPostsInput) (*listPostsOutput, error) {
-	list, err := bus.Ask[events.PostList](ctx, s.bus, events.ListPosts{
-		UserID: userOf(ctx), AccountID: in.AccountID, Status: in.Status, Limit: in.Limit, After: in.After,
-	})
-	if err != nil {
-		return nil, err
+	q := events.ListPosts{UserID: userOf(ctx), AccountID: in.AccountID, Status: in.Status, Limit: in.Limit, After: in.After}
+	wanted := cmp.Or(in.Limit, usualList)
+	out := &listPostsOutput{Body: []events.Post{}} // [] on the wire, not null
+	for range pagesAtMost {
+		list, err := bus.Ask[events.PostList](ctx, s.bus, q)
+		if err != nil {
+			return nil, err
+		}
+		out.Body = append(out.Body, list.Posts...)
+		if q.After = list.Next; list.Next == "" || len(out.Body) >= wanted {
+			break
+		}
+		q.Limit = wanted - len(out.Body)
 	}
-	out := &listPostsOutput{Body: list.Posts}
-	if out.Body == nil {
-		out.Body = []events.Post{} // [] on the wire, not null
-	}
-	if list.Next != "" {
-		in.query.Set("after", list.Next)
+	if q.After != "" {
+		in.query.Set("after", q.After)
 		out.Link = fmt.Sprintf(`<%s?%s>; rel="next"`, routeSchedule, in.query.Encode())
 	}
 	return out, nil
 }
+
+// usualList is how many posts are listed where nobody says how many.
+const usualList = 1000
 
 // Edit changes a scheduled post. What is left out stays as it is.
 type Edit struct {

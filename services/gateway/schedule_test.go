@@ -1,8 +1,10 @@
 package gateway_test
 
 import (
+	"fmt"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +111,39 @@ func TestListPosts(t *testing.T) {
 		h.do(t, http.MethodGet, schedule+"?limit=many", "").problem(t, 422, "invalid", "/limit")
 		h.do(t, http.MethodGet, schedule+"?limit=5000", "").problem(t, 422, "invalid", "/limit")
 	})
+}
+
+// A message carries some hundred posts, and the original's list knows of no pages: it is put together from them.
+func TestListPostsIsWhole(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	const all, page = 25, 10
+	answer(t, h, func(q events.ListPosts) (events.PostList, error) {
+		from, _ := strconv.Atoi(q.After)
+		list := events.PostList{}
+		for i := from; i < all && i < from+page && (q.Limit == 0 || i < from+q.Limit); i++ {
+			list.Posts = append(list.Posts, events.Post{ID: fmt.Sprint("post_", i)})
+		}
+		if to := from + len(list.Posts); to < all {
+			list.Next = strconv.Itoa(to)
+		}
+		return list, nil
+	})
+	for query, want := range map[string]struct {
+		from, to int
+		link     string
+	}{
+		"":                 {0, 25, ""},
+		"?limit=12":        {0, 12, `</api/threads/post/schedule?after=12&limit=12>; rel="next"`},
+		"?limit=8&after=3": {3, 11, `</api/threads/post/schedule?after=11&limit=8>; rel="next"`},
+	} {
+		r := h.do(t, http.MethodGet, schedule+query, "")
+		var posts []events.Post
+		r.is(t, http.StatusOK, &posts)
+		if len(posts) != want.to-want.from || posts[0].ID != fmt.Sprint("post_", want.from) || r.header.Get("Link") != want.link {
+			t.Errorf("%q lists %d posts from %s, Link: %s", query, len(posts), posts[0].ID, r.header.Get("Link"))
+		}
+	}
 }
 
 func TestEditPost(t *testing.T) {

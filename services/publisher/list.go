@@ -42,9 +42,9 @@ func (s *Service) ListPosts(ctx context.Context, q events.ListPosts) (events.Pos
 	if err != nil {
 		return events.PostList{}, err
 	}
-	list := events.PostList{Posts: make([]events.Post, len(posts))}
-	for i := range posts {
-		list.Posts[i] = posts[i].Snapshot()
+	list := events.PostList{Posts: posts}
+	if posts == nil {
+		list.Posts = []events.Post{}
 	}
 	if next != nil {
 		list.Next = next.cursor()

@@ -9,6 +9,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/wire"
 )
 
 const (
@@ -45,8 +46,29 @@ func (s *Service) listQuery(limit int, after string, since, until time.Time) (th
 	return threads.ListQuery{Since: since, Until: until, After: after, Limit: limit}, nil
 }
 
-// listed is a page of Threads as we show it. A cursor that Threads does not take is the caller's.
-func (s *Service) listed(ctx context.Context, account accounts.Account, scope string, q threads.ListQuery,
+// listed is a page of Threads as we show it. list reads it as q says. A cursor that Threads does not take is the caller's. A
+// page that is larger than a message may be is read again, with as many posts as fit: only Threads has its cursors.
+func (s *Service) listed(ctx context.Context, account accounts.Account, scope string, q *threads.ListQuery,
+	list func(context.Context, access) (threads.Page, error)) (events.ThreadsPage, error) {
+	for range rereads {
+		page, err := s.listedOnce(ctx, account, scope, q, list)
+		if err != nil {
+			return events.ThreadsPage{}, err
+		}
+		fit, _, err := wire.Fit(page.Items, wire.PageBytes)
+		if err != nil || fit == len(page.Items) {
+			return page, err
+		}
+		q.Limit = fit
+	}
+	const words = "These posts are larger than can be sent at once; ask for fewer."
+	return events.ThreadsPage{}, events.Faultf(events.Invalid, words).At("/limit", "answer_too_large", words)
+}
+
+// rereads bounds how often a page is read that is too large.
+const rereads = 3
+
+func (s *Service) listedOnce(ctx context.Context, account accounts.Account, scope string, q *threads.ListQuery,
 	list func(context.Context, access) (threads.Page, error)) (events.ThreadsPage, error) {
 	page, err := errand(ctx, s, account, scope, func(ctx context.Context, a access) (threads.Page, error) {
 		page, err := list(ctx, a)

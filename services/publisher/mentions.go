@@ -18,7 +18,7 @@ func (s *Service) ListMentions(ctx context.Context, q events.ListMentions) (even
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
-	return s.listed(ctx, account, threads.ScopeManageMentions, list, func(ctx context.Context, a access) (threads.Page, error) {
+	return s.listed(ctx, account, threads.ScopeManageMentions, &list, func(ctx context.Context, a access) (threads.Page, error) {
 		return s.api.Mentions(ctx, a.token, list)
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/wire"
 )
 
 // A page costs its own length, however many posts there are. What a list asks for is taken apart into runs: each is in the
@@ -133,8 +134,12 @@ func selection(db bun.IDB, q events.ListPosts, within span, length int, columns 
 // literally takes their meaning from the wildcards of LIKE.
 var literally = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// page reads up to a page of a list, and where the next one begins; nil when this is the last.
-func (s *store) page(ctx context.Context, q events.ListPosts, after *position) (posts []Post, next *position, err error) {
+// pageChunk is how many rows are read at once: what they may weigh together is what a question may cost in memory.
+const pageChunk = 128
+
+// page reads up to a page of a list, and where the next one begins; nil when this is the last. A page ends early where its
+// posts would weigh more than a message may. It has one post at least, so that the list goes on.
+func (s *store) page(ctx context.Context, q events.ListPosts, after *position) (posts []events.Post, next *position, err error) {
 	if len(runs(q)) == 0 {
 		return nil, nil, nil
 	}
@@ -143,17 +148,35 @@ func (s *store) page(ctx context.Context, q events.ListPosts, after *position) (
 		if within.until, err = s.searchUpTo(ctx, q, after); err != nil {
 			return nil, nil, err
 		}
-		next = within.until
 	}
-	if err := selection(s.db, q, within, q.Limit+1).Scan(ctx, &posts); err != nil {
-		return nil, nil, fmt.Errorf("list posts: %w", err)
+	for room := wire.PageBytes; ; {
+		length := min(q.Limit-len(posts), pageChunk)
+		var rows []Post
+		if err := selection(s.db, q, within, length+1).Scan(ctx, &rows); err != nil {
+			return nil, nil, fmt.Errorf("list posts: %w", err)
+		}
+		read := make([]events.Post, min(len(rows), length))
+		for i := range read {
+			read[i] = rows[i].Snapshot()
+		}
+		fit, used, err := wire.Fit(read, room)
+		if err != nil {
+			return nil, nil, err
+		}
+		if fit == 1 && used > room && len(posts) > 0 {
+			fit = 0 // it is not the first of its page
+		}
+		if fit > 0 {
+			within.after = &position{rows[fit-1].PublishAt, rows[fit-1].ID}
+		}
+		posts, room = append(posts, read[:fit]...), room-used
+		switch {
+		case fit == len(rows):
+			return posts, within.until, nil // to the end, or to where the search went
+		case fit < length || len(posts) == q.Limit:
+			return posts, within.after, nil
+		}
 	}
-	if len(posts) > q.Limit {
-		posts = posts[:q.Limit]
-		last := posts[q.Limit-1]
-		next = &position{last.PublishAt, last.ID}
-	}
-	return posts, next, nil
 }
 
 // searchUpTo is how far one page looks for words: they have no index, so it looks through so many posts and no more. Nil

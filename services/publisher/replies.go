@@ -50,7 +50,7 @@ func (s *Service) ListReplies(ctx context.Context, q events.ListReplies) (events
 		}
 		return s.api.RepliesTo(ctx, a.token, post.mediaID, list)
 	}
-	return s.listed(ctx, post.account, threads.ScopeReadReplies, list, read)
+	return s.listed(ctx, post.account, threads.ScopeReadReplies, &list, read)
 }
 
 // HideReply hides a reply in a conversation of the account, with what was said below it, or shows it again.

@@ -47,7 +47,7 @@ func (s *Service) SearchPosts(ctx context.Context, q events.SearchPosts) (events
 			Q: q.Query, Recent: q.Recent, Tag: q.Tag, MediaType: strings.ToUpper(q.MediaType), Author: author, ListQuery: list,
 		})
 	}
-	page, err := s.listed(ctx, account, threads.ScopeKeywordSearch, list, find)
+	page, err := s.listed(ctx, account, threads.ScopeKeywordSearch, &list, find)
 	if err == nil && len(page.Items) > 0 {
 		s.searched(ctx, account.ID, quotaKeywords)
 	}
@@ -100,7 +100,7 @@ func (s *Service) ListProfilePosts(ctx context.Context, q events.ListProfilePost
 		}
 		return page, noProfile(err)
 	}
-	return s.listed(ctx, account, threads.ScopeProfileDiscovery, list, look)
+	return s.listed(ctx, account, threads.ScopeProfileDiscovery, &list, look)
 }
 
 // discovery is the account that looks at a profile, and the profile's name.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/wire"
 )
 
@@ -13,13 +14,13 @@ import (
 // so a post that is accepted must fit into every fact that may follow.
 const maxTold = 512 << 10
 
-// What a post may get on its way that its author did not write. Threads' ids have some twenty digits, its permalinks some
-// sixty letters; our longest reason quotes three hundred letters of Threads'.
+// What a post may get on its way that its author did not write. Threads' ids have some twenty digits; our longest reason
+// quotes three hundred letters of Threads'.
 var (
 	longestReason = events.Faultf(events.ReauthRequired, "%s", strings.Repeat("x", 2<<10)).
 			At("/scheduledAt", "reason", strings.Repeat("x", 256))
 	longestID   = strings.Repeat("9", 32)
-	longestLink = "https://www.threads.com/" + strings.Repeat("x", 256)
+	longestLink = strings.Repeat("x", threads.MaxPermalink)
 	lastMoment  = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
 )
 

@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/wire"
 )
 
@@ -117,5 +119,91 @@ func TestManyFlaws(t *testing.T) {
 	}
 	if err := tellable(&Post{Text: strings.Repeat("x", maxTold)}); !errors.Is(err, &events.Fault{Code: events.Invalid}) {
 		t.Errorf("a text of %d bytes: %v", maxTold, err)
+	}
+}
+
+// A list of posts that are too large for one message ends early, and goes on behind: nothing is left out, nothing comes
+// twice, and each page can be sent.
+func TestListsEndByBytes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s, _ := r.start()
+	for user, fill := range map[string]string{
+		"japanese": `INSERT INTO posts (id, user_id, account_id, text, content_hash, publish_at, publish_within, state, created_at, updated_at, rev, told_rev, fact)
+			SELECT 'post_' || lpad(i::text, 26, '0'), 'japanese', 'acct_1', repeat('日', 500), 'x', now() + (i / 3) * interval '1 day', 86400, 'scheduled', now(), now(), 1, 1, 'scheduled'
+			FROM generate_series(1, 700) AS i`,
+		"chains": `INSERT INTO posts (id, user_id, account_id, text, parts, content_hash, publish_at, publish_within, state, created_at, updated_at, rev, told_rev, fact)
+			SELECT 'post_c' || lpad(i::text, 25, '0'), 'chains', 'acct_2', 'one', jsonb_build_array(jsonb_build_object('text', repeat('y', i * 30000))), 'x', now(), 86400, 'parked', now(), now(), 1, 1, 'scheduled'
+			FROM generate_series(1, 17) AS i`,
+	} {
+		r.change(fill)
+		var want []string
+		if err := r.db.NewSelect().Model((*Post)(nil)).Column("id").Where("user_id = ?", user).OrderExpr("publish_at, id").Scan(t.Context(), &want); err != nil {
+			t.Fatal(err)
+		}
+		for _, limit := range []int{0, 50, 1} {
+			for _, newest := range []bool{false, true} {
+				var got []string
+				pages := 0
+				for q := (events.ListPosts{UserID: user, Limit: limit, Newest: newest}); ; pages++ {
+					list, err := bus.Ask[events.PostList](t.Context(), r.bus, q)
+					if err != nil {
+						t.Fatalf("%s, %d at a time: %v", user, limit, err)
+					}
+					if len(list.Posts) == 0 || limit > 0 && len(list.Posts) > limit {
+						t.Fatalf("%s: a page of %d posts where %d were asked for", user, len(list.Posts), limit)
+					}
+					for _, p := range list.Posts {
+						got = append(got, p.ID)
+					}
+					if q.After = list.Next; q.After == "" {
+						break
+					}
+				}
+				if newest {
+					slices.Reverse(got)
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%s: %d posts on %d pages, want %d in their order", user, len(got), pages, len(want))
+				}
+			}
+		}
+	}
+	// A search looks no further than it would, and ends by bytes as well.
+	var found int
+	for q := (events.ListPosts{UserID: "japanese", Search: "日"}); ; {
+		list, err := s.ListPosts(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found += len(list.Posts)
+		if q.After = list.Next; q.After == "" {
+			break
+		}
+	}
+	if found != 700 {
+		t.Errorf("a search finds %d of 700 posts", found)
+	}
+}
+
+// Threads' own pages are read again, shorter, where they are too large for one message.
+func TestThreadsPagesEndByBytes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.account = r.connect(testUser, "demo.user", allScopes...)
+	s := r.idle()
+	all := 40
+	q := threads.ListQuery{Limit: 25}
+	var limits []int
+	page, err := s.listed(t.Context(), r.account, threads.ScopeBasic, &q, func(context.Context, access) (threads.Page, error) {
+		limits = append(limits, q.Limit)
+		p := threads.Page{After: fmt.Sprint("after ", q.Limit)}
+		for i := range min(all, q.Limit) {
+			p.Data = append(p.Data, threads.Media{ID: fmt.Sprint(i), Text: strings.Repeat("語", 10_000)})
+		}
+		return p, nil
+	})
+	if err != nil || len(limits) != 2 || len(page.Items) != limits[1] || page.Next != fmt.Sprint("after ", limits[1]) {
+		t.Errorf("%d posts and the cursor %q, read with limits %v, %v", len(page.Items), page.Next, limits, err)
 	}
 }

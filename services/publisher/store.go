@@ -241,10 +241,14 @@ type attempt struct {
 	TraceID string    `bun:"trace_id"`
 }
 
-// attempts reads a post's attempt log, the latest 200, oldest first.
+// maxAttempts is how many attempts of a post are shown, the latest. Beside the largest post they fit into one answer: a
+// sentence that quotes Threads has some five hundred letters at most.
+const maxAttempts = 200
+
+// attempts reads a post's attempt log, the latest, oldest first.
 func (s *store) attempts(ctx context.Context, db bun.IDB, postID string) ([]events.Attempt, error) {
 	var rows []attempt
-	err := db.NewSelect().Model(&rows).Where("post_id = ?", postID).OrderExpr("id DESC").Limit(200).Scan(ctx)
+	err := db.NewSelect().Model(&rows).Where("post_id = ?", postID).OrderExpr("id DESC").Limit(maxAttempts).Scan(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read attempts: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/wire"
 )
 
 const (
@@ -45,22 +46,26 @@ func (s *Service) ListDeliveries(ctx context.Context, q events.ListDeliveries) (
 	if err := sel.Order("created_at DESC", "id DESC").Limit(int64(limit) + 1).Scan(ctx); err != nil {
 		return events.WebhookDeliveries{}, fmt.Errorf("list deliveries: %w", err)
 	}
-	page := events.WebhookDeliveries{Deliveries: []events.WebhookDelivery{}}
-	if len(rows) > limit {
-		rows = rows[:limit]
-		last := rows[limit-1]
-		page.Next = base64.RawURLEncoding.EncodeToString([]byte(last.CreatedAt.UTC().Format(time.RFC3339Nano) + " " + last.ID))
-	}
-	ids := make([]string, len(rows))
-	for i := range rows {
+	ids := make([]string, min(len(rows), limit))
+	for i := range ids {
 		ids[i] = rows[i].ID
 	}
 	tried, err := s.attempts(ctx, ids...)
 	if err != nil {
 		return events.WebhookDeliveries{}, err
 	}
-	for i := range rows {
-		page.Deliveries = append(page.Deliveries, rows[i].view(tried[rows[i].ID]))
+	page := events.WebhookDeliveries{Deliveries: make([]events.WebhookDelivery, len(ids))}
+	for i, id := range ids {
+		page.Deliveries[i] = rows[i].view(tried[id])
+	}
+	fit, _, err := wire.Fit(page.Deliveries, wire.PageBytes)
+	if err != nil {
+		return events.WebhookDeliveries{}, err
+	}
+	page.Deliveries = page.Deliveries[:fit]
+	if fit < len(rows) {
+		last := rows[fit-1]
+		page.Next = base64.RawURLEncoding.EncodeToString([]byte(last.CreatedAt.UTC().Format(time.RFC3339Nano) + " " + last.ID))
 	}
 	return page, nil
 }
