@@ -118,6 +118,7 @@ func migrationPool(ctx context.Context, db *bun.DB) (*sql.DB, error) {
 	}); err != nil {
 		return nil, err
 	}
+	conf.DialFunc = dialer("0")
 	conf.RuntimeParams["statement_timeout"] = "0" // lock_timeout stays: better to fail than to queue all others behind us
 	pool := stdlib.OpenDB(*conf)
 	pool.SetMaxOpenConns(2)

@@ -75,12 +75,18 @@ func (c Config) parse() (*pgx.ConnConfig, error) {
 		"statement_timeout":                   "30s",
 		"lock_timeout":                        "5s",
 		"idle_in_transaction_session_timeout": "60s",
+		// A client that is gone without a word loses its session, and the locks that it holds, within seconds.
+		"tcp_keepalives_idle":     "5",
+		"tcp_keepalives_interval": "2",
+		"tcp_keepalives_count":    "3",
+		"tcp_user_timeout":        "10s",
 	} {
 		if _, given := conf.RuntimeParams[name]; !given {
 			conf.RuntimeParams[name] = value
 		}
 	}
 	conf.RuntimeParams["timezone"] = "UTC"
+	conf.DialFunc = dialer(conf.RuntimeParams["statement_timeout"])
 	return conf, nil
 }
 

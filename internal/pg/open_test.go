@@ -28,6 +28,10 @@ func TestSessionSettings(t *testing.T) {
 		"statement_timeout":                   "30s",
 		"lock_timeout":                        "5s",
 		"idle_in_transaction_session_timeout": "1min",
+		"tcp_keepalives_idle":                 "5",
+		"tcp_keepalives_interval":             "2",
+		"tcp_keepalives_count":                "3",
+		"tcp_user_timeout":                    "10000",
 		"TimeZone":                            "UTC",
 		"application_name":                    "publisher",
 	} {

@@ -137,9 +137,13 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error {
 		return s.bus.Handle(ctx, events.PublisherDue, due, bus.HandleOptions{Concurrency: 4096, Prefetch: 256})
 	})
-	g.Go(func() error { return s.recorder.run(ctx) })
 	g.Go(func() error { return s.hooks.Run(ctx) })
-	g.Go(func() error { return s.catchUp(ctx) })
+	g.Go(func() error {
+		if err := s.catchUp(ctx); err != nil {
+			return err
+		}
+		return s.recorder.run(ctx)
+	})
 	g.Go(func() error { return s.sweep(ctx) })
 	g.Go(func() error { return s.rounds(ctx) })
 	g.Go(func() error { return s.erase(ctx) })

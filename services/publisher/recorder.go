@@ -29,11 +29,12 @@ type recorder struct {
 	outcomes *batcher[outcome]
 	// nudge asks for a sweep now: an account came or went, and its posts should not wait for the next round.
 	nudge chan struct{}
+	// holder is the session that another recorder leads with, as it was logged last.
+	holder int
 }
 
 const (
 	recorderName  = "publisher-recorder"
-	recorderLock  = 0x7468726561647301 // "threads", 1
 	recorderBatch = 512
 	// recorderMoment is how far the recorder stays behind: longer than it takes to apply an event that was just told.
 	recorderMoment = 250 * time.Millisecond
@@ -57,23 +58,16 @@ func (r *recorder) run(ctx context.Context) error {
 // lead takes the lock and records. The lock lives as long as its connection, and every batch is written through that
 // very connection: who has lost the lock can no longer write.
 func (r *recorder) lead(ctx context.Context) error {
-	conn, err := r.db.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
-	}
-	defer func() { _ = conn.Close() }()
-	var mine bool
-	if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock(?)", recorderLock).Scan(&mine); err != nil || !mine {
+	conn, mine, err := r.lock(ctx)
+	if err != nil || !mine {
 		return err
 	}
-	defer func() {
-		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(?)", recorderLock)
-	}()
+	defer unlock(ctx, conn)
 	consumer, err := r.bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherRecorder)
 	if err != nil {
 		return fmt.Errorf("find the durable %s: %w", events.PublisherRecorder, err)
 	}
-	if err := r.catchUp(ctx, &conn); err != nil {
+	if err := r.catchUp(ctx, conn); err != nil {
 		return err
 	}
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(2 * recorderBatch))
@@ -98,10 +92,17 @@ func (r *recorder) lead(ctx context.Context) error {
 			}
 		}
 	}()
+	beat := time.NewTicker(recorderBeat)
+	defer beat.Stop()
 	for {
-		batch, ok := gather(ctx, incoming)
+		batch, ok := gather(ctx, incoming, beat.C)
+		if len(batch) == 0 && ok {
+			if err := stillMine(ctx, conn); err != nil {
+				return err
+			}
+		}
 		if len(batch) > 0 {
-			if err := r.applyBatch(ctx, &conn, batch); err != nil {
+			if err := r.applyBatch(ctx, conn, batch); err != nil {
 				return err // unacked: they come again
 			}
 			for _, m := range batch {
@@ -131,14 +132,16 @@ func (r *recorder) catchUp(ctx context.Context, conn *bun.Conn) error {
 }
 
 // gather waits for one message and takes with it what comes in the moment after. Whoever told an event applies it at once;
-// the recorder, who would only get in their way, comes after them.
-func gather(ctx context.Context, incoming <-chan jetstream.Msg) (batch []jetstream.Msg, ok bool) {
+// the recorder, who would only get in their way, comes after them. With the beat it returns empty-handed.
+func gather(ctx context.Context, incoming <-chan jetstream.Msg, beat <-chan time.Time) (batch []jetstream.Msg, ok bool) {
 	select {
 	case m, ok := <-incoming:
 		if !ok {
 			return nil, false
 		}
 		batch = append(batch, m)
+	case <-beat:
+		return nil, true
 	case <-ctx.Done():
 		return nil, false
 	}

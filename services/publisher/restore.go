@@ -173,30 +173,39 @@ func (r *recorder) doubtAll(ctx context.Context, tx bun.Tx) error {
 }
 
 // catchUp opens the publisher for business once EVENTS, as it stood at the start, is applied to its end: until then a
-// row may not know yet that its post went out.
+// row may not know yet that its post went out. It applies what is missing itself and needs no lock for it: a recorder that
+// holds the lock may stand still, and one that works is not disturbed, since nothing is applied twice and the position
+// only moves past what is applied.
 func (s *Service) catchUp(ctx context.Context) error {
-	js := s.bus.JetStream()
-	stream, err := js.Stream(ctx, events.StreamEvents)
-	if err != nil {
-		return fmt.Errorf("find EVENTS: %w", err)
-	}
-	end := stream.CachedInfo().State.LastSeq
 	for {
-		position, err := s.recorder.position(ctx, s.db)
+		position, err := s.applyToEnd(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // told to stop
-		case err != nil:
-			s.log.Warn("still waiting for the recorder", errField(err))
-		case position >= end || s.drained(ctx):
+		case err == nil:
 			s.current.Store(true)
 			s.log.Info("events applied; posts may go out", zap.Uint64("position", position))
 			return nil
 		}
-		if !pause(ctx, 100*time.Millisecond) {
+		s.log.Warn("events cannot be applied yet; trying again", errField(err))
+		if !pause(ctx, time.Second) {
 			return nil
 		}
 	}
+}
+
+// applyToEnd applies EVENTS up to its end as it is now, and says where that is.
+func (s *Service) applyToEnd(ctx context.Context) (uint64, error) {
+	stream, err := s.bus.JetStream().Stream(ctx, events.StreamEvents)
+	if err != nil {
+		return 0, fmt.Errorf("find EVENTS: %w", err)
+	}
+	end := stream.CachedInfo().State.LastSeq
+	position, err := s.recorder.position(ctx, s.db)
+	if err != nil || position >= end || s.drained(ctx) {
+		return position, err
+	}
+	return end, s.recorder.replay(ctx, s.db, position+1, end)
 }
 
 // drained says that nothing is left for the recorder to read: the end of the stream may have been purged.

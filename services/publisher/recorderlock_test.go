@@ -1,0 +1,115 @@
+package publisher
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/outage"
+	"github.com/omni-write/threads/internal/waiting"
+)
+
+// Whoever holds the recorder's lock and stands still keeps no publisher shut: it reads to the end by itself, says for whom it
+// stands by, and publishes.
+func TestStartBesideASilentRecorder(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s, stop := r.start()
+	p := r.schedule(time.Hour, "told before")
+	r.await(p.ID, events.FactScheduled)
+	waiting.Until(t, "it records", func() bool { at, err := s.recorder.position(t.Context(), r.db); return err == nil && at > 0 })
+	stop()
+
+	frozen, err := r.db.Conn(t.Context()) // as one of an old release, which ends by no silence
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer frozen.Close()
+	waiting.Until(t, "the lock", func() bool {
+		var got bool
+		return frozen.QueryRowContext(t.Context(), "SELECT pg_try_advisory_lock(?)", int64(recorderLock)).Scan(&got) == nil && got
+	})
+	var pid int
+	if err := frozen.QueryRowContext(t.Context(), "SELECT pg_backend_pid()").Scan(&pid); err != nil {
+		t.Fatal(err)
+	}
+	// Told, and recorded by nobody.
+	if err := r.bus.Emit(t.Context(), events.NewAccountConnected(r.account.Connection())); err != nil {
+		t.Fatal(err)
+	}
+
+	core, said := observer.New(zapcore.InfoLevel)
+	r.log = zap.New(core)
+	s, _ = r.start()
+	waiting.Until(t, "the publisher to be current", func() bool { return s.Ready(t.Context()) == nil })
+	r.once(r.await(r.schedule(time.Second, "beside a silent recorder").ID, events.FactPublished))
+	waiting.Until(t, "a word about the holder", func() bool {
+		for _, e := range said.FilterMessageSnippet("standing by").All() {
+			if e.ContextMap()["holder_pid"] == int64(pid) && e.ContextMap()["holder"] == "test" {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// A recorder that stands still loses the lock by its silence, and can write nothing afterwards.
+func TestSilentRecorderLosesItsLock(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: zap.NewNop()})
+	frozen, mine, err := s.recorder.lock(t.Context())
+	if err != nil || !mine {
+		t.Fatalf("%t, %v", mine, err)
+	}
+	defer unlock(t.Context(), frozen)
+	other := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: zap.NewNop()})
+	waiting.Until(t, "the lock of the one that says nothing", func() bool {
+		conn, mine, err := other.recorder.lock(t.Context())
+		if mine {
+			unlock(t.Context(), conn)
+		}
+		return err == nil && mine
+	})
+	if err := s.recorder.setPosition(t.Context(), frozen, 7); !outage.Is(err) {
+		t.Errorf("without the lock it writes: %v", err)
+	}
+}
+
+// Several that apply the same facts at once, one of them under the lock, leave the rows and the position as one alone does.
+func TestApplyingBesideARecorder(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, stop := r.start()
+	var posts []events.Post
+	for range 20 {
+		posts = append(posts, r.schedule(time.Hour, events.NewPostID()))
+	}
+	for _, p := range posts {
+		r.await(p.ID, events.FactScheduled)
+	}
+	stop()
+	if _, err := r.db.ExecContext(t.Context(), "DELETE FROM posts; DELETE FROM recorder_positions"); err != nil {
+		t.Fatal(err)
+	}
+	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: zap.NewNop()})
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if err := s.catchUp(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	for _, p := range posts {
+		if row := r.any(p.ID); row.Rev != p.Rev || row.ToldRev != p.Rev || row.Text != p.Text {
+			t.Errorf("the row is %+v", row)
+		}
+	}
+}
