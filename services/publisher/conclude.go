@@ -62,9 +62,6 @@ func (s *Service) conclude(ctx context.Context, was, p *Post, tried ...events.At
 	p.UpdatedAt = s.now()
 	p.WakeAt = s.now().Add(s.cfg.Lease + time.Second) // when this worker is gone, the next tells it
 	p.ArmedAt = time.Time{}
-	if err := s.tellFirst(ctx, was); err != nil {
-		return err
-	}
 	err := s.note(ctx, was, p, tried)
 	if errors.Is(pg.Map(err), pg.ErrExists) {
 		// Another row of this account has this media id. One of the two is wrong, and no machine can say which.
@@ -74,6 +71,10 @@ func (s *Service) conclude(ctx context.Context, was, p *Post, tried ...events.At
 		return err
 	}
 	crash.At(crash.PublishNoted)
+	// What is still to be told of the post comes before its end, but nothing of it may stand before the end for good.
+	if err := s.tellFirst(ctx, was); err != nil {
+		s.log.Warn("a change is told only with the outcome", postField(p.ID), errField(err))
+	}
 	return s.concluded(ctx, p)
 }
 
@@ -92,14 +93,7 @@ func (s *Service) concluded(ctx context.Context, p *Post) error {
 		s.fetchPermalinks(ctx, p)
 	}
 	crash.At(crash.PublishTelling)
-	told := *p
-	told.Rev++
-	told.State = events.StateFailed
-	if p.Fact == events.FactPublished {
-		told.State = events.StatePublished
-	}
-	told.UpdatedAt = told.AcceptedAt
-	ev := events.NewPostEvent(p.Fact, told.Snapshot())
+	ev := outcomeOf(p, p.Fact)
 	if err := s.emit(ctx, ev); errors.Is(err, errTold) {
 		return s.recorder.applyStanding(ctx, p, ev.Subject())
 	} else if err != nil {
@@ -113,6 +107,18 @@ func (s *Service) concluded(ctx context.Context, p *Post) error {
 	}
 	crash.At(crash.PublishApplied)
 	return errDone
+}
+
+// outcomeOf is the event that ends a post: published, or failed.
+func outcomeOf(p *Post, fact events.PostFact) events.PostEvent {
+	told := *p
+	told.Rev++
+	told.State = events.StateFailed
+	if fact == events.FactPublished {
+		told.State = events.StatePublished
+	}
+	told.UpdatedAt = told.AcceptedAt
+	return events.NewPostEvent(fact, told.Snapshot())
 }
 
 // fetchPermalinks asks for the permalinks of a live post that are not known yet, for a few seconds: they may lag

@@ -188,7 +188,12 @@ func (s *Service) delete(ctx context.Context, was *Post) error {
 	crash.At(crash.DeleteCalled)
 	tried := s.tried("delete", began, err)
 	if err == nil {
-		return s.deleted(ctx, was, id, tried)
+		return s.answered(context.WithoutCancel(ctx), answer{post: was, tried: tried,
+			awaited: func(row *Post) bool {
+				return !row.DeleteRequestedAt.IsZero() && row.DeletedAt.IsZero() && slices.Contains(row.live(), id)
+			},
+			save: func(ctx context.Context, row *Post) error { return s.deleted(ctx, row, id, tried) },
+		})
 	}
 	_, lookErr := s.api.Media(ctx, a.token, id)
 	lasts := was.Failures >= 2 && threads.ClassOf(err) == threads.NotFound && threads.ClassOf(lookErr) == threads.NotFound

@@ -48,6 +48,9 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 	if err := s.until(ctx, was.PublishAt.Add(-s.cfg.ClaimLead)); err != nil {
 		return err
 	}
+	if s.answers.full() {
+		return bus.Later(time.Second) // the answer could not be saved
+	}
 	again, ok := s.calls.board(was.AccountID, s.now())
 	if !ok {
 		return bus.Later(again) // the account's other posts are on their way
@@ -176,10 +179,12 @@ func (s *Service) call(ctx context.Context, before, p *Post, a access, landed fu
 		return s.unsent(ctx, before, p, err, tried)
 	}
 	crash.At(crash.PublishCalled)
-	if err == nil {
-		return s.published(ctx, p, mediaID, "", called, answered, tried)
-	}
-	return s.unclear(ctx, p, a, err, called, tried)
+	return s.answered(ctx, s.answerOf(p, mediaID, called, answered, tried, func(ctx context.Context, row *Post) error {
+		if err == nil {
+			return s.published(ctx, row, mediaID, "", called, answered, tried)
+		}
+		return s.unclear(ctx, row, a, err, called, tried)
+	}))
 }
 
 // callThreads is the call itself. Both kinds run before at the last moment at which they can be called off.

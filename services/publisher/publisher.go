@@ -48,6 +48,7 @@ type Service struct {
 	now   func() time.Time
 
 	calls   *calls
+	answers *answers
 	errands *errands
 	imports imports
 	// What every post in a rush needs of the database goes there together with that of the others: else a thousand
@@ -79,6 +80,7 @@ func New(cfg Config, d Deps) *Service {
 		cfg: cfg, bus: d.Bus, db: d.DB, api: d.Threads, vault: d.Vault, log: d.Log, now: d.Now,
 		store:   &store{db: d.DB, lease: cfg.Lease},
 		calls:   newCalls(cfg.CallsInFlight, cfg.CallsPerAccount),
+		answers: newAnswers(),
 		errands: newErrands(cfg.ReadsKept), imports: make(imports, importsAtOnce),
 	}
 	s.postReads = &batcher[read[Post]]{size: readBatch, atOnce: 2, work: s.store.readPosts}
@@ -148,7 +150,11 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.rounds(ctx) })
 	g.Go(func() error { return s.erase(ctx) })
 	g.Go(func() error { return s.survey(ctx) })
-	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+	stopped := make(chan time.Time, 1)
+	context.AfterFunc(ctx, func() { stopped <- time.Now() })
+	err := g.Wait()
+	s.answers.finish(answersEnd - time.Since(<-stopped))
+	if err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("publisher: %w", err)
 	}
 	return nil

@@ -71,6 +71,14 @@ func (r *recorder) applyTogether(ctx context.Context, conn bun.IDB, facts []told
 			position = f.seq
 			if ev, ok := f.ev.(events.PostEvent); ok {
 				row, rev := rows[ev.Snapshot().ID], ev.Snapshot().Rev
+				if row.Rev >= rev && ev.Fact() == events.FactPublished && row.unaware() {
+					w, err := r.stand(ctx, tx, ev, row.Rev)
+					if err != nil {
+						return err
+					}
+					waiting = append(waiting, w...)
+					continue
+				}
 				if row.ToldRev >= rev {
 					continue // applied at once by whoever told it
 				}
@@ -141,16 +149,9 @@ func (r *recorder) applyStanding(ctx context.Context, p *Post, subject string) e
 	if !ok {
 		return fmt.Errorf("what stands on %s is a %s", subject, msg.Type())
 	}
-	standing := fromSnapshot(ev.Snapshot())
-	standing.Fact = ev.Fact()
-	standing.Rev = max(standing.Rev, p.Rev+1)
-	standing.ToldRev = standing.Rev
 	var waiting []commands.Command
 	err = pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) (err error) {
-		if err := r.applyPost(ctx, tx, &standing); err != nil {
-			return err
-		}
-		waiting, err = r.finish(ctx, tx, ev)
+		waiting, err = r.stand(ctx, tx, ev, p.Rev)
 		return err
 	})
 	if err != nil {
@@ -160,6 +161,18 @@ func (r *recorder) applyStanding(ctx context.Context, p *Post, subject string) e
 		return err
 	}
 	return errDone
+}
+
+// stand makes a row what the PostPublished on EVENTS says, whatever rev the row has come to meanwhile.
+func (r *recorder) stand(ctx context.Context, tx bun.Tx, ev events.PostEvent, rev int64) ([]commands.Command, error) {
+	standing := fromSnapshot(ev.Snapshot())
+	standing.Fact = ev.Fact()
+	standing.Rev = max(standing.Rev, rev+1)
+	standing.ToldRev = standing.Rev
+	if err := r.applyPost(ctx, tx, &standing); err != nil {
+		return nil, err
+	}
+	return r.finish(ctx, tx, ev)
 }
 
 // applyOutcomes applies many in one transaction.
@@ -274,9 +287,16 @@ func (r *recorder) reply(ctx context.Context, waiting []commands.Command) error 
 
 // revOf is how far a row has come, and how far it is told.
 type revOf struct {
-	ID      string `bun:"id"`
-	Rev     int64  `bun:"rev"`
-	ToldRev int64  `bun:"told_rev"`
+	ID      string       `bun:"id"`
+	Rev     int64        `bun:"rev"`
+	ToldRev int64        `bun:"told_rev"`
+	State   events.State `bun:"state"`
+}
+
+// unaware says that the row does not know of its post what a PostPublished says: that was told by one who could no longer
+// write it, while others moved the row on.
+func (r revOf) unaware() bool {
+	return r.State != events.StatePublished && r.State != events.StateConcluding
 }
 
 // revs reads how far the posts of a batch have come. It locks nothing: who told an event applies it at the same moment,
@@ -292,7 +312,7 @@ func (r *recorder) revs(ctx context.Context, db bun.IDB, facts []told) (map[stri
 		return nil, nil
 	}
 	var rows []revOf
-	err := db.NewSelect().Table("posts").Column("id", "rev", "told_rev").Where("id IN (?)", bun.List(ids)).Scan(ctx, &rows)
+	err := db.NewSelect().Table("posts").Column("id", "rev", "told_rev", "state").Where("id IN (?)", bun.List(ids)).Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("read revs: %w", err)
 	}
@@ -312,11 +332,15 @@ func (r *recorder) markTold(ctx context.Context, tx bun.Tx, there []events.PostE
 	for _, ev := range there {
 		latest[ev.Snapshot().ID] = ev // in the order of EVENTS: the last is the highest
 	}
-	rows := make([]revOf, 0, len(latest))
-	for id, ev := range latest {
-		rows = append(rows, revOf{ID: id, Rev: ev.Snapshot().Rev})
+	type row struct {
+		ID  string `bun:"id"`
+		Rev int64  `bun:"rev"`
 	}
-	slices.SortFunc(rows, func(a, b revOf) int { return strings.Compare(a.ID, b.ID) })
+	rows := make([]row, 0, len(latest))
+	for id, ev := range latest {
+		rows = append(rows, row{id, ev.Snapshot().Rev})
+	}
+	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.ID, b.ID) })
 	_, err = tx.NewUpdate().With("t", tx.NewValues(&rows)).Model((*Post)(nil)).TableExpr("t").Set("told_rev = t.rev").
 		Where("post.id = t.id AND post.rev = t.rev AND post.told_rev < t.rev").Exec(ctx)
 	if err != nil {

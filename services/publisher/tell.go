@@ -106,9 +106,13 @@ func (s *Service) step(ctx context.Context, was, p *Post, fact events.PostFact, 
 // stepBy is step, with the crash point between the saving and the telling.
 func (s *Service) stepBy(ctx context.Context, saved crash.Point, was, p *Post, fact events.PostFact, tried ...events.Attempt) error {
 	p.UpdatedAt = s.now()
+	// What Threads answered is saved before anything else: an older change that cannot be told must not stand before it.
+	answer := len(tried) > 0
 	if fact != "" {
-		if err := s.tellFirst(ctx, was); err != nil {
-			return err
+		if !answer {
+			if err := s.tellFirst(ctx, was); err != nil {
+				return err
+			}
 		}
 		p.Rev, p.Fact = was.Rev+1, fact
 	}
@@ -117,8 +121,13 @@ func (s *Service) stepBy(ctx context.Context, saved crash.Point, was, p *Post, f
 		return err
 	}
 	crash.At(saved)
-	if fact != "" {
-		return s.tell(ctx, p)
+	if fact == "" {
+		return nil
 	}
-	return nil
+	if answer {
+		if err := s.tellFirst(ctx, was); err != nil {
+			return err
+		}
+	}
+	return s.tell(ctx, p)
 }

@@ -1,0 +1,229 @@
+package publisher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+)
+
+// What Threads answered is known nowhere else: a media id that is dropped may never be found again. So an answer that
+// Postgres would not take at once is kept in memory and offered again until it is in its row, while others hold the places
+// for calls and for batches. Only the end of the process ends that, and then the answer goes to EVENTS instead.
+
+// answer is what Threads said to one call.
+type answer struct {
+	post    *Post  // as it was when the call was made
+	mediaID string // where the answer is a clear yes
+	tried   events.Attempt
+	// awaited says whether a row, as it is now, still waits for this answer: whoever had the lease, it may have moved since.
+	awaited func(row *Post) bool
+	// save writes the answer into the row and goes on from there.
+	save func(ctx context.Context, row *Post) error
+	// lastWord tells the answer where it cannot be saved any more; may be nil.
+	lastWord func(ctx context.Context) error
+}
+
+// answers are those that are not in a row yet.
+type answers struct {
+	mu    sync.Mutex
+	kept  int
+	bytes int
+	idle  chan struct{} // closed when none is kept; nil while nobody waits for that
+	ended chan struct{} // closed at the end of the process
+}
+
+const (
+	// maxAnswerBytes is how much of them is kept before no further call is made: what comes of it could not be saved either.
+	maxAnswerBytes = 64 << 20
+	// answerFirst and answerMost are the pauses between two tries.
+	answerFirst = 100 * time.Millisecond
+	answerMost  = 2 * time.Second
+	// answerTry bounds one try.
+	answerTry = time.Minute
+	// answersEnd is how long a process that ends goes on trying. It is over before those who stop us lose their patience.
+	answersEnd = 20 * time.Second
+	// lastWordWithin bounds the telling of what could not be saved.
+	lastWordWithin = 5 * time.Second
+)
+
+func newAnswers() *answers { return &answers{ended: make(chan struct{})} }
+
+// full says that no further call should be made for now.
+func (a *answers) full() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.bytes >= maxAnswerBytes
+}
+
+// keep counts one more; the returned function takes it off.
+func (a *answers) keep(size int) (done func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.kept, a.bytes = a.kept+1, a.bytes+size
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.kept, a.bytes = a.kept-1, a.bytes-size; a.kept == 0 && a.idle != nil {
+			close(a.idle)
+			a.idle = nil
+		}
+	}
+}
+
+// none is closed when no answer is kept.
+func (a *answers) none() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.kept == 0 {
+		none := make(chan struct{})
+		close(none)
+		return none
+	}
+	if a.idle == nil {
+		a.idle = make(chan struct{})
+	}
+	return a.idle
+}
+
+// finish gives the answers that are kept until then to get into their rows. What is left is told and logged.
+func (a *answers) finish(until time.Duration) {
+	limit := time.NewTimer(until)
+	defer limit.Stop()
+	select {
+	case <-a.none():
+	case <-limit.C:
+	}
+	close(a.ended)
+	limit.Reset(2 * lastWordWithin)
+	select {
+	case <-a.none():
+	case <-limit.C:
+	}
+}
+
+// answered saves an answer. Where that does not succeed at once it goes on beside the caller, who is told why.
+func (s *Service) answered(ctx context.Context, a answer) error {
+	err := a.save(ctx, a.post)
+	if err == nil || errors.Is(err, errDone) {
+		return err
+	}
+	body, _ := json.Marshal(a.post.Snapshot()) // only its length is of interest
+	done := s.answers.keep(len(body))
+	go func() {
+		defer done()
+		s.saveLater(context.WithoutCancel(ctx), a)
+	}()
+	return err
+}
+
+// saveLater tries until the answer is in its row, or the row no longer waits for it. It keeps the lease as long as it can;
+// where that is lost the answer is written all the same: who holds it only asks what we know.
+func (s *Service) saveLater(ctx context.Context, a answer) {
+	defer s.keepLease(ctx, a.post)()
+	log := s.log.With(postField(a.post.ID), accountField(a.post.AccountID), zap.String("media_id", a.mediaID))
+	for wait, tries := time.Duration(0), 0; ; wait, tries = min(max(2*wait, answerFirst), answerMost), tries+1 {
+		select {
+		case <-time.After(wait):
+		case <-s.answers.ended:
+			s.tellLastWord(ctx, a, log)
+			return
+		}
+		saved, err := s.saveOnce(ctx, a, log)
+		if saved {
+			return
+		}
+		if tries%30 == 1 {
+			log.Warn("an answer of Threads is not in its row yet; it is kept and tried again", errField(err))
+		}
+	}
+}
+
+// saveOnce offers an answer to the row as it is now. saved says that nothing is left to be tried.
+func (s *Service) saveOnce(ctx context.Context, a answer, log *zap.Logger) (saved bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTry)
+	defer cancel()
+	row, err := s.store.get(ctx, s.db, a.post.ID)
+	if errors.Is(err, &events.Fault{Code: events.NotFound}) { // erased
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if !a.awaited(row) {
+		if a.mediaID != "" && !row.has(a.mediaID) {
+			log.Error("Threads' answer came too late for its row; a person must look", zap.String("state", string(row.State)))
+		}
+		return true, nil
+	}
+	err = a.save(ctx, row)
+	if err != nil && !errors.Is(err, errDone) {
+		return false, err
+	}
+	if err == nil { // the row may have something to do now, and no message of ours is in anybody's hand
+		if err := s.bus.Wake(ctx, events.PostDue(row.ID)); err != nil {
+			log.Warn("not woken; the sweep does it", errField(err))
+		}
+	}
+	return true, nil
+}
+
+// tellLastWord is all that can be done for an answer when the process ends first.
+func (s *Service) tellLastWord(ctx context.Context, a answer, log *zap.Logger) {
+	err := errors.New("it can only be asked for again")
+	if a.lastWord != nil {
+		ctx, cancel := context.WithTimeout(ctx, lastWordWithin)
+		defer cancel()
+		err = a.lastWord(ctx)
+	}
+	log.Error("the process ends before an answer of Threads could be saved", zap.Bool("ok", a.tried.OK),
+		zap.Time("called_at", a.tried.At), zap.String("answer", a.tried.Message), zap.Bool("told", err == nil), zap.Error(err))
+}
+
+// has says whether a media id is the post's, or one of its parts'.
+func (p *Post) has(mediaID string) bool {
+	if p.MediaID == mediaID {
+		return true
+	}
+	for _, part := range p.Parts {
+		if part.MediaID == mediaID {
+			return true
+		}
+	}
+	return false
+}
+
+// answerOf is the answer to the publish call of a claimed post.
+func (s *Service) answerOf(p *Post, mediaID string, called, accepted time.Time, tried events.Attempt, save func(context.Context, *Post) error) answer {
+	a := answer{post: p, mediaID: mediaID, tried: tried, save: save, awaited: func(row *Post) bool {
+		return row.State == events.StatePublishing && sameCall(row, p)
+	}}
+	if mediaID == "" {
+		return a
+	}
+	// That it is live is news to a row in any state but the last ones, for as long as it speaks of this very call.
+	a.awaited = func(row *Post) bool {
+		return !final(row.State) && row.State != events.StateConcluding && sameCall(row, p)
+	}
+	a.lastWord = func(ctx context.Context) error {
+		told := *p
+		if told.lived(mediaID, "", called, accepted) {
+			return errors.New("other parts of the chain are to follow; the row must say so first")
+		}
+		told.Reason, told.CalledAt, told.AcceptedAt = nil, called, accepted
+		told.tidy()
+		return s.emit(ctx, outcomeOf(&told, events.FactPublished))
+	}
+	return a
+}
+
+// sameCall says whether a row, as it is now, had its last publish call when p was claimed.
+func sameCall(row, p *Post) bool {
+	return row.Attempt == p.Attempt && row.turn() == p.turn() && row.ContentHash == p.ContentHash &&
+		row.ClaimedAt.Truncate(time.Microsecond).Equal(p.ClaimedAt.Truncate(time.Microsecond))
+}
