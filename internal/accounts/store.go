@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/uptrace/bun"
 
@@ -43,37 +44,51 @@ func Lock(ctx context.Context, tx bun.Tx, id string) (Account, error) {
 	return a, nil
 }
 
-// LockAll takes the row locks of several accounts, always in the same order, so that two who do cannot wait for each
-// other. It returns those that are connected, with what may keep them from publishing.
-func LockAll(ctx context.Context, tx bun.Tx, ids []string) (connected map[string]Account, err error) {
-	var rows []Account
-	err = tx.NewSelect().Model(&rows).Column("id", "status", "paused_at", "pause_reason").Where("id IN (?)", bun.List(ids)).
-		Order("id").For("UPDATE").Scan(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("lock accounts: %w", err)
-	}
-	connected = make(map[string]Account, len(rows))
-	for _, a := range rows {
-		if a.Status != events.ConnectionDisconnected {
-			connected[a.ID] = a
-		}
-	}
-	return connected, nil
+// Locked says what became of the locks that were asked for.
+type Locked struct {
+	Connected map[string]Account // locked, with what may keep them from publishing
+	Busy      map[string]bool    // held by somebody else at this moment, and to be come back for
 }
 
-// HoldAll keeps several accounts from being changed until the transaction ends, and returns those that are connected.
-// Others may hold them at the same time.
-func HoldAll(ctx context.Context, tx bun.Tx, ids []string) (connected map[string]bool, err error) {
+// LockAll takes the row locks of several accounts, as far as nobody else holds them: nothing here waits, for whoever waits
+// for one account holds up all that come with it and after it. What is neither connected nor busy is gone.
+func LockAll(ctx context.Context, tx bun.Tx, ids []string) (Locked, error) {
+	return lock(ctx, tx, ids, "UPDATE")
+}
+
+// HoldAll keeps several accounts from being changed until the transaction ends, where nobody changes them just now. Others
+// may hold them at the same time.
+func HoldAll(ctx context.Context, tx bun.Tx, ids []string) (Locked, error) {
+	return lock(ctx, tx, ids, "SHARE")
+}
+
+func lock(ctx context.Context, tx bun.Tx, ids []string, how string) (Locked, error) {
+	l := Locked{Connected: make(map[string]Account, len(ids)), Busy: map[string]bool{}}
 	var rows []Account
-	err = tx.NewSelect().Model(&rows).Column("id", "status").Where("id IN (?)", bun.List(ids)).Order("id").For("SHARE").Scan(ctx)
+	err := tx.NewSelect().Model(&rows).Column("id", "status", "paused_at", "pause_reason").Where("id IN (?)", bun.List(ids)).
+		Order("id").For(how + " SKIP LOCKED").Scan(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("hold accounts: %w", err)
+		return l, fmt.Errorf("lock accounts: %w", err)
 	}
-	connected = make(map[string]bool, len(rows))
+	had := make(map[string]bool, len(rows))
 	for _, a := range rows {
-		connected[a.ID] = a.Status != events.ConnectionDisconnected
+		had[a.ID] = true
+		if a.Status != events.ConnectionDisconnected {
+			l.Connected[a.ID] = a
+		}
 	}
-	return connected, nil
+	missing := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return had[id] })
+	if len(missing) == 0 {
+		return l, nil
+	}
+	var busy []string // a row that is there was passed over because of its lock
+	if err := tx.NewSelect().Model((*Account)(nil)).Column("id").Where("id IN (?)", bun.List(missing)).Scan(ctx, &busy); err != nil {
+		return l, fmt.Errorf("look for locked accounts: %w", err)
+	}
+	for _, id := range busy {
+		l.Busy[id] = true
+	}
+	return l, nil
 }
 
 // ForUsers is ForUser for several users.

@@ -77,6 +77,18 @@ func Unavailable(err error) bool {
 	return errors.As(err, &netErr) || errors.As(err, &dnsErr)
 }
 
+// Refused reports whether err, of a transaction or of what was read, says that it was refused for what it was, and surely
+// changed nothing: less of it may succeed. That is not known where the commit went wrong without Postgres' own word, and
+// nothing is refused where Postgres is away or the time was over.
+func Refused(err error) bool {
+	if err == nil || Unavailable(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	var commit *commitError
+	state := sqlState(err)
+	return state != "40003" && (state != "" || !errors.As(err, &commit)) // 40003: Postgres itself does not know
+}
+
 // Unfit reports whether err says that a value can never stand where it was to be written: it breaks a rule of its column or
 // row, or is no value of that type. The same call cannot succeed later.
 func Unfit(err error) bool {

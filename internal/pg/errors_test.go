@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
@@ -97,4 +98,32 @@ func TestUnavailable(t *testing.T) {
 			t.Errorf("%v does not count as unavailable", err)
 		}
 	})
+}
+
+// What was refused changed nothing; of a commit whose answer is lost nobody knows.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	db := open(t, pg.Config{URL: pgtest.EmptyURL(t)})
+	if _, err := db.ExecContext(ctx, `CREATE TABLE t (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, n int CHECK (n < 5));
+		CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END';
+		CREATE CONSTRAINT TRIGGER cut AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.id = 7) EXECUTE FUNCTION cut()`); err != nil {
+		t.Fatal(err)
+	}
+	for statement, want := range map[string]bool{
+		"INSERT INTO t VALUES (1, 9)":         true, // by the statement
+		"INSERT INTO t VALUES (1, 1), (1, 2)": true, // by the commit
+		"INSERT INTO t VALUES (7, 1)":         false,
+	} {
+		err := pg.InTx(ctx, db, func(ctx context.Context, tx bun.Tx) error { _, err := tx.ExecContext(ctx, statement); return err })
+		if err == nil || pg.Refused(fmt.Errorf("write: %w", err)) != want {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+	if err := pg.InTx(ctx, db, func(context.Context, bun.Tx) error { return errors.New("no") }); !pg.Refused(err) {
+		t.Error("what was never committed counts as unknown")
+	}
+	if pg.Refused(nil) || pg.Refused(context.DeadlineExceeded) {
+		t.Error("these say nothing")
+	}
 }

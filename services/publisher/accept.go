@@ -32,9 +32,16 @@ type request struct {
 // command is known already, its post is there, its account is going) sends it the long way, in a transaction of its own.
 func (s *Service) accept(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (any, error) {
 	crash.At(crash.ScheduleReceived)
-	p, prior, err := s.acceptTogether(ctx, d, cmd, r, done)
-	if errors.Is(err, errNotPlain) {
-		p, prior, err = s.acceptAlone(ctx, d, cmd, r, done)
+	var p *Post
+	var prior *commands.Command
+	err := unlessBusy(ctx, func() (err error) {
+		if p, prior, err = s.acceptTogether(ctx, d, cmd, r, done); errors.Is(err, errAlone) {
+			p, prior, err = s.acceptAlone(ctx, d, cmd, r, done)
+		}
+		return err
+	})
+	if errors.Is(err, errBusy) { // the account is being changed, and may be going
+		return nil, bus.Later(min(busyAgain<<min(d.Deliveries, 5), 5*time.Second))
 	}
 	if err != nil {
 		return nil, err
@@ -89,6 +96,13 @@ func (s *Service) acceptAlone(ctx context.Context, d bus.Delivery, cmd events.Co
 		if p, err = s.judge(ctx, tx, own, r); err != nil {
 			return nil, err
 		}
+		held, err := accounts.HoldAll(ctx, tx, []string{p.AccountID})
+		if err != nil {
+			return nil, err
+		}
+		if _, there := held.Connected[p.AccountID]; !there {
+			return nil, errBusy // or gone since it was read, which the next try reads
+		}
 		if err := s.store.insert(ctx, tx, p); err != nil {
 			return nil, err
 		}
@@ -99,9 +113,6 @@ func (s *Service) acceptAlone(ctx context.Context, d bus.Delivery, cmd events.Co
 	})
 	return p, prior, err
 }
-
-// errNotPlain says that a post cannot be accepted together with others.
-var errNotPlain = errors.New("this needs a transaction of its own")
 
 // acceptance is a post on its way into the table, with the record of its command.
 type acceptance struct {
@@ -168,19 +179,19 @@ func (s *Service) acceptBatch(ctx context.Context, batch []acceptance) []error {
 		}
 		return s.store.insertAll(ctx, tx, posts)
 	})
+	if err != nil {
+		return all(len(batch), err)
+	}
 	errs := make([]error, len(batch))
 	for i, a := range batch {
-		switch {
-		case err != nil:
-			errs[i] = err
-		case !written[a.command.ID]:
-			errs[i] = errNotPlain
+		if !written[a.command.ID] {
+			errs[i] = errAlone
 		}
 	}
 	return errs
 }
 
-// stillConnected leaves out posts whose account is no longer connected, and holds the others' accounts as they are until
+// stillConnected leaves out posts whose account is no longer connected, or held by somebody else, and holds the others' accounts as they are until
 // the transaction ends: an account that is erased meanwhile must not be given another post.
 func (s *Service) stillConnected(ctx context.Context, tx bun.Tx, batch []acceptance) (plain []acceptance, err error) {
 	var ids []string
@@ -189,14 +200,18 @@ func (s *Service) stillConnected(ctx context.Context, tx bun.Tx, batch []accepta
 			ids = append(ids, a.post.AccountID)
 		}
 	}
-	connected := map[string]bool{}
+	var held accounts.Locked
 	if len(ids) > 0 {
-		if connected, err = accounts.HoldAll(ctx, tx, ids); err != nil {
+		if held, err = accounts.HoldAll(ctx, tx, ids); err != nil {
 			return nil, err
 		}
 	}
 	for _, a := range batch {
-		if a.post == nil || connected[a.post.AccountID] {
+		there := a.post == nil
+		if !there {
+			_, there = held.Connected[a.post.AccountID]
+		}
+		if there {
 			plain = append(plain, a)
 		}
 	}
@@ -220,7 +235,7 @@ func (s *store) readOwn(ctx context.Context, batch []read[[]accounts.Account]) [
 	return give(batch, byUser)
 }
 
-// insertAll writes new posts. One that is there already is errNotPlain for all: each is then written by itself.
+// insertAll writes new posts. One that is there already is errAlone for all: the batcher finds it.
 func (s *store) insertAll(ctx context.Context, tx bun.Tx, posts []*Post) error {
 	if len(posts) == 0 {
 		return nil
@@ -233,7 +248,7 @@ func (s *store) insertAll(ctx context.Context, tx bun.Tx, posts []*Post) error {
 		return fmt.Errorf("write new posts: %w", err)
 	}
 	if n, err := res.RowsAffected(); err != nil || int(n) != len(posts) {
-		return errors.Join(errNotPlain, err)
+		return errors.Join(errAlone, err)
 	}
 	return nil
 }

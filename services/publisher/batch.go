@@ -2,19 +2,29 @@ package publisher
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/internal/pg"
 )
 
 // batcher gathers what arrives while it is busy and works it off together: a single item is worked at once, a rush is
 // worked in batches. It is what lets one transaction, and one sync of the disk, serve many posts.
+//
+// A batch that fails as a whole is split, down to its single items, and the parts go behind what waits already: an item that
+// cannot be worked costs only itself. It is split only where surely nothing was done and others may fare better; when
+// Postgres is away, or nobody knows whether the transaction was committed, each hears so and asks again by its own means.
 type batcher[T any] struct {
 	size   int
 	atOnce int                                // batches in flight
-	work   func(context.Context, []T) []error // one error for each item, in order
+	work   func(context.Context, []T) []error // one error for each item, in order; or all
 
 	mu      sync.Mutex
 	waiting []*batched[T]
+	parts   [][]*batched[T] // of batches that failed
 	working int
 }
 
@@ -46,33 +56,78 @@ func (b *batcher[T]) do(ctx context.Context, item T) error {
 
 // drain works until nothing waits.
 func (b *batcher[T]) drain() {
-	for {
-		b.mu.Lock()
-		taken := b.waiting[:min(len(b.waiting), b.size)]
-		b.waiting = b.waiting[len(taken):]
-		if len(taken) == 0 {
-			b.working--
-			b.mu.Unlock()
+	for turn := 0; ; turn++ {
+		taken := b.take(turn%2 == 1)
+		if taken == nil {
 			return
 		}
-		b.mu.Unlock()
 		items := make([]T, len(taken))
 		for i, t := range taken {
 			items[i] = t.item
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
-		for i, err := range b.work(ctx, items) {
+		errs := b.work(ctx, items)
+		cancel()
+		if len(taken) > 1 && splits(errs) {
+			b.split(taken)
+			continue
+		}
+		for i, err := range errs {
 			taken[i].err <- err
 		}
-		cancel()
 	}
 }
 
-// all is the same error for each of n items.
+// take is the next batch, nil when nothing waits: then the worker is gone. What arrived and what was split take turns.
+func (b *batcher[T]) take(part bool) (taken []*batched[T]) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case len(b.parts) > 0 && (part || len(b.waiting) == 0):
+		taken, b.parts = b.parts[0], b.parts[1:]
+	case len(b.waiting) > 0:
+		n := min(len(b.waiting), b.size)
+		taken, b.waiting = b.waiting[:n:n], b.waiting[n:]
+	default:
+		b.working--
+	}
+	return taken
+}
+
+func (b *batcher[T]) split(taken []*batched[T]) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	half := len(taken) / 2
+	b.parts = append(b.parts, taken[:half], taken[half:])
+}
+
+// errAlone says that an item cannot be worked together with others: its row has moved, or somebody else holds it, and the
+// others must not wait for that. Whoever has the item works it by itself.
+var errAlone = errors.New("this needs a transaction of its own")
+
+// free selects, and locks, those of the posts that nobody else holds.
+func free(tx bun.Tx, ids []string) *bun.SelectQuery {
+	return tx.NewSelect().Model((*Post)(nil)).Column("id").Where("id IN (?)", bun.List(ids)).For("UPDATE SKIP LOCKED")
+}
+
+// wholeError is why a batch failed as a whole.
+type wholeError struct{ error }
+
+func (e wholeError) Unwrap() error { return e.error }
+
+// all is the error of a batch that failed as a whole, for each of its n items; none where err is nil.
 func all(n int, err error) []error {
 	errs := make([]error, n)
 	for i := range errs {
-		errs[i] = err
+		if err != nil {
+			errs[i] = wholeError{err}
+		}
 	}
 	return errs
+}
+
+// splits says whether a batch failed as a whole so that its parts may be worked again.
+func splits(errs []error) bool {
+	whole, failed := errs[0].(wholeError) //nolint:errorlint // all makes it, and nobody wraps it
+	return failed && pg.Refused(whole.error)
 }

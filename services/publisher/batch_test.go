@@ -3,7 +3,12 @@ package publisher
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"sync"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Whoever gives up waiting for a row gets none: the batch still writes it.
@@ -30,5 +35,75 @@ func TestFetchGivenUp(t *testing.T) {
 	}
 	if p, err := fetch(t.Context(), b, "post_1"); err != nil || p.ID != "post_1" {
 		t.Errorf("got %v, %v", p, err)
+	}
+}
+
+// batches lets n items be worked in one batch, by a worker that is told each batch, and returns the error of each.
+func batches(t *testing.T, n int, work func([]int) []error) (errs []error) {
+	t.Helper()
+	begun, go_ := make(chan struct{}), make(chan struct{})
+	var first sync.Once
+	b := &batcher[int]{size: n, atOnce: 1, work: func(_ context.Context, batch []int) []error {
+		held := false
+		first.Do(func() { held = true })
+		if held { // until all others wait
+			close(begun)
+			<-go_
+			return make([]error, len(batch))
+		}
+		return work(batch)
+	}}
+	var g errgroup.Group
+	g.Go(func() error { return b.do(t.Context(), -1) })
+	<-begun
+	errs = make([]error, n)
+	for i := range n {
+		one := &batched[int]{item: i, err: make(chan error, 1)}
+		b.waiting = append(b.waiting, one) // nobody else is there: the worker is held
+		g.Go(func() error { errs[i] = <-one.err; return nil })
+	}
+	close(go_)
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return errs
+}
+
+// An item that fails its batch costs only itself: the others are worked, each once.
+func TestBatchIsSplit(t *testing.T) {
+	t.Parallel()
+	bad := errors.New("this one cannot be")
+	done := map[int]int{}
+	errs := batches(t, 100, func(batch []int) []error {
+		if slices.Contains(batch, 37) {
+			return all(len(batch), fmt.Errorf("write: %w", bad))
+		}
+		for _, i := range batch {
+			done[i]++
+		}
+		return make([]error, len(batch))
+	})
+	for i, err := range errs {
+		if i == 37 && (!errors.Is(err, bad) || done[i] != 0) || i != 37 && (err != nil || done[i] != 1) {
+			t.Errorf("item %d was worked %d times: %v", i, done[i], err)
+		}
+	}
+}
+
+// A batch of which nobody knows whether it was written is not written again; neither is one that had its time.
+func TestBatchIsNotSplit(t *testing.T) {
+	t.Parallel()
+	n := 0
+	errs := batches(t, 100, func(batch []int) []error {
+		n++
+		return all(len(batch), fmt.Errorf("commit: %w", context.DeadlineExceeded))
+	})
+	for i, err := range errs {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("item %d: %v", i, err)
+		}
+	}
+	if n != 1 {
+		t.Errorf("it was worked %d times", n)
 	}
 }

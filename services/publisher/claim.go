@@ -33,6 +33,25 @@ type tooSoon struct{ until time.Time }
 
 func (t tooSoon) Error() string { return "another post of the account went out just now" }
 
+// errBusy says that somebody else holds the row of the post's account at this moment. Only this post comes back for it.
+var errBusy = errors.New("the account is held by somebody else at this moment")
+
+// A busy account is tried again a few times, within the time that a claim has before its call. Then the message comes again.
+const (
+	busyTries = 6
+	busyPause = 5 * time.Millisecond // doubling
+	busyAgain = 250 * time.Millisecond
+)
+
+// unlessBusy does again, a few times, what finds its account busy.
+func unlessBusy(ctx context.Context, do func() error) error {
+	err := do()
+	for n, wait := 1, busyPause; errors.Is(err, errBusy) && n < busyTries && pause(ctx, wait); n, wait = n+1, 2*wait {
+		err = do()
+	}
+	return err
+}
+
 // claim is what one claim asks for: was, as the worker read the row, and p, as it shall be.
 type claim struct {
 	was, p *Post
@@ -58,7 +77,7 @@ func (s *Service) claim(ctx context.Context, was *Post) (*Post, error) {
 	if ahead := p.PublishAt.Sub(now); ahead > 0 {
 		c.over += ahead
 	}
-	if err := s.claims.do(ctx, c); err != nil {
+	if err := unlessBusy(ctx, func() error { return s.claims.do(ctx, c) }); err != nil {
 		return nil, err
 	}
 	return &p, nil
@@ -73,7 +92,7 @@ func (s *store) claimBatch(ctx context.Context, batch []claim, spacing time.Dura
 		for i, c := range batch {
 			ids[i] = c.p.AccountID
 		}
-		connected, err := accounts.LockAll(ctx, tx, ids)
+		locked, err := accounts.LockAll(ctx, tx, ids)
 		if err != nil {
 			return err
 		}
@@ -91,10 +110,13 @@ func (s *store) claimBatch(ctx context.Context, batch []claim, spacing time.Dura
 			twin := twinKey{c.p.AccountID, c.p.ContentHash}
 			key := quotaOf{c.p.AccountID, c.p.spends()}
 			u := usages[key]
-			account, there := connected[c.p.AccountID]
+			account, there := locked.Connected[c.p.AccountID]
 			switch other := unsettled[twin]; {
 			case taken[c.p.ID]: // two wake-ups of one post, side by side
 				errs[i] = fmt.Errorf("claim: %w", errLost)
+				continue
+			case locked.Busy[c.p.AccountID]:
+				errs[i] = errBusy
 				continue
 			case !there:
 				errs[i] = fmt.Errorf("the account was taken away: %w", errLost)
@@ -164,23 +186,25 @@ func (s *store) writeClaims(ctx context.Context, tx bun.Tx, batch []claim, going
 		OverMs  int64        `bun:"over_ms"`
 		WakeAt  time.Time    `bun:"wake_at,type:timestamptz"`
 	}
-	rows := make([]row, len(going))
+	rows, ids := make([]row, len(going)), make([]string, len(going))
 	for n, i := range going {
 		was, p := batch[i].was, batch[i].p
+		ids[n] = was.ID
 		rows[n] = row{was.ID, was.State, was.Rev, was.Attempt, p.Lease, batch[i].over.Milliseconds(), p.WakeAt}
 	}
 	var won []struct {
 		ID           string    `bun:"id"`
 		CallDeadline time.Time `bun:"call_deadline"`
 	}
-	err := tx.NewUpdate().With("c", tx.NewValues(&rows)).Model((*Post)(nil)).TableExpr("c").
+	// A post whose row somebody else holds is being moved: this claim has lost it, and the others do not wait for it.
+	err := tx.NewUpdate().With("c", tx.NewValues(&rows)).With("free", free(tx, ids)).Model((*Post)(nil)).TableExpr("c, free").
 		Set("state = 'publishing'").Set("attempt = post.attempt + 1").
 		Set("lease = c.lease").Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
 		Set("claimed_at = ?, updated_at = ?", now, now).Set("wake_at = c.wake_at").
 		// By the database's clock, as the lease: whether a second call may be made must not hang on whose clock was set meanwhile.
 		Set("call_deadline = clock_timestamp() + c.over_ms * interval '1 millisecond'").
 		Set("armed_at = NULL, finished_seen_at = NULL").
-		Where("post.id = c.id AND post.state = c.was_state AND post.rev = c.was_rev AND post.attempt = c.was_attempt").
+		Where("post.id = free.id AND post.id = c.id AND post.state = c.was_state AND post.rev = c.was_rev AND post.attempt = c.was_attempt").
 		Where("post.lease IS NULL OR post.lease_until < now()").
 		Returning("post.id, post.call_deadline").Scan(ctx, &won)
 	if err != nil {

@@ -81,7 +81,9 @@ func (s *Service) conclude(ctx context.Context, was, p *Post, tried ...events.At
 // note writes the answer into the row: a plain yes together with those of other posts, anything else by itself.
 func (s *Service) note(ctx context.Context, was, p *Post, tried []events.Attempt) error {
 	if p.Fact == events.FactPublished && !p.chain() && was.State == events.StatePublishing {
-		return s.notes.do(ctx, note{was: was, p: p, tried: tried})
+		if err := s.notes.do(ctx, note{was: was, p: p, tried: tried}); !errors.Is(err, errAlone) {
+			return err
+		}
 	}
 	return s.store.move(ctx, was, p, tried...)
 }

@@ -203,13 +203,17 @@ func (s *Service) delete(ctx context.Context, was *Post) error {
 	return s.deleteLater(ctx, was, a, err, tried)
 }
 
-// mayDelete reserves a place of the day's deletions, under the account's lock. Without one the deletion waits.
+// mayDelete reserves a place of the day's deletions, under the account's lock. Without one the deletion waits, and where
+// somebody else holds the account.
 func (s *Service) mayDelete(ctx context.Context, was *Post, part int) error {
 	now := s.now()
 	var until time.Time
+	full := false
 	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		until = time.Time{}
-		if _, err := accounts.LockAll(ctx, tx, []string{was.AccountID}); err != nil {
+		until, full = time.Time{}, false
+		locked, err := accounts.LockAll(ctx, tx, []string{was.AccountID})
+		if err != nil || locked.Busy[was.AccountID] {
+			until = now.Add(busyAgain)
 			return err
 		}
 		usages, err := used(ctx, tx, []string{was.AccountID}, now)
@@ -217,7 +221,7 @@ func (s *Service) mayDelete(ctx context.Context, was *Post, part int) error {
 			return err
 		}
 		if u := usages[quotaOf{was.AccountID, quotaDeletes}]; u.Used >= quotaDeletes.total() {
-			until = u.Oldest.Add(quotaWindow)
+			until, full = u.Oldest.Add(quotaWindow), true
 			return nil
 		}
 		return spend(ctx, tx, use{AccountID: was.AccountID, Quota: quotaDeletes, At: now, PostID: was.ID, Part: part})
@@ -226,8 +230,10 @@ func (s *Service) mayDelete(ctx context.Context, was *Post, part int) error {
 		return err
 	}
 	p := *was
-	p.Lease, p.Reason = "", quotaDeletes.full().After(until.Sub(now))
-	p.WakeAt = until
+	p.Lease, p.WakeAt = "", until
+	if full {
+		p.Reason = quotaDeletes.full().After(until.Sub(now))
+	}
 	if err := s.step(ctx, was, &p, ""); err != nil {
 		return err
 	}

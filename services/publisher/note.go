@@ -18,18 +18,16 @@ type note struct {
 }
 
 // noteBatch writes many clear answers in one transaction, each as one conditional update. When one of them breaks the
-// rule that a media id is one post's, the batch is written one by one, so that only that one is refused.
+// rule that a media id is one post's, the batcher splits the batch, so that only that one is refused. An answer whose row
+// has moved, or is held by somebody else, is errAlone.
 func (s *store) noteBatch(ctx context.Context, batch []note) []error {
 	errs := make([]error, len(batch))
 	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 		clear(errs)
 		return s.writeNotes(ctx, tx, batch, errs)
 	})
-	if err == nil {
-		return errs
-	}
-	for i, n := range batch {
-		errs[i] = s.move(ctx, n.was, n.p, n.tried...)
+	if err != nil {
+		return all(len(batch), err)
 	}
 	return errs
 }
@@ -48,20 +46,21 @@ func (s *store) writeNotes(ctx context.Context, tx bun.Tx, batch []note, errs []
 		UpdatedAt  time.Time    `bun:"updated_at,type:timestamptz"`
 		WakeAt     time.Time    `bun:"wake_at,type:timestamptz"`
 	}
-	rows := make([]row, len(batch))
+	rows, ids := make([]row, len(batch)), make([]string, len(batch))
 	for i, n := range batch {
 		n.p.tidy()
+		ids[i] = n.was.ID
 		rows[i] = row{
 			n.was.ID, n.was.State, n.was.Rev, n.was.Attempt, n.was.Lease, n.p.MediaID, n.p.Permalink,
 			n.p.CalledAt, n.p.AcceptedAt, n.p.UpdatedAt, n.p.WakeAt,
 		}
 	}
 	var won []string
-	err := tx.NewUpdate().With("n", tx.NewValues(&rows)).Model((*Post)(nil)).TableExpr("n").
+	err := tx.NewUpdate().With("n", tx.NewValues(&rows)).With("free", free(tx, ids)).Model((*Post)(nil)).TableExpr("n, free").
 		Set("state = 'concluding', fact = ?, reason = NULL, armed_at = NULL", events.FactPublished).
 		Set("media_id = n.media_id, permalink = nullif(n.permalink, '')").
 		Set("called_at = n.called_at, accepted_at = n.accepted_at, updated_at = n.updated_at, wake_at = n.wake_at").
-		Where("post.id = n.id AND post.state = n.was_state AND post.rev = n.was_rev AND post.attempt = n.was_attempt").
+		Where("post.id = free.id AND post.id = n.id AND post.state = n.was_state AND post.rev = n.was_rev AND post.attempt = n.was_attempt").
 		Where("post.lease = n.was_lease").
 		Returning("post.id").Scan(ctx, &won)
 	if err != nil {
@@ -74,7 +73,7 @@ func (s *store) writeNotes(ctx context.Context, tx bun.Tx, batch []note, errs []
 	var tried []attempt
 	for i, n := range batch {
 		if !noted[n.p.ID] {
-			errs[i] = fmt.Errorf("note the answer: %w", errLost)
+			errs[i] = errAlone
 			continue
 		}
 		tried = append(tried, attemptRows(n.p.ID, n.tried)...)

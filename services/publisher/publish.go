@@ -118,6 +118,8 @@ func (s *Service) claimAndCall(ctx context.Context, was *Post, a access, landed 
 	var soon tooSoon
 	var held errPaused
 	switch {
+	case errors.Is(err, errBusy):
+		return bus.Later(busyAgain)
 	case errors.As(err, &held):
 		return s.paused(ctx, was, held.account)
 	case errors.Is(err, errTwin):

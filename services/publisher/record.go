@@ -2,7 +2,9 @@ package publisher
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -124,7 +126,11 @@ type outcome struct {
 // applyNow applies an event that has just been told, without waiting for it to come round.
 func (r *recorder) applyNow(ctx context.Context, ev events.PostEvent) error {
 	var waiting []commands.Command
-	if err := r.outcomes.do(ctx, outcome{ev, &waiting}); err != nil {
+	err := r.outcomes.do(ctx, outcome{ev, &waiting})
+	if errors.Is(err, errAlone) {
+		waiting, err = r.applyAlone(ctx, ev)
+	}
+	if err != nil {
 		return err
 	}
 	return r.reply(ctx, waiting)
@@ -175,47 +181,60 @@ func (r *recorder) stand(ctx context.Context, tx bun.Tx, ev events.PostEvent, re
 	return r.finish(ctx, tx, ev)
 }
 
-// applyOutcomes applies many in one transaction.
+// applyOutcomes makes many posts final in one transaction: those that lack nothing else. The others are errAlone.
 func (r *recorder) applyOutcomes(ctx context.Context, batch []outcome) []error {
-	slices.SortFunc(batch, func(a, b outcome) int { return strings.Compare(a.ev.Snapshot().ID, b.ev.Snapshot().ID) })
-	err := pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) error {
-		final, err := r.finalize(ctx, tx, batch)
-		if err != nil {
+	order := slices.Clone(batch) // always the same, so that two batches cannot wait for each other
+	slices.SortFunc(order, func(a, b outcome) int { return strings.Compare(a.ev.Snapshot().ID, b.ev.Snapshot().ID) })
+	var final map[string]bool
+	err := pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) (err error) {
+		if final, err = r.finalize(ctx, tx, order); err != nil || len(final) == 0 {
 			return err
 		}
-		evs := make([]events.PostEvent, len(batch))
-		for i, o := range batch {
+		evs := make([]events.PostEvent, len(order))
+		for i, o := range order {
 			evs[i] = o.ev
 		}
 		awaited, err := r.awaited(ctx, tx, evs)
 		if err != nil {
 			return err
 		}
-		for _, o := range batch {
-			id := o.ev.Snapshot().ID
-			if !final[id] {
-				if gone, err := buriedNow(ctx, tx, o.ev.Snapshot().AccountID); err != nil || gone {
-					if err != nil {
-						return err
-					}
-					continue
-				}
-				p := fromSnapshot(o.ev.Snapshot())
-				p.Fact, p.ToldRev = o.ev.Fact(), p.Rev
-				if err := r.applyPost(ctx, tx, &p); err != nil {
+		for _, o := range order {
+			if id := o.ev.Snapshot().ID; final[id] && awaited[id] {
+				if *o.waiting, err = r.finish(ctx, tx, o.ev); err != nil {
 					return err
 				}
-			}
-			if !awaited[id] {
-				continue
-			}
-			if *o.waiting, err = r.finish(ctx, tx, o.ev); err != nil {
-				return err
 			}
 		}
 		return nil
 	})
-	return all(len(batch), err)
+	if err != nil {
+		return all(len(batch), err)
+	}
+	errs := make([]error, len(batch))
+	for i, o := range batch {
+		if !final[o.ev.Snapshot().ID] {
+			errs[i] = errAlone
+		}
+	}
+	return errs
+}
+
+// applyAlone applies an event in a transaction of its own.
+func (r *recorder) applyAlone(ctx context.Context, ev events.PostEvent) (waiting []commands.Command, err error) {
+	err = pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) error {
+		waiting = nil
+		if gone, err := buriedNow(ctx, tx, ev.Snapshot().AccountID); err != nil || gone {
+			return err
+		}
+		p := fromSnapshot(ev.Snapshot())
+		p.Fact, p.ToldRev = ev.Fact(), p.Rev
+		if err := r.applyPost(ctx, tx, &p); err != nil {
+			return err
+		}
+		waiting, err = r.finish(ctx, tx, ev)
+		return err
+	})
+	return waiting, err
 }
 
 // finalize makes the rows final that are noted as published and lack nothing but the event: the usual case, in one
@@ -229,11 +248,13 @@ func (r *recorder) finalize(ctx context.Context, tx bun.Tx, batch []outcome) (ma
 		UpdatedAt time.Time     `bun:"updated_at,type:timestamptz"`
 	}
 	var rows []row
+	var ids []string
 	for _, o := range batch {
 		if p := o.ev.Snapshot(); o.ev.Fact() == events.FactPublished {
 			if p.Parts == nil {
 				p.Parts = []events.Part{}
 			}
+			ids = append(ids, p.ID)
 			rows = append(rows, row{p.ID, p.Rev, value(p.Permalink), p.Parts, p.UpdatedAt})
 		}
 	}
@@ -241,11 +262,11 @@ func (r *recorder) finalize(ctx context.Context, tx bun.Tx, batch []outcome) (ma
 		return nil, nil //nolint:nilnil // nothing to make
 	}
 	var made []string
-	err := tx.NewUpdate().With("o", tx.NewValues(&rows)).Model((*Post)(nil)).TableExpr("o").
+	err := tx.NewUpdate().With("o", tx.NewValues(&rows)).With("free", free(tx, ids)).Model((*Post)(nil)).TableExpr("o, free").
 		Set("state = 'published', rev = o.rev, told_rev = o.rev, updated_at = o.updated_at").
 		Set("permalink = nullif(o.permalink, ''), parts = o.parts").
 		Set("wake_at = NULL, armed_at = NULL, lease = NULL, lease_until = NULL").
-		Where("post.id = o.id AND post.rev = o.rev - 1 AND post.state = 'concluding' AND post.fact = ?", events.FactPublished).
+		Where("post.id = free.id AND post.id = o.id AND post.rev = o.rev - 1 AND post.state = 'concluding' AND post.fact = ?", events.FactPublished).
 		Returning("post.id").Scan(ctx, &made)
 	if err != nil {
 		return nil, fmt.Errorf("apply %s: %w", events.FactPublished, err)
@@ -341,8 +362,10 @@ func (r *recorder) markTold(ctx context.Context, tx bun.Tx, there []events.PostE
 		rows = append(rows, row{id, ev.Snapshot().Rev})
 	}
 	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.ID, b.ID) })
-	_, err = tx.NewUpdate().With("t", tx.NewValues(&rows)).Model((*Post)(nil)).TableExpr("t").Set("told_rev = t.rev").
-		Where("post.id = t.id AND post.rev = t.rev AND post.told_rev < t.rev").Exec(ctx)
+	// A row that somebody else holds is left as it is: all that comes after it would wait. The sweep finds it untold.
+	_, err = tx.NewUpdate().With("t", tx.NewValues(&rows)).With("free", free(tx, slices.Collect(maps.Keys(latest)))).
+		Model((*Post)(nil)).TableExpr("t, free").Set("told_rev = t.rev").
+		Where("post.id = free.id AND post.id = t.id AND post.rev = t.rev AND post.told_rev < t.rev").Exec(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("mark as told: %w", err)
 	}
