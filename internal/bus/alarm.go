@@ -65,10 +65,21 @@ func (b *Bus) repeat(ctx context.Context, alarmSubject, dueSubject, schedule str
 	return err
 }
 
-func (b *Bus) store(ctx context.Context, doing string, m *nats.Msg) error {
-	ctx, cancel := context.WithTimeout(ctx, b.patience)
-	defer cancel()
-	if _, err := b.js.PublishMsg(ctx, m); err != nil {
+// storeTries is how often an alarm or a wake-up is stored before its sweep has to do it.
+const storeTries = 3
+
+// store is made again where nobody answers: the stream's leader may be silent, and another one is chosen within seconds.
+// Storing such a message twice is storing it once.
+func (b *Bus) store(ctx context.Context, doing string, m *nats.Msg) (err error) {
+	for range storeTries {
+		once, cancel := context.WithTimeout(ctx, b.patience)
+		_, err = b.js.PublishMsg(once, copyOf(m))
+		cancel()
+		if found := storingOf(err); found == isStored || found == notEver || !catchBreath(ctx) {
+			break
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("%s on %s: %w", doing, m.Subject, err)
 	}
 	return nil

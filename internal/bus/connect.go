@@ -82,9 +82,10 @@ func Connect(ctx context.Context, c Config) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
+	opts = append(opts, withoutSilence()...)
 	opts = append(opts, identity...)
 	opts = append(opts, c.Options...)
-	nc, err := dial(ctx, c.URL, opts)
+	nc, err := connect(ctx, c.URL, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +99,7 @@ func Connect(ctx context.Context, c Config) (*Bus, error) {
 	return b, nil
 }
 
-func dial(ctx context.Context, url string, opts []nats.Option) (*nats.Conn, error) {
+func connect(ctx context.Context, url string, opts []nats.Option) (*nats.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()
 	for {

@@ -145,7 +145,7 @@ func (b *Bus) read(ctx context.Context, after uint64, subjects []string) (*readi
 	if err != nil {
 		return nil, fmt.Errorf("read %s from %d: %w", events.StreamEvents, after+1, err)
 	}
-	messages, err := consumer.Messages(jetstream.PullExpiry(pullFor), jetstream.PullHeartbeat(pullFor/4))
+	messages, err := consumer.Messages(jetstream.PullExpiry(pullFor), jetstream.PullHeartbeat(pullBeat))
 	if err != nil {
 		return nil, fmt.Errorf("read %s from %d: %w", events.StreamEvents, after+1, err)
 	}
@@ -158,7 +158,7 @@ func (b *Bus) read(ctx context.Context, after uint64, subjects []string) (*readi
 	}}, nil
 }
 
-// pullFor is how long one request for messages stands. A server that is gone is noticed within half of it.
+// pullFor is how long one request for messages stands.
 const pullFor = 10 * time.Second
 
 // next is the next fact, and how many lie behind it. A gap means that the connection lost some: then the reading is over.

@@ -100,14 +100,16 @@ type hands struct {
 
 // read hands out messages until ctx ends or the durable cannot be read.
 func (h *hands) read(ctx context.Context) error {
-	consumer, err := h.bus.js.Consumer(ctx, h.stream, h.durable)
+	lookUp, cancel := context.WithTimeout(ctx, lookUpWithin)
+	consumer, err := h.bus.js.Consumer(lookUp, h.stream, h.durable)
+	cancel()
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("stream %s with durable %s is not there (run `go run . migrate`): %w", h.stream, h.durable, err)
 	}
 	if err != nil {
 		return fmt.Errorf("find durable %s: %w", h.durable, err)
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(h.options.Prefetch))
+	messages, err := consumer.Messages(Pulls(h.options.Prefetch)...)
 	if err != nil {
 		return fmt.Errorf("read durable %s: %w", h.durable, err)
 	}

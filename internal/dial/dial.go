@@ -5,6 +5,7 @@ package dial
 
 import (
 	"net"
+	"net/http"
 	"syscall"
 	"time"
 )
@@ -18,6 +19,24 @@ const (
 	Unacknowledged = 10 * time.Second
 )
 
+// HTTP2 is how a connection that carries many requests at once is asked for a sign of life. Without it requests go on being
+// put on one that is gone, and all of them wait for their time to be over.
+func HTTP2() *http.HTTP2Config {
+	return &http.HTTP2Config{SendPingTimeout: probeAfter, PingTimeout: probeEvery * probes}
+}
+
+// Guarded is a dialer that asks a guard about the very address that is about to be connected to.
+func Guarded(timeout time.Duration, guard func(network, address string, c syscall.RawConn) error) *net.Dialer {
+	d := Dialer(timeout)
+	d.Control = func(network, address string, c syscall.RawConn) error {
+		if err := guard(network, address, c); err != nil {
+			return err
+		}
+		return Control(network, address, c)
+	}
+	return d
+}
+
 // Dialer is a dialer that gives a connection so long to come about.
 func Dialer(timeout time.Duration) *net.Dialer {
 	return &net.Dialer{
@@ -26,7 +45,7 @@ func Dialer(timeout time.Duration) *net.Dialer {
 	}
 }
 
-// Control bounds Unacknowledged. A dialer with a Control of its own calls it as well.
+// Control is a net.Dialer's, and bounds Unacknowledged.
 func Control(network, _ string, c syscall.RawConn) (err error) {
 	if network != "tcp" && network != "tcp4" && network != "tcp6" {
 		return nil

@@ -2,10 +2,11 @@ package threads
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/omni-write/threads/internal/dial"
 )
 
 // Config is the manual of a Client. The zero value of each field but the app's pair has a sensible meaning.
@@ -93,8 +94,8 @@ func newTransport() *http.Transport {
 	http1.SetHTTP1(true)
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
-		TLSHandshakeTimeout: 10 * time.Second,
+		DialContext:         dial.Dialer(5 * time.Second).DialContext,
+		TLSHandshakeTimeout: 5 * time.Second,
 		Protocols:           &http1,
 		MaxIdleConns:        512,
 		MaxIdleConnsPerHost: 256,

@@ -15,6 +15,8 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
+
+	"github.com/omni-write/threads/internal/dial"
 )
 
 const (
@@ -50,7 +52,10 @@ type keys struct {
 func newKeys(issuer, url string) *keys {
 	return &keys{
 		Storage: jwkset.NewMemoryStorage(), issuer: issuer, url: url,
-		client:  &http.Client{Timeout: fetchWithin},
+		client: &http.Client{Timeout: fetchWithin, Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, DialContext: dial.Dialer(fetchWithin).DialContext, TLSHandshakeTimeout: fetchWithin,
+			ResponseHeaderTimeout: fetchWithin, ForceAttemptHTTP2: true, HTTP2: dial.HTTP2(), IdleConnTimeout: time.Minute,
+		}},
 		unknown: rate.NewLimiter(rate.Every(unknownEvery), unknownBurst),
 	}
 }

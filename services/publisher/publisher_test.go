@@ -26,7 +26,12 @@ import (
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	if bustest.ServeNode() {
+		return
+	}
+	pgtest.Main(m)
+}
 
 const testUser = "user_1"
 

@@ -70,7 +70,7 @@ func (r *recorder) lead(ctx context.Context) error {
 	if err := r.catchUp(ctx, conn); err != nil {
 		return err
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(2 * recorderBatch))
+	messages, err := consumer.Messages(bus.Pulls(2 * recorderBatch)...)
 	if err != nil {
 		return fmt.Errorf("read EVENTS: %w", err)
 	}

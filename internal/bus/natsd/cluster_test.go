@@ -19,6 +19,14 @@ import (
 // node starts a server with cluster.conf and this password for its routes.
 func node(t *testing.T, name string, port int, routes []int, password string) bustest.ConfServer {
 	t.Helper()
+	return bustest.ServeConfIn(t, secretsFor(t, routes, password), "cluster.conf", func(o *server.Options) {
+		o.ServerName, o.Cluster.Host, o.Cluster.Port = name, "127.0.0.1", port
+	})
+}
+
+// secretsFor is a directory with the secrets of a node.
+func secretsFor(t *testing.T, routes []int, password string) string {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "secrets"), 0o700); err != nil {
 		t.Fatal(err)
@@ -30,9 +38,7 @@ func node(t *testing.T, name string, port int, routes []int, password string) bu
 	if err := os.WriteFile(filepath.Join(dir, "secrets", "nats_routes"), []byte(strings.TrimSuffix(secret, ",")+"]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return bustest.ServeConfIn(t, dir, "cluster.conf", func(o *server.Options) {
-		o.ServerName, o.Cluster.Host, o.Cluster.Port = name, "127.0.0.1", port
-	})
+	return dir
 }
 
 func freePorts(t *testing.T, n int) (ports []int) {
@@ -91,6 +97,21 @@ func TestThreeServersKeepEveryStreamTogether(t *testing.T) {
 			if r.RemoteName == stranger.Name() {
 				t.Errorf("%s has taken in a server that only guesses the password", n.Name())
 			}
+		}
+	}
+}
+
+// What falls silent is left within seconds: a node by the others, and a client by its node.
+func TestTheConfigurationLeavesWhoIsSilent(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"nats.conf", "cluster.conf"} {
+		var is *server.Options
+		bustest.ServeConfIn(t, secretsFor(t, []int{1}, "among-servers"), file, func(o *server.Options) { is = o.Clone(); o.Cluster = server.ClusterOpts{}; o.Routes = nil })
+		if silent := is.PingInterval * time.Duration(is.MaxPingsOut+1); silent <= 0 || silent > 15*time.Second {
+			t.Errorf("%s leaves a client after %s", file, silent)
+		}
+		if silent := is.Cluster.PingInterval * time.Duration(is.Cluster.MaxPingsOut+1); file == "cluster.conf" && (silent <= 0 || silent > 10*time.Second) {
+			t.Errorf("%s leaves a node after %s", file, silent)
 		}
 	}
 }

@@ -23,6 +23,10 @@ include secrets/nats_passwords
 port: 4222
 http: "127.0.0.1:8222" # for the health check alone
 
+# A client that says nothing is cut off within some ten seconds: what it asked for goes to others.
+ping_interval: "5s"
+ping_max: 2
+
 jetstream {
   store_dir: /data
   sync_interval: always # an accepted command is on the disk before it is acknowledged

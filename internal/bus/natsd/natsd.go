@@ -31,7 +31,12 @@ type Server struct {
 	lock   *os.File
 }
 
-const startPatience = 15 * time.Second
+const (
+	startPatience = 15 * time.Second
+	// A client that says nothing is cut off, as in nats.conf.
+	clientPing  = 5 * time.Second
+	clientPings = 2
+)
 
 // Start starts a server and returns when it takes connections.
 func Start(o Options) (*Server, error) {
@@ -54,6 +59,7 @@ func start(o Options) (*server.Server, error) {
 	opts := &server.Options{
 		ServerName: "omni-write", Host: o.Host, Port: o.Port, DontListen: o.Port == 0,
 		JetStream: true, StoreDir: o.StoreDir, SyncAlways: o.SyncAlways,
+		PingInterval: clientPing, MaxPingsOut: clientPings,
 		NoSigs: true, // signals are the program's business
 	}
 	s, err := server.NewServer(opts)

@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"code.dny.dev/ssrf"
+
+	"github.com/omni-write/threads/internal/dial"
 )
 
 // guard says which addresses may be dialed. It is asked with the very address that is about to be connected to, after the
@@ -37,5 +39,7 @@ func (g guard) named(to netip.AddrPort) bool {
 
 // dialer connects to what the guard lets pass.
 func (g guard) dialer(resolver *net.Resolver) *net.Dialer {
-	return &net.Dialer{Timeout: dialTimeout, Control: g.control, Resolver: resolver}
+	d := dial.Guarded(dialTimeout, g.control)
+	d.Resolver = resolver
+	return d
 }

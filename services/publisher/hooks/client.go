@@ -16,12 +16,15 @@ import (
 	"code.dny.dev/ssrf"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/dial"
 )
 
 const (
 	// maxAnswer is how much of an answer is read; none of it is kept.
 	maxAnswer = 64 << 10
 	maxURL    = 2048
+	// connectWithin bounds each step of getting through to a receiver; the rest of its time is for the answer.
+	connectWithin = 5 * time.Second
 )
 
 // door says which addresses a webhook may have. Users choose them, so none may lead into our own network.
@@ -72,11 +75,11 @@ func (d door) check(address string) string {
 
 // newClient calls webhooks. It follows no redirect: only the address itself was looked at.
 func (d door) newClient(timeout time.Duration) *http.Client {
-	dialer := &net.Dialer{Timeout: timeout, Control: d.control}
+	dialer := dial.Guarded(min(timeout, connectWithin), d.control)
 	return &http.Client{
 		Timeout: timeout,
 		Transport: &http.Transport{
-			Proxy: nil, DialContext: dialer.DialContext, TLSHandshakeTimeout: timeout, ForceAttemptHTTP2: true,
+			Proxy: nil, DialContext: dialer.DialContext, TLSHandshakeTimeout: min(timeout, connectWithin), ForceAttemptHTTP2: true, HTTP2: dial.HTTP2(),
 			MaxIdleConns: 100, MaxIdleConnsPerHost: perWebhook, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10,
 			DisableCompression: true, // a small answer could unpack to a large one
 		},

@@ -42,7 +42,7 @@ func (s *Service) readOn(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find the durable %s: %w", events.PublisherWebhooks, err)
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(2 * readBatch))
+	messages, err := consumer.Messages(bus.Pulls(2 * readBatch)...)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", events.PublisherWebhooks, err)
 	}
