@@ -20,25 +20,33 @@ type breakers struct {
 	retry time.Duration
 
 	mu     sync.Mutex
-	byHost map[string]*gobreaker.TwoStepCircuitBreaker[struct{}]
+	byHost map[string]*breaker
+}
+
+// breaker is that of one host.
+type breaker struct {
+	*gobreaker.TwoStepCircuitBreaker[struct{}]
+
+	mu     sync.Mutex
+	blamed map[string]bool // the accounts whose media have counted against the host since it last answered
 }
 
 func newBreakers(c Config) *breakers {
 	return &breakers{
 		after: uint32(c.BreakerAfter), retry: c.BreakerRetry, //nolint:gosec // a small number of calls
-		byHost: map[string]*gobreaker.TwoStepCircuitBreaker[struct{}]{},
+		byHost: map[string]*breaker{},
 	}
 }
 
 // probes is how many calls may try a host that was down at the same time.
 const probes = 3
 
-func (b *breakers) of(host string) *gobreaker.TwoStepCircuitBreaker[struct{}] {
+func (b *breakers) of(host string) *breaker {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	one := b.byHost[host]
 	if one == nil {
-		one = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		one = &breaker{blamed: map[string]bool{}, TwoStepCircuitBreaker: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 			Name: host, MaxRequests: probes, Timeout: b.retry,
 			ReadyToTrip: func(counts gobreaker.Counts) bool { return counts.ConsecutiveFailures >= b.after },
 			OnStateChange: func(_ string, _, to gobreaker.State) {
@@ -48,7 +56,7 @@ func (b *breakers) of(host string) *gobreaker.TwoStepCircuitBreaker[struct{}] {
 				}
 				hostDown.WithLabelValues(host).Set(down)
 			},
-		})
+		})}
 		b.byHost[host] = one
 	}
 	return one
@@ -57,7 +65,7 @@ func (b *breakers) of(host string) *gobreaker.TwoStepCircuitBreaker[struct{}] {
 // guard is the transport of the client: every call goes through the breaker of its host.
 func (b *breakers) guard(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
-		done, err := b.of(r.URL.Host).Allow()
+		done, err := b.of(r.URL.Host).begin(fetchesFor(r.Context()))
 		if err != nil {
 			if r.Body != nil {
 				_ = r.Body.Close()
@@ -68,6 +76,61 @@ func (b *breakers) guard(next http.RoundTripper) http.RoundTripper {
 		done(unwell(r.Context(), resp, err))
 		return resp, err
 	})
+}
+
+// fetching marks the call in which Threads fetches an account's media: how long that takes, and whether it is answered at
+// all, is as much the doing of the host of the media.
+func fetching(ctx context.Context, account string) context.Context {
+	return context.WithValue(ctx, fetchingKey{}, account)
+}
+
+type fetchingKey struct{}
+
+func fetchesFor(ctx context.Context) string {
+	account, _ := ctx.Value(fetchingKey{}).(string)
+	return account
+}
+
+// begin says whether a call may be made; done is told how it went. A call in which media are fetched is judged when it is
+// over, and against the host it counts once an account: no account's pictures bring it down for everybody, nor hold the
+// places of the few calls that try it again.
+func (b *breaker) begin(fetchesFor string) (done func(failure error), err error) {
+	if fetchesFor != "" {
+		if b.State() == gobreaker.StateOpen {
+			return nil, errDown
+		}
+		return func(failure error) {
+			if !b.counts(fetchesFor, failure) {
+				return
+			}
+			if done, err := b.Allow(); err == nil {
+				done(failure)
+			}
+		}, nil
+	}
+	finish, err := b.Allow()
+	if err != nil {
+		return nil, err
+	}
+	return func(failure error) {
+		b.counts("", failure)
+		finish(failure)
+	}, nil
+}
+
+// counts says whether the end of a call says something about the host.
+func (b *breaker) counts(fetchesFor string, failure error) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case failure == nil:
+		clear(b.blamed)
+	case fetchesFor != "" && b.blamed[fetchesFor]:
+		return false
+	case fetchesFor != "":
+		b.blamed[fetchesFor] = true
+	}
+	return true
 }
 
 // unwell says what counts against a host: no answer, or an edge that says so. What Threads itself answers, be it a

@@ -2,67 +2,110 @@ package publisher
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
 
-// calls bounds the publish calls in flight: so many in this process, so many for one account. One account's flood
-// must not stop another's post.
-type calls struct {
-	claims chan struct{} // posts between their claim and the answer
-	slots  chan struct{} // calls
-
-	mu      sync.Mutex
+// limiter bounds what is in flight: so much in all, so much for one account. One account's flood must not stop another's post.
+type limiter struct {
+	total   int // 0: any number
 	perAcct int
-	flying  map[string]*flight
+	// farthest is the latest appointment that is given; 0: none is too late. Where places are held for how long a stranger
+	// likes, an appointment of an hour would outlast the trouble.
+	farthest time.Duration
+
+	mu     sync.Mutex
+	all    inFlight
+	byAcct map[string]*inFlight
 }
 
-// flight is what an account has in the air, and the line of those that wait for a place.
-type flight struct {
-	flying int
-	next   time.Time     // the appointment of the next who comes
-	takes  time.Duration // a call, lately
+// inFlight is how many calls are, and the line of those that wait for a place.
+type inFlight struct {
+	n     int
+	next  time.Time     // the appointment of the next who comes
+	takes time.Duration // a call, lately
+}
+
+func newLimiter(total, perAccount int) *limiter {
+	return &limiter{total: total, perAcct: perAccount, all: inFlight{takes: usualCall}, byAcct: map[string]*inFlight{}}
+}
+
+// usualCall is what a call is thought to take before the first has ended.
+const usualCall = 100 * time.Millisecond
+
+// acquire takes one of the account's places. When all are taken nothing is held, and the caller is told when to come again:
+// those who wait get their appointments one after the other, or all would come back together to find one place.
+func (c *limiter) acquire(account string, now time.Time) (again time.Duration, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.total > 0 && c.all.n >= c.total {
+		return c.all.appointment(now, c.total, c.farthest), false
+	}
+	f := c.byAcct[account]
+	if f == nil {
+		f = &inFlight{takes: usualCall}
+		c.byAcct[account] = f
+	}
+	if f.n >= c.perAcct {
+		return f.appointment(now, c.perAcct, c.farthest), false
+	}
+	f.n++
+	c.all.n++
+	return 0, true
+}
+
+// hold is acquire with the release that goes with it, nil when there is no place. It may be called again.
+func (c *limiter) hold(account string, now func() time.Time) (release func(), again time.Duration) {
+	began := now()
+	again, ok := c.acquire(account, began)
+	if !ok {
+		return nil, again
+	}
+	return sync.OnceFunc(func() { c.release(account, now().Sub(began)) }), 0
+}
+
+func (f *inFlight) appointment(now time.Time, places int, farthest time.Duration) time.Duration {
+	f.next = maxTime(f.next, now.Add(f.takes/2)).Add(f.takes / time.Duration(places))
+	wait := f.next.Sub(now)
+	if farthest > 0 && wait > farthest {
+		f.next = now.Add(farthest)
+		return farthest/2 + rand.N(farthest/2) //nolint:gosec // spreads tries, guards nothing
+	}
+	return wait
+}
+
+// release gives the account's place back.
+func (c *limiter) release(account string, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.byAcct[account]
+	f.ended(took)
+	c.all.ended(took)
+	if f.n == 0 {
+		delete(c.byAcct, account)
+	}
+}
+
+func (f *inFlight) ended(took time.Duration) {
+	f.takes = (3*f.takes + min(max(took, time.Millisecond), 5*time.Second)) / 4
+	f.n--
+}
+
+// calls bounds the publish calls in flight.
+type calls struct {
+	*limiter               // an account's posts from their hour to the answer
+	claims   chan struct{} // posts between their claim and the answer
+	slots    chan struct{} // calls
 }
 
 func newCalls(total, perAccount int) *calls {
-	return &calls{claims: make(chan struct{}, claimsPerCall*total), slots: make(chan struct{}, total), perAcct: perAccount, flying: map[string]*flight{}}
+	return &calls{limiter: newLimiter(0, perAccount), claims: make(chan struct{}, claimsPerCall*total), slots: make(chan struct{}, total)}
 }
 
 // claimsPerCall is how many posts may be claimed for each call in flight. Claims are made in batches, so a place for a
 // call must not stand empty while one is written; but what is claimed when the process dies must be asked for.
 const claimsPerCall = 4
-
-// usualCall is what a call is thought to take before the first has ended.
-const usualCall = 100 * time.Millisecond
-
-// board takes one of the account's places. When all are taken nothing is held, and the caller is told when to come again:
-// those who wait get their appointments one after the other, or all would come back together to find one place.
-func (c *calls) board(account string, now time.Time) (again time.Duration, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f := c.flying[account]
-	if f == nil {
-		f = &flight{takes: usualCall}
-		c.flying[account] = f
-	}
-	if f.flying < c.perAcct {
-		f.flying++
-		return 0, true
-	}
-	f.next = maxTime(f.next, now.Add(f.takes/2)).Add(f.takes / time.Duration(c.perAcct))
-	return f.next.Sub(now), false
-}
-
-// leave gives the account's place back.
-func (c *calls) leave(account string, took time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f := c.flying[account]
-	f.takes = (3*f.takes + min(max(took, time.Millisecond), 5*time.Second)) / 4
-	if f.flying--; f.flying == 0 {
-		delete(c.flying, account)
-	}
-}
 
 // claim waits until one more post may be claimed, start until one more call may be made. The returned function gives the
 // place back, once.

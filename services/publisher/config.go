@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"time"
@@ -50,6 +51,11 @@ type Config struct {
 	CallsInFlight   int `env:"PUBLISHER_CALLS_IN_FLIGHT" envDefault:"128"`
 	CallsPerAccount int `env:"PUBLISHER_CALLS_PER_ACCOUNT" envDefault:"4"`
 
+	// CreationsInFlight and CreationsPerAccount bound what this process prepares at the same time: the calls that make
+	// containers and read their status. Posts with media are counted apart from an account's others.
+	CreationsInFlight   int `env:"PUBLISHER_CREATIONS_IN_FLIGHT" envDefault:"256"`
+	CreationsPerAccount int `env:"PUBLISHER_CREATIONS_PER_ACCOUNT" envDefault:"8"`
+
 	// SecondCallAfter is how long after the deadline of an unanswered call the container may be published again.
 	// Floor 150s.
 	SecondCallAfter time.Duration `env:"PUBLISHER_SECOND_CALL_AFTER" envDefault:"150s"`
@@ -85,6 +91,8 @@ type Config struct {
 
 	AccountConfig
 
+	slots int // wake-ups in hand at once; 0: 4096
+
 	// Webhooks is how facts are brought to the webhooks of users.
 	Webhooks hooks.Config
 }
@@ -108,6 +116,9 @@ func (c Config) Mistakes() (wrong []error) {
 	}
 	if c.CallsInFlight < 1 || c.CallsPerAccount < 1 {
 		wrong = append(wrong, fmt.Errorf("PUBLISHER_CALLS_IN_FLIGHT and PUBLISHER_CALLS_PER_ACCOUNT must be at least 1"))
+	}
+	if c.CreationsInFlight < 1 || c.CreationsPerAccount < 1 {
+		wrong = append(wrong, fmt.Errorf("PUBLISHER_CREATIONS_IN_FLIGHT and PUBLISHER_CREATIONS_PER_ACCOUNT must be at least 1"))
 	}
 	wrong = append(wrong, c.mistakes()...)
 	wrong = append(wrong, c.Webhooks.Mistakes()...)
@@ -146,7 +157,15 @@ func (c Config) Threads() threads.Config {
 	return threads.Config{BaseURL: c.APIURL, PublishTimeout: c.CallTimeout, Wrap: newBreakers(c).guard}
 }
 
+// wakes is how many wake-ups a process has in hand at once.
+func (c Config) wakes() int { return cmp.Or(c.slots, 4096) }
+
 const (
+	// questionsPerAccount bounds what is asked at the same time about an account's posts whose outcome is not known, or
+	// which are being deleted.
+	questionsPerAccount = 4
+	// farthestCreation is the latest appointment of a post that waits to be prepared.
+	farthestCreation = 2 * time.Minute
 	// hold is how long before its time a ready post is woken; the rest is waited in the process.
 	hold = time.Second
 	// pastGrace is how far in the past a post may be asked for: clocks differ, and a form takes time to send.
@@ -156,8 +175,6 @@ const (
 	// maxRebuilds and maxCalls bound what is tried for one post.
 	maxRebuilds = 2
 	maxCalls    = 6
-	// shortWait is the longest wait that is left to the message in hand (NakWithDelay); longer ones get an alarm.
-	shortWait = time.Minute
 )
 
 // notReadyWaits are the pauses before the same container is published again after 24/4279009, which Threads

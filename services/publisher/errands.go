@@ -150,7 +150,7 @@ func (e *errands) enter(ctx context.Context, account string, now func() time.Tim
 		}
 	}()
 	for {
-		again, ok := e.places.board(account, now())
+		again, ok := e.places.acquire(account, now())
 		if ok {
 			break
 		}
@@ -161,12 +161,12 @@ func (e *errands) enter(ctx context.Context, account string, now func() time.Tim
 	began := now()
 	done, err := e.places.start(ctx)
 	if err != nil {
-		e.places.leave(account, now().Sub(began))
+		e.places.release(account, now().Sub(began))
 		return nil, err
 	}
 	return func() {
 		done()
-		e.places.leave(account, now().Sub(began))
+		e.places.release(account, now().Sub(began))
 		<-e.inHand
 	}, nil
 }

@@ -87,7 +87,11 @@ func (s *Service) build(ctx context.Context, was *Post, a access) (done bool, er
 // orphan without effect: only a saved one is ever published.
 func (s *Service) create(ctx context.Context, was *Post, a access, c threads.Container) error {
 	began := s.now()
-	id, err := s.api.CreateContainer(ctx, a.token, c)
+	asked := ctx
+	if c.ImageURL != "" || c.VideoURL != "" {
+		asked = fetching(ctx, was.AccountID)
+	}
+	id, err := s.api.CreateContainer(asked, a.token, c)
 	tried := s.tried("create", began, err)
 	if err != nil {
 		return s.refusedAhead(ctx, was, a, err, tried)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/omni-write/threads/events"
@@ -51,20 +50,18 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 	if s.answers.full() {
 		return bus.Later(time.Second) // the answer could not be saved
 	}
-	again, ok := s.calls.board(was.AccountID, s.now())
-	if !ok {
-		return bus.Later(again) // the account's other posts are on their way
+	release, again := s.calls.hold(was.AccountID, s.now)
+	if release == nil {
+		return s.noPlace(ctx, was, again) // the account's other posts are on their way
 	}
-	boarded := s.now()
-	leave := sync.OnceFunc(func() { s.calls.leave(was.AccountID, s.now().Sub(boarded)) })
-	defer leave()
+	defer release()
 	unclaim, err := s.calls.claim(ctx)
 	if err != nil {
 		return err
 	}
 	defer unclaim()
 
-	landed := func() { leave(); unclaim() }
+	landed := func() { release(); unclaim() }
 	if was.Attempt == 0 {
 		if err := s.stillThere(ctx, was); err != nil {
 			return s.noRef(ctx, was, err)
@@ -119,13 +116,14 @@ func (s *Service) claimAndCall(ctx context.Context, was *Post, a access, landed 
 	var held errPaused
 	switch {
 	case errors.Is(err, errBusy):
-		return bus.Later(busyAgain)
+		return s.noPlace(ctx, was, busyAgain)
 	case errors.As(err, &held):
 		return s.paused(ctx, was, held.account)
 	case errors.Is(err, errTwin):
-		return s.stand(ctx, was, time.Second)
+		// Often at first; the other may not be settled for hours.
+		return s.delay(ctx, was, min(max(time.Second, s.now().Sub(was.PublishAt)/20), s.cfg.Spacing))
 	case errors.As(err, &soon):
-		return s.stand(ctx, was, soon.until.Sub(s.now()))
+		return s.spaceOut(ctx, was, soon.until)
 	case errors.As(err, &full):
 		return s.postpone(ctx, was, full.quota.full().After(full.until.Sub(s.now())), full.until)
 	case err != nil:
@@ -133,13 +131,6 @@ func (s *Service) claimAndCall(ctx context.Context, was *Post, a access, landed 
 	}
 	crash.At(crash.PublishClaimed)
 	return s.call(ctx, was, p, a, landed)
-}
-
-// stand lets a ready post wait a moment, for another of its account.
-func (s *Service) stand(ctx context.Context, was *Post, wait time.Duration) error {
-	p := *was
-	p.WakeAt = s.now().Add(max(wait, 10*time.Millisecond))
-	return s.step(ctx, was, &p, "")
 }
 
 // call publishes a claimed post. From here on the work is finished even when the process is told to stop: an answer

@@ -47,10 +47,13 @@ type Service struct {
 	log   *zap.Logger
 	now   func() time.Time
 
-	calls   *calls
-	answers *answers
-	errands *errands
-	imports imports
+	calls     *calls
+	creations *limiter
+	questions *limiter
+	inHand    inHand
+	answers   *answers
+	errands   *errands
+	imports   imports
 	// What every post in a rush needs of the database goes there together with that of the others: else a thousand
 	// posts would queue for its few connections, one small statement each.
 	postReads    *batcher[read[Post]]
@@ -60,6 +63,8 @@ type Service struct {
 	prober       *probe.Prober
 	claims       *batcher[claim]
 	notes        *batcher[note]
+	delays       *batcher[delayed]
+	spacings     *batcher[spacing]
 	recorder     *recorder
 	hooks        *hooks.Service
 	told         tellings
@@ -78,11 +83,17 @@ func New(cfg Config, d Deps) *Service {
 	}
 	s := &Service{
 		cfg: cfg, bus: d.Bus, db: d.DB, api: d.Threads, vault: d.Vault, log: d.Log, now: d.Now,
-		store:   &store{db: d.DB, lease: cfg.Lease},
-		calls:   newCalls(cfg.CallsInFlight, cfg.CallsPerAccount),
-		answers: newAnswers(),
-		errands: newErrands(cfg.ReadsKept), imports: make(imports, importsAtOnce),
+		store: &store{db: d.DB, lease: cfg.Lease},
+		calls: newCalls(cfg.CallsInFlight, cfg.CallsPerAccount),
+		// A quarter of the wake-ups in hand each: half of them are left to posts that are ready.
+		creations: newLimiter(min(cfg.CreationsInFlight, cfg.wakes()/4), cfg.CreationsPerAccount),
+		questions: newLimiter(cfg.wakes()/4, questionsPerAccount),
+		answers:   newAnswers(),
+		errands:   newErrands(cfg.ReadsKept), imports: make(imports, importsAtOnce),
 	}
+	s.creations.farthest = farthestCreation
+	s.delays = &batcher[delayed]{size: delayBatch, atOnce: 2, work: s.store.delayBatch}
+	s.spacings = &batcher[spacing]{size: delayBatch, atOnce: 1, work: s.spaceOutBatch}
 	s.postReads = &batcher[read[Post]]{size: readBatch, atOnce: 2, work: s.store.readPosts}
 	s.accountReads = &batcher[read[accounts.Account]]{size: readBatch, atOnce: 2, work: s.store.readAccounts}
 	s.ownAccounts = &batcher[read[[]accounts.Account]]{size: readBatch, atOnce: 2, work: s.store.readOwn}
@@ -137,7 +148,13 @@ func (s *Service) Run(ctx context.Context) error {
 		return s.bus.Handle(ctx, events.PublisherCommands, commands, bus.HandleOptions{Concurrency: pg.Slots(s.db, 64)})
 	})
 	g.Go(func() error {
-		return s.bus.Handle(ctx, events.PublisherDue, due, bus.HandleOptions{Concurrency: 4096, Prefetch: 256})
+		// Until EVENTS is applied no wake-up could be worked on: it is left to another process.
+		for !s.current.Load() {
+			if !pause(ctx, 20*time.Millisecond) {
+				return nil
+			}
+		}
+		return s.bus.Handle(ctx, events.PublisherDue, due, bus.HandleOptions{Concurrency: s.cfg.wakes(), Prefetch: min(256, s.cfg.wakes())})
 	})
 	g.Go(func() error { return s.hooks.Run(ctx) })
 	g.Go(func() error {
@@ -166,6 +183,7 @@ const (
 	acceptBatch = 128
 	claimBatch  = 256
 	noteBatch   = 256
+	delayBatch  = 256
 	applyBatch  = 256
 )
 

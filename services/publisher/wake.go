@@ -36,12 +36,12 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 		if p.WakeAt.IsZero() {
 			return nil
 		}
-		if wait := p.WakeAt.Sub(s.now()); wait > 0 {
-			return s.comeBack(ctx, p, wait)
+		if p.WakeAt.After(s.now()) {
+			return s.snooze(ctx, p, p.WakeAt)
 		}
 		if p.Lease != "" && p.LeaseUntil.After(s.now()) {
 			// Somebody works on it. Not for the rest of the lease: this wake-up may have replaced their own message.
-			return bus.Later(min(p.LeaseUntil.Sub(s.now()), time.Second))
+			return s.snooze(ctx, p, s.now().Add(min(p.LeaseUntil.Sub(s.now()), time.Second)))
 		}
 		err = s.work(ctx, p)
 		if err == nil || errors.Is(err, errDone) {
@@ -50,7 +50,7 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 		switch {
 		case errors.Is(err, errLost):
 			continue // somebody moved it; what they left may be due too
-		case errors.Is(err, errDone):
+		case errors.Is(err, errDone), errors.Is(err, errSnoozed):
 			return nil
 		case err != nil:
 			return err
@@ -62,8 +62,17 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 // errDone says that a post has come to its end, and need not be read again to know that nothing is due.
 var errDone = errors.New("the post is final")
 
-// work does the one thing that the post's state calls for.
+// work does the one thing that the post's state calls for. What asks Threads ahead of a publish call, or after it, needs a
+// place: together those places are fewer than the messages that a process has in hand, so there is always one for a post
+// that is ready.
 func (s *Service) work(ctx context.Context, p *Post) error {
+	if places, whose := s.placesFor(p); places != nil {
+		release, again := places.hold(whose, s.now)
+		if release == nil {
+			return s.noPlace(ctx, p, again)
+		}
+		defer release()
+	}
 	switch p.State {
 	case events.StateScheduled:
 		return s.prepare(ctx, p)
@@ -82,16 +91,19 @@ func (s *Service) work(ctx context.Context, p *Post) error {
 	return fmt.Errorf("post %s is %s and yet has a time to be woken", p.ID, p.State)
 }
 
-// comeBack sees to it that the post is looked at again: a short wait is left to the message in hand, a long one gets
-// an alarm.
-func (s *Service) comeBack(ctx context.Context, p *Post, wait time.Duration) error {
-	if wait <= shortWait {
-		return bus.Later(wait)
+// placesFor is the limiter of what the post's state calls for, and on whose account: how long a picture takes is not
+// Threads' doing, so posts with media have places of their own beside the account's others.
+func (s *Service) placesFor(p *Post) (places *limiter, whose string) {
+	switch p.State {
+	case events.StateScheduled:
+		if _, media := p.content(); len(media) > 0 {
+			return s.creations, p.AccountID + " media"
+		}
+		return s.creations, p.AccountID
+	case events.StatePublishing, events.StateUnconfirmed, events.StatePublished, events.StateFailed:
+		return s.questions, p.AccountID
 	}
-	if p.WakeAt.After(s.now().Add(s.cfg.ArmHorizon)) {
-		return nil // the sweep arms it as its time comes near
-	}
-	return s.bus.Arm(ctx, events.PostAlarm(p.ID), events.PostDue(p.ID), p.WakeAt, p.Rev)
+	return nil, ""
 }
 
 // retell tells a change whose telling was cut short. A change of the last seconds is left alone: whoever made it is

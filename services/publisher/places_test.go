@@ -1,0 +1,150 @@
+package publisher
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/threads"
+)
+
+// An account whose pictures Threads cannot fetch in time holds its own places and no more: another's post goes out while
+// every one of those calls hangs.
+func TestSlowPicturesHoldNobodyUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	slow, quiet := r.account, r.connect("user_2", "quiet")
+	r.cfg.slots = 40
+	r.cfg.BreakerAfter = 3
+	held, all := make(chan struct{}, 1000), make(chan struct{})
+	edge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		if bytes.Contains(body, []byte("image_url=")) {
+			held <- struct{}{}
+			<-all
+		}
+		r.sim.ServeHTTP(w, req)
+	}))
+	t.Cleanup(edge.Close)
+	r.cfg.APIURL = edge.URL
+	client := r.cfg.Threads()
+	client.Timeout = time.Hour
+	r.api = threads.New(client)
+	r.start()
+	t.Cleanup(func() { close(all) })
+	at := time.Now().Add(3 * time.Second)
+	schedule := func(user, account, text string, media ...events.Media) events.Post {
+		t.Helper()
+		p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: user, Draft: events.Draft{AccountID: account, Text: text, Media: media}, PublishAt: at}, 5*time.Second)
+		if fault != nil {
+			t.Fatal(fault)
+		}
+		return p
+	}
+	ready := schedule("user_2", quiet.ID, "ready")
+	r.row(ready.ID, events.StateReady)
+	for i := range r.cfg.slots + 5 {
+		schedule(testUser, slow.ID, fmt.Sprint("slow ", i), events.Media{Type: events.Image, URL: "https://slow.example/a.jpg"})
+	}
+	<-held
+	at = time.Now()
+	unprepared := schedule("user_2", quiet.ID, "for now")
+	own := schedule(testUser, slow.ID, "words alone")
+	for _, p := range []events.Post{ready, unprepared, own} {
+		r.once(r.await(p.ID, events.FactPublished))
+	}
+	if n := len(held) + 1; n > r.cfg.CreationsPerAccount {
+		t.Errorf("%d pictures of one account are fetched at once", n)
+	}
+}
+
+// Places are the account's, and the process'; who finds none gets an appointment, and all of them one after the other.
+func TestLimiter(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	l := newLimiter(3, 2)
+	l.farthest = time.Second
+	for i, c := range []struct {
+		account string
+		ok      bool
+	}{{"a", true}, {"a", true}, {"a", false}, {"b", true}, {"b", false}, {"c", false}} {
+		again, ok := l.acquire(c.account, now)
+		if ok != c.ok || !ok && again <= 0 {
+			t.Errorf("%d: %s may enter: %t, or else in %s", i, c.account, ok, again)
+		}
+	}
+	var last time.Duration
+	for range 200 {
+		last, _ = l.acquire("a", now)
+		if last > l.farthest {
+			t.Fatalf("an appointment in %s", last)
+		}
+	}
+	if last < l.farthest/2 {
+		t.Errorf("the two hundredth is asked to come in %s", last)
+	}
+	l.release("a", time.Millisecond)
+	if _, ok := l.acquire("c", now); !ok {
+		t.Error("a place that was given back is not given again")
+	}
+}
+
+// What hangs on the host of somebody's pictures is no word about Threads: it counts once an account.
+func TestBreakerAndPictures(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		accounts int
+		media    bool
+		down     bool
+	}{
+		{"one account's pictures", 1, true, false},
+		{"the pictures of a few accounts", 4, true, false},
+		{"everybody's pictures", 50, true, true},
+		{"one account's words", 1, false, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := quick(t)
+			cfg.BreakerAfter, cfg.BreakerRetry = 5, time.Hour
+			fail := true
+			guarded := newBreakers(cfg).guard(roundTripper(func(*http.Request) (*http.Response, error) {
+				if fail {
+					return nil, context.DeadlineExceeded
+				}
+				return &http.Response{StatusCode: http.StatusOK}, nil
+			}))
+			call := func(account string) error {
+				ctx := t.Context()
+				if account != "" {
+					ctx = fetching(ctx, account)
+				}
+				req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://graph.example/", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = guarded.RoundTrip(req) //nolint:bodyclose // has none
+				return err
+			}
+			for i := range 50 {
+				account := ""
+				if c.media {
+					account = fmt.Sprint(i % c.accounts)
+				}
+				_ = call(account)
+			}
+			fail = false
+			if down := errors.Is(call(""), errDown); down != c.down {
+				t.Errorf("Threads counts as down: %t", down)
+			}
+		})
+	}
+}
