@@ -82,14 +82,20 @@ func classify(op string, refers bool, r *refusal) (class, hint Class) {
 			return NotReady, ""
 		}
 	case OpCreate:
-		if class == NotFound {
-			if refers {
-				return Invalid, "" // the post replied to or quoted is gone
-			}
+		switch {
+		case class == NotFound && !refers:
 			return Transient, "" // a new post names nothing that could be missing
+		case class == Invalid && refers && namesParent(r):
+			return NotFound, "" // the post replied to or quoted is gone, or too young to be seen everywhere
 		}
 	}
 	return class, ""
+}
+
+// namesParent says whether a refusal of a parameter is about the post replied to or quoted. A parameter's name is no wording:
+// it is not translated.
+func namesParent(r *refusal) bool {
+	return r.code == 100 && (strings.Contains(r.message, "reply_to_id") || strings.Contains(r.message, "quote_post_id"))
 }
 
 // classifyLive is for calls whose refusal may hide a success.

@@ -53,7 +53,12 @@ func TestClassify(t *testing.T) {
 		{op: OpStatus, r: refusal{code: 100, subcode: 33, status: 400}, class: NotFound},
 		{op: OpDelete, r: refusal{code: 24, subcode: 4279009, status: 400}, class: NotFound},
 		{op: OpMedia, r: refusal{code: 100, subcode: 33, status: 400}, class: NotFound},
-		{op: OpCreate, refers: true, r: refusal{code: 24, subcode: 4279009, status: 400}, class: Invalid},
+		{op: OpCreate, refers: true, r: refusal{code: 24, subcode: 4279009, status: 400}, class: NotFound},
+		{op: OpCreate, refers: true, r: refusal{code: 100, subcode: 33, status: 400}, class: NotFound},
+		{op: OpCreate, refers: true, r: refusal{code: 100, status: 500, message: "Param reply_to_id is not a valid threads_media ID"}, class: NotFound},
+		{op: OpCreate, refers: true, r: refusal{code: 100, status: 500, message: "Param quote_post_id is not a valid threads_media ID"}, class: NotFound},
+		{op: OpCreate, refers: true, r: refusal{code: 100, status: 500, message: "Param text must be at most 500 characters long."}, class: Invalid},
+		{op: OpCreate, r: refusal{code: 100, status: 500, message: "Param reply_to_id is not a valid threads_media ID"}, class: Invalid},
 		{op: OpCreate, r: refusal{code: 24, subcode: 4279009, status: 400}, class: Transient},
 
 		{op: OpCreate, r: refusal{code: 100, status: 500}, class: Invalid},

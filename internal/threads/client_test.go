@@ -181,11 +181,11 @@ func TestPostsAndReplies(t *testing.T) {
 			t.Errorf("second delete: %v, want class not_found", err)
 		}
 	})
-	t.Run("a reply to what is gone is invalid", func(t *testing.T) {
+	t.Run("a reply to what is gone finds nothing", func(t *testing.T) {
 		_, err := b.client.CreateContainer(t.Context(), b.token,
 			threads.Container{MediaType: threads.Text, Text: "x", ReplyToID: reply})
-		if threads.ClassOf(err) != threads.Invalid {
-			t.Errorf("got %v, want class invalid", err)
+		if threads.ClassOf(err) != threads.NotFound {
+			t.Errorf("got %v, want class not_found", err)
 		}
 	})
 	t.Run("limits", func(t *testing.T) {

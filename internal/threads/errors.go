@@ -33,7 +33,8 @@ const (
 	Quota Class = "quota"
 	// Blocked: Threads restricts the account; a person must look.
 	Blocked Class = "blocked"
-	// NotFound: Threads does not know the id, or not for this token.
+	// NotFound: Threads does not know the id, or not for this token. Of a creation it is the post replied to or quoted, which
+	// may also be too young to be seen everywhere.
 	NotFound Class = "not_found"
 )
 

@@ -25,6 +25,9 @@ func sentence(op string, class Class, r *refusal) string {
 	case Blocked:
 		return "Threads has restricted this account for now. Please open Threads and see what it asks for."
 	case NotFound:
+		if op == OpCreate { // it names no other post but that
+			return goneParent
+		}
 		return "Threads does not know this post, or it has been deleted."
 	case Invalid:
 		return invalidSentence(op, r)
@@ -32,11 +35,13 @@ func sentence(op string, class Class, r *refusal) string {
 	return "Threads refused the request."
 }
 
+const goneParent = "The post this one refers to no longer exists on Threads, or cannot be replied to."
+
 func invalidSentence(op string, r *refusal) string {
 	making := op == OpCreate || goesLive(op)
 	switch {
 	case making && (r.code == 24 || r.subcode == 33):
-		return "The post this one refers to no longer exists on Threads, or cannot be replied to."
+		return goneParent
 	case making:
 		return "Threads refused the content of this post. Please check its text, links and media."
 	}

@@ -123,7 +123,7 @@ const firstLook = 250 * time.Millisecond
 // error is the step's.
 func (s *Service) inspect(ctx context.Context, was *Post, a access, containerID string) (done bool, err error) {
 	began := s.now()
-	status, err := s.api.ContainerStatus(ctx, a.token, containerID)
+	status, err := s.readStatus(ctx, was, a, containerID)
 	tried := s.tried("status", began, err)
 	if err != nil {
 		if e := apiError(err); e != nil && e.Class == threads.NotReady && s.now().Sub(was.ContainerAt) < notVisibleFor {
@@ -158,6 +158,21 @@ func (s *Service) inspect(ctx context.Context, was *Post, a access, containerID 
 		return false, s.rebuild(ctx, was, tried)
 	}
 }
+
+// readStatus asks for a container's status, for no longer than leaves time to ask again before the post is due.
+func (s *Service) readStatus(ctx context.Context, was *Post, a access, containerID string) (threads.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, readFor(was.PublishAt.Sub(s.now()), was.Failures))
+	defer cancel()
+	return s.api.ContainerStatus(ctx, a.token, containerID)
+}
+
+// readFor is how long an answer is waited for: half of the time that is left, but at least leastRead, and longer each time
+// that was not enough, so that a slow Threads is heard in the end.
+func readFor(left time.Duration, failures int) time.Duration {
+	return max(left/2, leastRead<<min(max(failures, 0), 5))
+}
+
+const leastRead = 3 * time.Second
 
 // notVisibleFor is how long a fresh container may answer 24/4279009 to a status read.
 const notVisibleFor = time.Minute
@@ -213,6 +228,10 @@ func (s *Service) refusedAhead(ctx context.Context, was *Post, a access, err err
 	switch class {
 	case threads.Invalid:
 		return s.fail(ctx, was, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
+	case threads.NotFound:
+		if e.Op == threads.OpCreate {
+			return s.parentUnseen(ctx, was, e, tried)
+		}
 	case threads.Permission: // code 10 also comes when nothing is missing: it is believed when it lasts
 		if was.Failures < permissionTries {
 			break

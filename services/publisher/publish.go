@@ -72,7 +72,7 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 	}
 	if was.Attempt > 0 && was.ContainerID != "" { // not the first call for this part: look before every further one
 		began := s.now()
-		status, err := s.api.ContainerStatus(ctx, a.token, was.ContainerID)
+		status, err := s.readStatus(ctx, was, a, was.ContainerID)
 		if err != nil && threads.ClassOf(err) != threads.NotReady { // no look, no call
 			return s.refusedAhead(ctx, was, a, err, s.tried("status", began, err))
 		}
@@ -197,7 +197,11 @@ func (s *Service) unclear(ctx context.Context, was *Post, a access, err error, c
 	switch e.Class {
 	case threads.NotFound, threads.NotReady:
 		if was.Kind == events.KindRepost {
-			return s.ask(ctx, was, called, events.Faultf(events.Refused, "The post to be reposted is not on Threads, or not for this account."), tried)
+			reason := events.Faultf(events.Refused, "The post to be reposted is not on Threads, or not for this account.")
+			if s.parentYoung(ctx, was) {
+				reason = notSeenYet()
+			}
+			return s.ask(ctx, was, called, reason, tried)
 		}
 		if was.NotReady < len(notReadyWaits) {
 			p := *was

@@ -49,8 +49,12 @@ func (s *Service) checkRefs(ctx context.Context, db bun.IDB, userID, accountID s
 // errRefGone says that a post that is referred to will not be live.
 var errRefGone = errors.New("a post that is referred to will not be live")
 
-// refWaits says that a post that is referred to is not live yet, and when its time is.
-type refWaits struct{ until time.Time }
+// refWaits says that a post that is referred to is not live yet, and when its time is; or that it failed, and may be tried
+// again.
+type refWaits struct {
+	until  time.Time
+	failed bool
+}
 
 func (refWaits) Error() string { return "a post that is referred to is not live yet" }
 
@@ -98,10 +102,10 @@ func (s *Service) mediaOf(ctx context.Context, id string) (string, error) {
 		return "", errRefGone
 	case other.State == events.StatePublished:
 		return other.MediaID, nil
-	case final(other.State):
+	case other.State == events.StateCancelled:
 		return "", errRefGone
 	}
-	return "", refWaits{other.PublishAt}
+	return "", refWaits{other.PublishAt, other.State == events.StateFailed}
 }
 
 // noRef handles a post whose reference is not live: it waits, or fails where there is nothing to wait for.
@@ -109,12 +113,16 @@ func (s *Service) noRef(ctx context.Context, was *Post, err error) error {
 	var waits refWaits
 	switch {
 	case errors.Is(err, errRefGone):
-		return s.fail(ctx, was, events.Faultf(events.Refused, "The post that this one refers to did not go out, or was deleted; this one has no place to go."))
+		return s.fail(ctx, was, events.Faultf(events.Refused, "The post that this one refers to was cancelled or deleted; this one has no place to go."))
 	case errors.As(err, &waits):
 		// Often in the first minutes after its hour, later seldom.
 		wait := max(s.now().Sub(waits.until)/20, waits.until.Sub(s.now()), 500*time.Millisecond)
 		wait = min(wait, s.cfg.RefLook) // it may be cancelled, or made earlier
-		return s.postpone(ctx, was, events.Faultf(events.Unavailable, "This post waits for the one that it refers to."), s.now().Add(wait))
+		reason := events.Faultf(events.Unavailable, "This post waits for the one that it refers to.")
+		if waits.failed {
+			reason = events.Faultf(events.Refused, "The post that this one refers to did not go out; this one follows if that is tried again.")
+		}
+		return s.postpone(ctx, was, reason, s.now().Add(wait))
 	}
 	return err
 }
