@@ -88,9 +88,9 @@ func (s *store) claimBatch(ctx context.Context, batch []claim, spacing time.Dura
 	errs := make([]error, len(batch))
 	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 		clear(errs)
-		ids := make([]string, len(batch))
+		ids, posts := make([]string, len(batch)), make([]string, len(batch))
 		for i, c := range batch {
-			ids[i] = c.p.AccountID
+			ids[i], posts[i] = c.p.AccountID, c.p.ID
 		}
 		locked, err := accounts.LockAll(ctx, tx, ids)
 		if err != nil {
@@ -100,7 +100,7 @@ func (s *store) claimBatch(ctx context.Context, batch []claim, spacing time.Dura
 		if err != nil {
 			return err
 		}
-		usages, err := used(ctx, tx, ids, now)
+		usages, err := used(ctx, tx, ids, now, posts...)
 		if err != nil {
 			return err
 		}
@@ -130,13 +130,16 @@ func (s *store) claimBatch(ctx context.Context, batch []claim, spacing time.Dura
 			case c.late && now.Sub(u.Latest) < spacing:
 				errs[i] = tooSoon{until: u.Latest.Add(spacing)}
 				continue
-			case u.Used >= key.quota.total():
+			case u.Used >= key.quota.total() && !u.has(c.p.ID, c.p.turn()):
 				errs[i] = quotaFull{quota: key.quota, until: u.Oldest.Add(quotaWindow)}
 				continue
 			}
 			taken[c.p.ID] = true
 			unsettled[twin] = c.p.ID
-			u.Used, u.Latest = u.Used+1, now
+			u.Latest = now
+			if !u.has(c.p.ID, c.p.turn()) {
+				u.Used++
+			}
 			if u.Oldest.IsZero() {
 				u.Oldest = now
 			}

@@ -206,7 +206,7 @@ func (s *Service) acceptRefusal(ctx context.Context, was *Post, tried ...events.
 	if err != nil {
 		return s.askAfter(ctx, was, err, tried...) // which limit it was decides for how long
 	}
-	if err := giveBack(ctx, s.db, was); err != nil {
+	if err := giveBack(ctx, s.db, use{PostID: was.ID, Part: was.turn(), Quota: was.spends()}); err != nil {
 		return err
 	}
 	p := *was

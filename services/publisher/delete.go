@@ -200,6 +200,12 @@ func (s *Service) delete(ctx context.Context, was *Post) error {
 	if gone(lookErr) || lasts { // not visible, by either word, and for a while
 		return s.deleted(ctx, was, id, tried)
 	}
+	if e := apiError(err); e != nil {
+		switch e.Class {
+		case threads.Permission, threads.Reauthorize, threads.Invalid, threads.Blocked, threads.Quota:
+			was.undeleted = len(live) // a clear no takes no place
+		}
+	}
 	return s.deleteLater(ctx, was, a, err, tried)
 }
 
@@ -216,11 +222,11 @@ func (s *Service) mayDelete(ctx context.Context, was *Post, part int) error {
 			until = now.Add(busyAgain)
 			return err
 		}
-		usages, err := used(ctx, tx, []string{was.AccountID}, now)
+		usages, err := used(ctx, tx, []string{was.AccountID}, now, was.ID)
 		if err != nil {
 			return err
 		}
-		if u := usages[quotaOf{was.AccountID, quotaDeletes}]; u.Used >= quotaDeletes.total() {
+		if u := usages[quotaOf{was.AccountID, quotaDeletes}]; u.Used >= quotaDeletes.total() && !u.has(was.ID, part) {
 			until, full = u.Oldest.Add(quotaWindow), true
 			return nil
 		}

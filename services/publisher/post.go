@@ -62,7 +62,9 @@ type Post struct {
 	Failures       int       `bun:"failures"`
 	TraceParent    string    `bun:"trace_parent,nullzero"` // of whoever asked for the post last
 
-	leasedAt time.Time // when acquire took the lease, by the database's clock; in no column
+	// In no column:
+	leasedAt  time.Time // when acquire took the lease, by the database's clock
+	undeleted int       // so many parts were live when the deletion of the last was refused
 }
 
 // moves are the legal moves between states; docs/post-lifecycle.md has them as a picture. The store refuses

@@ -224,9 +224,6 @@ func (s *Service) unclear(ctx context.Context, was *Post, a access, err error, c
 
 // unsent takes a claim back when nothing has left this process.
 func (s *Service) unsent(ctx context.Context, before, was *Post, why error, tried events.Attempt) error {
-	if err := giveBack(ctx, s.db, was); err != nil {
-		s.log.Warn("a place of the quota stays taken until it expires", postField(was.ID), errField(err))
-	}
 	p := *was
 	p.Lease = ""
 	p.Attempt, p.ClaimedAt, p.CallDeadline = before.Attempt, before.ClaimedAt, before.CallDeadline

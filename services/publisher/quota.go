@@ -3,6 +3,8 @@ package publisher
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -74,19 +76,30 @@ type usage struct {
 	Quota     quota     `bun:"quota"`
 	Used      int       `bun:"used"`
 	Oldest    time.Time `bun:"oldest"`
-	Latest    time.Time `bun:"latest"`
+	Latest    time.Time `bun:"latest,nullzero"` // of other posts than those that were asked about
+	Own       []string  `bun:"own,array"`       // places that those posts have already
 }
+
+// has says whether a post that was asked about has its place already: another call for the same part takes no second one.
+func (u usage) has(postID string, part int) bool {
+	return slices.Contains(u.Own, placeOf(postID, part))
+}
+
+func placeOf(postID string, part int) string { return postID + "/" + strconv.Itoa(part) }
 
 type quotaOf struct {
 	account string
 	quota   quota
 }
 
-// used reads what accounts have used within the window. The caller holds the accounts' locks if it means to use more.
-func used(ctx context.Context, db bun.IDB, accounts []string, now time.Time) (map[quotaOf]usage, error) {
+// used reads what accounts have used within the window, and what of it the given posts have. The caller holds the accounts'
+// locks if it means to use more.
+func used(ctx context.Context, db bun.IDB, accounts []string, now time.Time, posts ...string) (map[quotaOf]usage, error) {
 	var rows []usage
+	own := bun.List(append(posts, "")) // no empty list
 	err := db.NewSelect().Model((*use)(nil)).Column("account_id", "quota").
-		ColumnExpr("count(*) AS used, min(at) AS oldest, max(at) AS latest").
+		ColumnExpr("count(*) AS used, min(at) AS oldest, max(at) FILTER (WHERE NOT post_id IN (?)) AS latest", own).
+		ColumnExpr("coalesce(array_agg(post_id || '/' || part) FILTER (WHERE post_id IN (?)), '{}') AS own", own).
 		Where("account_id IN (?) AND at > ?", bun.List(accounts), now.Add(-quotaWindow)).
 		Group("account_id", "quota").Scan(ctx, &rows)
 	if err != nil {
@@ -108,13 +121,76 @@ func spend(ctx context.Context, db bun.IDB, uses ...use) error {
 	return nil
 }
 
-// giveBack frees the place of a part that did not go out.
-func giveBack(ctx context.Context, db bun.IDB, p *Post) error {
-	_, err := db.NewDelete().Model((*use)(nil)).Where("post_id = ? AND part = ? AND quota = ?", p.ID, p.turn(), p.spends()).Exec(ctx)
+// A place is kept by what is live, and by what may be. Every move that ends the part in hand otherwise gives its place back,
+// in the transaction of the move (store.save), and so does a deletion that Threads refused.
+
+// mayBeLive says that a call may have made the part in hand live.
+func (p *Post) mayBeLive() bool {
+	switch p.State {
+	case events.StateFailed, events.StateCancelled:
+		return false
+	case events.StateConcluding:
+		return p.Fact == events.FactPublished
+	}
+	return p.Attempt > 0
+}
+
+// liveAt says whether a part is live.
+func (p *Post) liveAt(part int) bool {
+	if p.chain() {
+		return part < len(p.Parts) && p.Parts[part].MediaID != ""
+	}
+	return p.MediaID != ""
+}
+
+// freed is the place that a move gives back, nil where it gives none.
+func freed(was, p *Post) *use {
+	switch {
+	case p.undeleted > 0:
+		return &use{PostID: p.ID, Part: p.undeleted, Quota: quotaDeletes}
+	case was.mayBeLive() && !p.mayBeLive() && !p.liveAt(was.turn()):
+		return &use{PostID: p.ID, Part: was.turn(), Quota: was.spends()}
+	}
+	return nil
+}
+
+// giveBack frees a place.
+func giveBack(ctx context.Context, db bun.IDB, u use) error {
+	_, err := db.NewDelete().Model((*use)(nil)).Where("post_id = ? AND part = ? AND quota = ?", u.PostID, u.Part, u.Quota).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("give quota back: %w", err)
 	}
 	return nil
+}
+
+// giveBackDead frees the places of what is not live of a post that an event ends as failed or cancelled.
+func giveBackDead(ctx context.Context, db bun.IDB, p *Post) error {
+	if p.State != events.StateFailed && p.State != events.StateCancelled {
+		return nil
+	}
+	q := db.NewDelete().Model((*use)(nil)).Where("post_id = ? AND quota <> ?", p.ID, quotaDeletes)
+	for part := range max(len(p.Parts), 1) {
+		if p.liveAt(part) {
+			q = q.Where("part <> ?", part)
+		}
+	}
+	if _, err := q.Exec(ctx); err != nil {
+		return fmt.Errorf("give quota back: %w", err)
+	}
+	return nil
+}
+
+// misplaced are places of an account that neither a live part keeps nor one that may be live: there must be none.
+func misplaced(ctx context.Context, db bun.IDB, accountID string) (places []string, err error) {
+	err = db.NewRaw(`SELECT u.post_id || '/' || u.part || ' ' || u.quota FROM quota_uses AS u LEFT JOIN posts AS p ON p.id = u.post_id
+		WHERE u.account_id = ? AND u.quota <> 'deletes' AND NOT coalesce(
+			CASE WHEN p.parts = '[]' THEN p.media_id ELSE p.parts->u.part->>'mediaId' END IS NOT NULL
+			OR p.attempt > 0 AND p.state NOT IN ('failed', 'cancelled') AND NOT (p.state = 'concluding' AND p.fact <> 'published'), false)
+		ORDER BY 1`, accountID).Scan(ctx, &places)
+	if err != nil {
+		return nil, fmt.Errorf("look for places that nobody keeps: %w", err)
+	}
+	return places, nil
 }
 
 // forgetUses deletes what has left the window long ago.

@@ -295,6 +295,9 @@ func (m *machine) check(*rapid.T) {
 			m.Fatalf("%q is at Threads %d times%s", what, len(list), m.story())
 		}
 	}
+	if places, err := misplaced(context.Background(), m.r.db, m.account.ID); err != nil || len(places) > 0 {
+		m.Fatalf("places of the quota that nobody keeps: %v, %v%s", places, err, m.story())
+	}
 	for _, p := range m.rows() {
 		if p.ToldRev > p.Rev || p.Rev < m.revs[p.ID] {
 			m.Fatalf("rev %d after %d, told %d%s", p.Rev, m.revs[p.ID], p.ToldRev, m.story())

@@ -439,7 +439,7 @@ func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *Post) error {
 	}
 	p.wakeAfterReplay(r.cfg, r.now())
 	p.tidy()
-	_, err = tx.NewInsert().Model(p).On("CONFLICT (id) DO UPDATE").
+	res, err = tx.NewInsert().Model(p).On("CONFLICT (id) DO UPDATE").
 		Set("text = EXCLUDED.text, media = EXCLUDED.media, content_hash = EXCLUDED.content_hash").
 		Set("options = EXCLUDED.options, parts = EXCLUDED.parts").
 		Set("reply_to = EXCLUDED.reply_to, quote_post_id = EXCLUDED.quote_post_id, repost_of = EXCLUDED.repost_of").
@@ -455,7 +455,10 @@ func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *Post) error {
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", p.Fact, err)
 	}
-	return nil
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	return giveBackDead(ctx, tx, p)
 }
 
 // wakeAfterReplay gives a row that comes from an event alone its working columns: nothing is known of its container,

@@ -164,7 +164,22 @@ func (s *store) renew(ctx context.Context, p *Post) error {
 // save writes one step: p replaces the row, provided that the row is still in was' state and rev and, where was
 // holds a lease, that the lease is still the same. An owner's edit or cancel holds none; it wins over a worker by
 // raising rev. Zero rows is errLost.
+//
+// The place of a quota that a move gives back goes in the same transaction.
 func (s *store) save(ctx context.Context, db bun.IDB, was, p *Post) error {
+	place := freed(was, p)
+	if place == nil {
+		return s.write(ctx, db, was, p)
+	}
+	return pg.InTx(ctx, db, func(ctx context.Context, tx bun.Tx) error {
+		if err := s.write(ctx, tx, was, p); err != nil {
+			return err
+		}
+		return giveBack(ctx, tx, *place)
+	})
+}
+
+func (s *store) write(ctx context.Context, db bun.IDB, was, p *Post) error {
 	if !mayMove(was.State, p.State) {
 		return fmt.Errorf("post %s: no way from %s to %s", p.ID, was.State, p.State)
 	}
