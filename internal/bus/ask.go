@@ -62,6 +62,8 @@ func Ask[A any](ctx context.Context, b *Bus, q events.Question) (answer A, err e
 
 // request asks again while nobody listens. NATS says so at once and the question went nowhere, so it is asked only once.
 func (b *Bus) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	b.asking.Add(1)
+	defer b.asking.Add(-1)
 	for began := time.Now(); ; {
 		reply, err := b.nc.RequestMsgWithContext(ctx, m)
 		if !errors.Is(err, nats.ErrNoResponders) || time.Since(began) >= askPatience || !catchBreath(ctx) {

@@ -4,12 +4,14 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -27,6 +29,8 @@ type Config struct {
 	Options []nats.Option // for tests and standalone: an in-process connection
 	Log     *zap.Logger
 	Now     func() time.Time // nil: time.Now
+	// HomeLook is how often a process looks whether the server that it belongs to is well again. 0: 15 s.
+	HomeLook time.Duration
 }
 
 // Bus is a connection to NATS.
@@ -47,6 +51,10 @@ type Bus struct {
 	troubles sync.Map // durable: why its messages cannot be read at the moment
 
 	dependencies dependencies
+
+	home   *home
+	asking atomic.Int64 // questions on their way
+	stop   context.CancelFunc
 }
 
 const (
@@ -78,6 +86,8 @@ func Connect(ctx context.Context, c Config) (*Bus, error) {
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { c.Log.Info("nats connection is back") }),
 	}
+	home := &home{}
+	opts = append(opts, nats.ReconnectToServer(home.choose))
 	identity, err := c.options(c.Name)
 	if err != nil {
 		return nil, err
@@ -94,8 +104,12 @@ func Connect(ctx context.Context, c Config) (*Bus, error) {
 		nc.Close()
 		return nil, fmt.Errorf("open jetstream: %w", err)
 	}
-	b := &Bus{name: c.Name, nc: nc, js: js, log: c.Log, now: c.Now, patience: ackPatience, answers: newAnswers()}
+	b := &Bus{name: c.Name, nc: nc, js: js, log: c.Log, now: c.Now, patience: ackPatience, answers: newAnswers(), home: home}
 	b.events, b.commands = newEmitter(b, b.followEvent), newEmitter(b, followCommand)
+	home.draw(nc)
+	var life context.Context
+	life, b.stop = context.WithCancel(context.Background())
+	go b.goHome(life, cmp.Or(c.HomeLook, homeLook))
 	return b, nil
 }
 
@@ -142,6 +156,7 @@ func (b *Bus) Close(ctx context.Context) error {
 	if b.nc.IsConnected() {
 		err = errors.Join(err, b.flush(ctx))
 	}
+	b.stop()
 	b.nc.Close()
 	return err
 }

@@ -27,6 +27,13 @@ func (g *gate) enter() bool {
 	return !g.closed
 }
 
+// none says whether nothing is inside just now.
+func (g *gate) none() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.inside == 0
+}
+
 func (g *gate) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -98,6 +98,15 @@ func (c *Cluster) Connect(name string) *bus.Bus {
 	return b
 }
 
+// Names are those of its servers, by their addresses.
+func (c *Cluster) Names() map[string]string {
+	names := map[string]string{}
+	for _, n := range c.nodes {
+		names[net.JoinHostPort(n.options.Host, strconv.Itoa(n.options.Port))] = n.options.ServerName
+	}
+	return names
+}
+
 // Leader is the server that leads a stream.
 func (c *Cluster) Leader(b *bus.Bus, stream string) (name string) {
 	c.t.Helper()
