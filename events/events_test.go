@@ -100,6 +100,7 @@ func examples() []Message {
 		NewPostEvent(FactDeleteFailed, published),
 		NewPostEvent(FactDeleted, deleted),
 		NewPostEvent(FactImported, imported),
+		NewPostEvent(FactUpdated, published),
 		NewAccountConnected(aConnection()),
 		NewAccountDisconnected(aConnection()),
 		NewAccountReconnectRequired(aConnection(), *Faultf(ReauthRequired, "Reconnect the account."), endangerment()),

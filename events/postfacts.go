@@ -28,6 +28,7 @@ const (
 	FactDeleteFailed    PostFact = "delete_failed"    // Threads would not delete it; it is still live
 	FactDeleted         PostFact = "deleted"          // gone from Threads
 	FactImported        PostFact = "imported"         // made elsewhere, and taken over
+	FactUpdated         PostFact = "updated"          // of a live one more is known: its permalink came late, or a part of a chain is gone
 )
 
 type postEvent struct {
@@ -62,6 +63,7 @@ type (
 	PostDeleteFailed    struct{ postEvent }
 	PostDeleted         struct{ postEvent }
 	PostImported        struct{ postEvent }
+	PostUpdated         struct{ postEvent }
 )
 
 // Type is the wire name.
@@ -244,6 +246,18 @@ func (e PostImported) Subject() string { return e.subject(FactImported) }
 // EventID is the same for the same post, rev and fact.
 func (e PostImported) EventID() string { return e.id(FactImported) }
 
+// Type is the wire name.
+func (PostUpdated) Type() string { return "post.updated.v1" }
+
+// Fact is updated.
+func (PostUpdated) Fact() PostFact { return FactUpdated }
+
+// Subject is threads.evt.post.<account>.<post>.updated.
+func (e PostUpdated) Subject() string { return e.subject(FactUpdated) }
+
+// EventID is the same for the same post, rev and fact.
+func (e PostUpdated) EventID() string { return e.id(FactUpdated) }
+
 // NewPostEvent makes the event for a fact, with the post as it is after it.
 func NewPostEvent(fact PostFact, p Post) PostEvent {
 	e := postEvent{Post: p}
@@ -278,6 +292,8 @@ func NewPostEvent(fact PostFact, p Post) PostEvent {
 		return PostDeleted{e}
 	case FactImported:
 		return PostImported{e}
+	case FactUpdated:
+		return PostUpdated{e}
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ func All() []Message {
 		ImportHistory{}, HideReply{}, ApproveReply{},
 		Disconnect{}, RefreshToken{},
 		PostScheduled{}, PostEdited{}, PostPrepared{}, PostPostponed{}, PostUnconfirmed{}, PostParked{}, PostPartPublished{}, PostRetried{},
-		PostPublished{}, PostFailed{}, PostCancelled{}, PostDeleteRequested{}, PostDeleteFailed{}, PostDeleted{}, PostImported{},
+		PostPublished{}, PostFailed{}, PostCancelled{}, PostDeleteRequested{}, PostDeleteFailed{}, PostDeleted{}, PostImported{}, PostUpdated{},
 		AccountConnected{}, AccountDisconnected{}, AccountReconnectRequired{}, AccountReconnectSoon{}, TokenRefreshed{}, AccountErased{},
 		AccountPaused{}, AccountResumed{},
 		ReplyReceived{}, Mentioned{}, PublishedOnThreads{}, DeletedOnThreads{},

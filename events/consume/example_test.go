@@ -25,7 +25,11 @@ func Example_published() {
 
 	c := consume.New(js, consume.Options{Durable: "mail-published"})
 	consume.On(c, func(_ context.Context, _ consume.Message, e events.PostPublished) error {
-		fmt.Printf("%q is live at %s\n", e.Post.Text, *e.Post.Permalink)
+		where := "your profile" // a permalink may come late; post.updated.v1 brings it
+		if e.Post.Permalink != nil {
+			where = *e.Post.Permalink
+		}
+		fmt.Printf("%q is live at %s\n", e.Post.Text, where)
 		cancel() // enough for an example
 		return nil
 	})

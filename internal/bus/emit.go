@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,8 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// AlreadyPublishedError says that another PostPublished stands on the subject: a post is told as published once.
+// AlreadyPublishedError says that another PostPublished stands on the subject, or the same one (ID is StandsID) with another
+// body: a post is told as published once.
 type AlreadyPublishedError struct {
 	Subject, ID, StandsID string
 }
@@ -97,7 +99,7 @@ func (b *Bus) stands(ctx context.Context, em *emission, remembered bool) (settle
 		return false, fmt.Errorf("read the last event on %s: %w", em.msg.Subject, err)
 	}
 	mine, standing := header(em.msg.Header, events.HeaderID), header(last.Header, events.HeaderID)
-	if mine == standing {
+	if mine == standing && bytes.Equal(em.msg.Data, last.Data) {
 		return true, nil
 	}
 	return true, &AlreadyPublishedError{Subject: em.msg.Subject, ID: mine, StandsID: standing}

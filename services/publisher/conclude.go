@@ -3,14 +3,11 @@ package publisher
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
-	"github.com/omni-write/threads/internal/threads"
 )
 
 // published notes a clear yes. It is in the row before anyone is told, so no crash can lose it. A part of a chain that
@@ -92,7 +89,9 @@ func (s *Service) note(ctx context.Context, was, p *Post, tried []events.Attempt
 // the same effect.
 func (s *Service) concluded(ctx context.Context, p *Post) error {
 	if p.Fact == events.FactPublished {
-		s.fetchPermalinks(ctx, p)
+		if err := s.fetchPermalinks(ctx, p); err != nil {
+			return err
+		}
 	}
 	crash.At(crash.PublishTelling)
 	ev := outcomeOf(p, p.Fact)
@@ -124,33 +123,20 @@ func outcomeOf(p *Post, fact events.PostFact) events.PostEvent {
 }
 
 // fetchPermalinks asks for the permalinks of a live post that are not known yet, for a few seconds: they may lag
-// (threads-api §5.4). They travel in the event. A post whose link does not come is no less live.
-func (s *Service) fetchPermalinks(ctx context.Context, p *Post) {
-	wanted := map[string]*string{}
-	if p.chain() {
-		p.Parts = slices.Clone(p.Parts)
-	}
-	for i := range p.Parts {
-		wanted[p.Parts[i].MediaID] = &p.Parts[i].Permalink
-	}
-	if !p.chain() {
-		wanted[p.MediaID] = &p.Permalink
-	}
-	maps.DeleteFunc(wanted, func(_ string, link *string) bool { return *link != "" })
+// (threads-api §5.4). They are in the row before they travel in the event. A post whose link does not come is no less
+// live, and the link is looked for later (updates.go).
+func (s *Service) fetchPermalinks(ctx context.Context, p *Post) error {
+	wanted, links := p.unlinked(), map[string]string{}
 	if len(wanted) == 0 {
-		return
+		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.PermalinkWait)
+	waiting, cancel := context.WithTimeout(ctx, s.cfg.PermalinkWait)
 	defer cancel()
-	a, err := s.access(ctx, p)
+	a, err := s.access(waiting, p)
 	for wait := 200 * time.Millisecond; err == nil; wait *= 2 {
-		for id, link := range wanted {
-			media, err := s.api.Media(ctx, a.token, id)
-			if e := apiError(err); e != nil && e.Class == threads.Quota {
-				wait = max(wait, s.cfg.throttled(e.RetryAfter))
-			}
-			if err == nil && media.Permalink != "" {
-				*link = media.Permalink
+		for id := range wanted {
+			if media, err := s.api.Media(waiting, a.token, id); err == nil && media.Permalink != "" {
+				links[id] = media.Permalink
 				delete(wanted, id)
 			}
 		}
@@ -159,14 +145,28 @@ func (s *Service) fetchPermalinks(ctx context.Context, p *Post) {
 		}
 		select {
 		case <-time.After(wait):
-		case <-ctx.Done():
-			err = ctx.Err()
+		case <-waiting.Done():
+			err = waiting.Err()
 		}
 	}
-	if p.chain() {
-		p.Permalink = p.Parts[0].Permalink
-	}
 	if err != nil {
-		s.log.Warn("told as published without a permalink", postField(p.ID), errField(err))
+		s.log.Info("told as published without a permalink", postField(p.ID), errField(err))
 	}
+	with := *p
+	if !with.linked(links) {
+		return nil
+	}
+	err = s.links.do(ctx, &with)
+	if errors.Is(err, errAlone) {
+		err = s.store.saveLink(ctx, s.db, &with)
+	}
+	switch {
+	case errors.Is(err, errLost):
+		return err
+	case err != nil:
+		s.log.Warn("told as published without its permalink, which could not be saved", postField(p.ID), errField(err))
+		return nil
+	}
+	*p = with
+	return nil
 }

@@ -294,8 +294,8 @@ func (s *Service) deleted(ctx context.Context, was *Post, id string, tried ...ev
 		}
 	}
 	if p.chain() && len(p.live()) > 0 {
-		p.Lease, p.WakeAt = "", s.now()
-		return s.step(ctx, was, &p, "", tried...)
+		p.Lease, p.WakeAt, p.ArmedAt = "", s.now(), s.now()
+		return s.update(ctx, was, &p, tried...)
 	}
 	p.DeletedAt = s.now()
 	return s.settleDelete(ctx, was, &p, events.FactDeleted, tried...)

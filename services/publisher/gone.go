@@ -31,12 +31,14 @@ func (r *recorder) gone(ctx context.Context, tx bun.Tx, ev events.DeletedOnThrea
 }
 
 // markGone marks the row whose post, or a part of it, is gone from Threads. A row that its owner asked us to delete is left
-// to whoever does that: they look at Threads and find the same. The telling is the sweep's.
+// to whoever does that: they look at Threads and find the same. The telling is the sweep's, or that of whoever the row wakes
+// when a part of a chain is gone.
 func markGone(ctx context.Context, tx bun.Tx, accountID, mediaID string, at time.Time) error {
 	var rows []Post
 	err := tx.NewSelect().Model(&rows).Where("account_id = ?", accountID).
 		Where("media_id = ? OR parts @> ?::jsonb AND parts <> '[]'", mediaID, `[{"mediaId":`+strconv.Quote(mediaID)+`}]`).
 		Where("state IN ('published', 'failed') AND deleted_at IS NULL AND delete_requested_at IS NULL").
+		Where("told_rev >= rev"). // what is told after this is not lost: the word is kept, and looked for again
 		Where("lease IS NULL OR lease_until < now()").For("UPDATE").Scan(ctx)
 	if err != nil {
 		return fmt.Errorf("find the post that is gone: %w", err)
@@ -51,12 +53,15 @@ func markGone(ctx context.Context, tx bun.Tx, accountID, mediaID string, at time
 				p.Parts[k].DeletedAt = optionalTime(at)
 			}
 		}
-		q := tx.NewUpdate().Model(p).Column("parts").Where("id = ?", p.ID)
+		p.UpdatedAt = at
+		p.Rev++
+		q := tx.NewUpdate().Model(p).Where("id = ?", p.ID).Column("parts", "updated_at", "rev", "fact")
 		if !p.chain() || len(p.live()) == 0 { // a chain is gone with its last part, as when we delete it
-			p.DeletedAt, p.UpdatedAt = at, at
-			p.Rev++
-			p.Fact = events.FactDeleted
-			q = q.Column("deleted_at", "updated_at", "rev", "fact")
+			p.DeletedAt, p.Fact = at, events.FactDeleted
+			q = q.Column("deleted_at")
+		} else {
+			p.Fact, p.ToldRev = events.FactUpdated, p.Rev // updates.go
+			q = q.Column("told_rev").Set("wake_at = now(), armed_at = NULL")
 		}
 		p.tidy()
 		if _, err := q.Exec(ctx); err != nil {
@@ -80,7 +85,7 @@ func (s *Service) findGone(ctx context.Context) (int, error) {
 	err := s.db.NewRaw(`SELECT g.account_id, g.media_id, g.gone_at FROM posts_gone AS g JOIN posts AS p
 			ON p.account_id = g.account_id AND (p.media_id = g.media_id
 				OR p.parts <> '[]' AND p.parts @> jsonb_build_array(jsonb_build_object('mediaId', g.media_id)))
-		WHERE p.state IN ('published', 'failed') AND p.deleted_at IS NULL AND p.delete_requested_at IS NULL
+		WHERE p.state IN ('published', 'failed') AND p.deleted_at IS NULL AND p.delete_requested_at IS NULL AND p.told_rev >= p.rev
 			AND (p.parts = '[]' OR EXISTS (SELECT FROM jsonb_array_elements(p.parts) AS part
 				WHERE part->>'mediaId' = g.media_id AND part->>'deletedAt' IS NULL))
 		AND g.media_id NOT IN (?)

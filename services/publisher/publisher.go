@@ -65,6 +65,7 @@ type Service struct {
 	notes        *batcher[note]
 	delays       *batcher[delayed]
 	spacings     *batcher[spacing]
+	links        *batcher[*Post]
 	recorder     *recorder
 	hooks        *hooks.Service
 	told         tellings
@@ -104,6 +105,7 @@ func New(cfg Config, d Deps) *Service {
 		return s.store.claimBatch(ctx, batch, cfg.Spacing, s.now())
 	}}
 	s.notes = &batcher[note]{size: noteBatch, atOnce: 2, work: s.store.noteBatch}
+	s.links = &batcher[*Post]{size: linkBatch, atOnce: 2, work: s.store.saveLinks}
 	s.hooks = hooks.New(cfg.Webhooks, hooks.Deps{Bus: d.Bus, DB: d.DB, Vault: d.Vault, Log: d.Log, Now: d.Now})
 	s.recorder = &recorder{db: d.DB, bus: d.Bus, log: d.Log, now: d.Now, cfg: cfg, store: s.store, nudge: make(chan struct{}, 1)}
 	s.recorder.outcomes = &batcher[outcome]{size: applyBatch, atOnce: 2, work: s.recorder.applyOutcomes}
@@ -184,6 +186,7 @@ const (
 	claimBatch  = 256
 	noteBatch   = 256
 	delayBatch  = 256
+	linkBatch   = 256
 	applyBatch  = 256
 )
 

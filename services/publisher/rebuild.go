@@ -1,9 +1,12 @@
 package publisher
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -254,30 +257,134 @@ const settledStates = "('published', 'failed', 'cancelled', 'parked')"
 
 // compare counts and lists where the two tables differ.
 func (b Rebuilder) compare(ctx context.Context, found *Rebuilt, show int) error {
-	var differs []string
-	for _, c := range toldColumns() {
-		differs = append(differs, fmt.Sprintf("CASE WHEN %s THEN '%s' END", differsIn(c, "n"), c))
-	}
 	_, err := b.DB.ExecContext(ctx, "ANALYZE "+rebuiltTable)
 	if err != nil {
 		return fmt.Errorf("analyze the rebuilt table: %w", err)
 	}
-	// One row for each post of either table: which columns differ, and whether the live row is ahead.
-	joined := fmt.Sprintf(`SELECT coalesce(n.id, l.id) AS id, coalesce(l.rev, 0) AS live_rev, coalesce(n.rev, 0) AS rev,
-		n.id IS NOT NULL AS told, coalesce(l.rev > n.rev, false) AS ahead,
-		CASE WHEN n.id IS NULL THEN '{}' WHEN l.id IS NULL THEN '{id}' ELSE array_remove(ARRAY[%s]::text[], NULL) END AS columns
-		FROM %s n FULL JOIN posts l ON l.id = n.id`, strings.Join(differs, ", "), rebuiltTable)
-	err = b.DB.NewRaw(`SELECT count(*) FILTER (WHERE told) AS posts, count(*) FILTER (WHERE told AND columns = '{}') AS equal,
-		count(*) FILTER (WHERE ahead) AS ahead, count(*) FILTER (WHERE NOT told) AS only_live,
-		count(*) FILTER (WHERE told AND NOT ahead AND columns <> '{}') AS different FROM (`+joined+`) j`).
-		Scan(ctx, &found.Posts, &found.Equal, &found.Ahead, &found.OnlyLive, &found.Different)
+	err = b.DB.NewRaw(fmt.Sprintf(`SELECT count(n.id) AS posts, count(*) FILTER (WHERE l.rev > n.rev) AS ahead, count(*) FILTER (WHERE n.id IS NULL) AS only_live
+		FROM %s n FULL JOIN posts l ON l.id = n.id`, rebuiltTable)).Scan(ctx, &found.Posts, &found.Ahead, &found.OnlyLive)
 	if err != nil {
 		return fmt.Errorf("compare the tables: %w", err)
 	}
-	err = b.DB.NewRaw("SELECT id, live_rev, rev, columns FROM ("+joined+") j WHERE told AND NOT ahead AND columns <> '{}' ORDER BY id LIMIT ?", show).
-		Scan(ctx, &found.Differences)
-	if err != nil {
-		return fmt.Errorf("list the differences: %w", err)
+	apart := 0 // with those that are ahead
+	err = b.eachDifference(ctx, b.DB, func(d difference) error {
+		apart++
+		if d.ahead() {
+			return nil
+		}
+		if found.Different++; len(found.Differences) < show {
+			found.Differences = append(found.Differences, d.Difference)
+		}
+		return nil
+	})
+	found.Equal = found.Posts - apart
+	return err
+}
+
+// difference is a post whose row does not say what EVENTS says, with what it was to be.
+type difference struct {
+	Difference
+	post Post
+}
+
+// ahead says that the live row has a change that EVENTS does not have yet.
+func (d difference) ahead() bool { return d.LiveRev > d.Rev }
+
+// eachDifference calls do for every post whose two rows say different things, by id. Most rows are equal to the letter:
+// Postgres passes over those, and what the others say is compared here.
+func (b Rebuilder) eachDifference(ctx context.Context, db bun.IDB, do func(difference) error) error {
+	var apart []string
+	for _, c := range toldColumns() {
+		apart = append(apart, fmt.Sprintf("post.%s IS DISTINCT FROM l.%s", c, c))
+	}
+	for after := ""; ; {
+		var rebuilt, rows []Post
+		err := db.NewSelect().Model(&rebuilt).ModelTableExpr(rebuiltTable+" AS post").Join("LEFT JOIN posts l ON l.id = post.id").
+			Where("post.id > ?", after).Where("l.id IS NULL OR "+strings.Join(apart, " OR ")).
+			OrderBy("post.id", bun.OrderAsc).Limit(rebuildInsert).Scan(ctx)
+		if err != nil {
+			return fmt.Errorf("read rebuilt posts: %w", err)
+		}
+		if len(rebuilt) == 0 {
+			return nil
+		}
+		after = rebuilt[len(rebuilt)-1].ID
+		ids := make([]string, len(rebuilt))
+		for i := range rebuilt {
+			ids[i] = rebuilt[i].ID
+		}
+		if err := db.NewSelect().Model(&rows).Where("id IN (?)", bun.List(ids)).Scan(ctx); err != nil {
+			return fmt.Errorf("read posts: %w", err)
+		}
+		live := make(map[string]*Post, len(rows))
+		for i := range rows {
+			live[rows[i].ID] = &rows[i]
+		}
+		for _, p := range rebuilt {
+			d := difference{Difference{ID: p.ID, Rev: p.Rev, Columns: []string{"id"}}, p}
+			if row := live[p.ID]; row != nil {
+				d.LiveRev = row.Rev
+				if d.Columns, err = row.differsFrom(&p); err != nil {
+					return err
+				}
+			}
+			if len(d.Columns) == 0 {
+				continue
+			}
+			if err := do(d); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// differsFrom names the columns in which a row says something else than the one that EVENTS leads to. What a row says is
+// its snapshot: of a chain its own columns are those of the part in hand.
+func (p *Post) differsFrom(rebuilt *Post) (columns []string, err error) {
+	says, should := fromSnapshot(p.Snapshot()), fromSnapshot(rebuilt.Snapshot())
+	says.Fact, should.Fact = p.Fact, rebuilt.Fact
+	says.tidy()
+	should.tidy()
+	for _, column := range toldColumns() {
+		if p.mayDiffer(column, rebuilt) {
+			continue
+		}
+		one, err := json.Marshal(says.column(column))
+		if err != nil {
+			return nil, fmt.Errorf("encode a row: %w", err)
+		}
+		other, err := json.Marshal(should.column(column))
+		if err != nil {
+			return nil, fmt.Errorf("encode a row: %w", err)
+		}
+		if !bytes.Equal(one, other) {
+			columns = append(columns, column)
+		}
+	}
+	return columns, nil
+}
+
+// mayDiffer says whether a worker may be on its way between two told states: then the row knows more than EVENTS.
+func (p *Post) mayDiffer(column string, rebuilt *Post) bool {
+	here := final(p.State) || p.State == events.StateParked
+	switch column {
+	case "state", "reason":
+		return !here && !final(rebuilt.State) && rebuilt.State != events.StateParked
+	case "called_at", "accepted_at", "media_id", "permalink", "fact": // noted in the row before they are told
+		return !here
+	case "parts":
+		return p.State == events.StateConcluding
+	}
+	return false
+}
+
+// column is the value of a column of the row.
+func (p *Post) column(name string) any {
+	v := reflect.ValueOf(p).Elem()
+	for i := range v.NumField() {
+		if tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("bun"), ","); tag == name {
+			return v.Field(i).Interface()
+		}
 	}
 	return nil
 }
@@ -289,51 +396,35 @@ func (b Rebuilder) swap(ctx context.Context, r *recorder, found *Rebuilt) error 
 			return fmt.Errorf("make the table posts_before_rebuild: %w", err)
 		}
 		found.Swapped = 0
-		for after := ""; ; {
-			var posts []Post
-			// A row that is ahead of EVENTS stands: what it knows more will be told.
-			err := tx.NewSelect().Model(&posts).ModelTableExpr(rebuiltTable+" AS post").
-				Join("LEFT JOIN posts l ON l.id = post.id").
-				Where("post.id > ? AND (l.id IS NULL OR l.rev <= post.rev)", after).
-				Where("l.id IS NULL OR "+anyDifference()).
-				OrderBy("post.id", bun.OrderAsc).Limit(rebuildInsert).Scan(ctx)
-			if err != nil {
-				return fmt.Errorf("read rebuilt posts: %w", err)
-			}
+		var posts []Post
+		replace := func() error {
 			if len(posts) == 0 {
-				break
-			}
-			after = posts[len(posts)-1].ID
-			if err := r.replace(ctx, tx, posts); err != nil {
-				return err
+				return nil
 			}
 			found.Swapped += len(posts)
+			defer func() { posts = nil }()
+			return r.replace(ctx, tx, posts)
+		}
+		err := b.eachDifference(ctx, tx, func(d difference) error {
+			if d.ahead() { // it stands: what it knows more will be told
+				return nil
+			}
+			if posts = append(posts, d.post); len(posts) < rebuildInsert {
+				return nil
+			}
+			return replace()
+		})
+		if err == nil {
+			err = replace()
+		}
+		if err != nil {
+			return err
 		}
 		if err := r.doubtAll(ctx, tx); err != nil {
 			return err
 		}
 		return r.setPosition(ctx, tx, found.Last)
 	})
-}
-
-// differsIn is the condition that the live row, l, is not what the rebuilt one says in a column.
-func differsIn(column, rebuilt string) string {
-	condition := fmt.Sprintf("%s.%s IS DISTINCT FROM l.%s", rebuilt, column, column)
-	switch column {
-	case "state", "reason":
-		return fmt.Sprintf("(%s AND (%s.state IN %s OR l.state IN %s))", condition, rebuilt, settledStates, settledStates)
-	case "called_at", "accepted_at", "media_id", "permalink", "fact": // noted in the row before they are told
-		return fmt.Sprintf("(%s AND l.state IN %s)", condition, settledStates)
-	}
-	return condition
-}
-
-func anyDifference() string {
-	conditions := make([]string, 0, len(toldColumns()))
-	for _, c := range toldColumns() {
-		conditions = append(conditions, differsIn(c, "post"))
-	}
-	return strings.Join(conditions, " OR ")
 }
 
 // replace writes posts as EVENTS has them over their rows.

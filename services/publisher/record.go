@@ -246,6 +246,7 @@ func (r *recorder) finalize(ctx context.Context, tx bun.Tx, batch []outcome) (ma
 		Permalink string        `bun:"permalink"`
 		Parts     []events.Part `bun:"parts,type:jsonb"`
 		UpdatedAt time.Time     `bun:"updated_at,type:timestamptz"`
+		WakeAt    *time.Time    `bun:"wake_at,type:timestamptz"` // for a permalink that is late
 	}
 	var rows []row
 	var ids []string
@@ -255,7 +256,9 @@ func (r *recorder) finalize(ctx context.Context, tx bun.Tx, batch []outcome) (ma
 				p.Parts = []events.Part{}
 			}
 			ids = append(ids, p.ID)
-			rows = append(rows, row{p.ID, p.Rev, value(p.Permalink), p.Parts, p.UpdatedAt})
+			final := fromSnapshot(p)
+			final.lookForLinks(r.cfg, r.now())
+			rows = append(rows, row{p.ID, p.Rev, value(p.Permalink), p.Parts, p.UpdatedAt, optionalTime(final.WakeAt)})
 		}
 	}
 	if len(rows) == 0 {
@@ -265,7 +268,7 @@ func (r *recorder) finalize(ctx context.Context, tx bun.Tx, batch []outcome) (ma
 	err := tx.NewUpdate().With("o", tx.NewValues(&rows)).With("free", free(tx, ids)).Model((*Post)(nil)).TableExpr("o, free").
 		Set("state = 'published', rev = o.rev, told_rev = o.rev, updated_at = o.updated_at").
 		Set("permalink = nullif(o.permalink, ''), parts = o.parts").
-		Set("wake_at = NULL, armed_at = NULL, lease = NULL, lease_until = NULL").
+		Set("wake_at = o.wake_at, failures = 0, armed_at = NULL, lease = NULL, lease_until = NULL").
 		Where("post.id = free.id AND post.id = o.id AND post.rev = o.rev - 1 AND post.state = 'concluding' AND post.fact = ?", events.FactPublished).
 		Returning("post.id").Scan(ctx, &made)
 	if err != nil {
@@ -471,6 +474,15 @@ func (p *Post) wakeAfterReplay(c Config, now time.Time) {
 		p.WakeAt = now
 	case settled(p) && !p.DeleteRequestedAt.IsZero() && p.DeletedAt.IsZero():
 		p.WakeAt = now
+	case p.Fact == events.FactPublished || p.Fact == events.FactFailed:
+		p.lookForLinks(c, now)
+	}
+}
+
+// lookForLinks has a post that was told without its permalink, not long ago, looked at once more.
+func (p *Post) lookForLinks(c Config, now time.Time) {
+	if len(p.unlinked()) > 0 && now.Sub(p.AcceptedAt) < 24*time.Hour {
+		p.WakeAt = c.nextLink(now, 0)
 	}
 }
 

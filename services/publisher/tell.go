@@ -88,7 +88,11 @@ func (s *Service) emit(ctx context.Context, ev events.PostEvent) error {
 	}
 	err := s.bus.Emit(ctx, ev)
 	if told := new(bus.AlreadyPublishedError); errors.As(err, &told) {
-		s.log.Error("a post was told as published before, by another event; that one stands", errField(err))
+		if told.ID == told.StandsID {
+			s.log.Info("a post was told as published before, with other words; those stand", errField(err))
+		} else {
+			s.log.Error("a post was told as published before, by another event; that one stands", errField(err))
+		}
 		return errTold
 	}
 	if err != nil {

@@ -86,7 +86,7 @@ func (s *Service) work(ctx context.Context, p *Post) error {
 	case events.StateConcluding:
 		return s.concluded(ctx, p)
 	case events.StatePublished, events.StateFailed:
-		return s.delete(ctx, p)
+		return s.afterwards(ctx, p)
 	}
 	return fmt.Errorf("post %s is %s and yet has a time to be woken", p.ID, p.State)
 }
