@@ -64,7 +64,8 @@ type Config struct {
 	// ConfirmFor is how long an unknown outcome is asked about before a person must look. Floor 1h.
 	ConfirmFor time.Duration `env:"PUBLISHER_CONFIRM_FOR" envDefault:"24h"`
 
-	// BreakerAfter is how many calls to a host must fail in a row before it counts as down, BreakerRetry how long it is
+	// BreakerAfter is how many calls to a host must fail in a row before it counts as down (those in which Threads fetches
+	// media count once an account), BreakerRetry how long it is
 	// then left alone before a few calls try it again.
 	BreakerAfter int           `env:"PUBLISHER_BREAKER_AFTER" envDefault:"10"`
 	BreakerRetry time.Duration `env:"PUBLISHER_BREAKER_RETRY" envDefault:"5s"`

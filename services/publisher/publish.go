@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/threads"
 )
@@ -48,7 +47,7 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 		return err
 	}
 	if s.answers.full() {
-		return bus.Later(time.Second) // the answer could not be saved
+		return s.noPlace(ctx, was, time.Second) // the answer could not be saved
 	}
 	release, again := s.calls.hold(was.AccountID, s.now)
 	if release == nil {
