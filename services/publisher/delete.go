@@ -196,7 +196,8 @@ func (s *Service) delete(ctx context.Context, was *Post) error {
 		})
 	}
 	_, lookErr := s.api.Media(ctx, a.token, id)
-	lasts := was.Failures >= 2 && threads.ClassOf(err) == threads.NotFound && threads.ClassOf(lookErr) == threads.NotFound
+	lasts := was.Failures >= 2 && threads.ClassOf(err) == threads.NotFound && threads.ClassOf(lookErr) == threads.NotFound &&
+		s.now().Sub(was.AcceptedAt) > parentLag // a younger one may only not be seen yet
 	if gone(lookErr) || lasts { // not visible, by either word, and for a while
 		return s.deleted(ctx, was, id, tried)
 	}

@@ -172,3 +172,21 @@ func TestParentFailed(t *testing.T) {
 		}
 	})
 }
+
+// A post that was deleted right after it went live may not be seen yet: that is no proof that it is gone.
+func TestDeletedBeforeItIsSeen(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.start()
+	p := r.await(r.schedule(0, "taken back at once").ID, events.FactPublished)
+	r.inject(threadssim.Fault{Op: threads.OpMedia, Kind: threadssim.NotFound, Times: 6})
+	r.inject(threadssim.Fault{Op: threads.OpDelete, Kind: threadssim.NotFound, Times: 3})
+	if _, fault := r.do(events.DeletePost{ID: p.ID, UserID: testUser}, 20*time.Second); fault != nil {
+		t.Fatal(fault)
+	}
+	for _, at := range r.sim.Posts() {
+		if at.Text == p.Text && !at.Deleted {
+			t.Errorf("it is told as deleted, and Threads has it: %s", r.rows())
+		}
+	}
+}
