@@ -297,7 +297,7 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 		return err
 	}
 	var facts []events.Event
-	var outcomes []outcome
+	var imported []events.PostEvent
 	for _, m := range page {
 		h.Listed++
 		switch {
@@ -319,7 +319,7 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 			h.Imported++
 			ev := events.NewPostEvent(events.FactImported, p.Snapshot())
 			facts = append(facts, ev)
-			outcomes = append(outcomes, outcome{ev, new([]commands.Command)})
+			imported = append(imported, ev)
 		}
 	}
 	h.Oldest, h.Reached = earlier(h.Oldest, first), earlier(h.Reached, first)
@@ -332,7 +332,8 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 	if err := s.bus.Emit(ctx, facts...); err != nil {
 		return fmt.Errorf("tell what was imported: %w", err)
 	}
-	return errors.Join(s.recorder.applyOutcomes(ctx, outcomes)...)
+	_, err = s.recorder.applyAlone(ctx, imported...) // of one account, and nobody waits for any of them
+	return err
 }
 
 // earlier is the earlier of two times of which the first may be none yet.

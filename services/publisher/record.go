@@ -219,20 +219,26 @@ func (r *recorder) applyOutcomes(ctx context.Context, batch []outcome) []error {
 	return errs
 }
 
-// applyAlone applies an event in a transaction of its own.
-func (r *recorder) applyAlone(ctx context.Context, ev events.PostEvent) (waiting []commands.Command, err error) {
+// applyAlone applies events in a transaction of their own.
+func (r *recorder) applyAlone(ctx context.Context, evs ...events.PostEvent) (waiting []commands.Command, err error) {
 	err = pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) error {
 		waiting = nil
-		if gone, err := buriedNow(ctx, tx, ev.Snapshot().AccountID); err != nil || gone {
-			return err
+		for _, ev := range evs {
+			if gone, err := buriedNow(ctx, tx, ev.Snapshot().AccountID); err != nil || gone {
+				return err
+			}
+			p := fromSnapshot(ev.Snapshot())
+			p.Fact, p.ToldRev = ev.Fact(), p.Rev
+			if err := r.applyPost(ctx, tx, &p); err != nil {
+				return err
+			}
+			ended, err := r.finish(ctx, tx, ev)
+			if err != nil {
+				return err
+			}
+			waiting = append(waiting, ended...)
 		}
-		p := fromSnapshot(ev.Snapshot())
-		p.Fact, p.ToldRev = ev.Fact(), p.Rev
-		if err := r.applyPost(ctx, tx, &p); err != nil {
-			return err
-		}
-		waiting, err = r.finish(ctx, tx, ev)
-		return err
+		return nil
 	})
 	return waiting, err
 }
