@@ -53,28 +53,38 @@ type Locked struct {
 // LockAll takes the row locks of several accounts, as far as nobody else holds them: nothing here waits, for whoever waits
 // for one account holds up all that come with it and after it. What is neither connected nor busy is gone.
 func LockAll(ctx context.Context, tx bun.Tx, ids []string) (Locked, error) {
-	return lock(ctx, tx, ids, "UPDATE")
+	// Two of our users may have connected one Threads user: what is decided by looking at both accounts' posts needs both.
+	const sole = `NOT EXISTS (SELECT FROM social_connections AS twin WHERE twin.provider_user_id = account.provider_user_id AND twin.id <> account.id)
+		OR pg_try_advisory_xact_lock(hashtextextended(account.provider_user_id, 0)) AS sole`
+	return lock(ctx, tx, ids, "UPDATE", sole)
 }
 
 // HoldAll keeps several accounts from being changed until the transaction ends, where nobody changes them just now. Others
 // may hold them at the same time.
 func HoldAll(ctx context.Context, tx bun.Tx, ids []string) (Locked, error) {
-	return lock(ctx, tx, ids, "SHARE")
+	return lock(ctx, tx, ids, "SHARE", "true AS sole")
 }
 
-func lock(ctx context.Context, tx bun.Tx, ids []string, how string) (Locked, error) {
+func lock(ctx context.Context, tx bun.Tx, ids []string, how, sole string) (Locked, error) {
 	l := Locked{Connected: make(map[string]Account, len(ids)), Busy: map[string]bool{}}
-	var rows []Account
-	err := tx.NewSelect().Model(&rows).Column("id", "status", "paused_at", "pause_reason").Where("id IN (?)", bun.List(ids)).
-		Order("id").For(how + " SKIP LOCKED").Scan(ctx)
+	var rows []struct {
+		Account `bun:",extend"`
+
+		Sole bool `bun:"sole,scanonly"`
+	}
+	err := tx.NewSelect().Model(&rows).Column("id", "provider_user_id", "status", "paused_at", "pause_reason").ColumnExpr(sole).
+		Where("id IN (?)", bun.List(ids)).Order("id").For(how + " SKIP LOCKED").Scan(ctx)
 	if err != nil {
 		return l, fmt.Errorf("lock accounts: %w", err)
 	}
 	had := make(map[string]bool, len(rows))
 	for _, a := range rows {
 		had[a.ID] = true
-		if a.Status != events.ConnectionDisconnected {
-			l.Connected[a.ID] = a
+		switch {
+		case !a.Sole:
+			l.Busy[a.ID] = true
+		case a.Status != events.ConnectionDisconnected:
+			l.Connected[a.ID] = a.Account
 		}
 	}
 	missing := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return had[id] })

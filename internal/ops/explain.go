@@ -60,6 +60,8 @@ type PostRow struct {
 	Attempt      int           `bun:"attempt" json:"attempt"`
 	ClaimedAt    *time.Time    `bun:"claimed_at" json:"claimedAt,omitempty"`
 	CallDeadline *time.Time    `bun:"call_deadline" json:"callDeadline,omitempty"`
+	DoubtSince   *time.Time    `bun:"doubt_since" json:"doubtSince,omitempty"` // a call may have made it live since
+	OnAbsent     *string       `bun:"on_absent" json:"onAbsent,omitempty"`     // what follows when it is proven not to be
 	Rebuilds     int           `bun:"rebuilds" json:"rebuilds"`
 	Failures     int           `bun:"failures" json:"failures"`
 }
@@ -322,6 +324,11 @@ func PrintStory(out io.Writer, s Story, now time.Time) error {
 		if _, err := fmt.Fprintf(out, "Account %s of user %s. Due %s. Rev %d, told %d. Attempts %d, rebuilds %d.\n",
 			p.AccountID, p.UserID, clock(p.PublishAt), p.Rev, p.ToldRev, p.Attempt, p.Rebuilds); err != nil {
 			return err
+		}
+		if p.DoubtSince != nil {
+			if _, err := fmt.Fprintf(out, "In doubt since %s: a call may have made it live. Where it is proven not to be: %s.\n", clock(*p.DoubtSince), deref(p.OnAbsent)); err != nil {
+				return err
+			}
 		}
 	}
 	if _, err := fmt.Fprintln(out); err != nil {

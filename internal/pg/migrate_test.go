@@ -236,11 +236,13 @@ func TestMigrationsOnlyAdd(t *testing.T) {
 // harmless are places that break no program all the same, with the reason.
 var harmless = map[string]string{
 	"CREATE UNIQUE INDEX posts_media ON posts": "no version makes two posts of ours of one at Threads",
+	"BEFORE UPDATE":          "a trigger that sets doubt for the claims of the release before, which does not know the column",
+	"UPDATE posts SET doubt": "a column that the release before does not know",
 }
 
 var (
 	sqlComment = regexp.MustCompile(`--[^\n]*`)
-	sqlTakes   = regexp.MustCompile(`\b(DROP (TABLE|COLUMN|CONSTRAINT|TYPE)|RENAME|ALTER COLUMN|ALTER TYPE|ADD CONSTRAINT|TRUNCATE|DELETE FROM|UPDATE)\b`)
+	sqlTakes   = regexp.MustCompile(`\b(DROP (TABLE|COLUMN|CONSTRAINT|TYPE)|RENAME|ALTER COLUMN|ALTER TYPE|ADD CONSTRAINT|TRUNCATE|DELETE FROM|(?:BEFORE )?UPDATE(?: \S+ SET \w+)?)\b`)
 	sqlColumn  = regexp.MustCompile(`\bADD COLUMN [^,;]*`)
 	sqlUnique  = regexp.MustCompile(`\bCREATE UNIQUE INDEX \S+ ON (\S+)`)
 )

@@ -14,7 +14,7 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 )
 
-// errTwin says that an equal text of the same account is being published or looked for. Two equal posts could not
+// errTwin says that an equal text of the same Threads user is being published or looked for. Two equal posts could not
 // be told apart afterwards, so the second waits.
 var errTwin = errors.New("an equal post of this account is not yet settled")
 
@@ -68,7 +68,7 @@ func (s *Service) claim(ctx context.Context, was *Post) (*Post, error) {
 	p.State, p.Lease, p.LeaseUntil = events.StatePublishing, uuid.NewString(), now.Add(s.cfg.Lease)
 	p.Attempt++
 	p.ClaimedAt = now
-	p.FinishedSeenAt = time.Time{}
+	p.FinishedSeenAt, p.OnAbsent = time.Time{}, absentRetry
 	p.WakeAt = now.Add(s.cfg.Lease + time.Second) // when this worker is gone, the next may ask
 	p.ArmedAt = time.Time{}                       // the message in hand wakes it; if that is lost, the sweep does
 	p.UpdatedAt = now
@@ -96,7 +96,7 @@ func (s *store) claimBatch(ctx context.Context, batch []claim, spacing time.Dura
 		if err != nil {
 			return err
 		}
-		unsettled, err := s.unsettled(ctx, tx, ids)
+		unsettled, err := s.unsettled(ctx, tx, locked.Connected)
 		if err != nil {
 			return err
 		}
@@ -107,10 +107,10 @@ func (s *store) claimBatch(ctx context.Context, batch []claim, spacing time.Dura
 		var going []int
 		taken := map[string]bool{}
 		for i, c := range batch {
-			twin := twinKey{c.p.AccountID, c.p.ContentHash}
+			account, there := locked.Connected[c.p.AccountID]
+			twin := twinKey{account.ProviderUserID, c.p.ContentHash}
 			key := quotaOf{c.p.AccountID, c.p.spends()}
 			u := usages[key]
-			account, there := locked.Connected[c.p.AccountID]
 			switch other := unsettled[twin]; {
 			case taken[c.p.ID]: // two wake-ups of one post, side by side
 				errs[i] = fmt.Errorf("claim: %w", errLost)
@@ -154,23 +154,32 @@ func (s *store) claimBatch(ctx context.Context, batch []claim, spacing time.Dura
 	return errs
 }
 
-type twinKey struct{ account, hash string }
+// twinKey is a text at a Threads user. Two of our users may have connected the same one.
+type twinKey struct{ threadsUser, hash string }
 
-// unsettled finds the posts of the accounts that are publishing or unconfirmed.
-func (s *store) unsettled(ctx context.Context, tx bun.Tx, accountIDs []string) (map[twinKey]string, error) {
+// unsettled finds the posts in doubt of the Threads users behind the accounts. Parked ones wait for a person, and others do
+// not wait with them.
+func (s *store) unsettled(ctx context.Context, tx bun.Tx, connected map[string]accounts.Account) (map[twinKey]string, error) {
+	var users []string
+	for _, a := range connected {
+		users = append(users, a.ProviderUserID)
+	}
+	if len(users) == 0 {
+		return map[twinKey]string{}, nil
+	}
 	var rows []struct {
 		ID          string `bun:"id"`
-		AccountID   string `bun:"account_id"`
+		ThreadsUser string `bun:"provider_user_id"`
 		ContentHash string `bun:"content_hash"`
 	}
-	err := tx.NewSelect().Model((*Post)(nil)).Column("id", "account_id", "content_hash").
-		Where("account_id IN (?) AND state IN ('publishing', 'unconfirmed')", bun.List(accountIDs)).Scan(ctx, &rows)
+	err := tx.NewRaw(`SELECT p.id, p.content_hash, a.provider_user_id FROM social_connections AS a JOIN posts AS p ON p.account_id = a.id
+		WHERE a.provider_user_id IN (?) AND p.doubt AND p.state IN ('publishing', 'unconfirmed', 'ready')`, bun.List(users)).Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("look for equal posts: %w", err)
 	}
 	m := make(map[twinKey]string, len(rows))
 	for _, r := range rows {
-		m[twinKey{r.AccountID, r.ContentHash}] = r.ID
+		m[twinKey{r.ThreadsUser, r.ContentHash}] = r.ID
 	}
 	return m, nil
 }
@@ -186,6 +195,7 @@ func (s *store) writeClaims(ctx context.Context, tx bun.Tx, batch []claim, going
 		Rev     int64        `bun:"was_rev"`
 		Attempt int          `bun:"was_attempt"`
 		Lease   string       `bun:"lease"`
+		Built   string       `bun:"built_from"`
 		OverMs  int64        `bun:"over_ms"`
 		WakeAt  time.Time    `bun:"wake_at,type:timestamptz"`
 	}
@@ -193,39 +203,45 @@ func (s *store) writeClaims(ctx context.Context, tx bun.Tx, batch []claim, going
 	for n, i := range going {
 		was, p := batch[i].was, batch[i].p
 		ids[n] = was.ID
-		rows[n] = row{was.ID, was.State, was.Rev, was.Attempt, p.Lease, batch[i].over.Milliseconds(), p.WakeAt}
+		rows[n] = row{was.ID, was.State, was.Rev, was.Attempt, p.Lease, was.BuiltFrom, batch[i].over.Milliseconds(), p.WakeAt}
 	}
 	var won []struct {
 		ID           string    `bun:"id"`
 		CallDeadline time.Time `bun:"call_deadline"`
+		ClaimedAt    time.Time `bun:"claimed_at"`
+		DoubtSince   time.Time `bun:"doubt_since"`
 	}
 	// A post whose row somebody else holds is being moved: this claim has lost it, and the others do not wait for it.
 	err := tx.NewUpdate().With("c", tx.NewValues(&rows)).With("free", free(tx, ids)).Model((*Post)(nil)).TableExpr("c, free").
 		Set("state = 'publishing'").Set("attempt = post.attempt + 1").
 		Set("lease = c.lease").Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
-		Set("claimed_at = ?, updated_at = ?", now, now).Set("wake_at = c.wake_at").
+		Set("updated_at = ?", now).Set("wake_at = c.wake_at").
+		// From here on a call may make it live. Kept by the database's clock: a look must find it whatever ours says.
+		Set("claimed_at = clock_timestamp(), doubt = true, doubt_since = coalesce(post.doubt_since, clock_timestamp()), on_absent = ?", absentRetry).
 		// By the database's clock, as the lease: whether a second call may be made must not hang on whose clock was set meanwhile.
 		Set("call_deadline = clock_timestamp() + c.over_ms * interval '1 millisecond'").
 		Set("armed_at = NULL, finished_seen_at = NULL").
 		Where("post.id = free.id AND post.id = c.id AND post.state = c.was_state AND post.rev = c.was_rev AND post.attempt = c.was_attempt").
+		Where("coalesce(post.built_from, '') = c.built_from").
 		Where("post.lease IS NULL OR post.lease_until < now()").
-		Returning("post.id, post.call_deadline").Scan(ctx, &won)
+		Returning("post.id, post.call_deadline, post.claimed_at, post.doubt_since").Scan(ctx, &won)
 	if err != nil {
 		return fmt.Errorf("claim: %w", err)
 	}
-	claimed := make(map[string]time.Time, len(won))
-	for _, w := range won {
-		claimed[w.ID] = w.CallDeadline
+	claimed := make(map[string]int, len(won))
+	for n, w := range won {
+		claimed[w.ID] = n
 	}
 	var uses []use
 	for _, i := range going {
 		p := batch[i].p
-		over, ok := claimed[p.ID]
+		n, ok := claimed[p.ID]
 		if !ok {
 			errs[i] = fmt.Errorf("claim: %w", errLost)
 			continue
 		}
-		p.ClaimedAt, p.UpdatedAt, p.CallDeadline = now, now, over.UTC()
+		p.UpdatedAt, p.Doubt = now, true
+		p.ClaimedAt, p.CallDeadline, p.DoubtSince = won[n].ClaimedAt.UTC(), won[n].CallDeadline.UTC(), won[n].DoubtSince.UTC()
 		uses = append(uses, use{AccountID: p.AccountID, Quota: p.spends(), At: now, PostID: p.ID, Part: p.turn()})
 	}
 	if len(uses) == 0 {

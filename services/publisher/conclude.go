@@ -20,7 +20,7 @@ func (s *Service) published(ctx context.Context, was *Post, mediaID, permalink s
 	p.Reason = nil
 	if p.chain() {
 		// A table cannot hold the ids of parts unique as it does for whole posts.
-		known, err := s.store.known(ctx, s.db, p.AccountID, []string{mediaID})
+		known, err := s.store.knownToAll(ctx, s.db, p.AccountID, []string{mediaID})
 		if err != nil {
 			return err
 		}
@@ -49,9 +49,13 @@ func sameMedia() *events.Fault {
 // fail notes that a post will not go out, and why.
 func (s *Service) fail(ctx context.Context, was *Post, reason *events.Fault, tried ...events.Attempt) error {
 	p := *was
+	return s.failFrom(ctx, was, &p, reason, tried...)
+}
+
+func (s *Service) failFrom(ctx context.Context, was, p *Post, reason *events.Fault, tried ...events.Attempt) error {
 	p.State, p.Fact, p.Reason = events.StateConcluding, events.FactFailed, reason
 	p.CalledAt, p.AcceptedAt = time.Time{}, s.now()
-	return s.conclude(ctx, was, &p, tried...)
+	return s.conclude(ctx, was, p, tried...)
 }
 
 // conclude notes an answer and tells it. rev stays: it is raised by the event, when the recorder applies it.

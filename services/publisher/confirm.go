@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -10,9 +11,8 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 )
 
-// confirm finds out what became of a publish call whose answer is not clear. It asks Threads, never guesses, and allows
-// a second call only when the first can no longer succeed: its deadline is well over, FINISHED was read twice with a
-// pause between, and the account's lists do not have the post.
+// confirm finds out what became of a publish call whose answer is not clear, or may be wrong. It asks Threads, never
+// guesses. What follows once the post is proven not to be live is in the row (OnAbsent).
 func (s *Service) confirm(ctx context.Context, was *Post) error {
 	if err := s.store.acquire(ctx, was, s.now()); err != nil {
 		return err
@@ -21,25 +21,18 @@ func (s *Service) confirm(ctx context.Context, was *Post) error {
 	crash.At(crash.ConfirmLeased)
 	if was.State == events.StatePublishing {
 		// Its worker is gone. Say so, and ask in the next step.
-		return s.unconfirmed(ctx, was, events.Faultf(events.Unknown, "The publisher was interrupted while this post went out; we are asking Threads."))
+		return s.unconfirmed(ctx, was, absentRetry, events.Faultf(events.Unknown, "The publisher was interrupted while this post went out; we are asking Threads."))
 	}
 	a, err := s.access(ctx, was)
 	if err != nil {
-		return s.askLater(ctx, was, "") // without a token nothing can be asked; the reconnect wakes it
+		return s.noAccess(ctx, was) // without a token nothing can be asked; the reconnect wakes it
 	}
 	if _, err := s.refer(ctx, was); err != nil && !notLive(err) {
 		return err // the row of an event knows what was asked for, not what it turned out to be
 	}
-	if was.Kind == events.KindRepost {
-		again := s.publishAgain
-		if refused(was.Reason) {
-			again = s.acceptRefusal
-		}
-		return s.lookOr(ctx, was, a, again) // a repost has no container: only the lists can tell
-	}
-	if was.ContainerID == "" {
-		// Nothing is known of a container: Postgres was restored (restore.go). Only the lists can tell.
-		return s.lookOr(ctx, was, a, s.buildAgain)
+	if was.Kind == events.KindRepost || was.ContainerID == "" || !was.builtFromRow() || was.presumed() {
+		// There is no container, or not of what the row says now: Postgres was restored (restore.go). Only the lists can tell.
+		return s.lookOr(ctx, was, a, was.Kind == events.KindRepost)
 	}
 	began := s.now()
 	status, err := s.api.ContainerStatus(ctx, a.token, was.ContainerID)
@@ -49,11 +42,11 @@ func (s *Service) confirm(ctx context.Context, was *Post) error {
 		switch e := apiError(err); {
 		case e != nil && e.Class == threads.Reauthorize:
 			s.declareReconnect(ctx, a)
-			return s.askLater(ctx, was, "", tried)
+			return s.noAccess(ctx, was, tried)
 		case e != nil && (e.Class == threads.NotReady || e.Class == threads.NotFound):
-			return s.lookOr(ctx, was, a, s.afterLoss(was), tried) // unreadable
+			return s.lookOr(ctx, was, a, false, tried) // unreadable
 		}
-		return s.askAfter(ctx, was, err, tried)
+		return s.couldNotAsk(ctx, was, err, tried)
 	}
 	tried.Message = statusSentence(status)
 	switch status.Status {
@@ -62,99 +55,119 @@ func (s *Service) confirm(ctx context.Context, was *Post) error {
 	case threads.StatusFinished:
 		return s.finished(ctx, was, a, tried)
 	case threads.StatusError, threads.StatusExpired:
-		return s.lookOr(ctx, was, a, s.afterLoss(was), tried)
+		return s.lookOr(ctx, was, a, false, tried)
 	}
-	return s.askLater(ctx, was, "", tried) // IN_PROGRESS, or a word we do not know
+	return s.askAgain(ctx, was, "", tried) // IN_PROGRESS, or a word we do not know
 }
 
 // find gives a post that is live its id. The lists may lag; the post is not rebuilt, whatever they say.
 func (s *Service) find(ctx context.Context, was *Post, a access, tried events.Attempt) error {
-	candidates, looked, err := s.look(ctx, was, a)
+	seen, looked, err := s.look(ctx, was, a)
 	if errors.Is(err, errBlind) {
 		return s.park(ctx, was, blind(), tried, looked)
 	}
 	if err != nil {
-		return s.askAfter(ctx, was, err, tried, looked)
+		return s.couldNotAsk(ctx, was, err, tried, looked)
 	}
-	switch len(candidates) {
+	switch len(seen.same) {
 	case 1:
-		return s.foundLive(ctx, was, candidates[0], tried, looked)
+		return s.foundLive(ctx, was, seen.same[0], tried, looked)
 	case 0:
-		return s.askLater(ctx, was, "This post is live, but its id could not be found out; please look at the profile.", tried, looked)
+		return s.askAgain(ctx, was, "This post is live, but its id could not be found out; please look at the profile.", tried, looked)
 	}
 	return s.park(ctx, was, several(), tried, looked)
 }
 
 // finished handles a container that is still unpublished.
 func (s *Service) finished(ctx context.Context, was *Post, a access, tried events.Attempt) error {
-	if was.FinishedSeenAt.IsZero() {
+	switch {
+	case was.OnAbsent == absentFail:
+		return s.lookOr(ctx, was, a, true, tried)
+	case was.OnAbsent == absentWait && was.NotReady < len(notReadyWaits) && was.Attempt < maxCalls:
+		return s.answeredAgain(ctx, was, a, tried)
+	case was.FinishedSeenAt.IsZero():
 		p := *was
 		p.FinishedSeenAt = was.leasedAt
-		p.Lease = ""
-		p.WakeAt = s.now().Add(min(s.cfg.FinishedApart, backoff(1)))
-		if refused(was.Reason) { // an answered refusal leaves no call in flight: settle it on the second reading
-			p.WakeAt = s.now().Add(time.Second)
-		}
+		p.Lease, p.Failures = "", 0
+		p.WakeAt = s.now().Add(min(s.cfg.FinishedApart, s.untilAsked(&p)))
 		return s.step(ctx, was, &p, "", tried)
+	case was.leasedAt.Before(s.settles(was)):
+		return s.askAgain(ctx, was, "", tried)
 	}
-	if refused(was.Reason) {
-		return s.lookOr(ctx, was, a, s.acceptRefusal, tried)
-	}
-	if was.leasedAt.Sub(was.FinishedSeenAt) < s.cfg.FinishedApart || !s.secondCall(was) {
-		return s.askLater(ctx, was, "", tried)
-	}
-	again := s.publishAgain
-	if was.NotReady >= len(notReadyWaits) || was.Attempt >= maxCalls {
-		again = s.buildAgain // Threads keeps losing this one
-	}
-	return s.lookOr(ctx, was, a, again, tried)
+	return s.lookOr(ctx, was, a, true, tried)
 }
 
-// secondCall says whether an earlier publish call can surely no longer succeed. The database's clock judges: ours may have
-// been set since, or the call may have been somebody else's.
-func (s *Service) secondCall(p *Post) bool { return !p.leasedAt.Before(s.noCallAfter(p)) }
-
-func (s *Service) noCallAfter(p *Post) time.Time { return p.CallDeadline.Add(s.cfg.SecondCallAfter) }
-
-// refused says that the call was answered with a no, or the post's time is over: that only needs checking, and no call is
-// to follow.
-func refused(reason *events.Fault) bool { return rejected(reason) || limited(reason) }
-
-// rejected says that the post fails unless it is found live, limited that it waits.
-func rejected(reason *events.Fault) bool {
-	return reason != nil && (reason.Code == events.Refused || reason.Code == events.Missed)
+// answeredAgain has a container called again whose last call was refused for what passes, once it has passed. The doubt
+// stands, so it is this container or none (publish.go looks at it once more).
+func (s *Service) answeredAgain(ctx context.Context, was *Post, a access, tried events.Attempt) error {
+	wait, full, err := s.roomAgain(ctx, a, was.spends(), 0)
+	if !full {
+		wait = 0 // what the answer asked for was waited for before
+	}
+	switch {
+	case err != nil:
+		return s.couldNotAsk(ctx, was, err, tried)
+	case full && was.leasedAt.Before(s.settles(was)):
+		return s.askAgain(ctx, was, "", tried)
+	case full: // that lasts for hours: what waits so long is not to be in doubt
+		return s.lookOr(ctx, was, a, true, tried)
+	}
+	p := *was
+	p.State, p.Lease, p.Failures, p.WakeAt = events.StateReady, "", 0, s.now().Add(wait)
+	return s.again(ctx, was, &p, tried)
 }
 
-func limited(reason *events.Fault) bool { return reason != nil && reason.Code == events.RateLimited }
+// settles is when a look that does not find the post proves it absent: every call has surely ended, and FINISHED, where it
+// was read, was read twice with a pause between. By the database's clock: ours may have been set since.
+func (s *Service) settles(p *Post) time.Time {
+	if p.presumed() {
+		return time.Time{}
+	}
+	moment := p.CallDeadline.Add(s.cfg.SecondCallAfter)
+	if !p.FinishedSeenAt.IsZero() {
+		moment = maxTime(moment, p.FinishedSeenAt.Add(s.cfg.FinishedApart))
+	}
+	return moment
+}
 
-// lookOr looks for the post in the account's lists; only a negative look, after every call has surely ended, leads to
-// otherwise.
-func (s *Service) lookOr(ctx context.Context, was *Post, a access,
-	otherwise func(context.Context, *Post, ...events.Attempt) error, tried ...events.Attempt) error {
-	candidates, looked, err := s.look(ctx, was, a)
+// lookOr looks for the post in the account's lists. Only a look that finds neither it nor anything that could be it, after
+// every call has surely ended, ends the doubt. usable says that the container can still be published.
+func (s *Service) lookOr(ctx context.Context, was *Post, a access, usable bool, tried ...events.Attempt) error {
+	seen, looked, err := s.look(ctx, was, a)
 	tried = append(tried, looked)
 	switch {
-	case errors.Is(err, errBlind):
+	case errors.Is(err, errBlind) && !was.presumed():
 		return s.park(ctx, was, blind(), tried...)
-	case err != nil:
-		return s.askAfter(ctx, was, err, tried...)
-	case len(candidates) == 1:
-		return s.foundLive(ctx, was, candidates[0], tried...)
-	case len(candidates) > 1:
+	case err != nil && !errors.Is(err, errBlind):
+		return s.couldNotAsk(ctx, was, err, tried...)
+	case len(seen.same) == 1:
+		return s.foundLive(ctx, was, seen.same[0], tried...)
+	case len(seen.same) > 1:
 		return s.park(ctx, was, several(), tried...)
-	case !refused(was.Reason) && !s.secondCall(was):
-		return s.askLater(ctx, was, "", tried...)
+	case was.leasedAt.Before(s.settles(was)):
+		return s.askAgain(ctx, was, "", tried...)
+	case len(seen.similar) > 0 && !was.presumed():
+		return s.park(ctx, was, similar(), tried...)
 	}
-	return otherwise(ctx, was, tried...)
+	return s.absent(ctx, was, usable, tried...)
 }
 
-// afterLoss is what becomes of a post whose container can no longer be published, and which is not live: a post that
-// Threads refused, or whose time is over, has failed, any other is built anew.
-func (s *Service) afterLoss(was *Post) func(context.Context, *Post, ...events.Attempt) error {
-	if rejected(was.Reason) {
-		return s.acceptRefusal
+// absent is what becomes of a post that is proven not to be live.
+func (s *Service) absent(ctx context.Context, was *Post, usable bool, tried ...events.Attempt) error {
+	switch was.OnAbsent {
+	case absentFail:
+		p := *was
+		p.settle(proofAbsent)
+		return s.failFrom(ctx, was, &p, was.Reason, tried...)
+	case absentResume:
+		return s.resumeAgain(ctx, was, tried...)
+	case absentWait:
+		return s.waitForRoom(ctx, was, usable, tried...)
 	}
-	return s.buildAgain
+	if usable && was.NotReady < len(notReadyWaits) && was.Attempt < maxCalls {
+		return s.publishAgain(ctx, was, tried...)
+	}
+	return s.buildAgain(ctx, was, tried...) // Threads keeps losing this container
 }
 
 // publishAgain allows a second call, for the same container where there is one, so many times.
@@ -163,7 +176,8 @@ func (s *Service) publishAgain(ctx context.Context, was *Post, tried ...events.A
 		return s.park(ctx, was, lost(), tried...)
 	}
 	p := *was
-	p.State, p.Lease, p.WakeAt = events.StateReady, "", s.now()
+	p.settle(proofAbsent)
+	p.State, p.Lease, p.WakeAt, p.Failures = events.StateReady, "", s.now(), 0
 	p.FinishedSeenAt, p.CalledAt = time.Time{}, time.Time{}
 	return s.again(ctx, was, &p, tried...)
 }
@@ -182,35 +196,49 @@ func lost() *events.Fault {
 
 // buildAgain starts over with a new container, so many times; then a person must look.
 func (s *Service) buildAgain(ctx context.Context, was *Post, tried ...events.Attempt) error {
+	if was.Kind == events.KindRepost {
+		return s.publishAgain(ctx, was, tried...)
+	}
 	if was.Rebuilds >= maxRebuilds {
 		return s.park(ctx, was, lost(), tried...)
 	}
 	p := *was
-	p.State, p.Lease, p.WakeAt = events.StateScheduled, "", s.now()
+	p.settle(proofAbsent)
+	p.State, p.Lease, p.WakeAt, p.Failures = events.StateScheduled, "", s.now(), 0
 	p.dropContainer()
 	p.CalledAt = time.Time{}
 	p.Rebuilds++
 	return s.again(ctx, was, &p, tried...)
 }
 
-// acceptRefusal ends, or postpones, a post that Threads refused and does not show.
-func (s *Service) acceptRefusal(ctx context.Context, was *Post, tried ...events.Attempt) error {
-	if rejected(was.Reason) {
-		return s.fail(ctx, was, was.Reason, tried...)
-	}
+// resumeAgain takes up a post of which no call was known, and none was made.
+func (s *Service) resumeAgain(ctx context.Context, was *Post, tried ...events.Attempt) error {
+	p := *was
+	p.settle(proofNoCalls)
+	p.State, p.Lease, p.WakeAt, p.Failures = events.StateScheduled, "", s.now(), 0 // prepare looks at its container, if there is one
+	return s.again(ctx, was, &p, tried...)
+}
+
+// waitForRoom postpones a post that Threads refused for a limit and does not show.
+func (s *Service) waitForRoom(ctx context.Context, was *Post, usable bool, tried ...events.Attempt) error {
 	a, err := s.access(ctx, was)
 	if err != nil {
-		return s.askLater(ctx, was, "", tried...)
+		return s.noAccess(ctx, was, tried...)
 	}
-	wait, err := s.roomAgain(ctx, a, was.spends(), time.Duration(was.Reason.RetryAfter)*time.Second)
+	wait, _, err := s.roomAgain(ctx, a, was.spends(), 0) // which limit it was decides for how long
 	if err != nil {
-		return s.askAfter(ctx, was, err, tried...) // which limit it was decides for how long
+		return s.couldNotAsk(ctx, was, err, tried...)
 	}
 	if err := giveBack(ctx, s.db, use{PostID: was.ID, Part: was.turn(), Quota: was.spends()}); err != nil {
 		return err
 	}
 	p := *was
-	p.CalledAt = time.Time{}
+	p.settle(proofAbsent)
+	p.CalledAt, p.Failures = time.Time{}, 0
+	if !usable && was.Kind != events.KindRepost {
+		p.dropContainer()
+		p.Rebuilds++
+	}
 	reason := *was.Reason
 	p.Reason = nil // so that postpone tells it
 	return s.postponeFrom(ctx, was, &p, reason.After(wait), s.now().Add(wait), tried...)
@@ -225,51 +253,90 @@ func (s *Service) foundLive(ctx context.Context, was *Post, m threads.Media, tri
 	return s.published(ctx, was, m.ID, m.Permalink, called, s.now(), tried...)
 }
 
-// askLater keeps the post unconfirmed and asks again: soon at first, then every few minutes. After ConfirmFor a person
-// must look; giveUp is what they are told.
-func (s *Service) askLater(ctx context.Context, was *Post, giveUp string, tried ...events.Attempt) error {
-	wait := backoff(was.Failures + 1)
-	if settled := maxTime(s.noCallAfter(was), was.FinishedSeenAt.Add(s.cfg.FinishedApart)).Sub(was.leasedAt); settled > 0 {
-		wait = min(wait, settled) // do not sleep past the moment that settles it
-	}
-	return s.askIn(ctx, was, wait, giveUp, tried...)
-}
-
-// askAfter asks again after a question that failed, not before Threads takes one.
-func (s *Service) askAfter(ctx context.Context, was *Post, err error, tried ...events.Attempt) error {
-	if e := apiError(err); e != nil && e.Class == threads.Quota {
-		return s.askIn(ctx, was, s.cfg.throttled(e.RetryAfter), "", tried...)
-	}
-	return s.askLater(ctx, was, "", tried...)
-}
-
-func (s *Service) askIn(ctx context.Context, was *Post, wait time.Duration, giveUp string, tried ...events.Attempt) error {
-	if since := s.now().Sub(maxTime(was.ClaimedAt, was.PublishAt)); since > s.cfg.ConfirmFor {
-		if giveUp == "" {
-			giveUp = "It could not be found out whether this post is live; please look at the profile."
-		}
-		return s.park(ctx, was, events.Faultf(events.Unknown, "%s", giveUp), tried...)
+// askAgain keeps the post unconfirmed after a look that settled nothing. After ConfirmFor a person must look; giveUp is what
+// they are told.
+func (s *Service) askAgain(ctx context.Context, was *Post, giveUp string, tried ...events.Attempt) error {
+	if s.confirmOver(was) {
+		return s.gaveUp(ctx, was, giveUp, tried...)
 	}
 	p := *was
-	p.Lease = ""
-	p.Failures++
-	p.WakeAt = s.now().Add(wait)
-	if len(tried) > 0 && p.Failures > 20 {
-		tried = tried[:0] // the log of a long search need not repeat itself
+	p.Lease, p.Failures = "", 0
+	p.WakeAt = s.now().Add(s.untilAsked(was))
+	if was.leasedAt.Sub(was.ClaimedAt) > time.Hour {
+		tried = nil // the log of a long search need not repeat itself
 	}
 	return s.step(ctx, was, &p, "", tried...)
 }
 
-// unconfirmed moves a post to unconfirmed and tells it.
-func (s *Service) unconfirmed(ctx context.Context, was *Post, reason *events.Fault, tried ...events.Attempt) error {
+// couldNotAsk keeps the post unconfirmed after a look that failed. Failures count apart from looks: the first after a good
+// one costs a second, not minutes.
+func (s *Service) couldNotAsk(ctx context.Context, was *Post, err error, tried ...events.Attempt) error {
+	if s.confirmOver(was) {
+		return s.gaveUp(ctx, was, "", tried...)
+	}
 	p := *was
-	return s.unconfirmedStep(ctx, was, &p, reason, tried...)
+	p.Lease = ""
+	p.Failures++
+	p.WakeAt = s.now().Add(s.cfg.pauseAfter(err, p.Failures))
+	return s.step(ctx, was, &p, "", tried...)
 }
 
-func (s *Service) unconfirmedStep(ctx context.Context, was, p *Post, reason *events.Fault, tried ...events.Attempt) error {
-	p.State, p.Lease, p.Reason, p.Failures = events.StateUnconfirmed, "", reason, 0
-	p.WakeAt = s.now().Add(firstLook)
-	return s.stepBy(ctx, crash.ConfirmDoubted, was, p, events.FactUnconfirmed, tried...)
+// noAccess keeps a post unconfirmed whose account has to be connected again, for as long as that could still help.
+func (s *Service) noAccess(ctx context.Context, was *Post, tried ...events.Attempt) error {
+	if s.confirmOver(was) && s.now().After(was.expires()) {
+		return s.gaveUp(ctx, was, "", tried...)
+	}
+	p := *was
+	p.Lease = ""
+	p.Failures++
+	p.WakeAt = s.now().Add(backoff(p.Failures))
+	return s.step(ctx, was, &p, "", tried...)
+}
+
+func (s *Service) gaveUp(ctx context.Context, was *Post, why string, tried ...events.Attempt) error {
+	return s.park(ctx, was, events.Faultf(events.Unknown, "%s",
+		cmp.Or(why, "It could not be found out whether this post is live; please look at the profile.")), tried...)
+}
+
+// confirmOver says that the outcome has been asked for long enough. Where no call is known of there is nothing to give up.
+func (s *Service) confirmOver(p *Post) bool {
+	return !p.presumed() && s.now().Sub(maxTime(p.CallDeadline, p.PublishAt)) > s.cfg.ConfirmFor
+}
+
+// untilAsked is the pause before the next look: seconds after the claim, then longer, up to the moment that settles it; from
+// there on seconds again. All by the database's clock.
+func (s *Service) untilAsked(p *Post) time.Duration {
+	spread := func(age time.Duration) time.Duration { return min(max(age/2, time.Second), 5*time.Minute) }
+	moment := s.settles(p)
+	if before := moment.Sub(p.leasedAt); before > 0 {
+		return min(spread(p.leasedAt.Sub(p.ClaimedAt)), before)
+	}
+	return spread(p.leasedAt.Sub(maxTime(moment, p.ClaimedAt)))
+}
+
+// unconfirmed moves a post to unconfirmed and tells it. It is in doubt from here on, if it was not before.
+func (s *Service) unconfirmed(ctx context.Context, was *Post, next onAbsent, reason *events.Fault, tried ...events.Attempt) error {
+	p := *was
+	return s.unconfirmedStep(ctx, was, &p, next, reason, tried...)
+}
+
+func (s *Service) unconfirmedStep(ctx context.Context, was, p *Post, next onAbsent, reason *events.Fault, tried ...events.Attempt) error {
+	return s.unconfirmedUntil(ctx, was, p, next, s.now().Add(firstLook), reason, tried...)
+}
+
+func (s *Service) unconfirmedUntil(ctx context.Context, was, p *Post, next onAbsent, wake time.Time, reason *events.Fault, tried ...events.Attempt) error {
+	fact := events.FactUnconfirmed
+	if was.State == events.StateUnconfirmed && was.Reason != nil && was.Reason.Code == reason.Code {
+		fact = "" // nothing new for its owner
+	}
+	if !p.Doubt { // Threads, not a claim of ours, says so
+		p.Doubt, p.DoubtSince = true, p.PublishAt
+		if !p.ContainerAt.IsZero() && p.ContainerAt.Before(p.DoubtSince) {
+			p.DoubtSince = p.ContainerAt
+		}
+	}
+	p.State, p.Lease, p.Reason, p.Failures, p.OnAbsent, p.WakeAt = events.StateUnconfirmed, "", reason, 0, next, wake
+	return s.stepBy(ctx, crash.ConfirmDoubted, was, p, fact, tried...)
 }
 
 // park leaves a post to a person. No automatic call is ever made for it again.
@@ -286,6 +353,10 @@ func (s *Service) park(ctx context.Context, was *Post, reason *events.Fault, tri
 // blind is the reason of a post whose list this connection may not read.
 func blind() *events.Fault {
 	return events.Faultf(events.MissingScope, "It is not known whether this reply is live, and the connection may not read replies; please look at the profile.")
+}
+
+func similar() *events.Fault {
+	return events.Faultf(events.Unknown, "Threads did not say whether this post went out, and another one on the profile could be it; please look at the profile.")
 }
 
 func several() *events.Fault {

@@ -32,7 +32,7 @@ func (s *Service) Dead(ctx context.Context, d bus.Delivery, cause error) {
 		return
 	}
 	p, err := s.store.get(ctx, s.db, noted.PostID)
-	if err != nil || !open(p.State) || p.Rev > 1 {
+	if err != nil || !open(p.State) || p.Doubt || p.Rev > 1 {
 		return // never accepted, or gone on since
 	}
 	p.Lease = "" // as an owner would: rev settles it

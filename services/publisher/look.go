@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/crash"
@@ -13,36 +16,69 @@ import (
 )
 
 const (
-	// lookBack is how long before its time a post may be dated and still be ours: clocks differ.
+	// lookBack is how long before the claim a post may be dated and still be ours: clocks differ.
 	lookBack = time.Minute
+	// lookFar is how long before the claim a post that says the same is still no proof of absence.
+	lookFar = 15 * time.Minute
 	// lookPages bounds one look; 50 pages of 100 are more than any quota of two days.
 	lookPages = 50
 )
 
-// look searches the account's own posts for one that a lost answer could belong to: same words, same kind, since its
-// time, and not yet the post of another row. One candidate is it; none and several are the caller's problem.
-func (s *Service) look(ctx context.Context, p *Post, a access) ([]threads.Media, events.Attempt, error) {
+// sighting is what the lists of an account have that no row knows.
+type sighting struct {
+	same    []threads.Media // by its words, kind, place and time it is the post
+	similar []threads.Media // by its kind, place and time it could be: Threads may show other words than it was given
+}
+
+// look searches the account's own posts for one that a lost answer could belong to and that is not yet the post of another
+// row. What finds the post may be strict; what permits a second call must not be.
+func (s *Service) look(ctx context.Context, p *Post, a access) (seen sighting, tried events.Attempt, err error) {
 	began := s.now()
-	match, err := s.scan(ctx, p, a)
-	if err != nil {
-		return nil, s.tried("look", began, err), err
+	if seen, err = s.scan(ctx, p, a); err == nil {
+		seen, err = s.unknown(ctx, p, seen)
 	}
-	ids := make([]string, len(match))
-	for i, m := range match {
-		ids[i] = m.ID
+	tried = s.tried("look", began, err)
+	switch {
+	case err != nil:
+		return sighting{}, tried, err
+	case len(seen.same) == 1:
+		tried.Message = "The account's list has this post."
+	case len(seen.same) > 1:
+		tried.Message = "The account's list has several posts that could be this one."
+	case len(seen.similar) > 0:
+		tried.Message = "The account's list has a post that no row knows and that could be this one."
+	default:
+		tried.Message = "The account's list does not have this post."
+	}
+	return seen, tried, nil
+}
+
+// unknown leaves out what is the post of another row, be it known to be or looked for as well.
+func (s *Service) unknown(ctx context.Context, p *Post, seen sighting) (sighting, error) {
+	var ids []string
+	for _, m := range append(slices.Clone(seen.same), seen.similar...) {
+		ids = append(ids, m.ID)
+	}
+	if len(ids) == 0 {
+		return seen, nil
 	}
 	known, err := s.store.knownToAll(ctx, s.db, p.AccountID, ids)
-	tried := s.tried("look", began, err)
-	match = slices.DeleteFunc(match, func(m threads.Media) bool { return known[m.ID] })
-	switch len(match) {
-	case 0:
-		tried.Message = "The account's list does not have this post."
-	case 1:
-		tried.Message = "The account's list has this post."
-	default:
-		tried.Message = "The account's list has several posts that could be this one."
+	if err != nil {
+		return sighting{}, err
 	}
-	return match, tried, err
+	taken := func(m threads.Media) bool { return known[m.ID] }
+	seen.same, seen.similar = slices.DeleteFunc(seen.same, taken), slices.DeleteFunc(seen.similar, taken)
+	if len(seen.similar) == 0 {
+		return seen, nil
+	}
+	others, err := s.store.othersInDoubt(ctx, p)
+	if err != nil {
+		return sighting{}, err
+	}
+	seen.similar = slices.DeleteFunc(seen.similar, func(m threads.Media) bool {
+		return slices.ContainsFunc(others, func(other Post) bool { return sameAs(&other, m) })
+	})
+	return seen, nil
 }
 
 // errBlind says that the list which would have the post needs a scope that the account did not grant.
@@ -51,46 +87,78 @@ var errBlind = errors.New("the list that would have this post cannot be read")
 // errEndless says that a list went on for longer than any honest one.
 var errEndless = errors.New("the list of posts does not end")
 
-// scan reads the lists of the account that would have the post, newest first, back to its time: replies are listed apart
+// scan reads the lists of the account that would have the post, newest first, back to its claim: replies are listed apart
 // from posts, and ghost posts apart from both, though perhaps among the posts as well (threads-api §5.6).
-func (s *Service) scan(ctx context.Context, p *Post, a access) ([]threads.Media, error) {
-	lists := []func(context.Context, threads.Token, threads.ListQuery) (threads.Page, error){s.api.Posts}
+func (s *Service) scan(ctx context.Context, p *Post, a access) (sighting, error) {
+	lists := []string{threads.OpPosts}
 	switch {
 	case p.replies():
 		if !a.account.HasScope(scopeReadReplies) {
-			return nil, errBlind
+			return sighting{}, errBlind
 		}
-		lists[0] = s.api.Replies
+		lists[0] = threads.OpReplies
 	case p.Options.Ghost:
-		lists = append(lists, s.api.GhostPosts)
+		lists = append(lists, threads.OpGhostPosts)
 	}
-	since := p.PublishAt.Add(-lookBack) // nothing of ours leaves before its time, whichever attempt it was
-	var match []threads.Media
-	for _, list := range lists {
-		q := threads.ListQuery{Since: since, Limit: 100}
-		for pages := 0; ; pages++ {
-			if pages == lookPages {
-				return nil, errEndless // not looked to the end, so not proven absent
+	since := p.doubtedSince()
+	var seen sighting
+	known := map[string]bool{}
+	for _, name := range lists {
+		listed, err := s.ownList(ctx, p, a, name, since.Add(-lookFar))
+		if err != nil {
+			return sighting{}, err
+		}
+		for _, m := range listed {
+			old := !m.Timestamp.IsZero() && m.Timestamp.Before(since.Add(-lookBack).Truncate(time.Second))
+			switch same := sameAs(p, m); {
+			case known[m.ID]:
+			case same && !old:
+				seen.same = append(seen.same, m)
+			case same, !old && couldBe(p, m):
+				seen.similar = append(seen.similar, m)
 			}
-			page, err := list(ctx, a.token, q)
-			if err != nil {
-				return nil, err
-			}
-			for _, m := range page.Data {
-				listed := slices.ContainsFunc(match, func(other threads.Media) bool { return other.ID == m.ID })
-				old := !m.Timestamp.IsZero() && m.Timestamp.Before(since.Truncate(time.Second))
-				if !listed && !old && sameAs(p, m) {
-					match = append(match, m)
-				}
-			}
-			if page.After == "" {
-				break
-			}
-			q.After = page.After
+			known[m.ID] = true
 		}
 	}
 	crash.At(crash.ConfirmLooked)
-	return match, nil
+	return seen, nil
+}
+
+// ownList is one list of the account's own, from a time on. Posts of which no call is known share a reading: after an
+// outage an account costs one, not one for each of its posts.
+func (s *Service) ownList(ctx context.Context, p *Post, a access, name string, since time.Time) ([]threads.Media, error) {
+	if p.presumed() {
+		return s.readings.get(ctx, p.AccountID, name, since, func(ctx context.Context, since time.Time) ([]threads.Media, error) {
+			return s.readList(ctx, a, name, since)
+		})
+	}
+	return s.readList(ctx, a, name, since)
+}
+
+func (s *Service) readList(ctx context.Context, a access, name string, since time.Time) (all []threads.Media, err error) {
+	list := s.api.Posts
+	switch name {
+	case threads.OpReplies:
+		list = s.api.Replies
+	case threads.OpGhostPosts:
+		list = s.api.GhostPosts
+	}
+	if since.Before(earliestList) {
+		since = earliestList
+	}
+	q := threads.ListQuery{Since: since, Limit: 100}
+	for range lookPages {
+		page, err := list(ctx, a.token, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Data...)
+		if page.After == "" {
+			return all, nil
+		}
+		q.After = page.After
+	}
+	return nil, errEndless // not looked to the end, so not proven absent
 }
 
 // sameAs says whether a listed post could be the part in hand. A repost is known by what it reposts, a carousel for
@@ -104,11 +172,10 @@ func sameAs(p *Post, m threads.Media) bool {
 		return false
 	}
 	text, media := p.content()
-	switch {
-	case len(media) > 1:
-		if m.MediaType != "CAROUSEL_ALBUM" {
-			return false
-		}
+	if m.MediaType != listedAs(media) {
+		return false
+	}
+	if len(media) > 1 {
 		if len(m.ChildIDs) > 0 && slices.Equal(m.ChildIDs, p.Children) {
 			return true
 		}
@@ -116,22 +183,48 @@ func sameAs(p *Post, m threads.Media) bool {
 		if len(m.ChildIDs) > 0 && len(m.ChildIDs) != len(media) {
 			return false
 		}
-	case len(media) == 1 && media[0].Type == events.Video:
-		if m.MediaType != "VIDEO" {
-			return false
-		}
-	case len(media) == 1:
-		if m.MediaType != "IMAGE" {
-			return false
-		}
-	case m.MediaType != "TEXT_POST":
-		return false
 	}
 	return asShown(text) == asShown(m.Text)
 }
 
-// asShown is a text as Threads may give it back: without white space around it, and without the hash of its topic
-// tag (threads-api §4.4).
+// couldBe says whether a listed post has the kind and the place of the part in hand, whatever it says. What Threads leaves
+// open could be.
+func couldBe(p *Post, m threads.Media) bool {
+	facade := m.RepostedID != "" || m.MediaType == "REPOST_FACADE"
+	if p.Kind == events.KindRepost {
+		return facade && (m.RepostedID == "" || m.RepostedID == p.ParentID)
+	}
+	if facade || m.IsReply != p.replies() || p.replies() && m.ReplyToID != "" && m.ReplyToID != p.parent() {
+		return false
+	}
+	if quotes := p.turn() == 0 && p.QuotedID != ""; !quotes && (m.IsQuote || m.QuotedID != "") || quotes && m.QuotedID != "" && m.QuotedID != p.QuotedID {
+		return false
+	}
+	_, media := p.content()
+	return m.MediaType == listedAs(media) || !slices.Contains([]string{"TEXT_POST", "IMAGE", "VIDEO", "CAROUSEL_ALBUM"}, m.MediaType)
+}
+
+// listedAs is the kind under which Threads lists a post with such media.
+func listedAs(media []events.Media) string {
+	switch {
+	case len(media) > 1:
+		return "CAROUSEL_ALBUM"
+	case len(media) == 1 && media[0].Type == events.Video:
+		return "VIDEO"
+	case len(media) == 1:
+		return "IMAGE"
+	}
+	return "TEXT_POST"
+}
+
+// asShown is a text as Threads may give it back: composed (NFC), with other ends of lines, with white space and invisible
+// marks changed or left out, and without the hash of its topic tag (threads-api §4.4).
 func asShown(text string) string {
-	return strings.ReplaceAll(strings.TrimSpace(text), "#", "")
+	text = strings.Map(func(r rune) rune {
+		if r == '#' || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r) {
+			return -1
+		}
+		return r
+	}, norm.NFC.String(text))
+	return strings.Join(strings.Fields(text), " ")
 }

@@ -58,6 +58,7 @@ func (s *store) writeNotes(ctx context.Context, tx bun.Tx, batch []note, errs []
 	var won []string
 	err := tx.NewUpdate().With("n", tx.NewValues(&rows)).With("free", free(tx, ids)).Model((*Post)(nil)).TableExpr("n, free").
 		Set("state = 'concluding', fact = ?, reason = NULL, armed_at = NULL", events.FactPublished).
+		Set("doubt = false, doubt_since = NULL, on_absent = NULL").
 		Set("media_id = n.media_id, permalink = nullif(n.permalink, '')").
 		Set("called_at = n.called_at, accepted_at = n.accepted_at, updated_at = n.updated_at, wake_at = n.wake_at").
 		Where("post.id = free.id AND post.id = n.id AND post.state = n.was_state AND post.rev = n.was_rev AND post.attempt = n.was_attempt").

@@ -86,6 +86,7 @@ func (p *Post) built() bool { return p.ContainerID != "" || p.Kind == events.Kin
 
 // lived notes that the part in hand is live, and turns to the next. more says that there is one.
 func (p *Post) lived(mediaID, permalink string, called, accepted time.Time) (more bool) {
+	p.settle(proofLive)
 	if !p.chain() {
 		p.MediaID, p.Permalink = mediaID, permalink
 		return false
@@ -146,7 +147,26 @@ func (p *Post) hash() string {
 	if p.Kind == events.KindRepost {
 		place = p.ParentID
 	}
-	b, _ := json.Marshal([]string{asShown(text), kind, place, quoted}) // strings always encode
+	return digest(asShown(text), kind, place, quoted)
+}
+
+// source is what the container of the part in hand is built from, as a hash. A container with another source says
+// something else than the row does, and must not be published, whoever left it there.
+func (p *Post) source() string {
+	text, media := p.content()
+	var options events.Options
+	quoted := ""
+	if p.turn() == 0 {
+		options, quoted = p.Options, p.QuotedID
+	}
+	return digest(p.Kind, text, append([]events.Media{}, media...), options, p.parent(), quoted)
+}
+
+// builtFromRow says that the container was built from what the row says now.
+func (p *Post) builtFromRow() bool { return p.BuiltFrom == p.source() }
+
+func digest(of ...any) string {
+	b, _ := json.Marshal(of) // words, lists and structs of them always encode
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:16])
 }

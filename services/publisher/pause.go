@@ -68,7 +68,8 @@ func (s *Service) stillPaused(ctx context.Context, p *Post) (a accounts.Account,
 // wakePaused has the posts that waited for their account to be resumed looked at now.
 func (r *recorder) wakePaused(ctx context.Context, db bun.IDB, accountID string) error {
 	_, err := db.NewUpdate().Model((*Post)(nil)).Set("wake_at = ?", r.now().Add(-2*r.cfg.SweepGrace)).Set("armed_at = NULL").
-		Where("account_id = ? AND state = ? AND reason->>'code' = ?", accountID, events.StateWaiting, events.Paused).
+		Where("account_id = ? AND state IN (?) AND reason->>'code' = ?", accountID,
+			bun.List([]events.State{events.StateWaiting, events.StateUnconfirmed}), events.Paused).
 		Where("wake_at > ?", r.now()).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("wake the posts of account %s: %w", accountID, err)

@@ -53,6 +53,10 @@ type Post struct {
 	ContainerID    string    `bun:"container_id,nullzero"`
 	ContainerAt    time.Time `bun:"container_at,nullzero"`
 	Children       []string  `bun:"children,array"`
+	BuiltFrom      string    `bun:"built_from,nullzero"` // hash of what ContainerID and Children were built from
+	Doubt          bool      `bun:"doubt"`               // a call may have made the part in hand live (doubt.go)
+	DoubtSince     time.Time `bun:"doubt_since,nullzero"`
+	OnAbsent       onAbsent  `bun:"on_absent,nullzero"`
 	Attempt        int       `bun:"attempt"`
 	ClaimedAt      time.Time `bun:"claimed_at,nullzero"`
 	CallDeadline   time.Time `bun:"call_deadline,nullzero"`
@@ -65,6 +69,8 @@ type Post struct {
 	// In no column:
 	leasedAt  time.Time // when acquire took the lease, by the database's clock
 	undeleted int       // so many parts were live when the deletion of the last was refused
+	proof     proof     // what a move that ends the doubt relies on
+	answered  bool      // the call was answered, so it has ended
 }
 
 // moves are the legal moves between states; docs/post-lifecycle.md has them as a picture. The store refuses
@@ -95,7 +101,7 @@ func final(s events.State) bool {
 
 // dropContainer forgets what was built at Threads; the container dies there by itself after a day.
 func (p *Post) dropContainer() {
-	p.ContainerID, p.ContainerAt, p.Children = "", time.Time{}, nil
+	p.ContainerID, p.ContainerAt, p.Children, p.BuiltFrom = "", time.Time{}, nil, ""
 	p.NotReady, p.FinishedSeenAt = 0, time.Time{}
 }
 
@@ -126,7 +132,7 @@ func (p *Post) expires() time.Time {
 
 // dormant is the state and the wake-up of a post that waits for its time, by what is already built.
 func (p *Post) dormant(c Config) {
-	if !p.ContainerAt.IsZero() && p.PublishAt.Sub(p.ContainerAt) >= containerLife {
+	if !p.Doubt && !p.ContainerAt.IsZero() && p.PublishAt.Sub(p.ContainerAt) >= containerLife {
 		p.dropContainer() // it would be dead by then
 	}
 	if p.State == events.StateReady && p.built() {

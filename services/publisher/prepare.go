@@ -16,6 +16,9 @@ import (
 // what shows a refusal to its owner before the hour. It does one thing at a time (create, then look) and saves each
 // container id as it comes; between two looks nobody sleeps, the post is woken again.
 func (s *Service) prepare(ctx context.Context, was *Post) error {
+	if was.Doubt { // of a release before this one: nothing is built for a post that may be live
+		return s.unconfirmed(ctx, was, absentRetry, unclearAnswer())
+	}
 	if s.now().After(was.expires()) {
 		return s.missed(ctx, was)
 	}
@@ -66,6 +69,9 @@ func (s *Service) prepare(ctx context.Context, was *Post) error {
 func (s *Service) build(ctx context.Context, was *Post, a access) (done bool, err error) {
 	_, media := was.content()
 	carousel := len(media) > 1
+	if (was.ContainerID != "" || len(was.Children) > 0) && !was.builtFromRow() {
+		return false, s.stale(ctx, was)
+	}
 	switch {
 	case carousel && len(was.Children) < len(media):
 		return false, s.create(ctx, was, a, childOf(was))
@@ -108,7 +114,7 @@ func (s *Service) create(ctx context.Context, was *Post, a access, c threads.Con
 	} else {
 		p.ContainerID = id
 	}
-	p.ContainerAt = s.now()
+	p.ContainerAt, p.BuiltFrom = s.now(), p.source()
 	if err := s.step(ctx, was, &p, "", tried); err != nil {
 		return err
 	}
@@ -153,7 +159,7 @@ func (s *Service) inspect(ctx context.Context, was *Post, a access, containerID 
 			strings.ReplaceAll(strings.ToLower(status.ErrorMessage), "_", " ")), tried)
 	case threads.StatusPublished:
 		// Nobody of ours published it: that only follows a claim. Ask, as after any unknown outcome.
-		return false, s.unconfirmed(ctx, was, events.Faultf(events.Unknown, "Threads says that this post is already live; we are looking for it."), tried)
+		return false, s.unconfirmed(ctx, was, absentRetry, alreadyLive(), tried)
 	default: // EXPIRED, or a word we do not know
 		return false, s.rebuild(ctx, was, tried)
 	}
@@ -192,7 +198,7 @@ func processingLimit(p *Post) time.Duration {
 // often, later seldom.
 func (s *Service) lookAgain(ctx context.Context, was *Post, tried events.Attempt) error {
 	p := *was
-	p.Lease = ""
+	p.Lease, p.Failures = "", 0
 	p.WakeAt = s.now().Add(min(max(s.now().Sub(was.ContainerAt)/10, firstLook), 15*time.Second))
 	if s.now().Sub(was.ContainerAt) < 2*firstLook {
 		return s.step(ctx, was, &p, "", tried)

@@ -21,14 +21,11 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 	crash.At(crash.PublishWoken)
 	now := s.now()
 	switch {
-	case was.Attempt > 0 && now.After(was.expires()):
-		// The last call was answered as if nothing had happened. Before the post is given up, that is made sure.
-		return s.unconfirmed(ctx, was, overdue(was))
-	case was.Attempt > 0 && was.outlived(now): // or built anew
-		return s.unconfirmed(ctx, was, events.Faultf(events.Unknown, "What Threads prepared for this post has expired; we are checking before we build it anew."))
 	case now.After(was.expires()):
 		return s.missed(ctx, was)
-	case was.outlived(now):
+	case was.Doubt && was.outlived(now): // looked for before it is built anew
+		return s.unconfirmed(ctx, was, absentRetry, events.Faultf(events.Unknown, "What Threads prepared for this post has expired; we are checking before we build it anew."))
+	case was.outlived(now) || was.ContainerID != "" && !was.builtFromRow():
 		return s.stale(ctx, was)
 	}
 	a, err := s.access(ctx, was)
@@ -61,37 +58,59 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 	defer unclaim()
 
 	landed := func() { release(); unclaim() }
-	if was.Attempt == 0 {
+	if !was.Doubt {
 		if err := s.stillThere(ctx, was); err != nil {
 			return s.noRef(ctx, was, err)
 		}
+		return s.claimAndCall(ctx, was, a, landed)
 	}
-	if was.Attempt > 0 && was.Kind == events.KindRepost {
-		return s.repostAgain(ctx, was, a, landed)
-	}
-	if was.Attempt > 0 && was.ContainerID != "" { // not the first call for this part: look before every further one
-		began := s.now()
-		status, err := s.readStatus(ctx, was, a, was.ContainerID)
-		if err != nil && threads.ClassOf(err) != threads.NotReady { // no look, no call
-			return s.refusedAhead(ctx, was, a, err, s.tried("status", began, err))
-		}
-		if err == nil && status.Status == threads.StatusPublished {
-			return s.unconfirmed(ctx, was, events.Faultf(events.Unknown, "Threads says that this post is already live; we are looking for it."))
-		}
-	}
-	return s.claimAndCall(ctx, was, a, landed)
+	return s.callAgain(ctx, was, a, landed)
 }
 
-// repostAgain looks for a repost before a further call for it. There is no container to ask.
-func (s *Service) repostAgain(ctx context.Context, was *Post, a access, landed func()) error {
-	candidates, looked, err := s.look(ctx, was, a)
-	switch {
-	case err != nil: // no look, no call
-		return s.refusedAhead(ctx, was, a, err, looked)
-	case len(candidates) > 0:
-		return s.unconfirmed(ctx, was, events.Faultf(events.Unknown, "This repost seems to be live already; we are looking for it."), looked)
+// callAgain publishes a container whose last call was answered with a refusal that passes. The answer may be wrong: only
+// when Threads says that the container is still unpublished is it called again.
+func (s *Service) callAgain(ctx context.Context, was *Post, a access, landed func()) error {
+	if was.Kind == events.KindRepost { // no container to ask
+		return s.unconfirmed(ctx, was, absentRetry, unclearAnswer())
 	}
-	return s.claimAndCall(ctx, was, a, landed)
+	began := s.now()
+	status, err := s.readStatus(ctx, was, a, was.ContainerID)
+	tried := s.tried("status", began, err)
+	if err == nil {
+		tried.Message = statusSentence(status)
+	}
+	switch class := threads.ClassOf(err); {
+	case err == nil && status.Status == threads.StatusFinished:
+		return s.claimAndCall(ctx, was, a, landed)
+	case err == nil && status.Status == threads.StatusPublished:
+		return s.unconfirmed(ctx, was, absentRetry, alreadyLive(), tried)
+	case err == nil && status.Status == threads.StatusInProgress, class == threads.NotReady:
+		return s.notReady(ctx, was, tried)
+	case err == nil: // it can never be published again
+		return s.unconfirmed(ctx, was, absentRetry, unclearAnswer(), tried)
+	}
+	return s.unconfirmed(ctx, was, absentWait, unclearAnswer(), tried)
+}
+
+// notReady lets a container that Threads does not find yet wait a little, so many times.
+func (s *Service) notReady(ctx context.Context, was *Post, tried ...events.Attempt) error {
+	if was.NotReady >= len(notReadyWaits) {
+		return s.unconfirmed(ctx, was, absentRetry,
+			events.Faultf(events.Unavailable, "Threads does not find what it prepared for this post; we are checking before we build it anew."), tried...)
+	}
+	p := *was
+	p.State, p.Lease, p.OnAbsent = events.StateReady, "", absentWait
+	p.WakeAt = s.now().Add(notReadyWaits[was.NotReady])
+	p.NotReady++
+	return s.step(ctx, was, &p, "", tried...)
+}
+
+func alreadyLive() *events.Fault {
+	return events.Faultf(events.Unknown, "Threads says that this post is already live; we are looking for it.")
+}
+
+func unclearAnswer() *events.Fault {
+	return events.Faultf(events.Unknown, "Threads did not say whether this post went out; we are asking.")
 }
 
 // stillThere sees that our own post that this one refers to has not been deleted since it was prepared.
@@ -187,38 +206,36 @@ func (s *Service) callThreads(ctx context.Context, a access, p *Post, before fun
 	return s.api.Publish(ctx, a.token, p.ContainerID, before)
 }
 
-// unclear sorts what came back instead of a media id.
+// unclear sorts what came back instead of a media id. Any of it may hide a success, so the doubt stands.
 func (s *Service) unclear(ctx context.Context, was *Post, a access, err error, called time.Time, tried events.Attempt) error {
 	e := apiError(err)
 	if e == nil {
 		e = &threads.Error{Class: threads.Ambiguous, Sentence: "Threads' answer was lost."}
 	}
+	p := *was
+	p.CalledAt = called
+	p.answered = e.Class != threads.Ambiguous
 	switch e.Class {
 	case threads.NotFound, threads.NotReady:
 		if was.Kind == events.KindRepost {
-			reason := events.Faultf(events.Refused, "The post to be reposted is not on Threads, or not for this account.")
 			if s.parentYoung(ctx, was) {
-				reason = notSeenYet()
+				return s.unconfirmedStep(ctx, was, &p, absentRetry, notSeenYet(), tried)
 			}
-			return s.ask(ctx, was, called, reason, tried)
+			return s.unconfirmedStep(ctx, was, &p, absentFail, events.Faultf(events.Refused, "The post to be reposted is not on Threads, or not for this account."), tried)
 		}
-		if was.NotReady < len(notReadyWaits) {
-			p := *was
-			p.State, p.Lease = events.StateReady, ""
-			p.WakeAt = s.now().Add(notReadyWaits[was.NotReady])
-			p.NotReady++
-			return s.step(ctx, was, &p, "", tried)
-		}
-		return s.ask(ctx, was, called, events.Faultf(events.Unavailable, "Threads does not find what it prepared for this post; we are checking before we build it anew."), tried)
+		before := *was
+		before.answered = true
+		return s.notReady(ctx, &before, tried)
 	case threads.Reauthorize:
-		// Refused at the door: the token is checked before anything else. Before a next call the container is read.
-		return s.reconnect(ctx, was, a, tried)
+		s.declareReconnect(ctx, a)
+		return s.unconfirmedStep(ctx, was, &p, absentWait, mustReconnect(), tried)
 	case threads.Invalid:
-		return s.ask(ctx, was, called, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
+		return s.unconfirmedStep(ctx, was, &p, absentFail, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
 	case threads.Quota:
-		return s.ask(ctx, was, called, (&events.Fault{Code: events.RateLimited, Message: e.Sentence}).After(e.RetryAfter), tried)
+		wait := s.cfg.throttled(e.RetryAfter)
+		return s.unconfirmedUntil(ctx, was, &p, absentWait, s.now().Add(wait), (&events.Fault{Code: events.RateLimited, Message: e.Sentence}).After(wait), tried)
 	}
-	return s.ask(ctx, was, called, &events.Fault{Code: events.Unknown, Message: "Threads did not say whether this post went out; we are asking."}, tried)
+	return s.unconfirmedStep(ctx, was, &p, absentRetry, unclearAnswer(), tried)
 }
 
 // unsent takes a claim back when nothing has left this process.
@@ -226,6 +243,8 @@ func (s *Service) unsent(ctx context.Context, before, was *Post, why error, trie
 	p := *was
 	p.Lease = ""
 	p.Attempt, p.ClaimedAt, p.CallDeadline = before.Attempt, before.ClaimedAt, before.CallDeadline
+	p.Doubt, p.DoubtSince, p.OnAbsent = before.Doubt, before.DoubtSince, before.OnAbsent // of an earlier call, if any
+	p.proof = proofUnsent
 	if errors.Is(why, errDown) {
 		return s.waitForThreads(ctx, was, &p)
 	}
@@ -246,17 +265,10 @@ func threadsDown() *events.Fault {
 	return events.Faultf(events.Unavailable, "Threads does not answer at the moment; this post goes out as soon as it does.")
 }
 
-// ask leaves a call whose outcome is not clear to confirm.go.
-func (s *Service) ask(ctx context.Context, was *Post, called time.Time, reason *events.Fault, tried events.Attempt) error {
-	p := *was
-	p.CalledAt = called
-	return s.unconfirmedStep(ctx, was, &p, reason, tried)
-}
-
 // stale drops a container that is about to die, to build another.
 func (s *Service) stale(ctx context.Context, was *Post) error {
 	p := *was
-	p.State, p.WakeAt = events.StateScheduled, s.now()
+	p.State, p.Lease, p.WakeAt = events.StateScheduled, "", s.now()
 	p.dropContainer()
 	return s.step(ctx, was, &p, "")
 }

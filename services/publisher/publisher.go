@@ -72,6 +72,7 @@ type Service struct {
 	// What the passes of the sweep could not put right.
 	unwoken, unarmed, ungone, untold aside
 	graves                           graves
+	readings                         readings
 	progress                         progress
 	// current is set once EVENTS is applied to its end; before that nothing is claimed or swept.
 	current atomic.Bool
@@ -84,7 +85,7 @@ func New(cfg Config, d Deps) *Service {
 	}
 	s := &Service{
 		cfg: cfg, bus: d.Bus, db: d.DB, api: d.Threads, vault: d.Vault, log: d.Log, now: d.Now,
-		store: &store{db: d.DB, lease: cfg.Lease},
+		store: &store{db: d.DB, lease: cfg.Lease, secondCallAfter: cfg.SecondCallAfter},
 		calls: newCalls(cfg.CallsInFlight, cfg.CallsPerAccount),
 		// A quarter of the wake-ups in hand each: half of them are left to posts that are ready.
 		creations: newLimiter(min(cfg.CreationsInFlight, cfg.wakes()/4), cfg.CreationsPerAccount),
@@ -158,6 +159,7 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 		return s.bus.Handle(ctx, events.PublisherDue, due, bus.HandleOptions{Concurrency: s.cfg.wakes(), Prefetch: min(256, s.cfg.wakes())})
 	})
+	g.Go(func() error { return s.recorder.keepAlive(ctx) })
 	g.Go(func() error { return s.hooks.Run(ctx) })
 	g.Go(func() error {
 		if err := s.catchUp(ctx); err != nil {

@@ -124,15 +124,9 @@ func spend(ctx context.Context, db bun.IDB, uses ...use) error {
 // A place is kept by what is live, and by what may be. Every move that ends the part in hand otherwise gives its place back,
 // in the transaction of the move (store.save), and so does a deletion that Threads refused.
 
-// mayBeLive says that a call may have made the part in hand live.
+// mayBeLive says that the part in hand is live, or that a call may have made it so.
 func (p *Post) mayBeLive() bool {
-	switch p.State {
-	case events.StateFailed, events.StateCancelled:
-		return false
-	case events.StateConcluding:
-		return p.Fact == events.FactPublished
-	}
-	return p.Attempt > 0
+	return p.Doubt && !final(p.State) || p.State == events.StateConcluding && p.Fact == events.FactPublished
 }
 
 // liveAt says whether a part is live.
@@ -185,7 +179,7 @@ func misplaced(ctx context.Context, db bun.IDB, accountID string) (places []stri
 	err = db.NewRaw(`SELECT u.post_id || '/' || u.part || ' ' || u.quota FROM quota_uses AS u LEFT JOIN posts AS p ON p.id = u.post_id
 		WHERE u.account_id = ? AND u.quota <> 'deletes' AND NOT coalesce(
 			CASE WHEN p.parts = '[]' THEN p.media_id ELSE p.parts->u.part->>'mediaId' END IS NOT NULL
-			OR p.attempt > 0 AND p.state NOT IN ('failed', 'cancelled') AND NOT (p.state = 'concluding' AND p.fact <> 'published'), false)
+			OR p.doubt, false)
 		ORDER BY 1`, accountID).Scan(ctx, &places)
 	if err != nil {
 		return nil, fmt.Errorf("look for places that nobody keeps: %w", err)

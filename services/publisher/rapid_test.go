@@ -34,6 +34,10 @@ func TestEveryOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The worst that may be: a second publish of a container makes a second post.
+	if err := sim.SetKnobs(func(k *threadssim.Knobs) { k.DoublePublish = "second_post" }); err != nil {
+		t.Fatal(err)
+	}
 	r.useSim(sim)
 	r.cfg.RefLook = 2 * time.Hour
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log, Now: clock.now})
@@ -72,8 +76,15 @@ func (c *movedClock) advance(d time.Duration) {
 	c.ahead += d
 }
 
+func (c *movedClock) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead = 0
+}
+
 type machine struct {
 	*rapid.T
+	tb      testing.TB // where there is no rapid.T
 	r       *rig
 	s       *Service
 	clock   *movedClock
@@ -83,6 +94,15 @@ type machine struct {
 	revs    map[string]int64
 	from    uint64
 	texts   int
+}
+
+func (m *machine) Fatal(args ...any) { m.Fatalf("%s", fmt.Sprint(args...)) }
+
+func (m *machine) Fatalf(format string, args ...any) {
+	if m.tb != nil {
+		m.tb.Fatalf(format, args...)
+	}
+	m.T.Fatalf(format, args...)
 }
 
 func (m *machine) now() time.Time { return m.clock.now() }
@@ -236,6 +256,12 @@ func (m *machine) time(*rapid.T) {
 	m.pass(rapid.SampledFrom([]time.Duration{100 * time.Millisecond, time.Second, 10 * time.Second, time.Minute, time.Hour}).Draw(m.T, "passes"))
 }
 
+// everyRefusal has an answer of each class of errors. Any of them may come although the post is live.
+var everyRefusal = []struct{ http, code, subcode int }{
+	{400, 24, 4279009}, {400, 100, 0}, {400, 100, 33}, {400, 190, 0}, {400, 4, 0}, {400, 9, 2207042}, {400, 10, 0}, {500, 10, 0}, {400, 2, 0}, {500, 1, 0},
+	{400, 368, 0}, {400, 506, 0}, {400, 100, 4279004}, {400, 777777, 0},
+}
+
 // trouble makes the next calls go wrong.
 func (m *machine) trouble(*rapid.T) {
 	f := threadssim.Fault{
@@ -245,9 +271,9 @@ func (m *machine) trouble(*rapid.T) {
 			threadssim.Edge5xx}).Draw(m.T, "fault"),
 		Times: rapid.IntRange(1, 3).Draw(m.T, "times"),
 	}
-	if f.Kind == threadssim.ErrorBeforeCommit {
-		e := rapid.SampledFrom([][2]int{{400, 2}, {500, 10}, {400, 4}, {400, 100}}).Draw(m.T, "code")
-		f.HTTP, f.Code = e[0], e[1]
+	if f.Kind == threadssim.ErrorBeforeCommit || f.Kind == threadssim.ErrorAfterCommit {
+		e := rapid.SampledFrom(everyRefusal).Draw(m.T, "code")
+		f.HTTP, f.Code, f.Subcode = e.http, e.code, e.subcode
 	}
 	if err := m.r.sim.Inject(f); err != nil {
 		m.Fatal(err)
@@ -273,8 +299,8 @@ func (m *machine) story() string {
 	var b strings.Builder
 	for _, p := range m.rows() {
 		tried, _ := m.s.store.attempts(context.Background(), m.r.db, p.ID)
-		fmt.Fprintf(&b, "\n%s %s %s at %s rev=%d told=%d wake=%s lease=%q reason=%v attempt=%d rebuilds=%d", p.ID, p.Kind, p.State, p.PublishAt.Format(time.DateTime), p.Rev, p.ToldRev,
-			p.WakeAt.Format(time.DateTime), p.Lease, p.Reason, p.Attempt, p.Rebuilds)
+		fmt.Fprintf(&b, "\n%s %s %s at %s rev=%d told=%d wake=%s lease=%q reason=%v attempt=%d rebuilds=%d doubt=%t absent=%s", p.ID, p.Kind, p.State, p.PublishAt.Format(time.DateTime), p.Rev, p.ToldRev,
+			p.WakeAt.Format(time.DateTime), p.Lease, p.Reason, p.Attempt, p.Rebuilds, p.Doubt, p.OnAbsent)
 		for _, a := range tried {
 			fmt.Fprintf(&b, "\n   %s %s ok=%t %s", a.At.Format(time.DateTime), a.Phase, a.OK, a.Message)
 		}
@@ -306,6 +332,9 @@ func (m *machine) check(*rapid.T) {
 		if !final(p.State) && p.State != events.StateParked && p.WakeAt.IsZero() {
 			m.Fatalf("%s is %s and will never be looked at again", p.ID, p.State)
 		}
+		if (p.State == events.StatePublishing || p.State == events.StateUnconfirmed) != (p.Doubt && p.State != events.StateReady && p.State != events.StateParked) {
+			m.Fatalf("%s is %s, and its doubt is %t%s", p.ID, p.State, p.Doubt, m.story())
+		}
 		if p.State == events.StateParked && p.Reason == nil {
 			m.Fatalf("%s is parked without a reason", p.ID)
 		}
@@ -328,7 +357,7 @@ func (m *machine) check(*rapid.T) {
 			if id != "" && (len(there) != 1 || there[0].ID != id) {
 				m.Fatalf("%s says that %q is %s; Threads has %v", p.ID, text, id, there)
 			}
-			if len(there) == 1 && (p.State == events.StateCancelled || p.State == events.StateFailed && id == "" || p.State == events.StateScheduled && p.Attempt == 0 && id == "") {
+			if len(there) == 1 && id == "" && (p.State == events.StateCancelled || p.State == events.StateFailed || open(p.State) && !p.Doubt) {
 				m.Fatalf("%s is %s, and %q is at Threads%s", p.ID, p.State, text, m.story())
 			}
 			if p.State == events.StatePublished && !p.chain() && time.Unix(0, there[0].ArrivedNS).Before(p.PublishAt) {
@@ -338,22 +367,30 @@ func (m *machine) check(*rapid.T) {
 	}
 }
 
+// next lets time go on to the next wake-up. It reports whether there is one.
+func (m *machine) next() bool {
+	var next *Post
+	for _, p := range m.rows() {
+		if !p.WakeAt.IsZero() && (next == nil || p.WakeAt.Before(next.WakeAt)) {
+			next = &p
+		}
+	}
+	if next == nil {
+		return false
+	}
+	if wait := next.WakeAt.Sub(m.now()); wait > 0 {
+		m.pass(wait + time.Millisecond)
+	}
+	m.wakeOne(next.ID)
+	return true
+}
+
 // settle lets time go on, through whatever trouble is still in store, until every post has its end.
 func (m *machine) settle() {
 	for range 400 {
-		var next *Post
-		for _, p := range m.rows() {
-			if !p.WakeAt.IsZero() && (next == nil || p.WakeAt.Before(next.WakeAt)) {
-				next = &p
-			}
-		}
-		if next == nil {
+		if !m.next() {
 			break
 		}
-		if wait := next.WakeAt.Sub(m.now()); wait > 0 {
-			m.pass(wait + time.Millisecond)
-		}
-		m.wakeOne(next.ID)
 	}
 	m.check(nil)
 	for _, p := range m.rows() {

@@ -242,14 +242,32 @@ func excluded(columns []string) string {
 	return strings.Join(set, ", ")
 }
 
+// Every column of a post is in one of these lists (TestEveryColumnHasItsPlace).
+var (
+	// identityColumns never change.
+	identityColumns = []string{"id", "user_id", "account_id", "kind", "created_at"}
+	// contentColumns are what was asked for, outcomeColumns what became of it, both as events tell it.
+	contentColumns = []string{
+		"text", "media", "options", "parts", "reply_to", "quote_post_id", "repost_of", "publish_at", "time_zone", "time_decision", "publish_within",
+	}
+	outcomeColumns = []string{
+		"state", "reason", "media_id", "permalink", "called_at", "accepted_at", "delete_requested_at", "deleted_at", "rev", "fact",
+	}
+	// progressColumns follow from the event, or count how far the row is told.
+	progressColumns = []string{"content_hash", "updated_at", "told_rev"}
+	// workingColumns are ours alone, in no event. They belong to one revision.
+	workingColumns = []string{
+		"parent_id", "quoted_id", "wake_at", "armed_at", "lease", "lease_until", "container_id", "container_at", "children", "built_from",
+		"doubt", "doubt_since", "on_absent", "attempt", "claimed_at", "call_deadline", "not_ready", "rebuilds", "finished_seen_at", "failures",
+	}
+	// traceColumns link to whoever asked last; they outlive revisions.
+	traceColumns = []string{"trace_parent"}
+)
+
 // toldColumns are what an event tells, and a row must agree with. The state and its reason agree once the post is final;
 // before that a worker may be on its way between two told states.
 func toldColumns() []string {
-	return []string{
-		"user_id", "account_id", "kind", "text", "media", "options", "parts", "reply_to", "quote_post_id", "repost_of", "publish_at", "time_zone", "time_decision",
-		"publish_within", "state", "reason", "media_id", "permalink", "called_at", "accepted_at", "delete_requested_at",
-		"deleted_at", "created_at", "rev", "fact",
-	}
+	return slices.Concat(identityColumns[1:], contentColumns, outcomeColumns)
 }
 
 // settledStates are those in which the row must say what the event says.

@@ -239,7 +239,7 @@ func (r *reconciliation) elsewhere(ctx context.Context, account accounts.Account
 		m := listed[id]
 		says := fmt.Sprintf("Threads has a post of %s that no row knows: it was published elsewhere.", m.Timestamp.UTC().Format(time.RFC3339))
 		for i := range posts {
-			if p := &posts[i]; !final(p.State) && p.Attempt > 0 && sameAs(p, m) {
+			if p := &posts[i]; !final(p.State) && p.Doubt && sameAs(p, m) {
 				says = fmt.Sprintf("Threads has a post of %s that no row knows; it could be %s, whose outcome is not known.",
 					m.Timestamp.UTC().Format(time.RFC3339), p.ID)
 			}
@@ -338,19 +338,13 @@ func (r *reconciliation) container(ctx context.Context, p *Post, a access) {
 		d := r.of(p, "container", "The row says %s, but Threads says that its container is published.", p.State)
 		d.Mend = "treat its outcome as unknown: the publisher looks for it before anything else"
 		r.found(ctx, d, func(ctx context.Context) error {
-			now, err := r.store.now(ctx, r.DB)
-			if err != nil {
-				return err
-			}
-			next := *p
-			next.CallDeadline = maxTime(next.CallDeadline, now) // no second call because of one lagging list
-			return r.unconfirmedStep(ctx, p, &next, events.Faultf(events.Unknown, "Threads says that this post is already live; we are looking for it."))
+			return r.unconfirmed(ctx, p, absentRetry, alreadyLive())
 		})
-	case (lost || status.Status == threads.StatusExpired || status.Status == threads.StatusError) && p.State == events.StateReady && p.Attempt == 0:
+	case (lost || status.Status == threads.StatusExpired || status.Status == threads.StatusError) && p.State == events.StateReady && !p.Doubt:
 		d := r.of(p, "container", "The row says ready, but Threads no longer has its container, or could not process it.")
 		d.Mend = "have it built anew"
 		r.found(ctx, d, func(ctx context.Context) error { return r.stale(ctx, p) })
-	case lost && p.Attempt > 0:
+	case lost && p.Doubt:
 		r.found(ctx, r.of(p, "container", "Threads no longer knows its container, and a call was made for it; the publisher looks for it at %s.", stamp(p.WakeAt)), nil)
 	}
 }

@@ -435,7 +435,8 @@ func (r *recorder) apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]c
 }
 
 // applyPost brings the row to what the event says, if the row is behind; a row that is missing (an empty table, a
-// restored one) is written anew. A row that is already there is only marked as told.
+// restored one) is written anew. A row that is already there is only marked as told. The working columns of a row that is
+// behind belong to another revision, so they begin anew.
 func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *Post) error {
 	res, err := tx.NewUpdate().Model((*Post)(nil)).
 		Set("told_rev = ?", p.Rev).
@@ -448,17 +449,10 @@ func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *Post) error {
 	}
 	p.wakeAfterReplay(r.cfg, r.now())
 	p.tidy()
-	res, err = tx.NewInsert().Model(p).On("CONFLICT (id) DO UPDATE").
-		Set("text = EXCLUDED.text, media = EXCLUDED.media, content_hash = EXCLUDED.content_hash").
-		Set("options = EXCLUDED.options, parts = EXCLUDED.parts").
-		Set("reply_to = EXCLUDED.reply_to, quote_post_id = EXCLUDED.quote_post_id, repost_of = EXCLUDED.repost_of").
-		Set("time_zone = EXCLUDED.time_zone, time_decision = EXCLUDED.time_decision").
-		Set("publish_at = EXCLUDED.publish_at, publish_within = EXCLUDED.publish_within").
-		Set("state = EXCLUDED.state, reason = EXCLUDED.reason, media_id = EXCLUDED.media_id, permalink = EXCLUDED.permalink").
-		Set("called_at = EXCLUDED.called_at, accepted_at = EXCLUDED.accepted_at").
-		Set("delete_requested_at = EXCLUDED.delete_requested_at, deleted_at = EXCLUDED.deleted_at").
-		Set("updated_at = EXCLUDED.updated_at, rev = EXCLUDED.rev, told_rev = EXCLUDED.told_rev, fact = EXCLUDED.fact").
-		Set("wake_at = EXCLUDED.wake_at, armed_at = NULL, lease = NULL, lease_until = NULL").
+	res, err = tx.NewInsert().Model(p).
+		Value("call_deadline", "CASE WHEN ? THEN clock_timestamp() END", p.Doubt). // whenever its call was made, it has ended by then
+		On("CONFLICT (id) DO UPDATE").
+		Set(excluded(slices.Concat(contentColumns, outcomeColumns, progressColumns, workingColumns))).
 		// Only a higher rev: a late or doubled event changes nothing.
 		Where("post.rev < EXCLUDED.rev").Exec(ctx)
 	if err != nil {
@@ -477,7 +471,9 @@ func (p *Post) wakeAfterReplay(c Config, now time.Time) {
 	case p.State == events.StateReady || p.State == events.StateScheduled || p.State == events.StateWaiting:
 		p.State, p.WakeAt = events.StateScheduled, p.PublishAt.Add(-p.lead(c))
 	case p.State == events.StateUnconfirmed:
-		p.WakeAt = now
+		p.Doubt, p.DoubtSince, p.OnAbsent, p.WakeAt = true, p.PublishAt, absentRetry, now
+	case p.State == events.StateParked:
+		p.Doubt, p.DoubtSince = true, p.PublishAt
 	case settled(p) && !p.DeleteRequestedAt.IsZero() && p.DeletedAt.IsZero():
 		p.WakeAt = now
 	case p.Fact == events.FactPublished || p.Fact == events.FactFailed:

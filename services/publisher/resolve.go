@@ -58,12 +58,13 @@ func (s *Service) ResolvePost(ctx context.Context, d bus.Delivery, cmd events.Re
 			return events.Faultf(events.Conflict, "Only a parked post needs a person's word; this one is %s.", p.State)
 		}
 		if !cmd.Published {
+			p.settle(proofPerson)
 			p.State, p.Fact = events.StateConcluding, events.FactFailed
 			p.Reason = events.Faultf(events.Refused, "You said that this post is not on the profile. It can be tried again.")
 			p.CalledAt, p.AcceptedAt, p.WakeAt = time.Time{}, s.now(), s.now()
 			return nil
 		}
-		known, err := s.store.known(ctx, tx, p.AccountID, []string{cmd.MediaID})
+		known, err := s.store.knownToAll(ctx, tx, p.AccountID, []string{cmd.MediaID})
 		if err != nil {
 			return err
 		}

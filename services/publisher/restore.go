@@ -40,7 +40,7 @@ func (r *recorder) check(ctx context.Context) error {
 		return fmt.Errorf("look for an unfinished restore: %w", err)
 	}
 	if floor <= position && !unfinished {
-		return nil
+		return r.presumeCalls(ctx)
 	}
 	if r.cfg.RestoredSince.IsZero() {
 		return fmt.Errorf("postgres has applied EVENTS up to %d, but %d was acknowledged: the database was restored from a backup or replaced. "+
@@ -69,7 +69,7 @@ func (r *recorder) check(ctx context.Context) error {
 		if _, err := tx.NewDelete().Table("recorder_positions").Where("name = ?", restoring).Exec(ctx); err != nil {
 			return fmt.Errorf("end the restore: %w", err)
 		}
-		return nil
+		return r.noteAlive(ctx, tx)
 	})
 }
 
@@ -159,6 +159,7 @@ func (r *recorder) doubtAll(ctx context.Context, tx bun.Tx) error {
 		Set("state = ?", events.StateUnconfirmed).Set("reason = ?", reason).Set("wake_at = ?", r.now()).
 		Set("lease = NULL, lease_until = NULL, armed_at = NULL").
 		Set("rev = rev + 1").Set("fact = ?", events.FactUnconfirmed).Set("updated_at = ?", r.now()). // told, by the sweep
+		Set("doubt = true, doubt_since = least(doubt_since, publish_at), on_absent = ?", absentRetry).
 		// A backup may know no deadline, or an old one: without it a single lagging list would allow a second post.
 		Set("call_deadline = greatest(call_deadline, clock_timestamp())"). // greatest passes over NULL
 		Where("publish_at <= ?", r.now()).

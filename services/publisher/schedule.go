@@ -74,7 +74,7 @@ func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command
 		if err != nil {
 			return nil, err
 		}
-		if !open(was.State) || was.NotReady > 0 || was.begun() { // a call has left between two tries, and may still make it live
+		if !open(was.State) || was.Doubt || was.begun() {
 			return nil, tooLate(was)
 		}
 		if ifRev != 0 && ifRev != was.Rev {

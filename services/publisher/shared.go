@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"context"
+	"fmt"
 	"maps"
 
 	"github.com/uptrace/bun"
@@ -28,4 +29,18 @@ func (s *store) knownToAll(ctx context.Context, db bun.IDB, accountID string, me
 		maps.Copy(known, more)
 	}
 	return known, nil
+}
+
+// othersInDoubt are the other posts of the same Threads user that may be live.
+func (s *store) othersInDoubt(ctx context.Context, p *Post) (others []Post, err error) {
+	all, err := accounts.Twins(ctx, s.db, p.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	err = s.db.NewSelect().Model(&others).Where("account_id IN (?)", bun.List(append(all, p.AccountID))).
+		Where("doubt AND id <> ?", p.ID).Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the posts in doubt: %w", err)
+	}
+	return others, nil
 }

@@ -22,8 +22,9 @@ var errLost = errors.New("the post was moved by someone else")
 // store is every statement on posts and post_attempts. A method works on the bun.IDB that it is given, so that it may be
 // part of a transaction.
 type store struct {
-	db    *bun.DB // of those that are never part of one: batches, and what takes, renews and ends a lease
-	lease time.Duration
+	db              *bun.DB // of those that are never part of a transaction: batches, and what takes, renews and ends a lease
+	lease           time.Duration
+	secondCallAfter time.Duration
 }
 
 // get reads a post. A missing one is a Fault NotFound.
@@ -183,6 +184,9 @@ func (s *store) write(ctx context.Context, db bun.IDB, was, p *Post) error {
 	if !mayMove(was.State, p.State) {
 		return fmt.Errorf("post %s: no way from %s to %s", p.ID, was.State, p.State)
 	}
+	if err := keepsDoubt(was, p); err != nil {
+		return err
+	}
 	p.tidy()
 	q := db.NewUpdate().Model(p).
 		ExcludeColumn("id", "user_id", "account_id", "created_at", "told_rev").
@@ -192,6 +196,7 @@ func (s *store) write(ctx context.Context, db bun.IDB, was, p *Post) error {
 	if was.Lease != "" {
 		q = q.Where("lease = ?", was.Lease)
 	}
+	q = s.guard(q, was, p)
 	switch {
 	case p.Lease == "":
 		q = q.Value("lease_until", "NULL")
@@ -313,7 +318,7 @@ func (p *Post) tidy() {
 		p.Parts = []events.Part{}
 	}
 	for _, t := range []*time.Time{&p.PublishAt, &p.CalledAt, &p.AcceptedAt, &p.DeleteRequestedAt, &p.DeletedAt, &p.CreatedAt,
-		&p.UpdatedAt, &p.WakeAt, &p.ArmedAt, &p.ContainerAt, &p.ClaimedAt, &p.CallDeadline, &p.FinishedSeenAt} {
+		&p.UpdatedAt, &p.WakeAt, &p.ArmedAt, &p.ContainerAt, &p.ClaimedAt, &p.CallDeadline, &p.FinishedSeenAt, &p.DoubtSince} {
 		if !t.IsZero() {
 			*t = t.UTC().Truncate(time.Microsecond)
 		}

@@ -22,16 +22,16 @@ func (c Config) pauseAfter(err error, n int) time.Duration {
 	return backoff(n)
 }
 
-// roomAgain reckons how long a call waits that spends a quota and was refused for too many. Only the limit edge knows which
-// limit it was: a full quota empties as its oldest uses leave the window, a throttle soon.
-func (s *Service) roomAgain(ctx context.Context, a access, q quota, asked time.Duration) (time.Duration, error) {
-	wait := s.cfg.throttled(asked)
+// roomAgain reckons how long a call waits that spends a quota and was refused for too many, and says whether the quota is full.
+// Only the limit edge knows which limit it was: a full quota empties as its oldest uses leave the window, a throttle soon.
+func (s *Service) roomAgain(ctx context.Context, a access, q quota, asked time.Duration) (wait time.Duration, full bool, err error) {
+	wait = s.cfg.throttled(asked)
 	limits, err := s.api.Limits(ctx, a.token, a.account.Scopes)
 	if e := apiError(err); e != nil && e.Class == threads.Quota {
-		return max(wait, s.cfg.throttled(e.RetryAfter)), nil // a throttle: it is in the way of this call, too
+		return max(wait, s.cfg.throttled(e.RetryAfter)), false, nil // a throttle: it is in the way of this call, too
 	}
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	allowance := limits.Posts
 	switch q {
@@ -41,19 +41,19 @@ func (s *Service) roomAgain(ctx context.Context, a access, q quota, asked time.D
 		allowance = limits.Deletes
 	}
 	if allowance.Total == 0 || allowance.Used < allowance.Total {
-		return wait, nil
+		return wait, false, nil
 	}
 	uses, err := used(ctx, s.db, []string{a.account.ID}, s.now())
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	// Others may post for this account too: of theirs we know nothing, so from the first of ours that leaves it is looked
 	// at again, and at least every half hour.
-	full := s.cfg.QuotaLook
+	empties := s.cfg.QuotaLook
 	if oldest := uses[quotaOf{a.account.ID, q}].Oldest; !oldest.IsZero() {
-		full = min(full, max(oldest.Add(quotaWindow).Sub(s.now()), s.cfg.ThrottleWait))
+		empties = min(empties, max(oldest.Add(quotaWindow).Sub(s.now()), s.cfg.ThrottleWait))
 	}
-	return max(wait, full), nil
+	return max(wait, empties), true, nil
 }
 
 // spendsQuota says whether a call that was refused for too many may have met the end of a quota.
@@ -71,7 +71,7 @@ func (s *Service) heldBack(ctx context.Context, a access, q quota, e *threads.Er
 	if !spendsQuota(e) {
 		return s.cfg.throttled(e.RetryAfter)
 	}
-	wait, err := s.roomAgain(ctx, a, q, e.RetryAfter)
+	wait, _, err := s.roomAgain(ctx, a, q, e.RetryAfter)
 	if err != nil {
 		return s.cfg.throttled(e.RetryAfter)
 	}

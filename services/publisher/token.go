@@ -38,10 +38,10 @@ func (s *Service) noToken(ctx context.Context, was *Post, err error) error {
 	}
 	gone := errors.Is(err, &events.Fault{Code: events.NotFound})
 	switch {
-	case gone && was.Attempt == 0 && was.begun():
+	case gone && !was.Doubt && was.begun():
 		return s.fail(ctx, was, events.Faultf(events.NotFound,
 			"The account of this chain was disconnected while it went out; connect it again and have the rest tried again."))
-	case gone && was.Attempt == 0:
+	case gone && !was.Doubt:
 		p := *was
 		p.State, p.Lease, p.WakeAt = events.StateCancelled, "", time.Time{}
 		p.Reason = events.Faultf(events.NotFound, "The account of this post was disconnected; connect it again and schedule the post anew.")

@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,10 +123,10 @@ const retellAfter = 10 * time.Second
 func (s *Service) resume(ctx context.Context, was *Post) error {
 	p := *was
 	if s.now().After(p.expires()) {
-		if was.Attempt > 0 { // as in publish: the last call was answered as if nothing had happened
-			return s.unconfirmed(ctx, was, overdue(was))
-		}
 		return s.missed(ctx, was)
+	}
+	if was.Doubt { // of a release before this one: a post in doubt waits as unconfirmed
+		return s.unconfirmed(ctx, was, absentRetry, unclearAnswer())
 	}
 	if a, paused, err := s.stillPaused(ctx, was); err != nil || paused {
 		if err != nil {
@@ -145,6 +146,9 @@ func (s *Service) postpone(ctx context.Context, was *Post, reason *events.Fault,
 }
 
 func (s *Service) postponeFrom(ctx context.Context, was, p *Post, reason *events.Fault, until time.Time, tried ...events.Attempt) error {
+	if p.Doubt { // it is asked for when its time has come again
+		return s.unconfirmedUntil(ctx, was, p, cmp.Or(p.OnAbsent, absentWait), until, reason, tried...)
+	}
 	p.State, p.Lease = events.StateWaiting, ""
 	p.WakeAt = until
 	if expires := p.expires().Add(time.Second); p.WakeAt.After(expires) {
@@ -158,8 +162,13 @@ func (s *Service) postponeFrom(ctx context.Context, was, p *Post, reason *events
 	return s.step(ctx, was, p, fact, tried...)
 }
 
-// missed gives up a post whose time has passed by too much.
-func (s *Service) missed(ctx context.Context, was *Post) error { return s.fail(ctx, was, overdue(was)) }
+// missed gives up a post whose time has passed by too much. One that may be live is looked for before.
+func (s *Service) missed(ctx context.Context, was *Post) error {
+	if was.Doubt {
+		return s.unconfirmed(ctx, was, absentFail, overdue(was))
+	}
+	return s.fail(ctx, was, overdue(was))
+}
 
 func overdue(p *Post) *events.Fault {
 	why := ""

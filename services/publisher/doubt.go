@@ -1,0 +1,97 @@
+package publisher
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+)
+
+// A publish call that left may have made its post live, whatever it was answered. That is one fact of the row, doubt: the
+// claim sets it, and only a proof ends it. While it stands the store refuses every move after which the post could go out
+// a second time, or be called dead while it is live.
+
+// proof is what ends a doubt.
+type proof int
+
+const (
+	noProof      proof = iota
+	proofUnsent        // the call surely did not leave this process
+	proofLive          // Threads gave, or lists, a media id
+	proofAbsent        // the account's lists do not have it, long enough after the call has ended
+	proofPerson        // its owner looked at the profile
+	proofNoCalls       // what was only presumed of a time in which no publisher lived is not so
+)
+
+// onAbsent is what follows for a post in doubt once it is proven not to be live.
+type onAbsent string
+
+const (
+	// absentRetry publishes again: the call had no clear answer.
+	absentRetry onAbsent = "retry"
+	// absentWait publishes the same container again when what the answer asked for is over: a throttle, a full quota, a
+	// token that is refused.
+	absentWait onAbsent = "wait"
+	// absentFail fails: the call was refused for good, or the post's time is over.
+	absentFail onAbsent = "fail"
+	// absentResume goes on as if nothing had been: no call is known of. Postgres may have been restored (restore.go).
+	absentResume onAbsent = "resume"
+)
+
+// settle ends the doubt, if there is one.
+func (p *Post) settle(by proof) {
+	p.Doubt, p.DoubtSince, p.OnAbsent, p.proof = false, time.Time{}, "", by
+}
+
+// presumed says that no call is known of: the doubt is about a time of which the row may know nothing.
+func (p *Post) presumed() bool { return p.OnAbsent == absentResume }
+
+// doubtedSince is the time from which a live post could be the one that is looked for.
+func (p *Post) doubtedSince() time.Time {
+	if p.DoubtSince.IsZero() {
+		return p.PublishAt
+	}
+	return p.DoubtSince
+}
+
+// keepsDoubt says why a move is not allowed while the doubt of the row stands, or nil.
+func keepsDoubt(was, p *Post) error {
+	if !was.Doubt || final(was.State) {
+		return nil
+	}
+	if !p.Doubt {
+		if p.proof == noProof {
+			return fmt.Errorf("post %s: a doubt ends with a proof only", p.ID)
+		}
+		return nil
+	}
+	switch {
+	case p.State == events.StateFailed || p.State == events.StateCancelled || p.State == events.StateConcluding:
+		return fmt.Errorf("post %s may be live and cannot become %s", p.ID, p.State)
+	case p.State == events.StateScheduled || p.State == events.StateWaiting:
+		return fmt.Errorf("post %s may be live and cannot be %s: it is asked for first", p.ID, p.State)
+	case p.ContainerID != was.ContainerID || !slices.Equal(p.Children, was.Children):
+		return fmt.Errorf("post %s may be live and cannot have another container", p.ID)
+	case p.ContentHash != was.ContentHash || p.source() != was.source():
+		return fmt.Errorf("post %s may be live and cannot say anything else", p.ID)
+	}
+	return nil
+}
+
+// guard adds to an update what the database has to judge of a doubt: by its clock, for another's may have been set since.
+func (s *store) guard(q *bun.UpdateQuery, was, p *Post) *bun.UpdateQuery {
+	q = q.Where("doubt = ?", was.Doubt)
+	switch {
+	case p.answered: // so its call has ended
+		q = q.Value("call_deadline", "least(post.call_deadline, clock_timestamp())")
+	case p.Doubt && !was.Doubt && !p.presumed(): // by a call that nobody here knows of
+		q = q.Value("call_deadline", "greatest(post.call_deadline, clock_timestamp())")
+	}
+	if was.Doubt && p.proof == proofAbsent {
+		q = q.Where("coalesce(post.call_deadline, '-infinity') + ? * interval '1 millisecond' <= clock_timestamp()", s.secondCallAfter.Milliseconds())
+	}
+	return q
+}
