@@ -24,6 +24,8 @@ type CommandOptions struct {
 	outcomeTo string
 }
 
+// sendTries is how often a command is sent at least. Answers that come at once, as of a stream that has no leader for the
+// moment, are tried over for longer: another server leads within seconds.
 const sendTries = 3
 
 // Send stores a command; when it returns nil, the command is on disk and will be done. An acknowledgement that does not
@@ -47,7 +49,7 @@ func (b *Bus) Send(ctx context.Context, cmd events.Command, o CommandOptions) (e
 		}
 	}
 	m.Header[jetstream.ExpectedStreamHeader] = []string{events.StreamCommands}
-	maybe := false
+	maybe, began := false, time.Now()
 	for try := 1; ; try++ {
 		em := &emission{msg: m, outcome: make(chan error, 1)}
 		once, cancel := context.WithTimeout(ctx, 2*b.patience) // in a batch, and then alone
@@ -58,7 +60,8 @@ func (b *Bus) Send(ctx context.Context, cmd events.Command, o CommandOptions) (e
 			return nil
 		}
 		maybe = maybe || found == unsure || em.unsure
-		if found == notEver || try == sendTries || !catchBreath(ctx) {
+		enough := try >= sendTries && time.Since(began) >= b.patience
+		if found == notEver || enough || !catchBreath(ctx) {
 			return b.notSent(cmd, o.ID, err, maybe)
 		}
 	}
