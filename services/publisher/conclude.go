@@ -8,6 +8,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/threads"
 )
 
 // published notes a clear yes. It is in the row before anyone is told, so no crash can lose it. A part of a chain that
@@ -128,18 +129,27 @@ func outcomeOf(p *Post, fact events.PostFact) events.PostEvent {
 
 // fetchPermalinks asks for the permalinks of a live post that are not known yet, for a few seconds: they may lag
 // (threads-api §5.4). They are in the row before they travel in the event. A post whose link does not come is no less
-// live, and the link is looked for later (updates.go).
+// live, and the link is looked for later (updates.go), as it is where many wait for theirs: a wake-up in hand is not for that.
 func (s *Service) fetchPermalinks(ctx context.Context, p *Post) error {
 	wanted, links := p.unlinked(), map[string]string{}
 	if len(wanted) == 0 {
 		return nil
 	}
+	release, _ := s.permalinks.hold(p.AccountID, s.now)
+	if release == nil {
+		return nil
+	}
+	defer release()
 	waiting, cancel := context.WithTimeout(ctx, s.cfg.PermalinkWait)
 	defer cancel()
 	a, err := s.access(waiting, p)
 	for wait := 200 * time.Millisecond; err == nil; wait *= 2 {
 		for id := range wanted {
-			if media, err := s.api.Media(waiting, a.token, id); err == nil && media.Permalink != "" {
+			media, err := s.api.Media(waiting, a.token, id)
+			if e := apiError(err); e != nil && e.Class == threads.Quota {
+				wait = max(wait, s.cfg.throttled(e.RetryAfter))
+			}
+			if err == nil && media.Permalink != "" {
 				links[id] = media.Permalink
 				delete(wanted, id)
 			}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +65,37 @@ func TestSlowPicturesHoldNobodyUp(t *testing.T) {
 	if n := len(held) + 1; n > r.cfg.CreationsPerAccount {
 		t.Errorf("%d pictures of one account are fetched at once", n)
 	}
+}
+
+// A permalink that does not come keeps no wake-up from another post.
+func TestHangingPermalinksHoldNobodyUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.cfg.slots = 16
+	r.cfg.PermalinkWait = time.Hour
+	quiet := r.connect("user_2", "quiet")
+	all := make(chan struct{})
+	edge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if strings.Contains(req.URL.RawQuery, "permalink") {
+			<-all
+		}
+		r.sim.ServeHTTP(w, req)
+	}))
+	t.Cleanup(edge.Close)
+	r.cfg.APIURL = edge.URL
+	client := r.cfg.Threads()
+	client.Timeout = time.Hour
+	r.api = threads.New(client)
+	r.start()
+	t.Cleanup(func() { close(all) })
+	for i := range r.cfg.slots + 4 {
+		r.schedule(0, fmt.Sprint("live, but where ", i))
+	}
+	p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: "user_2", Draft: events.Draft{AccountID: quiet.ID, Text: "quiet"}, PublishAt: time.Now().Add(2 * time.Second)}, 20*time.Second)
+	if fault != nil {
+		t.Fatal(fault)
+	}
+	r.once(r.await(p.ID, events.FactPublished))
 }
 
 // Places are the account's, and the process'; who finds none gets an appointment, and all of them one after the other.

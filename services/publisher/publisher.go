@@ -47,13 +47,14 @@ type Service struct {
 	log   *zap.Logger
 	now   func() time.Time
 
-	calls     *calls
-	creations *limiter
-	questions *limiter
-	inHand    inHand
-	answers   *answers
-	errands   *errands
-	imports   imports
+	calls      *calls
+	creations  *limiter
+	questions  *limiter
+	permalinks *limiter
+	inHand     inHand
+	answers    *answers
+	errands    *errands
+	imports    imports
 	// What every post in a rush needs of the database goes there together with that of the others: else a thousand
 	// posts would queue for its few connections, one small statement each.
 	postReads    *batcher[read[Post]]
@@ -87,11 +88,12 @@ func New(cfg Config, d Deps) *Service {
 		cfg: cfg, bus: d.Bus, db: d.DB, api: d.Threads, vault: d.Vault, log: d.Log, now: d.Now,
 		store: &store{db: d.DB, lease: cfg.Lease, secondCallAfter: cfg.SecondCallAfter},
 		calls: newCalls(cfg.CallsInFlight, cfg.CallsPerAccount),
-		// A quarter of the wake-ups in hand each: half of them are left to posts that are ready.
-		creations: newLimiter(min(cfg.CreationsInFlight, cfg.wakes()/4), cfg.CreationsPerAccount),
-		questions: newLimiter(cfg.wakes()/4, questionsPerAccount),
-		answers:   newAnswers(),
-		errands:   newErrands(cfg.ReadsKept), imports: make(imports, importsAtOnce),
+		// A quarter of the wake-ups in hand each at most: the last quarter is left to posts that are ready.
+		creations:  newLimiter(min(cfg.CreationsInFlight, cfg.wakes()/4), cfg.CreationsPerAccount),
+		questions:  newLimiter(cfg.wakes()/4, questionsPerAccount),
+		permalinks: newLimiter(cfg.wakes()/4, permalinksPerAccount),
+		answers:    newAnswers(),
+		errands:    newErrands(cfg.ReadsKept), imports: make(imports, importsAtOnce),
 	}
 	s.creations.farthest = farthestCreation
 	s.delays = &batcher[delayed]{size: delayBatch, atOnce: 2, work: s.store.delayBatch}

@@ -99,7 +99,11 @@ func (s *Service) findLinks(ctx context.Context, was *Post) error {
 	p := *was
 	p.Failures++
 	if !p.linked(links) {
-		return s.store.sleep(ctx, was, s.cfg.nextLink(s.now(), p.Failures))
+		next := s.cfg.nextLink(s.now(), p.Failures)
+		if !next.IsZero() {
+			next = maxTime(next, s.now().Add(wait(err))) // not before Threads takes a question
+		}
+		return s.store.sleep(ctx, was, next)
 	}
 	// Woken once more, for the sake of the telling and of what is still missing.
 	p.WakeAt, p.ArmedAt = s.now().Add(s.cfg.Lease+time.Second), time.Time{}
