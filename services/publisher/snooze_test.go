@@ -99,7 +99,7 @@ func TestOverduePostsTakeTurns(t *testing.T) {
 	var at []time.Time
 	for _, id := range ids {
 		r.await(id, events.FactPublished)
-		at = append(at, r.any(id).ClaimedAt)
+		at = append(at, r.usedAt(id))
 	}
 	sort.Slice(at, func(i, j int) bool { return at[i].Before(at[j]) })
 	for i := 1; i < len(at); i++ {
