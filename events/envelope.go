@@ -51,6 +51,7 @@ const (
 	HeaderOutcomeTo   = "omni-outcome-to"  // inbox that wants the command's outcome
 	HeaderKey         = "omni-key"         // the caller's Idempotency-Key
 	HeaderBodyHash    = "omni-body-hash"   // hash of the request body that came with the key
+	HeaderWait        = "omni-wait"        // of a question: how many milliseconds its answer is waited for
 )
 
 // Meta is what the headers say about a message.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,26 +21,29 @@ import (
 )
 
 const (
-	answerLimit   = 2 * time.Minute // for one answer; whoever asked has long gone by then
-	answersAtOnce = 256             // for one process; further questions wait in line
-	answerAgain   = 2 * time.Second // when to ask again while something is away
+	// answerLimit bounds one answer, however long its asker says to wait; usualWait is how long one waits who does not say,
+	// which askers of the release before did not.
+	answerLimit = time.Minute
+	usualWait   = 30 * time.Second
+	answerAgain = 2 * time.Second // when to ask again while something is away
 )
 
 // answers are the questions that this process answers: one NATS micro service with an endpoint for each kind.
 type answers struct {
 	mu      sync.Mutex
 	service micro.Service // nil: no kind of question is answered yet
-	slots   chan struct{}
 	busy    *gate
 }
 
-func newAnswers() answers { return answers{slots: make(chan struct{}, answersAtOnce), busy: newGate()} }
+func newAnswers() answers { return answers{busy: newGate()} }
 
 // Answer answers a kind of question, together with every other process that does. It is known by its zero value's
 // subject. When it returns, the server knows: whoever asks now is answered. A Fault goes to the asker as it is; any other
-// error is logged, and the asker hears that it was our mistake.
-func Answer[Q events.Question, A any](b *Bus, fn func(context.Context, Q) (A, error)) error {
+// error is logged, and the asker hears that it was our mistake. The ctx of fn ends when the asker stops waiting; what nobody
+// waits for any more is not begun. At most one Bounds says how many are worked on at once; without it the defaults do.
+func Answer[Q events.Question, A any](b *Bus, fn func(context.Context, Q) (A, error), bounds ...Bounds) error {
 	var zero Q
+	kind := newPlaces(append(bounds, Bounds{})[0])
 	service, err := b.openAnswers()
 	if err != nil {
 		return err
@@ -51,12 +55,16 @@ func Answer[Q events.Question, A any](b *Bus, fn func(context.Context, Q) (A, er
 			refuse(b, r, unavailable("A part of the system is being restarted; please try again.").After(time.Second))
 			return
 		}
-		b.answers.slots <- struct{}{}
-		go func() { // a slow answer must not hold up the next question
+		ctx, cancel := context.WithTimeout(context.Background(), waitOf(r))
+		go func() { // neither a slow answer nor the wait for a place must hold up the next question
 			defer b.answers.busy.leave()
-			defer func() { <-b.answers.slots }()
-			ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
 			defer cancel()
+			leave, err := kind.take(ctx, askerOf(r))
+			if err != nil {
+				b.turnAway(r, err)
+				return
+			}
+			defer leave()
 			respond(ctx, b, r, fn)
 		}()
 	}), micro.WithEndpointSubject(subject))
@@ -88,6 +96,33 @@ func (b *Bus) StopAnswering(ctx context.Context) error {
 	return nil
 }
 
+// waitOf is how long whoever asked waits for the answer. It is told as a span and not as a time of day, for clocks differ.
+func waitOf(r micro.Request) time.Duration {
+	ms, err := strconv.ParseInt(header(nats.Header(r.Headers()), events.HeaderWait), 10, 64)
+	if err != nil {
+		return usualWait
+	}
+	return min(time.Duration(ms)*time.Millisecond, answerLimit)
+}
+
+// askerOf is the user who asks, by the field that all questions of a user have; "" where there is none.
+func askerOf(r micro.Request) string {
+	var q struct {
+		UserID string `json:"userId"`
+	}
+	_ = json.Unmarshal(r.Data(), &q) // what cannot be read is refused when it is worked on
+	return q.UserID
+}
+
+// turnAway ends a question that was not begun. Who was refused hears why; who stopped waiting hears nothing.
+func (b *Bus) turnAway(r micro.Request, err error) {
+	if f := new(events.Fault); errors.As(err, &f) {
+		refuse(b, r, f)
+		return
+	}
+	b.log.Info("question not begun: nobody waits for its answer any more", zap.String("subject", r.Subject()))
+}
+
 func (b *Bus) openAnswers() (micro.Service, error) {
 	a := &b.answers
 	a.mu.Lock()
@@ -115,10 +150,14 @@ func respond[Q events.Question, A any](ctx context.Context, b *Bus, r micro.Requ
 	f := new(events.Fault)
 	if !errors.As(err, &f) {
 		log := b.log.With(zap.String("subject", r.Subject()), zap.Duration("took", time.Since(began)), zap.Error(err))
-		if b.outage(err) {
+		switch {
+		case ctx.Err() != nil:
+			log.Info("question given up: nobody waits for its answer any more")
+			f = unavailable("This took too long; please try again shortly.").After(answerAgain)
+		case b.outage(err):
 			log.Warn("question failed for want of what its answer depends on")
 			f = unavailable("A part of the system is away at the moment; please try again shortly.").After(answerAgain)
-		} else {
+		default:
 			log.Error("question failed")
 			f = internalFault()
 		}

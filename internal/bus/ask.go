@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -65,6 +66,9 @@ func (b *Bus) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	b.asking.Add(1)
 	defer b.asking.Add(-1)
 	for began := time.Now(); ; {
+		if end, ok := ctx.Deadline(); ok {
+			m.Header[events.HeaderWait] = []string{strconv.FormatInt(time.Until(end).Milliseconds(), 10)}
+		}
 		reply, err := b.nc.RequestMsgWithContext(ctx, m)
 		if !errors.Is(err, nats.ErrNoResponders) || time.Since(began) >= askPatience || !catchBreath(ctx) {
 			return reply, err

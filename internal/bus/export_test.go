@@ -1,6 +1,9 @@
 package bus
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // What tests may see and shorten.
 
@@ -17,3 +20,14 @@ const (
 	EmitBatch = emitBatch
 	EmitFew   = emitFew
 )
+
+// Places are the places of a kind of question.
+type Places struct{ p *places }
+
+func NewPlaces(b Bounds) Places { return Places{newPlaces(b)} }
+
+func (p Places) Take(ctx context.Context, user string) (leave func(), err error) {
+	return p.p.take(ctx, user)
+}
+
+func (p Places) Users() int { return len(p.p.users) }

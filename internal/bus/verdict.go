@@ -20,6 +20,13 @@ func (l later) Error() string { return fmt.Sprintf("again in %s", l.after) }
 // Later asks for the message again after d. It is no failure, however often it is said.
 func Later(d time.Duration) error { return later{after: d} }
 
+// PutOff says whether an error asks for the message again, and after how long.
+func PutOff(err error) (after time.Duration, ok bool) {
+	var l later
+	ok = errors.As(err, &l)
+	return l.after, ok
+}
+
 // verb is what becomes of a message.
 type verb int
 

@@ -84,7 +84,7 @@ func (s *Service) Run(ctx context.Context) error {
 		answer(s, s.BeginOAuth),
 		answer(s, s.FinishOAuth),
 		answer(s, s.ListConnections),
-		answer(s, s.GetProfile),
+		answer(s, s.GetProfile, bus.Bounds{AtOnce: 64}), // Threads is asked
 		answer(s, s.ReceiveUninstall),
 		answer(s, s.ReceiveDataDeletion),
 		answer(s, s.GetErasure),
@@ -135,14 +135,14 @@ func (s *Service) Ready(ctx context.Context) error {
 
 // answer registers fn, so that Run can wait for the questions in hand: an OAuth dance that is cut short costs a person
 // a new beginning.
-func answer[Q events.Question, A any](s *Service, fn func(context.Context, Q) (A, error)) error {
+func answer[Q events.Question, A any](s *Service, fn func(context.Context, Q) (A, error), bounds ...bus.Bounds) error {
 	return bus.Answer(s.bus, func(ctx context.Context, q Q) (a A, err error) {
 		if !s.inHand.TryRLock() { // fails only while Run waits, or has waited
 			return a, events.Faultf(events.Unavailable, "This part is just restarting; please try again in a moment.")
 		}
 		defer s.inHand.RUnlock()
 		return fn(ctx, q)
-	})
+	}, bounds...)
 }
 
 // drainLimit is how long Run waits for the questions in hand.

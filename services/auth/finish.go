@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/uptrace/bun"
 	"go.uber.org/zap"
@@ -14,6 +15,9 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
 )
+
+// finishWithin bounds the exchange of a code and all that follows from it.
+const finishWithin = 2 * time.Minute
 
 // FinishOAuth ends the dance: what came back from Threads becomes a connected account. It is worked at most once: the
 // state is burnt before the code is spent, so a lost answer means to authorise again, and never a second exchange.
@@ -29,6 +33,9 @@ func (s *Service) FinishOAuth(ctx context.Context, q events.FinishOAuth) (_ even
 	if q.Code == "" {
 		return events.Connection{}, exchangeFailed()
 	}
+	// The state is spent: what is begun here is ended, also when its asker has stopped waiting.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
+	defer cancel()
 	grant, err := s.grant(ctx, q.Code)
 	if err != nil {
 		return events.Connection{}, err

@@ -18,7 +18,7 @@ type Trial struct {
 }
 
 type validateInput struct {
-	Media bool `query:"media" default:"true" doc:"Whether the media are fetched and looked at, as Threads would; it takes up to ten seconds."`
+	Media bool `query:"media" default:"true" doc:"Whether the media are fetched and looked at, as Threads would; it takes up to fifteen seconds in all."`
 	Body  Trial
 }
 

@@ -9,13 +9,17 @@ import (
 	"github.com/omni-write/threads/internal/commands"
 )
 
+// asksThreads bounds the questions for which Threads, or a host of media, is asked while the asker waits. Each holds little
+// here but its place, and for long.
+var asksThreads = bus.Bounds{AtOnce: 64, PerUser: 4, Waiting: 28}
+
 // answer opens the publisher to questions: threads.ask.post.get, threads.ask.post.list, threads.ask.command.get.
 func (s *Service) answer() error {
 	return errors.Join(
 		bus.Answer(s.bus, s.GetPost),
 		bus.Answer(s.bus, s.ListPosts),
 		bus.Answer(s.bus, s.GetCommand),
-		bus.Answer(s.bus, s.ValidatePost),
+		bus.Answer(s.bus, s.ValidatePost, asksThreads),
 		s.answerAccounts(),
 	)
 }

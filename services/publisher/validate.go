@@ -26,6 +26,12 @@ func (s *Service) ValidatePost(ctx context.Context, q events.ValidatePost) (even
 		v.Errors = append(v.Errors, late.Details...)
 	}
 	v.Parts = counts(q.Draft)
+	looks := make(chan []events.MediaLook, 1) // side by side with the rest, which may wait for Threads
+	if q.Fetch {
+		ctx, cancel := context.WithTimeout(ctx, looksWithin)
+		defer cancel()
+		go func() { looks <- s.lookAtMedia(ctx, q.Draft) }()
+	}
 	own, err := accounts.ForUser(ctx, s.db, q.UserID)
 	if err != nil {
 		return v, err
@@ -47,7 +53,7 @@ func (s *Service) ValidatePost(ctx context.Context, q events.ValidatePost) (even
 		return v, err
 	}
 	if q.Fetch {
-		v.Media = s.lookAtMedia(ctx, q.Draft)
+		v.Media = <-looks
 		for _, m := range v.Media {
 			if m.Fetched && !m.Usable {
 				v.Warnings = append(v.Warnings, events.Detail{Pointer: m.Pointer, Code: "media_not_usable",
@@ -187,10 +193,12 @@ func mediaOf(d events.Draft) func(yield func(string, events.Media) bool) {
 	}
 }
 
-// looksAtOnce bounds how many files of one request are looked at side by side, mostLooks how many in all.
+// looksAtOnce bounds how many files of one request are looked at side by side, mostLooks how many in all, and looksWithin
+// how long that takes in all.
 const (
 	looksAtOnce = 4
 	mostLooks   = 40
+	looksWithin = 15 * time.Second
 )
 
 // lookAtMedia looks at the files as Threads would.
