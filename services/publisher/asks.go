@@ -39,5 +39,11 @@ func (s *Service) GetPost(ctx context.Context, q events.GetPost) (events.PostDet
 
 // GetCommand answers how a command of the user ended.
 func (s *Service) GetCommand(ctx context.Context, q events.GetCommand) (events.Outcome, error) {
-	return commands.Get(ctx, s.db, q)
+	o, err := commands.Get(ctx, s.db, q)
+	if errors.Is(err, &events.Fault{Code: events.NotFound}) {
+		if waits, err := callWaits(ctx, s.db, q.UserID, q.ID); err != nil || waits {
+			return events.Outcome{CommandID: q.ID}, err
+		}
+	}
+	return o, err
 }

@@ -102,6 +102,15 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 // failed half way has live parts too.
 func settled(p *Post) bool { return p.State == events.StatePublished || p.State == events.StateFailed }
 
+// madeElsewhere says that only Threads knows whose the post is.
+func (s *Service) madeElsewhere(ctx context.Context, cmd events.DeletePost) (bool, error) {
+	_, err := s.store.find(ctx, s.db, cmd.UserID, cmd.ID)
+	if !errors.Is(err, &events.Fault{Code: events.NotFound}) {
+		return false, err
+	}
+	return !events.IsPostID(events.PostIDOf(cmd.UserID, cmd.ID)), nil
+}
+
 // target is the post that the user wants deleted. A post made elsewhere has no row yet; it gets one when Threads shows
 // it to one of the user's accounts, and as that account's own: of other people's posts it shows some, too.
 func (s *Service) target(ctx context.Context, cmd events.DeletePost) (*Post, error) {
@@ -114,12 +123,10 @@ func (s *Service) target(ctx context.Context, cmd events.DeletePost) (*Post, err
 		return nil, listErr
 	}
 	for _, account := range mine {
-		token, _, tokenErr := accounts.Token(ctx, s.db, s.vault, account.ID, s.now())
-		if tokenErr != nil {
-			continue // another account may have it
-		}
-		media, mediaErr := s.api.Detail(ctx, token, cmd.ID, account.Scopes)
-		if e := apiError(mediaErr); e != nil && e.Class == threads.Transient {
+		media, mediaErr := errand(ctx, s, account, "", func(ctx context.Context, a access) (threads.Media, error) {
+			return s.api.Detail(ctx, a.token, cmd.ID, account.Scopes)
+		})
+		if errors.As(mediaErr, new(placeTaken)) || errors.Is(mediaErr, &events.Fault{Code: events.Unavailable}) {
 			return nil, mediaErr
 		}
 		if mediaErr == nil && ownedBy(account, media) {

@@ -111,6 +111,10 @@ func (s *Service) eraseRows(ctx context.Context, t accounts.Tombstone) error {
 		if err := s.hooks.Erase(ctx, tx, t.UserID, t.AccountID); err != nil {
 			return err
 		}
+		// Calls that do not name the account find it gone, and end.
+		if _, err := tx.NewDelete().Model((*ownerCall)(nil)).Where("user_id = ? AND body::text LIKE ?", t.UserID, "%"+t.AccountID+"%").Exec(ctx); err != nil {
+			return wrapped("erase calls on behalf of the owner", err)
+		}
 		if err := eraseKeptRows(ctx, tx, t.AccountID); err != nil {
 			return err
 		}

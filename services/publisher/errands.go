@@ -15,11 +15,12 @@ import (
 // They have places of their own, and few, so that no flood of them takes one from a post.
 
 const (
-	errandsAtOnce     = 32
+	errandsAtOnce     = 64
 	errandsPerAccount = 4
-	// errandsInHand bounds those that wait for a place, too: who waits holds up an answer, and a Threads that hangs must
-	// not take them all from the questions that we answer ourselves.
-	errandsInHand = 64
+	errandsPerUser    = 8 // of all accounts of the user
+	// errandsInHand bounds those that wait for a place, too. Each kind of question has bounds of its own, for each user and
+	// in all (see bus.Bounds), and what comes from a row does not wait here.
+	errandsInHand = 512
 	// errandWithin is how long one may take, the wait for a place included; whoever asked waits a little longer.
 	errandWithin = 15 * time.Second
 	// errandAgain is when one that Threads did not answer is worth another try.
@@ -42,8 +43,11 @@ func errand[T any](ctx context.Context, s *Service, account accounts.Account, sc
 		if a.token, err = account.Open(s.vault, s.now()); err != nil {
 			return nothing, err
 		}
-		leave, err := s.errands.enter(ctx, account.ID, s.now)
-		if err != nil {
+		leave, err := s.errands.enter(ctx, account, s.now)
+		switch {
+		case errors.As(err, new(placeTaken)):
+			return nothing, err
+		case err != nil:
 			return nothing, tooBusy()
 		}
 		result, err = call(ctx, a)
@@ -127,18 +131,36 @@ func errandFault(err error, scope string, c Config) error {
 type errands struct {
 	inHand chan struct{}
 	places *calls
+	users  tally
 	kept   kept
 }
 
 func newErrands(keep time.Duration) *errands {
-	return &errands{inHand: make(chan struct{}, errandsInHand), places: newCalls(errandsAtOnce, errandsPerAccount), kept: kept{keep: keep, byKey: map[string]keptAnswer{}}}
+	return &errands{
+		inHand: make(chan struct{}, errandsInHand), places: newCalls(errandsAtOnce, errandsPerAccount),
+		users: tally{most: errandsPerUser, by: map[string]int{}}, kept: kept{keep: keep, byKey: map[string]keptAnswer{}},
+	}
 }
 
 // errCrowded says that too many wait for a place already.
 var errCrowded = errors.New("too many errands in hand")
 
-// enter waits for a place, the account's and the process's, until ctx ends. leave gives both back.
-func (e *errands) enter(ctx context.Context, account string, now func() time.Time) (leave func(), err error) {
+// placeTaken says that there is no place at the moment, to who does not wait for one, and when to come again.
+type placeTaken struct{ again time.Duration }
+
+func (p placeTaken) Error() string {
+	return "no place for a call at the moment; again in " + p.again.String()
+}
+
+type noWaiting struct{}
+
+// withoutWaiting marks what does not wait for a place: it comes again from its row.
+func withoutWaiting(ctx context.Context) context.Context {
+	return context.WithValue(ctx, noWaiting{}, true)
+}
+
+// enter waits for a place, the account's, its user's and the process's, until ctx ends. leave gives all back.
+func (e *errands) enter(ctx context.Context, a accounts.Account, now func() time.Time) (leave func(), err error) {
 	select {
 	case e.inHand <- struct{}{}:
 	default:
@@ -149,26 +171,72 @@ func (e *errands) enter(ctx context.Context, account string, now func() time.Tim
 			<-e.inHand
 		}
 	}()
+	waits := ctx.Value(noWaiting{}) == nil
 	for {
-		again, ok := e.places.acquire(account, now())
+		again, ok := e.acquire(a, now())
 		if ok {
 			break
 		}
-		if !pause(ctx, min(again, time.Second)) {
+		again = min(again, time.Second)
+		if !waits {
+			return nil, placeTaken{again}
+		}
+		if !pause(ctx, again) {
 			return nil, ctx.Err()
 		}
 	}
 	began := now()
 	done, err := e.places.start(ctx)
 	if err != nil {
-		e.places.release(account, now().Sub(began))
+		e.release(a, now().Sub(began))
 		return nil, err
 	}
 	return func() {
 		done()
-		e.places.release(account, now().Sub(began))
+		e.release(a, now().Sub(began))
 		<-e.inHand
 	}, nil
+}
+
+// acquire takes a place of the account's and one of its user's.
+func (e *errands) acquire(a accounts.Account, now time.Time) (again time.Duration, ok bool) {
+	if !e.users.take(a.UserID) {
+		return usualCall, false
+	}
+	if again, ok = e.places.acquire(a.ID, now); !ok {
+		e.users.give(a.UserID)
+	}
+	return again, ok
+}
+
+func (e *errands) release(a accounts.Account, took time.Duration) {
+	e.places.release(a.ID, took)
+	e.users.give(a.UserID)
+}
+
+// tally is how many each has of something of which nobody may have more than most.
+type tally struct {
+	most int
+	mu   sync.Mutex
+	by   map[string]int
+}
+
+func (c *tally) take(who string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by[who] >= c.most {
+		return false
+	}
+	c.by[who]++
+	return true
+}
+
+func (c *tally) give(who string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by[who]--; c.by[who] == 0 {
+		delete(c.by, who)
+	}
 }
 
 // kept remembers what was read lately, so that a page that is looked at often costs Threads one call.

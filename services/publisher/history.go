@@ -26,14 +26,7 @@ const (
 	importStale = 10 * time.Minute
 	// importPause lies between two pages: an import is in no hurry, and posts are.
 	importPause = 200 * time.Millisecond
-	// importPageFor is what a page may take: with less of a command's time left none is begun.
-	importPageFor = 10 * time.Second
-	// importsAtOnce bounds the imports of this process.
-	importsAtOnce = 4
 )
-
-// imports are the places for imports.
-type imports chan struct{}
 
 // The words of an import's status and of the list it reads.
 const (
@@ -106,6 +99,19 @@ func (s *Service) GetHistoryImport(ctx context.Context, q events.GetHistoryImpor
 // ImportHistory takes over the posts that an account made elsewhere: it reads the account's own lists page by page, and
 // tells each post that is no row yet. Its progress is saved with every page; whoever goes on after a crash, goes on there.
 func (s *Service) ImportHistory(ctx context.Context, d bus.Delivery, cmd events.ImportHistory) (any, error) {
+	for {
+		result, err := s.importStep(ctx, d, cmd)
+		if !errors.Is(err, errMore) {
+			return result, err
+		}
+		if !pause(ctx, importPause) {
+			return nil, ctx.Err() // another instance goes on at once
+		}
+	}
+}
+
+// importStep is one page of an import: in between, it is another's turn.
+func (s *Service) importStep(ctx context.Context, d bus.Delivery, cmd events.ImportHistory) (any, error) {
 	prior, err := commands.Begin(ctx, s.db, commands.New(d.Meta, cmd, ""), s.now())
 	if err != nil {
 		return nil, err
@@ -115,20 +121,11 @@ func (s *Service) ImportHistory(ctx context.Context, d bus.Delivery, cmd events.
 			return saidBefore(o)
 		}
 	}
-	select {
-	case s.imports <- struct{}{}:
-		defer func() { <-s.imports }()
-	default:
-		return nil, bus.Later(2 * time.Second)
-	}
 	h, err := s.beginImport(ctx, d, cmd)
 	if err != nil {
 		return s.conclusion(ctx, d, nil, err)
 	}
-	for h.Status == importRunning {
-		if ends, limited := ctx.Deadline(); limited && time.Until(ends) < importPageFor {
-			return nil, bus.Later(importPause) // goes on where it is, as a command that has its time before it
-		}
+	if h.Status == importRunning {
 		switch err := s.importPage(ctx, h); {
 		case errors.Is(err, errLost):
 			return nil, bus.Later(time.Second) // somebody else goes on with it
@@ -149,11 +146,10 @@ func (s *Service) ImportHistory(ctx context.Context, d bus.Delivery, cmd events.
 			if err := s.endImport(ctx, h, fault); err != nil {
 				return nil, err
 			}
-		default:
-			if h.Status == importRunning && !pause(ctx, importPause) {
-				return nil, ctx.Err() // another instance goes on at once
-			}
 		}
+	}
+	if h.Status == importRunning {
+		return nil, errMore
 	}
 	if h.Fault != nil {
 		return s.conclusion(ctx, d, nil, h.Fault)

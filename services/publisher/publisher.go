@@ -54,7 +54,7 @@ type Service struct {
 	inHand     inHand
 	answers    *answers
 	errands    *errands
-	imports    imports
+	ownerCalls *ownerCalls
 	// What every post in a rush needs of the database goes there together with that of the others: else a thousand
 	// posts would queue for its few connections, one small statement each.
 	postReads    *batcher[read[Post]]
@@ -93,7 +93,7 @@ func New(cfg Config, d Deps) *Service {
 		questions:  newLimiter(cfg.wakes()/4, questionsPerAccount),
 		permalinks: newLimiter(cfg.wakes()/4, permalinksPerAccount),
 		answers:    newAnswers(),
-		errands:    newErrands(cfg.ReadsKept), imports: make(imports, importsAtOnce),
+		errands:    newErrands(cfg.ReadsKept), ownerCalls: newOwnerCalls(),
 	}
 	s.creations.farthest = farthestCreation
 	s.delays = &batcher[delayed]{size: delayBatch, atOnce: 2, work: s.store.delayBatch}
@@ -132,12 +132,12 @@ func (s *Service) Run(ctx context.Context) error {
 	bus.OnCommand(commands, s.PublishPost)
 	bus.OnCommand(commands, s.EditPost)
 	bus.OnCommand(commands, s.CancelPost)
-	bus.OnCommand(commands, s.DeletePost)
 	bus.OnCommand(commands, s.RetryPost)
-	bus.OnCommand(commands, s.ResolvePost)
-	bus.OnCommand(commands, s.ImportHistory)
-	bus.OnCommand(commands, s.HideReply)
-	bus.OnCommand(commands, s.ApproveReply)
+	onOwnerCall(s, commands, s.DeletePost, s.madeElsewhere)
+	onOwnerCall(s, commands, s.ResolvePost, saidToBeLive)
+	onOwnerCall(s, commands, s.importStep, nil)
+	onOwnerCall(s, commands, s.HideReply, nil)
+	onOwnerCall(s, commands, s.ApproveReply, nil)
 	commands.OnDead(s.Dead)
 
 	due := bus.NewHandlers()
@@ -162,6 +162,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return s.bus.Handle(ctx, events.PublisherDue, due, bus.HandleOptions{Concurrency: s.cfg.wakes(), Prefetch: min(256, s.cfg.wakes())})
 	})
 	g.Go(func() error { return s.recorder.keepAlive(ctx) })
+	g.Go(func() error { return s.workOwnerCalls(ctx) })
 	g.Go(func() error { return s.hooks.Run(ctx) })
 	g.Go(func() error {
 		if err := s.catchUp(ctx); err != nil {

@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -87,21 +88,33 @@ func (s *Service) ResolvePost(ctx context.Context, d bus.Delivery, cmd events.Re
 	})
 }
 
+// saidToBeLive says that a word is held against Threads before it is taken.
+func saidToBeLive(_ context.Context, cmd events.ResolvePost) (bool, error) { return cmd.Published, nil }
+
 // checkResolved asks Threads whether the account has such a post.
 func (s *Service) checkResolved(ctx context.Context, cmd events.ResolvePost) error {
 	p, err := s.store.find(ctx, s.db, cmd.UserID, cmd.PostID)
 	if err != nil {
 		return nil //nolint:nilerr // ownersMove says so, and notes it
 	}
-	a, err := s.access(ctx, p)
+	account, err := accounts.Get(ctx, s.db, p.AccountID)
 	if err != nil {
-		return nil //nolint:nilerr // nobody can look; a person's word is what there is
+		return nil //nolint:nilerr // as above
 	}
-	if _, err := s.api.Media(ctx, a.token, cmd.MediaID); threads.ClassOf(err) == threads.NotFound || threads.ClassOf(err) == threads.Invalid {
+	unknown := false
+	_, err = errand(ctx, s, account, "", func(ctx context.Context, a access) (threads.Media, error) {
+		m, err := s.api.Media(ctx, a.token, cmd.MediaID)
+		unknown = threads.ClassOf(err) == threads.NotFound || threads.ClassOf(err) == threads.Invalid
+		return m, err
+	})
+	switch {
+	case errors.As(err, new(placeTaken)):
+		return err
+	case unknown:
 		const words = "Threads knows no post of this account with this media id; take it from the post's address or from the list of posts."
 		return events.Faultf(events.Invalid, words).At("/mediaId", "media_unknown", words)
 	}
-	return nil
+	return nil // where nobody can look, a person's word is what there is
 }
 
 // ownersMove is a person's move on a post that no worker is moving. Row and command are one transaction; then it is woken
