@@ -251,7 +251,7 @@ func judgeOwnerCall(c ownerCall, err error, interrupted bool, now time.Time) own
 		return ownerCallVerdict{fault: outcomeFault(err)}
 	case interrupted || outage.Is(err) || errors.Is(err, &events.Fault{Code: events.Unavailable}):
 		if now.Sub(c.CreatedAt) >= ownerCallFor {
-			return ownerCallVerdict{fault: events.Faultf(events.Missed, "Threads did not answer for a day, so this was not done; please try again.")}
+			return ownerCallVerdict{fault: events.Faultf(events.Missed, "This could not be done within a day; please try again.")}
 		}
 		again.after = backoff(again.tries)
 		return again
