@@ -84,6 +84,9 @@ func (s *Service) importPosts(ctx context.Context, in *importPostsInput) (*impor
 	if err != nil {
 		return nil, err
 	}
+	if err := s.spendRows(ctx, len(rows), in.Preview); err != nil {
+		return nil, err
+	}
 	if err := keysOf(rows, in.IdempotencyKey); err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func (s *Service) getAccountInsights(ctx context.Context, in *accountInsightsInp
 	if err != nil {
 		return nil, err
 	}
-	return s.insights(ctx, events.GetAccountInsights{
+	return s.insights(ctx, in.Snapshots, events.GetAccountInsights{
 		UserID: userOf(ctx), AccountID: in.AccountID, Metrics: in.Metrics, Since: since, Until: until,
 		Breakdown: in.Breakdown, Snapshots: in.Snapshots,
 	})
@@ -40,12 +40,15 @@ func (s *Service) getPostInsights(ctx context.Context, in *postInsightsInput) (*
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
-	return s.insights(ctx, events.GetPostInsights{
+	return s.insights(ctx, in.Snapshots, events.GetPostInsights{
 		UserID: userOf(ctx), AccountID: in.AccountID, ID: in.ID, Metrics: in.Metrics, Snapshots: in.Snapshots,
 	})
 }
 
-func (s *Service) insights(ctx context.Context, q events.Question) (*insightsOutput, error) {
+func (s *Service) insights(ctx context.Context, snapshots int, q events.Question) (*insightsOutput, error) {
+	if err := s.spendPage(ctx, snapshots, ""); err != nil {
+		return nil, err
+	}
 	insights, err := askThreads[events.Insights](ctx, s, q)
 	if err != nil {
 		return nil, err

@@ -58,6 +58,9 @@ func (s *Service) findPosts(ctx context.Context, in *findPostsInput) (*postPageO
 	if q.To, err = bound("/to", in.To); err != nil {
 		return nil, err
 	}
+	if err := s.spendPage(ctx, in.Limit, in.Search); err != nil {
+		return nil, err
+	}
 	list, err := bus.Ask[events.PostList](ctx, s.bus, q)
 	if err != nil {
 		return nil, err

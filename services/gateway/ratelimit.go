@@ -77,10 +77,17 @@ func (a *allowance) bucket(who string, now time.Time) *rate.Limiter {
 }
 
 // take takes one from somebody's bucket, if there is one, and says what is left.
-func (a *allowance) take(who string, now time.Time) (standing, bool) {
+func (a *allowance) take(who string, now time.Time) (standing, bool) { return a.takeSome(who, 1, now) }
+
+// takeSome takes n from somebody's bucket, if there are so many; next is until there are.
+func (a *allowance) takeSome(who string, n int, now time.Time) (standing, bool) {
 	b := a.bucket(who, now)
-	ok := b.AllowN(now, 1)
-	return a.standing(b, now), ok
+	ok := b.AllowN(now, n)
+	left := a.standing(b, now)
+	if !ok {
+		left.next = a.filling(float64(n) - b.TokensAt(now))
+	}
+	return left, ok
 }
 
 // look says what is left without taking any.
@@ -144,7 +151,7 @@ func (s *Service) limitRate(api huma.API) func(huma.Context, func(huma.Context))
 			a = s.rates.writes
 		}
 		if a.allows(api, ctx, user, s.now()) {
-			next(ctx)
+			next(charged(ctx, user))
 		}
 	}
 }

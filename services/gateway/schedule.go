@@ -84,6 +84,9 @@ const pagesAtMost = 32
 func (s *Service) listPosts(ctx context.Context, in *listPostsInput) (*listPostsOutput, error) {
 	q := events.ListPosts{UserID: userOf(ctx), AccountID: in.AccountID, Status: in.Status, Limit: in.Limit, After: in.After}
 	wanted := cmp.Or(in.Limit, usualList)
+	if err := s.spendPage(ctx, wanted, ""); err != nil {
+		return nil, err
+	}
 	out := &listPostsOutput{Body: []events.Post{}} // [] on the wire, not null
 	for range pagesAtMost {
 		list, err := bus.Ask[events.PostList](ctx, s.bus, q)
