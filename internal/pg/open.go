@@ -6,10 +6,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
@@ -20,6 +23,9 @@ const (
 	connectPatience = 30 * time.Second // a database that starts together with us is up by then
 	connectAttempt  = 5 * time.Second  // pgx would let one attempt hang for two minutes
 	idleConnection  = 5 * time.Minute  // under the usual idle limit of proxies and firewalls
+
+	statementTimeout = 30 * time.Second
+	cancelWithin     = 2 * time.Second // for a server to end a statement; then its connection is given up
 )
 
 // Config says which database to use, and as whom.
@@ -30,6 +36,9 @@ type Config struct {
 	Application string
 	// MaxConns bounds the pool. Zero: 16.
 	MaxConns int
+	// StatementTimeout bounds a statement. Zero: 30 s, and one whose ctx ends goes on at the server, on a connection that is
+	// given up. Where it is set, such a statement is ended there too, for those whose askers may leave at any time.
+	StatementTimeout time.Duration
 }
 
 // Open connects to Postgres, waiting up to 30 s (or until ctx ends) for a server that is not up yet. A refusal that
@@ -72,7 +81,7 @@ func (c Config) parse() (*pgx.ConnConfig, error) {
 	for name, value := range map[string]string{
 		"application_name": cmp.Or(c.Application, "threads"),
 		// A cancelled context frees the caller, not the server; these do.
-		"statement_timeout":                   "30s",
+		"statement_timeout":                   strconv.FormatInt(cmp.Or(c.StatementTimeout, statementTimeout).Milliseconds(), 10) + "ms",
 		"lock_timeout":                        "5s",
 		"idle_in_transaction_session_timeout": "60s",
 		// A client that is gone without a word loses its session, and the locks that it holds, within seconds.
@@ -87,6 +96,11 @@ func (c Config) parse() (*pgx.ConnConfig, error) {
 	}
 	conf.RuntimeParams["timezone"] = "UTC"
 	conf.DialFunc = dialer(conf.RuntimeParams["statement_timeout"])
+	if c.StatementTimeout > 0 {
+		conf.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+			return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelWithin}
+		}
+	}
 	return conf, nil
 }
 

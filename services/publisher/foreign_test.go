@@ -1,18 +1,25 @@
 package publisher
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
@@ -161,4 +168,68 @@ func TestSlowMediaBlindNobody(t *testing.T) {
 	if got, err := bus.Ask[events.PostDetail](t.Context(), r.bus, events.GetPost{UserID: testUser, ID: p.ID}); err != nil || got.ID != p.ID {
 		t.Errorf("another question of the same user: %+v, %v", got, err)
 	}
+}
+
+// Questions hang in Postgres, as many as a user may have and more, and so do those of many users: posts go out all the same,
+// on connections that no question has.
+func TestQuestionsHoldUpNoPost(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	url := pgtest.URL(t) + "&lock_timeout=0&statement_timeout=0" // what hangs here hangs until it is released
+	open := func(conns int) *bun.DB {
+		db, err := pg.Open(t.Context(), pg.Config{URL: url, MaxConns: conns}, r.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		return db
+	}
+	r.db, r.side = open(8), open(4)
+	r.account = r.connect(testUser, "demo.user")
+	users := make([]string, 16)
+	for i := range users {
+		users[i] = fmt.Sprintf("noisy_%d", i)
+		r.connect(users[i], fmt.Sprintf("noisy.%d", i))
+	}
+	r.start()
+	p := r.schedule(time.Second, "on time")
+
+	asking, release := context.WithCancel(t.Context())
+	var asked sync.WaitGroup
+	t.Cleanup(asked.Wait)
+	t.Cleanup(release)
+	locked, blocked := make(chan error, 1), open(1)
+	asked.Go(func() {
+		locked <- pg.InTx(asking, blocked, func(ctx context.Context, tx bun.Tx) error {
+			if _, err := tx.NewRaw("LOCK TABLE history_imports IN ACCESS EXCLUSIVE MODE").Exec(ctx); err != nil {
+				return err
+			}
+			locked <- nil
+			<-ctx.Done()
+			return ctx.Err()
+		})
+	})
+	if err := <-locked; err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range users {
+		for range 4 {
+			asked.Go(func() {
+				ctx, cancel := context.WithTimeout(asking, time.Minute)
+				defer cancel()
+				_, _ = bus.Ask[events.HistoryImport](ctx, r.bus, events.GetHistoryImport{UserID: user})
+			})
+		}
+	}
+	// As many hang as have a connection.
+	watch := open(1)
+	for hang := 0; hang < 4; {
+		err := watch.NewRaw("SELECT count(*) FROM pg_locks WHERE relation = 'history_imports'::regclass AND NOT granted").Scan(t.Context(), &hang)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pause(t.Context(), 10*time.Millisecond)
+	}
+	r.await(p.ID, events.FactPublished)
+	r.once(p)
 }

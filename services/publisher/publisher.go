@@ -7,6 +7,7 @@
 package publisher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ import (
 type Deps struct {
 	Bus     *bus.Bus
 	DB      *bun.DB
+	Side    *bun.DB // a pool of its own for questions and for calls on behalf of owners; nil: DB
 	Threads *threads.Client
 	Vault   *accounts.Vault
 	Log     *zap.Logger
@@ -42,6 +44,7 @@ type Service struct {
 	bus   *bus.Bus
 	db    *bun.DB
 	store *store
+	side  *store // what is not publishing: it must not take a connection from that
 	api   *threads.Client
 	vault *accounts.Vault
 	log   *zap.Logger
@@ -84,9 +87,11 @@ func New(cfg Config, d Deps) *Service {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
+	d.Side = cmp.Or(d.Side, d.DB)
 	s := &Service{
 		cfg: cfg, bus: d.Bus, db: d.DB, api: d.Threads, vault: d.Vault, log: d.Log, now: d.Now,
 		store: &store{db: d.DB, lease: cfg.Lease, secondCallAfter: cfg.SecondCallAfter},
+		side:  &store{db: d.Side, lease: cfg.Lease, secondCallAfter: cfg.SecondCallAfter},
 		calls: newCalls(cfg.CallsInFlight, cfg.CallsPerAccount),
 		// A quarter of the wake-ups in hand each at most: the last quarter is left to posts that are ready.
 		creations:  newLimiter(min(cfg.CreationsInFlight, cfg.wakes()/4), cfg.CreationsPerAccount),
@@ -109,7 +114,7 @@ func New(cfg Config, d Deps) *Service {
 	}}
 	s.notes = &batcher[note]{size: noteBatch, atOnce: 2, work: s.store.noteBatch}
 	s.links = &batcher[*Post]{size: linkBatch, atOnce: 2, work: s.store.saveLinks}
-	s.hooks = hooks.New(cfg.Webhooks, hooks.Deps{Bus: d.Bus, DB: d.DB, Vault: d.Vault, Log: d.Log, Now: d.Now})
+	s.hooks = hooks.New(cfg.Webhooks, hooks.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
 	s.recorder = &recorder{db: d.DB, bus: d.Bus, log: d.Log, now: d.Now, cfg: cfg, store: s.store, nudge: make(chan struct{}, 1)}
 	s.recorder.outcomes = &batcher[outcome]{size: applyBatch, atOnce: 2, work: s.recorder.applyOutcomes}
 	return s

@@ -45,6 +45,7 @@ type rig struct {
 	connectBus func(name string) *bus.Bus
 	now        func() time.Time // the publishers' clock; nil: the machine's
 	db         *bun.DB
+	side       *bun.DB // nil: db
 	sim        *threadssim.Sim
 	api        *threads.Client
 	vault      *accounts.Vault
@@ -135,7 +136,7 @@ func (r *rig) connect(user, name string, scopes ...string) accounts.Account {
 func (r *rig) start() (s *Service, stop func()) {
 	r.t.Helper()
 	b := r.connectBus("publisher")
-	s = New(r.cfg, Deps{Bus: b, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log, Now: r.now})
+	s = New(r.cfg, Deps{Bus: b, DB: r.db, Side: r.side, Threads: r.api, Vault: r.vault, Log: r.log, Now: r.now})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

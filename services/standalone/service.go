@@ -48,6 +48,9 @@ type Common struct {
 	// DatabaseConns bounds a service's connections to Postgres. In one process, auth, publisher and tokenkeeper have so many
 	// each; a start takes two more while it migrates. Commands have three of four at most. At least 3.
 	DatabaseConns int `env:"DATABASE_CONNS" envDefault:"16"`
+	// DatabaseSideConns bounds the connections that a publisher has besides, for questions and for what is not publishing: that
+	// takes none from a post. At least 3.
+	DatabaseSideConns int `env:"DATABASE_SIDE_CONNS" envDefault:"8"`
 	// Keyset seals the tokens: a Tink AEAD keyset as JSON or base64. Needed by auth, publisher and tokenkeeper.
 	Keyset string `env:"TOKEN_KEYSET"`
 	// AdminAddr is where /livez, /readyz and /metrics are served, host:port. Not for the public.
@@ -139,7 +142,11 @@ func PublisherBy(now func() time.Time) Builder {
 		if err != nil {
 			return Service{}, err
 		}
-		s := publisher.New(cfg, publisher.Deps{Bus: r.bus, DB: r.db, Threads: threads.New(cfg.Threads()), Vault: r.vault, Log: r.log, Now: now})
+		if err := r.openSide(ctx, getenv); err != nil {
+			r.leave()
+			return Service{}, err
+		}
+		s := publisher.New(cfg, publisher.Deps{Bus: r.bus, DB: r.db, Side: r.side, Threads: threads.New(cfg.Threads()), Vault: r.vault, Log: r.log, Now: now})
 		return r.service(s.Run, s.Ready), nil
 	}
 }
@@ -163,6 +170,7 @@ type reached struct {
 	log   *zap.Logger
 	bus   *bus.Bus
 	db    *bun.DB
+	side  *bun.DB // nil: none
 	vault *accounts.Vault
 }
 
@@ -210,6 +218,21 @@ func reach(ctx context.Context, name string, getenv func(string) string, log *za
 	return r, bus.Verify(ctx, r.bus, needs[name].streams, needs[name].durables)
 }
 
+// askedWithin bounds a statement of a question: its asker waits no longer.
+const askedWithin = 5 * time.Second
+
+// openSide opens the second pool of a service.
+func (r *reached) openSide(ctx context.Context, getenv func(string) string) error {
+	common, err := process.Env[Common](getenv)
+	if err != nil {
+		return err
+	}
+	r.side, err = openPool(ctx, common, pg.Config{
+		Application: "threads-" + r.name + "-side", MaxConns: common.DatabaseSideConns, StatementTimeout: askedWithin,
+	}, r.log)
+	return err
+}
+
 // service wraps a service's Run so that its connections are closed after it.
 func (r reached) service(run func(context.Context) error, ready func(context.Context) error) Service {
 	return Service{
@@ -229,8 +252,11 @@ func (r reached) leave() {
 			r.log.Warn("close the bus", zap.Error(err))
 		}
 	}
-	if r.db != nil {
-		if err := r.db.Close(); err != nil {
+	for _, db := range []*bun.DB{r.side, r.db} {
+		if db == nil {
+			continue
+		}
+		if err := db.Close(); err != nil {
 			r.log.Warn("close the database", zap.Error(err))
 		}
 	}
@@ -251,6 +277,9 @@ func (c Common) Mistakes() (wrong []error) {
 	if c.DatabaseConns < pg.MinConns {
 		wrong = append(wrong, fmt.Errorf("DATABASE_CONNS must be at least %d", pg.MinConns))
 	}
+	if c.DatabaseSideConns < pg.MinConns {
+		wrong = append(wrong, fmt.Errorf("DATABASE_SIDE_CONNS must be at least %d", pg.MinConns))
+	}
 	return wrong
 }
 
@@ -267,6 +296,11 @@ func (c Common) missing() error {
 }
 
 func openDatabase(ctx context.Context, name string, c Common, log *zap.Logger) (*bun.DB, error) {
+	return openPool(ctx, c, pg.Config{Application: "threads-" + name, MaxConns: c.DatabaseConns}, log)
+}
+
+// openPool opens a pool on the database that the settings name.
+func openPool(ctx context.Context, c Common, pool pg.Config, log *zap.Logger) (*bun.DB, error) {
 	if c.DatabaseURL == "" {
 		return nil, fmt.Errorf("DATABASE_URL is required: postgres://user:password@host:5432/name")
 	}
@@ -274,7 +308,8 @@ func openDatabase(ctx context.Context, name string, c Common, log *zap.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	return pg.Open(ctx, pg.Config{URL: address, Application: "threads-" + name, MaxConns: c.DatabaseConns}, log)
+	pool.URL = address
+	return pg.Open(ctx, pool, log)
 }
 
 // withPassword puts a password into a database's URL that has none.

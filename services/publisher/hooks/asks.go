@@ -60,7 +60,7 @@ func (s *Service) CreateWebhook(ctx context.Context, q events.CreateWebhook) (ev
 		return events.Webhook{}, err
 	}
 	made := false
-	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+	err = pg.InTx(ctx, s.side, func(ctx context.Context, tx bun.Tx) error {
 		made = false
 		n, err := tx.NewSelect().Model((*hook)(nil)).Where("user_id = ? AND id <> ?", q.UserID, h.ID).Count(ctx)
 		if err != nil {
@@ -90,7 +90,7 @@ func (s *Service) CreateWebhook(ctx context.Context, q events.CreateWebhook) (ev
 
 // repeated is the answer to a creation that was done before under its key.
 func (s *Service) repeated(ctx context.Context, asked *hook) (events.Webhook, error) {
-	h, err := s.find(ctx, s.db, asked.UserID, asked.ID, false)
+	h, err := s.find(ctx, s.side, asked.UserID, asked.ID, false)
 	other := h.URL != asked.URL || h.AccountID != asked.AccountID || !slices.Equal(h.Facts, asked.Facts)
 	if err == nil && other && h.CreatedAt.Equal(h.UpdatedAt) { // it was not changed since, so it was another that was asked for
 		err = events.Faultf(events.KeyReused, "This Idempotency-Key was used for another webhook; use a new one.")
@@ -124,14 +124,14 @@ func (s *Service) proper(ctx context.Context, h *hook) error {
 	if strings.ContainsRune(h.AccountID, 0) { // no id has one, and no statement can
 		h.AccountID = "-"
 	}
-	_, err := accounts.Resolve(ctx, s.db, h.UserID, h.AccountID)
+	_, err := accounts.Resolve(ctx, s.side, h.UserID, h.AccountID)
 	return err
 }
 
 // ListWebhooks lists a user's webhooks.
 func (s *Service) ListWebhooks(ctx context.Context, q events.ListWebhooks) (events.WebhookList, error) {
 	var rows []hook
-	if err := s.db.NewSelect().Model(&rows).Where("user_id = ?", q.UserID).Order("created_at", "id").Scan(ctx); err != nil {
+	if err := s.side.NewSelect().Model(&rows).Where("user_id = ?", q.UserID).Order("created_at", "id").Scan(ctx); err != nil {
 		return events.WebhookList{}, fmt.Errorf("list webhooks: %w", err)
 	}
 	list := events.WebhookList{Webhooks: []events.Webhook{}}
@@ -143,7 +143,7 @@ func (s *Service) ListWebhooks(ctx context.Context, q events.ListWebhooks) (even
 
 // GetWebhook shows one.
 func (s *Service) GetWebhook(ctx context.Context, q events.GetWebhook) (events.Webhook, error) {
-	h, err := s.find(ctx, s.db, q.UserID, q.ID, false)
+	h, err := s.find(ctx, s.side, q.UserID, q.ID, false)
 	if err != nil {
 		return events.Webhook{}, err
 	}
@@ -155,7 +155,7 @@ func (s *Service) change(
 	ctx context.Context, user, id string, fn func(*hook) error, columns ...string,
 ) (events.Webhook, error) {
 	var h hook
-	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
+	err := pg.InTx(ctx, s.side, func(ctx context.Context, tx bun.Tx) (err error) {
 		if h, err = s.find(ctx, tx, user, id, true); err != nil {
 			return err
 		}
@@ -179,7 +179,7 @@ func (s *Service) change(
 // UpdateWebhook changes one. Made active again it has a clean slate, and what waits for it goes out.
 func (s *Service) UpdateWebhook(ctx context.Context, q events.UpdateWebhook) (events.Webhook, error) {
 	// Checked before the lock is taken: the check asks about accounts.
-	was, err := s.find(ctx, s.db, q.UserID, q.ID, false)
+	was, err := s.find(ctx, s.side, q.UserID, q.ID, false)
 	if err != nil {
 		return events.Webhook{}, err
 	}
@@ -221,11 +221,11 @@ func merge(h *hook, q events.UpdateWebhook) {
 
 // DeleteWebhook takes one away, with everything that was or would have been sent to it.
 func (s *Service) DeleteWebhook(ctx context.Context, q events.DeleteWebhook) (events.Webhook, error) {
-	h, err := s.find(ctx, s.db, q.UserID, q.ID, false)
+	h, err := s.find(ctx, s.side, q.UserID, q.ID, false)
 	if err != nil {
 		return events.Webhook{}, err
 	}
-	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+	err = pg.InTx(ctx, s.side, func(ctx context.Context, tx bun.Tx) error {
 		// Its deliveries first, as whoever notes one does: the other way round the two would wait for each other.
 		if _, err := tx.NewDelete().Model((*delivery)(nil)).Where("endpoint_id = ?", q.ID).Exec(ctx); err != nil {
 			return err
@@ -257,7 +257,7 @@ func (s *Service) RotateWebhook(ctx context.Context, q events.RotateWebhook) (ev
 
 // TestWebhook sends one a test: signed, tried and logged like any other delivery.
 func (s *Service) TestWebhook(ctx context.Context, q events.TestWebhook) (events.WebhookDelivery, error) {
-	h, err := s.find(ctx, s.db, q.UserID, q.ID, false)
+	h, err := s.find(ctx, s.side, q.UserID, q.ID, false)
 	switch {
 	case err != nil:
 		return events.WebhookDelivery{}, err
@@ -283,7 +283,7 @@ func notActive() error {
 
 // ResendDelivery sends something once more, under the same id; its days of trying begin anew.
 func (s *Service) ResendDelivery(ctx context.Context, q events.ResendDelivery) (events.WebhookDelivery, error) {
-	h, err := s.find(ctx, s.db, q.UserID, q.ID, false)
+	h, err := s.find(ctx, s.side, q.UserID, q.ID, false)
 	switch {
 	case err != nil:
 		return events.WebhookDelivery{}, err
@@ -296,7 +296,7 @@ func (s *Service) ResendDelivery(ctx context.Context, q events.ResendDelivery) (
 		return events.WebhookDelivery{}, missing
 	}
 	now := s.now()
-	err = s.db.NewUpdate().Model(&d).Set("status = ?, next_try = ?, failures = 0, try_from = ?", statusWaiting, now, now).
+	err = s.side.NewUpdate().Model(&d).Set("status = ?, next_try = ?, failures = 0, try_from = ?", statusWaiting, now, now).
 		Set("lease = NULL, lease_until = NULL"). // whoever is at it notes nothing then; it goes out once more
 		Where("id = ? AND endpoint_id = ?", q.DeliveryID, h.ID).Returning("*").Scan(ctx)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -4,6 +4,7 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 type Deps struct {
 	Bus   *bus.Bus
 	DB    *bun.DB
+	Side  *bun.DB // for questions; nil: DB
 	Vault *accounts.Vault
 	Log   *zap.Logger
 	Now   func() time.Time
@@ -33,6 +35,7 @@ type Service struct {
 	cfg    Config
 	bus    *bus.Bus
 	db     *bun.DB
+	side   *bun.DB
 	vault  *accounts.Vault
 	log    *zap.Logger
 	now    func() time.Time
@@ -50,7 +53,7 @@ type Service struct {
 // New makes the webhooks. It does no I/O.
 func New(cfg Config, d Deps) *Service {
 	s := &Service{
-		cfg: cfg, bus: d.Bus, db: d.DB, vault: d.Vault, log: d.Log, now: d.Now,
+		cfg: cfg, bus: d.Bus, db: d.DB, side: cmp.Or(d.Side, d.DB), vault: d.Vault, log: d.Log, now: d.Now,
 		door: newDoor(cfg.AllowLoopback), nudge: make(chan struct{}, 1), flows: map[string]int{},
 	}
 	s.client = s.door.newClient(cfg.Timeout)

@@ -21,7 +21,7 @@ const (
 
 // ListDeliveries shows what was sent to a webhook, the latest first.
 func (s *Service) ListDeliveries(ctx context.Context, q events.ListDeliveries) (events.WebhookDeliveries, error) {
-	h, err := s.find(ctx, s.db, q.UserID, q.ID, false)
+	h, err := s.find(ctx, s.side, q.UserID, q.ID, false)
 	if err != nil {
 		return events.WebhookDeliveries{}, err
 	}
@@ -34,7 +34,7 @@ func (s *Service) ListDeliveries(ctx context.Context, q events.ListDeliveries) (
 		return events.WebhookDeliveries{}, events.Faultf(events.Invalid, "%s", sentence).At("/limit", "out_of_range", sentence)
 	}
 	var rows []delivery
-	sel := s.db.NewSelect().Model(&rows).ExcludeColumn("payload").Where("endpoint_id = ?", h.ID)
+	sel := s.side.NewSelect().Model(&rows).ExcludeColumn("payload").Where("endpoint_id = ?", h.ID)
 	if q.After != "" {
 		at, id, ok := readCursor(q.After)
 		if !ok {
@@ -86,7 +86,7 @@ func (s *Service) attempts(ctx context.Context, ids ...string) (map[string][]att
 		return nil, nil
 	}
 	var rows []attempt
-	err := s.db.NewRaw(`SELECT a.* FROM unnest(ARRAY[?]::text[]) AS d (id) CROSS JOIN LATERAL (
+	err := s.side.NewRaw(`SELECT a.* FROM unnest(ARRAY[?]::text[]) AS d (id) CROSS JOIN LATERAL (
 			SELECT * FROM webhook_attempts WHERE delivery_id = d.id ORDER BY id DESC LIMIT ?
 		) AS a ORDER BY a.id`, bun.List(ids), maxAttempts).Scan(ctx, &rows)
 	if err != nil {
