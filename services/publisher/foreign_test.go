@@ -45,7 +45,7 @@ func (h *holder) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // hold makes Threads hang for an account.
-func (r *rig) hold(a accounts.Account) *holder {
+func (r *rig) holdCallsOf(a accounts.Account) *holder {
 	r.t.Helper()
 	token, err := a.Open(r.vault, time.Now())
 	if err != nil {
@@ -100,7 +100,7 @@ func TestForeignCallsHoldUpNobody(t *testing.T) {
 			root := r.say("other.user", "well?", time.Hour)
 			r.person("friend")
 			said := r.say("friend", "well!", 30*time.Minute, "reply_to_id", root)
-			h := r.hold(r.account)
+			h := r.holdCallsOf(r.account)
 			r.start()
 			for i := range 80 {
 				if err := r.bus.Send(t.Context(), flood(i, r), bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
