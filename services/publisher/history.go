@@ -74,12 +74,12 @@ func (h *historyImport) shown() events.HistoryImport {
 
 // GetHistoryImport answers how the last import of an account's history stands.
 func (s *Service) GetHistoryImport(ctx context.Context, q events.GetHistoryImport) (events.HistoryImport, error) {
-	account, err := accounts.Resolve(ctx, s.side.db, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side().db, q.UserID, q.AccountID)
 	if err != nil {
 		return events.HistoryImport{}, err
 	}
 	h := new(historyImport)
-	err = s.side.db.NewSelect().Model(h).Where("account_id = ?", account.ID).Scan(ctx)
+	err = s.side().db.NewSelect().Model(h).Where("account_id = ?", account.ID).Scan(ctx)
 	if errors.Is(err, sql.ErrNoRows) {
 		return events.HistoryImport{AccountID: account.ID, Status: "none"}, nil
 	}
@@ -87,7 +87,7 @@ func (s *Service) GetHistoryImport(ctx context.Context, q events.GetHistoryImpor
 		return events.HistoryImport{}, fmt.Errorf("read the import: %w", err)
 	}
 	if h.Status == importRunning { // its command may have been set aside, where nobody could finish it
-		if c, err := commands.Find(ctx, s.side.db, h.CommandID); err == nil && c != nil {
+		if c, err := commands.Find(ctx, s.side().db, h.CommandID); err == nil && c != nil {
 			if o, done := c.Done(); done && o.Fault != nil {
 				h.Status, h.Fault = importFailed, o.Fault
 			}
@@ -221,7 +221,7 @@ func (s *Service) beginImport(ctx context.Context, d bus.Delivery, cmd events.Im
 // importPage reads one page, tells what is new in it, and saves how far that is. A crash before the saving has the page
 // read again: what was told by then is known.
 func (s *Service) importPage(ctx context.Context, h *historyImport) error {
-	account, err := accounts.Resolve(ctx, s.side.db, h.UserID, h.AccountID)
+	account, err := accounts.Resolve(ctx, s.side().db, h.UserID, h.AccountID)
 	if err != nil {
 		return err
 	}
@@ -284,11 +284,11 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 	if last.IsZero() {
 		return nil // the page that proves the end
 	}
-	known, err := s.side.postIDs(ctx, s.side.db, account.ID, ids)
+	known, err := s.side().postIDs(ctx, s.side().db, account.ID, ids)
 	if err != nil {
 		return err
 	}
-	doubtful, err := s.side.doubtful(ctx, s.side.db, account, first, last)
+	doubtful, err := s.side().doubtful(ctx, s.side().db, account, first, last)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (s *Service) GetAccountInsights(ctx context.Context, q events.GetAccountIns
 	if fault := checkSpan(q.Since, q.Until, q.Breakdown, q.Metrics, now); fault != nil {
 		return events.Insights{}, fault
 	}
-	account, err := accounts.Resolve(ctx, s.side.db, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side().db, q.UserID, q.AccountID)
 	if err != nil {
 		return events.Insights{}, err
 	}
@@ -55,7 +55,7 @@ func (s *Service) GetAccountInsights(ctx context.Context, q events.GetAccountIns
 	i := events.Insights{
 		AccountID: account.ID, ReadAt: at.UTC(), Since: optionalTime(q.Since), Until: optionalTime(q.Until), Metrics: metrics,
 	}
-	i.Snapshots, err = s.side.snapshots(ctx, of, q.Snapshots)
+	i.Snapshots, err = s.side().snapshots(ctx, of, q.Snapshots)
 	return i, err
 }
 
@@ -80,7 +80,7 @@ func (s *Service) GetPostInsights(ctx context.Context, q events.GetPostInsights)
 	i := events.Insights{
 		AccountID: post.account.ID, PostID: post.postID, MediaID: post.mediaID, ReadAt: at.UTC(), Metrics: metrics,
 	}
-	i.Snapshots, err = s.side.snapshots(ctx, of, q.Snapshots)
+	i.Snapshots, err = s.side().snapshots(ctx, of, q.Snapshots)
 	return i, err
 }
 
@@ -151,7 +151,7 @@ func (s *Service) figures(ctx context.Context, account accounts.Account, key str
 	metrics := metricsOf(told)
 	s.errands.kept.put(key, metrics, at)
 	if keep {
-		if err := s.side.keepSnapshot(ctx, of, at, metrics); err != nil {
+		if err := s.side().keepSnapshot(ctx, of, at, metrics); err != nil {
 			return nil, at, err
 		}
 	}

@@ -28,7 +28,7 @@ func (s *Service) GetLimits(ctx context.Context, q events.GetLimits) (events.Lim
 		const words = "This time has passed; limits are told for now, or for a later time."
 		return events.Limits{}, events.Faultf(events.Invalid, words).At("/at", "time_in_past", words)
 	}
-	account, err := accounts.Resolve(ctx, s.side.db, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side().db, q.UserID, q.AccountID)
 	if err != nil {
 		return events.Limits{}, err
 	}
@@ -49,11 +49,11 @@ func (s *Service) forecast(ctx context.Context, account accounts.Account, at, no
 	default:
 		l.ReadAt = optionalTime(readAt)
 	}
-	ours, err := s.side.usesAt(ctx, s.side.db, account.ID, now, at)
+	ours, err := s.side().usesAt(ctx, s.side().db, account.ID, now, at)
 	if err != nil {
 		return events.Limits{}, err
 	}
-	queued, err := s.side.queued(ctx, s.side.db, account.ID, now, at)
+	queued, err := s.side().queued(ctx, s.side().db, account.ID, now, at)
 	if err != nil {
 		return events.Limits{}, err
 	}
@@ -165,7 +165,7 @@ type searchUse struct {
 // maySearch refuses a search for which no place is left.
 func (s *Service) maySearch(ctx context.Context, accountID string, q quota) error {
 	now := s.now()
-	uses, err := s.side.usesAt(ctx, s.side.db, accountID, now, now)
+	uses, err := s.side().usesAt(ctx, s.side().db, accountID, now, now)
 	if err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func (s *Service) maySearch(ctx context.Context, accountID string, q quota) erro
 
 // searched notes a search that counts. A note that is lost makes us ask once too often, and Threads says so itself.
 func (s *Service) searched(ctx context.Context, accountID string, q quota) {
-	_, err := s.side.db.NewInsert().Model(&searchUse{AccountID: accountID, Quota: q, At: s.now()}).Exec(ctx)
+	_, err := s.side().db.NewInsert().Model(&searchUse{AccountID: accountID, Quota: q, At: s.now()}).Exec(ctx)
 	if err != nil {
 		s.log.Warn("a search is not counted", accountField(accountID), errField(err))
 	}

@@ -38,7 +38,7 @@ func (s *Service) ListPosts(ctx context.Context, q events.ListPosts) (events.Pos
 			return events.PostList{}, events.Faultf(events.Invalid, words).At("/after", "cursor_invalid", words)
 		}
 	}
-	posts, next, err := s.side.page(ctx, q, after)
+	posts, next, err := s.side().page(ctx, q, after)
 	if err != nil {
 		return events.PostList{}, err
 	}

@@ -85,7 +85,7 @@ func (s *Service) listedOnce(ctx context.Context, account accounts.Account, scop
 	for i, m := range page.Data {
 		ids[i] = m.ID
 	}
-	ours, err := s.side.postIDs(ctx, s.side.db, account.ID, ids)
+	ours, err := s.side().postIDs(ctx, s.side().db, account.ID, ids)
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}

@@ -22,7 +22,7 @@ type named struct {
 // named finds the post that a user names by our id or by Threads' media id. Of a media id that is in no row of ours only
 // Threads can say whose it is: it is asked through the account that the user names, or the only one.
 func (s *Service) named(ctx context.Context, userID, accountID, id string) (named, error) {
-	p, err := s.side.find(ctx, s.side.db, userID, id)
+	p, err := s.side().find(ctx, s.side().db, userID, id)
 	unknown := errors.Is(err, &events.Fault{Code: events.NotFound})
 	switch {
 	case err != nil && !unknown:
@@ -41,10 +41,10 @@ func (s *Service) named(ctx context.Context, userID, accountID, id string) (name
 		if n.mediaID == "" || !p.DeletedAt.IsZero() {
 			return named{}, events.Faultf(events.Conflict, "This post is not live on Threads, so Threads knows nothing of it.")
 		}
-		n.account, err = accounts.Resolve(ctx, s.side.db, userID, p.AccountID)
+		n.account, err = accounts.Resolve(ctx, s.side().db, userID, p.AccountID)
 		return n, err
 	}
-	account, err := accounts.Resolve(ctx, s.side.db, userID, accountID)
+	account, err := accounts.Resolve(ctx, s.side().db, userID, accountID)
 	return named{account: account, mediaID: id}, err
 }
 

@@ -44,7 +44,7 @@ type Service struct {
 	bus   *bus.Bus
 	db    *bun.DB
 	store *store
-	side  *store // what is not publishing: it must not take a connection from that
+	aside *store // see side; nil: store
 	api   *threads.Client
 	vault *accounts.Vault
 	log   *zap.Logger
@@ -91,7 +91,7 @@ func New(cfg Config, d Deps) *Service {
 	s := &Service{
 		cfg: cfg, bus: d.Bus, db: d.DB, api: d.Threads, vault: d.Vault, log: d.Log, now: d.Now,
 		store: &store{db: d.DB, lease: cfg.Lease, secondCallAfter: cfg.SecondCallAfter},
-		side:  &store{db: d.Side, lease: cfg.Lease, secondCallAfter: cfg.SecondCallAfter},
+		aside: &store{db: d.Side, lease: cfg.Lease, secondCallAfter: cfg.SecondCallAfter},
 		calls: newCalls(cfg.CallsInFlight, cfg.CallsPerAccount),
 		// A quarter of the wake-ups in hand each at most: the last quarter is left to posts that are ready.
 		creations:  newLimiter(min(cfg.CreationsInFlight, cfg.wakes()/4), cfg.CreationsPerAccount),
@@ -119,6 +119,10 @@ func New(cfg Config, d Deps) *Service {
 	s.recorder.outcomes = &batcher[outcome]{size: applyBatch, atOnce: 2, work: s.recorder.applyOutcomes}
 	return s
 }
+
+// side is the store of what is not publishing: questions, and calls on behalf of owners. They must not take a connection from
+// that.
+func (s *Service) side() *store { return cmp.Or(s.aside, s.store) }
 
 // Run works until ctx ends, then finishes what it has in hand.
 func (s *Service) Run(ctx context.Context) error {

@@ -35,7 +35,7 @@ func (s *Service) SearchPosts(ctx context.Context, q events.SearchPosts) (events
 	if fault := breaches(f); fault != nil {
 		return events.ThreadsPage{}, fault
 	}
-	account, err := accounts.Resolve(ctx, s.side.db, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side().db, q.UserID, q.AccountID)
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
@@ -109,7 +109,7 @@ func (s *Service) discovery(ctx context.Context, userID, accountID, username str
 	if !isUsername(name) {
 		return accounts.Account{}, "", events.Faultf(events.Invalid, notUsername).At("/username", "username_invalid", notUsername)
 	}
-	account, err := accounts.Resolve(ctx, s.side.db, userID, accountID)
+	account, err := accounts.Resolve(ctx, s.side().db, userID, accountID)
 	if err != nil {
 		return account, "", err
 	}
@@ -140,7 +140,7 @@ func (s *Service) FindLocations(ctx context.Context, q events.FindLocations) (ev
 	if fault := breaches(f); fault != nil {
 		return events.LocationList{}, fault
 	}
-	account, err := accounts.Resolve(ctx, s.side.db, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side().db, q.UserID, q.AccountID)
 	if err != nil {
 		return events.LocationList{}, err
 	}
