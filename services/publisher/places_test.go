@@ -163,7 +163,7 @@ func TestBreakerAndPictures(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				_, err = guarded.RoundTrip(req) //nolint:bodyclose // has none
+				_, err = guarded.RoundTrip(req)
 				return err
 			}
 			for i := range 50 {
