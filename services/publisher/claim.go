@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
 )
 
@@ -77,10 +78,25 @@ func (s *Service) claim(ctx context.Context, was *Post) (*Post, error) {
 	if ahead := p.PublishAt.Sub(now); ahead > 0 {
 		c.over += ahead
 	}
-	if err := unlessBusy(ctx, func() error { return s.claims.do(ctx, c) }); err != nil {
-		return nil, err
+	err := unlessBusy(ctx, func() error { return s.claims.do(ctx, c) })
+	if err == nil {
+		return &p, nil
 	}
-	return &p, nil
+	if !decided(err) { // it may have been made all the same; the next wake-up sees
+		s.store.unheard.add(p.ID, unheardLease{token: p.Lease, claimed: was})
+		return nil, bus.Later(unheardAgain)
+	}
+	return nil, err
+}
+
+// decided says that a claim was judged, and not made.
+func decided(err error) bool {
+	for _, judgement := range []error{errBusy, errTwin, errLost} {
+		if errors.Is(err, judgement) {
+			return true
+		}
+	}
+	return errors.As(err, new(errPaused)) || errors.As(err, new(quotaFull)) || errors.As(err, new(tooSoon)) || pg.Refused(err)
 }
 
 // claimBatch works many claims in one transaction; each is judged by itself.

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
@@ -25,6 +24,8 @@ type store struct {
 	db              *bun.DB // of those that are never part of a transaction: batches, and what takes, renews and ends a lease
 	lease           time.Duration
 	secondCallAfter time.Duration
+
+	unheard unheard
 }
 
 // get reads a post. A missing one is a Fault NotFound.
@@ -127,17 +128,19 @@ func (s *store) insert(ctx context.Context, db bun.IDB, p *Post) error {
 
 // acquire takes the lease of a post, if the post is as the caller read it and nobody works on it. The database's
 // clock judges when an old lease has lapsed; LeaseUntil is the holder's own, earlier, idea of it. leasedAt is the
-// database's time.
+// database's time. A lease of ours of which nothing was heard is taken over.
 func (s *store) acquire(ctx context.Context, p *Post, now time.Time) error {
-	token := uuid.NewString()
+	token := s.unheard.token(p.ID)
 	var at time.Time
 	err := s.db.NewUpdate().Model((*Post)(nil)).
 		Set("lease = ?", token).Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
 		Where("id = ? AND state = ? AND rev = ?", p.ID, p.State, p.Rev).
-		Where("lease IS NULL OR lease_until < now()").
+		Where("lease IS NULL OR lease_until < now() OR lease = ?", token).
 		Returning("clock_timestamp()").Scan(ctx, &at)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = errLost
+	} else if err != nil {
+		s.unheard.add(p.ID, unheardLease{token: token})
 	}
 	if err != nil {
 		return fmt.Errorf("take the lease: %w", err)

@@ -34,13 +34,19 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 		if err := s.retell(ctx, p); err != nil {
 			return err
 		}
+		if before, ok := s.store.unheard.claimed(p); ok {
+			if err := s.unclaim(ctx, before, p); err != nil {
+				return err
+			}
+			continue
+		}
 		if p.WakeAt.IsZero() {
 			return nil
 		}
 		if p.WakeAt.After(s.now()) {
 			return s.snooze(ctx, p, p.WakeAt)
 		}
-		if p.Lease != "" && p.LeaseUntil.After(s.now()) {
+		if p.Lease != "" && p.LeaseUntil.After(s.now()) && !s.store.unheard.is(p) {
 			// Somebody works on it. Not for the rest of the lease: this wake-up may have replaced their own message.
 			return s.snooze(ctx, p, s.now().Add(min(p.LeaseUntil.Sub(s.now()), time.Second)))
 		}
