@@ -229,9 +229,6 @@ func (s *Service) waitForRoom(ctx context.Context, was *Post, usable bool, tried
 	if err != nil {
 		return s.couldNotAsk(ctx, was, err, tried...)
 	}
-	if err := giveBack(ctx, s.db, use{PostID: was.ID, Part: was.turn(), Quota: was.spends()}); err != nil {
-		return err
-	}
 	p := *was
 	p.settle(proofAbsent)
 	p.CalledAt, p.Failures = time.Time{}, 0
