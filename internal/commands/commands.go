@@ -66,7 +66,7 @@ func Begin(ctx context.Context, db bun.IDB, c Command, now time.Time) (prior *Co
 		return nil, fmt.Errorf("read the earlier command: %w", err)
 	}
 	if p.BodyHash != c.BodyHash || p.UserID != c.UserID {
-		return nil, keyReused()
+		return nil, KeyReused()
 	}
 	return p, nil
 }
@@ -182,7 +182,8 @@ func Find(ctx context.Context, db bun.IDB, id string) (*Command, error) {
 	return c, nil
 }
 
-func keyReused() *events.Fault {
+// KeyReused refuses another request under a key that was used before.
+func KeyReused() *events.Fault {
 	return events.Faultf(events.KeyReused, "This Idempotency-Key was used before with another request; use a new key for a new request.")
 }
 
@@ -199,7 +200,7 @@ func Get(ctx context.Context, db bun.IDB, q events.GetCommand) (events.Outcome, 
 				return events.Outcome{}, fmt.Errorf("look for the key: %w", err)
 			}
 			if reused {
-				return events.Outcome{CommandID: q.ID, Done: true, Fault: keyReused()}, nil
+				return events.Outcome{CommandID: q.ID, Done: true, Fault: KeyReused()}, nil
 			}
 		}
 		return events.Outcome{}, events.Faultf(events.NotFound, "There is no command with this id among yours.")

@@ -60,7 +60,7 @@ func Open(ctx context.Context, c Config, log *zap.Logger) (*bun.DB, error) {
 		_ = db.Close()
 		return nil, fmt.Errorf("connect to %s: %w", RedactURL(c.URL), err)
 	}
-	return db.WithQueryHook(newSlowQueries(log)), nil
+	return observed(db.WithQueryHook(newSlowQueries(log))), nil
 }
 
 func (c Config) parse() (*pgx.ConnConfig, error) {

@@ -106,6 +106,10 @@ func (s *Service) acceptAlone(ctx context.Context, d bus.Delivery, cmd events.Co
 		if err := s.store.insert(ctx, tx, p); err != nil {
 			return nil, err
 		}
+		// The post that the key led to stands; what its command said is forgotten, so nobody knows whether it said the same.
+		if kept := s.cfg.CommandsKept; kept > 0 && d.Meta.Time.Sub(p.CreatedAt) > kept {
+			return nil, commands.KeyReused()
+		}
 		if !done {
 			return nil, bus.Pending
 		}
@@ -243,11 +247,12 @@ func (s *store) insertAll(ctx context.Context, tx bun.Tx, posts []*Post) error {
 	for _, p := range posts {
 		p.tidy()
 	}
+	wanted := len(posts) // bun leaves in posts what was written
 	res, err := tx.NewInsert().Model(&posts).On("CONFLICT (id) DO NOTHING").Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("write new posts: %w", err)
 	}
-	if n, err := res.RowsAffected(); err != nil || int(n) != len(posts) {
+	if n, err := res.RowsAffected(); err != nil || int(n) != wanted {
 		return errors.Join(errAlone, err)
 	}
 	return nil

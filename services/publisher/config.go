@@ -91,6 +91,7 @@ type Config struct {
 	RestoredSince time.Time `env:"PUBLISHER_RESTORED_SINCE"`
 
 	AccountConfig
+	RetentionConfig
 
 	slots int // wake-ups in hand at once; 0: 4096
 
@@ -121,7 +122,8 @@ func (c Config) Mistakes() (wrong []error) {
 	if c.CreationsInFlight < 1 || c.CreationsPerAccount < 1 {
 		wrong = append(wrong, fmt.Errorf("PUBLISHER_CREATIONS_IN_FLIGHT and PUBLISHER_CREATIONS_PER_ACCOUNT must be at least 1"))
 	}
-	wrong = append(wrong, c.mistakes()...)
+	wrong = append(wrong, c.AccountConfig.mistakes()...)
+	wrong = append(wrong, c.RetentionConfig.mistakes()...)
 	wrong = append(wrong, c.Webhooks.Mistakes()...)
 	if c.BreakerAfter < 1 {
 		wrong = append(wrong, fmt.Errorf("PUBLISHER_BREAKER_AFTER must be at least 1"))

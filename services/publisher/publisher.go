@@ -75,6 +75,7 @@ type Service struct {
 	told         tellings
 	// What the passes of the sweep could not put right.
 	unwoken, unarmed, ungone, untold aside
+	forgetting                       forgetting
 	graves                           graves
 	readings                         readings
 	progress                         progress

@@ -213,7 +213,9 @@ func (s *Service) willArm(p *Post) {
 func (s *Service) armAndTell(ctx context.Context, p *Post) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.arm(ctx, p) })
-	g.Go(func() error { return s.tell(ctx, p) })
+	if p.ToldRev < p.Rev { // a post that a command found already there may be told
+		g.Go(func() error { return s.tell(ctx, p) })
+	}
 	return g.Wait()
 }
 

@@ -50,7 +50,9 @@ func (s *Service) sweep(ctx context.Context) error {
 // sweepOnce makes every pass. One that fails stops no other: each puts right something of its own.
 func (s *Service) sweepOnce(ctx context.Context) error {
 	failed := []error{s.store.forgetUses(ctx, s.now())}
-	for _, pass := range []func(context.Context) (int, error){s.wakeOverdue, s.armUnarmed, s.findGone, s.retellUntold} {
+	for _, pass := range []func(context.Context) (int, error){
+		s.wakeOverdue, s.armUnarmed, s.findGone, s.retellUntold, s.forgetCommands, s.forgetAttempts,
+	} {
 		for {
 			n, err := pass(ctx)
 			failed = append(failed, err)

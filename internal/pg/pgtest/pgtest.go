@@ -8,6 +8,7 @@ package pgtest
 
 import (
 	"context"
+	"os"
 	"testing"
 
 	"github.com/uptrace/bun"
@@ -17,13 +18,18 @@ import (
 	"github.com/omni-write/threads/internal/waiting"
 )
 
-func init() { pg.Strict() } //nolint:gochecknoinits // also in a test binary that runs as the program
+func init() { pg.Strict(); pg.Observe(&seen) } //nolint:gochecknoinits // also in a test binary that runs as the program
 
-// Main runs the tests of a package and afterwards stops and removes the server, if one was started.
+// Main runs the tests of a package, looks at the plans of the statements that were made in them, and afterwards stops and
+// removes the server, if one was started.
 func Main(m *testing.M) {
 	shared.managed.Store(true)
 	defer shared.close()
 	m.Run() // TestMain may return: the exit code is kept in m
+	if !seen.report() {
+		shared.close()
+		os.Exit(1)
+	}
 }
 
 // New returns a pool on a fresh database with the current schema. Both are gone when the test has ended.

@@ -1,0 +1,86 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/omni-write/threads/internal/commands"
+)
+
+// RetentionConfig is how long the publisher keeps what grows with every post and is of use for a while only.
+type RetentionConfig struct {
+	// CommandsKept is how long it is kept what became of a command, and with it an Idempotency-Key, after its end. Floor 24h,
+	// which docs/api.md promises. 0: for ever.
+	CommandsKept time.Duration `env:"PUBLISHER_COMMANDS_KEPT" envDefault:"720h"`
+	// AttemptsKept is how long the log of what was tried for a post is kept after its last change, once it is final.
+	// 0: for ever.
+	AttemptsKept time.Duration `env:"PUBLISHER_ATTEMPTS_KEPT" envDefault:"2160h"`
+}
+
+// keysPromised is how long an Idempotency-Key is good at least.
+const keysPromised = 24 * time.Hour
+
+func (c RetentionConfig) mistakes() (wrong []error) {
+	if c.CommandsKept != 0 && c.CommandsKept < keysPromised {
+		wrong = append(wrong, fmt.Errorf("PUBLISHER_COMMANDS_KEPT must be 0, or at least %s", keysPromised))
+	}
+	if c.AttemptsKept < 0 {
+		wrong = append(wrong, fmt.Errorf("PUBLISHER_ATTEMPTS_KEPT must not be less than 0"))
+	}
+	return wrong
+}
+
+const (
+	// forgetStep is how many rows one sweep forgets at most, of each table: what is due is years behind nobody's back, and the
+	// sweep has posts to wake.
+	forgetStep = 1000
+	// forgetAgain is when attempts are gone through again after a round: those of posts that were not final may be by then.
+	forgetAgain = time.Hour
+)
+
+// forgetCommands forgets some of the commands that ended long ago. One that is pending is kept, however old.
+func (s *Service) forgetCommands(ctx context.Context) (int, error) {
+	if s.cfg.CommandsKept == 0 {
+		return 0, nil
+	}
+	return 0, commands.Forget(ctx, s.db, s.now().Add(-s.cfg.CommandsKept), forgetStep)
+}
+
+// forgetting is how far a round through the attempts has come.
+type forgetting struct {
+	after int64
+	next  time.Time // when the next round begins; past while one is under way
+}
+
+// forgetAttempts forgets some of the attempts of posts that have been final for long, in the order in which they were noted.
+// Older ones whose post is not final are passed over, so that they never fill a step.
+func (s *Service) forgetAttempts(ctx context.Context) (int, error) {
+	now := s.now()
+	if s.cfg.AttemptsKept == 0 || now.Before(s.forgetting.next) {
+		return 0, nil
+	}
+	var step struct {
+		Last    int64 `bun:"last"`
+		Old     int   `bun:"old"`
+		Deleted int   `bun:"deleted"`
+	}
+	err := s.db.NewRaw(`WITH batch AS MATERIALIZED (
+			SELECT id, post_id FROM (SELECT * FROM post_attempts WHERE id > ?0 ORDER BY id LIMIT ?1 FOR UPDATE SKIP LOCKED) AS next WHERE at < ?2
+		), deleted AS (
+			DELETE FROM post_attempts AS a USING batch LEFT JOIN posts AS p ON p.id = batch.post_id
+			WHERE a.id = batch.id AND (p.id IS NULL OR p.state IN ('published', 'failed', 'cancelled') AND p.updated_at < ?2
+				AND (p.delete_requested_at IS NULL OR p.deleted_at IS NOT NULL))
+			RETURNING a.id
+		)
+		SELECT coalesce(max(id), 0) AS last, count(*) AS old, (SELECT count(*) FROM deleted) AS deleted FROM batch`,
+		s.forgetting.after, forgetStep, now.Add(-s.cfg.AttemptsKept)).Scan(ctx, &step)
+	if err != nil {
+		return 0, fmt.Errorf("forget old attempts: %w", err)
+	}
+	s.forgetting.after = step.Last
+	if step.Old < forgetStep { // here they begin to be young: the round is through
+		s.forgetting = forgetting{next: now.Add(forgetAgain)}
+	}
+	return 0, nil
+}

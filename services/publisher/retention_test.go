@@ -1,0 +1,136 @@
+package publisher
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+func (r *rig) count(query string) (n int) {
+	r.t.Helper()
+	if err := r.db.QueryRowContext(r.t.Context(), query).Scan(&n); err != nil {
+		r.t.Fatal(err)
+	}
+	return n
+}
+
+func TestForgetsCommands(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.change(`INSERT INTO commands (id, user_id, key, type, outcome, created_at, finished_at)
+		SELECT 'old_' || i, 'u', 'key ' || i, 'post.schedule.v1', '{}', now() - interval '40 days', now() - interval '31 days' FROM generate_series(1, ?) AS i`, forgetStep+5)
+	r.change(`INSERT INTO commands (id, user_id, key, type, outcome, created_at, finished_at)
+		VALUES ('young', 'u', 'young', 'post.schedule.v1', '{}', now() - interval '40 days', now() - interval '29 days')`)
+	r.change(`INSERT INTO commands (id, user_id, key, type, created_at) VALUES ('pending', 'u', 'pending', 'post.publish.v1', now() - interval '1 year')`)
+	s := r.idle()
+	for _, want := range []int{7, 2, 2} { // in steps
+		if err := s.sweepOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := r.count("SELECT count(*) FROM commands"); n != want {
+			t.Errorf("%d commands are left, want %d", n, want)
+		}
+	}
+	s.cfg.CommandsKept = 0
+	r.change("UPDATE commands SET finished_at = now() - interval '9 years' WHERE id = 'young'")
+	if err := s.sweepOnce(t.Context()); err != nil || r.count("SELECT count(*) FROM commands") != 2 {
+		t.Errorf("kept for ever, it is forgotten (%v)", err)
+	}
+}
+
+func TestForgetsAttempts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for id, row := range map[string]string{ // state, how old in days, whether a deletion is asked for
+		"done": "'published', 91, false", "again": "'failed', 89, false", "parked": "'parked', 400, false", "deleting": "'published', 400, true",
+	} {
+		r.change(`INSERT INTO posts (id, user_id, account_id, text, content_hash, publish_at, publish_within, state, created_at, updated_at, rev, told_rev, fact, delete_requested_at)
+			SELECT '` + id + `', 'u', 'a', '', '', now(), 86400, state, now(), now() - days * interval '1 day', 1, 1, 'scheduled', CASE WHEN asked THEN now() END
+			FROM (VALUES (` + row + `)) AS v (state, days, asked)`)
+	}
+	note := func(post string, days, n int) {
+		r.change(`INSERT INTO post_attempts (post_id, at, phase, took_ms, ok, message)
+			SELECT ?, now() - ? * interval '1 day', 'create', 1, true, '' FROM generate_series(1, ?)`, post, days, n)
+	}
+	note("parked", 100, forgetStep+5) // more than a step of those that stay comes first
+	note("done", 91, 3)
+	note("erased", 91, 2)
+	note("again", 91, 1)
+	note("deleting", 91, 1)
+	note("done", 89, 1)
+	s := r.idle()
+	for range 2 {
+		if err := s.sweepOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for post, want := range map[string]int{"parked": forgetStep + 5, "done": 1, "erased": 0, "again": 1, "deleting": 1} {
+		if n := r.count("SELECT count(*) FROM post_attempts WHERE post_id = '" + post + "'"); n != want {
+			t.Errorf("of %s there are %d attempts, want %d", post, n, want)
+		}
+	}
+	if s.forgetting.after != 0 || s.forgetting.next.Before(time.Now()) {
+		t.Errorf("the round goes on: %+v", s.forgetting)
+	}
+}
+
+// A key whose command is forgotten does not pass its post for another one.
+func TestForgottenKey(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.idle()
+	p := r.acceptedBy(s, "the first")
+	r.change("DELETE FROM commands")
+	r.change("UPDATE posts SET created_at = now() - interval '31 days'")
+	cmd := events.SchedulePost{PostID: p.ID, UserID: testUser, Draft: events.Draft{Text: "the second"}, PublishAt: time.Now().Add(time.Hour)}
+	d := bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Type: cmd.Type(), Time: time.Now()}}
+	if got, err := s.SchedulePost(t.Context(), d, cmd); !errors.Is(err, &events.Fault{Code: events.KeyReused}) {
+		t.Errorf("another post under its key is answered %+v, %v", got, err)
+	}
+}
+
+func TestRetentionMistakes(t *testing.T) {
+	t.Parallel()
+	for value, wrong := range map[string]bool{"0": false, "24h": false, "23h": true, "-1h": true} {
+		c, err := ConfigFromEnv(func(name string) string { return map[string]string{"PUBLISHER_COMMANDS_KEPT": value}[name] })
+		if err != nil {
+			if !wrong {
+				t.Errorf("%s: %v", value, err)
+			}
+			continue
+		}
+		var words []string
+		for _, m := range c.Mistakes() {
+			words = append(words, m.Error())
+		}
+		if got := strings.Join(words, "; "); strings.Contains(got, "PUBLISHER_COMMANDS_KEPT") != wrong {
+			t.Errorf("%s: %q", value, got)
+		}
+	}
+}
+
+// A command whose record is lost, as with a backup, finds its post as it is: rebuilt from EVENTS, and perhaps edited since.
+func TestAcceptedBefore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.idle()
+	p := r.acceptedBy(s, "as it was asked for")
+	r.change("DELETE FROM commands")
+	r.change("UPDATE posts SET text = 'as it was edited', rev = 2, told_rev = 2, fact = 'edited'")
+	cmd := events.SchedulePost{PostID: p.ID, UserID: testUser, Draft: events.Draft{Text: p.Text}, PublishAt: p.ScheduledAt}
+	d := bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Type: cmd.Type(), Time: time.Now()}}
+	got, err := s.SchedulePost(t.Context(), d, cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := got.(events.Post); again.Text != "as it was edited" || again.Rev != 2 { //nolint:forcetypeassert // or the test is wrong
+		t.Errorf("it is answered %q at rev %d, which is in no row", again.Text, again.Rev)
+	}
+	if n := r.told(p.ID, events.FactEdited); n != 0 {
+		t.Error("what its row says was told is told again")
+	}
+}
