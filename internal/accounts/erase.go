@@ -192,6 +192,19 @@ func (t Tombstone) Pass(ctx context.Context, tx bun.Tx, to Stage, next, now time
 	return finishErasures(ctx, tx, now)
 }
 
+// Postpone gives a turn that failed back, to be taken later, so that it does not keep those behind it from theirs.
+func (t Tombstone) Postpone(ctx context.Context, db bun.IDB, until time.Time) error {
+	_, err := db.NewUpdate().Model((*Tombstone)(nil)).Set("next_at = ?", until.UTC()).
+		Where("account_id = ? AND stage = ? AND round = ?", t.AccountID, t.Stage, t.Round).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("postpone the erasure: %w", err)
+	}
+	return nil
+}
+
+// EraseAgain is when a turn that failed is taken again.
+const EraseAgain = time.Minute
+
 // finishErasures confirms the demands of which nothing is left to do: neither of their own accounts, nor of those that an
 // earlier demand about the same Threads user has buried.
 func finishErasures(ctx context.Context, db bun.IDB, now time.Time) error {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/outage"
 	"github.com/omni-write/threads/internal/pg"
 )
 
@@ -66,6 +67,9 @@ func (s *Service) eraseOnce(ctx context.Context) error {
 	for _, t := range due {
 		if err := s.advance(ctx, t); err != nil {
 			failed = append(failed, fmt.Errorf("account %s: %w", t.AccountID, err))
+			if !outage.Is(err) {
+				failed = append(failed, t.Postpone(ctx, s.db, s.now().Add(accounts.EraseAgain)))
+			}
 		}
 	}
 	return errors.Join(failed...)

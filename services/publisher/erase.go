@@ -13,6 +13,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/outage"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/wire"
 )
@@ -74,6 +75,9 @@ func (s *Service) eraseOnce(ctx context.Context) error {
 	for _, t := range due { // one that fails must not hold up the others
 		if err := s.eraseRows(ctx, t); err != nil {
 			failed = append(failed, fmt.Errorf("account %s: %w", t.AccountID, err))
+			if !outage.Is(err) {
+				failed = append(failed, t.Postpone(ctx, s.db, s.now().Add(accounts.EraseAgain)))
+			}
 		}
 	}
 	return errors.Join(failed...)

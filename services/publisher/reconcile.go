@@ -210,8 +210,10 @@ func (r *reconciliation) account(ctx context.Context, account accounts.Account) 
 		if old {
 			look = nil // of what is older than that, only our own side
 		}
-		if err := r.post(ctx, p, look, listed); err != nil {
-			return err
+		if err := r.post(ctx, p, look, listed); ctx.Err() != nil {
+			return ctx.Err()
+		} else if err != nil { // the others are compared all the same
+			r.found(ctx, Discrepancy{AccountID: account.ID, PostID: p.ID, Check: "row", Says: "The post could not be compared: " + reason(err)}, nil)
 		}
 		r.out.Posts++
 		if r.Progress != nil {

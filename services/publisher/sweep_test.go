@@ -143,3 +143,25 @@ func (r *rig) change(query string, args ...any) {
 		r.t.Fatal(err)
 	}
 }
+
+// Erasures that fail keep no other from its turn, however many they are.
+func TestErasuresThatFail(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.idle()
+	r.change(`INSERT INTO erased_accounts (account_id, user_id, buried_at, next_at)
+		SELECT 'bad_' || i, 'u', now(), now() - interval '1 hour' FROM generate_series(1, 100) AS i`)
+	r.change(`INSERT INTO erased_accounts (account_id, user_id, buried_at, next_at) VALUES ('good', 'u', now(), now())`)
+	r.change(`INSERT INTO search_uses (account_id, quota, at) SELECT 'bad_' || i, 'keyword_searches', now() FROM generate_series(1, 100) AS i`)
+	r.change(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$`)
+	r.change(`CREATE TRIGGER refuse BEFORE DELETE ON search_uses FOR EACH ROW EXECUTE FUNCTION refuse()`)
+	for range 2 {
+		if err := s.eraseOnce(t.Context()); err != nil && !strings.Contains(err.Error(), "not this one") {
+			t.Fatal(err)
+		}
+	}
+	var stage string
+	if err := r.db.QueryRowContext(t.Context(), "SELECT stage FROM erased_accounts WHERE account_id = 'good'").Scan(&stage); err != nil || stage != "streams" {
+		t.Errorf("the one behind them is at stage %s, %v", stage, err)
+	}
+}
