@@ -247,12 +247,12 @@ func (s *store) insertAll(ctx context.Context, tx bun.Tx, posts []*Post) error {
 	for _, p := range posts {
 		p.tidy()
 	}
-	wanted := len(posts) // bun leaves in posts what was written
-	res, err := tx.NewInsert().Model(&posts).On("CONFLICT (id) DO NOTHING").Exec(ctx)
+	// Nothing is read back: bun would put what was written in the place of the first posts, and forget the others.
+	res, err := tx.NewInsert().Model(&posts).On("CONFLICT (id) DO NOTHING").Returning("NULL").Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("write new posts: %w", err)
 	}
-	if n, err := res.RowsAffected(); err != nil || int(n) != wanted {
+	if n, err := res.RowsAffected(); err != nil || int(n) != len(posts) {
 		return errors.Join(errAlone, err)
 	}
 	return nil

@@ -100,12 +100,31 @@ func (s *Service) concluded(ctx context.Context, p *Post) error {
 	}
 	crash.At(crash.PublishTelling)
 	ev := outcomeOf(p, p.Fact)
+	if there, err := s.toldLongAgo(ctx, p, ev); err != nil {
+		return err
+	} else if there {
+		return s.applied(ctx, ev)
+	}
 	if err := s.emit(ctx, ev); errors.Is(err, errTold) {
 		return s.recorder.applyStanding(ctx, p, ev.Subject())
 	} else if err != nil {
 		return err
 	}
 	crash.At(crash.PublishTold)
+	return s.applied(ctx, ev)
+}
+
+// toldLongAgo says whether a failure stands on EVENTS already: Postgres may have been away since it was told, for longer
+// than JetStream knows a repeat. A second PostPublished is refused by the stream itself.
+func (s *Service) toldLongAgo(ctx context.Context, p *Post, ev events.PostEvent) (bool, error) {
+	if p.Fact != events.FactFailed || s.now().Sub(p.UpdatedAt) < retellAfter {
+		return false, nil
+	}
+	return s.bus.Told(ctx, ev)
+}
+
+// applied has the outcome that stands on EVENTS applied to the row.
+func (s *Service) applied(ctx context.Context, ev events.PostEvent) error {
 	// The recorder will read the event from the stream as well, and find it applied. Doing it here too means that
 	// whoever waits for the outcome gets it now, and that a GET right after says POSTED.
 	if err := s.recorder.applyNow(ctx, ev); err != nil {

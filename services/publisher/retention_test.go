@@ -1,13 +1,17 @@
 package publisher
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/uptrace/bun"
+
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/pg"
 )
 
 func (r *rig) count(query string) (n int) {
@@ -132,5 +136,30 @@ func TestAcceptedBefore(t *testing.T) {
 	}
 	if n := r.told(p.ID, events.FactEdited); n != 0 {
 		t.Error("what its row says was told is told again")
+	}
+}
+
+// Of posts that are written together one may be there already; then each is written by itself, and none with another's words.
+func TestAcceptedTogetherWithOneThatIsThere(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.idle()
+	there := r.acceptedBy(s, "there")
+	post := func(id, text, replyTo string) *Post {
+		p := s.newPost(id, testUser, r.account.ID, events.Draft{Text: text, ReplyTo: replyTo}, time.Now().Add(time.Hour))
+		p.tidy()
+		return p
+	}
+	batch := []*Post{post(there.ID, "again", ""), post(events.NewPostID(), "second", "18060000000000017"), post(events.NewPostID(), "third", "")}
+	var wrote error
+	err := pg.InTx(t.Context(), r.db, func(ctx context.Context, tx bun.Tx) error {
+		wrote = s.store.insertAll(ctx, tx, batch)
+		return wrote
+	})
+	if err == nil || len(batch) != 3 || batch[1].Text != "second" || batch[1].ReplyTo != "18060000000000017" || batch[2].ReplyTo != "" {
+		t.Errorf("%v, and the posts are %d: %+v", wrote, len(batch), batch)
+	}
+	if n := r.count("SELECT count(*) FROM posts"); n != 1 {
+		t.Errorf("%d posts are there, want the one from before", n)
 	}
 }

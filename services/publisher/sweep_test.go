@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -164,4 +165,25 @@ func TestErasuresThatFail(t *testing.T) {
 	if err := r.db.QueryRowContext(t.Context(), "SELECT stage FROM erased_accounts WHERE account_id = 'good'").Scan(&stage); err != nil || stage != "streams" {
 		t.Errorf("the one behind them is at stage %s, %v", stage, err)
 	}
+}
+
+// A failure that was told, and is concluded again much later because Postgres was away, is stored once.
+func TestFailureToldOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.idle()
+	p := r.acceptedBy(s, "missed")
+	r.change("UPDATE posts SET state = 'concluding', fact = 'failed', reason = '{\"code\":\"missed\",\"message\":\"late\"}', accepted_at = now() - interval '1 hour', updated_at = now() - interval '1 hour', wake_at = now()")
+	row := r.row(p.ID, events.StateConcluding)
+	if err := s.emit(t.Context(), outcomeOf(&row, events.FactFailed)); err != nil {
+		t.Fatal(err)
+	}
+	r.forgetIDs()
+	if err := s.concluded(t.Context(), &row); !errors.Is(err, errDone) {
+		t.Error(err)
+	}
+	if n := r.told(p.ID, events.FactFailed); n != 1 {
+		t.Errorf("the failure is stored %d times", n)
+	}
+	r.row(p.ID, events.StateFailed)
 }
