@@ -28,12 +28,13 @@ var growing = []string{
 }
 
 // small are the indexes that have few rows however many the table has: to read one of them whole is to read what is asked for.
-var small = []string{"posts_unsettled", "posts_untold", "posts_unarmed", "posts_deleting", "commands_pending"}
+var small = []string{"posts_unsettled", "posts_untold", "posts_unarmed", "posts_deleting", "posts_doubt", "commands_pending"}
 
-// wholeTable are the statements that read a whole table because that is what they are for. An operator waits for them.
+// wholeTable are the statements that read a whole table, or all open posts, because that is what they are for, once.
 var wholeTable = map[string]string{
 	"services/publisher/rebuild.go": "compares every row with EVENTS",
-	"services/publisher/restore.go": "every post that was due, once after a restore",
+	"services/publisher/restore.go": "every post that was due, after a restore",
+	"services/publisher/alive.go":   "the open posts that were due since a publisher was last alive, at a start",
 	"internal/ops/original/":        "an import, once",
 }
 
