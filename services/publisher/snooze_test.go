@@ -107,7 +107,7 @@ func TestOverduePostsTakeTurns(t *testing.T) {
 			t.Errorf("posts %d and %d were claimed %s apart", i-1, i, apart)
 		}
 	}
-	if n := claims.Load(); n > 5*posts {
+	if n := claims.Load(); n > posts*posts/4 { // half of the square of them when they race
 		t.Errorf("%d posts took %d claims", posts, n)
 	}
 }
