@@ -10,11 +10,11 @@ import (
 	"github.com/omni-write/threads/internal/waiting"
 )
 
-// Where statements have a bound of their own, one whose asker leaves ends at the server too.
+// A statement whose asker leaves ends at the server too.
 func TestStatementEndsWithItsAsker(t *testing.T) {
 	t.Parallel()
 	url := pgtest.EmptyURL(t) + "&statement_timeout=0"
-	db, watch := open(t, pg.Config{URL: url, Application: "asked", StatementTimeout: time.Hour}), open(t, pg.Config{URL: url})
+	db, watch := open(t, pg.Config{URL: url, Application: "asked"}), open(t, pg.Config{URL: url})
 	working := func() (n int) {
 		t.Helper()
 		err := watch.NewRaw("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'asked' AND state = 'active'").Scan(t.Context(), &n)

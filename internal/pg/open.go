@@ -11,8 +11,6 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
@@ -25,7 +23,6 @@ const (
 	idleConnection  = 5 * time.Minute  // under the usual idle limit of proxies and firewalls
 
 	statementTimeout = 30 * time.Second
-	cancelWithin     = 2 * time.Second // for a server to end a statement; then its connection is given up
 )
 
 // Config says which database to use, and as whom.
@@ -36,8 +33,7 @@ type Config struct {
 	Application string
 	// MaxConns bounds the pool. Zero: 16.
 	MaxConns int
-	// StatementTimeout bounds a statement. Zero: 30 s, and one whose ctx ends goes on at the server, on a connection that is
-	// given up. Where it is set, such a statement is ended there too, for those whose askers may leave at any time.
+	// StatementTimeout bounds a statement. Zero: 30 s.
 	StatementTimeout time.Duration
 }
 
@@ -96,11 +92,6 @@ func (c Config) parse() (*pgx.ConnConfig, error) {
 	}
 	conf.RuntimeParams["timezone"] = "UTC"
 	conf.DialFunc = dialer(conf.RuntimeParams["statement_timeout"])
-	if c.StatementTimeout > 0 {
-		conf.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
-			return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelWithin}
-		}
-	}
 	return conf, nil
 }
 
