@@ -130,6 +130,11 @@ func Streams(replicas int, maxAge time.Duration) []jetstream.StreamConfig {
 	}
 }
 
+// CommandAckWait is how long a command stays with a process that gives no sign of life. A living one gives several in that
+// time for each that it works on, so it bounds how late a dead process makes the commands it had. What the other durables
+// deliver is found without them: the sweep wakes posts, and the recorder reads EVENTS itself.
+const CommandAckWait = 10 * time.Second
+
 // Durable is a durable consumer and the stream it reads.
 type Durable struct {
 	Stream string
@@ -146,10 +151,15 @@ func Durables() []Durable {
 			MaxDeliver: -1, // a handler decides what is hopeless, never the counter
 		}}
 	}
+	commands := func(name string, maxPending int, filter string) Durable {
+		d := durable(StreamCommands, name, maxPending, filter)
+		d.Config.AckWait = CommandAckWait
+		return d
+	}
 	return []Durable{
-		durable(StreamCommands, PublisherCommands, 1000, PostCommands),
-		durable(StreamCommands, AuthCommands, 100, prefix+".cmd.connection.*"),
-		durable(StreamCommands, TokenkeeperCommands, 100, prefix+".cmd.token.*"),
+		commands(PublisherCommands, 1000, PostCommands),
+		commands(AuthCommands, 100, prefix+".cmd.connection.*"),
+		commands(TokenkeeperCommands, 100, prefix+".cmd.token.*"),
 		durable(StreamEvents, PublisherRecorder, 2000, EveryFact),
 		durable(StreamEvents, PublisherWebhooks, 2000, EveryFact),
 		durable(StreamEvents, TokenkeeperAccounts, 100, prefix+".evt.account.>"),

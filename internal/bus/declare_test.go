@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -117,6 +118,34 @@ func TestDeclareAgain(t *testing.T) {
 		unanswered("verify", func() error {
 			return bus.Verify(t.Context(), b, []string{events.StreamEvents}, []string{events.PublisherRecorder})
 		})
+	})
+
+	t.Run("a durable of commands that an older version made gives them back as soon as one of today's", func(t *testing.T) {
+		t.Parallel()
+		b := bustest.New(t)
+		for _, name := range []string{events.PublisherCommands, events.AuthCommands, events.TokenkeeperCommands} {
+			ackWait := func() (jetstream.ConsumerConfig, time.Duration) {
+				c, err := b.JetStream().Consumer(t.Context(), events.StreamCommands, name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c.CachedInfo().Config, c.CachedInfo().Config.AckWait
+			}
+			cfg, _ := ackWait()
+			cfg.AckWait = 30 * time.Second
+			if _, err := b.JetStream().UpdateConsumer(t.Context(), events.StreamCommands, cfg); err != nil {
+				t.Fatal(err)
+			}
+			if err := bus.Declare(t.Context(), b, bus.Topology{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, is := ackWait(); is != events.CommandAckWait || is >= 30*time.Second {
+				t.Errorf("%s gives a command of a dead process back after %s", name, is)
+			}
+			if err := bus.Verify(t.Context(), b, nil, []string{name}); err != nil {
+				t.Error(err)
+			}
+		}
 	})
 
 	t.Run("a durable keeps its place, and a setting that somebody changed comes back", func(t *testing.T) {
