@@ -28,16 +28,35 @@ const (
 )
 
 // sweep is the net under the alarms: whatever lost a post's wake-up (a wiped stream, a stuck schedule, a crash between
-// row and alarm), the row still says when, and the sweep reads it. It runs every SweepEvery and at start.
+// row and alarm), the row still says when, and the sweep reads it. It runs every SweepEvery and at start. Waking has rounds
+// of its own: the other passes wait for answers of JetStream, and while those do not come, posts that are due must not wait.
 func (s *Service) sweep(ctx context.Context) error {
+	var g errgroup.Group
+	others := make(chan struct{}, 1)
+	g.Go(func() error { return s.sweepEach(ctx, s.recorder.nudge, others, s.wakeOverdue) })
+	g.Go(func() error {
+		return s.sweepEach(ctx, others, nil, s.forgetOldUses, s.armUnarmed, s.findGone, s.retellUntold, s.forgetCommands, s.forgetAttempts)
+	})
+	return g.Wait()
+}
+
+// sweepPass puts right something of its own, and says how many posts it found.
+type sweepPass func(context.Context) (int, error)
+
+// sweepEach makes passes until ctx ends. A nudge begins a round early, and is handed on.
+func (s *Service) sweepEach(ctx context.Context, nudge <-chan struct{}, onwards chan<- struct{}, passes ...sweepPass) error {
 	for {
 		if s.current.Load() {
-			if err := s.sweepOnce(ctx); err != nil && ctx.Err() == nil {
+			if err := eachPass(ctx, passes...); err != nil && ctx.Err() == nil {
 				s.log.Warn("sweep cut short", errField(err))
 			}
 			select {
 			case <-time.After(s.cfg.SweepEvery):
-			case <-s.recorder.nudge:
+			case <-nudge:
+				select {
+				case onwards <- struct{}{}:
+				default: // nudged already, or the last
+				}
 			case <-ctx.Done():
 				return nil
 			}
@@ -47,12 +66,19 @@ func (s *Service) sweep(ctx context.Context) error {
 	}
 }
 
-// sweepOnce makes every pass. One that fails stops no other: each puts right something of its own.
+// sweepOnce makes every pass.
 func (s *Service) sweepOnce(ctx context.Context) error {
-	failed := []error{s.store.forgetUses(ctx, s.now())}
-	for _, pass := range []func(context.Context) (int, error){
-		s.wakeOverdue, s.armUnarmed, s.findGone, s.retellUntold, s.forgetCommands, s.forgetAttempts,
-	} {
+	return eachPass(ctx, s.forgetOldUses, s.wakeOverdue, s.armUnarmed, s.findGone, s.retellUntold, s.forgetCommands, s.forgetAttempts)
+}
+
+func (s *Service) forgetOldUses(ctx context.Context) (int, error) {
+	return 0, s.store.forgetUses(ctx, s.now())
+}
+
+// eachPass makes passes, each until it finds no more. One that fails stops no other.
+func eachPass(ctx context.Context, passes ...sweepPass) error {
+	var failed []error
+	for _, pass := range passes {
 		for {
 			n, err := pass(ctx)
 			failed = append(failed, err)
