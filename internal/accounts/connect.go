@@ -57,10 +57,38 @@ func Connect(ctx context.Context, tx bun.Tx, vault *Vault, g Grant, now time.Tim
 	return Get(ctx, tx, row.ID)
 }
 
-// Disconnect takes the token of a connected account out of the table; its queue is cancelled. It reports false, and changes
-// nothing, when the account is disconnected already. Call Tell after the transaction.
+// Disconnect takes the token of a connected account out of the table and cancels its queue; it belongs in a transaction. It
+// reports false, and changes nothing, when the account is disconnected already. Call Tell after the transaction.
 func Disconnect(ctx context.Context, db bun.IDB, id string, now time.Time) (Account, bool, error) {
-	return disconnect(ctx, db, id, false, now)
+	a, done, err := disconnect(ctx, db, id, false, now)
+	if err == nil && done {
+		err = cancelQueue(ctx, db, a.ID, now)
+	}
+	return a, done, err
+}
+
+// cancelQueue makes it true that the queue is cancelled, before anybody is told and whoever connects the account again: posts
+// that are surely not live are cancelled here and now, the others are not to be published any more. The table is
+// publisher's, and so are the telling and whatever else is left to do (services/publisher/recall.go).
+func cancelQueue(ctx context.Context, db bun.IDB, accountID string, now time.Time) error {
+	_, err := db.NewRaw(`UPDATE posts SET state = 'cancelled', fact = 'cancelled', reason = ?, rev = rev + 1, updated_at = ?,
+			wake_at = NULL, armed_at = NULL, lease = NULL, lease_until = NULL, container_id = NULL, container_at = NULL, children = '{}', built_from = NULL
+		WHERE account_id = ? AND state IN ('scheduled', 'ready', 'waiting') AND NOT doubt
+			AND coalesce(parts->0->>'mediaId', '') = ''`, QueueCancelled(), now.UTC(), accountID).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("cancel the queue: %w", err)
+	}
+	_, err = db.NewRaw(`UPDATE posts SET recalled = true
+		WHERE account_id = ? AND state IN ('scheduled', 'ready', 'waiting', 'publishing', 'unconfirmed', 'parked')`, accountID).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("recall the queue: %w", err)
+	}
+	return nil
+}
+
+// QueueCancelled is why a post of a disconnected account does not go out.
+func QueueCancelled() *events.Fault {
+	return events.Faultf(events.NotFound, "The account of this post was disconnected; connect it again and schedule the post anew.")
 }
 
 // DisconnectKeeping is Disconnect, and the queue waits for the next connect.

@@ -238,7 +238,7 @@ func (s *store) writeClaims(ctx context.Context, tx bun.Tx, batch []claim, going
 		Set("call_deadline = clock_timestamp() + c.over_ms * interval '1 millisecond'").
 		Set("armed_at = NULL, finished_seen_at = NULL").
 		Where("post.id = free.id AND post.id = c.id AND post.state = c.was_state AND post.rev = c.was_rev AND post.attempt = c.was_attempt").
-		Where("coalesce(post.built_from, '') = c.built_from").
+		Where("coalesce(post.built_from, '') = c.built_from AND NOT post.recalled").
 		Where("post.lease IS NULL OR post.lease_until < now()").
 		Returning("post.id, post.call_deadline, post.claimed_at, post.doubt_since").Scan(ctx, &won)
 	if err != nil {

@@ -270,7 +270,11 @@ func (s *Service) deleteLater(ctx context.Context, was *Post, a access, err erro
 		case threads.Permission:
 			return s.deleteFailed(ctx, was, events.Faultf(events.MissingScope, "Threads does not let us delete for this account; reconnect it and allow %s.", scopeDelete), tried)
 		case threads.Reauthorize:
-			s.declareReconnect(ctx, a)
+			if !s.declareReconnect(ctx, a) { // a fresher token is there already
+				p := *was
+				p.Lease, p.WakeAt = "", s.now()
+				return s.step(ctx, was, &p, "", tried)
+			}
 			return s.deleteFailed(ctx, was, mustReconnect(), tried)
 		case threads.Invalid, threads.Blocked:
 			return s.deleteFailed(ctx, was, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)

@@ -65,6 +65,7 @@ type Post struct {
 	FinishedSeenAt time.Time `bun:"finished_seen_at,nullzero"` // by the database's clock, as CallDeadline
 	Failures       int       `bun:"failures"`
 	TraceParent    string    `bun:"trace_parent,nullzero"` // of whoever asked for the post last
+	Recalled       bool      `bun:"recalled"`              // its account was disconnected, and not to keep its posts; only RetryPost takes it back
 
 	// In no column:
 	leasedAt  time.Time // when acquire took the lease, by the database's clock

@@ -227,8 +227,15 @@ func (s *Service) unclear(ctx context.Context, was *Post, a access, err error, c
 		before.answered = true
 		return s.notReady(ctx, &before, tried)
 	case threads.Reauthorize:
-		s.declareReconnect(ctx, a)
-		return s.unconfirmedStep(ctx, was, &p, absentWait, mustReconnect(), tried)
+		switch {
+		case s.declareReconnect(ctx, a):
+			return s.unconfirmedStep(ctx, was, &p, absentWait, mustReconnect(), tried)
+		case was.Kind == events.KindRepost:
+			return s.unconfirmedStep(ctx, was, &p, absentWait, unclearAnswer(), tried)
+		}
+		// The token was replaced while it was tried: the container is looked at, and called again, with the new one.
+		p.State, p.Lease, p.OnAbsent, p.WakeAt, p.CalledAt = events.StateReady, "", absentWait, s.now(), was.CalledAt
+		return s.step(ctx, was, &p, "", tried)
 	case threads.Invalid:
 		return s.unconfirmedStep(ctx, was, &p, absentFail, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
 	case threads.Quota:

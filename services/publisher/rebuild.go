@@ -260,8 +260,8 @@ var (
 		"parent_id", "quoted_id", "wake_at", "armed_at", "lease", "lease_until", "container_id", "container_at", "children", "built_from",
 		"doubt", "doubt_since", "on_absent", "attempt", "claimed_at", "call_deadline", "not_ready", "rebuilds", "finished_seen_at", "failures",
 	}
-	// traceColumns link to whoever asked last; they outlive revisions.
-	traceColumns = []string{"trace_parent"}
+	// traceColumns outlive revisions: who asked last, and that the account was disconnected since.
+	traceColumns = []string{"trace_parent", "recalled"}
 )
 
 // toldColumns are what an event tells, and a row must agree with. The state and its reason agree once the post is final;

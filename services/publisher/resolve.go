@@ -3,6 +3,7 @@ package publisher
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -33,6 +34,12 @@ func (s *Service) RetryPost(ctx context.Context, d bus.Delivery, cmd events.Retr
 		}
 		if err := usable(account, scopePublish); err != nil {
 			return err
+		}
+		if p.Recalled {
+			if _, err := tx.NewUpdate().Model((*Post)(nil)).Set("recalled = false").Where("id = ?", p.ID).Exec(ctx); err != nil {
+				return fmt.Errorf("take a recall back: %w", err)
+			}
+			p.Recalled = false
 		}
 		p.startOver()
 		p.Reason, p.AcceptedAt = nil, time.Time{}

@@ -192,7 +192,7 @@ func (s *store) write(ctx context.Context, db bun.IDB, was, p *Post) error {
 	}
 	p.tidy()
 	q := db.NewUpdate().Model(p).
-		ExcludeColumn("id", "user_id", "account_id", "created_at", "told_rev").
+		ExcludeColumn("id", "user_id", "account_id", "created_at", "told_rev", "recalled").
 		// attempt too: a call that came back to ready left state and rev as they were, and who read the row before it
 		// must lose.
 		Where("id = ? AND state = ? AND rev = ? AND attempt = ?", was.ID, was.State, was.Rev, was.Attempt)

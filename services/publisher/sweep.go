@@ -198,7 +198,8 @@ func (s *Service) retellUntold(ctx context.Context) (int, error) {
 	for {
 		var posts []Post
 		err := s.db.NewSelect().Model(&posts).
-			Where("told_rev < rev AND updated_at < ?", s.now().Add(-retellAfter)).
+			// A post that was cancelled with its account has nobody else who tells it.
+			Where("told_rev < rev AND (updated_at < ? OR state = 'cancelled' AND reason IS NOT NULL)", s.now().Add(-retellAfter)).
 			Where("state <> ?", events.StateConcluding). // its outcome is told by whoever it is woken for
 			Where("id NOT IN (?)", bun.List(s.untold.ids(s.now()))).
 			Order("updated_at").Limit(retellBatch).Scan(ctx)

@@ -38,15 +38,8 @@ func (s *Service) noToken(ctx context.Context, was *Post, err error) error {
 	}
 	gone := errors.Is(err, &events.Fault{Code: events.NotFound})
 	switch {
-	case gone && !was.Doubt && was.begun():
-		return s.fail(ctx, was, events.Faultf(events.NotFound,
-			"The account of this chain was disconnected while it went out; connect it again and have the rest tried again."))
 	case gone && !was.Doubt:
-		p := *was
-		p.State, p.Lease, p.WakeAt = events.StateCancelled, "", time.Time{}
-		p.Reason = events.Faultf(events.NotFound, "The account of this post was disconnected; connect it again and schedule the post anew.")
-		p.dropContainer()
-		return s.step(ctx, was, &p, events.FactCancelled)
+		return s.recall(ctx, was)
 	case gone || errors.Is(err, &events.Fault{Code: events.ReauthRequired}):
 		// Gone after a call was made: a missing account is no proof that the call did not succeed.
 		reason := mustReconnect()
@@ -67,13 +60,15 @@ func (s *Service) lockedOut(was *Post, err error) *events.Fault {
 	return events.Faultf(events.Unavailable, "The key to this account's token is missing on our side; the post waits, and goes out as soon as it is back.")
 }
 
-// reconnect lets a post wait because Threads refused the token, and says so of the account.
+// reconnect lets a post wait because Threads refused the token, and says so of the account. Where the token was replaced
+// while it was tried, the new one is tried, and nobody is told anything.
 func (s *Service) reconnect(ctx context.Context, was *Post, a access, tried ...events.Attempt) error {
-	until := s.now().Add(reconnectLook)
-	if !s.declareReconnect(ctx, a) {
-		until = s.now().Add(time.Second) // a fresher token is there already
+	if s.declareReconnect(ctx, a) {
+		return s.postpone(ctx, was, mustReconnect(), s.now().Add(reconnectLook), tried...)
 	}
-	return s.postpone(ctx, was, mustReconnect(), until, tried...)
+	p := *was
+	p.Lease, p.WakeAt = "", s.now()
+	return s.step(ctx, was, &p, "", tried...)
 }
 
 // declareReconnect says that an account needs its owner, unless its token changed since it was tried. It reports

@@ -73,6 +73,9 @@ var errDone = errors.New("the post is final")
 // place: together those places are fewer than the messages that a process has in hand, so there is always one for a post
 // that is ready.
 func (s *Service) work(ctx context.Context, p *Post) error {
+	if p.Recalled && open(p.State) {
+		return s.recall(ctx, p)
+	}
 	if places, whose := s.placesFor(p); places != nil {
 		release, again := places.hold(whose, s.now)
 		if release == nil {
