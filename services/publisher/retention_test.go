@@ -131,7 +131,7 @@ func TestAcceptedBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again := got.(events.Post); again.Text != "as it was edited" || again.Rev != 2 { //nolint:forcetypeassert // or the test is wrong
+	if again := got.(events.Post); again.Text != "as it was edited" || again.Rev != 2 {
 		t.Errorf("it is answered %q at rev %d, which is in no row", again.Text, again.Rev)
 	}
 	if n := r.told(p.ID, events.FactEdited); n != 0 {

@@ -24,7 +24,7 @@ func (r *rig) acceptedBy(s *Service, text string) events.Post {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return p.(events.Post) //nolint:forcetypeassert // or the test is wrong
+	return p.(events.Post)
 }
 
 // A change that can never be told stops the sweep neither in its batch nor in the next ones.
