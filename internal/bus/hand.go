@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
@@ -112,11 +113,38 @@ func (h *hands) speak(m jetstream.Msg, v verdict) error {
 		return m.Ack()
 	case v.verb == aside:
 		return m.TermWithReason("set aside on " + events.StreamDead)
+	case v.failed:
+		return h.putOff(m, v.delay)
 	case v.delay > 0:
 		return m.NakWithDelay(v.delay)
 	}
 	return m.Nak()
 }
+
+// putOff says that a message that failed is to come again after a while, and waits until the server has heard it: what
+// failed may be the server itself, and a word that is lost costs AckWait.
+func (h *hands) putOff(m jetstream.Msg, delay time.Duration) (err error) {
+	h.mu.Lock()
+	given := h.given
+	h.mu.Unlock()
+	if given { // the next process may have it by now
+		return jetstream.ErrMsgAlreadyAckd
+	}
+	word := fmt.Appendf(nil, `-NAK {"delay": %d}`, delay.Nanoseconds())
+	for range putOffTries {
+		ctx, cancel := context.WithTimeout(context.Background(), lookUpWithin)
+		_, err = h.bus.nc.RequestWithContext(ctx, m.Reply(), word)
+		cancel()
+		if err == nil || errors.Is(err, nats.ErrConnectionClosed) {
+			break
+		}
+		pause(context.Background(), firstDelay/4)
+	}
+	return err
+}
+
+// putOffTries cover the time in which another server becomes the durable's leader.
+const putOffTries = 6
 
 // pulse keeps the server from giving a message to somebody else while it is worked on.
 type pulse struct {

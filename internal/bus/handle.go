@@ -95,6 +95,8 @@ type hands struct {
 	mu   sync.Mutex
 	held map[jetstream.Msg]time.Time // since when
 
+	given bool // at the end, what was still in hand was given back
+
 	failures failures
 }
 
@@ -187,6 +189,7 @@ func (h *hands) finish() {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.given = true
 	for m := range h.held {
 		_ = m.Nak()
 	}
