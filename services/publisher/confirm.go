@@ -278,7 +278,8 @@ func (s *Service) couldNotAsk(ctx context.Context, was *Post, err error, tried .
 	return s.step(ctx, was, &p, "", tried...)
 }
 
-// noAccess keeps a post unconfirmed whose account has to be connected again, for as long as that could still help.
+// noAccess keeps a post unconfirmed whose account has to be connected again, for as long as that could still help. The
+// reconnect wakes it; until then there is no need to look often.
 func (s *Service) noAccess(ctx context.Context, was *Post, tried ...events.Attempt) error {
 	if s.confirmOver(was) && s.now().After(was.expires()) {
 		return s.gaveUp(ctx, was, "", tried...)
@@ -287,6 +288,9 @@ func (s *Service) noAccess(ctx context.Context, was *Post, tried ...events.Attem
 	p.Lease = ""
 	p.Failures++
 	p.WakeAt = s.now().Add(backoff(p.Failures))
+	if p.Failures > 3 {
+		p.WakeAt = s.now().Add(reconnectLook)
+	}
 	return s.step(ctx, was, &p, "", tried...)
 }
 

@@ -20,6 +20,8 @@ const (
 	lookBack = time.Minute
 	// lookFar is how long before the claim a post that says the same is still no proof of absence.
 	lookFar = 15 * time.Minute
+	// lookJust is the same for one that says something else: what was posted by hand before the claim is not ours.
+	lookJust = time.Second
 	// lookPages bounds one look; 50 pages of 100 are more than any quota of two days.
 	lookPages = 50
 )
@@ -109,12 +111,14 @@ func (s *Service) scan(ctx context.Context, p *Post, a access) (sighting, error)
 			return sighting{}, err
 		}
 		for _, m := range listed {
-			old := !m.Timestamp.IsZero() && m.Timestamp.Before(since.Add(-lookBack).Truncate(time.Second))
+			dated := func(back time.Duration) bool {
+				return m.Timestamp.IsZero() || !m.Timestamp.Before(since.Add(-back).Truncate(time.Second))
+			}
 			switch same := sameAs(p, m); {
 			case known[m.ID]:
-			case same && !old:
+			case same && dated(lookBack):
 				seen.same = append(seen.same, m)
-			case same, !old && couldBe(p, m):
+			case same, dated(lookJust) && couldBe(p, m):
 				seen.similar = append(seen.similar, m)
 			}
 			known[m.ID] = true
