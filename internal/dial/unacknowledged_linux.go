@@ -8,5 +8,5 @@ import (
 
 func boundUnacknowledged(fd uintptr) error {
 	return os.NewSyscallError("setsockopt TCP_USER_TIMEOUT",
-		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(Unacknowledged.Milliseconds()))) //nolint:gosec // a descriptor fits
+		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(Unacknowledged.Milliseconds())))
 }

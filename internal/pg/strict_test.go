@@ -98,7 +98,7 @@ func TestTransactionsBeginHere(t *testing.T) {
 		if err != nil || mayBegin[filepath.ToSlash(name)] {
 			return err
 		}
-		text, err := os.ReadFile(path) //nolint:gosec // a file of the repository
+		text, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}

@@ -133,7 +133,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer s.bus.Depends(s.db.PingContext)()
 	if err := s.recorder.check(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // told to stop; the check begins anew at the next start
+			return nil // told to stop; the check begins anew at the next start
 		}
 		return err
 	}

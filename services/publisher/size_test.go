@@ -68,7 +68,7 @@ func TestTooLargeToBeTold(t *testing.T) {
 func TestToldAtMost(t *testing.T) {
 	t.Parallel()
 	d := longChain(3, 100)
-	d.Zoned.TimeZone, d.ReplyTo = "Europe/Berlin", "18060000000000017"
+	d.TimeZone, d.ReplyTo = "Europe/Berlin", "18060000000000017"
 	s := &Service{now: time.Now}
 	p := s.newPost(events.NewPostID(), testUser, "acct_1", d, time.Now())
 	most, err := toldAtMost(p)

@@ -233,7 +233,7 @@ func firstColumns(ctx context.Context, db bun.IDB) (map[string]string, error) {
 // scannedBy is what a statement reads whole.
 func scannedBy(ctx context.Context, db bun.IDB, first map[string]string, query string) (scanned []string, err error) {
 	var body []byte
-	if err := db.QueryRowContext(ctx, "EXPLAIN (FORMAT JSON) "+query).Scan(&body); err != nil { //nolint:gosec // a statement of our own
+	if err := db.QueryRowContext(ctx, "EXPLAIN (FORMAT JSON) "+query).Scan(&body); err != nil {
 		return nil, err
 	}
 	var whole []struct{ Plan plan }
