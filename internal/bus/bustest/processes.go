@@ -87,7 +87,7 @@ func NewProcesses(t testing.TB) *Processes {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command(os.Args[0]) //nolint:gosec // this very test binary
+		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0]) //nolint:gosec // this very test binary
 		cmd.Env, cmd.Stderr = append(os.Environ(), asNode+"="+string(told)), os.Stderr
 		stdin, err := cmd.StdinPipe()
 		if err == nil {
