@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -174,24 +175,40 @@ func (r *rig) byHand(text string) {
 	}
 }
 
-// Several posts of one account whose answers were lost explain each other in its list.
+// inDoubt is a row whose call had no clear answer.
+func (r *rig) inDoubt(s *Service, user, account, text string) Post {
+	r.t.Helper()
+	now := time.Now()
+	p := Post{ID: events.NewPostID(), State: events.StateUnconfirmed, Rev: 2, ToldRev: 2, Fact: events.FactUnconfirmed, UserID: user, AccountID: account, Kind: events.KindPost,
+		Text: text, PublishAt: now.Add(-time.Second), PublishWithin: 3600, Attempt: 1, Doubt: true, DoubtSince: now.Add(-time.Second), OnAbsent: absentRetry,
+		ClaimedAt: now, CallDeadline: now.Add(time.Minute), WakeAt: now.Add(time.Hour), CreatedAt: now, UpdatedAt: now}
+	p.ContentHash = p.hash()
+	if err := s.store.insert(r.t.Context(), r.db, &p); err != nil {
+		r.t.Fatal(err)
+	}
+	return p
+}
+
+// Posts whose answers were lost explain each other in the list of their account.
 func TestSeveralLostAnswers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	for n := range 4 {
-		kind := threadssim.DropResponse
-		if n%2 == 0 {
-			kind = threadssim.DropRequest
-		}
-		r.inject(threadssim.Fault{Op: "publish", Kind: kind})
+	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
+	p := r.inDoubt(s, testUser, r.account.ID, "lost on its way")
+	r.byHand("live, and its answer was lost")
+	a, err := s.access(t.Context(), &p)
+	if err != nil {
+		t.Fatal(err)
 	}
-	r.start()
-	var posts []events.Post
-	for _, text := range []string{"one", "two", "three", "four"} {
-		posts = append(posts, r.schedule(800*time.Millisecond, text))
+	if seen, _, err := s.look(t.Context(), &p, a); err != nil || len(seen.similar) != 1 || len(seen.same) != 0 {
+		t.Errorf("what no row knows could be it: %+v, %v", seen, err)
 	}
-	for _, p := range posts {
-		r.once(r.await(p.ID, events.FactPublished))
+	other := r.inDoubt(s, testUser, r.account.ID, "live, and its answer was lost")
+	if seen, _, err := s.look(t.Context(), &p, a); err != nil || len(seen.similar)+len(seen.same) != 0 {
+		t.Errorf("another post explains it: %+v, %v", seen, err)
+	}
+	if seen, _, err := s.look(t.Context(), &other, a); err != nil || len(seen.same) != 1 {
+		t.Errorf("the other is not found: %+v, %v", seen, err)
 	}
 }
 
@@ -200,27 +217,20 @@ func TestEqualTextsOfTwoUsers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	other := r.connect("user_2", "demo.user")
-	if other.ProviderUserID != r.account.ProviderUserID {
-		t.Fatal("they are two Threads users")
+	if other.ProviderUserID != r.account.ProviderUserID || other.ID == r.account.ID {
+		t.Fatal("they are not two connections of one Threads user")
 	}
-	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropRequest})
-	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.Latency, DelayMS: 1000, Nth: 2})
-	r.start()
-	at := time.Now().Add(800 * time.Millisecond)
-	ids := map[string]bool{}
-	var posts []events.Post
-	for _, user := range []string{testUser, "user_2"} {
-		p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: user, Draft: events.Draft{Text: "said by both"}, PublishAt: at}, 5*time.Second)
-		if fault != nil {
-			t.Fatal(fault)
-		}
-		posts = append(posts, p)
+	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
+	r.inDoubt(s, testUser, r.account.ID, "said by both")
+	ready := Post{ID: events.NewPostID(), State: events.StateReady, Rev: 2, ToldRev: 2, Fact: events.FactPrepared, UserID: "user_2", AccountID: other.ID, Kind: events.KindPost,
+		Text: "said by both", PublishAt: time.Now(), PublishWithin: 3600, ContainerID: "17990000000000013", ContainerAt: time.Now(),
+		WakeAt: time.Now().Add(time.Hour), CreatedAt: time.Now(), UpdatedAt: time.Now()}
+	ready.ContentHash, ready.BuiltFrom = ready.hash(), ready.source()
+	if err := s.store.insert(t.Context(), r.db, &ready); err != nil {
+		t.Fatal(err)
 	}
-	for _, p := range posts {
-		ids[*r.await(p.ID, events.FactPublished).PostedTweetID] = true
-	}
-	if n, _ := r.arrivals("said by both"); n != 2 || len(ids) != 2 {
-		t.Errorf("two posts became %d at Threads, with %d ids%s", n, len(ids), r.rows())
+	if _, err := s.claim(t.Context(), &ready); !errors.Is(err, errTwin) {
+		t.Errorf("the claim of equal words answers %v", err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
 // backedUp are the tables that a backup of Postgres has of the publisher.
@@ -97,6 +98,10 @@ func TestBothStoresRestored(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "nats")
 	node := bustest.NewNode(t, dir)
 	r := newRigOn(t, func(name string) *bus.Bus { return bustest.Connect(t, node, name) })
+	// Nothing but a look at the list tells that a container of the backup was published.
+	if err := r.sim.SetKnobs(func(k *threadssim.Knobs) { k.DoublePublish = "second_post" }); err != nil {
+		t.Fatal(err)
+	}
 	_, stop := r.start()
 	var posts []events.Post
 	for _, text := range []string{"one", "two", "three", "four"} {
