@@ -25,6 +25,8 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 		return s.missed(ctx, was)
 	case was.Doubt && was.outlived(now): // looked for before it is built anew
 		return s.unconfirmed(ctx, was, absentRetry, events.Faultf(events.Unknown, "What Threads prepared for this post has expired; we are checking before we build it anew."))
+	case was.Doubt && was.ContainerID != "" && !was.builtFromRow(): // likewise; the release before this one did not note what of
+		return s.unconfirmed(ctx, was, absentRetry, unclearAnswer())
 	case was.outlived(now) || was.ContainerID != "" && !was.builtFromRow():
 		return s.stale(ctx, was)
 	}

@@ -462,5 +462,10 @@ func (r *recorder) replace(ctx context.Context, tx bun.Tx, posts []Post) error {
 	if _, err := tx.NewInsert().Model(&posts).Exec(ctx); err != nil {
 		return fmt.Errorf("write the rows anew: %w", err)
 	}
+	// Whenever their calls were made, they have ended by now; as where an event is applied.
+	_, err := tx.NewUpdate().Model((*Post)(nil)).Set("call_deadline = clock_timestamp()").Where("id IN (?) AND doubt", bun.List(ids)).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("note the end of calls: %w", err)
+	}
 	return nil
 }

@@ -163,7 +163,9 @@ func (r *recorder) doubtAll(ctx context.Context, tx bun.Tx) error {
 		// A backup may know no deadline, or an old one: without it a single lagging list would allow a second post.
 		Set("call_deadline = greatest(call_deadline, clock_timestamp())"). // greatest passes over NULL
 		Where("publish_at <= ?", r.now()).
-		Where("state IN (?)", bun.List([]events.State{events.StateScheduled, events.StateReady, events.StateWaiting, events.StatePublishing})).
+		// What was only presumed when the backup was made may have gone out since.
+		Where("state IN (?) OR state = ? AND on_absent = ?", bun.List([]events.State{events.StateScheduled, events.StateReady, events.StateWaiting, events.StatePublishing}),
+			events.StateUnconfirmed, absentResume).
 		Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("doubt the posts that were due: %w", err)
