@@ -27,8 +27,12 @@ func (s *Service) confirm(ctx context.Context, was *Post) error {
 	if err != nil {
 		return s.noAccess(ctx, was) // without a token nothing can be asked; the reconnect wakes it
 	}
-	if _, err := s.refer(ctx, was); err != nil && !notLive(err) {
-		return err // the row of an event knows what was asked for, not what it turned out to be
+	var ref refWaits
+	switch _, err := s.refer(ctx, was); { // the row of an event knows what was asked for, not what it turned out to be
+	case errors.As(err, &ref) && ref.mayBeLive:
+		return s.refInDoubt(ctx, was, ref)
+	case err != nil && !notLive(err):
+		return err
 	}
 	if was.Kind == events.KindRepost || was.ContainerID == "" || !was.builtFromRow() || was.presumed() {
 		// There is no container, or not of what the row says now: Postgres was restored (restore.go). Only the lists can tell.
@@ -294,15 +298,35 @@ func (s *Service) noAccess(ctx context.Context, was *Post, tried ...events.Attem
 	return s.step(ctx, was, &p, "", tried...)
 }
 
+// refInDoubt keeps a post unconfirmed that is to be looked for at another one of which it is not known either whether it is
+// live: without the other's id no list could show it.
+func (s *Service) refInDoubt(ctx context.Context, was *Post, ref refWaits) error {
+	if s.confirmOver(was) {
+		return s.gaveUp(ctx, was, "")
+	}
+	p := *was
+	p.Lease = ""
+	p.Failures++
+	p.WakeAt = s.now().Add(ref.again(s.now(), s.cfg.RefLook))
+	return s.step(ctx, was, &p, "")
+}
+
 func (s *Service) gaveUp(ctx context.Context, was *Post, why string, tried ...events.Attempt) error {
 	return s.park(ctx, was, events.Faultf(events.Unknown, "%s",
 		cmp.Or(why, "It could not be found out whether this post is live; please look at the profile.")), tried...)
 }
 
-// confirmOver says that the outcome has been asked for long enough. Where no call is known of there is nothing to give up.
+// confirmOver says that the outcome has been asked for long enough. Where no call is known of the post may still go out, so
+// there is nothing to give up before its time is over, nor at the first failure after a long outage.
 func (s *Service) confirmOver(p *Post) bool {
-	return !p.presumed() && s.now().Sub(maxTime(p.CallDeadline, p.PublishAt)) > s.cfg.ConfirmFor
+	if p.presumed() {
+		return p.Failures >= presumedTries && s.now().Sub(p.expires()) > s.cfg.ConfirmFor
+	}
+	return s.now().Sub(maxTime(p.CallDeadline, p.PublishAt)) > s.cfg.ConfirmFor
 }
+
+// presumedTries is how often at least it is tried to look for a post of which no call is known.
+const presumedTries = 4
 
 // untilAsked is the pause before the next look: seconds after the claim, then longer, up to the moment that settles it; from
 // there on seconds again. All by the database's clock.

@@ -49,11 +49,12 @@ func (s *Service) checkRefs(ctx context.Context, db bun.IDB, userID, accountID s
 // errRefGone says that a post that is referred to will not be live.
 var errRefGone = errors.New("a post that is referred to will not be live")
 
-// refWaits says that a post that is referred to is not live yet, and when its time is; or that it failed, and may be tried
-// again.
+// refWaits says that a post that is referred to is not live yet, and when its time is; or that it may be live; or that it
+// failed, and may be tried again.
 type refWaits struct {
-	until  time.Time
-	failed bool
+	until     time.Time
+	mayBeLive bool
+	failed    bool
 }
 
 func (refWaits) Error() string { return "a post that is referred to is not live yet" }
@@ -99,13 +100,18 @@ func (s *Service) mediaOf(ctx context.Context, id string) (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("read the post that is referred to: %w", err)
 	case !other.DeletedAt.IsZero():
-		return "", errRefGone
+		return other.MediaID, errRefGone // what went out before may still refer to it
 	case other.State == events.StatePublished:
 		return other.MediaID, nil
 	case other.State == events.StateCancelled:
 		return "", errRefGone
 	}
-	return "", refWaits{other.PublishAt, other.State == events.StateFailed}
+	return "", refWaits{other.PublishAt, other.mayBeLive(), other.State == events.StateFailed}
+}
+
+// again is the pause before it is looked at once more: short in the first minutes after its hour, later long.
+func (w refWaits) again(now time.Time, most time.Duration) time.Duration {
+	return min(max(now.Sub(w.until)/20, w.until.Sub(now), 500*time.Millisecond), most) // it may be cancelled, or made earlier
 }
 
 // noRef handles a post whose reference is not live: it waits, or fails where there is nothing to wait for.
@@ -115,14 +121,11 @@ func (s *Service) noRef(ctx context.Context, was *Post, err error) error {
 	case errors.Is(err, errRefGone):
 		return s.fail(ctx, was, events.Faultf(events.Refused, "The post that this one refers to was cancelled or deleted; this one has no place to go."))
 	case errors.As(err, &waits):
-		// Often in the first minutes after its hour, later seldom.
-		wait := max(s.now().Sub(waits.until)/20, waits.until.Sub(s.now()), 500*time.Millisecond)
-		wait = min(wait, s.cfg.RefLook) // it may be cancelled, or made earlier
 		reason := events.Faultf(events.Unavailable, "This post waits for the one that it refers to.")
 		if waits.failed {
 			reason = events.Faultf(events.Refused, "The post that this one refers to did not go out; this one follows if that is tried again.")
 		}
-		return s.postpone(ctx, was, reason, s.now().Add(wait))
+		return s.postpone(ctx, was, reason, s.now().Add(waits.again(s.now(), s.cfg.RefLook)))
 	}
 	return err
 }

@@ -1,0 +1,174 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/threads/threadssim"
+)
+
+// A post in doubt whose container is not known to be of its words, as one that the release before this left, is looked for.
+func TestDoubtWithAContainerOfUnknownWords(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
+	p := r.inDoubt(s, testUser, r.account.ID, "refused, and to be called again")
+	r.sql("UPDATE posts SET state = 'ready', container_id = '17990000000000013', container_at = now(), wake_at = now() WHERE id = ?", p.ID)
+	row := r.row(p.ID, events.StateReady)
+	if err := s.publish(t.Context(), &row); err != nil {
+		t.Error(err)
+	}
+	if row = r.row(p.ID, events.StateUnconfirmed); !row.Doubt {
+		t.Error("its doubt is gone")
+	}
+}
+
+// After a restore a reply is looked for below its post, so not before it is known what became of that.
+func TestRestoredReplyWaitsForItsPost(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.account = r.connect(testUser, "demo.user", chainScopes...)
+	_, stop := r.start()
+	post := r.schedule(4*time.Second, "the post")
+	reply, fault := r.do(events.SchedulePost{
+		PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "the reply", ReplyTo: post.ID}, PublishAt: time.Now().Add(4 * time.Second),
+	}, 5*time.Second)
+	if fault != nil {
+		t.Fatal(fault)
+	}
+	r.recorded()
+	r.backUp()
+	live := r.await(post.ID, events.FactPublished)
+	r.await(reply.ID, events.FactPublished)
+	r.recorded()
+	stop()
+	r.sql("TRUNCATE posts; INSERT INTO posts SELECT * FROM backup_posts")
+	r.sql("UPDATE recorder_positions SET updated_at = now() - interval '1 minute' WHERE name = ?", aliveName)
+
+	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
+	if err := s.recorder.presumeCalls(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	row := r.row(reply.ID, events.StateUnconfirmed)
+	if err := s.confirm(t.Context(), &row); err != nil {
+		t.Fatal(err)
+	}
+	if row = r.row(reply.ID, events.StateUnconfirmed); !row.Doubt {
+		t.Error("a reply that is live is taken for one that is not")
+	}
+	for _, id := range []string{post.ID, reply.ID} {
+		row := r.row(id, events.StateUnconfirmed)
+		if err := s.confirm(t.Context(), &row); err != nil && !errors.Is(err, errDone) {
+			t.Fatal(err)
+		}
+		r.row(id, events.StatePublished)
+	}
+	if row = r.row(post.ID, events.StatePublished); row.MediaID != *live.PostedTweetID {
+		t.Errorf("the post has the id %s", row.MediaID)
+	}
+	if n, _ := r.arrivals("the reply"); n != 1 {
+		t.Errorf("the reply is on Threads %d times", n)
+	}
+}
+
+// A reply that went out below a post that was deleted since is found all the same.
+func TestRestoredReplyToADeletedPost(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.account = r.connect(testUser, "demo.user", chainScopes...)
+	_, stop := r.start()
+	post := r.await(r.schedule(0, "the post").ID, events.FactPublished)
+	reply, fault := r.do(events.SchedulePost{
+		PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "the reply", ReplyTo: post.ID}, PublishAt: time.Now(),
+	}, 5*time.Second)
+	if fault != nil {
+		t.Fatal(fault)
+	}
+	r.await(reply.ID, events.FactPublished)
+	r.recorded()
+	stop()
+	r.sql("UPDATE posts SET deleted_at = now() WHERE id = ?", post.ID)
+	r.sql("UPDATE posts SET state = 'scheduled', media_id = NULL, parent_id = NULL, container_id = NULL, wake_at = now() WHERE id = ?", reply.ID)
+	r.sql("UPDATE recorder_positions SET updated_at = now() - interval '1 minute' WHERE name = ?", aliveName)
+	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
+	if err := s.recorder.presumeCalls(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	row := r.row(reply.ID, events.StateUnconfirmed)
+	if err := s.confirm(t.Context(), &row); err != nil && !errors.Is(err, errDone) {
+		t.Fatal(err)
+	}
+	r.row(reply.ID, events.StatePublished)
+}
+
+// A post that is presumed to be live, and can never be asked for, is left to a person in the end.
+func TestPresumedWithoutAccess(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
+	p := r.inDoubt(s, testUser, r.account.ID, "due while nobody lived")
+	r.sql("UPDATE posts SET on_absent = 'resume', attempt = 0, claimed_at = NULL, call_deadline = NULL, publish_at = now() - interval '30 days'")
+	r.sql("UPDATE social_connections SET status = 'disconnected', access_token = NULL")
+	for range 8 {
+		row, err := s.store.get(t.Context(), r.db, p.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if row.State == events.StateParked {
+			break
+		}
+		if err := s.confirm(t.Context(), row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if row, err := s.store.get(t.Context(), r.db, p.ID); err != nil || row.State != events.StateParked || !row.Doubt {
+		t.Errorf("it is %+v, %v", row, err)
+	}
+}
+
+// A post in doubt that is written anew from EVENTS is not proven absent by the first list: its call may just have ended.
+func TestSwappedDoubtHasADeadline(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, stop := r.start()
+	p := r.schedule(2*time.Second, "lost on its way")
+	r.row(p.ID, events.StateReady)
+	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropResponse})
+	r.await(p.ID, events.FactUnconfirmed)
+	r.recorded()
+	stop()
+	r.sql("DELETE FROM posts WHERE id = ?", p.ID)
+	r.sql("DELETE FROM post_attempts")
+	if _, err := r.rebuild(true); err != nil {
+		t.Fatal(err)
+	}
+	row, err := (&store{db: r.db}).get(t.Context(), r.db, p.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if row.State != events.StateUnconfirmed || !row.Doubt || row.CallDeadline.IsZero() {
+		t.Errorf("it is %s, its doubt is %t, its call ended %s", row.State, row.Doubt, row.CallDeadline)
+	}
+}
+
+// What a backup only presumes may have gone out since: after a restore it is asked for as what is known to have been called.
+func TestRestoredPresumption(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
+	p := r.inDoubt(s, testUser, r.account.ID, "presumed at the time of the backup")
+	r.sql("UPDATE posts SET on_absent = 'resume', attempt = 0, claimed_at = NULL, call_deadline = NULL")
+	err := pg.InTx(t.Context(), r.db, func(ctx context.Context, tx bun.Tx) error { return s.recorder.doubtAll(ctx, tx) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if row := r.row(p.ID, events.StateUnconfirmed); row.presumed() || row.CallDeadline.IsZero() {
+		t.Errorf("it is presumed: %t, and its call ended %s", row.presumed(), row.CallDeadline)
+	}
+}
