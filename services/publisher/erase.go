@@ -106,7 +106,8 @@ func (s *Service) eraseRows(ctx context.Context, t accounts.Tombstone) error {
 	if err := s.eraseCommands(ctx, t); err != nil {
 		return err
 	}
-	return pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+	var unheard []ownerCall
+	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
 		for _, table := range accountTables {
 			if _, err := tx.NewDelete().Table(table).Where("account_id = ?", t.AccountID).Exec(ctx); err != nil {
 				return fmt.Errorf("erase from %s: %w", table, err)
@@ -115,15 +116,43 @@ func (s *Service) eraseRows(ctx context.Context, t accounts.Tombstone) error {
 		if err := s.hooks.Erase(ctx, tx, t.UserID, t.AccountID); err != nil {
 			return err
 		}
-		// Calls that do not name the account find it gone, and end.
-		if _, err := tx.NewDelete().Model((*ownerCall)(nil)).Where("user_id = ? AND body::text LIKE ?", t.UserID, "%"+t.AccountID+"%").Exec(ctx); err != nil {
-			return wrapped("erase calls on behalf of the owner", err)
+		if unheard, err = s.eraseOwnerCalls(ctx, tx, t); err != nil {
+			return err
 		}
 		if err := eraseKeptRows(ctx, tx, t.AccountID); err != nil {
 			return err
 		}
 		return t.Pass(ctx, tx, accounts.StageStreams, s.now(), s.now())
 	})
+	if err != nil {
+		return err
+	}
+	for _, c := range unheard {
+		s.tellErased(ctx, c.CommandID, c.Meta.OutcomeTo)
+	}
+	return nil
+}
+
+// eraseOwnerCalls takes away the calls that wait and name the account, and notes that they ended with it: they were
+// accepted. Those that do not name it find it gone, and end by themselves.
+func (s *Service) eraseOwnerCalls(ctx context.Context, tx bun.Tx, t accounts.Tombstone) (gone []ownerCall, err error) {
+	err = tx.NewDelete().Model(&gone).Where("user_id = ? AND body::text LIKE ?", t.UserID, "%"+t.AccountID+"%").Returning("*").Scan(ctx)
+	if err != nil {
+		return nil, wrapped("erase calls on behalf of the owner", err)
+	}
+	for _, c := range gone {
+		if err := s.noteRefusal(ctx, tx, c, erased()); err != nil {
+			return nil, err
+		}
+	}
+	return gone, nil
+}
+
+// tellErased tells whoever waits for a command. Who asks by its id hears the same.
+func (s *Service) tellErased(ctx context.Context, id, outcomeTo string) {
+	if err := s.bus.Reply(ctx, outcomeTo, events.Outcome{CommandID: id, Done: true, Fault: erased()}); err != nil {
+		s.log.Warn("outcome not delivered", zap.String("command_id", id), errField(err))
+	}
 }
 
 // erasePosts takes away posts on which nobody works, with what was tried for them and what their commands answered, and
@@ -153,10 +182,7 @@ func (s *Service) erasePosts(ctx context.Context, t accounts.Tombstone) (int, er
 		return 0, fmt.Errorf("erase posts: %w", err)
 	}
 	for _, c := range awaited {
-		o := events.Outcome{CommandID: c.ID, Done: true, Fault: erased()}
-		if err := s.bus.Reply(ctx, c.OutcomeTo, o); err != nil { // who asks by the command's id hears the same
-			s.log.Warn("outcome not delivered", zap.String("command_id", c.ID), errField(err))
-		}
+		s.tellErased(ctx, c.ID, c.OutcomeTo)
 	}
 	return len(ids), nil
 }

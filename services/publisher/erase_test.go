@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -279,6 +280,29 @@ func TestErase(t *testing.T) {
 			t.Errorf("the other account has %d posts, %v", n, err)
 		}
 	})
+}
+
+// What was accepted for an account has an outcome, also when the account is erased before its turn comes.
+func TestErasureEndsWaitingCalls(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.idle()
+	d := bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Time: time.Now()}, Deliveries: 1}
+	if _, err := s.callLater(t.Context(), d, events.HideReply{UserID: testUser, AccountID: r.account.ID, ID: "1000", Hide: true}); !errors.Is(err, bus.Pending) {
+		t.Fatal(err)
+	}
+	r.bury(r.account)
+	if err := s.eraseOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.stage(r.account, accounts.StageStreams)
+	o, err := s.GetCommand(t.Context(), events.GetCommand{UserID: testUser, ID: d.Meta.ID})
+	if err != nil || !o.Done || o.Fault == nil || o.Fault.Code != events.NotFound {
+		t.Errorf("the command that waited ended as %+v, %v", o, err)
+	}
+	if found := tablesWith(t, r.db, r.account.ID); strings.Join(found, " ") != "erased_accounts erasures" {
+		t.Errorf("the account is in %v", found)
+	}
 }
 
 // A table that names accounts and is forgotten by the erasure would keep what was promised to be gone.

@@ -285,11 +285,7 @@ func (s *Service) endOwnerCall(ctx context.Context, c ownerCall, result any, v o
 		if v.cause != nil {
 			s.log.Error("given up; somebody should look", zap.String("command_id", c.CommandID), zap.String("msg_type", c.Type), errField(v.cause))
 		}
-		noted := commands.Command{ID: c.CommandID, UserID: c.UserID, Key: c.Meta.Key, BodyHash: c.Meta.BodyHash, Type: c.Type, OutcomeTo: c.Meta.OutcomeTo}
-		if _, err := commands.Begin(ctx, s.db, noted, s.now()); err != nil && outcomeFault(err) == nil { // another may have its key
-			return err
-		}
-		if err := commands.Finish(ctx, s.db, o, s.now()); err != nil {
+		if err := s.noteRefusal(ctx, s.db, c, v.fault); err != nil {
 			return err
 		}
 	default:
@@ -306,6 +302,15 @@ func (s *Service) endOwnerCall(ctx context.Context, c ownerCall, result any, v o
 	}
 	_, err := s.side().db.NewDelete().Model((*ownerCall)(nil)).Where("command_id = ? AND lease = ?", c.CommandID, c.Lease).Exec(ctx)
 	return wrapped("end a call on behalf of an owner", err)
+}
+
+// noteRefusal notes that a command was refused, also where its handler has not begun.
+func (s *Service) noteRefusal(ctx context.Context, db bun.IDB, c ownerCall, fault *events.Fault) error {
+	noted := commands.Command{ID: c.CommandID, UserID: c.UserID, Key: c.Meta.Key, BodyHash: c.Meta.BodyHash, Type: c.Type, OutcomeTo: c.Meta.OutcomeTo}
+	if _, err := commands.Begin(ctx, db, noted, s.now()); err != nil && outcomeFault(err) == nil { // another may have its key
+		return err
+	}
+	return commands.Finish(ctx, db, events.Outcome{CommandID: c.CommandID, Fault: fault}, s.now())
 }
 
 // callWaits says whether a command of the user waits for its call.
