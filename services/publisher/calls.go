@@ -7,17 +7,18 @@ import (
 	"time"
 )
 
-// limiter bounds what is in flight: so much in all, so much for one account. One account's flood must not stop another's post.
+// limiter bounds what is in flight: so much in all, so much for one user and for one account. One's flood must not stop
+// another's post, however many accounts it comes from.
 type limiter struct {
-	total   int // 0: any number
-	perAcct int
+	total, perUser int // 0: any number
+	perAcct        int
 	// farthest is the latest appointment that is given; 0: none is too late. Where places are held for how long a stranger
 	// likes, an appointment of an hour would outlast the trouble.
 	farthest time.Duration
 
-	mu     sync.Mutex
-	all    inFlight
-	byAcct map[string]*inFlight
+	mu             sync.Mutex
+	all            inFlight
+	byUser, byAcct map[string]*inFlight
 }
 
 // inFlight is how many calls are, and the line of those that wait for a place.
@@ -27,8 +28,17 @@ type inFlight struct {
 	takes time.Duration // a call, lately
 }
 
-func newLimiter(total, perAccount int) *limiter {
-	return &limiter{total: total, perAcct: perAccount, all: inFlight{takes: usualCall}, byAcct: map[string]*inFlight{}}
+func newLimiter(total, perUser, perAccount int) *limiter {
+	return &limiter{
+		total: total, perUser: perUser, perAcct: perAccount,
+		all: inFlight{takes: usualCall}, byUser: map[string]*inFlight{}, byAcct: map[string]*inFlight{},
+	}
+}
+
+// newShared is a limiter of places that calls may hold for long: no user has more than half of them, or than one account with
+// media and words.
+func newShared(total, perAccount int) *limiter {
+	return newLimiter(total, max(total/2, 2*perAccount), perAccount)
 }
 
 // usualCall is what a call is thought to take before the first has ended.
@@ -36,34 +46,42 @@ const usualCall = 100 * time.Millisecond
 
 // acquire takes one of the account's places. When all are taken nothing is held, and the caller is told when to come again:
 // those who wait get their appointments one after the other, or all would come back together to find one place.
-func (c *limiter) acquire(account string, now time.Time) (again time.Duration, ok bool) {
+func (c *limiter) acquire(user, account string, now time.Time) (again time.Duration, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.total > 0 && c.all.n >= c.total {
+	u, a := c.byUser[user], c.byAcct[account]
+	switch { // in their own line first: it puts nobody else off
+	case a.full(c.perAcct):
+		return a.appointment(now, c.perAcct, c.farthest), false
+	case u.full(c.perUser):
+		return u.appointment(now, c.perUser, c.farthest), false
+	case c.all.full(c.total):
 		return c.all.appointment(now, c.total, c.farthest), false
 	}
-	f := c.byAcct[account]
-	if f == nil {
-		f = &inFlight{takes: usualCall}
-		c.byAcct[account] = f
-	}
-	if f.n >= c.perAcct {
-		return f.appointment(now, c.perAcct, c.farthest), false
-	}
-	f.n++
 	c.all.n++
+	begin(c.byUser, user)
+	begin(c.byAcct, account)
 	return 0, true
 }
 
+func begin(lines map[string]*inFlight, whose string) {
+	if lines[whose] == nil {
+		lines[whose] = &inFlight{takes: usualCall}
+	}
+	lines[whose].n++
+}
+
 // hold is acquire with the release that goes with it, nil when there is no place. It may be called again.
-func (c *limiter) hold(account string, now func() time.Time) (release func(), again time.Duration) {
+func (c *limiter) hold(user, account string, now func() time.Time) (release func(), again time.Duration) {
 	began := now()
-	again, ok := c.acquire(account, began)
+	again, ok := c.acquire(user, account, began)
 	if !ok {
 		return nil, again
 	}
-	return sync.OnceFunc(func() { c.release(account, now().Sub(began)) }), 0
+	return sync.OnceFunc(func() { c.release(user, account, now().Sub(began)) }), 0
 }
+
+func (f *inFlight) full(most int) bool { return f != nil && most > 0 && f.n >= most }
 
 func (f *inFlight) appointment(now time.Time, places int, farthest time.Duration) time.Duration {
 	f.next = maxTime(f.next, now.Add(f.takes/2)).Add(f.takes / time.Duration(places))
@@ -76,14 +94,18 @@ func (f *inFlight) appointment(now time.Time, places int, farthest time.Duration
 }
 
 // release gives the account's place back.
-func (c *limiter) release(account string, took time.Duration) {
+func (c *limiter) release(user, account string, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.byAcct[account]
-	f.ended(took)
 	c.all.ended(took)
-	if f.n == 0 {
-		delete(c.byAcct, account)
+	end(c.byUser, user, took)
+	end(c.byAcct, account, took)
+}
+
+func end(lines map[string]*inFlight, whose string, took time.Duration) {
+	lines[whose].ended(took)
+	if lines[whose].n == 0 {
+		delete(lines, whose)
 	}
 }
 
@@ -99,8 +121,8 @@ type calls struct {
 	slots    chan struct{} // calls
 }
 
-func newCalls(total, perAccount int) *calls {
-	return &calls{limiter: newLimiter(0, perAccount), claims: make(chan struct{}, claimsPerCall*total), slots: make(chan struct{}, total)}
+func newCalls(total, perUser, perAccount int) *calls {
+	return &calls{limiter: newLimiter(0, perUser, perAccount), claims: make(chan struct{}, claimsPerCall*total), slots: make(chan struct{}, total)}
 }
 
 // claimsPerCall is how many posts may be claimed for each call in flight. Claims are made in batches, so a place for a

@@ -52,7 +52,8 @@ type Config struct {
 	CallsPerAccount int `env:"PUBLISHER_CALLS_PER_ACCOUNT" envDefault:"4"`
 
 	// CreationsInFlight and CreationsPerAccount bound what this process prepares at the same time: the calls that make
-	// containers and read their status. Posts with media are counted apart from an account's others.
+	// containers and read their status. Posts with media are counted apart from an account's others. A user has
+	// half of all at most, or what one account may have.
 	CreationsInFlight   int `env:"PUBLISHER_CREATIONS_IN_FLIGHT" envDefault:"256"`
 	CreationsPerAccount int `env:"PUBLISHER_CREATIONS_PER_ACCOUNT" envDefault:"8"`
 

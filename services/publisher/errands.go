@@ -131,14 +131,13 @@ func errandFault(err error, scope string, c Config) error {
 type errands struct {
 	inHand chan struct{}
 	places *calls
-	users  tally
 	kept   kept
 }
 
 func newErrands(keep time.Duration) *errands {
 	return &errands{
-		inHand: make(chan struct{}, errandsInHand), places: newCalls(errandsAtOnce, errandsPerAccount),
-		users: tally{most: errandsPerUser, by: map[string]int{}}, kept: kept{keep: keep, byKey: map[string]keptAnswer{}},
+		inHand: make(chan struct{}, errandsInHand), places: newCalls(errandsAtOnce, errandsPerUser, errandsPerAccount),
+		kept: kept{keep: keep, byKey: map[string]keptAnswer{}},
 	}
 }
 
@@ -172,11 +171,8 @@ func (e *errands) enter(ctx context.Context, a accounts.Account, now func() time
 		}
 	}()
 	waits := ctx.Value(noWaiting{}) == nil
-	for {
-		again, ok := e.acquire(a, now())
-		if ok {
-			break
-		}
+	release, again := e.places.hold(a.UserID, a.ID, now)
+	for ; release == nil; release, again = e.places.hold(a.UserID, a.ID, now) {
 		again = min(again, time.Second)
 		if !waits {
 			return nil, placeTaken{again}
@@ -185,58 +181,16 @@ func (e *errands) enter(ctx context.Context, a accounts.Account, now func() time
 			return nil, ctx.Err()
 		}
 	}
-	began := now()
 	done, err := e.places.start(ctx)
 	if err != nil {
-		e.release(a, now().Sub(began))
+		release()
 		return nil, err
 	}
 	return func() {
 		done()
-		e.release(a, now().Sub(began))
+		release()
 		<-e.inHand
 	}, nil
-}
-
-// acquire takes a place of the account's and one of its user's.
-func (e *errands) acquire(a accounts.Account, now time.Time) (again time.Duration, ok bool) {
-	if !e.users.take(a.UserID) {
-		return usualCall, false
-	}
-	if again, ok = e.places.acquire(a.ID, now); !ok {
-		e.users.give(a.UserID)
-	}
-	return again, ok
-}
-
-func (e *errands) release(a accounts.Account, took time.Duration) {
-	e.places.release(a.ID, took)
-	e.users.give(a.UserID)
-}
-
-// tally is how many each has of something of which nobody may have more than most.
-type tally struct {
-	most int
-	mu   sync.Mutex
-	by   map[string]int
-}
-
-func (c *tally) take(who string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.by[who] >= c.most {
-		return false
-	}
-	c.by[who]++
-	return true
-}
-
-func (c *tally) give(who string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.by[who]--; c.by[who] == 0 {
-		delete(c.by, who)
-	}
 }
 
 // kept remembers what was read lately, so that a page that is looked at often costs Threads one call.

@@ -93,11 +93,11 @@ func New(cfg Config, d Deps) *Service {
 		cfg: cfg, bus: d.Bus, db: d.DB, api: d.Threads, vault: d.Vault, log: d.Log, now: d.Now,
 		store: &store{db: d.DB, lease: cfg.Lease, secondCallAfter: cfg.SecondCallAfter},
 		aside: &store{db: d.Side, lease: cfg.Lease, secondCallAfter: cfg.SecondCallAfter},
-		calls: newCalls(cfg.CallsInFlight, cfg.CallsPerAccount),
+		calls: newCalls(cfg.CallsInFlight, 0, cfg.CallsPerAccount),
 		// A quarter of the wake-ups in hand each at most: the last quarter is left to posts that are ready.
-		creations:  newLimiter(min(cfg.CreationsInFlight, cfg.wakes()/4), cfg.CreationsPerAccount),
-		questions:  newLimiter(cfg.wakes()/4, questionsPerAccount),
-		permalinks: newLimiter(cfg.wakes()/4, permalinksPerAccount),
+		creations:  newShared(min(cfg.CreationsInFlight, cfg.wakes()/4), cfg.CreationsPerAccount),
+		questions:  newShared(cfg.wakes()/4, questionsPerAccount),
+		permalinks: newShared(cfg.wakes()/4, permalinksPerAccount),
 		answers:    newAnswers(),
 		errands:    newErrands(cfg.ReadsKept), ownerCalls: newOwnerCalls(),
 	}

@@ -77,7 +77,7 @@ func (s *Service) work(ctx context.Context, p *Post) error {
 		return s.recall(ctx, p)
 	}
 	if places, whose := s.placesFor(p); places != nil {
-		release, again := places.hold(whose, s.now)
+		release, again := places.hold(p.UserID, whose, s.now)
 		if release == nil {
 			return s.noPlace(ctx, p, again)
 		}
