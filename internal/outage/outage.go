@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"syscall"
 
@@ -30,6 +31,10 @@ func Is(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
 		return ofJetStream(api)
+	}
+	var address *url.Error
+	if errors.As(err, &address) && address.Op == "parse" { // no address, though its error has the type of the network's
+		return false
 	}
 	for _, known := range away {
 		if errors.Is(err, known) {

@@ -3,6 +3,9 @@ package publisher
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,9 +68,7 @@ func (b *batcher[T]) drain() {
 		for i, t := range taken {
 			items[i] = t.item
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
-		errs := b.work(ctx, items)
-		cancel()
+		errs := b.try(items)
 		if len(taken) > 1 && splits(errs) {
 			b.split(taken)
 			continue
@@ -76,6 +77,19 @@ func (b *batcher[T]) drain() {
 			taken[i].err <- err
 		}
 	}
+}
+
+// try works a batch. A panic, which no handler would catch here, is an error of each item: the process goes on. What was
+// done by then nobody knows, so the batch is not split.
+func (b *batcher[T]) try(items []T) (errs []error) {
+	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			errs = slices.Repeat([]error{fmt.Errorf("panic: %v\n%s", p, debug.Stack())}, len(items))
+		}
+	}()
+	return b.work(ctx, items)
 }
 
 // take is the next batch, nil when nothing waits: then the worker is gone. What arrived and what was split take turns.

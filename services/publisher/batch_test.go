@@ -107,3 +107,20 @@ func TestBatchIsNotSplit(t *testing.T) {
 		t.Errorf("it was worked %d times", n)
 	}
 }
+
+// A batch that panics is an error for its items, and the end of nothing else.
+func TestBatchThatPanics(t *testing.T) {
+	t.Parallel()
+	b := &batcher[int]{size: 8, atOnce: 1, work: func(_ context.Context, batch []int) []error {
+		if slices.Contains(batch, 7) {
+			panic("seven")
+		}
+		return make([]error, len(batch))
+	}}
+	if err := b.do(t.Context(), 7); err == nil {
+		t.Error("it panicked, and that is no error")
+	}
+	if err := b.do(t.Context(), 1); err != nil {
+		t.Errorf("after a batch that panicked: %v", err)
+	}
+}
