@@ -263,7 +263,7 @@ func (s *Service) askAgain(ctx context.Context, was *Post, giveUp string, tried 
 	p := *was
 	p.Lease, p.Failures = "", 0
 	p.WakeAt = s.now().Add(s.untilAsked(was))
-	if was.leasedAt.Sub(was.ClaimedAt) > time.Hour {
+	if was.leasedAt.Sub(was.askedSince()) > time.Hour {
 		tried = nil // the log of a long search need not repeat itself
 	}
 	return s.step(ctx, was, &p, "", tried...)
@@ -332,11 +332,11 @@ const presumedTries = 4
 // there on seconds again. All by the database's clock.
 func (s *Service) untilAsked(p *Post) time.Duration {
 	spread := func(age time.Duration) time.Duration { return min(max(age/2, time.Second), 5*time.Minute) }
-	moment := s.settles(p)
+	moment, began := s.settles(p), p.askedSince()
 	if before := moment.Sub(p.leasedAt); before > 0 {
-		return min(spread(p.leasedAt.Sub(p.ClaimedAt)), before)
+		return min(spread(p.leasedAt.Sub(began)), before)
 	}
-	return spread(p.leasedAt.Sub(maxTime(moment, p.ClaimedAt)))
+	return spread(p.leasedAt.Sub(maxTime(moment, began)))
 }
 
 // unconfirmed moves a post to unconfirmed and tells it. It is in doubt from here on, if it was not before.

@@ -57,6 +57,9 @@ func (p *Post) doubtedSince() time.Time {
 	return p.DoubtSince
 }
 
+// askedSince is from when the pauses between two looks grow: a post may be in doubt without a claim of ours.
+func (p *Post) askedSince() time.Time { return maxTime(p.ClaimedAt, p.doubtedSince()) }
+
 // keepsDoubt says why a move is not allowed while the doubt of the row stands, or nil.
 func keepsDoubt(was, p *Post) error {
 	if !was.Doubt || final(was.State) {

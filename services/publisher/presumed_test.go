@@ -172,3 +172,32 @@ func TestRestoredPresumption(t *testing.T) {
 		t.Errorf("it is presumed: %t, and its call ended %s", row.presumed(), row.CallDeadline)
 	}
 }
+
+// A part that was never called is not in doubt, whatever the release before this one has left of the part before it.
+func TestNextPartIsNotInDoubt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t) // without the scope that a look for a reply needs
+	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
+	for _, state := range []events.State{events.StateScheduled, events.StateReady, events.StateWaiting} {
+		p := r.inDoubt(s, testUser, r.account.ID, "part two "+string(state))
+		r.sql(`UPDATE posts SET state = ?, attempt = 0, claimed_at = NULL, call_deadline = NULL, wake_at = now(),
+			parts = jsonb_build_array(jsonb_build_object('text', 'one', 'media', '[]'::jsonb, 'mediaId', id), jsonb_build_object('text', text, 'media', '[]'::jsonb)) WHERE id = ?`, state, p.ID)
+		row := r.row(p.ID, state)
+		if err := s.work(t.Context(), &row); err != nil {
+			t.Error(err)
+		}
+		if row, err := s.store.get(t.Context(), r.db, p.ID); err != nil || row.State != state || row.Doubt {
+			t.Errorf("%s became %s, in doubt: %t, %v", state, row.State, row.Doubt, err)
+		}
+	}
+}
+
+// A post that is live without a claim of ours is asked for as often as any other.
+func TestPausesWithoutAClaim(t *testing.T) {
+	t.Parallel()
+	s := &Service{cfg: quick(t)}
+	at := time.Now()
+	if pause := s.untilAsked(&Post{PublishAt: at, DoubtSince: at, leasedAt: at.Add(2 * time.Second)}); pause != time.Second {
+		t.Errorf("it is asked for again after %s", pause)
+	}
+}

@@ -263,6 +263,15 @@ func (s *Service) unsent(ctx context.Context, before, was *Post, why error, trie
 	return s.step(ctx, was, &p, "", tried)
 }
 
+// notCalled ends a doubt that is about no call: the release before this one turns to the next part of a chain, or fails a
+// post that is then tried again, and leaves the doubt of what it has settled.
+func (s *Service) notCalled(ctx context.Context, was *Post) error {
+	p := *was
+	p.settle(proofUnsent)
+	p.Lease = ""
+	return s.step(ctx, was, &p, "")
+}
+
 // waitForThreads lets a post wait while Threads is down. Not for long at a time: when Threads is back, the posts of the
 // last minutes are overdue.
 func (s *Service) waitForThreads(ctx context.Context, was, p *Post) error {

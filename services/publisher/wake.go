@@ -76,6 +76,9 @@ func (s *Service) work(ctx context.Context, p *Post) error {
 	if p.Recalled && open(p.State) {
 		return s.recall(ctx, p)
 	}
+	if p.Doubt && open(p.State) && p.Attempt == 0 {
+		return s.notCalled(ctx, p)
+	}
 	if places, whose := s.placesFor(p); places != nil {
 		release, again := places.hold(p.UserID, whose, s.now)
 		if release == nil {
