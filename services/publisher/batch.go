@@ -3,8 +3,6 @@ package publisher
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -79,17 +77,18 @@ func (b *batcher[T]) drain() {
 	}
 }
 
-// try works a batch. A panic, which no handler would catch here, is an error of each item: the process goes on. What was
-// done by then nobody knows, so the batch is not split.
-func (b *batcher[T]) try(items []T) (errs []error) {
+// try works a batch. A panic is an error of each item: what was done by then nobody knows, so the batch is not split.
+func (b *batcher[T]) try(items []T) []error {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
 	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			errs = slices.Repeat([]error{fmt.Errorf("panic: %v\n%s", p, debug.Stack())}, len(items))
-		}
+	errs, err := func() (errs []error, err error) {
+		defer caught(&err)
+		return b.work(ctx, items), nil
 	}()
-	return b.work(ctx, items)
+	if err != nil {
+		return slices.Repeat([]error{err}, len(items))
+	}
+	return errs
 }
 
 // take is the next batch, nil when nothing waits: then the worker is gone. What arrived and what was split take turns.

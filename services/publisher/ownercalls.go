@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -207,12 +206,7 @@ func (s *Service) workOwnerCall(ctx context.Context, c ownerCall) {
 }
 
 func (s *Service) tryOwnerCall(ctx context.Context, c ownerCall) (result any, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.log.Error("panic in a call on behalf of an owner", zap.String("command_id", c.CommandID), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
+	defer caught(&err)
 	handle := s.ownerCalls.handlers[c.Type]
 	if handle == nil {
 		return nil, bus.Later(time.Minute) // a newer publisher's; it takes it

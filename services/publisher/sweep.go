@@ -105,7 +105,10 @@ func (s *Service) eachOf(ctx context.Context, pass string, left *aside, ids []st
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			err := right(ctx, i)
+			err := func() (err error) {
+				defer caught(&err)
+				return right(ctx, i)
+			}()
 			if err == nil {
 				left.done(id)
 				return nil

@@ -2,7 +2,6 @@ package publisher
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -230,13 +229,13 @@ func (s *Service) lookAt(ctx context.Context, look *events.MediaLook, m events.M
 	if m.Type == events.Video {
 		kind = threads.Video
 	}
-	facts, found, err := s.prober.Probe(ctx, kind, m.URL)
+	facts, found, err := s.probe(ctx, kind, m.URL)
 	problem := func(code, words string) {
 		look.Problems = append(look.Problems, events.Detail{Pointer: look.Pointer + "/url", Code: code, Message: words})
 	}
 	if err != nil {
-		if !errors.Is(err, context.Canceled) {
-			s.log.Debug("media not looked at", errField(err))
+		if ctx.Err() == nil {
+			s.log.Warn("media not looked at", errField(err))
 		}
 		problem("not_looked_at", "There was no time to look at this file.")
 		return
@@ -247,4 +246,10 @@ func (s *Service) lookAt(ctx context.Context, look *events.MediaLook, m events.M
 	for _, p := range found {
 		problem(p.Code, strings.TrimSpace(p.Detail))
 	}
+}
+
+// probe looks at the bytes of a stranger.
+func (s *Service) probe(ctx context.Context, kind, address string) (facts threads.MediaFacts, found []threads.Problem, err error) {
+	defer caught(&err)
+	return s.prober.Probe(ctx, kind, address)
 }
