@@ -201,3 +201,20 @@ func TestPausesWithoutAClaim(t *testing.T) {
 		t.Errorf("it is asked for again after %s", pause)
 	}
 }
+
+// A post that was recalled with its account's connection stays so when its row is written anew.
+func TestSwappedRecall(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, stop := r.start()
+	p := r.schedule(time.Hour, "recalled")
+	r.recorded()
+	stop()
+	r.sql("UPDATE posts SET recalled = true, text = 'forged' WHERE id = ?", p.ID)
+	if found, err := r.rebuild(true); err != nil || found.Swapped != 1 {
+		t.Fatal(found, err)
+	}
+	if row := r.row(p.ID, events.StateScheduled); !row.Recalled || row.Text != "recalled" {
+		t.Errorf("recalled: %t, and it says %q", row.Recalled, row.Text)
+	}
+}

@@ -462,8 +462,13 @@ func (r *recorder) replace(ctx context.Context, tx bun.Tx, posts []Post) error {
 	if _, err := tx.NewInsert().Model(&posts).Exec(ctx); err != nil {
 		return fmt.Errorf("write the rows anew: %w", err)
 	}
+	// No event tells it, and it outlives revisions.
+	_, err := tx.NewRaw("UPDATE posts SET recalled = true FROM posts_before_rebuild AS b WHERE b.id = posts.id AND b.recalled AND posts.id IN (?)", bun.List(ids)).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("recall posts: %w", err)
+	}
 	// Whenever their calls were made, they have ended by now; as where an event is applied.
-	_, err := tx.NewUpdate().Model((*Post)(nil)).Set("call_deadline = clock_timestamp()").Where("id IN (?) AND doubt", bun.List(ids)).Exec(ctx)
+	_, err = tx.NewUpdate().Model((*Post)(nil)).Set("call_deadline = clock_timestamp()").Where("id IN (?) AND doubt", bun.List(ids)).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("note the end of calls: %w", err)
 	}
