@@ -38,9 +38,8 @@ func TestIs(t *testing.T) {
 		}
 	}
 	var broken any
-	_, address := url.Parse("http://[::1")
 	for _, err := range []error{
-		nil, errors.New("odd"), address, sql.ErrNoRows, state("23505"), state("23514"), state("22P02"), state("42P01"), state(""),
+		nil, errors.New("odd"), &url.Error{Op: "parse", URL: "http://[::1", Err: errors.New("odd")}, sql.ErrNoRows, state("23505"), state("23514"), state("22P02"), state("42P01"), state(""),
 		json.Unmarshal([]byte(`{"cut`), &broken), events.Faultf(events.Conflict, "too late"), &jetstream.APIError{Code: 400, ErrorCode: 10071},
 	} {
 		if outage.Is(err) {
