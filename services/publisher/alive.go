@@ -66,9 +66,11 @@ func (r *recorder) presumeCalls(ctx context.Context) error {
 			Set("on_absent = CASE WHEN doubt THEN ? ELSE ? END", absentRetry, absentResume).
 			Set("doubt_since = least(doubt_since, publish_at), doubt = true, failures = 0").
 			Set("lease = NULL, lease_until = NULL, armed_at = NULL").
-			// By its wake-up a post that is due is found without reading all of them; one that waits does so for a day at most.
+			// By its wake-up a post that is due is found without reading all of them.
 			Where("wake_at < ? AND publish_at <= ?", r.now().Add(25*time.Hour), r.now()).
-			Where("state IN (?)", bun.List([]events.State{events.StateScheduled, events.StateReady, events.StateWaiting})).Exec(ctx)
+			Where("state IN (?)", bun.List([]events.State{events.StateScheduled, events.StateReady, events.StateWaiting})).
+			// Who waits for a reconnect, a pause or a quota goes on waiting: its owner may still take it back.
+			Where("state <> ? OR wake_at <= ?", events.StateWaiting, r.now()).Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("have posts looked for that were due while no publisher lived: %w", err)
 		}

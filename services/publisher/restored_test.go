@@ -191,3 +191,26 @@ func TestStartBesideAnother(t *testing.T) {
 		t.Error("it is doubted")
 	}
 }
+
+// A post that waits for its account to be connected again goes on waiting after an outage: its owner may still take it back.
+func TestOutageLeavesWhoWaits(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, stop := r.start()
+	waits, due := r.schedule(time.Hour, "waits"), r.schedule(time.Hour, "due")
+	r.recorded()
+	stop()
+	r.sql("UPDATE posts SET publish_at = now(), wake_at = now()")
+	r.sql("UPDATE posts SET state = 'waiting', wake_at = now() + interval '1 hour' WHERE id = ?", waits.ID)
+	r.sql("UPDATE recorder_positions SET updated_at = now() - interval '1 minute' WHERE name = ?", aliveName)
+	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
+	if err := s.recorder.check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if row := r.row(waits.ID, events.StateWaiting); row.Doubt {
+		t.Error("who waits is doubted")
+	}
+	if row := r.row(due.ID, events.StateUnconfirmed); !row.presumed() {
+		t.Errorf("who was due is not looked for: %s", row.OnAbsent)
+	}
+}
