@@ -205,18 +205,19 @@ func (s *Service) applyToEnd(ctx context.Context) (uint64, error) {
 	}
 	end := stream.CachedInfo().State.LastSeq
 	position, err := s.recorder.position(ctx, s.db)
-	if err != nil || position >= end || s.drained(ctx) {
+	if err != nil || position >= end || s.drained(ctx, position) {
 		return position, err
 	}
 	return end, s.recorder.replay(ctx, s.db, position+1, end)
 }
 
-// drained says that nothing is left for the recorder to read: the end of the stream may have been purged.
-func (s *Service) drained(ctx context.Context) bool {
+// drained says that nothing is left for the recorder to read, though the stream's end lies ahead of the position. What it has
+// acknowledged and Postgres does not have is read again.
+func (s *Service) drained(ctx context.Context, position uint64) bool {
 	consumer, err := s.bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherRecorder)
 	if err != nil {
 		return false
 	}
 	info := consumer.CachedInfo() // as of the lookup just now
-	return info.NumPending == 0 && info.NumAckPending == 0
+	return info.NumPending == 0 && info.NumAckPending == 0 && info.AckFloor.Stream <= position
 }

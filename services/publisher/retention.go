@@ -3,6 +3,7 @@ package publisher
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/omni-write/threads/internal/commands"
@@ -49,6 +50,7 @@ func (s *Service) forgetCommands(ctx context.Context) (int, error) {
 
 // forgetting is how far a round through the attempts has come.
 type forgetting struct {
+	mu    sync.Mutex
 	after int64
 	next  time.Time // when the next round begins; past while one is under way
 }
@@ -56,6 +58,8 @@ type forgetting struct {
 // forgetAttempts forgets some of the attempts of posts that have been final for long, in the order in which they were noted.
 // Older ones whose post is not final are passed over, so that they never fill a step.
 func (s *Service) forgetAttempts(ctx context.Context) (int, error) {
+	s.forgetting.mu.Lock()
+	defer s.forgetting.mu.Unlock()
 	now := s.now()
 	if s.cfg.AttemptsKept == 0 || now.Before(s.forgetting.next) {
 		return 0, nil
@@ -80,7 +84,7 @@ func (s *Service) forgetAttempts(ctx context.Context) (int, error) {
 	}
 	s.forgetting.after = step.Last
 	if step.Old < forgetStep { // here they begin to be young: the round is through
-		s.forgetting = forgetting{next: now.Add(forgetAgain)}
+		s.forgetting.after, s.forgetting.next = 0, now.Add(forgetAgain)
 	}
 	return 0, nil
 }

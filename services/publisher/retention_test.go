@@ -78,7 +78,7 @@ func TestForgetsAttempts(t *testing.T) {
 		}
 	}
 	if s.forgetting.after != 0 || s.forgetting.next.Before(time.Now()) {
-		t.Errorf("the round goes on: %+v", s.forgetting)
+		t.Errorf("the round goes on after %d, until %s", s.forgetting.after, s.forgetting.next)
 	}
 }
 
