@@ -256,6 +256,10 @@ func (r *round) at(ctx context.Context, t time.Duration) bool {
 	return pause(ctx, time.Until(r.began.Add(t)))
 }
 
+// refersWithin is how long a post waits for the one that it refers to, which may fail and be tried again: less than a round
+// waits for everything to settle.
+const refersWithin = 3 * time.Minute
+
 func (r *round) handIn(ctx context.Context, q *handed) {
 	if !r.at(ctx, q.sent) {
 		return
@@ -263,6 +267,7 @@ func (r *round) handIn(ctx context.Context, q *handed) {
 	d := q.draft
 	d.AccountID = q.account.id
 	if other := r.byN[q.refers]; other != nil {
+		d.PublishWithin = int(refersWithin / time.Second)
 		switch q.kind {
 		case kindReply:
 			d.ReplyTo = other.id
