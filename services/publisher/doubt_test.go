@@ -76,7 +76,7 @@ func TestContainerOfOtherWords(t *testing.T) {
 // Whoever adds a column says whether an event tells it, or whether it belongs to one revision.
 func TestEveryColumnHasItsPlace(t *testing.T) {
 	t.Parallel()
-	listed := slices.Concat(identityColumns, contentColumns, outcomeColumns, progressColumns, workingColumns, traceColumns)
+	listed := slices.Concat(identityColumns, contentColumns, outcomeColumns, progressColumns, turnColumns, triedColumns, traceColumns)
 	post := reflect.TypeFor[Post]()
 	for i := range post.NumField() {
 		name, _, _ := strings.Cut(post.Field(i).Tag.Get("bun"), ",")
@@ -265,5 +265,18 @@ func TestOneFailedLook(t *testing.T) {
 	}
 	if row = r.row(p.ID, events.StateUnconfirmed); row.Failures != 1 || row.WakeAt.Sub(row.UpdatedAt) > 2*time.Second {
 		t.Errorf("after %d failures it is looked for again %s later", row.Failures, row.WakeAt.Sub(row.UpdatedAt))
+	}
+}
+
+// What was tried for a post stays in its row when its outcome is applied; explain shows it.
+func TestOutcomeKeepsWhatWasTried(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100})
+	r.start()
+	p := r.schedule(700*time.Millisecond, "refused at the call")
+	r.await(p.ID, events.FactFailed)
+	if row := r.row(p.ID, events.StateFailed); row.Attempt != 1 || row.ContainerID == "" || row.Doubt {
+		t.Errorf("after the call it has %d attempts, container %q, doubt %t", row.Attempt, row.ContainerID, row.Doubt)
 	}
 }

@@ -234,6 +234,15 @@ func (b Rebuilder) write(ctx context.Context, posts []Post) error {
 	return nil
 }
 
+// excludedUnlessConcluding is excluded, but for a row that waits for this very event: what was tried for it led here.
+func excludedUnlessConcluding(columns []string) string {
+	set := make([]string, len(columns))
+	for i, c := range columns {
+		set[i] = fmt.Sprintf("%s = CASE WHEN post.state = 'concluding' AND post.rev = EXCLUDED.rev - 1 THEN post.%s ELSE EXCLUDED.%s END", c, c, c)
+	}
+	return strings.Join(set, ", ")
+}
+
 func excluded(columns []string) string {
 	set := make([]string, len(columns))
 	for i, c := range columns {
@@ -255,10 +264,11 @@ var (
 	}
 	// progressColumns follow from the event, or count how far the row is told.
 	progressColumns = []string{"content_hash", "updated_at", "told_rev"}
-	// workingColumns are ours alone, in no event. They belong to one revision.
-	workingColumns = []string{
-		"parent_id", "quoted_id", "wake_at", "armed_at", "lease", "lease_until", "container_id", "container_at", "children", "built_from",
-		"doubt", "doubt_since", "on_absent", "attempt", "claimed_at", "call_deadline", "not_ready", "rebuilds", "finished_seen_at", "failures",
+	// Working columns are ours alone, in no event. They belong to one revision: whose turn it is, and what was tried for it.
+	turnColumns  = []string{"wake_at", "armed_at", "lease", "lease_until", "doubt", "doubt_since", "on_absent", "failures"}
+	triedColumns = []string{
+		"parent_id", "quoted_id", "container_id", "container_at", "children", "built_from", "attempt", "claimed_at", "call_deadline", "not_ready",
+		"rebuilds", "finished_seen_at",
 	}
 	// traceColumns outlive revisions: who asked last, and that the account was disconnected since.
 	traceColumns = []string{"trace_parent", "recalled"}

@@ -14,6 +14,12 @@ import (
 
 // recall ends a post whose account was disconnected. One that may be live is looked for first.
 func (s *Service) recall(ctx context.Context, was *Post) error {
+	if buried, err := buriedNow(ctx, s.db, was.AccountID); err != nil || buried {
+		if err != nil {
+			return err
+		}
+		return s.delay(ctx, was, time.Second) // its erasure answers whoever waits, and takes the row
+	}
 	switch {
 	case was.Doubt:
 		return s.unconfirmed(ctx, was, absentFail, events.Faultf(events.Refused,

@@ -452,7 +452,8 @@ func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *Post) error {
 	res, err = tx.NewInsert().Model(p).
 		Value("call_deadline", "CASE WHEN ? THEN clock_timestamp() END", p.Doubt). // whenever its call was made, it has ended by then
 		On("CONFLICT (id) DO UPDATE").
-		Set(excluded(slices.Concat(contentColumns, outcomeColumns, progressColumns, workingColumns))).
+		Set(excluded(slices.Concat(contentColumns, outcomeColumns, progressColumns, turnColumns))).
+		Set(excludedUnlessConcluding(triedColumns)).
 		// Only a higher rev: a late or doubled event changes nothing.
 		Where("post.rev < EXCLUDED.rev").Exec(ctx)
 	if err != nil {
