@@ -18,7 +18,9 @@ func (s *Service) recall(ctx context.Context, was *Post) error {
 		if err != nil {
 			return err
 		}
-		return s.delay(ctx, was, time.Second) // its erasure answers whoever waits, and takes the row
+		p := *was // its erasure answers whoever waits, and takes the row: no lease is to be in its way
+		p.Lease, p.WakeAt = "", s.now().Add(time.Minute)
+		return s.step(ctx, was, &p, "")
 	}
 	switch {
 	case was.Doubt:
