@@ -20,15 +20,7 @@ func TestEveryHiddenSuccess(t *testing.T) {
 	clock := &movedClock{}
 	r := newRig(t)
 	r.log = zap.NewNop()
-	sim, err := threadssim.New(threadssim.Options{Now: clock.now, Processing: threadssim.Processing{Text: 50 * time.Millisecond, Image: 50 * time.Millisecond, Video: 50 * time.Millisecond}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The worst that may be: a second publish of a container makes a second post.
-	if err := sim.SetKnobs(func(k *threadssim.Knobs) { k.DoublePublish = "second_post" }); err != nil {
-		t.Fatal(err)
-	}
-	r.useSim(sim)
+	sim := r.worstSim(clock)
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log, Now: clock.now})
 	s.current.Store(true)
 	later := map[string]func(*machine, string){

@@ -7,13 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/threads"
 )
 
 // An account whose pictures Threads cannot fetch in time holds its own places and no more: another's post goes out while
@@ -25,20 +23,14 @@ func TestSlowPicturesHoldNobodyUp(t *testing.T) {
 	r.cfg.slots = 40
 	r.cfg.BreakerAfter = 3
 	held, all := make(chan struct{}, 1000), make(chan struct{})
-	edge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	r.behind(func(req *http.Request) {
 		body, _ := io.ReadAll(req.Body)
 		req.Body = io.NopCloser(bytes.NewReader(body))
 		if bytes.Contains(body, []byte("image_url=")) {
 			held <- struct{}{}
 			<-all
 		}
-		r.sim.ServeHTTP(w, req)
-	}))
-	t.Cleanup(edge.Close)
-	r.cfg.APIURL = edge.URL
-	client := r.cfg.Threads()
-	client.Timeout = time.Hour
-	r.api = threads.New(client)
+	})
 	r.start()
 	t.Cleanup(func() { close(all) })
 	at := time.Now().Add(3 * time.Second)
@@ -75,17 +67,11 @@ func TestHangingPermalinksHoldNobodyUp(t *testing.T) {
 	r.cfg.PermalinkWait = time.Hour
 	quiet := r.connect("user_2", "quiet")
 	all := make(chan struct{})
-	edge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	r.behind(func(req *http.Request) {
 		if strings.Contains(req.URL.RawQuery, "permalink") {
 			<-all
 		}
-		r.sim.ServeHTTP(w, req)
-	}))
-	t.Cleanup(edge.Close)
-	r.cfg.APIURL = edge.URL
-	client := r.cfg.Threads()
-	client.Timeout = time.Hour
-	r.api = threads.New(client)
+	})
 	r.start()
 	t.Cleanup(func() { close(all) })
 	for i := range r.cfg.slots + 4 {

@@ -109,6 +109,20 @@ func (r *rig) useSim(sim *threadssim.Sim) {
 		PublishTimeout: r.cfg.CallTimeout, HTTP: &http.Client{Transport: &http.Transport{}}})
 }
 
+// behind puts something between the publisher, as production configures it, and Threads: it may hold a request back.
+func (r *rig) behind(between func(*http.Request)) {
+	r.t.Helper()
+	edge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		between(req)
+		r.sim.ServeHTTP(w, req)
+	}))
+	r.t.Cleanup(edge.Close)
+	r.cfg.APIURL = edge.URL
+	client := r.cfg.Threads()
+	client.Timeout = time.Hour
+	r.api = threads.New(client)
+}
+
 // connect gives a user a connected account.
 func (r *rig) connect(user, name string, scopes ...string) accounts.Account {
 	r.t.Helper()

@@ -30,15 +30,7 @@ func TestEveryOrder(t *testing.T) {
 	clock := &movedClock{}
 	r := newRig(t)
 	r.log = zap.NewNop()
-	sim, err := threadssim.New(threadssim.Options{Now: clock.now, Processing: threadssim.Processing{Text: 50 * time.Millisecond, Image: 100 * time.Millisecond, Video: 100 * time.Millisecond}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The worst that may be: a second publish of a container makes a second post.
-	if err := sim.SetKnobs(func(k *threadssim.Knobs) { k.DoublePublish = "second_post" }); err != nil {
-		t.Fatal(err)
-	}
-	r.useSim(sim)
+	sim := r.worstSim(clock)
 	r.cfg.RefLook = 2 * time.Hour
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log, Now: clock.now})
 	s.current.Store(true)
@@ -56,6 +48,21 @@ func TestEveryOrder(t *testing.T) {
 		m.settle()
 		m.rebuild()
 	})
+}
+
+// worstSim makes a simulator on this clock the rig's Threads. It is the worst that may be: a second publish of a container makes
+// a second post.
+func (r *rig) worstSim(clock *movedClock) *threadssim.Sim {
+	r.t.Helper()
+	sim, err := threadssim.New(threadssim.Options{Now: clock.now, Processing: threadssim.Processing{Text: 50 * time.Millisecond, Image: 100 * time.Millisecond, Video: 100 * time.Millisecond}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := sim.SetKnobs(func(k *threadssim.Knobs) { k.DoublePublish = "second_post" }); err != nil {
+		r.t.Fatal(err)
+	}
+	r.useSim(sim)
+	return sim
 }
 
 // movedClock goes on by itself and can be moved ahead.

@@ -2,14 +2,12 @@ package publisher
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/threads"
 )
 
 func TestReadFor(t *testing.T) {
@@ -39,17 +37,11 @@ func TestHangingStatus(t *testing.T) {
 	r := newRig(t)
 	var asked atomic.Int64
 	release := make(chan struct{})
-	edge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	r.behind(func(req *http.Request) {
 		if strings.Contains(req.URL.RawQuery, "error_message") && asked.Add(1) == 1 {
 			<-release
 		}
-		r.sim.ServeHTTP(w, req)
-	}))
-	t.Cleanup(edge.Close)
-	r.cfg.APIURL = edge.URL
-	client := r.cfg.Threads()
-	client.Timeout = time.Hour
-	r.api = threads.New(client)
+	})
 	r.start()
 	t.Cleanup(func() { close(release) })
 	r.once(r.await(r.schedule(6*time.Second, "due soon").ID, events.FactPublished))
