@@ -83,7 +83,7 @@ func (s *Service) claim(ctx context.Context, was *Post) (*Post, error) {
 		return &p, nil
 	}
 	if !decided(err) { // it may have been made all the same; the next wake-up sees
-		s.store.unheard.add(p.ID, unheardLease{token: p.Lease, claimed: was})
+		s.store.unheard.add(p.Lease, was)
 		return nil, bus.Later(unheardAgain)
 	}
 	return nil, err

@@ -130,7 +130,7 @@ func (s *store) insert(ctx context.Context, db bun.IDB, p *Post) error {
 // clock judges when an old lease has lapsed; LeaseUntil is the holder's own, earlier, idea of it. leasedAt is the
 // database's time. A lease of ours of which nothing was heard is taken over.
 func (s *store) acquire(ctx context.Context, p *Post, now time.Time) error {
-	token := s.unheard.token(p.ID)
+	token := s.unheard.token(p)
 	var at time.Time
 	err := s.db.NewUpdate().Model((*Post)(nil)).
 		Set("lease = ?", token).Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
@@ -140,7 +140,7 @@ func (s *store) acquire(ctx context.Context, p *Post, now time.Time) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		err = errLost
 	} else if err != nil {
-		s.unheard.add(p.ID, unheardLease{token: token})
+		s.unheard.add(token, nil)
 	}
 	if err != nil {
 		return fmt.Errorf("take the lease: %w", err)

@@ -113,7 +113,7 @@ func TestUnheardLease(t *testing.T) {
 	if err := s.store.acquire(t.Context(), p, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	s.store.unheard.add(p.ID, unheardLease{token: p.Lease}) // as if its answer had been lost
+	s.store.unheard.add(p.Lease, nil) // as if its answer had been lost
 	row := r.any(p.ID)
 	if theirs := row; !errors.Is(other.store.acquire(t.Context(), &theirs, time.Now()), errLost) || other.store.unheard.is(&row) {
 		t.Error("another process took a lease that stands")
@@ -126,6 +126,27 @@ func TestUnheardLease(t *testing.T) {
 	}
 	if again := row; !errors.Is(s.store.acquire(t.Context(), &again, time.Now()), errLost) {
 		t.Error("a second worker of the process took the same lease")
+	}
+}
+
+// Two wake-ups of a post may claim it in one batch, of which nothing is heard: whichever of them the row has, it is known.
+func TestUnheardByTwo(t *testing.T) {
+	t.Parallel()
+	var u unheard
+	before := &Post{ID: "post"}
+	u.add("first", before)
+	u.add("second", before)
+	for _, token := range []string{"first", "second"} {
+		row := &Post{ID: "post", State: events.StatePublishing, Lease: token}
+		if got, ok := u.claimed(row); !ok || got != before {
+			t.Errorf("the claim with the %s token is not known", token)
+		}
+		if _, ok := u.claimed(row); ok {
+			t.Errorf("the claim with the %s token was taken back twice", token)
+		}
+	}
+	if u.is(&Post{ID: "post"}) {
+		t.Error("a post without a lease has one of ours")
 	}
 }
 
