@@ -8,7 +8,7 @@ import (
 
 	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/threads"
-	"github.com/omni-write/threads/services/publisher/hooks"
+	"github.com/omni-write/threads/services/publisher/webhooks"
 )
 
 // Config is how the publisher works. Zero values mean the default. The waits that keep a post from going out
@@ -97,7 +97,7 @@ type Config struct {
 	slots int // wake-ups in hand at once; 0: 4096
 
 	// Webhooks is how facts are brought to the webhooks of users.
-	Webhooks hooks.Config
+	Webhooks webhooks.Config
 }
 
 // ConfigFromEnv reads the configuration from the environment. It reports everything that is wrong at once.

@@ -113,7 +113,7 @@ func (s *Service) eraseRows(ctx context.Context, t accounts.Tombstone) error {
 				return fmt.Errorf("erase from %s: %w", table, err)
 			}
 		}
-		if err := s.hooks.Erase(ctx, tx, t.UserID, t.AccountID); err != nil {
+		if err := s.webhooks.Erase(ctx, tx, t.UserID, t.AccountID); err != nil {
 			return err
 		}
 		if unheard, err = s.eraseOwnerCalls(ctx, tx, t); err != nil {

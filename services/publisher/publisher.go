@@ -24,7 +24,7 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/probe"
-	"github.com/omni-write/threads/services/publisher/hooks"
+	"github.com/omni-write/threads/services/publisher/webhooks"
 )
 
 // Deps is what a publisher works with.
@@ -71,7 +71,7 @@ type Service struct {
 	spacings     *batcher[spacing]
 	links        *batcher[*Post]
 	recorder     *recorder
-	hooks        *hooks.Service
+	webhooks     *webhooks.Service
 	told         tellings
 	// What the passes of the sweep could not put right.
 	unwoken, unarmed, ungone, untold aside
@@ -115,7 +115,7 @@ func New(cfg Config, d Deps) *Service {
 	}}
 	s.notes = &batcher[note]{size: noteBatch, atOnce: 2, work: s.store.noteBatch}
 	s.links = &batcher[*Post]{size: linkBatch, atOnce: 2, work: s.store.saveLinks}
-	s.hooks = hooks.New(cfg.Webhooks, hooks.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
+	s.webhooks = webhooks.New(cfg.Webhooks, webhooks.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
 	s.recorder = &recorder{db: d.DB, bus: d.Bus, log: d.Log, now: d.Now, cfg: cfg, store: s.store, nudge: make(chan struct{}, 1)}
 	s.recorder.outcomes = &batcher[outcome]{size: applyBatch, atOnce: 2, work: s.recorder.applyOutcomes}
 	return s
@@ -173,7 +173,7 @@ func (s *Service) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return s.recorder.keepAlive(ctx) })
 	g.Go(func() error { return s.workOwnerCalls(ctx) })
-	g.Go(func() error { return s.hooks.Run(ctx) })
+	g.Go(func() error { return s.webhooks.Run(ctx) })
 	g.Go(func() error {
 		if err := s.catchUp(ctx); err != nil {
 			return err

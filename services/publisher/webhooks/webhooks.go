@@ -1,7 +1,7 @@
-// Package hooks brings facts to the webhooks of users: over the network of strangers, signed, for as long as it takes, and
+// Package webhooks brings facts to the webhooks of users: over the network of strangers, signed, for as long as it takes, and
 // without one that is down holding up the others. What is to be delivered is a row before its fact is acknowledged, so
 // nothing is lost; what was delivered may be delivered again, under the same id.
-package hooks
+package webhooks
 
 import (
 	"cmp"
