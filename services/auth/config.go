@@ -13,15 +13,14 @@ import (
 
 // Config is how auth works.
 type Config struct {
-	// AppID and AppSecret are the *Threads* app's pair, not the Facebook app's. Required. The secret may also come
-	// from the file that THREADS_APP_SECRET_FILE names.
+	// AppID and AppSecret are the *Threads* app's pair, not the Facebook app's. Required.
 	AppID     string        `env:"THREADS_APP_ID"`
 	AppSecret threads.Token `env:"THREADS_APP_SECRET"`
 
 	// RedirectURI is where Threads sends the browser back to: the gateway's /api/auth/threads/callback, byte for byte
 	// as it is registered with the app. Required.
 	RedirectURI string `env:"THREADS_REDIRECT_URI"`
-	// Scopes is what people are asked to allow. threads_basic must be among them; what needs a scope that is not
+	// Scopes is what people are asked to allow. `threads_basic` must be among them; what needs a scope that is not
 	// asked for is refused when it is accepted.
 	Scopes []string `env:"THREADS_DEFAULT_SCOPES" envDefault:"threads_basic,threads_content_publish,threads_read_replies,threads_manage_replies,threads_manage_insights,threads_delete"`
 
@@ -30,20 +29,21 @@ type Config struct {
 	AuthorizeURL string `env:"THREADS_AUTHORIZE_URL"`
 
 	// WebhookVerifyToken is what Meta must say when it asks whether the callback address is ours: a word of your own, the
-	// same as in the app's dashboard. Empty means that no subscription is confirmed. Also from THREADS_WEBHOOK_VERIFY_TOKEN_FILE.
+	// same as in the app's dashboard. Empty means that no subscription is confirmed.
 	WebhookVerifyToken threads.Token `env:"THREADS_WEBHOOK_VERIFY_TOKEN"`
 	// WebhookSecret is a second secret that webhooks may be signed with: the Meta app's, where it is not the Threads app's
-	// that Meta uses. Optional. Also from THREADS_WEBHOOK_SECRET_FILE.
+	// that Meta uses. Optional.
 	WebhookSecret threads.Token `env:"THREADS_WEBHOOK_SECRET"`
 
 	// RetellEvery is how often changes of accounts are looked for that a crash left untold. Default 1 min.
 	RetellEvery time.Duration `env:"AUTH_RETELL_EVERY" envDefault:"1m"`
 
-	// EraseEvery is how often it is looked what is to be erased, EraseAgainAfter how long after an erasure everything is
-	// erased once more, before it is confirmed: longer than any call to Threads that may be under way, with whatever its
-	// answer leads to. Floor 150s. EraseWatchEvery is how often it is then looked, for a week, whether anything came back.
-	EraseEvery      time.Duration `env:"AUTH_ERASE_EVERY" envDefault:"5s"`
+	// EraseEvery is how often it is looked what is to be erased.
+	EraseEvery time.Duration `env:"AUTH_ERASE_EVERY" envDefault:"5s"`
+	// EraseAgainAfter is how long after an erasure everything is erased once more, before it is confirmed: longer than any
+	// call to Threads that may be under way, with whatever its answer leads to. Floor 150s.
 	EraseAgainAfter time.Duration `env:"AUTH_ERASE_AGAIN_AFTER" envDefault:"5m"`
+	// EraseWatchEvery is how often it is then looked, for a week, whether anything came back.
 	EraseWatchEvery time.Duration `env:"AUTH_ERASE_WATCH_EVERY" envDefault:"1h"`
 }
 

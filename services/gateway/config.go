@@ -14,15 +14,15 @@ import (
 
 // Config is how a gateway works. It holds no secret.
 type Config struct {
-	// Host and Port are where the API listens. An empty host means every address of the machine. Default 3000.
+	// Host and Port are where the API listens. Empty means every address of the machine. From 0 to 65535.
 	Host string `env:"HOST"`
 	Port int    `env:"PORT" envDefault:"3000"`
 
 	// PublicURL is the base under which browsers reach this gateway, as https://api.example.com. Empty means the origin
 	// of RedirectURI. When it is https, cookies are Secure.
 	PublicURL string `env:"PUBLIC_URL"`
-	// RedirectURI is the original's THREADS_REDIRECT_URI, <backend>/api/auth/threads/callback; auth uses it, the gateway
-	// only learns its own address from it. Required where PublicURL is not set.
+	// RedirectURI is where Threads sends the browser back to: this gateway's /api/auth/threads/callback. auth uses it, the
+	// gateway only learns its own address from it. Required where PublicURL is not set.
 	RedirectURI string `env:"THREADS_REDIRECT_URI"`
 	// SuccessRedirectURI and FailureRedirectURI are where the browser ends after connecting an account, or after failing
 	// to. Both may carry a query; ours is merged into it. Required.
@@ -35,7 +35,7 @@ type Config struct {
 
 	// AuthIssuer is the `iss` of the bearer tokens, to the letter: Clerk's Frontend API URL, or any OIDC issuer. Required.
 	AuthIssuer string `env:"AUTH_ISSUER"`
-	// AuthJWKSURL is where the issuer's keys are. Empty means: where its discovery document says, or else at
+	// AuthJWKSURL is where the issuer's keys are. Empty means where its discovery document says, or else at
 	// /.well-known/jwks.json under the issuer.
 	AuthJWKSURL string `env:"AUTH_JWKS_URL"`
 	// AuthAudience are the audiences of which a token must name one. Empty means that `aud` is not looked at: Clerk's
@@ -45,7 +45,7 @@ type Config struct {
 	AuthAuthorizedParties []string `env:"AUTH_AUTHORIZED_PARTIES"`
 
 	// Wait is how long a request waits for the outcome of its command before it is answered with 202, unless it says
-	// `Prefer: wait=<seconds>` itself. Default 10s, at most 30s.
+	// `Prefer: wait=<seconds>` itself. From 0s to 30s. Default 10s.
 	Wait time.Duration `env:"WAIT" envDefault:"10s"`
 
 	DoorConfig

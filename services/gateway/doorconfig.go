@@ -14,7 +14,7 @@ type DoorConfig struct {
 	// MaxBody is the most bytes that a request's body may have; an import may have 2 MiB. From 4096 to 786432, for a
 	// command travels in one message. Default 262144.
 	MaxBody int64 `env:"MAX_BODY_BYTES" envDefault:"262144"`
-	// BodyTimeout is how long a body may take to arrive, from 1s to 5m. Default 10s.
+	// BodyTimeout is how long a body may take to arrive. From 1s to 5m. Default 10s.
 	BodyTimeout time.Duration `env:"BODY_TIMEOUT" envDefault:"10s"`
 	// MaxInFlight is how many requests are worked on at the same time; with one more the answer is 503. Live streams
 	// have limits of their own. At least 16. Default 1024.
@@ -22,7 +22,7 @@ type DoorConfig struct {
 
 	// RateReads and RateWrites are how many requests a user may make a minute, all at once or spread over it: those that
 	// only look, and those that change something. RateAnonymous is the same for an address (of IPv6: its /64) and the
-	// requests that no user stands behind. Each gateway counts by itself. 0 means no limit; the least is 10. Defaults
+	// requests that no user stands behind. Each gateway counts by itself. 0 means no limit, otherwise at least 10. Defaults
 	// 3000, 1200 and 600.
 	RateReads     int `env:"RATE_LIMIT_READS_PER_MINUTE" envDefault:"3000"`
 	RateWrites    int `env:"RATE_LIMIT_WRITES_PER_MINUTE" envDefault:"1200"`

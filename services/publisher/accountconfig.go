@@ -11,9 +11,10 @@ type AccountConfig struct {
 	ReadsKept time.Duration `env:"PUBLISHER_READS_KEPT" envDefault:"30s"`
 
 	// InsightsEvery is how often the figures of each account and of its latest posts are kept, without anybody asking.
-	// 0: never. InsightsPosts is how many of its posts of the last month that is.
+	// 0: never.
 	InsightsEvery time.Duration `env:"PUBLISHER_INSIGHTS_EVERY" envDefault:"24h"`
-	InsightsPosts int           `env:"PUBLISHER_INSIGHTS_POSTS" envDefault:"25"`
+	// InsightsPosts is how many of an account's posts of the last month that is.
+	InsightsPosts int `env:"PUBLISHER_INSIGHTS_POSTS" envDefault:"25"`
 	// InsightsSpacing is the pause between two calls for one account, InsightsAtOnce how many accounts are read at a time.
 	InsightsSpacing time.Duration `env:"PUBLISHER_INSIGHTS_SPACING" envDefault:"1s"`
 	InsightsAtOnce  int           `env:"PUBLISHER_INSIGHTS_AT_ONCE" envDefault:"2"`

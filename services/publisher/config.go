@@ -25,7 +25,7 @@ type Config struct {
 	// PublishWithin is how late a post may still go out when its owner did not say. Afterwards it fails as missed.
 	PublishWithin time.Duration `env:"PUBLISHER_PUBLISH_WITHIN" envDefault:"24h"`
 
-	// ArmHorizon: only posts due within it have an alarm; the sweep arms the others as their time comes near.
+	// ArmHorizon is how far ahead of its time a post has an alarm; the sweep arms the others as their time comes near.
 	ArmHorizon time.Duration `env:"PUBLISHER_ARM_HORIZON" envDefault:"48h"`
 	// SweepEvery is how often the table is searched for posts that nobody woke. Floor 1s.
 	SweepEvery time.Duration `env:"PUBLISHER_SWEEP_EVERY" envDefault:"10s"`
@@ -43,17 +43,18 @@ type Config struct {
 	// Lease is how long a post is one worker's without a renewal. Floor 5s: a pause of the garbage collector or
 	// of Postgres must not cost it.
 	Lease time.Duration `env:"PUBLISHER_LEASE" envDefault:"15s"`
-	// ClaimLead is how long before its time a post is claimed, so that the call can leave on the instant.
+	// ClaimLead is how long before its time a post is claimed, so that the call can leave on the instant. From 0s
+	// to 1s.
 	ClaimLead time.Duration `env:"PUBLISHER_CLAIM_LEAD" envDefault:"150ms"`
 	// CallTimeout bounds the publish call. Floor 120s: a publish took 222 s once.
 	CallTimeout time.Duration `env:"PUBLISHER_CALL_TIMEOUT" envDefault:"120s"`
-	// CallsInFlight and CallsPerAccount bound the publish calls of this process.
+	// CallsInFlight and CallsPerAccount bound the publish calls of this process. At least 1.
 	CallsInFlight   int `env:"PUBLISHER_CALLS_IN_FLIGHT" envDefault:"128"`
 	CallsPerAccount int `env:"PUBLISHER_CALLS_PER_ACCOUNT" envDefault:"4"`
 
 	// CreationsInFlight and CreationsPerAccount bound what this process prepares at the same time: the calls that make
 	// containers and read their status. Posts with media are counted apart from an account's others. A user has
-	// half of all at most, or what one account may have.
+	// half of all at most, or what one account may have. At least 1.
 	CreationsInFlight   int `env:"PUBLISHER_CREATIONS_IN_FLIGHT" envDefault:"256"`
 	CreationsPerAccount int `env:"PUBLISHER_CREATIONS_PER_ACCOUNT" envDefault:"8"`
 
@@ -80,7 +81,7 @@ type Config struct {
 	RefLook time.Duration `env:"PUBLISHER_REF_LOOK" envDefault:"30s"`
 
 	// MediaNetworks are networks, as CIDRs, whose addresses are taken for media and links although nobody on the internet
-	// reaches them, MediaPorts the ports there besides 80 and 443: for simulated media only. None by default.
+	// reaches them, MediaPorts the ports there besides 80 and 443: for simulated media only. Empty: none.
 	MediaNetworks []netip.Prefix `env:"PUBLISHER_MEDIA_NETWORKS"`
 	MediaPorts    []uint16       `env:"PUBLISHER_MEDIA_PORTS"`
 

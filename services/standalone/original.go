@@ -36,6 +36,8 @@ func importOriginal(ctx context.Context, o *Ops, args []string) error {
 	}
 	// Better than the flag, which others on the machine can see: the address has a password in it.
 	settings, err := process.Env[struct {
+		// Address is the database of the system before this one: postgres://user:password@host:port/name. Read by
+		// import-original.
 		Address string `env:"ORIGINAL_DATABASE_URL"`
 	}](o.getenv)
 	if err != nil {

@@ -41,28 +41,31 @@ type Common struct {
 	NATSCA          string `env:"NATS_CA_FILE"`
 	NATSCert        string `env:"NATS_CERT_FILE"`
 	NATSKey         string `env:"NATS_KEY_FILE"`
-	// DatabaseURL is postgres://user:password@host:port/name. The gateway needs none.
+	// DatabaseURL is where Postgres is: postgres://user:password@host:port/name. Read by all but the gateway.
 	DatabaseURL string `env:"DATABASE_URL"`
-	// DatabasePassword is put into DatabaseURL where that has none.
+	// DatabasePassword is put into DatabaseURL where that has none. Read by all but the gateway.
 	DatabasePassword string `env:"DATABASE_PASSWORD"`
 	// DatabaseConns bounds a service's connections to Postgres. In one process, auth, publisher and tokenkeeper have so many
-	// each; a start takes two more while it migrates. Commands have three of four at most. At least 3.
+	// each; a start takes two more while it migrates. Commands have three of four at most. At least 3. Read by auth, publisher
+	// and tokenkeeper.
 	DatabaseConns int `env:"DATABASE_CONNS" envDefault:"16"`
 	// DatabaseSideConns bounds the connections that a publisher has besides, for questions and for what is not publishing: that
-	// takes none from a post. At least 3.
+	// takes none from a post. At least 3. Read by publisher.
 	DatabaseSideConns int `env:"DATABASE_SIDE_CONNS" envDefault:"8"`
 	// Keyset seals the tokens: a Tink AEAD keyset as JSON or base64. Needed by auth, publisher and tokenkeeper.
 	Keyset string `env:"TOKEN_KEYSET"`
-	// AdminAddr is where /livez, /readyz and /metrics are served, host:port. Not for the public.
+	// AdminAddr is where /livez, /readyz and /metrics are served, host:port. Not for the public. The simulator serves
+	// them only where this is set. Read by services, simulator and healthcheck.
 	AdminAddr string `env:"ADMIN_ADDR" envDefault:"127.0.0.1:9090"`
-	// Replicas of streams: 1 on one machine, 3 in a cluster. Used by migrate.
+	// Replicas is how many copies of every stream NATS keeps: 1 on one machine, 3 in a cluster. Read by migrate and doctor.
 	Replicas int `env:"NATS_REPLICAS" envDefault:"1"`
-	// EventsMaxAge bounds how long facts are kept; 0 for ever. Used by migrate.
+	// EventsMaxAge is how long facts are kept on EVENTS. Empty: for ever. Read by migrate and doctor.
 	EventsMaxAge time.Duration `env:"EVENTS_MAX_AGE"`
-	// LogLevel is debug, info, warn or error; LogFormat is json or console (default: console at a terminal).
+	// LogLevel is how much is logged, LogFormat how it is written. One of debug, info, warn and error; one of json and console
+	// (empty: console at a terminal, else json).
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat string `env:"LOG_FORMAT"`
-	// OTLP is where an OpenTelemetry collector takes spans over OTLP/HTTP, as http://collector:4318; OTLPTraces is the same
+	// OTLP is where an OpenTelemetry collector takes spans over HTTP, as http://collector:4318; OTLPTraces is the same
 	// with its path, as http://collector:4318/v1/traces. Empty: no spans are made. OTelName is this process' name in them
 	// (default: omni-write-gateway and so on).
 	OTLP       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`

@@ -15,7 +15,7 @@ type Config struct {
 	// APIURL is Threads' own when empty; the simulator's otherwise.
 	APIURL string `env:"THREADS_API_URL"`
 
-	// Lease is how long an account is one refresher's. Floor 1 min: it must outlast the call, or two would call.
+	// Lease is how long an account is one refresher's. At least 1m: it must outlast the call, or two would call.
 	Lease time.Duration `env:"TOKENKEEPER_LEASE" envDefault:"2m"`
 	// BackoffMin is the pause after the first refresh that failed without an answer; it doubles up to BackoffMax.
 	BackoffMin time.Duration `env:"TOKENKEEPER_BACKOFF_MIN" envDefault:"1m"`
@@ -23,7 +23,8 @@ type Config struct {
 	// Horizon is how far ahead the sweep sets alarms anew, in case their stream was lost. A little more than the day
 	// between two sweeps.
 	Horizon time.Duration `env:"TOKENKEEPER_HORIZON" envDefault:"25h"`
-	// Reseal is how often what is sealed with an old key of the keyset is looked for, and sealed anew with the primary one.
+	// Reseal is how often what is sealed with an old key of the keyset is looked for, and sealed anew with the primary one. At
+	// least 1s.
 	Reseal time.Duration `env:"TOKENKEEPER_RESEAL" envDefault:"1m"`
 }
 
