@@ -13,11 +13,12 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/omni-write/threads/cmd/boot"
+	"github.com/omni-write/threads/cmd/ops"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/services/auth"
 	"github.com/omni-write/threads/services/gateway"
 	"github.com/omni-write/threads/services/publisher"
-	"github.com/omni-write/threads/services/standalone"
 	"github.com/omni-write/threads/services/tokenkeeper"
 )
 
@@ -213,7 +214,7 @@ func settings(configs ...any) map[string]bool {
 
 func TestComposeSetsWhatTheServicesRead(t *testing.T) {
 	t.Parallel()
-	common := standalone.Common{}
+	common := boot.Common{}
 	reads := map[string]map[string]bool{
 		"gateway": settings(common, gateway.Config{}), "auth": settings(common, auth.Config{}), "publisher": settings(common, publisher.Config{}),
 		"tokenkeeper": settings(common, tokenkeeper.Config{}), "migrate": settings(common), "simulator": settings(common),
@@ -272,7 +273,7 @@ func TestSecretsAreThoseOfCompose(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir() + "/secrets"
 	var said strings.Builder
-	if err := standalone.Secrets(dir, &said); err != nil {
+	if err := ops.Secrets(dir, &said); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
@@ -303,7 +304,7 @@ func TestSecretsAreThoseOfCompose(t *testing.T) {
 	if err := os.WriteFile(dir+"/nats_password_ops", []byte("changed\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := standalone.Secrets(dir, &said); err != nil {
+	if err := ops.Secrets(dir, &said); err != nil {
 		t.Fatal(err)
 	}
 	for file, before := range contents {

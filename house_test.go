@@ -23,9 +23,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/omni-write/threads/cmd/standalone/walkthrough"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/pg/pgtest"
-	"github.com/omni-write/threads/services/standalone/demo"
 )
 
 // house is the program running standalone in a process of its own.
@@ -215,7 +215,7 @@ func (h *house) tryConnect() (end string, err error) {
 	h.call(http.MethodGet, h.url("PORT")+"/api/auth/threads", nil, &begun)
 	ctx, cancel := context.WithTimeout(h.t.Context(), 20*time.Second)
 	defer cancel()
-	return demo.Browse(ctx, begun.AuthorizationURL)
+	return walkthrough.Browse(ctx, begun.AuthorizationURL)
 }
 
 func (h *house) schedule(text string, in time.Duration) (p events.Post) {

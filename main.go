@@ -19,13 +19,15 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/omni-write/threads/cmd/boot"
+	"github.com/omni-write/threads/cmd/lab/bench"
+	"github.com/omni-write/threads/cmd/lab/torture"
+	"github.com/omni-write/threads/cmd/ops"
+	"github.com/omni-write/threads/cmd/standalone"
+	"github.com/omni-write/threads/cmd/standalone/walkthrough"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/threads/threadssim"
-	"github.com/omni-write/threads/services/standalone"
-	"github.com/omni-write/threads/services/standalone/bench"
-	"github.com/omni-write/threads/services/standalone/demo"
-	"github.com/omni-write/threads/services/standalone/torture"
 )
 
 const usage = `usage: threads [command]
@@ -86,13 +88,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return err
 	}
 	if word == "keys" {
-		return standalone.Keys(ctx, args, getenv, out, os.Stderr) // the file of its setting may not exist yet
+		return ops.Keys(ctx, args, getenv, out, os.Stderr) // the file of its setting may not exist yet
 	}
-	common, err := process.Env[standalone.Common](getenv)
+	common, err := process.Env[boot.Common](getenv)
 	if err != nil {
 		return err
 	}
-	builders := standalone.Builders()
+	builders := boot.Builders()
 	// A flag must not be taken for consent: `migrate -h` asks what migrate does, and changes nothing.
 	flagless := builders[word] != nil || word == "migrate" || word == "secrets" || word == "healthcheck"
 	if len(args) > 0 && strings.HasPrefix(args[0], "-") && flagless {
@@ -109,8 +111,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	}
 	defer func() { _ = log.Sync() }()
 
-	if op := standalone.OpWords()[word]; op != nil {
-		return standalone.RunOp(ctx, op, args, getenv, log, out, os.Stderr)
+	if op := ops.OpWords()[word]; op != nil {
+		return ops.RunOp(ctx, op, args, getenv, log, out, os.Stderr)
 	}
 	flush, err := common.Traces(ctx, word, log)
 	if err != nil {
@@ -127,9 +129,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	case word == "torture":
 		return torture.Main(ctx, args, getenv, out, os.Stderr)
 	case word == "migrate":
-		return standalone.Migrate(ctx, getenv, log)
+		return boot.Migrate(ctx, getenv, log)
 	case word == "secrets":
-		return standalone.Secrets(append(args, "secrets")[0], out)
+		return ops.Secrets(append(args, "secrets")[0], out)
 	case word == "simulator":
 		return runSimulator(ctx, args, getenv, log)
 	case word == "healthcheck":
@@ -144,7 +146,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		_, err := io.WriteString(out, usage)
 		return err
 	default:
-		known := slices.Concat(slices.Sorted(maps.Keys(builders)), slices.Sorted(maps.Keys(standalone.OpWords())),
+		known := slices.Concat(slices.Sorted(maps.Keys(builders)), slices.Sorted(maps.Keys(ops.OpWords())),
 			[]string{"bench", "demo", "keys", "migrate", "secrets", "simulator", "torture"})
 		return fmt.Errorf("there is no command %q; there are %s, and help", word, strings.Join(known, ", "))
 	}
@@ -156,7 +158,7 @@ func runHouse(ctx context.Context, getenv func(string) string, log *zap.Logger, 
 	if err != nil {
 		return err
 	}
-	return house.Run(ctx, func(context.Context) error { return demo.Welcome(out, house.Place) })
+	return house.Run(ctx, func(context.Context) error { return walkthrough.Welcome(out, house.Place) })
 }
 
 // runDemo runs everything and tells the story.
@@ -173,7 +175,7 @@ func runDemo(ctx context.Context, args []string, getenv func(string) string, log
 		return err
 	}
 	return house.Run(ctx, func(ctx context.Context) error {
-		if err := demo.Tell(ctx, house.Place, out, !*exit); err != nil {
+		if err := walkthrough.Tell(ctx, house.Place, out, !*exit); err != nil {
 			return fmt.Errorf("the story broke off: %w", err)
 		}
 		if *exit {

@@ -18,10 +18,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/omni-write/threads/cmd/standalone/issuer"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus/natsd"
 	"github.com/omni-write/threads/internal/pg/pgtest"
-	"github.com/omni-write/threads/services/standalone/issuer"
 )
 
 // The tests of the whole program run it as a child process: themselves, under this name in the environment.

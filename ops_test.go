@@ -13,9 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/omni-write/threads/cmd/ops"
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/ops"
-	"github.com/omni-write/threads/services/standalone"
 )
 
 // op runs a command of ops against the house, as an operator does beside it.
@@ -218,12 +217,12 @@ func TestOps(t *testing.T) {
 		}
 		examine := func() (bad []string) {
 			out, err := h.opWith(settings, "doctor", "-json")
-			var found []standalone.Finding
+			var found []ops.Finding
 			if json.Unmarshal([]byte(out), &found) != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
 			for _, f := range found {
-				if f.Level != standalone.Well {
+				if f.Level != ops.Well {
 					bad = append(bad, fmt.Sprintf("%s %s %s", f.Level, f.Check, f.Says))
 				}
 			}

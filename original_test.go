@@ -19,8 +19,8 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/omni-write/threads/cmd/ops/original"
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/ops/original"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 )
 

@@ -24,12 +24,12 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/omni-write/threads/cmd/standalone/issuer"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads/threadssim"
-	"github.com/omni-write/threads/services/standalone/issuer"
 )
 
 // The system as compose.yaml runs it, without Docker: each service a process of its own with the environment and the

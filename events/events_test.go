@@ -262,7 +262,7 @@ func TestFault(t *testing.T) {
 
 // Nobody spells a subject, a stream or a durable outside this package.
 func TestSubjectsLiveHere(t *testing.T) {
-	for _, dir := range []string{"../services", "../internal"} {
+	for _, dir := range []string{"../cmd", "../services", "../internal"} {
 		err := filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
 			if err != nil || info.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err

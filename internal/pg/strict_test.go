@@ -86,7 +86,7 @@ func TestTransactionsBeginHere(t *testing.T) {
 	t.Parallel()
 	const repository = "../.."
 	mayBegin := map[string]bool{
-		"internal/pg/tx.go": true, "internal/ops/original/source.go": true, "services/standalone/torture/lockedaccount.go": true,
+		"internal/pg/tx.go": true, "cmd/ops/original/source.go": true, "cmd/lab/torture/lockedaccount.go": true,
 	}
 	seen := 0
 	err := filepath.WalkDir(repository, func(path string, d fs.DirEntry, err error) error {

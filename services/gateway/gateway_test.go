@@ -15,11 +15,11 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/omni-write/threads/cmd/standalone/issuer"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/services/gateway"
-	"github.com/omni-write/threads/services/standalone/issuer"
 )
 
 // house is a gateway over real HTTP and real NATS. Its neighbours are whatever the test lets answer.

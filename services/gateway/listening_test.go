@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/omni-write/threads/cmd/standalone/issuer"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/services/gateway"
-	"github.com/omni-write/threads/services/standalone/issuer"
 )
 
 const (

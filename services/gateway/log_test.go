@@ -12,10 +12,10 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/omni-write/threads/cmd/standalone/issuer"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/services/gateway"
-	"github.com/omni-write/threads/services/standalone/issuer"
 )
 
 func TestLog(t *testing.T) {

@@ -35,7 +35,7 @@ var wholeTable = map[string]string{
 	"services/publisher/rebuild.go": "compares every row with EVENTS",
 	"services/publisher/restore.go": "every post that was due, after a restore",
 	"services/publisher/alive.go":   "the open posts that were due since a publisher was last alive, at a start",
-	"internal/ops/original/":        "an import, once",
+	"cmd/ops/original/":             "an import, once",
 }
 
 // statements are those of the tests of this process, each once.

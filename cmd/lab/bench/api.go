@@ -1,0 +1,346 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/omni-write/threads/cmd/standalone/issuer"
+)
+
+// APIFigure is how fast the HTTP API takes posts for later and lists them: one request each, through HTTP, the check of
+// the bearer token, JetStream and Postgres.
+type APIFigure struct {
+	Clients int     `json:"clients"`
+	Seconds float64 `json:"seconds"`
+	// Full is with all clients asking one after the other as fast as they are answered; Half at half that rate, whatever the
+	// answers do.
+	Full ScheduleRun `json:"full"`
+	Half ScheduleRun `json:"half"`
+	// BarePerSecond are synced JetStream publishes measured right before; OfBare is Full by it.
+	BarePerSecond float64 `json:"barePerSecond"`
+	OfBare        float64 `json:"ofBarePublishes"`
+	// Rows is how many posts the table has while lists are asked for; List are the lists of 50.
+	Rows     int      `json:"rows"`
+	List     Answers  `json:"list"`
+	Failures []string `json:"failures"`
+}
+
+// ScheduleRun are schedule calls and what they did.
+type ScheduleRun struct {
+	Answers
+	PerSecond float64 `json:"perSecond"`
+}
+
+// Answers are how long answers took, in milliseconds.
+type Answers struct {
+	Count int     `json:"count"`
+	P50   float64 `json:"p50Ms"`
+	P90   float64 `json:"p90Ms"`
+	P99   float64 `json:"p99Ms"`
+	Max   float64 `json:"maxMs"`
+}
+
+func answersOf(ms []float64) Answers {
+	if len(ms) == 0 {
+		return Answers{}
+	}
+	slices.Sort(ms)
+	return Answers{Count: len(ms), P50: quantile(ms, 0.5), P90: quantile(ms, 0.9), P99: quantile(ms, 0.99), Max: ms[len(ms)-1]}
+}
+
+// apiClients is how many clients ask at the same time.
+const apiClients = 64
+
+// door is the gateway of a run and the bearer tokens of those who knock.
+type door struct {
+	url    string
+	client *http.Client
+	tokens []string // by account
+	stop   func()
+}
+
+// openDoor starts a gateway in a process of its own, and an issuer of tokens for it.
+func (h *house) openDoor(ctx context.Context) (_ *door, err error) {
+	server := httptest.NewUnstartedServer(nil)
+	iss, err := issuer.New("http://" + server.Listener.Addr().String())
+	if err != nil {
+		return nil, err
+	}
+	server.Config.Handler = iss.Handler()
+	server.Start()
+	port, err := freePort(ctx)
+	if err != nil {
+		server.Close()
+		return nil, err
+	}
+	base := "http://127.0.0.1:" + strconv.Itoa(port)
+	env := []string{
+		"HOST=127.0.0.1", "PORT=" + strconv.Itoa(port), "PUBLIC_URL=" + base, "AUTH_ISSUER=" + server.URL, "AUTH_JWKS_URL=",
+		"AUTH_AUDIENCE=", "AUTH_AUTHORIZED_PARTIES=", "CORS_ORIGINS=",
+		"THREADS_SUCCESS_REDIRECT_URI=" + base + "/ok", "THREADS_FAILURE_REDIRECT_URI=" + base + "/failed",
+		"RATE_LIMIT_READS_PER_MINUTE=0", "RATE_LIMIT_WRITES_PER_MINUTE=0", // the bench is one address and a few users
+	}
+	for name, v := range h.env() {
+		env = append(env, name+"="+v)
+	}
+	log, err := os.OpenFile(h.logOf("gateway"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		server.Close()
+		return nil, err
+	}
+	defer func() { _ = log.Close() }()
+	gateway, err := spawn(ctx, env, log, wordGateway)
+	if err != nil {
+		server.Close()
+		return nil, err
+	}
+	d := &door{
+		url: base, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * apiClients}},
+		stop: func() { gateway.stop(); server.Close() },
+	}
+	for _, a := range h.accounts {
+		token, err := iss.Token(a.UserID, time.Hour)
+		if err != nil {
+			d.stop()
+			return nil, err
+		}
+		d.tokens = append(d.tokens, token)
+	}
+	return d, d.await(ctx, gateway)
+}
+
+func (d *door) await(ctx context.Context, gateway *child) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		resp, err := request(ctx, http.MethodGet, gateway.url+"/readyz", "")
+		if err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+			d.stop()
+			return errors.New("the gateway did not become ready")
+		}
+	}
+}
+
+func freePort(ctx context.Context) (int, error) {
+	var listen net.ListenConfig
+	l, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = l.Close() }()
+	addr, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0, errors.New("no TCP port")
+	}
+	return addr.Port, nil
+}
+
+// do asks as the owner of an account, and says how long the answer took.
+func (d *door) do(ctx context.Context, account int, method, path string, body []byte, want int) (time.Duration, error) {
+	req, err := http.NewRequestWithContext(ctx, method, d.url+path, bytes.NewReader(body)) //nolint:gosec // G704: our own gateway
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Authorization", "Bearer "+d.tokens[account%len(d.tokens)])
+	req.Header.Set("Content-Type", "application/json")
+	began := time.Now()
+	resp, err := d.client.Do(req) //nolint:gosec // G704: as above
+	if err != nil {
+		return 0, err
+	}
+	answer, err := io.ReadAll(resp.Body)
+	took := time.Since(began)
+	_ = resp.Body.Close()
+	if err == nil && resp.StatusCode != want {
+		err = fmt.Errorf("%s %s was answered with %s: %.300s", method, path, resp.Status, answer)
+	}
+	return took, err
+}
+
+func (h *house) throughTheDoor(ctx context.Context) (*APIFigure, error) {
+	d, err := h.openDoor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer d.stop()
+	length := h.o.apiFor()
+	f := &APIFigure{Clients: apiClients, Seconds: length.Seconds(), Failures: []string{}}
+	h.say("api: bare JetStream publishes")
+	var bare Baseline
+	if err := h.bareStream(ctx, &bare); err != nil {
+		return nil, err
+	}
+	f.BarePerSecond = bare.SinglesPerSecond
+	h.say("api: scheduling with %d clients for %s", apiClients, length)
+	profiles, profiling := errgroup.WithContext(ctx)
+	if h.o.profile != "" {
+		profiles.Go(func() error { return h.profileAll(profiling, "api", time.Now()) })
+	}
+	before, err := h.count(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if f.Full, err = h.closedLoop(ctx, d, length); err != nil {
+		return nil, err
+	}
+	if err := profiles.Wait(); err != nil {
+		return nil, err
+	}
+	f.OfBare = f.Full.PerSecond / f.BarePerSecond
+	rate := f.Full.PerSecond / 2
+	h.say("api: %.0f a second; now at %.0f a second", f.Full.PerSecond, rate)
+	if f.Half, err = h.openLoop(ctx, d, length, rate); err != nil {
+		return nil, err
+	}
+	after, err := h.count(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if answered := f.Full.Count + f.Half.Count; after-before != answered {
+		f.Failures = append(f.Failures, fmt.Sprintf("%d schedule calls were answered with 201, and the table grew by %d posts", answered, after-before))
+	}
+	h.say("api: writing %d posts, to list among them", h.o.scheduled)
+	if err := h.fill(ctx, h.o.scheduled); err != nil {
+		return nil, err
+	}
+	if f.Rows, err = h.count(ctx); err != nil {
+		return nil, err
+	}
+	f.List, err = h.lists(ctx, d)
+	return f, err
+}
+
+func (h *house) count(ctx context.Context) (int, error) {
+	n, err := h.db.NewSelect().Table("posts").Count(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("count the posts: %w", err)
+	}
+	return int(n), nil
+}
+
+// draft is the body of a schedule call: a text for some hour of the next thirty days.
+func draft(rng *rand.Rand, n int) []byte {
+	at := time.Now().Add(24*time.Hour + time.Duration(rng.Int64N(int64(29*24*time.Hour)))).UTC().Truncate(time.Second)
+	body, _ := json.Marshal(map[string]string{ // strings always encode
+		"text": text(rng, "api", n, at), "scheduledAt": at.Format(time.RFC3339),
+	})
+	return body
+}
+
+const schedulePath = "/api/threads/post/schedule"
+
+// closedLoop has every client ask again as soon as it is answered.
+func (h *house) closedLoop(ctx context.Context, d *door, length time.Duration) (run ScheduleRun, err error) {
+	var mu sync.Mutex
+	var took []float64
+	g, ctx := errgroup.WithContext(ctx)
+	began := time.Now()
+	for client := range apiClients {
+		g.Go(func() error {
+			rng := rand.New(rand.NewPCG(h.o.seed, uint64(client))) //nolint:gosec // a load, no secret
+			var mine []float64
+			for n := 0; time.Since(began) < length; n++ {
+				t, err := d.do(ctx, client+n*apiClients, http.MethodPost, schedulePath, draft(rng, n), http.StatusCreated)
+				if err != nil {
+					return err
+				}
+				mine = append(mine, float64(t)/float64(time.Millisecond))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, mine...)
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return run, fmt.Errorf("schedule: %w", err)
+	}
+	run.PerSecond = float64(len(took)) / time.Since(began).Seconds()
+	run.Answers = answersOf(took)
+	return run, nil
+}
+
+// openLoop asks at a steady rate, and counts the time from when a request was due: one that waits for those before it
+// waits in the figure too.
+func (h *house) openLoop(ctx context.Context, d *door, length time.Duration, rate float64) (run ScheduleRun, err error) {
+	gap := time.Duration(float64(time.Second) / rate)
+	total := int(length / gap)
+	took := make([]float64, total)
+	g, ctx := errgroup.WithContext(ctx)
+	began := time.Now().Add(50 * time.Millisecond)
+	for client := range apiClients {
+		g.Go(func() error {
+			rng := rand.New(rand.NewPCG(h.o.seed+1, uint64(client))) //nolint:gosec // a load, no secret
+			for n := client; n < total; n += apiClients {
+				due := began.Add(time.Duration(n) * gap)
+				body := draft(rng, n)
+				if err := sleepUntil(ctx, due); err != nil {
+					return err
+				}
+				if _, err := d.do(ctx, n, http.MethodPost, schedulePath, body, http.StatusCreated); err != nil {
+					return err
+				}
+				took[n] = float64(time.Since(due)) / float64(time.Millisecond)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return run, fmt.Errorf("schedule at %.0f a second: %w", rate, err)
+	}
+	run.PerSecond = float64(total) / time.Since(began).Seconds()
+	run.Answers = answersOf(took)
+	return run, nil
+}
+
+// listsAsked is how many lists of 50 are asked for, one after the other.
+const listsAsked = 400
+
+// lists asks for pages of 50, the first, with a filter, and further in.
+func (h *house) lists(ctx context.Context, d *door) (Answers, error) {
+	var took []float64
+	for n := range listsAsked {
+		path := "/api/threads/posts?limit=50"
+		if n%2 == 1 {
+			path += "&status=QUEUED"
+		}
+		t, err := d.do(ctx, n, http.MethodGet, path, nil, http.StatusOK)
+		if err != nil {
+			return Answers{}, fmt.Errorf("list: %w", err)
+		}
+		took = append(took, float64(t)/float64(time.Millisecond))
+	}
+	return answersOf(took), nil
+}
+
+func (f *APIFigure) print(p printer) {
+	p.line("")
+	p.line("HTTP API: schedule calls, one post each, %d clients for %.0f s", f.Clients, f.Seconds)
+	p.row("scheduled", perSecond(f.Full.PerSecond), fmt.Sprintf("%.2f × bare synced publishes (%s)", f.OfBare, perSecond(f.BarePerSecond)))
+	p.row("p50, p90, p99", ms(f.Full.P50), fmt.Sprintf("%s, %s", ms(f.Full.P90), ms(f.Full.P99)))
+	p.row("at half that rate", perSecond(f.Half.PerSecond), "")
+	p.row("p50, p90, p99", ms(f.Half.P50), fmt.Sprintf("%s, %s", ms(f.Half.P90), ms(f.Half.P99)))
+	p.line("List of 50 from %d posts", f.Rows)
+	p.row("p50, p90, p99", ms(f.List.P50), fmt.Sprintf("%s, %s", ms(f.List.P90), ms(f.List.P99)))
+}

@@ -1,0 +1,122 @@
+// Package demo tells the story of the product with the real parts: an account is connected through the OAuth dance, posts
+// go out at their second, one is taken back, one is deleted, and every event is printed as it is told. It is a user of the
+// system like any other: HTTP in, EVENTS out.
+package walkthrough
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/omni-write/threads/events"
+)
+
+// Place is where the system can be reached.
+type Place struct {
+	GatewayURL   string
+	SimulatorURL string
+	NATSURL      string
+	AdminURL     string
+	DatabaseURL  string // without the password
+	Addresses    string // a file with all of these, and the password
+	JetStream    jetstream.JetStream
+	// Token makes a bearer token for a user.
+	Token func(user string) (string, error)
+}
+
+const (
+	user = "user_demo"
+	// patience is how long a single step may take before the story counts as broken.
+	patience = 30 * time.Second
+	textIn   = 5 * time.Second
+	imageIn  = 10 * time.Second
+)
+
+// Tell plays the story and prints it; where everything stays up afterwards, also how to go on. An error says which step did not
+// happen.
+func Tell(ctx context.Context, p Place, out io.Writer, stays bool) error {
+	token, err := p.Token(user)
+	if err != nil {
+		return fmt.Errorf("make a dev token: %w", err)
+	}
+	api := &api{base: p.GatewayURL, token: token}
+	paper := newPaper(out)
+	watch, err := watchEvents(ctx, p.JetStream, paper)
+	if err != nil {
+		return err
+	}
+	defer watch.stop()
+
+	s := &story{api: api, paper: paper, watch: watch}
+	for _, step := range []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"connect an account", s.connect},
+		{"post a text now", s.postNow},
+		{"schedule a text", s.scheduleText},
+		{"schedule an image", s.scheduleImage},
+		{"cancel a scheduled post", s.cancelOne},
+		{"delete a live post", s.deleteOne},
+		{"see the text go out", func(ctx context.Context) error { return s.seePublished(ctx, s.text) }},
+		{"see the image go out", func(ctx context.Context) error { return s.seePublished(ctx, s.image) }},
+		{"compare with what Threads has", func(ctx context.Context) error { return s.compare(ctx, p.SimulatorURL) }},
+	} {
+		stepCtx, cancel := context.WithTimeout(ctx, patience)
+		err := step.run(stepCtx)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	_, _ = fmt.Fprintln(out, "\nThat was the story.")
+	if stays {
+		whereNext(out, p, token)
+	}
+	return nil
+}
+
+// Welcome says that everything is up, and how to go on.
+func Welcome(out io.Writer, p Place) error {
+	_, _ = fmt.Fprintf(out, "Everything is up at %s.\n", p.GatewayURL)
+	token, err := p.Token(user)
+	if err != nil {
+		token = "$TOKEN" // from the issuer that the user brought
+	}
+	connect := fmt.Sprintf(`
+Connect an account: open the address that this prints.
+
+  curl -sS %s/api/auth/threads -H 'Accept: application/json' \
+    -H 'Authorization: Bearer %s'
+`, p.GatewayURL, token)
+	_, _ = fmt.Fprint(out, connect)
+	whereNext(out, p, token)
+	return nil
+}
+
+// whereNext says how to go on by hand.
+func whereNext(out io.Writer, p Place, token string) {
+	at := time.Now().Add(time.Minute).UTC().Format(time.RFC3339)
+	_, _ = fmt.Fprintf(out, `
+Look around:
+
+  the API          %[1]s/openapi.json
+  Threads' side    %[2]s          (simulated: what arrived, and when)
+  the streams      nats --server %[3]s stream report
+  the events       nats --server %[3]s sub --stream %[6]s --all 'threads.evt.>'
+  the database     %[4]s          (its password: %[9]s)
+  health           %[5]s/readyz and /metrics
+  one post's story go run . explain POST          (no settings needed here; also reconcile, replay, doctor, …)
+
+Schedule one yourself, a minute ahead:
+
+  curl -sS %[1]s/api/threads/post/schedule \
+    -H 'Authorization: Bearer %[7]s' \
+    -H 'Content-Type: application/json' \
+    -d '{"text":"Hello from curl","scheduledAt":"%[8]s"}'
+
+`, p.GatewayURL, p.SimulatorURL, p.NATSURL, p.DatabaseURL, p.AdminURL, events.StreamEvents, token, at, p.Addresses)
+}
