@@ -7,7 +7,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -78,11 +77,7 @@ func TestSettingsPage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	committed, err := os.ReadFile(settingsPage)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(committed) != string(page) {
+	if read(t, settingsPage) != string(page) {
 		t.Errorf("docs/settings.md is stale: run go test ./docs -update")
 	}
 }
@@ -124,12 +119,8 @@ func TestSettingsAreDocumented(t *testing.T) {
 			}
 		}
 	}
-	page, err := os.ReadFile(settingsPage)
-	if err != nil {
-		t.Fatal(err)
-	}
 	documented := map[string]bool{}
-	for _, row := range settingRow.FindAllStringSubmatch(string(page), -1) {
+	for _, row := range settingRow.FindAllStringSubmatch(read(t, settingsPage), -1) {
 		var defaults []string
 		for _, m := range settingRef.FindAllStringSubmatch(row[2], -1) {
 			defaults = append(defaults, m[1])
@@ -164,27 +155,16 @@ func TestSettingsAreDocumented(t *testing.T) {
 // askedFor is a setting that code asks for by its name.
 var askedFor = regexp.MustCompile(`(?:[Gg]etenv\(|LookupEnv\(|\.outer\(|number\(t, |\bEnv += )"([A-Z][A-Z_0-9]+)"`)
 
-// sources are all Go files of the repository, by their path.
+// sources are all Go files of the repository but those here, by their path.
 func sources(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+	walk(t, func(path string) {
+		path = filepath.ToSlash(path)
+		if strings.HasSuffix(path, ".go") && !strings.HasPrefix(path, "../docs/") {
+			found[strings.TrimPrefix(path, "../")] = read(t, path)
 		}
-		if d.IsDir() && path != ".." && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".")) {
-			return filepath.SkipDir
-		}
-		if !strings.HasSuffix(path, ".go") || strings.HasPrefix(path, "../docs/") {
-			return nil
-		}
-		source, err := os.ReadFile(path)
-		found[filepath.ToSlash(strings.TrimPrefix(path, ".."+string(filepath.Separator)))] = string(source)
-		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return found
 }
 
