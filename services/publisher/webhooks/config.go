@@ -29,9 +29,9 @@ type Config struct {
 	AllowLoopback bool `env:"WEBHOOKS_ALLOW_LOOPBACK"`
 }
 
-// Mistakes names what cannot be meant.
+// Mistakes names the settings that cannot be meant.
 func (c Config) Mistakes() (wrong []error) {
-	for _, w := range c.waits() {
+	for _, w := range c.durations() {
 		if w.is <= 0 {
 			wrong = append(wrong, fmt.Errorf("%s must be more than 0", w.name))
 		}
@@ -41,7 +41,7 @@ func (c Config) Mistakes() (wrong []error) {
 
 // UnderFloor names the waits that are shorter than production should ever have them.
 func (c Config) UnderFloor() (names []string) {
-	for _, w := range c.waits() {
+	for _, w := range c.durations() {
 		if w.is < w.floor {
 			names = append(names, w.name)
 		}
@@ -49,13 +49,13 @@ func (c Config) UnderFloor() (names []string) {
 	return names
 }
 
-type wait struct {
+type bounded struct {
 	name      string
 	is, floor time.Duration
 }
 
-func (c Config) waits() []wait {
-	return []wait{
+func (c Config) durations() []bounded {
+	return []bounded{
 		{"WEBHOOKS_FIRST_RETRY", c.FirstRetry, time.Second},
 		{"WEBHOOKS_LONGEST_RETRY", c.LongestRetry, time.Minute},
 		{"WEBHOOKS_GIVE_UP_AFTER", c.GiveUpAfter, time.Hour},

@@ -18,12 +18,12 @@ import (
 )
 
 const (
-	// readBatch facts are looked at together: nearly none has a webhook, and one question finds that out for all.
+	// readBatch facts are read together: nearly none has a webhook, and one query finds that out for all.
 	readBatch = 256
-	// readMoment is how long a batch waits for more.
-	readMoment = 5 * time.Millisecond
-	// rereadAfter is the pause when facts could not be read, or kept.
-	rereadAfter = time.Second
+	// batchWait is how long a batch waits for more.
+	batchWait = 5 * time.Millisecond
+	// retryReadAfter is the pause when facts could not be read, or their deliveries not saved.
+	retryReadAfter = time.Second
 )
 
 // read makes deliveries of facts, until ctx ends.
@@ -31,7 +31,7 @@ func (s *Service) read(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := s.readOn(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("webhooks wait for facts", zap.Error(err))
-			pause(ctx, rereadAfter)
+			pause(ctx, retryReadAfter)
 		}
 	}
 	return nil
@@ -57,7 +57,7 @@ func (s *Service) readOn(ctx context.Context) error {
 		}
 		batch := []jetstream.Msg{first}
 		for len(batch) < readBatch {
-			m, err := messages.Next(jetstream.NextMaxWait(readMoment))
+			m, err := messages.Next(jetstream.NextMaxWait(batchWait))
 			if errors.Is(err, nats.ErrTimeout) {
 				break
 			}
@@ -66,49 +66,50 @@ func (s *Service) readOn(ctx context.Context) error {
 			}
 			batch = append(batch, m)
 		}
-		if err := s.keepAll(ctx, batch); err != nil {
+		if err := s.saveBatch(ctx, batch); err != nil {
 			return err
 		}
 	}
 }
 
-// keepAll keeps a batch together or, where that fails, fact by fact, so that one that cannot be kept holds up no other.
-func (s *Service) keepAll(ctx context.Context, batch []jetstream.Msg) error {
-	made, err := s.keep(ctx, batch)
+// saveBatch saves the deliveries of a batch together or, where that fails, fact by fact, so that one that cannot be saved
+// holds up no other.
+func (s *Service) saveBatch(ctx context.Context, batch []jetstream.Msg) error {
+	made, err := s.saveDeliveries(ctx, batch)
 	if err != nil && len(batch) > 1 && ctx.Err() == nil {
 		var failed []error
 		for i := range batch {
-			failed = append(failed, s.keepAll(ctx, batch[i:i+1]))
+			failed = append(failed, s.saveBatch(ctx, batch[i:i+1]))
 		}
 		return errors.Join(failed...)
 	}
 	for _, m := range batch {
 		if err != nil {
-			_ = m.NakWithDelay(rereadAfter) // if it does not get through, AckWait does the same
+			_ = m.NakWithDelay(retryReadAfter) // if it does not get through, AckWait does the same
 		} else {
-			_ = m.Ack() // else it comes again, and its rows are there
+			_ = m.Ack() // if it does not get through, the fact comes again and finds its rows
 		}
 	}
 	if made > 0 && err == nil {
-		s.look()
+		s.wake()
 	}
 	return err
 }
 
-// keep writes the deliveries of a batch of facts, and says how many there are.
-func (s *Service) keep(ctx context.Context, batch []jetstream.Msg) (int, error) {
-	type told struct {
+// saveDeliveries writes the deliveries of a batch of facts, and says how many there are.
+func (s *Service) saveDeliveries(ctx context.Context, batch []jetstream.Msg) (int, error) {
+	type fact struct {
 		meta          events.Meta
 		user, account string
 		body          []byte
 	}
-	var facts []told
+	var facts []fact
 	var users []string
 	for _, m := range batch {
 		meta := bus.MetaOf(m.Headers())
-		f := told{meta: meta, user: events.OwnerOf(m.Data()), account: events.AccountOf(m.Subject()), body: m.Data()}
+		f := fact{meta: meta, user: events.OwnerOf(m.Data()), account: events.AccountOf(m.Subject()), body: m.Data()}
 		if f.user == "" || meta.ID == "" {
-			continue // nobody's
+			continue // it has no owner
 		}
 		facts = append(facts, f)
 		if !slices.Contains(users, f.user) {
@@ -118,7 +119,7 @@ func (s *Service) keep(ctx context.Context, batch []jetstream.Msg) (int, error) 
 	if len(facts) == 0 {
 		return 0, nil
 	}
-	var hooks []hook
+	var hooks []webhook
 	err := s.db.NewSelect().Model(&hooks).Where("user_id IN (?) AND status = ?", bun.List(users), events.WebhookActive).Scan(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("find webhooks: %w", err)

@@ -17,13 +17,13 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 )
 
-// Deliveries under way: of one webhook, and of all. Those to webhooks that fail have places of their own, so that however
-// many of them are dead, and however slowly they die, the others never wait for a place.
+// Deliveries under way: to one webhook, and to all. Failing webhooks have slots of their own, so that a healthy webhook never
+// waits for a slot, however many others fail and however slowly their attempts time out.
 const (
-	perWebhook    = 4
-	perIllWebhook = 1
-	wellAtOnce    = 128
-	illAtOnce     = 64
+	perWebhook        = 4
+	perFailingWebhook = 1
+	healthyAtOnce     = 128
+	failingAtOnce     = 64
 )
 
 var deliveries = promauto.NewCounterVec(prometheus.CounterOpts{
@@ -35,9 +35,9 @@ func (s *Service) deliver(ctx context.Context) error {
 	tick := time.NewTicker(s.cfg.LookEvery)
 	defer tick.Stop()
 	for {
-		for _, ill := range []bool{false, true} {
-			if err := s.round(ctx, ill); err != nil && ctx.Err() == nil {
-				s.log.Warn("webhooks could not be looked through", zap.Error(err))
+		for _, failing := range []bool{false, true} {
+			if err := s.startDue(ctx, failing); err != nil && ctx.Err() == nil {
+				s.log.Warn("deliveries that are due could not be read", zap.Error(err))
 			}
 		}
 		select {
@@ -49,26 +49,26 @@ func (s *Service) deliver(ctx context.Context) error {
 	}
 }
 
-// round takes what is due and has room, and sends it on its way.
-func (s *Service) round(ctx context.Context, ill bool) error {
-	each, most := perWebhook, wellAtOnce
-	if ill {
-		each, most = perIllWebhook, illAtOnce
+// startDue claims as many due deliveries as there are free slots, and starts an attempt of each.
+func (s *Service) startDue(ctx context.Context, failing bool) error {
+	each, most := perWebhook, healthyAtOnce
+	if failing {
+		each, most = perFailingWebhook, failingAtOnce
 	}
 	s.mu.Lock()
-	room := most - s.well
-	if ill {
-		room = most - s.ill
+	room := most - s.healthy
+	if failing {
+		room = most - s.failing
 	}
 	var full []string
-	for id := range s.flows { // one that is at it gets more when it is through: its own end looks again
+	for id := range s.inFlight { // a webhook with attempts under way gets more when they end: each end wakes this loop
 		full = append(full, id)
 	}
 	s.mu.Unlock()
 	if room <= 0 {
 		return nil
 	}
-	list, err := s.claim(ctx, ill, each, room, full)
+	list, err := s.claim(ctx, failing, each, room, full)
 	if err != nil {
 		return err
 	}
@@ -76,57 +76,57 @@ func (s *Service) round(ctx context.Context, ill bool) error {
 	defer s.mu.Unlock()
 	for i := range list {
 		d := &list[i]
-		s.flows[d.EndpointID]++
-		s.count(ill, 1)
-		s.busy.Go(func() {
-			s.attempt(context.WithoutCancel(ctx), d) // what was begun is noted, whoever is told to stop
+		s.inFlight[d.EndpointID]++
+		s.count(failing, 1)
+		s.running.Go(func() {
+			s.attempt(context.WithoutCancel(ctx), d) // an attempt that was begun is finished and saved, even when the process is told to stop
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.count(ill, -1)
-			if s.flows[d.EndpointID]--; s.flows[d.EndpointID] == 0 {
-				delete(s.flows, d.EndpointID)
+			s.count(failing, -1)
+			if s.inFlight[d.EndpointID]--; s.inFlight[d.EndpointID] == 0 {
+				delete(s.inFlight, d.EndpointID)
 			}
-			s.look()
+			s.wake()
 		})
 	}
 	return nil
 }
 
 // count keeps the number of deliveries under way. The caller holds the lock.
-func (s *Service) count(ill bool, n int) {
-	if ill {
-		s.ill += n
+func (s *Service) count(failing bool, n int) {
+	if failing {
+		s.failing += n
 	} else {
-		s.well += n
+		s.healthy += n
 	}
 }
 
-// attempt tries a delivery once, and notes what came of it.
-func (s *Service) attempt(ctx context.Context, d *due) {
+// attempt tries a delivery once, and saves the outcome.
+func (s *Service) attempt(ctx context.Context, d *claimed) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout+leaseFor/2)
 	defer cancel()
 	began := s.now()
-	a := answer{message: "The webhook's secret cannot be read here; give it a new one."}
+	a := response{message: "The webhook's secret cannot be read here; give it a new one."}
 	if secrets, err := s.secrets(d); err != nil {
 		s.log.Error("a webhook's secret does not open", zap.String("webhook_id", d.EndpointID), zap.Error(err))
-	} else if a, err = s.post(ctx, d, secrets); err != nil {
+	} else if a, err = s.send(ctx, d, secrets); err != nil {
 		s.log.Error("a webhook's delivery cannot be signed", zap.String("webhook_id", d.EndpointID), zap.Error(err))
 		a.message = "The webhook's secret cannot be read here; give it a new one."
 	}
-	if err := s.note(ctx, d, a, began); err != nil { // its lease ends, and it is tried again
-		s.log.Warn("what came of a delivery could not be noted", zap.String("delivery_id", d.ID), zap.Error(err))
+	if err := s.saveOutcome(ctx, d, a, began); err != nil { // its lease ends, and it is tried again
+		s.log.Warn("the outcome of a delivery could not be saved", zap.String("delivery_id", d.ID), zap.Error(err))
 	}
 }
 
 // secrets are those that sign a delivery now, the newest first.
-func (s *Service) secrets(d *due) ([]string, error) {
-	newest, err := s.vault.Open(sealedFor(d.EndpointID), d.Secret)
+func (s *Service) secrets(d *claimed) ([]string, error) {
+	newest, err := s.vault.Open(secretName(d.EndpointID), d.Secret)
 	if err != nil {
 		return nil, err
 	}
 	secrets := []string{newest.Reveal()}
 	if len(d.OldSecret) > 0 && d.OldUntil.After(s.now()) {
-		old, err := s.vault.Open(sealedFor(d.EndpointID), d.OldSecret)
+		old, err := s.vault.Open(secretName(d.EndpointID), d.OldSecret)
 		if err != nil {
 			return nil, err
 		}
@@ -135,8 +135,8 @@ func (s *Service) secrets(d *due) ([]string, error) {
 	return secrets, nil
 }
 
-// note writes down a try: in the delivery, in its log, and in the webhook, which is well again with any success.
-func (s *Service) note(ctx context.Context, d *due, a answer, began time.Time) error {
+// saveOutcome saves an attempt: in the delivery, in its log, and in the webhook, which is healthy again with any success.
+func (s *Service) saveOutcome(ctx context.Context, d *claimed, a response, began time.Time) error {
 	now := s.now()
 	took := float64(now.Sub(began).Microseconds()) / 1000
 	log := attempt{DeliveryID: d.ID, At: began, Message: a.message, TookMs: took}
@@ -146,7 +146,7 @@ func (s *Service) note(ctx context.Context, d *due, a answer, began time.Time) e
 	q := s.db.NewUpdate().Model((*delivery)(nil)).Set("attempts = attempts + 1, lease = NULL, lease_until = NULL").
 		Where("id = ? AND lease = ?", d.ID, d.Lease)
 	outcome := "delivered"
-	switch next := now.Add(s.wait(d.Failures+1, a.retryAfter)); {
+	switch next := now.Add(s.retryDelay(d.Failures+1, a.retryAfter)); {
 	case a.ok():
 		q = q.Set("status = ?, next_try = NULL, failures = 0", statusDelivered)
 	case next.After(d.TryFrom.Add(s.cfg.GiveUpAfter)):
@@ -160,24 +160,24 @@ func (s *Service) note(ctx context.Context, d *due, a answer, began time.Time) e
 	return pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 		res, err := q.Conn(tx).Exec(ctx)
 		if err != nil {
-			return fmt.Errorf("note a delivery: %w", err)
+			return fmt.Errorf("save a delivery: %w", err)
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return err // sent again by its owner, or gone with its webhook
+			return err // sent again by its owner, or deleted with its webhook
 		}
 		if _, err := tx.NewInsert().Model(&log).Exec(ctx); err != nil {
-			return fmt.Errorf("note an attempt: %w", err)
+			return fmt.Errorf("save an attempt: %w", err)
 		}
-		return s.noteHealth(ctx, tx, d, a, now)
+		return s.saveHealth(ctx, tx, d, a, now)
 	})
 }
 
-// noteHealth keeps since when a webhook fails, and disables it when that is too long, or when it says that it is gone.
-func (s *Service) noteHealth(ctx context.Context, tx bun.Tx, d *due, a answer, now time.Time) error {
-	q := tx.NewUpdate().Model((*hook)(nil)).Where("id = ?", d.EndpointID)
+// saveHealth keeps since when a webhook fails, and disables it when that is too long, or when it says that it is gone.
+func (s *Service) saveHealth(ctx context.Context, tx bun.Tx, d *claimed, a response, now time.Time) error {
+	q := tx.NewUpdate().Model((*webhook)(nil)).Where("id = ?", d.EndpointID)
 	switch {
 	case a.ok() && d.FailingSince.IsZero():
-		return nil // as nearly always: no row is written twice a second
+		return nil // the usual case: most attempts write no row of webhook_endpoints
 	case a.ok():
 		q = q.Set("failing_since = NULL")
 	case a.status == http.StatusGone:
@@ -189,7 +189,7 @@ func (s *Service) noteHealth(ctx context.Context, tx bun.Tx, d *due, a answer, n
 		q = q.Set("failing_since = coalesce(failing_since, ?)", now)
 	}
 	if _, err := q.Exec(ctx); err != nil {
-		return fmt.Errorf("note a webhook's health: %w", err)
+		return fmt.Errorf("save a webhook's health: %w", err)
 	}
 	return nil
 }
@@ -199,9 +199,9 @@ func disable(q *bun.UpdateQuery, reason string, now time.Time) *bun.UpdateQuery 
 		Where("status = ?", events.WebhookActive)
 }
 
-// wait is the pause after the nth failure in a row: four times the one before, a fifth more or less, so that those who
+// retryDelay is the pause after the nth failure in a row: four times the one before, a fifth more or less, so that those who
 // failed together do not come back together. A receiver that asks for more time gets it.
-func (s *Service) wait(n int, retryAfter string) time.Duration {
+func (s *Service) retryDelay(n int, retryAfter string) time.Duration {
 	pause := s.cfg.FirstRetry
 	for range n - 1 {
 		if pause *= 4; pause >= s.cfg.LongestRetry {

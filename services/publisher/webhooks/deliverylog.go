@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	usualDeliveries = 50
-	maxDeliveries   = 200
-	maxAttempts     = 20 // shown of a delivery
+	defaultDeliveries = 50
+	maxDeliveries     = 200
+	maxAttempts       = 20 // shown of a delivery
 )
 
-// ListDeliveries shows what was sent to a webhook, the latest first.
+// ListDeliveries lists what was sent to a webhook, the latest first.
 func (s *Service) ListDeliveries(ctx context.Context, q events.ListDeliveries) (events.WebhookDeliveries, error) {
 	h, err := s.find(ctx, s.side, q.UserID, q.ID, false)
 	if err != nil {
@@ -27,7 +27,7 @@ func (s *Service) ListDeliveries(ctx context.Context, q events.ListDeliveries) (
 	}
 	limit := q.Limit
 	if limit == 0 {
-		limit = usualDeliveries
+		limit = defaultDeliveries
 	}
 	if limit < 1 || limit > maxDeliveries {
 		sentence := fmt.Sprintf("limit is from 1 to %d.", maxDeliveries)

@@ -30,12 +30,12 @@ func snippet(t *testing.T, name string) string {
 
 // What the docs tell receivers to do takes what we send, and nothing else.
 func TestSnippetsVerify(t *testing.T) {
-	w := setup(t)
-	w.run()
+	sys := setup(t)
+	sys.run()
 	rec := receive(t, nil)
-	hook := must[events.Webhook](w, events.CreateWebhook{UserID: ada, URL: rec.URL})
-	turned := must[events.Webhook](w, events.RotateWebhook{UserID: ada, ID: hook.ID})
-	w.tell(ada, acct, "verify é this", events.FactPublished)
+	hook := ask[events.Webhook](sys, events.CreateWebhook{UserID: ada, URL: rec.URL})
+	turned := ask[events.Webhook](sys, events.RotateWebhook{UserID: ada, ID: hook.ID})
+	sys.emit(ada, acct, "verify é this", events.FactPublished)
 	g := rec.next(t)
 
 	type try struct {

@@ -24,8 +24,8 @@ const (
 	maxDescription = 200
 )
 
-// answer opens the webhooks to questions.
-func (s *Service) answer() error {
+// answerQuestions registers the handlers of owners' questions.
+func (s *Service) answerQuestions() error {
 	return errors.Join(
 		bus.Answer(s.bus, s.CreateWebhook), bus.Answer(s.bus, s.ListWebhooks), bus.Answer(s.bus, s.GetWebhook),
 		bus.Answer(s.bus, s.UpdateWebhook), bus.Answer(s.bus, s.DeleteWebhook), bus.Answer(s.bus, s.RotateWebhook),
@@ -33,17 +33,17 @@ func (s *Service) answer() error {
 	)
 }
 
-// sealedFor names a webhook's secret to the vault: moved to another row it does not open, nor does an account's token.
-func sealedFor(id string) string { return "webhook|" + id }
+// secretName names a webhook's secret to the vault: moved to another row it does not open, nor does an account's token.
+func secretName(id string) string { return "webhook|" + id }
 
 func (s *Service) seal(id, secret string) ([]byte, error) {
-	return s.vault.Seal(sealedFor(id), threads.Token(secret))
+	return s.vault.Seal(secretName(id), threads.Token(secret))
 }
 
-// CreateWebhook makes a webhook, and tells its secret: now and never again.
+// CreateWebhook makes a webhook. Its answer is the only one that ever holds the secret.
 func (s *Service) CreateWebhook(ctx context.Context, q events.CreateWebhook) (events.Webhook, error) {
 	now := s.now().UTC()
-	h := hook{
+	h := webhook{
 		ID: events.NewWebhookID(), UserID: q.UserID,
 		URL: q.URL, Description: q.Description, Facts: q.Facts, AccountID: q.AccountID,
 		Status: events.WebhookActive, CreatedAt: now, UpdatedAt: now,
@@ -51,7 +51,7 @@ func (s *Service) CreateWebhook(ctx context.Context, q events.CreateWebhook) (ev
 	if q.Key != "" {
 		h.ID = events.WebhookIDFor(q.UserID, q.Key)
 	}
-	if err := s.proper(ctx, &h); err != nil {
+	if err := s.validate(ctx, &h); err != nil {
 		return events.Webhook{}, err
 	}
 	secret := newSecret()
@@ -62,7 +62,7 @@ func (s *Service) CreateWebhook(ctx context.Context, q events.CreateWebhook) (ev
 	made := false
 	err = pg.InTx(ctx, s.side, func(ctx context.Context, tx bun.Tx) error {
 		made = false
-		n, err := tx.NewSelect().Model((*hook)(nil)).Where("user_id = ? AND id <> ?", q.UserID, h.ID).Count(ctx)
+		n, err := tx.NewSelect().Model((*webhook)(nil)).Where("user_id = ? AND id <> ?", q.UserID, h.ID).Count(ctx)
 		if err != nil {
 			return fmt.Errorf("count webhooks: %w", err)
 		}
@@ -71,7 +71,7 @@ func (s *Service) CreateWebhook(ctx context.Context, q events.CreateWebhook) (ev
 		}
 		res, err := tx.NewInsert().Model(&h).On("CONFLICT (id) DO NOTHING").Exec(ctx)
 		if err != nil {
-			return fmt.Errorf("keep a webhook: %w", err)
+			return fmt.Errorf("save a webhook: %w", err)
 		}
 		rows, err := res.RowsAffected()
 		made = rows == 1
@@ -80,27 +80,27 @@ func (s *Service) CreateWebhook(ctx context.Context, q events.CreateWebhook) (ev
 	if err != nil {
 		return events.Webhook{}, err
 	}
-	if !made { // under this key it was made before; its secret was told then
-		return s.repeated(ctx, &h)
+	if !made { // it was made before under this key; its secret was in that answer
+		return s.answerRepeat(ctx, &h)
 	}
 	w := h.view(now)
 	w.Secret = secret
 	return w, nil
 }
 
-// repeated is the answer to a creation that was done before under its key.
-func (s *Service) repeated(ctx context.Context, asked *hook) (events.Webhook, error) {
+// answerRepeat is the answer to a creation that was done before under its key.
+func (s *Service) answerRepeat(ctx context.Context, asked *webhook) (events.Webhook, error) {
 	h, err := s.find(ctx, s.side, asked.UserID, asked.ID, false)
 	other := h.URL != asked.URL || h.AccountID != asked.AccountID || !slices.Equal(h.Facts, asked.Facts)
-	if err == nil && other && h.CreatedAt.Equal(h.UpdatedAt) { // it was not changed since, so it was another that was asked for
+	if err == nil && other && h.CreatedAt.Equal(h.UpdatedAt) { // it was not changed since, so this request asks for another webhook
 		err = events.Faultf(events.KeyReused, "This Idempotency-Key was used for another webhook; use a new one.")
 	}
 	return h.view(s.now()), err
 }
 
-// proper checks a webhook, and puts its facts in their full names.
-func (s *Service) proper(ctx context.Context, h *hook) error {
-	if sentence := s.door.check(h.URL); sentence != "" {
+// validate checks a webhook, and replaces the short names of facts by their full ones.
+func (s *Service) validate(ctx context.Context, h *webhook) error {
+	if sentence := s.addresses.check(h.URL); sentence != "" {
 		return badURL(sentence)
 	}
 	if n := utf8.RuneCountInString(h.Description); n > maxDescription || strings.ContainsRune(h.Description, 0) {
@@ -130,7 +130,7 @@ func (s *Service) proper(ctx context.Context, h *hook) error {
 
 // ListWebhooks lists a user's webhooks.
 func (s *Service) ListWebhooks(ctx context.Context, q events.ListWebhooks) (events.WebhookList, error) {
-	var rows []hook
+	var rows []webhook
 	if err := s.side.NewSelect().Model(&rows).Where("user_id = ?", q.UserID).Order("created_at", "id").Scan(ctx); err != nil {
 		return events.WebhookList{}, fmt.Errorf("list webhooks: %w", err)
 	}
@@ -152,9 +152,9 @@ func (s *Service) GetWebhook(ctx context.Context, q events.GetWebhook) (events.W
 
 // change reads, changes and writes a webhook under its lock.
 func (s *Service) change(
-	ctx context.Context, user, id string, fn func(*hook) error, columns ...string,
+	ctx context.Context, user, id string, fn func(*webhook) error, columns ...string,
 ) (events.Webhook, error) {
-	var h hook
+	var h webhook
 	err := pg.InTx(ctx, s.side, func(ctx context.Context, tx bun.Tx) (err error) {
 		if h, err = s.find(ctx, tx, user, id, true); err != nil {
 			return err
@@ -172,39 +172,39 @@ func (s *Service) change(
 	if err != nil {
 		return events.Webhook{}, err
 	}
-	s.look()
+	s.wake()
 	return h.view(s.now()), nil
 }
 
-// UpdateWebhook changes one. Made active again it has a clean slate, and what waits for it goes out.
+// UpdateWebhook changes one. Making it active again clears its failures, and the deliveries that wait for it are sent.
 func (s *Service) UpdateWebhook(ctx context.Context, q events.UpdateWebhook) (events.Webhook, error) {
 	// Checked before the lock is taken: the check asks about accounts.
 	was, err := s.find(ctx, s.side, q.UserID, q.ID, false)
 	if err != nil {
 		return events.Webhook{}, err
 	}
-	merge(&was, q)
-	if err := s.proper(ctx, &was); err != nil {
+	applyUpdate(&was, q)
+	if err := s.validate(ctx, &was); err != nil {
 		return events.Webhook{}, err
 	}
 	if q.Status != nil && *q.Status != events.WebhookActive && *q.Status != events.WebhookPaused {
 		const sentence = "A webhook is made active or paused."
 		return events.Webhook{}, events.Faultf(events.Invalid, sentence).At("/status", "status_unknown", sentence)
 	}
-	return s.change(ctx, q.UserID, q.ID, func(h *hook) error {
-		merge(h, q)
+	return s.change(ctx, q.UserID, q.ID, func(h *webhook) error {
+		applyUpdate(h, q)
 		h.Facts = was.Facts // by their full names
 		if q.Status != nil {
 			h.Status, h.Reason = *q.Status, ""
 		}
-		if q.Status != nil || q.URL != nil { // what failed was another address, or is mended
+		if q.Status != nil || q.URL != nil { // the failures were another address's, or its owner says that it works again
 			h.FailingSince = time.Time{}
 		}
 		return nil
 	}, "url", "description", "facts", "account_id", "status", "reason", "failing_since")
 }
 
-func merge(h *hook, q events.UpdateWebhook) {
+func applyUpdate(h *webhook, q events.UpdateWebhook) {
 	if q.URL != nil {
 		h.URL = *q.URL
 	}
@@ -219,18 +219,18 @@ func merge(h *hook, q events.UpdateWebhook) {
 	}
 }
 
-// DeleteWebhook takes one away, with everything that was or would have been sent to it.
+// DeleteWebhook deletes one, with its deliveries, sent or not.
 func (s *Service) DeleteWebhook(ctx context.Context, q events.DeleteWebhook) (events.Webhook, error) {
 	h, err := s.find(ctx, s.side, q.UserID, q.ID, false)
 	if err != nil {
 		return events.Webhook{}, err
 	}
 	err = pg.InTx(ctx, s.side, func(ctx context.Context, tx bun.Tx) error {
-		// Its deliveries first, as whoever notes one does: the other way round the two would wait for each other.
+		// Deliveries are locked before the webhook, as saveOutcome locks them: the other way round the two would deadlock.
 		if _, err := tx.NewDelete().Model((*delivery)(nil)).Where("endpoint_id = ?", q.ID).Exec(ctx); err != nil {
 			return err
 		}
-		_, err := tx.NewDelete().Model((*hook)(nil)).Where("id = ? AND user_id = ?", q.ID, q.UserID).Exec(ctx)
+		_, err := tx.NewDelete().Model((*webhook)(nil)).Where("id = ? AND user_id = ?", q.ID, q.UserID).Exec(ctx)
 		return err
 	})
 	if err != nil {
@@ -239,11 +239,11 @@ func (s *Service) DeleteWebhook(ctx context.Context, q events.DeleteWebhook) (ev
 	return h.view(s.now()), nil
 }
 
-// RotateWebhook gives one a new secret. The one before signs beside it for a while, so that the receiver can change over
-// without missing anything; one before that is dropped at once.
+// RotateWebhook gives one a new secret. The previous one signs beside it for a while, so that the receiver can change over
+// without missing anything; the one before the previous is dropped at once.
 func (s *Service) RotateWebhook(ctx context.Context, q events.RotateWebhook) (events.Webhook, error) {
 	secret := newSecret()
-	w, err := s.change(ctx, q.UserID, q.ID, func(h *hook) (err error) {
+	w, err := s.change(ctx, q.UserID, q.ID, func(h *webhook) (err error) {
 		h.OldSecret, h.OldUntil = h.Secret, s.now().Add(s.cfg.Overlap)
 		h.Secret, err = s.seal(h.ID, secret)
 		return err
@@ -273,7 +273,7 @@ func (s *Service) TestWebhook(ctx context.Context, q events.TestWebhook) (events
 	if err := s.insert(ctx, d); err != nil {
 		return events.WebhookDelivery{}, err
 	}
-	s.look()
+	s.wake()
 	return d.view(nil), nil
 }
 
@@ -281,7 +281,7 @@ func notActive() error {
 	return events.Faultf(events.Conflict, "This webhook is not active, so nothing is sent to it; make it active first.")
 }
 
-// ResendDelivery sends something once more, under the same id; its days of trying begin anew.
+// ResendDelivery sends something once more, under the same id; its time of trying begins anew.
 func (s *Service) ResendDelivery(ctx context.Context, q events.ResendDelivery) (events.WebhookDelivery, error) {
 	h, err := s.find(ctx, s.side, q.UserID, q.ID, false)
 	switch {
@@ -297,7 +297,7 @@ func (s *Service) ResendDelivery(ctx context.Context, q events.ResendDelivery) (
 	}
 	now := s.now()
 	err = s.side.NewUpdate().Model(&d).Set("status = ?, next_try = ?, failures = 0, try_from = ?", statusWaiting, now, now).
-		Set("lease = NULL, lease_until = NULL"). // whoever is at it notes nothing then; it goes out once more
+		Set("lease = NULL, lease_until = NULL"). // an attempt under way then saves nothing, and the delivery is sent once more
 		Where("id = ? AND endpoint_id = ?", q.DeliveryID, h.ID).Returning("*").Scan(ctx)
 	if errors.Is(err, sql.ErrNoRows) {
 		return events.WebhookDelivery{}, missing
@@ -305,7 +305,7 @@ func (s *Service) ResendDelivery(ctx context.Context, q events.ResendDelivery) (
 	if err != nil {
 		return events.WebhookDelivery{}, fmt.Errorf("send again: %w", err)
 	}
-	s.look()
+	s.wake()
 	tried, err := s.attempts(ctx, d.ID)
 	return d.view(tried[d.ID]), err
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// hook is a row of webhook_endpoints.
-type hook struct {
+// webhook is a row of webhook_endpoints.
+type webhook struct {
 	bun.BaseModel `bun:"table:webhook_endpoints,alias:hook"`
 
 	ID           string               `bun:"id,pk"`
@@ -34,19 +34,19 @@ type hook struct {
 	UpdatedAt    time.Time            `bun:"updated_at"`
 }
 
-// skew is how far the clocks of those who tell and of those who deliver may be apart.
-const skew = 5 * time.Second
+// clockSkew is how far the clocks of the process that emitted a fact and of this one may be apart.
+const clockSkew = 5 * time.Second
 
-// wants says whether a fact is for this webhook. What was told before the webhook was made is not. An import of a history
-// tells of thousands of posts that happened long ago: only who asks for them by name hears of them.
-func (h *hook) wants(user, account, typ string, at time.Time) bool {
+// wants says whether a fact is for this webhook. One emitted before the webhook was made is not. An import emits
+// thousands of facts about posts of long ago: only a webhook that names them gets those.
+func (h *webhook) wants(user, account, typ string, at time.Time) bool {
 	name := events.NameOf(typ)
 	asked := slices.Contains(h.Facts, name) || len(h.Facts) == 0 && name != events.NameOf(events.PostImported{}.Type())
-	return asked && h.UserID == user && (h.AccountID == "" || h.AccountID == account) && !at.Before(h.CreatedAt.Add(-skew))
+	return asked && h.UserID == user && (h.AccountID == "" || h.AccountID == account) && !at.Before(h.CreatedAt.Add(-clockSkew))
 }
 
 // view is the webhook as its owner may see it, without its secret.
-func (h *hook) view(now time.Time) events.Webhook {
+func (h *webhook) view(now time.Time) events.Webhook {
 	w := events.Webhook{
 		ID: h.ID, URL: h.URL, Description: h.Description, Facts: h.Facts, AccountID: h.AccountID, Status: h.Status, Reason: h.Reason,
 		CreatedAt: h.CreatedAt.UTC(), UpdatedAt: h.UpdatedAt.UTC(),
@@ -119,16 +119,16 @@ func (s *Service) insert(ctx context.Context, rows ...delivery) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	// A webhook that was deleted this moment fails all of them; the facts come again, and it is not found any more.
+	// A webhook that was deleted meanwhile fails the whole insert; the facts come again, and it is not found then.
 	_, err := s.db.NewInsert().Model(&rows).On("CONFLICT (id) DO NOTHING").Exec(ctx)
 	if err != nil {
-		return fmt.Errorf("keep deliveries: %w", err)
+		return fmt.Errorf("save deliveries: %w", err)
 	}
 	return nil
 }
 
-// due is a delivery in hand, with what is needed of its webhook.
-type due struct {
+// claimed is a delivery that this process leases, with the columns of its webhook that an attempt needs.
+type claimed struct {
 	delivery
 
 	URL          string    `bun:"url"`
@@ -138,25 +138,25 @@ type due struct {
 	FailingSince time.Time `bun:"failing_since,nullzero"`
 }
 
-// leaseFor is how long a delivery is one process's beyond its time limit.
+// leaseFor is how much longer than an attempt's time limit a delivery is leased.
 const leaseFor = 30 * time.Second
 
-// claim takes deliveries that are due, a few of each webhook that is not full already: however many wait for one that is
-// down, those of the others are found. ill says which kind is wanted.
-func (s *Service) claim(ctx context.Context, ill bool, each, most int, full []string) ([]due, error) {
+// claim leases deliveries that are due, a few of each webhook that has none under way: however many wait for one that is
+// down, those of the others are found. failing says which webhooks are meant.
+func (s *Service) claim(ctx context.Context, failing bool, each, most int, full []string) ([]claimed, error) {
 	now := s.now()
-	failing := "e.failing_since IS NULL"
-	if ill {
-		failing = "e.failing_since IS NOT NULL"
+	condition := "e.failing_since IS NULL"
+	if failing {
+		condition = "e.failing_since IS NOT NULL"
 	}
-	var list []due
+	var list []claimed
 	err := s.db.NewRaw(`WITH found AS MATERIALIZED (
 			SELECT d.id FROM webhook_endpoints AS e CROSS JOIN LATERAL (
 				SELECT id, next_try FROM webhook_deliveries AS d
 				WHERE d.endpoint_id = e.id AND d.next_try <= ? AND (d.lease_until IS NULL OR d.lease_until < ?)
 				ORDER BY d.next_try LIMIT ? FOR UPDATE SKIP LOCKED
 			) AS d
-			WHERE e.status = 'active' AND `+failing+` AND NOT e.id IN (?)
+			WHERE e.status = 'active' AND `+condition+` AND NOT e.id IN (?)
 			ORDER BY d.next_try LIMIT ?
 		)
 		UPDATE webhook_deliveries AS d SET lease = ?, lease_until = ?
@@ -165,22 +165,22 @@ func (s *Service) claim(ctx context.Context, ill bool, each, most int, full []st
 			d.lease_until, d.created_at, d.try_from, e.url, e.secret, e.old_secret, e.old_until, e.failing_since`,
 		now, now, each, bun.List(append(full, "")), most, uuid.NewString(), now.Add(s.cfg.Timeout+leaseFor)).Scan(ctx, &list)
 	if err != nil {
-		return nil, fmt.Errorf("take deliveries: %w", err)
+		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}
 	return list, nil
 }
 
-// forget deletes deliveries of long ago, finished or not.
-func (s *Service) forget(ctx context.Context) error {
+// deleteOld deletes deliveries older than Config.Keep, finished or not.
+func (s *Service) deleteOld(ctx context.Context) error {
 	_, err := s.db.NewDelete().Model((*delivery)(nil)).
 		Where("created_at < ? AND try_from < ?", s.now().Add(-s.cfg.Keep), s.now().Add(-s.cfg.Keep)).Exec(ctx)
 	if err != nil {
-		return fmt.Errorf("forget deliveries: %w", err)
+		return fmt.Errorf("delete old deliveries: %w", err)
 	}
 	return nil
 }
 
-// Erase forgets what was, or would be, delivered of an account. That it is erased is still delivered.
+// Erase deletes the deliveries of an account's facts. The fact that the account was erased is still delivered.
 func (s *Service) Erase(ctx context.Context, db bun.IDB, userID, accountID string) error {
 	_, err := db.NewDelete().Model((*delivery)(nil)).
 		Where("endpoint_id IN (SELECT id FROM webhook_endpoints WHERE user_id = ?)", userID).
@@ -193,8 +193,8 @@ func (s *Service) Erase(ctx context.Context, db bun.IDB, userID, accountID strin
 }
 
 // find reads a user's webhook. A foreign one answers like a missing one.
-func (s *Service) find(ctx context.Context, db bun.IDB, user, id string, lock bool) (hook, error) {
-	var h hook
+func (s *Service) find(ctx context.Context, db bun.IDB, user, id string, lock bool) (webhook, error) {
+	var h webhook
 	q := db.NewSelect().Model(&h).Where("id = ? AND user_id = ?", id, user)
 	if lock {
 		q = q.For("UPDATE")

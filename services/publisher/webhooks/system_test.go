@@ -33,8 +33,8 @@ const (
 	acct = "acct_01jbkq4t00e7x8v5n2m3k9w0ra"
 )
 
-// world is webhooks on real NATS and Postgres, with receivers on this machine.
-type world struct {
+// system is webhooks on real NATS and Postgres, with receivers on this machine.
+type system struct {
 	*testing.T
 	cfg   Config
 	bus   *bus.Bus
@@ -43,7 +43,7 @@ type world struct {
 	now   func() time.Time
 }
 
-func setup(t *testing.T) *world {
+func setup(t *testing.T) *system {
 	t.Helper()
 	t.Parallel()
 	keys, err := accounts.NewKeyset()
@@ -54,7 +54,7 @@ func setup(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{
+	return &system{
 		T: t, bus: bustest.New(t), db: pgtest.New(t), vault: vault, now: time.Now,
 		cfg: Config{
 			FirstRetry: 20 * time.Millisecond, LongestRetry: 100 * time.Millisecond, GiveUpAfter: time.Hour, DisableAfter: time.Hour,
@@ -63,55 +63,55 @@ func setup(t *testing.T) *world {
 	}
 }
 
-func (w *world) service() *Service {
-	return New(w.cfg, Deps{Bus: w.bus, DB: w.db, Vault: w.vault, Log: bustest.Log(w.T), Now: func() time.Time { return w.now() }})
+func (sys *system) service() *Service {
+	return New(sys.cfg, Deps{Bus: sys.bus, DB: sys.db, Vault: sys.vault, Log: bustest.Log(sys.T), Now: func() time.Time { return sys.now() }})
 }
 
 // run runs the webhooks until the test ends or stop is called.
-func (w *world) run() (stop func()) {
-	w.Helper()
+func (sys *system) run() (stop func()) {
+	sys.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	s := w.service()
+	s := sys.service()
 	go func() { done <- s.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
-			w.Errorf("webhooks ended with %v", err)
+			sys.Errorf("webhooks ended with %v", err)
 		}
 	})
-	w.Cleanup(stop)
-	waiting.Until(w, "it answers", func() bool {
-		_, err := bus.Ask[events.WebhookList](w.Context(), w.bus, events.ListWebhooks{UserID: "nobody"})
+	sys.Cleanup(stop)
+	waiting.Until(sys, "it answers", func() bool {
+		_, err := bus.Ask[events.WebhookList](sys.Context(), sys.bus, events.ListWebhooks{UserID: "nobody"})
 		return err == nil
 	})
 	return stop
 }
 
-func must[A any](w *world, q events.Question) A {
-	w.Helper()
-	a, err := bus.Ask[A](w.Context(), w.bus, q)
+func ask[A any](sys *system, q events.Question) A {
+	sys.Helper()
+	a, err := bus.Ask[A](sys.Context(), sys.bus, q)
 	if err != nil {
-		w.Fatalf("%s: %v", q.Subject(), err)
+		sys.Fatalf("%s: %v", q.Subject(), err)
 	}
 	return a
 }
 
-func refused(w *world, q events.Question, code events.Code, pointer string) {
-	w.Helper()
-	_, err := bus.Ask[json.RawMessage](w.Context(), w.bus, q)
+func wantFault(sys *system, q events.Question, code events.Code, pointer string) {
+	sys.Helper()
+	_, err := bus.Ask[json.RawMessage](sys.Context(), sys.bus, q)
 	f, ok := errors.AsType[*events.Fault](err)
 	if !ok || f.Code != code || pointer != "" && (len(f.Details) != 1 || f.Details[0].Pointer != pointer) {
-		w.Errorf("%s %+v: got %v, want %s %s", q.Subject(), q, err, code, pointer)
+		sys.Errorf("%s %+v: got %v, want %s %s", q.Subject(), q, err, code, pointer)
 	}
 }
 
-// tell tells a fact of a user's post and returns its event id.
-func (w *world) tell(user, account, text string, fact events.PostFact) string {
-	w.Helper()
+// emit emits a fact of a user's post and returns its event id.
+func (sys *system) emit(user, account, text string, fact events.PostFact) string {
+	sys.Helper()
 	ev := events.NewPostEvent(fact, events.Post{ID: events.NewPostID(), UserID: user, AccountID: account, Text: text, Rev: 1})
-	if err := w.bus.Emit(w.Context(), ev); err != nil {
-		w.Fatal(err)
+	if err := sys.bus.Emit(sys.Context(), ev); err != nil {
+		sys.Fatal(err)
 	}
 	return ev.EventID()
 }
@@ -151,23 +151,23 @@ type receiver struct {
 }
 
 // receive answers deliveries with what fn says; nil is 204.
-func receive(t *testing.T, fn func(n int, w http.ResponseWriter, r *http.Request)) *receiver {
+func receive(t *testing.T, fn func(n int, rw http.ResponseWriter, r *http.Request)) *receiver {
 	t.Helper()
 	rec := &receiver{got: make(chan got, 1000)}
 	var mu sync.Mutex
 	n := 0
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		mu.Lock()
 		n++
-		turn := n
+		call := n
 		mu.Unlock()
 		rec.got <- got{r.Header.Clone(), body}
 		if fn == nil {
-			w.WriteHeader(http.StatusNoContent)
+			rw.WriteHeader(http.StatusNoContent)
 			return
 		}
-		fn(turn, w, r)
+		fn(call, rw, r)
 	}))
 	t.Cleanup(srv.Close)
 	rec.URL = srv.URL
@@ -185,7 +185,7 @@ func (r *receiver) next(t *testing.T) got {
 	}
 }
 
-func (r *receiver) quiet(t *testing.T) {
+func (r *receiver) wantNone(t *testing.T) {
 	t.Helper()
 	select {
 	case g := <-r.got:
@@ -194,12 +194,12 @@ func (r *receiver) quiet(t *testing.T) {
 	}
 }
 
-// settled waits until a delivery is not waiting any more.
-func (w *world) settled(hook, event string) events.WebhookDelivery {
-	w.Helper()
+// awaitOutcome waits until a delivery is not waiting any more.
+func (sys *system) awaitOutcome(hook, event string) events.WebhookDelivery {
+	sys.Helper()
 	var found events.WebhookDelivery
-	waiting.Until(w, "the delivery is settled", func() bool {
-		for _, d := range must[events.WebhookDeliveries](w, events.ListDeliveries{UserID: ada, ID: hook}).Deliveries {
+	waiting.Until(sys, "the delivery has its outcome", func() bool {
+		for _, d := range ask[events.WebhookDeliveries](sys, events.ListDeliveries{UserID: ada, ID: hook}).Deliveries {
 			if d.EventID == event && d.Status != statusWaiting {
 				found = d
 				return true

@@ -1,6 +1,6 @@
-// Package webhooks brings facts to the webhooks of users: over the network of strangers, signed, for as long as it takes, and
-// without one that is down holding up the others. What is to be delivered is a row before its fact is acknowledged, so
-// nothing is lost; what was delivered may be delivered again, under the same id.
+// Package webhooks delivers facts to the webhooks of users: signed, over the public internet, retried for days, and without
+// one that is down holding up the others. A delivery is a row before its fact is acknowledged, so none is lost; what was
+// delivered may be delivered again, under the same id.
 package webhooks
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 )
 
-// Deps is what the webhooks work with.
+// Deps are what the webhooks need.
 type Deps struct {
 	Bus   *bus.Bus
 	DB    *bun.DB
@@ -32,31 +32,31 @@ type Deps struct {
 
 // Service keeps and serves webhooks. Any number of them may run on one database.
 type Service struct {
-	cfg    Config
-	bus    *bus.Bus
-	db     *bun.DB
-	side   *bun.DB
-	vault  *accounts.Vault
-	log    *zap.Logger
-	now    func() time.Time
-	door   door
-	client *http.Client
+	cfg       Config
+	bus       *bus.Bus
+	db        *bun.DB
+	side      *bun.DB
+	vault     *accounts.Vault
+	log       *zap.Logger
+	now       func() time.Time
+	addresses addressRules
+	client    *http.Client
 
-	nudge chan struct{} // there may be something to deliver
-	busy  sync.WaitGroup
-	mu    sync.Mutex
-	flows map[string]int // deliveries under way, by webhook
-	well  int            // of those, to webhooks that work
-	ill   int            // and to those that do not
+	nudge    chan struct{} // there may be something to deliver
+	running  sync.WaitGroup
+	mu       sync.Mutex
+	inFlight map[string]int // deliveries under way, by webhook
+	healthy  int            // of those, to webhooks that work
+	failing  int            // and to those that do not
 }
 
 // New makes the webhooks. It does no I/O.
 func New(cfg Config, d Deps) *Service {
 	s := &Service{
 		cfg: cfg, bus: d.Bus, db: d.DB, side: cmp.Or(d.Side, d.DB), vault: d.Vault, log: d.Log, now: d.Now,
-		door: newDoor(cfg.AllowLoopback), nudge: make(chan struct{}, 1), flows: map[string]int{},
+		addresses: newAddressRules(cfg.AllowLoopback), nudge: make(chan struct{}, 1), inFlight: map[string]int{},
 	}
-	s.client = s.door.newClient(cfg.Timeout)
+	s.client = s.addresses.newClient(cfg.Timeout)
 	return s
 }
 
@@ -65,7 +65,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if short := s.cfg.UnderFloor(); len(short) > 0 {
 		s.log.Warn("waits of webhooks are under their floor: right for a test only", zap.Strings("settings", short))
 	}
-	if err := s.answer(); err != nil {
+	if err := s.answerQuestions(); err != nil {
 		return fmt.Errorf("webhooks: %w", err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
@@ -73,7 +73,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.deliver(ctx) })
 	g.Go(func() error { return s.prune(ctx) })
 	err := g.Wait()
-	s.busy.Wait()
+	s.running.Wait()
 	s.client.CloseIdleConnections()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("webhooks: %w", err)
@@ -81,22 +81,22 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// look has the table searched now.
-func (s *Service) look() {
+// wake has the table searched for due deliveries now.
+func (s *Service) wake() {
 	select {
 	case s.nudge <- struct{}{}:
-	default: // it will be
+	default: // that is asked for already
 	}
 }
 
 // pruneEvery is how often old deliveries are forgotten.
 const pruneEvery = time.Hour
 
-// prune forgets deliveries that are older than the log promises.
+// prune deletes deliveries that are older than Config.Keep.
 func (s *Service) prune(ctx context.Context) error {
 	for {
-		if err := s.forget(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("could not forget old deliveries", zap.Error(err))
+		if err := s.deleteOld(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("old deliveries could not be deleted", zap.Error(err))
 		}
 		if !pause(ctx, pruneEvery) {
 			return nil
