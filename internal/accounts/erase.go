@@ -57,7 +57,7 @@ type Tombstone struct {
 	AccountID string    `bun:"account_id,pk"`
 	UserID    string    `bun:"user_id"`
 	Code      string    `bun:"code"`
-	BuriedAt  time.Time `bun:"buried_at"`
+	ErasedAt  time.Time `bun:"buried_at"`
 	ToldAt    time.Time `bun:"told_at,nullzero"`
 	Stage     Stage     `bun:"stage"`
 	Round     int       `bun:"round"`
@@ -80,7 +80,7 @@ func Erase(ctx context.Context, tx bun.Tx, r Request, list []Account, now time.T
 		return r, false, err
 	}
 	for _, a := range list {
-		if err := Bury(ctx, tx, a.ID, a.UserID, r.Code, now); err != nil {
+		if err := InsertTombstone(ctx, tx, a.ID, a.UserID, r.Code, now); err != nil {
 			return r, false, err
 		}
 	}
@@ -91,13 +91,13 @@ func Erase(ctx context.Context, tx bun.Tx, r Request, list []Account, now time.T
 	return r, true, err
 }
 
-// Bury puts a tombstone in the place of an account's row. Whoever holds the row, to claim or to accept, is waited for.
-func Bury(ctx context.Context, tx bun.Tx, id, userID, code string, now time.Time) error {
-	stone := Tombstone{
-		AccountID: id, UserID: userID, Code: code, BuriedAt: now.UTC(), Stage: StageRows, Round: 1, NextAt: now.UTC(),
+// InsertTombstone puts a tombstone in the place of an account's row. Whoever holds the row, to claim or to accept, is waited for.
+func InsertTombstone(ctx context.Context, tx bun.Tx, id, userID, code string, now time.Time) error {
+	tombstone := Tombstone{
+		AccountID: id, UserID: userID, Code: code, ErasedAt: now.UTC(), Stage: StageRows, Round: 1, NextAt: now.UTC(),
 	}
-	if _, err := tx.NewInsert().Model(&stone).On("CONFLICT (account_id) DO NOTHING").Exec(ctx); err != nil {
-		return fmt.Errorf("bury the account: %w", err)
+	if _, err := tx.NewInsert().Model(&tombstone).On("CONFLICT (account_id) DO NOTHING").Exec(ctx); err != nil {
+		return fmt.Errorf("insert the tombstone: %w", err)
 	}
 	if _, err := tx.NewDelete().Model((*Account)(nil)).Where("id = ?", id).Exec(ctx); err != nil {
 		return fmt.Errorf("delete the account: %w", err)
@@ -118,19 +118,19 @@ func FindErasure(ctx context.Context, db bun.IDB, code string) (Request, error) 
 	return r, nil
 }
 
-// Buried are those of the accounts that are erased, or being erased.
-func Buried(ctx context.Context, db bun.IDB, ids []string) (map[string]bool, error) {
+// WithTombstones are those of the accounts that are erased, or being erased.
+func WithTombstones(ctx context.Context, db bun.IDB, ids []string) (map[string]bool, error) {
 	var found []string
 	err := db.NewSelect().Model((*Tombstone)(nil)).Column("account_id").
 		Where("account_id IN (?)", bun.List(ids)).Scan(ctx, &found)
 	if err != nil {
 		return nil, fmt.Errorf("look for tombstones: %w", err)
 	}
-	buried := make(map[string]bool, len(found))
+	erased := make(map[string]bool, len(found))
 	for _, id := range found {
-		buried[id] = true
+		erased[id] = true
 	}
-	return buried, nil
+	return erased, nil
 }
 
 // Fresh are the accounts under erasure, and those of which something might still come back.
@@ -206,7 +206,7 @@ func (t Tombstone) Postpone(ctx context.Context, db bun.IDB, until time.Time) er
 const EraseAgain = time.Minute
 
 // finishErasures confirms the demands of which nothing is left to do: neither of their own accounts, nor of those that an
-// earlier demand about the same Threads user has buried.
+// earlier demand about the same Threads user has erased.
 func finishErasures(ctx context.Context, db bun.IDB, now time.Time) error {
 	_, err := db.NewUpdate().Model((*Request)(nil)).Set("finished_at = ?", now.UTC()).Where("finished_at IS NULL").
 		Where(`NOT EXISTS (SELECT FROM erased_accounts AS a JOIN erasures AS e ON e.code = a.code

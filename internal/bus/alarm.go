@@ -75,7 +75,7 @@ func (b *Bus) store(ctx context.Context, doing string, m *nats.Msg) (err error) 
 		once, cancel := context.WithTimeout(ctx, b.patience)
 		_, err = b.js.PublishMsg(once, copyOf(m))
 		cancel()
-		if found := storingOf(err); found == isStored || found == notEver || !catchBreath(ctx) {
+		if found := storingOf(err); found == isStored || found == notEver || !backoff(ctx) {
 			break
 		}
 	}

@@ -61,7 +61,7 @@ func Answer[Q events.Question, A any](b *Bus, fn func(context.Context, Q) (A, er
 			defer cancel()
 			leave, err := kind.take(ctx, askerOf(r))
 			if err != nil {
-				b.turnAway(r, err)
+				b.refuseUnstarted(r, err)
 				return
 			}
 			defer leave()
@@ -114,8 +114,8 @@ func askerOf(r micro.Request) string {
 	return q.UserID
 }
 
-// turnAway ends a question that was not begun. Who was refused hears why; who stopped waiting hears nothing.
-func (b *Bus) turnAway(r micro.Request, err error) {
+// refuseUnstarted ends a question that was not begun. Who was refused hears why; who stopped waiting hears nothing.
+func (b *Bus) refuseUnstarted(r micro.Request, err error) {
 	if f := new(events.Fault); errors.As(err, &f) {
 		refuse(b, r, f)
 		return

@@ -70,7 +70,7 @@ func (b *Bus) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 			m.Header[events.HeaderWait] = []string{strconv.FormatInt(time.Until(end).Milliseconds(), 10)}
 		}
 		reply, err := b.nc.RequestMsgWithContext(ctx, m)
-		if !errors.Is(err, nats.ErrNoResponders) || time.Since(began) >= askPatience || !catchBreath(ctx) {
+		if !errors.Is(err, nats.ErrNoResponders) || time.Since(began) >= askPatience || !backoff(ctx) {
 			return reply, err
 		}
 	}

@@ -62,7 +62,7 @@ func errorCode(err error) jetstream.ErrorCode {
 	return 0
 }
 
-// catchBreath waits before another try: long enough for a message in flight to land, and not the same for everybody.
-func catchBreath(ctx context.Context) bool {
+// backoff waits before another try: long enough for a message in flight to land, and not the same for everybody.
+func backoff(ctx context.Context) bool {
 	return pause(ctx, 50*time.Millisecond+rand.N(150*time.Millisecond)) //nolint:gosec // spreads tries, guards nothing
 }

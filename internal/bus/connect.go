@@ -92,7 +92,7 @@ func Connect(ctx context.Context, c Config) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts = append(opts, withoutSilence()...)
+	opts = append(opts, promptTimeouts()...)
 	opts = append(opts, identity...)
 	opts = append(opts, c.Options...)
 	nc, err := connect(ctx, c.URL, opts)

@@ -22,27 +22,27 @@ const (
 	HeaderDeadError      = "omni-dead-error"
 )
 
-// setAside copies a message to DEAD, and only when the copy is stored lets it be terminated: nothing dies unseen. When the
-// copy cannot be stored, the message is tried again later.
-func (h *hands) setAside(m jetstream.Msg, d Delivery, cause error, v verdict) verdict {
-	ctx, cancel := context.WithTimeout(context.Background(), h.bus.patience)
+// storeDeadLetter copies a message to DEAD, and only when the copy is stored lets it be terminated, so that no message is
+// lost. When the copy cannot be stored, the message is tried again later.
+func (c *consumer) storeDeadLetter(m jetstream.Msg, d Delivery, cause error, v verdict) verdict {
+	ctx, cancel := context.WithTimeout(context.Background(), c.bus.patience)
 	defer cancel()
-	err := h.lament(ctx, d, cause)
+	err := c.callOnDead(ctx, d, cause)
 	if err == nil {
-		_, err = h.bus.js.PublishMsg(ctx, deadLetter(m, d, cause), jetstream.WithExpectStream(events.StreamDead))
+		_, err = c.bus.js.PublishMsg(ctx, deadLetter(m, d, cause), jetstream.WithExpectStream(events.StreamDead))
 	}
 	if err != nil {
-		h.bus.log.Error("message could not be set aside; trying again", zap.String("msg_id", d.Meta.ID), zap.Error(err))
-		return verdict{verb: nak, delay: retryDelay(d.Deliveries)}
+		c.bus.log.Error("dead letter could not be stored; trying again", zap.String("msg_id", d.Meta.ID), zap.Error(err))
+		return verdict{action: actionNak, delay: retryDelay(d.Deliveries)}
 	}
 	return v
 }
 
-// lament calls the service's own OnDead.
-func (h *hands) lament(ctx context.Context, d Delivery, cause error) (err error) {
-	defer h.caught(d, &err)
-	if h.handlers.onDead != nil {
-		h.handlers.onDead(ctx, d, cause)
+// callOnDead calls the service's own OnDead.
+func (c *consumer) callOnDead(ctx context.Context, d Delivery, cause error) (err error) {
+	defer c.caught(d, &err)
+	if c.handlers.onDead != nil {
+		c.handlers.onDead(ctx, d, cause)
 	}
 	return nil
 }

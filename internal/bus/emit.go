@@ -16,11 +16,11 @@ import (
 // AlreadyPublishedError says that another PostPublished stands on the subject, or the same one (ID is StandsID) with another
 // body: a post is told as published once.
 type AlreadyPublishedError struct {
-	Subject, ID, StandsID string
+	Subject, ID, StandingID string
 }
 
 func (e *AlreadyPublishedError) Error() string {
-	return fmt.Sprintf("%s already has event %s; %s was not stored", e.Subject, e.StandsID, e.ID)
+	return fmt.Sprintf("%s already has event %s; %s was not stored", e.Subject, e.StandingID, e.ID)
 }
 
 var (
@@ -32,9 +32,9 @@ var (
 // their order, unless one has to be tried again. A fact that was told before is no error. When ctx ends first, a fact may
 // be stored all the same: telling it again settles that.
 func (b *Bus) Emit(ctx context.Context, evs ...events.Event) (err error) {
-	ctx, span := beginTelling(ctx, evs)
+	ctx, span := beginEmitting(ctx, evs)
 	defer func() { end(span, err) }()
-	told := make([]*emission, len(evs))
+	emitted := make([]*emission, len(evs))
 	for i, ev := range evs {
 		m, err := encode(ctx, ev, ev.EventID(), b.now())
 		if err != nil {
@@ -46,9 +46,9 @@ func (b *Bus) Emit(ctx context.Context, evs ...events.Event) (err error) {
 		if guarded {
 			m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0")
 		}
-		told[i] = &emission{msg: m, guarded: guarded, outcome: make(chan error, 1)}
+		emitted[i] = &emission{msg: m, guarded: guarded, outcome: make(chan error, 1)}
 	}
-	return b.events.tell(ctx, told)
+	return b.events.emit(ctx, emitted)
 }
 
 const emitLimit = 15 * time.Second
@@ -58,8 +58,8 @@ func (b *Bus) followEvent(em *emission, ack *jetstream.PubAck, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), emitLimit)
 	defer cancel()
 	for {
-		settled, result := b.judgeEvent(ctx, em, ack, err)
-		if settled || !catchBreath(ctx) {
+		settled, result := b.decideEvent(ctx, em, ack, err)
+		if settled || !backoff(ctx) {
 			em.outcome <- result
 			return
 		}
@@ -69,21 +69,21 @@ func (b *Bus) followEvent(em *emission, ack *jetstream.PubAck, err error) {
 	}
 }
 
-// judgeEvent says what the answer to a try means for an event, and whether that is the last word.
-func (b *Bus) judgeEvent(ctx context.Context, em *emission, ack *jetstream.PubAck, err error) (settled bool, result error) {
+// decideEvent says what the answer to a try means for an event, and whether that is the last word.
+func (b *Bus) decideEvent(ctx context.Context, em *emission, ack *jetstream.PubAck, err error) (settled bool, result error) {
 	if err == nil && !(em.guarded && ack.Duplicate) {
 		return true, nil
 	}
 	if err == nil || errorCode(err) == codeWrongLastSequence {
-		return b.stands(ctx, em, err == nil)
+		return b.readStanding(ctx, em, err == nil)
 	}
 	return storingOf(err) == notEver, fmt.Errorf("store event on %s: %w", em.msg.Subject, err)
 }
 
-// stands reads what stands on the subject: our own event from an earlier try, or another. It asks the stream's leader (a
+// readStanding reads what stands on the subject: our own event from an earlier try, or another. It asks the stream's leader (a
 // direct get, which EVENTS does not allow, could be answered by a replica that lags). remembered says that JetStream
 // knows the event's id: then it was told, even if its subject was erased since.
-func (b *Bus) stands(ctx context.Context, em *emission, remembered bool) (settled bool, result error) {
+func (b *Bus) readStanding(ctx context.Context, em *emission, remembered bool) (settled bool, result error) {
 	once, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
 	stream, err := b.stream(once, events.StreamEvents)
@@ -102,5 +102,5 @@ func (b *Bus) stands(ctx context.Context, em *emission, remembered bool) (settle
 	if mine == standing && bytes.Equal(em.msg.Data, last.Data) {
 		return true, nil
 	}
-	return true, &AlreadyPublishedError{Subject: em.msg.Subject, ID: mine, StandsID: standing}
+	return true, &AlreadyPublishedError{Subject: em.msg.Subject, ID: mine, StandingID: standing}
 }

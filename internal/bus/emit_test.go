@@ -69,7 +69,7 @@ func TestEmit(t *testing.T) {
 		}
 		err := b.Emit(t.Context(), aFact(events.FactPublished, "post_a", 3))
 		var already *bus.AlreadyPublishedError
-		if !errors.As(err, &already) || already.StandsID != first.EventID() {
+		if !errors.As(err, &already) || already.StandingID != first.EventID() {
 			t.Errorf("it says %v", err)
 		}
 	})

@@ -39,7 +39,7 @@ type emitter struct {
 	// follow takes over a message that went alone, with the answer to it, and gives it its outcome.
 	follow func(*emission, *jetstream.PubAck, error)
 
-	queue chan []*emission // what one call tells stays together
+	queue chan []*emission // what one call emits stays together
 	slots chan struct{}    // one for each batch in flight
 	calls *gate
 	done  chan struct{} // closed when no call is left, or waited for no longer
@@ -55,8 +55,8 @@ func newEmitter(b *Bus, follow func(*emission, *jetstream.PubAck, error)) *emitt
 	return e
 }
 
-// tell queues messages and waits for what becomes of them.
-func (e *emitter) tell(ctx context.Context, all []*emission) error {
+// emit queues messages and waits for what becomes of them.
+func (e *emitter) emit(ctx context.Context, all []*emission) error {
 	if !e.calls.enter() {
 		return errClosed
 	}

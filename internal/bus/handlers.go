@@ -67,7 +67,7 @@ func (h *Handlers) OnWake(pattern string, fn func(ctx context.Context, d Deliver
 	h.wakes = append(h.wakes, wake{pattern: pattern, handle: fn})
 }
 
-// OnDead is called before a message is set aside that nobody could handle, and again when setting it aside fails.
+// OnDead is called before a message that nobody could handle becomes a dead letter, and again when storing that fails.
 func (h *Handlers) OnDead(fn func(ctx context.Context, d Delivery, err error)) { h.onDead = fn }
 
 // call finds the handler of a message and calls it.
@@ -86,7 +86,7 @@ func (h *Handlers) call(ctx context.Context, d Delivery, body []byte) (result an
 	return nil, fmt.Errorf("%w: nothing here handles type %q", errUndecodable, d.Meta.Type)
 }
 
-// known says whether a type is one of this version's. What is not may be from a newer one: it is set aside, to be seen.
+// known says whether a type is one of this version's. What is not may be from a newer one: it becomes a dead letter, to be seen.
 func known(typ string) bool { return ourTypes[typ] }
 
 var ourTypes = func() map[string]bool {

@@ -16,7 +16,7 @@ const (
 	handledRefused = "refused" // a command whose outcome is a fault
 	handledAgain   = "again"   // given back on purpose: it comes again after a while
 	handledRetry   = "retry"   // something failed
-	handledDead    = "dead"    // set aside on DEAD
+	handledDead    = "dead"    // copied to DEAD
 )
 
 // lagEvery is how often it is looked how far a durable is behind.
@@ -44,11 +44,11 @@ var (
 
 func (v verdict) outcome() string {
 	switch {
-	case v.verb == aside:
+	case v.action == actionDeadLetter:
 		return handledDead
-	case v.verb == nak && v.quiet:
+	case v.action == actionNak && v.quiet:
 		return handledAgain
-	case v.verb == nak:
+	case v.action == actionNak:
 		return handledRetry
 	case v.fault != nil:
 		return handledRefused
@@ -57,14 +57,14 @@ func (v verdict) outcome() string {
 }
 
 // watch measures how far the durable is behind, until ctx ends.
-func (h *hands) watch(ctx context.Context, consumer jetstream.Consumer) {
+func (c *consumer) watch(ctx context.Context, durable jetstream.Consumer) {
 	for {
-		oldestInHand.WithLabelValues(h.durable).Set(h.oldest(time.Now()).Seconds())
-		if info, err := consumer.Info(ctx); err == nil {
-			lagPending.WithLabelValues(h.durable).Set(float64(info.NumPending))
-			lagUnacked.WithLabelValues(h.durable).Set(float64(info.NumAckPending))
+		oldestInHand.WithLabelValues(c.durable).Set(c.oldest(time.Now()).Seconds())
+		if info, err := durable.Info(ctx); err == nil {
+			lagPending.WithLabelValues(c.durable).Set(float64(info.NumPending))
+			lagUnacked.WithLabelValues(c.durable).Set(float64(info.NumAckPending))
 		} else if ctx.Err() == nil {
-			h.bus.log.Debug("how far a durable is behind is not known", zap.String("consumer", h.durable), zap.Error(err))
+			c.bus.log.Debug("how far a durable is behind is not known", zap.String("consumer", c.durable), zap.Error(err))
 		}
 		if !pause(ctx, lagEvery) {
 			return
@@ -73,10 +73,10 @@ func (h *hands) watch(ctx context.Context, consumer jetstream.Consumer) {
 }
 
 // oldest is how long the oldest message has been in hand.
-func (h *hands) oldest(now time.Time) (age time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, since := range h.held {
+func (c *consumer) oldest(now time.Time) (age time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, since := range c.held {
 		age = max(age, now.Sub(since))
 	}
 	return age

@@ -18,7 +18,7 @@ import (
 )
 
 // What fails for want of what a service stands on is tried again for ever, however often it came before. (Each durable here
-// sets a command aside at its first failure of its own.)
+// makes a command a dead letter at its first failure of its own.)
 func TestOutageIsNoPoison(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -214,7 +214,7 @@ func (u *User) api(requests ...string) {
 func (u *User) see(stream string) { u.api("STREAM.INFO." + stream) }
 
 // work allows all that [Bus.Handle] does with a durable: to fetch and acknowledge its messages, to tell a command's
-// outcome to whoever waits for it, and to set a message aside.
+// outcome to whoever waits for it, and to store a dead letter.
 func (u *User) work(d events.Durable) {
 	u.see(d.Stream)
 	u.see(events.StreamDead)

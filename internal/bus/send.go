@@ -53,7 +53,7 @@ func (b *Bus) Send(ctx context.Context, cmd events.Command, o CommandOptions) (e
 	for try := 1; ; try++ {
 		em := &emission{msg: m, outcome: make(chan error, 1)}
 		once, cancel := context.WithTimeout(ctx, 2*b.patience) // in a batch, and then alone
-		err = b.commands.tell(once, []*emission{em})
+		err = b.commands.emit(once, []*emission{em})
 		cancel()
 		found := storingOf(err)
 		if found == isStored {
@@ -61,7 +61,7 @@ func (b *Bus) Send(ctx context.Context, cmd events.Command, o CommandOptions) (e
 		}
 		maybe = maybe || found == unsure || em.unsure
 		enough := try >= sendTries && time.Since(began) >= b.patience
-		if found == notEver || enough || !catchBreath(ctx) {
+		if found == notEver || enough || !backoff(ctx) {
 			return b.notSent(cmd, o.ID, err, maybe)
 		}
 	}

@@ -63,8 +63,8 @@ func endHandling(span trace.Span, v verdict, err error) {
 	end(span, err)
 }
 
-// beginTelling begins the span of facts on their way to EVENTS.
-func beginTelling(ctx context.Context, evs []events.Event) (context.Context, trace.Span) {
+// beginEmitting begins the span of facts on their way to EVENTS.
+func beginEmitting(ctx context.Context, evs []events.Event) (context.Context, trace.Span) {
 	if !tracing.On() {
 		return ctx, noop.Span{}
 	}

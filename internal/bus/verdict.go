@@ -20,26 +20,26 @@ func (l later) Error() string { return fmt.Sprintf("again in %s", l.after) }
 // Later asks for the message again after d. It is no failure, however often it is said.
 func Later(d time.Duration) error { return later{after: d} }
 
-// PutOff says whether an error asks for the message again, and after how long.
-func PutOff(err error) (after time.Duration, ok bool) {
+// DelayOf says whether an error asks for the message again, and after how long.
+func DelayOf(err error) (after time.Duration, ok bool) {
 	var l later
 	ok = errors.As(err, &l)
 	return l.after, ok
 }
 
-// verb is what becomes of a message.
-type verb int
+// action is what becomes of a message.
+type action int
 
 const (
-	ack   verb = iota // done with
-	nak               // again, after a delay
-	aside             // nobody can handle it: to DEAD, then terminated
+	actionAck        action = iota // done with
+	actionNak                      // again, after a delay
+	actionDeadLetter               // nobody can handle it: to DEAD, then terminated
 )
 
 // verdict is what a handler's returned value means for its message.
 type verdict struct {
-	verb  verb
-	delay time.Duration
+	action action
+	delay  time.Duration
 	// fault is the outcome of a command that was refused; pending that its outcome comes later.
 	fault   *events.Fault
 	pending bool
@@ -57,35 +57,35 @@ const (
 	outageDelay = 10 * time.Second
 )
 
-// judge is the table: returned value → what becomes of the message.
-func judge(ctx context.Context, err error, deliveries uint64) verdict {
+// decide is the table: returned value → what becomes of the message.
+func decide(ctx context.Context, err error, deliveries uint64) verdict {
 	var again later
 	var f *events.Fault
 	switch {
 	case err == nil:
-		return verdict{verb: ack, quiet: true}
+		return verdict{action: actionAck, quiet: true}
 	case errors.Is(err, Pending):
-		return verdict{verb: ack, pending: true, quiet: true}
+		return verdict{action: actionAck, pending: true, quiet: true}
 	case errors.Is(err, errUndecodable):
-		return verdict{verb: aside, fault: internalFault()}
+		return verdict{action: actionDeadLetter, fault: internalFault()}
 	case errors.As(err, &again):
-		return verdict{verb: nak, delay: max(again.after, time.Millisecond), quiet: true}
+		return verdict{action: actionNak, delay: max(again.after, time.Millisecond), quiet: true}
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		return verdict{verb: nak, quiet: true} // interrupted by the shutdown: at once, for another instance
+		return verdict{action: actionNak, quiet: true} // interrupted by the shutdown: at once, for another instance
 	case errors.As(err, &f) && f.Code != events.Unavailable && f.Code != events.Internal:
-		return verdict{verb: ack, fault: f, quiet: true} // a refusal is an outcome
+		return verdict{action: actionAck, fault: f, quiet: true} // a refusal is an outcome
 	}
-	return verdict{verb: nak, delay: retryDelay(deliveries), failed: true}
+	return verdict{action: actionNak, delay: retryDelay(deliveries), failed: true}
 }
 
-// weigh decides over a command that failed. Only what fails while all that we depend on is well can be the command's own
-// fault: after enough of that it is set aside. An outage is waited for, for ever.
-func (h *hands) weigh(d Delivery, err error, v verdict) verdict {
+// decideFailed decides about a message whose handler failed. Only what fails while all that we depend on is well can be a
+// command's own fault: after enough of that it becomes a dead letter. An outage is waited for, for ever.
+func (c *consumer) decideFailed(d Delivery, err error, v verdict) verdict {
 	switch {
-	case h.bus.outage(err):
+	case c.bus.outage(err):
 		v.delay = min(v.delay, outageDelay)
-	case d.Stream == events.StreamCommands && h.failures.add(d.Sequence, time.Now()) >= h.options.CommandDeliveries:
-		return verdict{verb: aside, fault: internalFault()}
+	case d.Stream == events.StreamCommands && c.failures.add(d.Sequence, time.Now()) >= c.options.CommandDeliveries:
+		return verdict{action: actionDeadLetter, fault: internalFault()}
 	}
 	return v
 }

@@ -54,7 +54,7 @@ func (s *Service) eraseOnce(ctx context.Context) error {
 	}
 	var failed []error
 	for _, t := range untold { // one that fails must not hold up the others
-		err := s.bus.Emit(ctx, events.AccountErased{UserID: t.UserID, AccountID: t.AccountID, At: t.BuriedAt.UTC()})
+		err := s.bus.Emit(ctx, events.AccountErased{UserID: t.UserID, AccountID: t.AccountID, At: t.ErasedAt.UTC()})
 		if err == nil {
 			err = t.Told(ctx, s.db, s.now())
 		}
@@ -100,7 +100,7 @@ func (s *Service) advance(ctx context.Context, t accounts.Tombstone) error {
 		case back:
 			s.log.Warn("something of an erased account came back; erasing it again", zap.String("account_id", t.AccountID))
 			return s.pass(ctx, t, accounts.StageRows, now)
-		case now.After(t.BuriedAt.Add(watchFor)):
+		case now.After(t.ErasedAt.Add(watchFor)):
 			return s.pass(ctx, t, accounts.StageDone, time.Time{})
 		}
 		return s.pass(ctx, t, accounts.StageDone, now.Add(s.cfg.EraseWatchEvery))

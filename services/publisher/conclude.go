@@ -120,7 +120,7 @@ func (s *Service) toldLongAgo(ctx context.Context, p *Post, ev events.PostEvent)
 	if p.Fact != events.FactFailed || s.now().Sub(p.UpdatedAt) < retellAfter {
 		return false, nil
 	}
-	return s.bus.Told(ctx, ev)
+	return s.bus.Emitted(ctx, ev)
 }
 
 // applied has the outcome that stands on EVENTS applied to the row.

@@ -244,7 +244,7 @@ func (r *recorder) unburied(ctx context.Context, db bun.IDB, facts []told) ([]to
 	if len(ids) == 0 {
 		return facts, nil
 	}
-	buried, err := accounts.Buried(ctx, db, ids)
+	buried, err := accounts.WithTombstones(ctx, db, ids)
 	if err != nil || len(buried) == 0 {
 		return facts, err
 	}
@@ -258,11 +258,11 @@ func (r *recorder) unburied(ctx context.Context, db bun.IDB, facts []told) ([]to
 
 // buriedNow is unburied for a fact that is applied by whoever told it.
 func buriedNow(ctx context.Context, db bun.IDB, accountID string) (bool, error) {
-	buried, err := accounts.Buried(ctx, db, []string{accountID})
+	buried, err := accounts.WithTombstones(ctx, db, []string{accountID})
 	return buried[accountID], err
 }
 
 // buryAgain puts the tombstone back where a restored database has lost it: EVENTS remembers what was erased.
 func (r *recorder) buryAgain(ctx context.Context, tx bun.Tx, ev events.AccountErased) error {
-	return accounts.Bury(ctx, tx, ev.AccountID, ev.UserID, "", ev.At)
+	return accounts.InsertTombstone(ctx, tx, ev.AccountID, ev.UserID, "", ev.At)
 }

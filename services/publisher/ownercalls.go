@@ -230,7 +230,7 @@ var errMore = errors.New("there is more to do")
 func judgeOwnerCall(c ownerCall, err error, interrupted bool, now time.Time) ownerCallVerdict {
 	var taken placeTaken
 	again := ownerCallVerdict{tries: c.Tries + 1, failures: c.Failures}
-	switch later, putOff := bus.PutOff(err); {
+	switch later, putOff := bus.DelayOf(err); {
 	case err == nil:
 		return ownerCallVerdict{}
 	case errors.Is(err, bus.Pending):

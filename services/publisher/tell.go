@@ -31,7 +31,7 @@ func (s *Service) tellAgain(ctx context.Context, p *Post) error {
 	if p.State == events.StateConcluding || s.told.has(p.ID, p.Rev) {
 		return nil
 	}
-	there, err := s.bus.Told(ctx, events.NewPostEvent(p.Fact, p.Snapshot()))
+	there, err := s.bus.Emitted(ctx, events.NewPostEvent(p.Fact, p.Snapshot()))
 	if err != nil {
 		return fmt.Errorf("look whether %s is told: %w", p.Fact, err)
 	}
@@ -88,7 +88,7 @@ func (s *Service) emit(ctx context.Context, ev events.PostEvent) error {
 	}
 	err := s.bus.Emit(ctx, ev)
 	if told := new(bus.AlreadyPublishedError); errors.As(err, &told) {
-		if told.ID == told.StandsID {
+		if told.ID == told.StandingID {
 			s.log.Info("a post was told as published before, with other words; those stand", errField(err))
 		} else {
 			s.log.Error("a post was told as published before, by another event; that one stands", errField(err))

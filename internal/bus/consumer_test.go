@@ -157,7 +157,7 @@ func TestSetAside(t *testing.T) {
 		}
 		m, err := s.GetLastMsgForSubject(t.Context(), events.Dead(subject))
 		if err != nil {
-			t.Fatalf("nothing was set aside: %v", err)
+			t.Fatalf("no dead letter was stored: %v", err)
 		}
 		return m
 	}
@@ -180,7 +180,7 @@ func TestSetAside(t *testing.T) {
 			}
 			letter := dead(t, b, m.Subject)
 			if string(letter.Data) != "{" || letter.Header.Get(bus.HeaderDeadStream) != events.StreamCommands || letter.Header.Get(events.HeaderType) != typ {
-				t.Errorf("set aside as %v %s", letter.Header, letter.Data)
+				t.Errorf("dead letter %v %s", letter.Header, letter.Data)
 			}
 			if letter.Header.Get("Nats-Something") != "" {
 				t.Error("JetStream's own headers went along")

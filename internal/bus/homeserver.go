@@ -70,7 +70,7 @@ func (b *Bus) goHome(ctx context.Context, look time.Duration) {
 		if b.nc.IsClosed() {
 			return
 		}
-		if !b.nc.IsConnected() || hostOf(b.nc.ConnectedUrl()) == b.home.address || !speaks(ctx, b.home.address) {
+		if !b.nc.IsConnected() || hostOf(b.nc.ConnectedUrl()) == b.home.address || !servesNATS(ctx, b.home.address) {
 			well = 0
 			continue
 		}
@@ -100,8 +100,8 @@ func (b *Bus) quiet(ctx context.Context) bool {
 	return false
 }
 
-// speaks reports whether a NATS server speaks at an address. One that stands still takes connections, and is silent.
-func speaks(ctx context.Context, address string) bool {
+// servesNATS reports whether a NATS server answers at an address. A frozen one accepts connections, but sends nothing.
+func servesNATS(ctx context.Context, address string) bool {
 	c, err := dial.Dialer(dialWithin).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return false

@@ -10,9 +10,9 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// Told says whether a fact stands on EVENTS as the last on its subject. JetStream knows a repeat by its id for some
-// minutes only: whoever tells a fact again that may be older than that looks first. The stream's leader is asked.
-func (b *Bus) Told(ctx context.Context, ev events.Event) (bool, error) {
+// Emitted says whether an event is on EVENTS as the last on its subject. JetStream knows a repeat by its id for some
+// minutes only: whoever emits again an event that may be older than that looks first. The stream's leader is asked.
+func (b *Bus) Emitted(ctx context.Context, ev events.Event) (bool, error) {
 	once, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
 	stream, err := b.stream(once, events.StreamEvents)

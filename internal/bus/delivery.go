@@ -17,43 +17,43 @@ import (
 )
 
 // handle takes one message from its delivery to its ack.
-func (h *hands) handle(ctx context.Context, m jetstream.Msg, beat time.Duration) {
-	d := h.delivery(m)
+func (c *consumer) handle(ctx context.Context, m jetstream.Msg, beat time.Duration) {
+	d := c.delivery(m)
 	began := time.Now()
 	pulse := keepAlive(m, beat)
 	isCommand := d.Stream == events.StreamCommands
 	handling, span := beginHandling(causedBy(ctx, d.Meta), d)
 	limited, cancel := handling, func() {}
 	if isCommand {
-		limited, cancel = context.WithTimeout(handling, h.options.CommandLimit)
+		limited, cancel = context.WithTimeout(handling, c.options.CommandLimit)
 	}
-	result, err := h.call(limited, d, m.Data())
+	result, err := c.call(limited, d, m.Data())
 	if isCommand && limited.Err() != nil && ctx.Err() == nil {
 		err = outOfTime(err)
 	}
 	cancel()
-	v := judge(ctx, err, d.Deliveries)
+	v := decide(ctx, err, d.Deliveries)
 	if v.failed {
-		v = h.weigh(d, err, v)
+		v = c.decideFailed(d, err, v)
 	}
-	if v.verb == aside {
-		v = h.setAside(m, d, err, v)
+	if v.action == actionDeadLetter {
+		v = c.storeDeadLetter(m, d, err, v)
 	}
-	if v.verb != nak {
-		h.failures.forget(d.Sequence)
+	if v.action != actionNak {
+		c.failures.forget(d.Sequence)
 	}
 	pulse.stop()
-	if isCommand && !v.pending && (v.verb == ack || v.verb == aside) {
-		h.tellOutcome(d, v, result)
+	if isCommand && !v.pending && (v.action == actionAck || v.action == actionDeadLetter) {
+		c.reply(d, v, result)
 	}
 	// A message that the drain gave back meanwhile is the next process's.
-	if err := h.speak(m, v); err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
-		h.bus.log.Warn("ack not sent; the message comes again", zap.String("msg_id", d.Meta.ID), zap.Error(err))
+	if err := c.ack(m, v); err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
+		c.bus.log.Warn("ack not sent; the message comes again", zap.String("msg_id", d.Meta.ID), zap.Error(err))
 	}
 	took := time.Since(began)
 	endHandling(span, v, err)
-	handleSeconds.WithLabelValues(h.durable, v.outcome()).Observe(took.Seconds())
-	h.log(handling, d, v, isCommand, err, took)
+	handleSeconds.WithLabelValues(c.durable, v.outcome()).Observe(took.Seconds())
+	c.log(handling, d, v, isCommand, err, took)
 }
 
 // outOfTime is what becomes of a command whose time was over: what it had to wait for is away, and it comes again. What the
@@ -67,8 +67,8 @@ func outOfTime(err error) error {
 	return fmt.Errorf("%w: %w", events.Faultf(events.Unavailable, "This took too long; it is tried again."), err)
 }
 
-func (h *hands) delivery(m jetstream.Msg) Delivery {
-	d := Delivery{Meta: MetaOf(m.Headers()), Subject: m.Subject(), Stream: h.stream, Consumer: h.durable, Deliveries: 1}
+func (c *consumer) delivery(m jetstream.Msg) Delivery {
+	d := Delivery{Meta: MetaOf(m.Headers()), Subject: m.Subject(), Stream: c.stream, Consumer: c.durable, Deliveries: 1}
 	if meta, err := m.Metadata(); err == nil {
 		d.Sequence, d.Deliveries = meta.Sequence.Stream, meta.NumDelivered
 	}
@@ -76,64 +76,64 @@ func (h *hands) delivery(m jetstream.Msg) Delivery {
 }
 
 // call calls the handler; a panic is logged, and an error like any other.
-func (h *hands) call(ctx context.Context, d Delivery, body []byte) (result any, err error) {
-	defer h.caught(d, &err)
-	return h.handlers.call(ctx, d, body)
+func (c *consumer) call(ctx context.Context, d Delivery, body []byte) (result any, err error) {
+	defer c.caught(d, &err)
+	return c.handlers.call(ctx, d, body)
 }
 
-func (h *hands) caught(d Delivery, err *error) {
+func (c *consumer) caught(d Delivery, err *error) {
 	if p := recover(); p != nil {
-		h.bus.log.Error("panic while handling", zap.String("msg_type", d.Meta.Type), zap.String("msg_id", d.Meta.ID),
+		c.bus.log.Error("panic while handling", zap.String("msg_type", d.Meta.Type), zap.String("msg_id", d.Meta.ID),
 			zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
 		*err = fmt.Errorf("panic: %v", p)
 	}
 }
 
-// tellOutcome answers whoever waits for a command.
-func (h *hands) tellOutcome(d Delivery, v verdict, result any) {
+// reply tells the outcome of a command to whoever waits for it.
+func (c *consumer) reply(d Delivery, v verdict, result any) {
 	o := events.Outcome{CommandID: d.Meta.ID, Done: true, Fault: v.fault}
 	if v.fault == nil && result != nil {
 		body, err := wire.Encode(result)
 		if err != nil { // it is done all the same
-			h.bus.log.Error("encode result", zap.String("msg_id", d.Meta.ID), zap.Error(err))
+			c.bus.log.Error("encode result", zap.String("msg_id", d.Meta.ID), zap.Error(err))
 		}
 		o.Result = body
 	}
-	if err := h.bus.Reply(context.Background(), d.Meta.OutcomeTo, o); err != nil {
-		h.bus.log.Warn("outcome not delivered", zap.String("msg_id", d.Meta.ID), zap.Error(err))
+	if err := c.bus.Reply(context.Background(), d.Meta.OutcomeTo, o); err != nil {
+		c.bus.log.Warn("outcome not delivered", zap.String("msg_id", d.Meta.ID), zap.Error(err))
 	}
 }
 
-// speak says the verdict to JetStream. A plain ack is enough, for commands too: at one replica the server confirms an ack
+// ack tells JetStream the verdict. A plain ack is enough, for commands too: at one replica the server confirms an ack
 // before it is on disk, so waiting for the confirmation buys nothing; and every handler survives a redelivery, because
 // its row or its record of commands says that the work is done.
-func (h *hands) speak(m jetstream.Msg, v verdict) error {
+func (c *consumer) ack(m jetstream.Msg, v verdict) error {
 	switch {
-	case v.verb == ack:
+	case v.action == actionAck:
 		return m.Ack()
-	case v.verb == aside:
-		return m.TermWithReason("set aside on " + events.StreamDead)
+	case v.action == actionDeadLetter:
+		return m.TermWithReason("dead letter on " + events.StreamDead)
 	case v.failed:
-		return h.putOff(m, v.delay)
+		return c.nakWithDelay(m, v.delay)
 	case v.delay > 0:
 		return m.NakWithDelay(v.delay)
 	}
 	return m.Nak()
 }
 
-// putOff says that a message that failed is to come again after a while, and waits until the server has heard it: what
+// nakWithDelay says that a message that failed is to come again after a while, and waits until the server has heard it: what
 // failed may be the server itself, and a word that is lost costs AckWait.
-func (h *hands) putOff(m jetstream.Msg, delay time.Duration) (err error) {
-	h.mu.Lock()
-	given := h.given
-	h.mu.Unlock()
+func (c *consumer) nakWithDelay(m jetstream.Msg, delay time.Duration) (err error) {
+	c.mu.Lock()
+	given := c.returned
+	c.mu.Unlock()
 	if given { // the next process may have it by now
 		return jetstream.ErrMsgAlreadyAckd
 	}
 	word := fmt.Appendf(nil, `-NAK {"delay": %d}`, delay.Nanoseconds())
-	for range putOffTries {
+	for range nakTries {
 		ctx, cancel := context.WithTimeout(context.Background(), lookUpWithin)
-		_, err = h.bus.nc.RequestWithContext(ctx, m.Reply(), word)
+		_, err = c.bus.nc.RequestWithContext(ctx, m.Reply(), word)
 		cancel()
 		if err == nil || errors.Is(err, nats.ErrConnectionClosed) {
 			break
@@ -144,18 +144,18 @@ func (h *hands) putOff(m jetstream.Msg, delay time.Duration) (err error) {
 }
 
 // putOffTries cover the time in which another server becomes the durable's leader.
-const putOffTries = 6
+const nakTries = 6
 
-// pulse keeps the server from giving a message to somebody else while it is worked on.
-type pulse struct {
+// heartbeat keeps the server from giving a message to somebody else while it is worked on.
+type heartbeat struct {
 	mu      sync.Mutex
 	timer   *time.Timer
 	stopped bool
 }
 
-func keepAlive(m jetstream.Msg, every time.Duration) *pulse {
+func keepAlive(m jetstream.Msg, every time.Duration) *heartbeat {
 	every = max(every, 10*time.Millisecond)
-	p := &pulse{}
+	p := &heartbeat{}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.timer = time.AfterFunc(every, func() {
@@ -170,7 +170,7 @@ func keepAlive(m jetstream.Msg, every time.Duration) *pulse {
 }
 
 // stop returns when no beat is under way. One that came after a nak with a delay would replace the delay by AckWait.
-func (p *pulse) stop() {
+func (p *heartbeat) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stopped = true
@@ -178,8 +178,8 @@ func (p *pulse) stop() {
 }
 
 // log says once what became of a message. Never its body.
-func (h *hands) log(ctx context.Context, d Delivery, v verdict, isCommand bool, err error, took time.Duration) {
-	log := h.bus.log.With(
+func (c *consumer) log(ctx context.Context, d Delivery, v verdict, isCommand bool, err error, took time.Duration) {
+	log := c.bus.log.With(
 		zap.String("msg_type", d.Meta.Type), zap.String("msg_id", d.Meta.ID), zap.String("subject", d.Subject),
 		zap.Uint64("attempt", d.Deliveries), zap.Duration("took", took))
 	if d.Meta.Correlation != "" {
@@ -189,11 +189,11 @@ func (h *hands) log(ctx context.Context, d Delivery, v verdict, isCommand bool, 
 		log = log.With(zap.String("trace_id", id))
 	}
 	switch {
-	case v.verb == aside:
-		log.Error("set aside; somebody should look", zap.Error(err))
-	case v.verb == nak && !v.quiet:
+	case v.action == actionDeadLetter:
+		log.Error("became a dead letter; somebody should look", zap.Error(err))
+	case v.action == actionNak && !v.quiet:
 		log.Warn("will retry", zap.Duration("in", v.delay), zap.Error(err))
-	case v.verb == nak:
+	case v.action == actionNak:
 		log.Debug("again", zap.Duration("in", v.delay), zap.NamedError("why", err))
 	case v.fault != nil:
 		log.Info("refused", zap.String("code", string(v.fault.Code)))

@@ -18,7 +18,7 @@ import (
 type HandleOptions struct {
 	Concurrency       int           // messages in hand at once; 0: 16
 	Prefetch          int           // messages fetched ahead; 0: Concurrency
-	CommandDeliveries uint64        // after so many failures that are no outage a command is set aside; 0: 20
+	CommandDeliveries uint64        // after so many failures that are no outage a command becomes a dead letter; 0: 20
 	CommandLimit      time.Duration // how long the handler of a command may take; 0: 30 s
 	Drain             time.Duration // how long those in hand may take after the end of ctx; 0: 20 s
 }
@@ -53,12 +53,12 @@ func (b *Bus) Handle(ctx context.Context, durable string, h *Handlers, o HandleO
 	if err != nil {
 		return err
 	}
-	hands := &hands{
+	c := &consumer{
 		bus: b, stream: stream, durable: durable, handlers: h, options: o,
 		slots: make(chan struct{}, o.Concurrency), held: map[jetstream.Msg]time.Time{},
 	}
 	for ctx.Err() == nil {
-		err := hands.read(ctx)
+		err := c.read(ctx)
 		switch {
 		case ctx.Err() != nil:
 		case b.nc.IsClosed():
@@ -70,7 +70,7 @@ func (b *Bus) Handle(ctx context.Context, durable string, h *Handlers, o HandleO
 		}
 	}
 	b.troubles.Delete(durable)
-	hands.finish()
+	c.finish()
 	return nil
 }
 
@@ -83,8 +83,8 @@ func streamOf(durable string) (string, error) {
 	return "", fmt.Errorf("no durable is named %s", durable)
 }
 
-// hands are the messages that one process has in hand.
-type hands struct {
+// consumer reads the messages of one durable for one process, and holds those that its handlers work on.
+type consumer struct {
 	bus             *Bus
 	stream, durable string
 	handlers        *Handlers
@@ -95,56 +95,56 @@ type hands struct {
 	mu   sync.Mutex
 	held map[jetstream.Msg]time.Time // since when
 
-	given bool // at the end, what was still in hand was given back
+	returned bool // at the end, what was still being handled was given back
 
 	failures failures
 }
 
 // read hands out messages until ctx ends or the durable cannot be read.
-func (h *hands) read(ctx context.Context) error {
+func (c *consumer) read(ctx context.Context) error {
 	lookUp, cancel := context.WithTimeout(ctx, lookUpWithin)
-	consumer, err := h.bus.js.Consumer(lookUp, h.stream, h.durable)
+	durable, err := c.bus.js.Consumer(lookUp, c.stream, c.durable)
 	cancel()
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("stream %s with durable %s is not there (run `go run . migrate`): %w", h.stream, h.durable, err)
+		return fmt.Errorf("stream %s with durable %s is not there (run `go run . migrate`): %w", c.stream, c.durable, err)
 	}
 	if err != nil {
-		return fmt.Errorf("find durable %s: %w", h.durable, err)
+		return fmt.Errorf("find durable %s: %w", c.durable, err)
 	}
-	messages, err := consumer.Messages(Pulls(h.options.Prefetch)...)
+	messages, err := durable.Messages(Pulls(c.options.Prefetch)...)
 	if err != nil {
-		return fmt.Errorf("read durable %s: %w", h.durable, err)
+		return fmt.Errorf("read durable %s: %w", c.durable, err)
 	}
-	defer h.giveBack(messages)
-	h.bus.troubles.Delete(h.durable)
-	beat := consumer.CachedInfo().Config.AckWait / 3
+	defer c.giveBack(messages)
+	c.bus.troubles.Delete(c.durable)
+	beat := durable.CachedInfo().Config.AckWait / 3
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	go h.watch(watching, consumer)
+	go c.watch(watching, durable)
 	for {
 		select {
-		case h.slots <- struct{}{}:
+		case c.slots <- struct{}{}:
 		case <-ctx.Done():
 			return nil
 		}
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err == nil {
-			h.hold(m)
-			h.busy.Go(func() {
-				defer func() { <-h.slots }()
-				defer h.release(m)
-				h.handle(ctx, m, beat)
+			c.hold(m)
+			c.busy.Go(func() {
+				defer func() { <-c.slots }()
+				defer c.release(m)
+				c.handle(ctx, m, beat)
 			})
 			continue
 		}
-		<-h.slots
+		<-c.slots
 		if ctx.Err() != nil {
 			return nil
 		}
 		// No heartbeat: the server was away, and the iterator would go on by itself; but nobody says when the durable went
 		// away with it. Looking it up again tells.
 		if errors.Is(err, jetstream.ErrNoHeartbeat) {
-			h.bus.log.Warn("no word from the server for a while; looking again", zap.String("consumer", h.durable))
+			c.bus.log.Warn("no word from the server for a while; looking again", zap.String("consumer", c.durable))
 			return nil
 		}
 		return err
@@ -152,10 +152,10 @@ func (h *hands) read(ctx context.Context) error {
 }
 
 // giveBack ends the reading. Messages that were fetched ahead go back at once, or they would lie here until AckWait ends.
-func (h *hands) giveBack(messages jetstream.MessagesContext) {
+func (c *consumer) giveBack(messages jetstream.MessagesContext) {
 	messages.Drain()
 	for {
-		m, err := messages.Next(jetstream.NextMaxWait(h.bus.patience))
+		m, err := messages.Next(jetstream.NextMaxWait(c.bus.patience))
 		if err != nil {
 			return
 		}
@@ -163,38 +163,38 @@ func (h *hands) giveBack(messages jetstream.MessagesContext) {
 	}
 }
 
-func (h *hands) hold(m jetstream.Msg) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.held[m] = time.Now()
+func (c *consumer) hold(m jetstream.Msg) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held[m] = time.Now()
 }
 
-func (h *hands) release(m jetstream.Msg) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.held, m)
+func (c *consumer) release(m jetstream.Msg) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.held, m)
 }
 
 // finish waits for the messages in hand, so long. Then it gives them back: whoever takes them looks at the row, and finds
 // that somebody is at work there.
-func (h *hands) finish() {
+func (c *consumer) finish() {
 	done := make(chan struct{})
-	go func() { h.busy.Wait(); close(done) }()
-	limit := time.NewTimer(h.options.Drain)
+	go func() { c.busy.Wait(); close(done) }()
+	limit := time.NewTimer(c.options.Drain)
 	defer limit.Stop()
 	select {
 	case <-done:
 		return
 	case <-limit.C:
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.given = true
-	for m := range h.held {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.returned = true
+	for m := range c.held {
 		_ = m.Nak()
 	}
-	h.bus.log.Warn("messages left in hand; another process takes them", zap.String("consumer", h.durable), zap.Int("messages", len(h.held)))
-	if err := h.bus.nc.FlushTimeout(time.Second); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-		h.bus.log.Warn("give messages back", zap.Error(err))
+	c.bus.log.Warn("messages left in hand; another process takes them", zap.String("consumer", c.durable), zap.Int("messages", len(c.held)))
+	if err := c.bus.nc.FlushTimeout(time.Second); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		c.bus.log.Warn("give messages back", zap.Error(err))
 	}
 }

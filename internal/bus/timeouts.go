@@ -24,7 +24,7 @@ const (
 	lookUpWithin = 2 * time.Second
 )
 
-func withoutSilence() []nats.Option {
+func promptTimeouts() []nats.Option {
 	return []nats.Option{
 		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsUnheard), nats.FlusherTimeout(flushWithin),
 		nats.Timeout(dialWithin), nats.SetCustomDialer(dial.Dialer(dialWithin)),
