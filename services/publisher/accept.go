@@ -230,15 +230,6 @@ func commandsOf(batch []acceptance) []commands.Command {
 	return list
 }
 
-// readOwn reads the accounts of many users at once.
-func (s *store) readOwn(ctx context.Context, batch []read[[]accounts.Account]) []error {
-	byUser, err := accounts.ForUsers(ctx, s.db, idsOf(batch))
-	if err != nil {
-		return all(len(batch), err)
-	}
-	return give(batch, byUser)
-}
-
 // insertAll writes new posts. One that is there already is errAlone for all: the batcher finds it.
 func (s *store) insertAll(ctx context.Context, tx bun.Tx, posts []*Post) error {
 	if len(posts) == 0 {

@@ -276,7 +276,7 @@ func TestRounds(t *testing.T) {
 
 	// What was kept for long enough goes.
 	now = now.Add(r.cfg.InsightsKept + time.Hour)
-	if err := s.store.forgetSnapshots(t.Context(), now.Add(-r.cfg.InsightsKept)); err != nil {
+	if err := forgetSnapshots(t.Context(), r.db, now.Add(-r.cfg.InsightsKept)); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := r.db.NewSelect().Table("insight_snapshots").Count(t.Context()); err != nil || n != 0 {

@@ -86,7 +86,7 @@ func (r *rig) postsAway() (leaseOver <-chan struct{}, back func()) {
 
 func logged(t *testing.T, r *rig, id, phase string) (lines []events.Attempt) {
 	t.Helper()
-	tried, err := (&store{db: r.db}).attempts(t.Context(), r.db, id)
+	tried, err := newStore(r.db, 0, 0).attempts(t.Context(), r.db, id)
 	if err != nil {
 		t.Fatal(err)
 	}

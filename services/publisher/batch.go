@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/uptrace/bun"
-
 	"github.com/omni-write/threads/internal/pg"
 )
 
@@ -117,11 +115,6 @@ func (b *batcher[T]) split(taken []*batched[T]) {
 // errAlone says that an item cannot be worked together with others: its row has moved, or somebody else holds it, and the
 // others must not wait for that. Whoever has the item works it by itself.
 var errAlone = errors.New("this needs a transaction of its own")
-
-// free selects, and locks, those of the posts that nobody else holds.
-func free(tx bun.Tx, ids []string) *bun.SelectQuery {
-	return tx.NewSelect().Model((*Post)(nil)).Column("id").Where("id IN (?)", bun.List(ids)).For("UPDATE SKIP LOCKED")
-}
 
 // wholeError is why a batch failed as a whole.
 type wholeError struct{ error }

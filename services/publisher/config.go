@@ -173,12 +173,8 @@ const (
 	permalinksPerAccount = 32
 	// farthestCreation is the latest appointment of a post that waits to be prepared.
 	farthestCreation = 2 * time.Minute
-	// hold is how long before its time a ready post is woken; the rest is waited in the process.
-	hold = time.Second
 	// pastGrace is how far in the past a post may be asked for: clocks differ, and a form takes time to send.
 	pastGrace = time.Minute
-	// containerLife is when a container is rebuilt; Threads lets it die after 24 h.
-	containerLife = 23 * time.Hour
 	// maxRebuilds and maxCalls bound what is tried for one post.
 	maxRebuilds = 2
 	maxCalls    = 6
@@ -194,4 +190,9 @@ func backoff(n int) time.Duration {
 		return 5 * time.Minute
 	}
 	return min(time.Second<<max(n-1, 0), 5*time.Minute)
+}
+
+// timing is what of the configuration a post itself goes by.
+func (c Config) timing() timing {
+	return timing{leadText: c.LeadText, leadImage: c.LeadImage, leadVideo: c.LeadVideo, permalinkWait: c.PermalinkWait}
 }

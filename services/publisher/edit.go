@@ -64,7 +64,7 @@ func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditP
 		if p.State == events.StateWaiting {
 			p.State = events.StateScheduled // prepare looks at its container, if there is one
 		}
-		p.dormant(s.cfg)
+		p.dormant(s.cfg.timing())
 		p.Fact = events.FactEdited
 		return tellable(p)
 	})

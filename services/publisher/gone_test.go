@@ -74,7 +74,7 @@ func TestGone(t *testing.T) {
 	}
 
 	// A replay of EVENTS into an empty table tells the same story.
-	for p, err := (&store{db: r.db}).get(t.Context(), r.db, chain.ID); err == nil && p.ToldRev < p.Rev; p, err = (&store{db: r.db}).get(t.Context(), r.db, chain.ID) {
+	for p, err := newStore(r.db, 0, 0).get(t.Context(), r.db, chain.ID); err == nil && p.ToldRev < p.Rev; p, err = newStore(r.db, 0, 0).get(t.Context(), r.db, chain.ID) {
 		pause(t.Context(), 10*time.Millisecond)
 	}
 	stop()

@@ -109,7 +109,7 @@ func TestImportHistory(t *testing.T) {
 	}
 
 	find := func(mediaID string) *Post {
-		p, err := (&store{db: r.db}).find(t.Context(), r.db, testUser, mediaID)
+		p, err := newStore(r.db, 0, 0).find(t.Context(), r.db, testUser, mediaID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func TestImportHistory(t *testing.T) {
 	if p := find(*ours.PostedTweetID); p.ID != ours.ID {
 		t.Error("our own post was imported again")
 	}
-	if _, err := (&store{db: r.db}).find(t.Context(), r.db, testUser, theirs); err == nil {
+	if _, err := newStore(r.db, 0, 0).find(t.Context(), r.db, testUser, theirs); err == nil {
 		t.Error("a post of somebody else was imported")
 	}
 
@@ -143,7 +143,7 @@ func TestImportHistory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec := &recorder{db: r.db, bus: r.bus, log: r.log, now: time.Now, cfg: r.cfg, store: &store{db: r.db}, nudge: make(chan struct{}, 1)}
+	rec := &recorder{db: r.db, bus: r.bus, log: r.log, now: time.Now, cfg: r.cfg, store: newStore(r.db, 0, 0), nudge: make(chan struct{}, 1)}
 	if err := rec.replay(t.Context(), r.db, 1, s.CachedInfo().State.LastSeq); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestImportHolds(t *testing.T) {
 			CreatedAt: time.Now(), UpdatedAt: time.Now(),
 		}
 		p.ContentHash = p.hash()
-		if err := (&store{db: r.db}).insert(t.Context(), r.db, p); err != nil {
+		if err := newStore(r.db, 0, 0).insert(t.Context(), r.db, p); err != nil {
 			t.Fatal(err)
 		}
 		h, fault := r.importHistory(events.ImportHistory{UserID: testUser})
@@ -211,7 +211,7 @@ func TestImportHolds(t *testing.T) {
 			CreatedAt: time.Now(), UpdatedAt: time.Now(), WakeAt: time.Now(), Attempt: 1, CallDeadline: time.Now().Add(-20 * time.Minute),
 		}
 		p.ContentHash = p.hash()
-		if err := (&store{db: r.db}).insert(t.Context(), r.db, p); err != nil {
+		if err := newStore(r.db, 0, 0).insert(t.Context(), r.db, p); err != nil {
 			t.Fatal(err)
 		}
 		row := r.row(p.ID, events.StatePublished)
@@ -221,7 +221,7 @@ func TestImportHolds(t *testing.T) {
 		if n, _ := r.arrivals("ours after all"); n != 1 {
 			t.Errorf("it is on Threads %d times", n)
 		}
-		if found, err := (&store{db: r.db}).find(t.Context(), r.db, testUser, id); err != nil || found.ID != p.ID {
+		if found, err := newStore(r.db, 0, 0).find(t.Context(), r.db, testUser, id); err != nil || found.ID != p.ID {
 			t.Errorf("its media id finds %+v, %v", found, err)
 		}
 	})

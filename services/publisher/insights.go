@@ -55,7 +55,7 @@ func (s *Service) GetAccountInsights(ctx context.Context, q events.GetAccountIns
 	i := events.Insights{
 		AccountID: account.ID, ReadAt: at.UTC(), Since: optionalTime(q.Since), Until: optionalTime(q.Until), Metrics: metrics,
 	}
-	i.Snapshots, err = s.side().snapshots(ctx, of, q.Snapshots)
+	i.Snapshots, err = snapshots(ctx, s.side().db, of, q.Snapshots)
 	return i, err
 }
 
@@ -80,7 +80,7 @@ func (s *Service) GetPostInsights(ctx context.Context, q events.GetPostInsights)
 	i := events.Insights{
 		AccountID: post.account.ID, PostID: post.postID, MediaID: post.mediaID, ReadAt: at.UTC(), Metrics: metrics,
 	}
-	i.Snapshots, err = s.side().snapshots(ctx, of, q.Snapshots)
+	i.Snapshots, err = snapshots(ctx, s.side().db, of, q.Snapshots)
 	return i, err
 }
 
@@ -151,7 +151,7 @@ func (s *Service) figures(ctx context.Context, account accounts.Account, key str
 	metrics := metricsOf(told)
 	s.errands.kept.put(key, metrics, at)
 	if keep {
-		if err := s.side().keepSnapshot(ctx, of, at, metrics); err != nil {
+		if err := keepSnapshot(ctx, s.side().db, of, at, metrics); err != nil {
 			return nil, at, err
 		}
 	}
@@ -213,14 +213,14 @@ type snapshot struct {
 }
 
 // keepSnapshot keeps figures: the latest of each hour, so that a page that is open all day costs no table.
-func (s *store) keepSnapshot(ctx context.Context, of figuresOf, at time.Time, metrics []events.Metric) error {
+func keepSnapshot(ctx context.Context, db bun.IDB, of figuresOf, at time.Time, metrics []events.Metric) error {
 	values := valuesOf(metrics)
 	if len(values) == 0 {
 		return nil // of a repost there are none
 	}
 	at = at.UTC()
 	one := snapshot{AccountID: of.accountID, MediaID: of.mediaID, Hour: at.Truncate(time.Hour), At: at, Metrics: values}
-	_, err := s.db.NewInsert().Model(&one).On("CONFLICT (account_id, media_id, hour) DO UPDATE").
+	_, err := db.NewInsert().Model(&one).On("CONFLICT (account_id, media_id, hour) DO UPDATE").
 		Set("at = EXCLUDED.at, metrics = EXCLUDED.metrics").Where("snapshot.at < EXCLUDED.at").Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("keep figures: %w", err)
@@ -229,12 +229,12 @@ func (s *store) keepSnapshot(ctx context.Context, of figuresOf, at time.Time, me
 }
 
 // snapshots reads the latest of what was kept, the oldest first.
-func (s *store) snapshots(ctx context.Context, of figuresOf, limit int) ([]events.InsightSnapshot, error) {
+func snapshots(ctx context.Context, db bun.IDB, of figuresOf, limit int) ([]events.InsightSnapshot, error) {
 	if limit == 0 {
 		limit = usualSnapshots
 	}
 	var rows []snapshot
-	err := s.db.NewSelect().Model(&rows).Column("at", "metrics").
+	err := db.NewSelect().Model(&rows).Column("at", "metrics").
 		Where("account_id = ? AND media_id = ?", of.accountID, of.mediaID).
 		Order("hour DESC").Limit(int64(limit)).Scan(ctx)
 	if err != nil {
@@ -248,8 +248,8 @@ func (s *store) snapshots(ctx context.Context, of figuresOf, limit int) ([]event
 }
 
 // forgetSnapshots deletes what was kept for long enough.
-func (s *store) forgetSnapshots(ctx context.Context, before time.Time) error {
-	if _, err := s.db.NewDelete().Model((*snapshot)(nil)).Where("at < ?", before).Exec(ctx); err != nil {
+func forgetSnapshots(ctx context.Context, db bun.IDB, before time.Time) error {
+	if _, err := db.NewDelete().Model((*snapshot)(nil)).Where("at < ?", before).Exec(ctx); err != nil {
 		return fmt.Errorf("forget old figures: %w", err)
 	}
 	return nil

@@ -186,8 +186,8 @@ func (s *Service) searched(ctx context.Context, accountID string, q quota) {
 }
 
 // forgetSearches deletes what has left the window long ago.
-func (s *store) forgetSearches(ctx context.Context, now time.Time) error {
-	if _, err := s.db.NewDelete().Model((*searchUse)(nil)).Where("at < ?", now.Add(-2*quotaWindow)).Exec(ctx); err != nil {
+func forgetSearches(ctx context.Context, db bun.IDB, now time.Time) error {
+	if _, err := db.NewDelete().Model((*searchUse)(nil)).Where("at < ?", now.Add(-2*quotaWindow)).Exec(ctx); err != nil {
 		return fmt.Errorf("forget old searches: %w", err)
 	}
 	return nil

@@ -62,7 +62,7 @@ var (
 // measureLateness measures a post whose first part, or whole, was published by a call that left at the given time.
 func (s *Service) measureLateness(p *Post, called time.Time) {
 	notice, held := "ahead", "no"
-	if p.PublishAt.Sub(p.CreatedAt) < p.lead(s.cfg) {
+	if p.PublishAt.Sub(p.CreatedAt) < p.lead(s.cfg.timing()) {
 		notice = "short"
 	}
 	if p.Attempt > 1 || p.Reason != nil {

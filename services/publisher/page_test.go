@@ -102,7 +102,7 @@ func someLists(each func(name string, q events.ListPosts)) {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	s := &Service{db: db, store: &store{db: db}}
+	s := &Service{db: db, store: newStore(db, 0, 0)}
 	const rows = 12_000 // more than are searched at once
 	all := manyPosts(t, db, rows)
 

@@ -111,17 +111,30 @@ func (p *Post) outlived(now time.Time) bool {
 	return p.ContainerID != "" && now.Sub(p.ContainerAt) > containerLife
 }
 
+// timing is how long before and after its time a post is worked on.
+type timing struct {
+	leadText, leadImage, leadVideo time.Duration // before its time, its container is built
+	permalinkWait                  time.Duration // after it was published, its permalink is waited for
+}
+
+const (
+	// hold is how long before its time a ready post is woken; the rest is waited in the process.
+	hold = time.Second
+	// containerLife is when a container is rebuilt; Threads lets it die after 24 h.
+	containerLife = 23 * time.Hour
+)
+
 // lead is how long before its time the post's container is built. A repost needs none.
-func (p *Post) lead(c Config) time.Duration {
-	lead := c.LeadText
+func (p *Post) lead(t timing) time.Duration {
+	lead := t.leadText
 	if p.Kind == events.KindRepost {
 		return hold
 	}
 	for _, m := range p.Media {
 		if m.Type == events.Video {
-			return c.LeadVideo
+			return t.leadVideo
 		}
-		lead = c.LeadImage
+		lead = t.leadImage
 	}
 	return lead
 }
@@ -132,7 +145,7 @@ func (p *Post) expires() time.Time {
 }
 
 // dormant is the state and the wake-up of a post that waits for its time, by what is already built.
-func (p *Post) dormant(c Config) {
+func (p *Post) dormant(t timing) {
 	if !p.Doubt && !p.ContainerAt.IsZero() && p.PublishAt.Sub(p.ContainerAt) >= containerLife {
 		p.dropContainer() // it would be dead by then
 	}
@@ -140,7 +153,7 @@ func (p *Post) dormant(c Config) {
 		p.WakeAt = p.PublishAt.Add(-hold)
 		return
 	}
-	p.State, p.WakeAt = events.StateScheduled, p.PublishAt.Add(-p.lead(c))
+	p.State, p.WakeAt = events.StateScheduled, p.PublishAt.Add(-p.lead(t))
 }
 
 // status is the state in the original's words.

@@ -31,10 +31,10 @@ func (s *Service) prepare(ctx context.Context, was *Post) error {
 		return s.noToken(ctx, was, err)
 	}
 	crash.At(crash.PrepareLeased)
-	if was.ContainerID == "" && len(was.Children) == 0 && was.PublishAt.Add(-was.lead(s.cfg)).After(s.now()) {
+	if was.ContainerID == "" && len(was.Children) == 0 && was.PublishAt.Add(-was.lead(s.cfg.timing())).After(s.now()) {
 		p := *was // woken for its account's sake, and that is well
 		p.Lease = ""
-		p.dormant(s.cfg)
+		p.dormant(s.cfg.timing())
 		return s.step(ctx, was, &p, "")
 	}
 	p := *was

@@ -148,7 +148,7 @@ func TestSwappedDoubtHasADeadline(t *testing.T) {
 	if _, err := r.rebuild(true); err != nil {
 		t.Fatal(err)
 	}
-	row, err := (&store{db: r.db}).get(t.Context(), r.db, p.ID)
+	row, err := newStore(r.db, 0, 0).get(t.Context(), r.db, p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 	}
 	if was.PublishAt.Sub(now) > 2*hold { // woken for its account's sake, and that is well
 		p := *was
-		p.dormant(s.cfg)
+		p.dormant(s.cfg.timing())
 		return s.step(ctx, was, &p, "")
 	}
 	if a.account.Paused() {

@@ -91,8 +91,8 @@ func New(cfg Config, d Deps) *Service {
 	d.Side = cmp.Or(d.Side, d.DB)
 	s := &Service{
 		cfg: cfg, bus: d.Bus, db: d.DB, api: d.Threads, vault: d.Vault, log: d.Log, now: d.Now,
-		store: &store{db: d.DB, lease: cfg.Lease, secondCallAfter: cfg.SecondCallAfter},
-		aside: &store{db: d.Side, lease: cfg.Lease, secondCallAfter: cfg.SecondCallAfter},
+		store: newStore(d.DB, cfg.Lease, cfg.SecondCallAfter),
+		aside: newStore(d.Side, cfg.Lease, cfg.SecondCallAfter),
 		calls: newCalls(cfg.CallsInFlight, 0, cfg.CallsPerAccount),
 		// A quarter of the wake-ups in hand each at most: the last quarter is left to posts that are ready.
 		creations:  newShared(min(cfg.CreationsInFlight, cfg.wakes()/4), cfg.CreationsPerAccount),
@@ -105,8 +105,8 @@ func New(cfg Config, d Deps) *Service {
 	s.delays = &batcher[delayed]{size: delayBatch, atOnce: 2, work: s.store.delayBatch}
 	s.spacings = &batcher[spacing]{size: delayBatch, atOnce: 1, work: s.spaceOutBatch}
 	s.postReads = &batcher[read[Post]]{size: readBatch, atOnce: 2, work: s.store.readPosts}
-	s.accountReads = &batcher[read[accounts.Account]]{size: readBatch, atOnce: 2, work: s.store.readAccounts}
-	s.ownAccounts = &batcher[read[[]accounts.Account]]{size: readBatch, atOnce: 2, work: s.store.readOwn}
+	s.accountReads = &batcher[read[accounts.Account]]{size: readBatch, atOnce: 2, work: s.readAccounts}
+	s.ownAccounts = &batcher[read[[]accounts.Account]]{size: readBatch, atOnce: 2, work: s.readOwn}
 	s.prober = probe.New(probe.Config{Allow: cfg.MediaNetworks, Ports: cfg.MediaPorts})
 	s.acceptances = &batcher[acceptance]{size: acceptBatch, atOnce: 2, work: s.acceptBatch}
 	// One batch of claims at a time: two would only wait for each other's accounts.

@@ -192,7 +192,7 @@ func (r *rig) rows() string {
 	}
 	var b strings.Builder
 	for _, p := range posts {
-		tried, _ := (&store{db: r.db}).attempts(context.Background(), r.db, p.ID)
+		tried, _ := newStore(r.db, 0, 0).attempts(context.Background(), r.db, p.ID)
 		fmt.Fprintf(&b, "\n%s state=%s rev=%d told=%d fact=%s wake=%s reason=%v attempt=%d", p.ID, p.State, p.Rev, p.ToldRev, p.Fact, p.WakeAt, p.Reason, p.Attempt)
 		for _, a := range tried {
 			fmt.Fprintf(&b, "\n   %s %s ok=%t %s", a.At.Format(time.TimeOnly), a.Phase, a.OK, a.Message)
@@ -231,7 +231,7 @@ func (r *rig) rowWithin(id string, state events.State, limit time.Duration) Post
 	r.t.Helper()
 	deadline := time.Now().Add(limit)
 	for {
-		p, err := (&store{db: r.db}).get(r.t.Context(), r.db, id)
+		p, err := newStore(r.db, 0, 0).get(r.t.Context(), r.db, id)
 		if err == nil && p.State == state {
 			return *p
 		}

@@ -163,12 +163,12 @@ func TestDormant(t *testing.T) {
 	t.Parallel()
 	c, now := quick(t), time.Now()
 	near := Post{State: events.StateReady, ContainerID: "1", ContainerAt: now, PublishAt: now.Add(time.Hour)}
-	near.dormant(c)
+	near.dormant(c.timing())
 	if near.State != events.StateReady || near.ContainerID == "" {
 		t.Errorf("a container that lives long enough is dropped: %+v", near)
 	}
 	far := Post{State: events.StateReady, ContainerID: "1", ContainerAt: now, PublishAt: now.Add(30 * time.Hour)}
-	far.dormant(c)
+	far.dormant(c.timing())
 	if far.State != events.StateScheduled || far.ContainerID != "" || !far.WakeAt.Equal(far.PublishAt.Add(-c.LeadText)) {
 		t.Errorf("a container that will be dead by then is kept: %+v", far)
 	}
@@ -213,7 +213,7 @@ func TestRetellWhileConcluding(t *testing.T) {
 	p := Post{ID: events.NewPostID(), State: events.StateConcluding, Rev: 2, ToldRev: 1, Fact: events.FactFailed, UserID: testUser, AccountID: r.account.ID,
 		Kind: events.KindPost, Text: "x", ContentHash: "x", PublishAt: time.Now(), PublishWithin: 3600, Reason: events.Faultf(events.Refused, "No."),
 		WakeAt: time.Now(), AcceptedAt: time.Now(), CreatedAt: time.Now(), UpdatedAt: time.Now().Add(-time.Minute)}
-	if err := (&store{db: r.db}).insert(t.Context(), r.db, &p); err != nil {
+	if err := newStore(r.db, 0, 0).insert(t.Context(), r.db, &p); err != nil {
 		t.Fatal(err)
 	}
 	r.start()

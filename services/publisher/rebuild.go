@@ -460,7 +460,7 @@ func (r *recorder) replace(ctx context.Context, tx bun.Tx, posts []Post) error {
 	ids := make([]string, len(posts))
 	for i := range posts {
 		ids[i] = posts[i].ID
-		posts[i].wakeAfterReplay(r.cfg, r.now())
+		posts[i].wakeAfterReplay(r.cfg.timing(), r.now())
 		posts[i].tidy()
 	}
 	if _, err := tx.NewRaw("INSERT INTO posts_before_rebuild SELECT * FROM posts WHERE id IN (?)", bun.List(ids)).Exec(ctx); err != nil {

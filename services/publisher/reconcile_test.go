@@ -202,7 +202,7 @@ func TestReconcile(t *testing.T) {
 // any is the row, whatever its state.
 func (r *rig) any(id string) Post {
 	r.t.Helper()
-	p, err := (&store{db: r.db}).get(r.t.Context(), r.db, id)
+	p, err := newStore(r.db, 0, 0).get(r.t.Context(), r.db, id)
 	if err != nil {
 		r.t.Fatal(err)
 	}

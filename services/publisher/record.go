@@ -263,7 +263,7 @@ func (r *recorder) finalize(ctx context.Context, tx bun.Tx, batch []outcome) (ma
 			}
 			ids = append(ids, p.ID)
 			final := fromSnapshot(p)
-			final.lookForLinks(r.cfg, r.now())
+			final.lookForLinks(r.cfg.timing(), r.now())
 			rows = append(rows, row{p.ID, p.Rev, value(p.Permalink), p.Parts, p.UpdatedAt, optionalTime(final.WakeAt)})
 		}
 	}
@@ -447,7 +447,7 @@ func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *Post) error {
 	if n, err := res.RowsAffected(); err != nil || n > 0 {
 		return err
 	}
-	p.wakeAfterReplay(r.cfg, r.now())
+	p.wakeAfterReplay(r.cfg.timing(), r.now())
 	p.tidy()
 	res, err = tx.NewInsert().Model(p).
 		Value("call_deadline", "CASE WHEN ? THEN clock_timestamp() END", p.Doubt). // whenever its call was made, it has ended by then
@@ -463,30 +463,6 @@ func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *Post) error {
 		return err
 	}
 	return giveBackDead(ctx, tx, p)
-}
-
-// wakeAfterReplay gives a row that comes from an event alone its working columns: nothing is known of its container,
-// so what was ready is prepared again.
-func (p *Post) wakeAfterReplay(c Config, now time.Time) {
-	switch {
-	case p.State == events.StateReady || p.State == events.StateScheduled || p.State == events.StateWaiting:
-		p.State, p.WakeAt = events.StateScheduled, p.PublishAt.Add(-p.lead(c))
-	case p.State == events.StateUnconfirmed:
-		p.Doubt, p.DoubtSince, p.OnAbsent, p.WakeAt = true, p.PublishAt, absentRetry, now
-	case p.State == events.StateParked:
-		p.Doubt, p.DoubtSince = true, p.PublishAt
-	case settled(p) && !p.DeleteRequestedAt.IsZero() && p.DeletedAt.IsZero():
-		p.WakeAt = now
-	case p.Fact == events.FactPublished || p.Fact == events.FactFailed:
-		p.lookForLinks(c, now)
-	}
-}
-
-// lookForLinks has a post that was told without its permalink, not long ago, looked at once more.
-func (p *Post) lookForLinks(c Config, now time.Time) {
-	if len(p.unlinked()) > 0 && now.Sub(p.AcceptedAt) < 24*time.Hour {
-		p.WakeAt = c.nextLink(now, 0)
-	}
 }
 
 // finish ends the commands that wait for this fact.

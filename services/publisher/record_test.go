@@ -61,7 +61,7 @@ func TestReplay(t *testing.T) {
 	if _, err := r.db.ExecContext(t.Context(), "TRUNCATE posts, recorder_positions"); err != nil {
 		t.Fatal(err)
 	}
-	rec := &recorder{db: r.db, bus: r.bus, log: r.log, now: time.Now, cfg: r.cfg, store: &store{db: r.db}, nudge: make(chan struct{}, 1)}
+	rec := &recorder{db: r.db, bus: r.bus, log: r.log, now: time.Now, cfg: r.cfg, store: newStore(r.db, 0, 0), nudge: make(chan struct{}, 1)}
 	s, err := r.bus.JetStream().Stream(t.Context(), events.StreamEvents)
 	if err != nil {
 		t.Fatal(err)

@@ -48,7 +48,7 @@ func (s *Service) RetryPost(ctx context.Context, d bus.Delivery, cmd events.Retr
 			p.TimeZone = cmd.TimeZone
 		}
 		p.State = events.StateScheduled
-		p.dormant(s.cfg)
+		p.dormant(s.cfg.timing())
 		return nil
 	})
 }

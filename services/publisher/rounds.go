@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/uptrace/bun"
+
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/threads"
@@ -43,19 +45,19 @@ func (s *Service) rounds(ctx context.Context) error {
 }
 
 func (s *Service) roundsOnce(ctx context.Context) error {
-	if err := s.store.forgetSearches(ctx, s.now()); err != nil {
+	if err := forgetSearches(ctx, s.db, s.now()); err != nil {
 		return err
 	}
 	if s.cfg.InsightsKept > 0 {
-		if err := s.store.forgetSnapshots(ctx, s.now().Add(-s.cfg.InsightsKept)); err != nil {
+		if err := forgetSnapshots(ctx, s.db, s.now().Add(-s.cfg.InsightsKept)); err != nil {
 			return err
 		}
 	}
-	if err := s.store.planRounds(ctx, s.now(), min(firstRound, s.cfg.InsightsEvery)); err != nil {
+	if err := planRounds(ctx, s.db, s.now(), min(firstRound, s.cfg.InsightsEvery)); err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
-		due, err := s.store.takeRounds(ctx, s.now(), s.cfg.InsightsAtOnce)
+		due, err := takeRounds(ctx, s.db, s.now(), s.cfg.InsightsAtOnce)
 		if err != nil || len(due) == 0 {
 			return err
 		}
@@ -119,7 +121,7 @@ func (s *Service) keepFigures(ctx context.Context, account accounts.Account) (en
 		case err != nil:
 			return false, err
 		default:
-			if err := s.store.keepSnapshot(ctx, figuresOf{account.ID, mediaID}, s.now(), metricsOf(told)); err != nil {
+			if err := keepSnapshot(ctx, s.db, figuresOf{account.ID, mediaID}, s.now(), metricsOf(told)); err != nil {
 				return false, err
 			}
 		}
@@ -145,13 +147,13 @@ func (c *calls) busy() bool { return 2*len(c.slots) >= cap(c.slots) }
 
 // planRounds gives every account that has figures its first round, at some moment within the given time, so that not all
 // come at once.
-func (s *store) planRounds(ctx context.Context, now time.Time, within time.Duration) error {
+func planRounds(ctx context.Context, db bun.IDB, now time.Time, within time.Duration) error {
 	type row struct {
 		AccountID string    `bun:"account_id"`
 		NextAt    time.Time `bun:"next_at"`
 	}
 	var ids []string
-	err := s.db.NewSelect().Model((*accounts.Account)(nil)).Column("id").
+	err := db.NewSelect().Model((*accounts.Account)(nil)).Column("id").
 		Where("status = ? AND ? = ANY (scopes)", events.ConnectionActive, threads.ScopeManageInsights).
 		Where("NOT EXISTS (SELECT 1 FROM insight_rounds r WHERE r.account_id = account.id)").Limit(1000).Scan(ctx, &ids)
 	if err != nil || len(ids) == 0 {
@@ -161,7 +163,7 @@ func (s *store) planRounds(ctx context.Context, now time.Time, within time.Durat
 	for i, id := range ids {
 		rows[i] = row{id, now.Add(rand.N(within))} //nolint:gosec // spreads the load, guards nothing
 	}
-	_, err = s.db.NewInsert().Model(&rows).ModelTableExpr("insight_rounds").On("CONFLICT DO NOTHING").Exec(ctx)
+	_, err = db.NewInsert().Model(&rows).ModelTableExpr("insight_rounds").On("CONFLICT DO NOTHING").Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("plan rounds: %w", err)
 	}
@@ -170,12 +172,12 @@ func (s *store) planRounds(ctx context.Context, now time.Time, within time.Durat
 
 // takeRounds takes accounts whose round is due, for an hour: who dies on the way is followed by another then. Accounts that
 // lost the scope or the token are passed over.
-func (s *store) takeRounds(ctx context.Context, now time.Time, limit int) (ids []string, err error) {
-	due := s.db.NewSelect().TableExpr("insight_rounds AS r").ColumnExpr("r.account_id").
+func takeRounds(ctx context.Context, db bun.IDB, now time.Time, limit int) (ids []string, err error) {
+	due := db.NewSelect().TableExpr("insight_rounds AS r").ColumnExpr("r.account_id").
 		Join("JOIN social_connections c ON c.id = r.account_id").
 		Where("r.next_at <= ? AND c.status = ? AND ? = ANY (c.scopes)", now, events.ConnectionActive, threads.ScopeManageInsights).
 		Order("r.next_at").Limit(int64(limit)).For("UPDATE OF r SKIP LOCKED")
-	err = s.db.NewUpdate().With("due", due).TableExpr("insight_rounds AS r").TableExpr("due").
+	err = db.NewUpdate().With("due", due).TableExpr("insight_rounds AS r").TableExpr("due").
 		Set("next_at = ?", now.Add(roundAgain)).Where("r.account_id = due.account_id").Returning("r.account_id").Scan(ctx, &ids)
 	if err != nil {
 		return nil, fmt.Errorf("take rounds: %w", err)

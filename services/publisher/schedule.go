@@ -45,7 +45,7 @@ func (s *Service) newPost(id, userID, accountID string, draft events.Draft, at t
 		p.PublishWithin = int(s.cfg.PublishWithin / time.Second)
 	}
 	p.ContentHash = p.hash()
-	p.dormant(s.cfg)
+	p.dormant(s.cfg.timing())
 	s.willArm(p)
 	return p
 }

@@ -111,7 +111,7 @@ func TestSilentNode(t *testing.T) {
 func (r *rig) rowExists(id string) {
 	r.t.Helper()
 	waiting.Until(r.t, "the post "+id, func() bool {
-		_, err := (&store{db: r.db}).get(context.WithoutCancel(r.t.Context()), r.db, id)
+		_, err := newStore(r.db, 0, 0).get(context.WithoutCancel(r.t.Context()), r.db, id)
 		return err == nil
 	})
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/pg"
 )
 
@@ -35,21 +34,6 @@ func (s *store) get(ctx context.Context, db bun.IDB, id string) (*Post, error) {
 	return found(p, err)
 }
 
-// read is one row on its way out of the database, together with others. A row that is missing stays empty.
-type read[T any] struct {
-	id   string
-	into *T
-}
-
-// fetch reads one row together with others. Where ctx ends first there is none: the batch may still write it.
-func fetch[T any](ctx context.Context, b *batcher[read[T]], id string) (*T, error) {
-	row := new(T)
-	if err := b.do(ctx, read[T]{id, row}); err != nil {
-		return nil, err
-	}
-	return row, nil
-}
-
 // readPosts reads many posts at once.
 func (s *store) readPosts(ctx context.Context, batch []read[Post]) []error {
 	var rows []Post
@@ -61,30 +45,6 @@ func (s *store) readPosts(ctx context.Context, batch []read[Post]) []error {
 		byID[p.ID] = p
 	}
 	return give(batch, byID)
-}
-
-// readAccounts reads many accounts at once.
-func (s *store) readAccounts(ctx context.Context, batch []read[accounts.Account]) []error {
-	byID, err := accounts.GetAll(ctx, s.db, idsOf(batch))
-	if err != nil {
-		return all(len(batch), err)
-	}
-	return give(batch, byID)
-}
-
-func idsOf[T any](batch []read[T]) []string {
-	ids := make([]string, len(batch))
-	for i, r := range batch {
-		ids[i] = r.id
-	}
-	return ids
-}
-
-func give[T any](batch []read[T], byID map[string]T) []error {
-	for _, r := range batch {
-		*r.into = byID[r.id]
-	}
-	return make([]error, len(batch))
 }
 
 // find reads a user's post by our id, by Threads' media id, or by the id that the original gave it. A foreign one answers
@@ -124,6 +84,11 @@ func (s *store) insert(ctx context.Context, db bun.IDB, p *Post) error {
 		*p = *there
 	}
 	return err
+}
+
+// newStore is a store whose leases last so long.
+func newStore(db *bun.DB, lease, secondCallAfter time.Duration) *store {
+	return &store{db: db, lease: lease, secondCallAfter: secondCallAfter}
 }
 
 // acquire takes the lease of a post, if the post is as the caller read it and nobody works on it. The database's
@@ -339,4 +304,9 @@ func won(res sql.Result, err error) error {
 		return errLost
 	}
 	return nil
+}
+
+// free selects, and locks, those of the posts that nobody else holds.
+func free(tx bun.Tx, ids []string) *bun.SelectQuery {
+	return tx.NewSelect().Model((*Post)(nil)).Column("id").Where("id IN (?)", bun.List(ids)).For("UPDATE SKIP LOCKED")
 }

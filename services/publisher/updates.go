@@ -2,7 +2,6 @@ package publisher
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -14,50 +13,6 @@ import (
 // Of a post that has ended more may become known: Threads shows its permalink late, or a part of a chain is gone. Each is a
 // told change, post.updated. The row counts as told from its saving on, because a publisher of an older version does not
 // know the fact and could not tell it; that wake_at is set sees to the telling.
-
-// linkLooks is how often a permalink is looked for after the post was told: the pauses grow fourfold from twice
-// PermalinkWait, which makes most of a day.
-const linkLooks = 7
-
-// nextLink is when a missing permalink is looked for after so many looks; zero: no more.
-func (c Config) nextLink(now time.Time, looks int) time.Time {
-	if looks >= linkLooks {
-		return time.Time{}
-	}
-	return now.Add(2 * c.PermalinkWait << (2 * looks))
-}
-
-// unlinked are the media ids of what is live of a post, and where the permalink belongs that is not known yet.
-func (p *Post) unlinked() map[string]*string {
-	wanted := map[string]*string{}
-	switch {
-	case p.Kind == events.KindImported || !p.DeletedAt.IsZero():
-	case !p.chain():
-		if p.MediaID != "" && p.Permalink == "" {
-			wanted[p.MediaID] = &p.Permalink
-		}
-	default:
-		for i := range p.Parts {
-			if part := &p.Parts[i]; part.MediaID != "" && part.Permalink == "" && part.DeletedAt == nil {
-				wanted[part.MediaID] = &part.Permalink
-			}
-		}
-	}
-	return wanted
-}
-
-// linked notes permalinks. found says that there was one.
-func (p *Post) linked(links map[string]string) (found bool) {
-	p.Parts = slices.Clone(p.Parts) // was has the same array
-	for id, where := range p.unlinked() {
-		*where = links[id]
-		found = found || *where != ""
-	}
-	if p.chain() {
-		p.Permalink = p.Parts[0].Permalink
-	}
-	return found
-}
 
 // afterwards does what is left to be done for a post that has ended.
 func (s *Service) afterwards(ctx context.Context, was *Post) error {
@@ -99,7 +54,7 @@ func (s *Service) findLinks(ctx context.Context, was *Post) error {
 	p := *was
 	p.Failures++
 	if !p.linked(links) {
-		next := s.cfg.nextLink(s.now(), p.Failures)
+		next := s.cfg.timing().nextLink(s.now(), p.Failures)
 		if !next.IsZero() {
 			next = maxTime(next, s.now().Add(wait(err))) // not before Threads takes a question
 		}
@@ -127,69 +82,4 @@ func (s *Service) update(ctx context.Context, was, p *Post, tried ...events.Atte
 		s.log.Warn("a change is told only with the next one", postField(p.ID), errField(err))
 	}
 	return s.tell(ctx, p)
-}
-
-// update writes what has become known of a post that has ended.
-func (s *store) update(ctx context.Context, db bun.IDB, was, p *Post) error {
-	p.tidy()
-	q := db.NewUpdate().Model(p).
-		Column("permalink", "parts", "rev", "told_rev", "fact", "updated_at", "wake_at", "armed_at", "reason", "failures", "lease").
-		Set("lease_until = NULL").Where("id = ? AND state = ? AND rev = ?", was.ID, was.State, was.Rev)
-	if was.Lease != "" {
-		q = q.Where("lease = ?", was.Lease)
-	}
-	return won(q.Exec(ctx))
-}
-
-// sleep says when a post that has ended is looked at again, if at all, after a look in vain.
-func (s *store) sleep(ctx context.Context, was *Post, until time.Time) error {
-	q := s.db.NewUpdate().Model((*Post)(nil)).Set("failures = failures + 1").Set("armed_at = NULL").
-		Where("id = ? AND state = ? AND rev = ? AND wake_at = ?", was.ID, was.State, was.Rev, was.WakeAt)
-	if until.IsZero() {
-		q = q.Set("wake_at = NULL")
-	} else {
-		q = q.Set("wake_at = ?", until)
-	}
-	return won(q.Exec(ctx))
-}
-
-// saveLinks writes the permalinks of posts that are about to be told as published: a crash in between must not have the
-// same event told with another one. That the disk is not waited for is well: an event that was told stands.
-// A row that has moved, or that somebody else holds, is errAlone.
-func (s *store) saveLinks(ctx context.Context, batch []*Post) []error {
-	type row struct {
-		ID        string        `bun:"id"`
-		Rev       int64         `bun:"rev"`
-		Permalink string        `bun:"permalink"`
-		Parts     []events.Part `bun:"parts,type:jsonb"`
-	}
-	rows, ids := make([]row, len(batch)), make([]string, len(batch))
-	for i, p := range batch {
-		p.tidy()
-		rows[i], ids[i] = row{p.ID, p.Rev, p.Permalink, p.Parts}, p.ID
-	}
-	var saved []string
-	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		saved = nil
-		if _, err := tx.ExecContext(ctx, "SET LOCAL synchronous_commit = off"); err != nil {
-			return err
-		}
-		return tx.NewUpdate().With("l", tx.NewValues(&rows)).With("free", free(tx, ids)).Model((*Post)(nil)).TableExpr("l, free").
-			Set("permalink = nullif(l.permalink, ''), parts = l.parts").
-			Where("post.id = free.id AND post.id = l.id AND post.rev = l.rev AND post.state = 'concluding'").
-			Returning("post.id").Scan(ctx, &saved)
-	})
-	errs := all(len(batch), err)
-	for i, p := range batch {
-		if err == nil && !slices.Contains(saved, p.ID) {
-			errs[i] = errAlone
-		}
-	}
-	return errs
-}
-
-// saveLink is saveLinks for one, which waits for whoever holds the row.
-func (s *store) saveLink(ctx context.Context, db bun.IDB, p *Post) error {
-	return won(db.NewUpdate().Model(p).Column("permalink", "parts").
-		Where("id = ? AND rev = ? AND state = ?", p.ID, p.Rev, events.StateConcluding).Exec(ctx))
 }

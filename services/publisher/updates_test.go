@@ -111,10 +111,10 @@ func TestLatePermalink(t *testing.T) {
 	}
 
 	t.Run("that never comes is looked for only so often", func(t *testing.T) {
-		if at := r.cfg.nextLink(time.Now(), linkLooks); !at.IsZero() {
+		if at := r.cfg.timing().nextLink(time.Now(), linkLooks); !at.IsZero() {
 			t.Error("it is looked for without end")
 		}
-		if last := r.cfg.nextLink(time.Time{}.Add(time.Hour), linkLooks-1).Sub(time.Time{}.Add(time.Hour)); last < r.cfg.PermalinkWait {
+		if last := r.cfg.timing().nextLink(time.Time{}.Add(time.Hour), linkLooks-1).Sub(time.Time{}.Add(time.Hour)); last < r.cfg.PermalinkWait {
 			t.Errorf("the pauses end with %s", last)
 		}
 	})
