@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/omni-write/threads/internal/panics"
 	"github.com/omni-write/threads/internal/pg"
 )
 
@@ -80,7 +81,7 @@ func (b *batcher[T]) try(items []T) []error {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
 	defer cancel()
 	errs, err := func() (errs []error, err error) {
-		defer caught(&err)
+		defer panics.ToError(&err)
 		return b.work(ctx, items), nil
 	}()
 	if err != nil {

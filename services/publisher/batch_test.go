@@ -14,11 +14,12 @@ import (
 // Whoever gives up waiting for a row gets none: the batch still writes it.
 func TestFetchGivenUp(t *testing.T) {
 	t.Parallel()
+	type row struct{ ID string }
 	reading, write := make(chan struct{}), make(chan struct{})
-	b := &batcher[read[Post]]{size: 1, atOnce: 1, work: func(_ context.Context, batch []read[Post]) []error {
+	b := &batcher[read[row]]{size: 1, atOnce: 1, work: func(_ context.Context, batch []read[row]) []error {
 		close(reading)
 		<-write
-		return give(batch, map[string]Post{"post_1": {ID: "post_1"}})
+		return give(batch, map[string]row{"post_1": {ID: "post_1"}})
 	}}
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
@@ -30,8 +31,8 @@ func TestFetchGivenUp(t *testing.T) {
 	if p != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, %v", p, err)
 	}
-	b.work = func(_ context.Context, batch []read[Post]) []error {
-		return give(batch, map[string]Post{"post_1": {ID: "post_1"}})
+	b.work = func(_ context.Context, batch []read[row]) []error {
+		return give(batch, map[string]row{"post_1": {ID: "post_1"}})
 	}
 	if p, err := fetch(t.Context(), b, "post_1"); err != nil || p.ID != "post_1" {
 		t.Errorf("got %v, %v", p, err)

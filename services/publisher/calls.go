@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/omni-write/threads/internal/clock"
 )
 
 // limiter bounds what is in flight: so much in all, so much for one user and for one account. One's flood must not stop
@@ -84,7 +86,7 @@ func (c *limiter) hold(user, account string, now func() time.Time) (release func
 func (f *inFlight) full(most int) bool { return f != nil && most > 0 && f.n >= most }
 
 func (f *inFlight) appointment(now time.Time, places int, farthest time.Duration) time.Duration {
-	f.next = maxTime(f.next, now.Add(f.takes/2)).Add(f.takes / time.Duration(places))
+	f.next = clock.Latest(f.next, now.Add(f.takes/2)).Add(f.takes / time.Duration(places))
 	wait := f.next.Sub(now)
 	if farthest > 0 && wait > farthest {
 		f.next = now.Add(farthest)

@@ -265,10 +265,3 @@ func (s *store) writeClaims(ctx context.Context, tx bun.Tx, batch []claim, going
 	}
 	return spend(ctx, tx, uses...)
 }
-
-func maxTime(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/threads"
 )
@@ -129,7 +130,7 @@ func (s *Service) settles(p *Post) time.Time {
 	}
 	moment := p.CallDeadline.Add(s.cfg.SecondCallAfter)
 	if !p.FinishedSeenAt.IsZero() {
-		moment = maxTime(moment, p.FinishedSeenAt.Add(s.cfg.FinishedApart))
+		moment = clock.Latest(moment, p.FinishedSeenAt.Add(s.cfg.FinishedApart))
 	}
 	return moment
 }
@@ -249,7 +250,7 @@ func (s *Service) waitForRoom(ctx context.Context, was *Post, usable bool, tried
 func (s *Service) foundLive(ctx context.Context, was *Post, m threads.Media, tried ...events.Attempt) error {
 	called := was.CalledAt
 	if called.IsZero() { // the process died with the answer; the claim is the nearest we know
-		called = maxTime(was.ClaimedAt, was.PublishAt)
+		called = clock.Latest(was.ClaimedAt, was.PublishAt)
 	}
 	return s.published(ctx, was, m.ID, m.Permalink, called, s.now(), tried...)
 }
@@ -322,7 +323,7 @@ func (s *Service) confirmOver(p *Post) bool {
 	if p.presumed() {
 		return p.Failures >= presumedTries && s.now().Sub(p.expires()) > s.cfg.ConfirmFor
 	}
-	return s.now().Sub(maxTime(p.CallDeadline, p.PublishAt)) > s.cfg.ConfirmFor
+	return s.now().Sub(clock.Latest(p.CallDeadline, p.PublishAt)) > s.cfg.ConfirmFor
 }
 
 // presumedTries is how often at least it is tried to look for a post of which no call is known.
@@ -336,7 +337,7 @@ func (s *Service) untilAsked(p *Post) time.Duration {
 	if before := moment.Sub(p.leasedAt); before > 0 {
 		return min(spread(p.leasedAt.Sub(began)), before)
 	}
-	return spread(p.leasedAt.Sub(maxTime(moment, began)))
+	return spread(p.leasedAt.Sub(clock.Latest(moment, began)))
 }
 
 // unconfirmed moves a post to unconfirmed and tells it. It is in doubt from here on, if it was not before.

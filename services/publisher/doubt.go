@@ -8,6 +8,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 )
 
 // A publish call that left may have made its post live, whatever it was answered. That is one fact of the row, doubt: the
@@ -58,7 +59,7 @@ func (p *Post) doubtedSince() time.Time {
 }
 
 // askedSince is from when the pauses between two looks grow: a post may be in doubt without a claim of ours.
-func (p *Post) askedSince() time.Time { return maxTime(p.ClaimedAt, p.doubtedSince()) }
+func (p *Post) askedSince() time.Time { return clock.Latest(p.ClaimedAt, p.doubtedSince()) }
 
 // keepsDoubt says why a move is not allowed while the doubt of the row stands, or nil.
 func keepsDoubt(was, p *Post) error {

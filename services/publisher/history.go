@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
@@ -279,7 +280,7 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 		if first.IsZero() || m.Timestamp.Before(first) && !m.Timestamp.IsZero() {
 			first = m.Timestamp
 		}
-		last = maxTime(last, m.Timestamp)
+		last = clock.Latest(last, m.Timestamp)
 	}
 	if last.IsZero() {
 		return nil // the page that proves the end

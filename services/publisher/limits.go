@@ -10,6 +10,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -32,7 +33,7 @@ func (s *Service) GetLimits(ctx context.Context, q events.GetLimits) (events.Lim
 	if err != nil {
 		return events.Limits{}, err
 	}
-	return s.forecast(ctx, account, maxTime(at, now), now)
+	return s.forecast(ctx, account, clock.Latest(at, now), now)
 }
 
 // forecast is what an account has left at a time. What Threads counts beyond our own uses was used by others, we do not

@@ -16,6 +16,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/outage"
+	"github.com/omni-write/threads/internal/panics"
 	"github.com/omni-write/threads/internal/pg"
 )
 
@@ -206,7 +207,7 @@ func (s *Service) workOwnerCall(ctx context.Context, c ownerCall) {
 }
 
 func (s *Service) tryOwnerCall(ctx context.Context, c ownerCall) (result any, err error) {
-	defer caught(&err)
+	defer panics.ToError(&err)
 	handle := s.ownerCalls.handlers[c.Type]
 	if handle == nil {
 		return nil, bus.Later(time.Minute) // a newer publisher's; it takes it

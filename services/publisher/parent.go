@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -73,7 +74,7 @@ func (s *Service) parentLiveAt(ctx context.Context, p *Post) (at time.Time, err 
 		if err != nil {
 			return at, err
 		}
-		at = maxTime(at, other.AcceptedAt)
+		at = clock.Latest(at, other.AcceptedAt)
 	}
 	return at, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/threads"
 )
@@ -52,7 +53,7 @@ func (s *Service) prepare(ctx context.Context, was *Post) error {
 	p = *was
 	p.State, p.Lease, p.Failures = events.StateReady, "", 0
 	p.Reason = nil
-	p.WakeAt = maxTime(s.now(), p.PublishAt.Add(-hold)) // for a later part it is past, unless its chain is tried again
+	p.WakeAt = clock.Latest(s.now(), p.PublishAt.Add(-hold)) // for a later part it is past, unless its chain is tried again
 	fact := events.PostFact("")
 	if p.turn() == 0 {
 		fact = events.FactPrepared // later parts follow their parent at once; who reads EVENTS is told of those that are live

@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
 )
@@ -383,7 +384,7 @@ func (r *reconciliation) media(ctx context.Context, p *Post, a access, listed ma
 // that time can be read as well, and does not have it.
 func (r *reconciliation) vanished(ctx context.Context, p *Post, a access, d Discrepancy) {
 	d.Says = "The row says that it is live, but Threads does not know it any more."
-	at := maxTime(p.AcceptedAt, p.PublishAt)
+	at := clock.Latest(p.AcceptedAt, p.PublishAt)
 	switch list, err := r.listed(ctx, a, p.PublishAt.Add(-lookBack), at.Add(24*time.Hour)); {
 	case !p.DeleteRequestedAt.IsZero():
 		d.Says += " Its deletion was asked for."

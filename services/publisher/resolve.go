@@ -12,6 +12,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -82,7 +83,7 @@ func (s *Service) ResolvePost(ctx context.Context, d bus.Delivery, cmd events.Re
 		}
 		called := p.CalledAt
 		if called.IsZero() {
-			called = maxTime(p.ClaimedAt, p.PublishAt)
+			called = clock.Latest(p.ClaimedAt, p.PublishAt)
 		}
 		p.Reason, p.WakeAt = nil, s.now()
 		if p.lived(cmd.MediaID, "", called, s.now()) {

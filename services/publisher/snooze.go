@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 )
 
 // snooze sees to it that a post is looked at again at a time that its row knows. A short wait is left to the message in
@@ -134,7 +135,7 @@ type spacing struct {
 func (s *Service) spaceOutBatch(ctx context.Context, batch []spacing) []error {
 	from := map[string]time.Time{}
 	for _, b := range batch {
-		from[b.account] = maxTime(from[b.account], b.from)
+		from[b.account] = clock.Latest(from[b.account], b.from)
 	}
 	failed := map[string]error{}
 	for account, at := range from {

@@ -15,6 +15,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/outage"
+	"github.com/omni-write/threads/internal/panics"
 )
 
 const (
@@ -106,7 +107,7 @@ func (s *Service) eachOf(ctx context.Context, pass string, left *aside, ids []st
 				return ctx.Err()
 			}
 			err := func() (err error) {
-				defer caught(&err)
+				defer panics.ToError(&err)
 				return right(ctx, i)
 			}()
 			if err == nil {

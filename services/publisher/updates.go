@@ -7,6 +7,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
 )
 
@@ -56,7 +57,7 @@ func (s *Service) findLinks(ctx context.Context, was *Post) error {
 	if !p.linked(links) {
 		next := s.cfg.timing().nextLink(s.now(), p.Failures)
 		if !next.IsZero() {
-			next = maxTime(next, s.now().Add(wait(err))) // not before Threads takes a question
+			next = clock.Latest(next, s.now().Add(wait(err))) // not before Threads takes a question
 		}
 		return s.store.sleep(ctx, was, next)
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/clock"
+	"github.com/omni-write/threads/internal/panics"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/probe"
 )
@@ -110,7 +112,7 @@ func (s *Service) ofAccount(ctx context.Context, v *events.Validation, account a
 	if account.ExpiresAt.Before(v.PublishAt) {
 		warn("/scheduledAt", "token_runway", "The account's token ends before this time; it is refreshed before, unless Threads refuses and the account must be connected again.")
 	}
-	quota, err := s.forecast(ctx, account, maxTime(v.PublishAt, now), now)
+	quota, err := s.forecast(ctx, account, clock.Latest(v.PublishAt, now), now)
 	if err != nil {
 		return err
 	}
@@ -250,6 +252,6 @@ func (s *Service) lookAt(ctx context.Context, look *events.MediaLook, m events.M
 
 // probe looks at the bytes of a stranger.
 func (s *Service) probe(ctx context.Context, kind, address string) (facts threads.MediaFacts, found []threads.Problem, err error) {
-	defer caught(&err)
+	defer panics.ToError(&err)
 	return s.prober.Probe(ctx, kind, address)
 }
