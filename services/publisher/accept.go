@@ -12,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/crash"
@@ -35,7 +36,7 @@ func (s *Service) accept(ctx context.Context, d bus.Delivery, cmd events.Command
 	var p *Post
 	var prior *commands.Command
 	err := unlessBusy(ctx, func() (err error) {
-		if p, prior, err = s.acceptTogether(ctx, d, cmd, r, done); errors.Is(err, errAlone) {
+		if p, prior, err = s.acceptTogether(ctx, d, cmd, r, done); errors.Is(err, batch.ErrAlone) {
 			p, prior, err = s.acceptAlone(ctx, d, cmd, r, done)
 		}
 		return err
@@ -125,7 +126,7 @@ type acceptance struct {
 }
 
 func (s *Service) acceptTogether(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (*Post, *commands.Command, error) {
-	own, err := fetch(ctx, s.ownAccounts, r.userID)
+	own, err := batch.Fetch(ctx, s.ownAccounts, r.userID)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -142,7 +143,7 @@ func (s *Service) acceptTogether(ctx context.Context, d bus.Delivery, cmd events
 			return nil, nil, err
 		}
 	}
-	if err := s.acceptances.do(ctx, a); err != nil {
+	if err := s.acceptances.Do(ctx, a); err != nil {
 		return nil, nil, err
 	}
 	return p, nil, refused
@@ -158,8 +159,8 @@ func (p *Post) snapshotOrNil() any {
 }
 
 // acceptBatch writes many acceptances in one transaction.
-func (s *Service) acceptBatch(ctx context.Context, batch []acceptance) []error {
-	order := slices.Clone(batch) // always the same order, so that two batches cannot wait for each other
+func (s *Service) acceptBatch(ctx context.Context, items []acceptance) []error {
+	order := slices.Clone(items) // always the same order, so that two batches cannot wait for each other
 	slices.SortFunc(order, func(a, b acceptance) int { return strings.Compare(a.command.ID, b.command.ID) })
 	written := map[string]bool{}
 	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
@@ -184,12 +185,12 @@ func (s *Service) acceptBatch(ctx context.Context, batch []acceptance) []error {
 		return s.store.insertAll(ctx, tx, posts)
 	})
 	if err != nil {
-		return all(len(batch), err)
+		return batch.All(len(items), err)
 	}
-	errs := make([]error, len(batch))
-	for i, a := range batch {
+	errs := make([]error, len(items))
+	for i, a := range items {
 		if !written[a.command.ID] {
-			errs[i] = errAlone
+			errs[i] = batch.ErrAlone
 		}
 	}
 	return errs
@@ -244,7 +245,7 @@ func (s *store) insertAll(ctx context.Context, tx bun.Tx, posts []*Post) error {
 		return fmt.Errorf("write new posts: %w", err)
 	}
 	if n, err := res.RowsAffected(); err != nil || int(n) != len(posts) {
-		return errors.Join(errAlone, err)
+		return errors.Join(batch.ErrAlone, err)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
 )
@@ -74,15 +75,15 @@ func TestBusyMember(t *testing.T) {
 			cmd := events.SchedulePost{PostID: events.NewPostID(), UserID: user, Draft: events.Draft{AccountID: account, Text: "asked for"}, PublishAt: time.Now().Add(time.Hour)}
 			return bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Time: time.Now()}}, cmd
 		}
-		var batch []acceptance
+		var items []acceptance
 		for user, account := range map[string]string{testUser: r.account.ID, "user_2": other.ID} {
 			d, cmd := ask(user, account)
 			p := s.newPost(cmd.PostID, user, account, cmd.Draft, cmd.PublishAt)
-			batch = append(batch, acceptance{command: commands.New(d.Meta, cmd, cmd.PostID), post: p})
+			items = append(items, acceptance{command: commands.New(d.Meta, cmd, cmd.PostID), post: p})
 		}
-		for i, err := range s.acceptBatch(t.Context(), batch) {
-			if held := batch[i].post.AccountID == r.account.ID; held != errors.Is(err, errAlone) || !held && err != nil {
-				t.Errorf("of %s: %v", batch[i].post.UserID, err)
+		for i, err := range s.acceptBatch(t.Context(), items) {
+			if held := items[i].post.AccountID == r.account.ID; held != errors.Is(err, batch.ErrAlone) || !held && err != nil {
+				t.Errorf("of %s: %v", items[i].post.UserID, err)
 			}
 		}
 		d, cmd := ask(testUser, r.account.ID)
@@ -130,7 +131,7 @@ func TestBusyMember(t *testing.T) {
 			told.State, told.Rev = events.StatePublished, p.Rev+1
 			outcomes = append(outcomes, outcome{ev: events.NewPostEvent(events.FactPublished, told.Snapshot()), waiting: new([]commands.Command)})
 		}
-		if errs := s.store.noteBatch(t.Context(), notes); !errors.Is(errs[0], errAlone) || errs[1] != nil {
+		if errs := s.store.noteBatch(t.Context(), notes); !errors.Is(errs[0], batch.ErrAlone) || errs[1] != nil {
 			t.Errorf("answers: %v", errs)
 		}
 		release()
@@ -138,7 +139,7 @@ func TestBusyMember(t *testing.T) {
 			t.Fatal(errs)
 		}
 		release = r.hold("posts", held.ID)
-		if errs := s.recorder.applyOutcomes(t.Context(), outcomes); !errors.Is(errs[0], errAlone) || errs[1] != nil {
+		if errs := s.recorder.applyOutcomes(t.Context(), outcomes); !errors.Is(errs[0], batch.ErrAlone) || errs[1] != nil {
 			t.Errorf("outcomes: %v", errs)
 		}
 		release()

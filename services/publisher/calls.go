@@ -1,3 +1,4 @@
+// Package limiter bounds what is in flight at the same time, for each account, for each user and in all.
 package publisher
 
 import (

@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
 )
@@ -78,7 +79,7 @@ func (s *Service) claim(ctx context.Context, was *Post) (*Post, error) {
 	if ahead := p.PublishAt.Sub(now); ahead > 0 {
 		c.over += ahead
 	}
-	err := unlessBusy(ctx, func() error { return s.claims.do(ctx, c) })
+	err := unlessBusy(ctx, func() error { return s.claims.Do(ctx, c) })
 	if err == nil {
 		return &p, nil
 	}
@@ -100,12 +101,12 @@ func decided(err error) bool {
 }
 
 // claimBatch works many claims in one transaction; each is judged by itself.
-func (s *store) claimBatch(ctx context.Context, batch []claim, spacing time.Duration, now time.Time) []error {
-	errs := make([]error, len(batch))
+func (s *store) claimBatch(ctx context.Context, items []claim, spacing time.Duration, now time.Time) []error {
+	errs := make([]error, len(items))
 	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 		clear(errs)
-		ids, posts := make([]string, len(batch)), make([]string, len(batch))
-		for i, c := range batch {
+		ids, posts := make([]string, len(items)), make([]string, len(items))
+		for i, c := range items {
 			ids[i], posts[i] = c.p.AccountID, c.p.ID
 		}
 		locked, err := accounts.LockAll(ctx, tx, ids)
@@ -122,7 +123,7 @@ func (s *store) claimBatch(ctx context.Context, batch []claim, spacing time.Dura
 		}
 		var going []int
 		taken := map[string]bool{}
-		for i, c := range batch {
+		for i, c := range items {
 			account, there := locked.Connected[c.p.AccountID]
 			twin := twinKey{account.ProviderUserID, c.p.ContentHash}
 			key := quotaOf{c.p.AccountID, c.p.spends()}
@@ -162,10 +163,10 @@ func (s *store) claimBatch(ctx context.Context, batch []claim, spacing time.Dura
 			usages[key] = u
 			going = append(going, i)
 		}
-		return s.writeClaims(ctx, tx, batch, going, errs, now)
+		return s.writeClaims(ctx, tx, items, going, errs, now)
 	})
 	if err != nil {
-		return all(len(batch), err)
+		return batch.All(len(items), err)
 	}
 	return errs
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
@@ -83,7 +84,7 @@ func (s *Service) conclude(ctx context.Context, was, p *Post, tried ...events.At
 // note writes the answer into the row: a plain yes together with those of other posts, anything else by itself.
 func (s *Service) note(ctx context.Context, was, p *Post, tried []events.Attempt) error {
 	if p.Fact == events.FactPublished && !p.chain() && was.State == events.StatePublishing {
-		if err := s.notes.do(ctx, note{was: was, p: p, tried: tried}); !errors.Is(err, errAlone) {
+		if err := s.notes.Do(ctx, note{was: was, p: p, tried: tried}); !errors.Is(err, batch.ErrAlone) {
 			return err
 		}
 	}
@@ -189,8 +190,8 @@ func (s *Service) fetchPermalinks(ctx context.Context, p *Post) error {
 	if !with.linked(links) {
 		return nil
 	}
-	err = s.links.do(ctx, &with)
-	if errors.Is(err, errAlone) {
+	err = s.links.Do(ctx, &with)
+	if errors.Is(err, batch.ErrAlone) {
 		err = s.store.saveLink(ctx, s.db, &with)
 	}
 	switch {

@@ -8,6 +8,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/pg"
 )
 
@@ -20,19 +21,19 @@ type note struct {
 // noteBatch writes many clear answers in one transaction, each as one conditional update. When one of them breaks the
 // rule that a media id is one post's, the batcher splits the batch, so that only that one is refused. An answer whose row
 // has moved, or is held by somebody else, is errAlone.
-func (s *store) noteBatch(ctx context.Context, batch []note) []error {
-	errs := make([]error, len(batch))
+func (s *store) noteBatch(ctx context.Context, items []note) []error {
+	errs := make([]error, len(items))
 	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 		clear(errs)
-		return s.writeNotes(ctx, tx, batch, errs)
+		return s.writeNotes(ctx, tx, items, errs)
 	})
 	if err != nil {
-		return all(len(batch), err)
+		return batch.All(len(items), err)
 	}
 	return errs
 }
 
-func (s *store) writeNotes(ctx context.Context, tx bun.Tx, batch []note, errs []error) error {
+func (s *store) writeNotes(ctx context.Context, tx bun.Tx, items []note, errs []error) error {
 	type row struct {
 		ID         string       `bun:"id"`
 		State      events.State `bun:"was_state"`
@@ -46,8 +47,8 @@ func (s *store) writeNotes(ctx context.Context, tx bun.Tx, batch []note, errs []
 		UpdatedAt  time.Time    `bun:"updated_at,type:timestamptz"`
 		WakeAt     time.Time    `bun:"wake_at,type:timestamptz"`
 	}
-	rows, ids := make([]row, len(batch)), make([]string, len(batch))
-	for i, n := range batch {
+	rows, ids := make([]row, len(items)), make([]string, len(items))
+	for i, n := range items {
 		n.p.tidy()
 		ids[i] = n.was.ID
 		rows[i] = row{
@@ -72,9 +73,9 @@ func (s *store) writeNotes(ctx context.Context, tx bun.Tx, batch []note, errs []
 		noted[id] = true
 	}
 	var tried []attempt
-	for i, n := range batch {
+	for i, n := range items {
 		if !noted[n.p.ID] {
-			errs[i] = errAlone
+			errs[i] = batch.ErrAlone
 			continue
 		}
 		tried = append(tried, attemptRows(n.p.ID, n.tried)...)

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/outage"
@@ -193,7 +194,7 @@ func (s *Service) workOwnerCall(ctx context.Context, c ownerCall) {
 	defer cancel()
 	result, err := s.tryOwnerCall(working, c)
 	// Told to stop or not, what came of it is noted.
-	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), batchTimeout)
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), batch.BatchTimeout)
 	defer cancel()
 	v := judgeOwnerCall(c, err, working.Err() != nil, s.now())
 	if v.after > 0 {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
 )
@@ -58,7 +59,7 @@ func (s *Service) stillPaused(ctx context.Context, p *Post) (a accounts.Account,
 	if p.Reason == nil || p.Reason.Code != events.Paused {
 		return a, false, nil
 	}
-	account, err := fetch(ctx, s.accountReads, p.AccountID)
+	account, err := batch.Fetch(ctx, s.accountReads, p.AccountID)
 	if err != nil {
 		return a, false, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/pg"
 )
 
@@ -82,15 +83,15 @@ func (s *store) sleep(ctx context.Context, was *Post, until time.Time) error {
 // saveLinks writes the permalinks of posts that are about to be told as published: a crash in between must not have the
 // same event told with another one. That the disk is not waited for is well: an event that was told stands.
 // A row that has moved, or that somebody else holds, is errAlone.
-func (s *store) saveLinks(ctx context.Context, batch []*Post) []error {
+func (s *store) saveLinks(ctx context.Context, items []*Post) []error {
 	type row struct {
 		ID        string        `bun:"id"`
 		Rev       int64         `bun:"rev"`
 		Permalink string        `bun:"permalink"`
 		Parts     []events.Part `bun:"parts,type:jsonb"`
 	}
-	rows, ids := make([]row, len(batch)), make([]string, len(batch))
-	for i, p := range batch {
+	rows, ids := make([]row, len(items)), make([]string, len(items))
+	for i, p := range items {
 		p.tidy()
 		rows[i], ids[i] = row{p.ID, p.Rev, p.Permalink, p.Parts}, p.ID
 	}
@@ -105,10 +106,10 @@ func (s *store) saveLinks(ctx context.Context, batch []*Post) []error {
 			Where("post.id = free.id AND post.id = l.id AND post.rev = l.rev AND post.state = 'concluding'").
 			Returning("post.id").Scan(ctx, &saved)
 	})
-	errs := all(len(batch), err)
-	for i, p := range batch {
+	errs := batch.All(len(items), err)
+	for i, p := range items {
 		if err == nil && !slices.Contains(saved, p.ID) {
-			errs[i] = errAlone
+			errs[i] = batch.ErrAlone
 		}
 	}
 	return errs

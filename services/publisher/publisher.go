@@ -20,6 +20,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
@@ -60,16 +61,16 @@ type Service struct {
 	ownerCalls *ownerCalls
 	// What every post in a rush needs of the database goes there together with that of the others: else a thousand
 	// posts would queue for its few connections, one small statement each.
-	postReads    *batcher[read[Post]]
-	accountReads *batcher[read[accounts.Account]]
-	ownAccounts  *batcher[read[[]accounts.Account]]
-	acceptances  *batcher[acceptance]
+	postReads    *batch.Batcher[batch.Read[Post]]
+	accountReads *batch.Batcher[batch.Read[accounts.Account]]
+	ownAccounts  *batch.Batcher[batch.Read[[]accounts.Account]]
+	acceptances  *batch.Batcher[acceptance]
 	prober       *probe.Prober
-	claims       *batcher[claim]
-	notes        *batcher[note]
-	delays       *batcher[delayed]
-	spacings     *batcher[spacing]
-	links        *batcher[*Post]
+	claims       *batch.Batcher[claim]
+	notes        *batch.Batcher[note]
+	delays       *batch.Batcher[delayed]
+	spacings     *batch.Batcher[spacing]
+	links        *batch.Batcher[*Post]
 	recorder     *recorder
 	webhooks     *webhooks.Service
 	told         tellings
@@ -102,22 +103,22 @@ func New(cfg Config, d Deps) *Service {
 		errands:    newErrands(cfg.ReadsKept), ownerCalls: newOwnerCalls(),
 	}
 	s.creations.farthest = farthestCreation
-	s.delays = &batcher[delayed]{size: delayBatch, atOnce: 2, work: s.store.delayBatch}
-	s.spacings = &batcher[spacing]{size: delayBatch, atOnce: 1, work: s.spaceOutBatch}
-	s.postReads = &batcher[read[Post]]{size: readBatch, atOnce: 2, work: s.store.readPosts}
-	s.accountReads = &batcher[read[accounts.Account]]{size: readBatch, atOnce: 2, work: s.readAccounts}
-	s.ownAccounts = &batcher[read[[]accounts.Account]]{size: readBatch, atOnce: 2, work: s.readOwn}
+	s.delays = &batch.Batcher[delayed]{Size: delayBatch, AtOnce: 2, Work: s.store.delayBatch}
+	s.spacings = &batch.Batcher[spacing]{Size: delayBatch, AtOnce: 1, Work: s.spaceOutBatch}
+	s.postReads = &batch.Batcher[batch.Read[Post]]{Size: readBatch, AtOnce: 2, Work: s.store.readPosts}
+	s.accountReads = &batch.Batcher[batch.Read[accounts.Account]]{Size: readBatch, AtOnce: 2, Work: s.readAccounts}
+	s.ownAccounts = &batch.Batcher[batch.Read[[]accounts.Account]]{Size: readBatch, AtOnce: 2, Work: s.readOwn}
 	s.prober = probe.New(probe.Config{Allow: cfg.MediaNetworks, Ports: cfg.MediaPorts})
-	s.acceptances = &batcher[acceptance]{size: acceptBatch, atOnce: 2, work: s.acceptBatch}
+	s.acceptances = &batch.Batcher[acceptance]{Size: acceptBatch, AtOnce: 2, Work: s.acceptBatch}
 	// One batch of claims at a time: two would only wait for each other's accounts.
-	s.claims = &batcher[claim]{size: claimBatch, atOnce: 1, work: func(ctx context.Context, batch []claim) []error {
+	s.claims = &batch.Batcher[claim]{Size: claimBatch, AtOnce: 1, Work: func(ctx context.Context, batch []claim) []error {
 		return s.store.claimBatch(ctx, batch, cfg.Spacing, s.now())
 	}}
-	s.notes = &batcher[note]{size: noteBatch, atOnce: 2, work: s.store.noteBatch}
-	s.links = &batcher[*Post]{size: linkBatch, atOnce: 2, work: s.store.saveLinks}
+	s.notes = &batch.Batcher[note]{Size: noteBatch, AtOnce: 2, Work: s.store.noteBatch}
+	s.links = &batch.Batcher[*Post]{Size: linkBatch, AtOnce: 2, Work: s.store.saveLinks}
 	s.webhooks = webhooks.New(cfg.Webhooks, webhooks.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
 	s.recorder = &recorder{db: d.DB, bus: d.Bus, log: d.Log, now: d.Now, cfg: cfg, store: s.store, nudge: make(chan struct{}, 1)}
-	s.recorder.outcomes = &batcher[outcome]{size: applyBatch, atOnce: 2, work: s.recorder.applyOutcomes}
+	s.recorder.outcomes = &batch.Batcher[outcome]{Size: applyBatch, AtOnce: 2, Work: s.recorder.applyOutcomes}
 	return s
 }
 

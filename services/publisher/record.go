@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
@@ -126,8 +127,8 @@ type outcome struct {
 // applyNow applies an event that has just been told, without waiting for it to come round.
 func (r *recorder) applyNow(ctx context.Context, ev events.PostEvent) error {
 	var waiting []commands.Command
-	err := r.outcomes.do(ctx, outcome{ev, &waiting})
-	if errors.Is(err, errAlone) {
+	err := r.outcomes.Do(ctx, outcome{ev, &waiting})
+	if errors.Is(err, batch.ErrAlone) {
 		waiting, err = r.applyAlone(ctx, ev)
 	}
 	if err != nil {
@@ -182,8 +183,8 @@ func (r *recorder) stand(ctx context.Context, tx bun.Tx, ev events.PostEvent, re
 }
 
 // applyOutcomes makes many posts final in one transaction: those that lack nothing else. The others are errAlone.
-func (r *recorder) applyOutcomes(ctx context.Context, batch []outcome) []error {
-	order := slices.Clone(batch) // always the same, so that two batches cannot wait for each other
+func (r *recorder) applyOutcomes(ctx context.Context, items []outcome) []error {
+	order := slices.Clone(items) // always the same, so that two batches cannot wait for each other
 	slices.SortFunc(order, func(a, b outcome) int { return strings.Compare(a.ev.Snapshot().ID, b.ev.Snapshot().ID) })
 	var final map[string]bool
 	err := pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) (err error) {
@@ -208,12 +209,12 @@ func (r *recorder) applyOutcomes(ctx context.Context, batch []outcome) []error {
 		return nil
 	})
 	if err != nil {
-		return all(len(batch), err)
+		return batch.All(len(items), err)
 	}
-	errs := make([]error, len(batch))
-	for i, o := range batch {
+	errs := make([]error, len(items))
+	for i, o := range items {
 		if !final[o.ev.Snapshot().ID] {
-			errs[i] = errAlone
+			errs[i] = batch.ErrAlone
 		}
 	}
 	return errs

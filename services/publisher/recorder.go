@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/crash"
 )
@@ -26,7 +27,7 @@ type recorder struct {
 	cfg   Config
 	store *store
 	// outcomes are applied at once, by whoever told them, together with those of other posts.
-	outcomes *batcher[outcome]
+	outcomes *batch.Batcher[outcome]
 	// nudge asks for a sweep now: an account came or went, and its posts should not wait for the next round.
 	nudge chan struct{}
 	// holder is the session that another recorder leads with, as it was logged last.

@@ -10,6 +10,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 )
@@ -60,7 +61,7 @@ func (s *Service) noPlace(ctx context.Context, p *Post, again time.Duration) err
 // delay moves a post's wake-up and nothing else. It is written together with others: they come by the thousand.
 func (s *Service) delay(ctx context.Context, p *Post, wait time.Duration) error {
 	at := s.now().Add(max(wait, 10*time.Millisecond))
-	if err := s.delays.do(ctx, delayed{p, at}); err != nil {
+	if err := s.delays.Do(ctx, delayed{p, at}); err != nil {
 		return err
 	}
 	if err := s.snooze(ctx, p, at); err != nil {
@@ -78,7 +79,7 @@ type delayed struct {
 }
 
 // delayBatch moves the wake-ups of posts that are as they were read. A row that somebody else holds is not waited for.
-func (s *store) delayBatch(ctx context.Context, batch []delayed) []error {
+func (s *store) delayBatch(ctx context.Context, items []delayed) []error {
 	type row struct {
 		ID      string       `bun:"id"`
 		State   events.State `bun:"was_state"`
@@ -86,8 +87,8 @@ func (s *store) delayBatch(ctx context.Context, batch []delayed) []error {
 		Attempt int          `bun:"was_attempt"`
 		At      time.Time    `bun:"at,type:timestamptz"`
 	}
-	rows := make([]row, len(batch))
-	for i, d := range batch {
+	rows := make([]row, len(items))
+	for i, d := range items {
 		rows[i] = row{d.p.ID, d.p.State, d.p.Rev, d.p.Attempt, d.at.UTC()}
 	}
 	var ids []string
@@ -98,14 +99,14 @@ func (s *store) delayBatch(ctx context.Context, batch []delayed) []error {
 		Where("post.lease IS NULL OR post.lease_until < now()").
 		Returning("post.id").Scan(ctx, &ids)
 	if err != nil {
-		return all(len(batch), fmt.Errorf("put posts off: %w", err))
+		return batch.All(len(items), fmt.Errorf("put posts off: %w", err))
 	}
 	moved := make(map[string]bool, len(ids))
 	for _, id := range ids {
 		moved[id] = true
 	}
-	errs := make([]error, len(batch))
-	for i, d := range batch {
+	errs := make([]error, len(items))
+	for i, d := range items {
 		if !moved[d.p.ID] {
 			errs[i] = fmt.Errorf("put a post off: %w", errLost)
 		}
@@ -120,7 +121,7 @@ func (s *Service) spaceOut(ctx context.Context, p *Post, from time.Time) error {
 	if wait := from.Sub(s.now()); wait < s.cfg.Spacing/2 {
 		return s.delay(ctx, p, wait) // its turn has come, but for the others' jitter
 	}
-	if err := s.spacings.do(ctx, spacing{p.AccountID, from}); err != nil {
+	if err := s.spacings.Do(ctx, spacing{p.AccountID, from}); err != nil {
 		return err
 	}
 	return errLost // its row has another time now

@@ -82,8 +82,8 @@ func TestOverduePostsTakeTurns(t *testing.T) {
 	}
 	s := r.idle()
 	var claims atomic.Int64
-	work := s.claims.work
-	s.claims.work = func(ctx context.Context, batch []claim) []error {
+	work := s.claims.Work
+	s.claims.Work = func(ctx context.Context, batch []claim) []error {
 		claims.Add(int64(len(batch)))
 		return work(ctx, batch)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/pg"
 )
 
@@ -35,16 +36,16 @@ func (s *store) get(ctx context.Context, db bun.IDB, id string) (*Post, error) {
 }
 
 // readPosts reads many posts at once.
-func (s *store) readPosts(ctx context.Context, batch []read[Post]) []error {
+func (s *store) readPosts(ctx context.Context, items []batch.Read[Post]) []error {
 	var rows []Post
-	if err := s.db.NewSelect().Model(&rows).Where("id IN (?)", bun.List(idsOf(batch))).Scan(ctx); err != nil {
-		return all(len(batch), fmt.Errorf("read posts: %w", err))
+	if err := s.db.NewSelect().Model(&rows).Where("id IN (?)", bun.List(batch.IDs(items))).Scan(ctx); err != nil {
+		return batch.All(len(items), fmt.Errorf("read posts: %w", err))
 	}
 	byID := make(map[string]Post, len(rows))
 	for _, p := range rows {
 		byID[p.ID] = p
 	}
-	return give(batch, byID)
+	return batch.Give(items, byID)
 }
 
 // find reads a user's post by our id, by Threads' media id, or by the id that the original gave it. A foreign one answers

@@ -7,6 +7,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -22,7 +23,7 @@ type access struct {
 }
 
 func (s *Service) access(ctx context.Context, p *Post) (access, error) {
-	account, err := fetch(ctx, s.accountReads, p.AccountID)
+	account, err := batch.Fetch(ctx, s.accountReads, p.AccountID)
 	if err != nil {
 		return access{}, err
 	}

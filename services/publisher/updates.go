@@ -7,6 +7,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
 )
@@ -34,7 +35,7 @@ func (s *Service) afterwards(ctx context.Context, was *Post) error {
 // findLinks asks for the permalinks that were not there when the post was told. It takes the places of what owners ask
 // for, never one of a post's, and what goes wrong is no more than a look in vain.
 func (s *Service) findLinks(ctx context.Context, was *Post) error {
-	account, err := fetch(ctx, s.accountReads, was.AccountID)
+	account, err := batch.Fetch(ctx, s.accountReads, was.AccountID)
 	if err != nil {
 		return err
 	}

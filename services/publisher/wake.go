@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 )
 
@@ -21,7 +22,7 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 		return bus.Later(time.Second)
 	}
 	for step := range maxSteps {
-		p, err := fetch(ctx, s.postReads, id)
+		p, err := batch.Fetch(ctx, s.postReads, id)
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,5 @@
-package publisher
+// Package batch works together what arrives at the same time.
+package batch
 
 import (
 	"context"
@@ -17,10 +18,10 @@ import (
 // A batch that fails as a whole is split, down to its single items, and the parts go behind what waits already: an item that
 // cannot be worked costs only itself. It is split only where surely nothing was done and others may fare better; when
 // Postgres is away, or nobody knows whether the transaction was committed, each hears so and asks again by its own means.
-type batcher[T any] struct {
-	size   int
-	atOnce int                                // batches in flight
-	work   func(context.Context, []T) []error // one error for each item, in order; or all
+type Batcher[T any] struct {
+	Size   int
+	AtOnce int                                // batches in flight
+	Work   func(context.Context, []T) []error // one error for each item, in order; or all
 
 	mu      sync.Mutex
 	waiting []*batched[T]
@@ -34,14 +35,14 @@ type batched[T any] struct {
 }
 
 // batchTimeout bounds one batch: a database that hangs must not hold every post for ever.
-const batchTimeout = 10 * time.Second
+const BatchTimeout = 10 * time.Second
 
 // do has an item worked, together with others. When ctx ends meanwhile, whether it was worked is not known.
-func (b *batcher[T]) do(ctx context.Context, item T) error {
+func (b *Batcher[T]) Do(ctx context.Context, item T) error {
 	one := &batched[T]{item: item, err: make(chan error, 1)}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, one)
-	if b.working < b.atOnce {
+	if b.working < b.AtOnce {
 		b.working++
 		go b.drain()
 	}
@@ -55,7 +56,7 @@ func (b *batcher[T]) do(ctx context.Context, item T) error {
 }
 
 // drain works until nothing waits.
-func (b *batcher[T]) drain() {
+func (b *Batcher[T]) drain() {
 	for turn := 0; ; turn++ {
 		taken := b.take(turn%2 == 1)
 		if taken == nil {
@@ -77,12 +78,12 @@ func (b *batcher[T]) drain() {
 }
 
 // try works a batch. A panic is an error of each item: what was done by then nobody knows, so the batch is not split.
-func (b *batcher[T]) try(items []T) []error {
-	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
+func (b *Batcher[T]) try(items []T) []error {
+	ctx, cancel := context.WithTimeout(context.Background(), BatchTimeout)
 	defer cancel()
 	errs, err := func() (errs []error, err error) {
 		defer panics.ToError(&err)
-		return b.work(ctx, items), nil
+		return b.Work(ctx, items), nil
 	}()
 	if err != nil {
 		return slices.Repeat([]error{err}, len(items))
@@ -91,14 +92,14 @@ func (b *batcher[T]) try(items []T) []error {
 }
 
 // take is the next batch, nil when nothing waits: then the worker is gone. What arrived and what was split take turns.
-func (b *batcher[T]) take(part bool) (taken []*batched[T]) {
+func (b *Batcher[T]) take(part bool) (taken []*batched[T]) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case len(b.parts) > 0 && (part || len(b.waiting) == 0):
 		taken, b.parts = b.parts[0], b.parts[1:]
 	case len(b.waiting) > 0:
-		n := min(len(b.waiting), b.size)
+		n := min(len(b.waiting), b.Size)
 		taken, b.waiting = b.waiting[:n:n], b.waiting[n:]
 	default:
 		b.working--
@@ -106,7 +107,7 @@ func (b *batcher[T]) take(part bool) (taken []*batched[T]) {
 	return taken
 }
 
-func (b *batcher[T]) split(taken []*batched[T]) {
+func (b *Batcher[T]) split(taken []*batched[T]) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	half := len(taken) / 2
@@ -115,7 +116,7 @@ func (b *batcher[T]) split(taken []*batched[T]) {
 
 // errAlone says that an item cannot be worked together with others: its row has moved, or somebody else holds it, and the
 // others must not wait for that. Whoever has the item works it by itself.
-var errAlone = errors.New("this needs a transaction of its own")
+var ErrAlone = errors.New("this needs a transaction of its own")
 
 // wholeError is why a batch failed as a whole.
 type wholeError struct{ error }
@@ -123,7 +124,7 @@ type wholeError struct{ error }
 func (e wholeError) Unwrap() error { return e.error }
 
 // all is the error of a batch that failed as a whole, for each of its n items; none where err is nil.
-func all(n int, err error) []error {
+func All(n int, err error) []error {
 	errs := make([]error, n)
 	for i := range errs {
 		if err != nil {

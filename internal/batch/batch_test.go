@@ -1,4 +1,4 @@
-package publisher
+package batch
 
 import (
 	"context"
@@ -16,25 +16,25 @@ func TestFetchGivenUp(t *testing.T) {
 	t.Parallel()
 	type row struct{ ID string }
 	reading, write := make(chan struct{}), make(chan struct{})
-	b := &batcher[read[row]]{size: 1, atOnce: 1, work: func(_ context.Context, batch []read[row]) []error {
+	b := &Batcher[Read[row]]{Size: 1, AtOnce: 1, Work: func(_ context.Context, batch []Read[row]) []error {
 		close(reading)
 		<-write
-		return give(batch, map[string]row{"post_1": {ID: "post_1"}})
+		return Give(batch, map[string]row{"post_1": {ID: "post_1"}})
 	}}
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-reading
 		cancel()
 	}()
-	p, err := fetch(ctx, b, "post_1")
+	p, err := Fetch(ctx, b, "post_1")
 	close(write)
 	if p != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, %v", p, err)
 	}
-	b.work = func(_ context.Context, batch []read[row]) []error {
-		return give(batch, map[string]row{"post_1": {ID: "post_1"}})
+	b.Work = func(_ context.Context, batch []Read[row]) []error {
+		return Give(batch, map[string]row{"post_1": {ID: "post_1"}})
 	}
-	if p, err := fetch(t.Context(), b, "post_1"); err != nil || p.ID != "post_1" {
+	if p, err := Fetch(t.Context(), b, "post_1"); err != nil || p.ID != "post_1" {
 		t.Errorf("got %v, %v", p, err)
 	}
 }
@@ -44,7 +44,7 @@ func batches(t *testing.T, n int, work func([]int) []error) (errs []error) {
 	t.Helper()
 	begun, go_ := make(chan struct{}), make(chan struct{})
 	var first sync.Once
-	b := &batcher[int]{size: n, atOnce: 1, work: func(_ context.Context, batch []int) []error {
+	b := &Batcher[int]{Size: n, AtOnce: 1, Work: func(_ context.Context, batch []int) []error {
 		held := false
 		first.Do(func() { held = true })
 		if held { // until all others wait
@@ -55,7 +55,7 @@ func batches(t *testing.T, n int, work func([]int) []error) (errs []error) {
 		return work(batch)
 	}}
 	var g errgroup.Group
-	g.Go(func() error { return b.do(t.Context(), -1) })
+	g.Go(func() error { return b.Do(t.Context(), -1) })
 	<-begun
 	errs = make([]error, n)
 	for i := range n {
@@ -77,7 +77,7 @@ func TestBatchIsSplit(t *testing.T) {
 	done := map[int]int{}
 	errs := batches(t, 100, func(batch []int) []error {
 		if slices.Contains(batch, 37) {
-			return all(len(batch), fmt.Errorf("write: %w", bad))
+			return All(len(batch), fmt.Errorf("write: %w", bad))
 		}
 		for _, i := range batch {
 			done[i]++
@@ -97,7 +97,7 @@ func TestBatchIsNotSplit(t *testing.T) {
 	n := 0
 	errs := batches(t, 100, func(batch []int) []error {
 		n++
-		return all(len(batch), fmt.Errorf("commit: %w", context.DeadlineExceeded))
+		return All(len(batch), fmt.Errorf("commit: %w", context.DeadlineExceeded))
 	})
 	for i, err := range errs {
 		if !errors.Is(err, context.DeadlineExceeded) {
@@ -112,16 +112,16 @@ func TestBatchIsNotSplit(t *testing.T) {
 // A batch that panics is an error for its items, and the end of nothing else.
 func TestBatchThatPanics(t *testing.T) {
 	t.Parallel()
-	b := &batcher[int]{size: 8, atOnce: 1, work: func(_ context.Context, batch []int) []error {
+	b := &Batcher[int]{Size: 8, AtOnce: 1, Work: func(_ context.Context, batch []int) []error {
 		if slices.Contains(batch, 7) {
 			panic("seven")
 		}
 		return make([]error, len(batch))
 	}}
-	if err := b.do(t.Context(), 7); err == nil {
+	if err := b.Do(t.Context(), 7); err == nil {
 		t.Error("it panicked, and that is no error")
 	}
-	if err := b.do(t.Context(), 1); err != nil {
+	if err := b.Do(t.Context(), 1); err != nil {
 		t.Errorf("after a batch that panicked: %v", err)
 	}
 }

@@ -1,23 +1,23 @@
-package publisher
+package batch
 
 import "context"
 
 // read is one row on its way out of the database, together with others. A row that is missing stays empty.
-type read[T any] struct {
+type Read[T any] struct {
 	id   string
 	into *T
 }
 
 // fetch reads one row together with others. Where ctx ends first there is none: the batch may still write it.
-func fetch[T any](ctx context.Context, b *batcher[read[T]], id string) (*T, error) {
+func Fetch[T any](ctx context.Context, b *Batcher[Read[T]], id string) (*T, error) {
 	row := new(T)
-	if err := b.do(ctx, read[T]{id, row}); err != nil {
+	if err := b.Do(ctx, Read[T]{id, row}); err != nil {
 		return nil, err
 	}
 	return row, nil
 }
 
-func idsOf[T any](batch []read[T]) []string {
+func IDs[T any](batch []Read[T]) []string {
 	ids := make([]string, len(batch))
 	for i, r := range batch {
 		ids[i] = r.id
@@ -25,7 +25,7 @@ func idsOf[T any](batch []read[T]) []string {
 	return ids
 }
 
-func give[T any](batch []read[T], byID map[string]T) []error {
+func Give[T any](batch []Read[T], byID map[string]T) []error {
 	for _, r := range batch {
 		*r.into = byID[r.id]
 	}
