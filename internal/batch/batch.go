@@ -12,7 +12,7 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 )
 
-// batcher gathers what arrives while it is busy and works it off together: a single item is worked at once, a rush is
+// Batcher gathers what arrives while it is busy and works it off together: a single item is worked at once, a rush is
 // worked in batches. It is what lets one transaction, and one sync of the disk, serve many posts.
 //
 // A batch that fails as a whole is split, down to its single items, and the parts go behind what waits already: an item that
@@ -34,10 +34,10 @@ type batched[T any] struct {
 	err  chan error
 }
 
-// batchTimeout bounds one batch: a database that hangs must not hold every post for ever.
-const BatchTimeout = 10 * time.Second
+// Timeout bounds one batch: a database that hangs must not hold every post for ever.
+const Timeout = 10 * time.Second
 
-// do has an item worked, together with others. When ctx ends meanwhile, whether it was worked is not known.
+// Do has an item worked, together with others. When ctx ends meanwhile, whether it was worked is not known.
 func (b *Batcher[T]) Do(ctx context.Context, item T) error {
 	one := &batched[T]{item: item, err: make(chan error, 1)}
 	b.mu.Lock()
@@ -79,7 +79,7 @@ func (b *Batcher[T]) drain() {
 
 // try works a batch. A panic is an error of each item: what was done by then nobody knows, so the batch is not split.
 func (b *Batcher[T]) try(items []T) []error {
-	ctx, cancel := context.WithTimeout(context.Background(), BatchTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
 	errs, err := func() (errs []error, err error) {
 		defer panics.ToError(&err)
@@ -114,7 +114,7 @@ func (b *Batcher[T]) split(taken []*batched[T]) {
 	b.parts = append(b.parts, taken[:half], taken[half:])
 }
 
-// errAlone says that an item cannot be worked together with others: its row has moved, or somebody else holds it, and the
+// ErrAlone says that an item cannot be worked together with others: its row has moved, or somebody else holds it, and the
 // others must not wait for that. Whoever has the item works it by itself.
 var ErrAlone = errors.New("this needs a transaction of its own")
 
@@ -123,7 +123,7 @@ type wholeError struct{ error }
 
 func (e wholeError) Unwrap() error { return e.error }
 
-// all is the error of a batch that failed as a whole, for each of its n items; none where err is nil.
+// All is the error of a batch that failed as a whole, for each of its n items; none where err is nil.
 func All(n int, err error) []error {
 	errs := make([]error, n)
 	for i := range errs {
@@ -136,6 +136,6 @@ func All(n int, err error) []error {
 
 // splits says whether a batch failed as a whole so that its parts may be worked again.
 func splits(errs []error) bool {
-	whole, failed := errs[0].(wholeError) //nolint:errorlint // all makes it, and nobody wraps it
+	whole, failed := errs[0].(wholeError) //nolint:errorlint // All makes it, and nobody wraps it
 	return failed && pg.Refused(whole.error)
 }

@@ -289,7 +289,7 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 	if err != nil {
 		return err
 	}
-	doubtful, err := s.side().doubtful(ctx, s.side().db, account, first, last)
+	doubtful, err := s.side().doubtful(ctx, s.side().db, account, first.Add(-(maxPublishWithin+60)*time.Second), last.Add(2*lookBack))
 	if err != nil {
 		return err
 	}
@@ -353,10 +353,10 @@ func mayBeOurs(doubtful []Post, m threads.Media) bool {
 	return false
 }
 
-// doubtful are the account's posts that may be live without our knowing the id, and were due around a span of time.
+// doubtful are the account's posts that may be live without our knowing the id, and were due within a span of time.
 func (s *store) doubtful(ctx context.Context, db bun.IDB, account accounts.Account, first, last time.Time) (posts []Post, err error) {
 	err = db.NewSelect().Model(&posts).Where("user_id = ? AND account_id = ?", account.UserID, account.ID).
-		Where("publish_at BETWEEN ? AND ?", first.Add(-(maxPublishWithin+60)*time.Second), last.Add(2*lookBack)).
+		Where("publish_at BETWEEN ? AND ?", first, last).
 		Where("state IN (?)", bun.List([]events.State{
 			events.StatePublishing, events.StateUnconfirmed, events.StateConcluding, events.StateParked,
 		})).

@@ -194,7 +194,7 @@ func (s *Service) workOwnerCall(ctx context.Context, c ownerCall) {
 	defer cancel()
 	result, err := s.tryOwnerCall(working, c)
 	// Told to stop or not, what came of it is noted.
-	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), batch.BatchTimeout)
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), batch.Timeout)
 	defer cancel()
 	v := judgeOwnerCall(c, err, working.Err() != nil, s.now())
 	if v.after > 0 {

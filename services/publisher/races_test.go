@@ -161,15 +161,15 @@ func TestResumeLooks(t *testing.T) {
 
 func TestDormant(t *testing.T) {
 	t.Parallel()
-	c, now := quick(t), time.Now()
+	times, now := timing{leadText: time.Minute}, time.Now()
 	near := Post{State: events.StateReady, ContainerID: "1", ContainerAt: now, PublishAt: now.Add(time.Hour)}
-	near.dormant(c.timing())
+	near.dormant(times)
 	if near.State != events.StateReady || near.ContainerID == "" {
 		t.Errorf("a container that lives long enough is dropped: %+v", near)
 	}
 	far := Post{State: events.StateReady, ContainerID: "1", ContainerAt: now, PublishAt: now.Add(30 * time.Hour)}
-	far.dormant(c.timing())
-	if far.State != events.StateScheduled || far.ContainerID != "" || !far.WakeAt.Equal(far.PublishAt.Add(-c.LeadText)) {
+	far.dormant(times)
+	if far.State != events.StateScheduled || far.ContainerID != "" || !far.WakeAt.Equal(far.PublishAt.Add(-times.leadText)) {
 		t.Errorf("a container that will be dead by then is kept: %+v", far)
 	}
 }
