@@ -8,7 +8,7 @@ import (
 // State is where a post is in its life. docs/post-lifecycle.md has the picture.
 type State string
 
-// The states. See services/publisher/post.go for the legal moves.
+// The states. See internal/posts/post.go for the legal moves.
 const (
 	StateScheduled   State = "scheduled"   // accepted; waiting for its preparation time
 	StateReady       State = "ready"       // container built and FINISHED

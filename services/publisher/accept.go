@@ -3,7 +3,6 @@ package publisher
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // request is a post that somebody asks for.
@@ -33,7 +33,7 @@ type request struct {
 // command is known already, its post is there, its account is going) sends it the long way, in a transaction of its own.
 func (s *Service) accept(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (any, error) {
 	crash.At(crash.ScheduleReceived)
-	var p *Post
+	var p *posts.Post
 	var prior *commands.Command
 	err := unlessBusy(ctx, func() (err error) {
 		if p, prior, err = s.acceptTogether(ctx, d, cmd, r, done); errors.Is(err, batch.ErrAlone) {
@@ -41,7 +41,7 @@ func (s *Service) accept(ctx context.Context, d bus.Delivery, cmd events.Command
 		}
 		return err
 	})
-	if errors.Is(err, errBusy) { // the account is being changed, and may be going
+	if errors.Is(err, posts.ErrAccountBusy) { // the account is being changed, and may be going
 		return nil, bus.Later(min(busyAgain<<min(d.Deliveries, 5), 5*time.Second))
 	}
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *Service) accept(ctx context.Context, d bus.Delivery, cmd events.Command
 }
 
 // judge makes the post that is asked for, or says why not.
-func (s *Service) judge(ctx context.Context, db bun.IDB, own []accounts.Account, r request) (*Post, error) {
+func (s *Service) judge(ctx context.Context, db bun.IDB, own []accounts.Account, r request) (*posts.Post, error) {
 	if r.late != nil {
 		return nil, r.late
 	}
@@ -88,7 +88,7 @@ func (s *Service) judge(ctx context.Context, db bun.IDB, own []accounts.Account,
 }
 
 // acceptAlone accepts a post in a transaction of its own.
-func (s *Service) acceptAlone(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (p *Post, prior *commands.Command, err error) {
+func (s *Service) acceptAlone(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (p *posts.Post, prior *commands.Command, err error) {
 	prior, err = s.once(ctx, d, cmd, r.id, func(ctx context.Context, tx bun.Tx) (any, error) {
 		own, err := accounts.ForUser(ctx, tx, r.userID)
 		if err != nil {
@@ -102,9 +102,9 @@ func (s *Service) acceptAlone(ctx context.Context, d bus.Delivery, cmd events.Co
 			return nil, err
 		}
 		if _, there := held.Connected[p.AccountID]; !there {
-			return nil, errBusy // or gone since it was read, which the next try reads
+			return nil, posts.ErrAccountBusy // or gone since it was read, which the next try reads
 		}
-		if err := s.store.insert(ctx, tx, p); err != nil {
+		if err := s.store.Insert(ctx, tx, p); err != nil {
 			return nil, err
 		}
 		// The post that the key led to stands; what its command said is forgotten, so nobody knows whether it said the same.
@@ -122,10 +122,10 @@ func (s *Service) acceptAlone(ctx context.Context, d bus.Delivery, cmd events.Co
 // acceptance is a post on its way into the table, with the record of its command.
 type acceptance struct {
 	command commands.Command
-	post    *Post // nil: refused, and only that is noted
+	post    *posts.Post // nil: refused, and only that is noted
 }
 
-func (s *Service) acceptTogether(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (*Post, *commands.Command, error) {
+func (s *Service) acceptTogether(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (*posts.Post, *commands.Command, error) {
 	own, err := batch.Fetch(ctx, s.ownAccounts, r.userID)
 	if err != nil {
 		return nil, nil, err
@@ -139,7 +139,7 @@ func (s *Service) acceptTogether(ctx context.Context, d bus.Delivery, cmd events
 		}
 	}
 	if refused != nil || done {
-		if err := a.command.End(outcome, p.snapshotOrNil(), s.now()); err != nil {
+		if err := a.command.End(outcome, p.SnapshotOrNil(), s.now()); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -147,15 +147,6 @@ func (s *Service) acceptTogether(ctx context.Context, d bus.Delivery, cmd events
 		return nil, nil, err
 	}
 	return p, nil, refused
-}
-
-// snapshotOrNil is the result of a command that made this post.
-func (p *Post) snapshotOrNil() any {
-	if p == nil {
-		return nil
-	}
-	p.tidy() // as Postgres keeps it, so that the same is answered twice
-	return p.Snapshot()
 }
 
 // acceptBatch writes many acceptances in one transaction.
@@ -173,16 +164,16 @@ func (s *Service) acceptBatch(ctx context.Context, items []acceptance) []error {
 		if err != nil {
 			return err
 		}
-		var posts []*Post
+		var list []*posts.Post
 		for _, a := range plain {
 			if noted[a.command.ID] {
 				written[a.command.ID] = true
 				if a.post != nil {
-					posts = append(posts, a.post)
+					list = append(list, a.post)
 				}
 			}
 		}
-		return s.store.insertAll(ctx, tx, posts)
+		return s.store.InsertAll(ctx, tx, list)
 	})
 	if err != nil {
 		return batch.All(len(items), err)
@@ -229,23 +220,4 @@ func commandsOf(batch []acceptance) []commands.Command {
 		list[i] = a.command
 	}
 	return list
-}
-
-// insertAll writes new posts. One that is there already is errAlone for all: the batcher finds it.
-func (s *store) insertAll(ctx context.Context, tx bun.Tx, posts []*Post) error {
-	if len(posts) == 0 {
-		return nil
-	}
-	for _, p := range posts {
-		p.tidy()
-	}
-	// Nothing is read back: bun would put what was written in the place of the first posts, and forget the others.
-	res, err := tx.NewInsert().Model(&posts).On("CONFLICT (id) DO NOTHING").Returning("NULL").Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("write new posts: %w", err)
-	}
-	if n, err := res.RowsAffected(); err != nil || int(n) != len(posts) {
-		return errors.Join(batch.ErrAlone, err)
-	}
-	return nil
 }

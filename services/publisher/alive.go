@@ -12,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // Postgres and EVENTS may have been restored from the same night: then nothing shows that posts went out since, and they
@@ -61,9 +62,9 @@ func (r *recorder) presumeCalls(ctx context.Context) error {
 			return r.noteAlive(ctx, tx)
 		}
 		reason := events.Faultf(events.Unknown, "Publishing was interrupted at this post's time; we are looking whether it went out before it does.")
-		res, err := tx.NewUpdate().Model((*Post)(nil)).
+		res, err := tx.NewUpdate().Model((*posts.Post)(nil)).
 			Set("state = ?, reason = ?, wake_at = ?, updated_at = ?", events.StateUnconfirmed, reason, r.now(), r.now()).
-			Set("on_absent = CASE WHEN doubt THEN ? ELSE ? END", absentRetry, absentResume).
+			Set("on_absent = CASE WHEN doubt THEN ? ELSE ? END", posts.AbsentRetry, posts.AbsentResume).
 			Set("doubt_since = least(doubt_since, publish_at), doubt = true, failures = 0").
 			Set("lease = NULL, lease_until = NULL, armed_at = NULL").
 			// By its wake-up a post that is due is found without reading all of them.

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // What Threads answered is known nowhere else: a media id that is dropped may never be found again. So an answer that
@@ -18,13 +19,13 @@ import (
 
 // answer is what Threads said to one call.
 type answer struct {
-	post    *Post  // as it was when the call was made
-	mediaID string // where the answer is a clear yes
+	post    *posts.Post // as it was when the call was made
+	mediaID string      // where the answer is a clear yes
 	tried   events.Attempt
 	// awaited says whether a row, as it is now, still waits for this answer: whoever had the lease, it may have moved since.
-	awaited func(row *Post) bool
+	awaited func(row *posts.Post) bool
 	// save writes the answer into the row and goes on from there.
-	save func(ctx context.Context, row *Post) error
+	save func(ctx context.Context, row *posts.Post) error
 	// lastWord tells the answer where it cannot be saved any more; may be nil.
 	lastWord func(ctx context.Context) error
 }
@@ -148,7 +149,7 @@ func (s *Service) saveLater(ctx context.Context, a answer) {
 func (s *Service) saveOnce(ctx context.Context, a answer, log *zap.Logger) (saved bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTry)
 	defer cancel()
-	row, err := s.store.get(ctx, s.db, a.post.ID)
+	row, err := s.store.Get(ctx, s.db, a.post.ID)
 	if errors.Is(err, &events.Fault{Code: events.NotFound}) { // erased
 		return true, nil
 	}
@@ -156,7 +157,7 @@ func (s *Service) saveOnce(ctx context.Context, a answer, log *zap.Logger) (save
 		return false, err
 	}
 	if !a.awaited(row) {
-		if a.mediaID != "" && !row.has(a.mediaID) {
+		if a.mediaID != "" && !row.Has(a.mediaID) {
 			log.Error("Threads' answer came too late for its row; a person must look", zap.String("state", string(row.State)))
 		}
 		return true, nil
@@ -185,45 +186,26 @@ func (s *Service) tellLastWord(ctx context.Context, a answer, log *zap.Logger) {
 		zap.Time("called_at", a.tried.At), zap.String("answer", a.tried.Message), zap.Bool("told", err == nil), zap.Error(err))
 }
 
-// has says whether a media id is the post's, or one of its parts'.
-func (p *Post) has(mediaID string) bool {
-	if p.MediaID == mediaID {
-		return true
-	}
-	for _, part := range p.Parts {
-		if part.MediaID == mediaID {
-			return true
-		}
-	}
-	return false
-}
-
 // answerOf is the answer to the publish call of a claimed post.
-func (s *Service) answerOf(p *Post, mediaID string, called, accepted time.Time, tried events.Attempt, save func(context.Context, *Post) error) answer {
-	a := answer{post: p, mediaID: mediaID, tried: tried, save: save, awaited: func(row *Post) bool {
-		return row.State == events.StatePublishing && sameCall(row, p)
+func (s *Service) answerOf(p *posts.Post, mediaID string, called, accepted time.Time, tried events.Attempt, save func(context.Context, *posts.Post) error) answer {
+	a := answer{post: p, mediaID: mediaID, tried: tried, save: save, awaited: func(row *posts.Post) bool {
+		return row.State == events.StatePublishing && posts.SameCall(row, p)
 	}}
 	if mediaID == "" {
 		return a
 	}
 	// That it is live is news to a row in any state but the last ones, for as long as it speaks of this very call.
-	a.awaited = func(row *Post) bool {
-		return !final(row.State) && row.State != events.StateConcluding && sameCall(row, p)
+	a.awaited = func(row *posts.Post) bool {
+		return !posts.IsFinal(row.State) && row.State != events.StateConcluding && posts.SameCall(row, p)
 	}
 	a.lastWord = func(ctx context.Context) error {
 		told := *p
-		if told.lived(mediaID, "", called, accepted) {
+		if told.MarkPartPublished(mediaID, "", called, accepted) {
 			return errors.New("other parts of the chain are to follow; the row must say so first")
 		}
 		told.Reason, told.CalledAt, told.AcceptedAt = nil, called, accepted
-		told.tidy()
-		return s.emit(ctx, outcomeOf(&told, events.FactPublished))
+		told.Canonicalize()
+		return s.emit(ctx, posts.OutcomeEvent(&told, events.FactPublished))
 	}
 	return a
-}
-
-// sameCall says whether a row, as it is now, had its last publish call when p was claimed.
-func sameCall(row, p *Post) bool {
-	return row.Attempt == p.Attempt && row.turn() == p.turn() && row.ContentHash == p.ContentHash &&
-		row.ClaimedAt.Truncate(time.Microsecond).Equal(p.ClaimedAt.Truncate(time.Microsecond))
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
@@ -86,7 +87,7 @@ func (r *rig) postsAway() (leaseOver <-chan struct{}, back func()) {
 
 func logged(t *testing.T, r *rig, id, phase string) (lines []events.Attempt) {
 	t.Helper()
-	tried, err := newStore(r.db, 0, 0).attempts(t.Context(), r.db, id)
+	tried, err := posts.NewStore(r.db, 0, 0).Attempts(t.Context(), r.db, id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +139,7 @@ func TestAnswerOutlivesPostgres(t *testing.T) {
 		end()
 		<-stopped
 		row := r.any(p.ID)
-		if !row.begun() || row.Parts[1].MediaID == "" {
+		if !row.PartlyPublished() || row.Parts[1].MediaID == "" {
 			t.Errorf("the row is %s with %+v%s", row.State, row.Parts, r.rows())
 		}
 	})
@@ -208,7 +209,7 @@ func TestLastWordOfAnAnswer(t *testing.T) {
 	if row := r.row(p.ID, events.StatePublished); row.MediaID != "18060000000000018" || row.Rev <= before.Rev+1 {
 		t.Errorf("the row is %+v", row)
 	}
-	if !a.awaited(claimed) || a.awaited(&Post{State: events.StatePublished, Attempt: 1}) {
+	if !a.awaited(claimed) || a.awaited(&posts.Post{State: events.StatePublished, Attempt: 1}) {
 		t.Error("a row that has ended still waits for an answer")
 	}
 }

@@ -26,11 +26,11 @@ func (s *Service) answer() error {
 
 // GetPost answers with one of the user's posts and what was tried for it.
 func (s *Service) GetPost(ctx context.Context, q events.GetPost) (events.PostDetail, error) {
-	p, err := s.side().find(ctx, s.side().db, q.UserID, q.ID)
+	p, err := s.side().Find(ctx, s.side().DB, q.UserID, q.ID)
 	if err != nil {
 		return events.PostDetail{}, err
 	}
-	tried, err := s.side().attempts(ctx, s.side().db, p.ID)
+	tried, err := s.side().Attempts(ctx, s.side().DB, p.ID)
 	if err != nil {
 		return events.PostDetail{}, err
 	}
@@ -39,9 +39,9 @@ func (s *Service) GetPost(ctx context.Context, q events.GetPost) (events.PostDet
 
 // GetCommand answers how a command of the user ended.
 func (s *Service) GetCommand(ctx context.Context, q events.GetCommand) (events.Outcome, error) {
-	o, err := commands.Get(ctx, s.side().db, q)
+	o, err := commands.Get(ctx, s.side().DB, q)
 	if errors.Is(err, &events.Fault{Code: events.NotFound}) {
-		if waits, err := callWaits(ctx, s.side().db, q.UserID, q.ID); err != nil || waits {
+		if waits, err := callWaits(ctx, s.side().DB, q.UserID, q.ID); err != nil || waits {
 			return events.Outcome{CommandID: q.ID}, err
 		}
 	}

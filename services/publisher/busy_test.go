@@ -13,6 +13,7 @@ import (
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // hold locks a row, as a person does who forgot a transaction, until release is called.
@@ -30,25 +31,25 @@ func (r *rig) hold(table, id string) (release func()) {
 }
 
 // readyPost is a post of an account that is due, with its container built.
-func (r *rig) readyPost(s *Service, user, account, text string) *Post {
+func (r *rig) readyPost(s *Service, user, account, text string) *posts.Post {
 	r.t.Helper()
 	now := time.Now()
 	p := s.newPost(events.NewPostID(), user, account, events.Draft{Text: text}, now)
 	p.State, p.ContainerID, p.ContainerAt, p.WakeAt = events.StateReady, "17890000000000001", now, now
-	p.tidy()
+	p.Canonicalize()
 	if _, err := r.db.NewInsert().Model(p).Exec(r.t.Context()); err != nil {
 		r.t.Fatal(err)
 	}
 	return p
 }
 
-func claimOf(was *Post) claim {
+func claimOf(was *posts.Post) posts.Claim {
 	now := time.Now()
 	p := *was
 	p.State, p.Lease = events.StatePublishing, uuid.NewString()
 	p.Attempt++
 	p.ClaimedAt, p.WakeAt = now, now.Add(time.Minute)
-	return claim{was: was, p: &p, over: time.Minute}
+	return posts.Claim{Old: was, Next: &p, CallLasts: time.Minute}
 }
 
 // Somebody holds the row of one account, or of one post: in no batch do the others wait for that, or fail with it.
@@ -62,8 +63,8 @@ func TestBusyMember(t *testing.T) {
 		held, free := r.readyPost(s, testUser, r.account.ID, "held"), r.readyPost(s, "user_2", other.ID, "free")
 		release := r.hold("social_connections", r.account.ID)
 		defer release()
-		errs := s.store.claimBatch(t.Context(), []claim{claimOf(held), claimOf(free)}, time.Second, time.Now())
-		if !errors.Is(errs[0], errBusy) || errs[1] != nil {
+		errs := s.store.Claim(t.Context(), []posts.Claim{claimOf(held), claimOf(free)}, time.Second, time.Now())
+		if !errors.Is(errs[0], posts.ErrAccountBusy) || errs[1] != nil {
 			t.Errorf("%v", errs)
 		}
 	})
@@ -100,7 +101,7 @@ func TestBusyMember(t *testing.T) {
 		release := r.hold("social_connections", r.account.ID)
 		defer release()
 		p := r.readyPost(s, testUser, r.account.ID, "to be deleted")
-		if err := s.mayDelete(t.Context(), p, 1); !errors.Is(err, errLost) {
+		if err := s.mayDelete(t.Context(), p, 1); !errors.Is(err, posts.ErrLost) {
 			t.Errorf("%v", err)
 		}
 		if row := r.any(p.ID); row.Lease != "" || !row.WakeAt.After(p.WakeAt) || row.Reason != nil {
@@ -111,31 +112,31 @@ func TestBusyMember(t *testing.T) {
 	t.Run("a post: its claim is lost, its answer goes alone, and the others' are written", func(t *testing.T) {
 		held, free := r.readyPost(s, "user_2", other.ID, "a held post"), r.readyPost(s, "user_2", other.ID, "a free post")
 		release := r.hold("posts", held.ID)
-		errs := s.store.claimBatch(t.Context(), []claim{claimOf(held), claimOf(free)}, time.Second, time.Now())
-		if !errors.Is(errs[0], errLost) || errs[1] != nil {
+		errs := s.store.Claim(t.Context(), []posts.Claim{claimOf(held), claimOf(free)}, time.Second, time.Now())
+		if !errors.Is(errs[0], posts.ErrLost) || errs[1] != nil {
 			t.Errorf("claims: %v", errs)
 		}
 		release()
-		if errs := s.store.claimBatch(t.Context(), []claim{claimOf(held)}, time.Second, time.Now()); errs[0] != nil {
+		if errs := s.store.Claim(t.Context(), []posts.Claim{claimOf(held)}, time.Second, time.Now()); errs[0] != nil {
 			t.Fatal(errs)
 		}
 		release = r.hold("posts", held.ID)
-		var notes []note
+		var notes []posts.Outcome
 		var outcomes []outcome
 		for i, id := range []string{held.ID, free.ID} {
 			was := r.any(id)
 			p := was
 			p.State, p.Fact, p.MediaID, p.AcceptedAt, p.UpdatedAt = events.StateConcluding, events.FactPublished, fmt.Sprint("1806000000000000", i), time.Now(), time.Now()
-			notes = append(notes, note{was: &was, p: &p})
+			notes = append(notes, posts.Outcome{Old: &was, Next: &p})
 			told := p
 			told.State, told.Rev = events.StatePublished, p.Rev+1
 			outcomes = append(outcomes, outcome{ev: events.NewPostEvent(events.FactPublished, told.Snapshot()), waiting: new([]commands.Command)})
 		}
-		if errs := s.store.noteBatch(t.Context(), notes); !errors.Is(errs[0], batch.ErrAlone) || errs[1] != nil {
+		if errs := s.store.SaveOutcomes(t.Context(), notes); !errors.Is(errs[0], batch.ErrAlone) || errs[1] != nil {
 			t.Errorf("answers: %v", errs)
 		}
 		release()
-		if errs := s.store.noteBatch(t.Context(), notes[:1]); errs[0] != nil {
+		if errs := s.store.SaveOutcomes(t.Context(), notes[:1]); errs[0] != nil {
 			t.Fatal(errs)
 		}
 		release = r.hold("posts", held.ID)

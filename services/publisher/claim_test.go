@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // Two wake-ups of one post meet in one batch: one wins, the other loses, and the posts beside them do not notice.
@@ -16,29 +17,29 @@ func TestClaimTwiceInABatch(t *testing.T) {
 	r := newRig(t)
 	s := r.idle()
 	now := time.Now()
-	claimOf := func(was *Post) claim {
+	claimOf := func(was *posts.Post) posts.Claim {
 		p := *was
 		p.State, p.Lease = events.StatePublishing, uuid.NewString()
 		p.Attempt++
 		p.ClaimedAt, p.WakeAt = now, now.Add(time.Minute)
-		return claim{was: was, p: &p, over: time.Minute}
+		return posts.Claim{Old: was, Next: &p, CallLasts: time.Minute}
 	}
-	ready := func(text string) *Post {
+	ready := func(text string) *posts.Post {
 		p := s.newPost(events.NewPostID(), testUser, r.account.ID, events.Draft{Text: text}, now)
 		p.State, p.ContainerID, p.ContainerAt, p.WakeAt = events.StateReady, "17890000000000001", now, now
-		p.tidy()
+		p.Canonicalize()
 		if _, err := r.db.NewInsert().Model(p).Exec(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		return p
 	}
 	one, other := ready("one"), ready("other")
-	errs := s.store.claimBatch(t.Context(), []claim{claimOf(one), claimOf(one), claimOf(other)}, time.Second, now)
-	if errs[0] != nil || !errors.Is(errs[1], errLost) || errs[2] != nil {
+	errs := s.store.Claim(t.Context(), []posts.Claim{claimOf(one), claimOf(one), claimOf(other)}, time.Second, now)
+	if errs[0] != nil || !errors.Is(errs[1], posts.ErrLost) || errs[2] != nil {
 		t.Fatalf("%v", errs)
 	}
-	usages, err := used(t.Context(), r.db, []string{r.account.ID}, now)
-	if err != nil || usages[quotaOf{r.account.ID, quotaPosts}].Used != 2 {
+	usages, err := posts.QuotaUsed(t.Context(), r.db, []string{r.account.ID}, now)
+	if err != nil || usages[posts.AccountQuota{Account: r.account.ID, Quota: posts.QuotaPosts}].Used != 2 {
 		t.Errorf("%v, %v", usages, err)
 	}
 	for _, id := range []string{one.ID, other.ID} {

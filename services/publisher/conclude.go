@@ -9,20 +9,21 @@ import (
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
 // published notes a clear yes. It is in the row before anyone is told, so no crash can lose it. A part of a chain that
 // is not the last is told as such, and the next one's turn comes.
-func (s *Service) published(ctx context.Context, was *Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) error {
+func (s *Service) published(ctx context.Context, was *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) error {
 	p := *was
-	if p.turn() == 0 {
+	if p.CurrentPart() == 0 {
 		s.measureLateness(&p, called)
 	}
 	p.Reason = nil
-	if p.chain() {
+	if p.IsChain() {
 		// A table cannot hold the ids of parts unique as it does for whole posts.
-		known, err := s.store.knownToAll(ctx, s.db, p.AccountID, []string{mediaID})
+		known, err := s.store.ClaimedMediaIDs(ctx, s.db, p.AccountID, []string{mediaID})
 		if err != nil {
 			return err
 		}
@@ -30,7 +31,7 @@ func (s *Service) published(ctx context.Context, was *Post, mediaID, permalink s
 			return s.park(ctx, was, sameMedia(), tried...)
 		}
 	}
-	if p.lived(mediaID, permalink, called, accepted) {
+	if p.MarkPartPublished(mediaID, permalink, called, accepted) {
 		p.State, p.Lease, p.WakeAt = events.StateScheduled, "", s.now()
 		p.AcceptedAt = accepted
 		if err := s.stepBy(ctx, crash.PartNoted, was, &p, events.FactPartPublished, tried...); err != nil {
@@ -49,19 +50,19 @@ func sameMedia() *events.Fault {
 }
 
 // fail notes that a post will not go out, and why.
-func (s *Service) fail(ctx context.Context, was *Post, reason *events.Fault, tried ...events.Attempt) error {
+func (s *Service) fail(ctx context.Context, was *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
 	p := *was
 	return s.failFrom(ctx, was, &p, reason, tried...)
 }
 
-func (s *Service) failFrom(ctx context.Context, was, p *Post, reason *events.Fault, tried ...events.Attempt) error {
+func (s *Service) failFrom(ctx context.Context, was, p *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
 	p.State, p.Fact, p.Reason = events.StateConcluding, events.FactFailed, reason
 	p.CalledAt, p.AcceptedAt = time.Time{}, s.now()
 	return s.conclude(ctx, was, p, tried...)
 }
 
 // conclude notes an answer and tells it. rev stays: it is raised by the event, when the recorder applies it.
-func (s *Service) conclude(ctx context.Context, was, p *Post, tried ...events.Attempt) error {
+func (s *Service) conclude(ctx context.Context, was, p *posts.Post, tried ...events.Attempt) error {
 	p.UpdatedAt = s.now()
 	p.WakeAt = s.now().Add(s.cfg.Lease + time.Second) // when this worker is gone, the next tells it
 	p.ArmedAt = time.Time{}
@@ -82,25 +83,25 @@ func (s *Service) conclude(ctx context.Context, was, p *Post, tried ...events.At
 }
 
 // note writes the answer into the row: a plain yes together with those of other posts, anything else by itself.
-func (s *Service) note(ctx context.Context, was, p *Post, tried []events.Attempt) error {
-	if p.Fact == events.FactPublished && !p.chain() && was.State == events.StatePublishing {
-		if err := s.notes.Do(ctx, note{was: was, p: p, tried: tried}); !errors.Is(err, batch.ErrAlone) {
+func (s *Service) note(ctx context.Context, was, p *posts.Post, tried []events.Attempt) error {
+	if p.Fact == events.FactPublished && !p.IsChain() && was.State == events.StatePublishing {
+		if err := s.notes.Do(ctx, posts.Outcome{Old: was, Next: p, Tried: tried}); !errors.Is(err, batch.ErrAlone) {
 			return err
 		}
 	}
-	return s.store.move(ctx, was, p, tried...)
+	return s.store.SaveStep(ctx, was, p, tried...)
 }
 
 // concluded tells the noted answer and has the recorder apply it; then the post is done. It runs again after a crash, to
 // the same effect.
-func (s *Service) concluded(ctx context.Context, p *Post) error {
+func (s *Service) concluded(ctx context.Context, p *posts.Post) error {
 	if p.Fact == events.FactPublished {
 		if err := s.fetchPermalinks(ctx, p); err != nil {
 			return err
 		}
 	}
 	crash.At(crash.PublishTelling)
-	ev := outcomeOf(p, p.Fact)
+	ev := posts.OutcomeEvent(p, p.Fact)
 	if there, err := s.toldLongAgo(ctx, p, ev); err != nil {
 		return err
 	} else if there {
@@ -117,7 +118,7 @@ func (s *Service) concluded(ctx context.Context, p *Post) error {
 
 // toldLongAgo says whether a failure stands on EVENTS already: Postgres may have been away since it was told, for longer
 // than JetStream knows a repeat. A second PostPublished is refused by the stream itself.
-func (s *Service) toldLongAgo(ctx context.Context, p *Post, ev events.PostEvent) (bool, error) {
+func (s *Service) toldLongAgo(ctx context.Context, p *posts.Post, ev events.PostEvent) (bool, error) {
 	if p.Fact != events.FactFailed || s.now().Sub(p.UpdatedAt) < retellAfter {
 		return false, nil
 	}
@@ -135,23 +136,11 @@ func (s *Service) applied(ctx context.Context, ev events.PostEvent) error {
 	return errDone
 }
 
-// outcomeOf is the event that ends a post: published, or failed.
-func outcomeOf(p *Post, fact events.PostFact) events.PostEvent {
-	told := *p
-	told.Rev++
-	told.State = events.StateFailed
-	if fact == events.FactPublished {
-		told.State = events.StatePublished
-	}
-	told.UpdatedAt = told.AcceptedAt
-	return events.NewPostEvent(fact, told.Snapshot())
-}
-
 // fetchPermalinks asks for the permalinks of a live post that are not known yet, for a few seconds: they may lag
 // (threads-api §5.4). They are in the row before they travel in the event. A post whose link does not come is no less
 // live, and the link is looked for later (updates.go), as it is where many wait for theirs: a wake-up in hand is not for that.
-func (s *Service) fetchPermalinks(ctx context.Context, p *Post) error {
-	wanted, links := p.unlinked(), map[string]string{}
+func (s *Service) fetchPermalinks(ctx context.Context, p *posts.Post) error {
+	wanted, links := p.WithoutPermalink(), map[string]string{}
 	if len(wanted) == 0 {
 		return nil
 	}
@@ -187,15 +176,15 @@ func (s *Service) fetchPermalinks(ctx context.Context, p *Post) error {
 		s.log.Info("told as published without a permalink", postField(p.ID), errField(err))
 	}
 	with := *p
-	if !with.linked(links) {
+	if !with.SetPermalinks(links) {
 		return nil
 	}
 	err = s.links.Do(ctx, &with)
 	if errors.Is(err, batch.ErrAlone) {
-		err = s.store.saveLink(ctx, s.db, &with)
+		err = s.store.SavePermalink(ctx, s.db, &with)
 	}
 	switch {
-	case errors.Is(err, errLost):
+	case errors.Is(err, posts.ErrLost):
 		return err
 	case err != nil:
 		s.log.Warn("told as published without its permalink, which could not be saved", postField(p.ID), errField(err))

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher/webhooks"
@@ -130,8 +131,8 @@ func (c Config) Mistakes() (wrong []error) {
 	if c.BreakerAfter < 1 {
 		wrong = append(wrong, fmt.Errorf("PUBLISHER_BREAKER_AFTER must be at least 1"))
 	}
-	if c.ClaimLead < 0 || c.ClaimLead > hold {
-		wrong = append(wrong, fmt.Errorf("PUBLISHER_CLAIM_LEAD must be from 0 to %s", hold))
+	if c.ClaimLead < 0 || c.ClaimLead > posts.Hold {
+		wrong = append(wrong, fmt.Errorf("PUBLISHER_CLAIM_LEAD must be from 0 to %s", posts.Hold))
 	}
 	return wrong
 }
@@ -193,6 +194,6 @@ func backoff(n int) time.Duration {
 }
 
 // timing is what of the configuration a post itself goes by.
-func (c Config) timing() timing {
-	return timing{leadText: c.LeadText, leadImage: c.LeadImage, leadVideo: c.LeadVideo, permalinkWait: c.PermalinkWait}
+func (c Config) timing() posts.Timing {
+	return posts.Timing{LeadText: c.LeadText, LeadImage: c.LeadImage, LeadVideo: c.LeadVideo, PermalinkWait: c.PermalinkWait}
 }

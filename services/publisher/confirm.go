@@ -9,20 +9,21 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
 // confirm finds out what became of a publish call whose answer is not clear, or may be wrong. It asks Threads, never
 // guesses. What follows once the post is proven not to be live is in the row (OnAbsent).
-func (s *Service) confirm(ctx context.Context, was *Post) error {
-	if err := s.store.acquire(ctx, was, s.now()); err != nil {
+func (s *Service) confirm(ctx context.Context, was *posts.Post) error {
+	if err := s.store.AcquireLease(ctx, was, s.now()); err != nil {
 		return err
 	}
 	defer s.keepLease(ctx, was)()
 	crash.At(crash.ConfirmLeased)
 	if was.State == events.StatePublishing {
 		// Its worker is gone. Say so, and ask in the next step.
-		return s.unconfirmed(ctx, was, absentRetry, events.Faultf(events.Unknown, "The publisher was interrupted while this post went out; we are asking Threads."))
+		return s.unconfirmed(ctx, was, posts.AbsentRetry, events.Faultf(events.Unknown, "The publisher was interrupted while this post went out; we are asking Threads."))
 	}
 	a, err := s.access(ctx, was)
 	if err != nil {
@@ -35,7 +36,7 @@ func (s *Service) confirm(ctx context.Context, was *Post) error {
 	case err != nil && !notLive(err):
 		return err
 	}
-	if was.Kind == events.KindRepost || was.ContainerID == "" || !was.builtFromRow() || was.presumed() {
+	if was.Kind == events.KindRepost || was.ContainerID == "" || !was.BuiltFromRow() || was.Presumed() {
 		// There is no container, or not of what the row says now: Postgres was restored (restore.go). Only the lists can tell.
 		return s.lookOr(ctx, was, a, was.Kind == events.KindRepost)
 	}
@@ -66,7 +67,7 @@ func (s *Service) confirm(ctx context.Context, was *Post) error {
 }
 
 // find gives a post that is live its id. The lists may lag; the post is not rebuilt, whatever they say.
-func (s *Service) find(ctx context.Context, was *Post, a access, tried events.Attempt) error {
+func (s *Service) find(ctx context.Context, was *posts.Post, a access, tried events.Attempt) error {
 	seen, looked, err := s.look(ctx, was, a)
 	if errors.Is(err, errBlind) {
 		return s.park(ctx, was, blind(), tried, looked)
@@ -84,19 +85,19 @@ func (s *Service) find(ctx context.Context, was *Post, a access, tried events.At
 }
 
 // finished handles a container that is still unpublished.
-func (s *Service) finished(ctx context.Context, was *Post, a access, tried events.Attempt) error {
+func (s *Service) finished(ctx context.Context, was *posts.Post, a access, tried events.Attempt) error {
 	switch {
-	case was.OnAbsent == absentFail:
+	case was.OnAbsent == posts.AbsentFail:
 		return s.lookOr(ctx, was, a, true, tried)
-	case was.OnAbsent == absentWait && was.NotReady < len(notReadyWaits) && was.Attempt < maxCalls:
+	case was.OnAbsent == posts.AbsentWait && was.NotReady < len(notReadyWaits) && was.Attempt < maxCalls:
 		return s.answeredAgain(ctx, was, a, tried)
 	case was.FinishedSeenAt.IsZero():
 		p := *was
-		p.FinishedSeenAt = was.leasedAt
+		p.FinishedSeenAt = was.LeasedAt
 		p.Lease, p.Failures = "", 0
 		p.WakeAt = s.now().Add(min(s.cfg.FinishedApart, s.untilAsked(&p)))
 		return s.step(ctx, was, &p, "", tried)
-	case was.leasedAt.Before(s.settles(was)):
+	case was.LeasedAt.Before(s.settles(was)):
 		return s.askAgain(ctx, was, "", tried)
 	}
 	return s.lookOr(ctx, was, a, true, tried)
@@ -104,15 +105,15 @@ func (s *Service) finished(ctx context.Context, was *Post, a access, tried event
 
 // answeredAgain has a container called again whose last call was refused for what passes, once it has passed. The doubt
 // stands, so it is this container or none (publish.go looks at it once more).
-func (s *Service) answeredAgain(ctx context.Context, was *Post, a access, tried events.Attempt) error {
-	wait, full, err := s.roomAgain(ctx, a, was.spends(), 0)
+func (s *Service) answeredAgain(ctx context.Context, was *posts.Post, a access, tried events.Attempt) error {
+	wait, full, err := s.roomAgain(ctx, a, was.QuotaKind(), 0)
 	if !full {
 		wait = 0 // what the answer asked for was waited for before
 	}
 	switch {
 	case err != nil:
 		return s.couldNotAsk(ctx, was, err, tried)
-	case full && was.leasedAt.Before(s.settles(was)):
+	case full && was.LeasedAt.Before(s.settles(was)):
 		return s.askAgain(ctx, was, "", tried)
 	case full: // that lasts for hours: what waits so long is not to be in doubt
 		return s.lookOr(ctx, was, a, true, tried)
@@ -124,8 +125,8 @@ func (s *Service) answeredAgain(ctx context.Context, was *Post, a access, tried 
 
 // settles is when a look that does not find the post proves it absent: every call has surely ended, and FINISHED, where it
 // was read, was read twice with a pause between. By the database's clock: ours may have been set since.
-func (s *Service) settles(p *Post) time.Time {
-	if p.presumed() {
+func (s *Service) settles(p *posts.Post) time.Time {
+	if p.Presumed() {
 		return time.Time{}
 	}
 	moment := p.CallDeadline.Add(s.cfg.SecondCallAfter)
@@ -137,11 +138,11 @@ func (s *Service) settles(p *Post) time.Time {
 
 // lookOr looks for the post in the account's lists. Only a look that finds neither it nor anything that could be it, after
 // every call has surely ended, ends the doubt. usable says that the container can still be published.
-func (s *Service) lookOr(ctx context.Context, was *Post, a access, usable bool, tried ...events.Attempt) error {
+func (s *Service) lookOr(ctx context.Context, was *posts.Post, a access, usable bool, tried ...events.Attempt) error {
 	seen, looked, err := s.look(ctx, was, a)
 	tried = append(tried, looked)
 	switch {
-	case errors.Is(err, errBlind) && !was.presumed():
+	case errors.Is(err, errBlind) && !was.Presumed():
 		return s.park(ctx, was, blind(), tried...)
 	case err != nil && !errors.Is(err, errBlind):
 		return s.couldNotAsk(ctx, was, err, tried...)
@@ -149,24 +150,24 @@ func (s *Service) lookOr(ctx context.Context, was *Post, a access, usable bool, 
 		return s.foundLive(ctx, was, seen.same[0], tried...)
 	case len(seen.same) > 1:
 		return s.park(ctx, was, several(), tried...)
-	case was.leasedAt.Before(s.settles(was)):
+	case was.LeasedAt.Before(s.settles(was)):
 		return s.askAgain(ctx, was, "", tried...)
-	case len(seen.similar) > 0 && !was.presumed():
+	case len(seen.similar) > 0 && !was.Presumed():
 		return s.park(ctx, was, similar(), tried...)
 	}
 	return s.absent(ctx, was, usable, tried...)
 }
 
 // absent is what becomes of a post that is proven not to be live.
-func (s *Service) absent(ctx context.Context, was *Post, usable bool, tried ...events.Attempt) error {
+func (s *Service) absent(ctx context.Context, was *posts.Post, usable bool, tried ...events.Attempt) error {
 	switch was.OnAbsent {
-	case absentFail:
+	case posts.AbsentFail:
 		p := *was
-		p.settle(proofAbsent)
+		p.EndDoubt(posts.ProofAbsent)
 		return s.failFrom(ctx, was, &p, was.Reason, tried...)
-	case absentResume:
+	case posts.AbsentResume:
 		return s.resumeAgain(ctx, was, tried...)
-	case absentWait:
+	case posts.AbsentWait:
 		return s.waitForRoom(ctx, was, usable, tried...)
 	}
 	if usable && was.NotReady < len(notReadyWaits) && was.Attempt < maxCalls {
@@ -176,18 +177,18 @@ func (s *Service) absent(ctx context.Context, was *Post, usable bool, tried ...e
 }
 
 // publishAgain allows a second call, for the same container where there is one, so many times.
-func (s *Service) publishAgain(ctx context.Context, was *Post, tried ...events.Attempt) error {
+func (s *Service) publishAgain(ctx context.Context, was *posts.Post, tried ...events.Attempt) error {
 	if was.Attempt >= maxCalls {
 		return s.park(ctx, was, lost(), tried...)
 	}
 	p := *was
-	p.settle(proofAbsent)
+	p.EndDoubt(posts.ProofAbsent)
 	p.State, p.Lease, p.WakeAt, p.Failures = events.StateReady, "", s.now(), 0
 	p.FinishedSeenAt, p.CalledAt = time.Time{}, time.Time{}
 	return s.again(ctx, was, &p, tried...)
 }
 
-func (s *Service) again(ctx context.Context, was, p *Post, tried ...events.Attempt) error {
+func (s *Service) again(ctx context.Context, was, p *posts.Post, tried ...events.Attempt) error {
 	if err := s.step(ctx, was, p, "", tried...); err != nil {
 		return err
 	}
@@ -200,7 +201,7 @@ func lost() *events.Fault {
 }
 
 // buildAgain starts over with a new container, so many times; then a person must look.
-func (s *Service) buildAgain(ctx context.Context, was *Post, tried ...events.Attempt) error {
+func (s *Service) buildAgain(ctx context.Context, was *posts.Post, tried ...events.Attempt) error {
 	if was.Kind == events.KindRepost {
 		return s.publishAgain(ctx, was, tried...)
 	}
@@ -208,37 +209,37 @@ func (s *Service) buildAgain(ctx context.Context, was *Post, tried ...events.Att
 		return s.park(ctx, was, lost(), tried...)
 	}
 	p := *was
-	p.settle(proofAbsent)
+	p.EndDoubt(posts.ProofAbsent)
 	p.State, p.Lease, p.WakeAt, p.Failures = events.StateScheduled, "", s.now(), 0
-	p.dropContainer()
+	p.DiscardContainer()
 	p.CalledAt = time.Time{}
 	p.Rebuilds++
 	return s.again(ctx, was, &p, tried...)
 }
 
 // resumeAgain takes up a post of which no call was known, and none was made.
-func (s *Service) resumeAgain(ctx context.Context, was *Post, tried ...events.Attempt) error {
+func (s *Service) resumeAgain(ctx context.Context, was *posts.Post, tried ...events.Attempt) error {
 	p := *was
-	p.settle(proofNoCalls)
+	p.EndDoubt(posts.ProofNoCalls)
 	p.State, p.Lease, p.WakeAt, p.Failures = events.StateScheduled, "", s.now(), 0 // prepare looks at its container, if there is one
 	return s.again(ctx, was, &p, tried...)
 }
 
 // waitForRoom postpones a post that Threads refused for a limit and does not show.
-func (s *Service) waitForRoom(ctx context.Context, was *Post, usable bool, tried ...events.Attempt) error {
+func (s *Service) waitForRoom(ctx context.Context, was *posts.Post, usable bool, tried ...events.Attempt) error {
 	a, err := s.access(ctx, was)
 	if err != nil {
 		return s.noAccess(ctx, was, tried...)
 	}
-	wait, _, err := s.roomAgain(ctx, a, was.spends(), 0) // which limit it was decides for how long
+	wait, _, err := s.roomAgain(ctx, a, was.QuotaKind(), 0) // which limit it was decides for how long
 	if err != nil {
 		return s.couldNotAsk(ctx, was, err, tried...)
 	}
 	p := *was
-	p.settle(proofAbsent)
+	p.EndDoubt(posts.ProofAbsent)
 	p.CalledAt, p.Failures = time.Time{}, 0
 	if !usable && was.Kind != events.KindRepost {
-		p.dropContainer()
+		p.DiscardContainer()
 		p.Rebuilds++
 	}
 	reason := *was.Reason
@@ -247,7 +248,7 @@ func (s *Service) waitForRoom(ctx context.Context, was *Post, usable bool, tried
 }
 
 // foundLive concludes with a post that was found among the account's own.
-func (s *Service) foundLive(ctx context.Context, was *Post, m threads.Media, tried ...events.Attempt) error {
+func (s *Service) foundLive(ctx context.Context, was *posts.Post, m threads.Media, tried ...events.Attempt) error {
 	called := was.CalledAt
 	if called.IsZero() { // the process died with the answer; the claim is the nearest we know
 		called = clock.Latest(was.ClaimedAt, was.PublishAt)
@@ -257,14 +258,14 @@ func (s *Service) foundLive(ctx context.Context, was *Post, m threads.Media, tri
 
 // askAgain keeps the post unconfirmed after a look that settled nothing. After ConfirmFor a person must look; giveUp is what
 // they are told.
-func (s *Service) askAgain(ctx context.Context, was *Post, giveUp string, tried ...events.Attempt) error {
+func (s *Service) askAgain(ctx context.Context, was *posts.Post, giveUp string, tried ...events.Attempt) error {
 	if s.confirmOver(was) {
 		return s.gaveUp(ctx, was, giveUp, tried...)
 	}
 	p := *was
 	p.Lease, p.Failures = "", 0
 	p.WakeAt = s.now().Add(s.untilAsked(was))
-	if was.leasedAt.Sub(was.askedSince()) > time.Hour {
+	if was.LeasedAt.Sub(was.AskedSince()) > time.Hour {
 		tried = nil // the log of a long search need not repeat itself
 	}
 	return s.step(ctx, was, &p, "", tried...)
@@ -272,7 +273,7 @@ func (s *Service) askAgain(ctx context.Context, was *Post, giveUp string, tried 
 
 // couldNotAsk keeps the post unconfirmed after a look that failed. Failures count apart from looks: the first after a good
 // one costs a second, not minutes.
-func (s *Service) couldNotAsk(ctx context.Context, was *Post, err error, tried ...events.Attempt) error {
+func (s *Service) couldNotAsk(ctx context.Context, was *posts.Post, err error, tried ...events.Attempt) error {
 	if s.confirmOver(was) {
 		return s.gaveUp(ctx, was, "", tried...)
 	}
@@ -285,8 +286,8 @@ func (s *Service) couldNotAsk(ctx context.Context, was *Post, err error, tried .
 
 // noAccess keeps a post unconfirmed whose account has to be connected again, for as long as that could still help. The
 // reconnect wakes it; until then there is no need to look often.
-func (s *Service) noAccess(ctx context.Context, was *Post, tried ...events.Attempt) error {
-	if s.confirmOver(was) && s.now().After(was.expires()) {
+func (s *Service) noAccess(ctx context.Context, was *posts.Post, tried ...events.Attempt) error {
+	if s.confirmOver(was) && s.now().After(was.Expires()) {
 		return s.gaveUp(ctx, was, "", tried...)
 	}
 	p := *was
@@ -301,7 +302,7 @@ func (s *Service) noAccess(ctx context.Context, was *Post, tried ...events.Attem
 
 // refInDoubt keeps a post unconfirmed that is to be looked for at another one of which it is not known either whether it is
 // live: without the other's id no list could show it.
-func (s *Service) refInDoubt(ctx context.Context, was *Post, ref refWaits) error {
+func (s *Service) refInDoubt(ctx context.Context, was *posts.Post, ref refWaits) error {
 	if s.confirmOver(was) {
 		return s.gaveUp(ctx, was, "")
 	}
@@ -312,16 +313,16 @@ func (s *Service) refInDoubt(ctx context.Context, was *Post, ref refWaits) error
 	return s.step(ctx, was, &p, "")
 }
 
-func (s *Service) gaveUp(ctx context.Context, was *Post, why string, tried ...events.Attempt) error {
+func (s *Service) gaveUp(ctx context.Context, was *posts.Post, why string, tried ...events.Attempt) error {
 	return s.park(ctx, was, events.Faultf(events.Unknown, "%s",
 		cmp.Or(why, "It could not be found out whether this post is live; please look at the profile.")), tried...)
 }
 
 // confirmOver says that the outcome has been asked for long enough. Where no call is known of the post may still go out, so
 // there is nothing to give up before its time is over, nor at the first failure after a long outage.
-func (s *Service) confirmOver(p *Post) bool {
-	if p.presumed() {
-		return p.Failures >= presumedTries && s.now().Sub(p.expires()) > s.cfg.ConfirmFor
+func (s *Service) confirmOver(p *posts.Post) bool {
+	if p.Presumed() {
+		return p.Failures >= presumedTries && s.now().Sub(p.Expires()) > s.cfg.ConfirmFor
 	}
 	return s.now().Sub(clock.Latest(p.CallDeadline, p.PublishAt)) > s.cfg.ConfirmFor
 }
@@ -331,26 +332,26 @@ const presumedTries = 4
 
 // untilAsked is the pause before the next look: seconds after the claim, then longer, up to the moment that settles it; from
 // there on seconds again. All by the database's clock.
-func (s *Service) untilAsked(p *Post) time.Duration {
+func (s *Service) untilAsked(p *posts.Post) time.Duration {
 	spread := func(age time.Duration) time.Duration { return min(max(age/2, time.Second), 5*time.Minute) }
-	moment, began := s.settles(p), p.askedSince()
-	if before := moment.Sub(p.leasedAt); before > 0 {
-		return min(spread(p.leasedAt.Sub(began)), before)
+	moment, began := s.settles(p), p.AskedSince()
+	if before := moment.Sub(p.LeasedAt); before > 0 {
+		return min(spread(p.LeasedAt.Sub(began)), before)
 	}
-	return spread(p.leasedAt.Sub(clock.Latest(moment, began)))
+	return spread(p.LeasedAt.Sub(clock.Latest(moment, began)))
 }
 
 // unconfirmed moves a post to unconfirmed and tells it. It is in doubt from here on, if it was not before.
-func (s *Service) unconfirmed(ctx context.Context, was *Post, next onAbsent, reason *events.Fault, tried ...events.Attempt) error {
+func (s *Service) unconfirmed(ctx context.Context, was *posts.Post, next posts.OnAbsent, reason *events.Fault, tried ...events.Attempt) error {
 	p := *was
 	return s.unconfirmedStep(ctx, was, &p, next, reason, tried...)
 }
 
-func (s *Service) unconfirmedStep(ctx context.Context, was, p *Post, next onAbsent, reason *events.Fault, tried ...events.Attempt) error {
+func (s *Service) unconfirmedStep(ctx context.Context, was, p *posts.Post, next posts.OnAbsent, reason *events.Fault, tried ...events.Attempt) error {
 	return s.unconfirmedUntil(ctx, was, p, next, s.now().Add(firstLook), reason, tried...)
 }
 
-func (s *Service) unconfirmedUntil(ctx context.Context, was, p *Post, next onAbsent, wake time.Time, reason *events.Fault, tried ...events.Attempt) error {
+func (s *Service) unconfirmedUntil(ctx context.Context, was, p *posts.Post, next posts.OnAbsent, wake time.Time, reason *events.Fault, tried ...events.Attempt) error {
 	fact := events.FactUnconfirmed
 	if was.State == events.StateUnconfirmed && was.Reason != nil && was.Reason.Code == reason.Code {
 		fact = "" // nothing new for its owner
@@ -366,7 +367,7 @@ func (s *Service) unconfirmedUntil(ctx context.Context, was, p *Post, next onAbs
 }
 
 // park leaves a post to a person. No automatic call is ever made for it again.
-func (s *Service) park(ctx context.Context, was *Post, reason *events.Fault, tried ...events.Attempt) error {
+func (s *Service) park(ctx context.Context, was *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
 	p := *was
 	p.State, p.Lease, p.Reason, p.WakeAt = events.StateParked, "", reason, time.Time{}
 	if err := s.step(ctx, was, &p, events.FactParked, tried...); err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
@@ -55,16 +56,16 @@ func TestEqualTexts(t *testing.T) {
 	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropResponse})
 	r.start()
 	at := time.Now().Add(700 * time.Millisecond)
-	var posts []events.Post
+	var list []events.Post
 	for range 2 {
 		p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "the same words"}, PublishAt: at}, 5*time.Second)
 		if fault != nil {
 			t.Fatal(fault)
 		}
-		posts = append(posts, p)
+		list = append(list, p)
 	}
 	ids := map[string]bool{}
-	for _, p := range posts {
+	for _, p := range list {
 		ids[*r.await(p.ID, events.FactPublished).PostedTweetID] = true
 	}
 	if n, _ := r.arrivals("the same words"); n != 2 || len(ids) != 2 {
@@ -92,7 +93,7 @@ func TestRefusals(t *testing.T) {
 		r := newRig(t)
 		s, _ := r.start()
 		p := r.schedule(time.Hour, "too late")
-		_, err := r.db.NewUpdate().Model((*Post)(nil)).Set("publish_at = ?, wake_at = ?", time.Now().Add(-25*time.Hour), time.Now().Add(-time.Second)).Where("id = ?", p.ID).Exec(t.Context())
+		_, err := r.db.NewUpdate().Model((*posts.Post)(nil)).Set("publish_at = ?, wake_at = ?", time.Now().Add(-25*time.Hour), time.Now().Add(-time.Second)).Where("id = ?", p.ID).Exec(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,11 +154,11 @@ func TestRefusals(t *testing.T) {
 		t.Parallel()
 		r := newRig(t)
 		r.start()
-		var uses []use
-		for i := range quotaPosts.total() {
-			uses = append(uses, use{AccountID: r.account.ID, Quota: quotaPosts, PostID: events.NewPostID(), At: time.Now().Add(-time.Hour + time.Duration(i)*time.Millisecond)})
+		var uses []posts.QuotaUse
+		for i := range posts.QuotaPosts.Total() {
+			uses = append(uses, posts.QuotaUse{AccountID: r.account.ID, Quota: posts.QuotaPosts, PostID: events.NewPostID(), At: time.Now().Add(-time.Hour + time.Duration(i)*time.Millisecond)})
 		}
-		if err := spend(t.Context(), r.db, uses...); err != nil {
+		if err := posts.SpendQuota(t.Context(), r.db, uses...); err != nil {
 			t.Fatal(err)
 		}
 		p := r.schedule(300*time.Millisecond, "one too many")

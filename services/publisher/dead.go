@@ -9,6 +9,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // Dead ends what a command began that nobody could finish. Its sender is told that it failed; so if it got as far as a
@@ -31,8 +32,8 @@ func (s *Service) Dead(ctx context.Context, d bus.Delivery, cause error) {
 	if !created || noted.PostID == "" {
 		return
 	}
-	p, err := s.store.get(ctx, s.db, noted.PostID)
-	if err != nil || !open(p.State) || p.Doubt || p.Rev > 1 {
+	p, err := s.store.Get(ctx, s.db, noted.PostID)
+	if err != nil || !posts.IsOpen(p.State) || p.Doubt || p.Rev > 1 {
 		return // never accepted, or gone on since
 	}
 	p.Lease = "" // as an owner would: rev settles it

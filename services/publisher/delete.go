@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -36,12 +37,12 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 			return nil, err
 		}
 	}
-	var p, gone *Post
+	var p, gone *posts.Post
 	prior, err := s.once(ctx, d, cmd, id, func(ctx context.Context, tx bun.Tx) (any, error) {
 		if missing != nil {
 			return nil, missing
 		}
-		was, err := s.store.get(ctx, tx, id)
+		was, err := s.store.Get(ctx, tx, id)
 		isNew := errors.Is(err, &events.Fault{Code: events.NotFound})
 		if isNew {
 			was, err = target, nil
@@ -54,7 +55,7 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 		case !was.DeletedAt.IsZero():
 			gone = was
 			return was.Snapshot(), nil // gone already: that is what was asked for
-		case !settled(was) || len(was.live()) == 0:
+		case !posts.Ended(was) || len(was.LiveMediaIDs()) == 0:
 			return nil, events.Faultf(events.Conflict, "This post is not live on Threads, so there is nothing to delete there.")
 		}
 		account, err := accounts.Get(ctx, tx, was.AccountID)
@@ -73,9 +74,9 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 		}
 		next.WakeAt, next.ArmedAt = s.now(), s.now()
 		if isNew {
-			err = s.store.insert(ctx, tx, &next)
+			err = s.store.Insert(ctx, tx, &next)
 		} else {
-			err = s.store.save(ctx, tx, was, &next)
+			err = s.store.Save(ctx, tx, was, &next)
 		}
 		if err != nil {
 			return nil, err
@@ -98,13 +99,9 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 	return nil, bus.Pending
 }
 
-// settled says that nothing more will be published for a post, so that what is live of it may be deleted. A chain that
-// failed half way has live parts too.
-func settled(p *Post) bool { return p.State == events.StatePublished || p.State == events.StateFailed }
-
 // madeElsewhere says that only Threads knows whose the post is.
 func (s *Service) madeElsewhere(ctx context.Context, cmd events.DeletePost) (bool, error) {
-	_, err := s.store.find(ctx, s.db, cmd.UserID, cmd.ID)
+	_, err := s.store.Find(ctx, s.db, cmd.UserID, cmd.ID)
 	if !errors.Is(err, &events.Fault{Code: events.NotFound}) {
 		return false, err
 	}
@@ -113,8 +110,8 @@ func (s *Service) madeElsewhere(ctx context.Context, cmd events.DeletePost) (boo
 
 // target is the post that the user wants deleted. A post made elsewhere has no row yet; it gets one when Threads shows
 // it to one of the user's accounts, and as that account's own: of other people's posts it shows some, too.
-func (s *Service) target(ctx context.Context, cmd events.DeletePost) (*Post, error) {
-	p, err := s.store.find(ctx, s.db, cmd.UserID, cmd.ID)
+func (s *Service) target(ctx context.Context, cmd events.DeletePost) (*posts.Post, error) {
+	p, err := s.store.Find(ctx, s.db, cmd.UserID, cmd.ID)
 	if err == nil || events.IsPostID(events.PostIDOf(cmd.UserID, cmd.ID)) {
 		return p, err
 	}
@@ -143,25 +140,25 @@ func ownedBy(a accounts.Account, m threads.Media) bool {
 }
 
 // imported is the row of a post that was made elsewhere.
-func (s *Service) imported(account accounts.Account, m threads.Media) *Post {
+func (s *Service) imported(account accounts.Account, m threads.Media) *posts.Post {
 	now := s.now()
-	p := &Post{
+	p := &posts.Post{
 		ID: events.PostIDFor(account.UserID, "imported "+m.ID), UserID: account.UserID, AccountID: account.ID, Kind: events.KindImported,
 		Text: m.Text, PublishAt: m.Timestamp,
 		State: events.StatePublished, MediaID: m.ID, Permalink: m.Permalink, AcceptedAt: m.Timestamp,
 		CreatedAt: now, UpdatedAt: now,
 	}
-	p.ContentHash = p.hash()
+	p.ContentHash = p.Hash()
 	return p
 }
 
 // delete takes a live post off Threads, a chain from its last part to its first. Threads is asked before and after each
 // DELETE: a post that is gone, by whoever's hand, is what was wanted.
-func (s *Service) delete(ctx context.Context, was *Post) error {
+func (s *Service) delete(ctx context.Context, was *posts.Post) error {
 	if was.DeleteRequestedAt.IsZero() || !was.DeletedAt.IsZero() {
 		return nil
 	}
-	if err := s.store.acquire(ctx, was, s.now()); err != nil {
+	if err := s.store.AcquireLease(ctx, was, s.now()); err != nil {
 		return err
 	}
 	defer s.keepLease(ctx, was)()
@@ -175,7 +172,7 @@ func (s *Service) delete(ctx context.Context, was *Post) error {
 	if err != nil {
 		return s.deleteFailed(ctx, was, mustReconnect())
 	}
-	live := was.live()
+	live := was.LiveMediaIDs()
 	if len(live) == 0 {
 		return s.deleted(ctx, was, "")
 	}
@@ -196,10 +193,10 @@ func (s *Service) delete(ctx context.Context, was *Post) error {
 	tried := s.tried("delete", began, err)
 	if err == nil {
 		return s.answered(context.WithoutCancel(ctx), answer{post: was, tried: tried,
-			awaited: func(row *Post) bool {
-				return !row.DeleteRequestedAt.IsZero() && row.DeletedAt.IsZero() && slices.Contains(row.live(), id)
+			awaited: func(row *posts.Post) bool {
+				return !row.DeleteRequestedAt.IsZero() && row.DeletedAt.IsZero() && slices.Contains(row.LiveMediaIDs(), id)
 			},
-			save: func(ctx context.Context, row *Post) error { return s.deleted(ctx, row, id, tried) },
+			save: func(ctx context.Context, row *posts.Post) error { return s.deleted(ctx, row, id, tried) },
 		})
 	}
 	_, lookErr := s.api.Media(ctx, a.token, id)
@@ -211,7 +208,7 @@ func (s *Service) delete(ctx context.Context, was *Post) error {
 	if e := apiError(err); e != nil {
 		switch e.Class {
 		case threads.Permission, threads.Reauthorize, threads.Invalid, threads.Blocked, threads.Quota:
-			was.undeleted = len(live) // a clear no takes no place
+			was.Undeleted = len(live) // a clear no takes no place
 		}
 	}
 	return s.deleteLater(ctx, was, a, err, tried)
@@ -219,7 +216,7 @@ func (s *Service) delete(ctx context.Context, was *Post) error {
 
 // mayDelete reserves a place of the day's deletions, under the account's lock. Without one the deletion waits, and where
 // somebody else holds the account.
-func (s *Service) mayDelete(ctx context.Context, was *Post, part int) error {
+func (s *Service) mayDelete(ctx context.Context, was *posts.Post, part int) error {
 	now := s.now()
 	var until time.Time
 	full := false
@@ -230,15 +227,15 @@ func (s *Service) mayDelete(ctx context.Context, was *Post, part int) error {
 			until = now.Add(busyAgain)
 			return err
 		}
-		usages, err := used(ctx, tx, []string{was.AccountID}, now, was.ID)
+		usages, err := posts.QuotaUsed(ctx, tx, []string{was.AccountID}, now, was.ID)
 		if err != nil {
 			return err
 		}
-		if u := usages[quotaOf{was.AccountID, quotaDeletes}]; u.Used >= quotaDeletes.total() && !u.has(was.ID, part) {
-			until, full = u.Oldest.Add(quotaWindow), true
+		if u := usages[posts.AccountQuota{Account: was.AccountID, Quota: posts.QuotaDeletes}]; u.Used >= posts.QuotaDeletes.Total() && !u.Has(was.ID, part) {
+			until, full = u.Oldest.Add(posts.QuotaWindow), true
 			return nil
 		}
-		return spend(ctx, tx, use{AccountID: was.AccountID, Quota: quotaDeletes, At: now, PostID: was.ID, Part: part})
+		return posts.SpendQuota(ctx, tx, posts.QuotaUse{AccountID: was.AccountID, Quota: posts.QuotaDeletes, At: now, PostID: was.ID, Part: part})
 	})
 	if err != nil || until.IsZero() {
 		return err
@@ -246,12 +243,12 @@ func (s *Service) mayDelete(ctx context.Context, was *Post, part int) error {
 	p := *was
 	p.Lease, p.WakeAt = "", until
 	if full {
-		p.Reason = quotaDeletes.full().After(until.Sub(now))
+		p.Reason = posts.QuotaDeletes.FullFault().After(until.Sub(now))
 	}
 	if err := s.step(ctx, was, &p, ""); err != nil {
 		return err
 	}
-	return errLost // of the place, not of the row: nothing more is to be done now
+	return posts.ErrLost // of the place, not of the row: nothing more is to be done now
 }
 
 func gone(err error) bool {
@@ -263,7 +260,7 @@ func gone(err error) bool {
 const codeNotVisible = 24
 
 // deleteLater sorts what went wrong: a no for good is told, everything else is tried again.
-func (s *Service) deleteLater(ctx context.Context, was *Post, a access, err error, tried events.Attempt) error {
+func (s *Service) deleteLater(ctx context.Context, was *posts.Post, a access, err error, tried events.Attempt) error {
 	wait := backoff(was.Failures + 1)
 	if e := apiError(err); e != nil {
 		switch e.Class {
@@ -279,7 +276,7 @@ func (s *Service) deleteLater(ctx context.Context, was *Post, a access, err erro
 		case threads.Invalid, threads.Blocked:
 			return s.deleteFailed(ctx, was, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
 		case threads.Quota:
-			wait = s.heldBack(ctx, a, quotaDeletes, e)
+			wait = s.heldBack(ctx, a, posts.QuotaDeletes, e)
 		}
 	}
 	if s.now().Sub(was.DeleteRequestedAt) > deleteFor {
@@ -293,7 +290,7 @@ func (s *Service) deleteLater(ctx context.Context, was *Post, a access, err erro
 }
 
 // deleted notes that a part is gone from Threads, "" when none was left, and goes on with the one before it.
-func (s *Service) deleted(ctx context.Context, was *Post, id string, tried ...events.Attempt) error {
+func (s *Service) deleted(ctx context.Context, was *posts.Post, id string, tried ...events.Attempt) error {
 	p := *was
 	p.Failures = 0
 	if p.State != events.StateFailed { // of a chain that failed the reason is why
@@ -302,10 +299,10 @@ func (s *Service) deleted(ctx context.Context, was *Post, id string, tried ...ev
 	p.Parts = slices.Clone(p.Parts)
 	for i := range p.Parts {
 		if p.Parts[i].MediaID == id {
-			p.Parts[i].DeletedAt = optionalTime(s.now())
+			p.Parts[i].DeletedAt = posts.OptionalTime(s.now())
 		}
 	}
-	if p.chain() && len(p.live()) > 0 {
+	if p.IsChain() && len(p.LiveMediaIDs()) > 0 {
 		p.Lease, p.WakeAt, p.ArmedAt = "", s.now(), s.now()
 		return s.update(ctx, was, &p, tried...)
 	}
@@ -313,14 +310,14 @@ func (s *Service) deleted(ctx context.Context, was *Post, id string, tried ...ev
 	return s.settleDelete(ctx, was, &p, events.FactDeleted, tried...)
 }
 
-func (s *Service) deleteFailed(ctx context.Context, was *Post, reason *events.Fault, tried ...events.Attempt) error {
+func (s *Service) deleteFailed(ctx context.Context, was *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
 	p := *was
 	p.DeleteRequestedAt, p.Reason = time.Time{}, reason
 	return s.settleDelete(ctx, was, &p, events.FactDeleteFailed, tried...)
 }
 
 // settleDelete ends a deletion: row, fact, and the outcome to whoever waits for it.
-func (s *Service) settleDelete(ctx context.Context, was, p *Post, fact events.PostFact, tried ...events.Attempt) error {
+func (s *Service) settleDelete(ctx context.Context, was, p *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
 	p.Lease, p.WakeAt, p.Failures = "", time.Time{}, 0
 	if err := s.stepBy(ctx, crash.DeleteNoted, was, p, fact, tried...); err != nil {
 		return err

@@ -2,14 +2,12 @@ package publisher
 
 import (
 	"errors"
-	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
@@ -20,35 +18,44 @@ func TestDoubtStands(t *testing.T) {
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
 	for name, c := range map[string]struct {
 		from    events.State
-		move    func(*Post)
+		move    func(*posts.Post)
 		allowed bool
 	}{
-		"it fails":                      {events.StateReady, func(p *Post) { p.State, p.Fact = events.StateConcluding, events.FactFailed }, false},
-		"it is cancelled":               {events.StateReady, func(p *Post) { p.State = events.StateCancelled }, false},
-		"it waits":                      {events.StateUnconfirmed, func(p *Post) { p.State = events.StateWaiting }, false},
-		"it is prepared again":          {events.StateUnconfirmed, func(p *Post) { p.State = events.StateScheduled }, false},
-		"another container":             {events.StateReady, func(p *Post) { p.ContainerID = "17990000000000099" }, false},
-		"no container":                  {events.StateReady, func(p *Post) { p.dropContainer() }, false},
-		"other words":                   {events.StateReady, func(p *Post) { p.Text = "other" }, false},
-		"other pictures":                {events.StateReady, func(p *Post) { p.Media = []events.Media{{Type: events.Image, URL: "https://cdn.example/a.jpg"}} }, false},
-		"no doubt, without a proof":     {events.StateUnconfirmed, func(p *Post) { p.Doubt = false; p.State = events.StateReady }, false},
-		"absent, before the call ends":  {events.StateUnconfirmed, func(p *Post) { p.settle(proofAbsent); p.State = events.StateReady }, false},
-		"it fails, absent too early":    {events.StateUnconfirmed, func(p *Post) { p.settle(proofAbsent); p.State, p.Fact = events.StateConcluding, events.FactFailed }, false},
-		"it has a media id":             {events.StateUnconfirmed, func(p *Post) { p.lived("1", "", time.Now(), time.Now()); p.State = events.StateConcluding }, true},
-		"the call did not leave":        {events.StatePublishing, func(p *Post) { p.settle(proofUnsent); p.State = events.StateReady }, true},
-		"its owner looked":              {events.StateParked, func(p *Post) { p.settle(proofPerson); p.State, p.Fact = events.StateConcluding, events.FactFailed }, true},
-		"the same container, looked at": {events.StateUnconfirmed, func(p *Post) { p.State = events.StateReady }, true},
-		"a person has to look":          {events.StateUnconfirmed, func(p *Post) { p.State = events.StateParked }, true},
+		"it fails":                     {events.StateReady, func(p *posts.Post) { p.State, p.Fact = events.StateConcluding, events.FactFailed }, false},
+		"it is cancelled":              {events.StateReady, func(p *posts.Post) { p.State = events.StateCancelled }, false},
+		"it waits":                     {events.StateUnconfirmed, func(p *posts.Post) { p.State = events.StateWaiting }, false},
+		"it is prepared again":         {events.StateUnconfirmed, func(p *posts.Post) { p.State = events.StateScheduled }, false},
+		"another container":            {events.StateReady, func(p *posts.Post) { p.ContainerID = "17990000000000099" }, false},
+		"no container":                 {events.StateReady, func(p *posts.Post) { p.DiscardContainer() }, false},
+		"other words":                  {events.StateReady, func(p *posts.Post) { p.Text = "other" }, false},
+		"other pictures":               {events.StateReady, func(p *posts.Post) { p.Media = []events.Media{{Type: events.Image, URL: "https://cdn.example/a.jpg"}} }, false},
+		"no doubt, without a proof":    {events.StateUnconfirmed, func(p *posts.Post) { p.Doubt = false; p.State = events.StateReady }, false},
+		"absent, before the call ends": {events.StateUnconfirmed, func(p *posts.Post) { p.EndDoubt(posts.ProofAbsent); p.State = events.StateReady }, false},
+		"it fails, absent too early": {events.StateUnconfirmed, func(p *posts.Post) {
+			p.EndDoubt(posts.ProofAbsent)
+			p.State, p.Fact = events.StateConcluding, events.FactFailed
+		}, false},
+		"it has a media id": {events.StateUnconfirmed, func(p *posts.Post) {
+			p.MarkPartPublished("1", "", time.Now(), time.Now())
+			p.State = events.StateConcluding
+		}, true},
+		"the call did not leave": {events.StatePublishing, func(p *posts.Post) { p.EndDoubt(posts.ProofUnsent); p.State = events.StateReady }, true},
+		"its owner looked": {events.StateParked, func(p *posts.Post) {
+			p.EndDoubt(posts.ProofPerson)
+			p.State, p.Fact = events.StateConcluding, events.FactFailed
+		}, true},
+		"the same container, looked at": {events.StateUnconfirmed, func(p *posts.Post) { p.State = events.StateReady }, true},
+		"a person has to look":          {events.StateUnconfirmed, func(p *posts.Post) { p.State = events.StateParked }, true},
 	} {
-		p := Post{ID: events.NewPostID(), State: c.from, Rev: 2, ToldRev: 2, Fact: events.FactUnconfirmed, UserID: testUser, AccountID: r.account.ID, Kind: events.KindPost,
+		p := posts.Post{ID: events.NewPostID(), State: c.from, Rev: 2, ToldRev: 2, Fact: events.FactUnconfirmed, UserID: testUser, AccountID: r.account.ID, Kind: events.KindPost,
 			Text: "words", ContentHash: name, PublishAt: time.Now(), PublishWithin: 3600, ContainerID: "17990000000000013", ContainerAt: time.Now(), Attempt: 1,
-			Doubt: true, DoubtSince: time.Now(), OnAbsent: absentRetry, CallDeadline: time.Now().Add(time.Minute), CreatedAt: time.Now(), UpdatedAt: time.Now()}
-		if err := s.store.insert(t.Context(), r.db, &p); err != nil {
+			Doubt: true, DoubtSince: time.Now(), OnAbsent: posts.AbsentRetry, CallDeadline: time.Now().Add(time.Minute), CreatedAt: time.Now(), UpdatedAt: time.Now()}
+		if err := s.store.Insert(t.Context(), r.db, &p); err != nil {
 			t.Fatal(err)
 		}
 		next := p
 		c.move(&next)
-		if err := s.store.save(t.Context(), r.db, &p, &next); (err == nil) != c.allowed {
+		if err := s.store.Save(t.Context(), r.db, &p, &next); (err == nil) != c.allowed {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -70,76 +77,6 @@ func TestContainerOfOtherWords(t *testing.T) {
 	}
 	if n, _ := r.arrivals("new words"); n != 1 {
 		t.Errorf("the new words are live %d times", n)
-	}
-}
-
-// Whoever adds a column says whether an event tells it, or whether it belongs to one revision.
-func TestEveryColumnHasItsPlace(t *testing.T) {
-	t.Parallel()
-	listed := slices.Concat(identityColumns, contentColumns, outcomeColumns, progressColumns, turnColumns, triedColumns, traceColumns)
-	post := reflect.TypeFor[Post]()
-	for i := range post.NumField() {
-		name, _, _ := strings.Cut(post.Field(i).Tag.Get("bun"), ",")
-		if name == "" || post.Field(i).Anonymous {
-			continue
-		}
-		if n := len(slices.DeleteFunc(slices.Clone(listed), func(c string) bool { return c != name })); n != 1 {
-			t.Errorf("column %s is in %d lists of rebuild.go", name, n)
-		}
-		listed = slices.DeleteFunc(listed, func(c string) bool { return c == name })
-	}
-	if len(listed) > 0 {
-		t.Errorf("no such columns: %v", listed)
-	}
-}
-
-// Threads may give a text back in another shape than it was given; that is the post all the same.
-func TestAsShown(t *testing.T) {
-	t.Parallel()
-	for _, same := range [][2]string{
-		{"one\r\ntwo", "one\ntwo"}, {"e\u0301t\u00e9", "\u00e9te\u0301"}, {"two  blanks", "two blanks"}, {" around ", "around"}, {"a\u200bb\ufeff", "ab"},
-		{"heart \u2764\ufe0f", "heart \u2764"}, {"#topic", "topic"}, {"tab\there", "tab here"}, {"no\u00a0break", "no break"},
-	} {
-		if asShown(same[0]) != asShown(same[1]) {
-			t.Errorf("%q is not %q", same[0], same[1])
-		}
-	}
-	if asShown("one") == asShown("two") {
-		t.Error("all texts are one")
-	}
-}
-
-func TestCouldBe(t *testing.T) {
-	t.Parallel()
-	photo := []events.Media{{Type: events.Image, URL: "https://cdn.example/a.jpg"}}
-	text, image := Post{Kind: events.KindPost, Text: "x"}, Post{Kind: events.KindPost, Text: "x", Media: photo}
-	reply := Post{Kind: events.KindPost, Text: "x", ReplyTo: "9", ParentID: "9"}
-	quote := Post{Kind: events.KindPost, Text: "x", QuotePostID: "8", QuotedID: "8"}
-	repost := Post{Kind: events.KindRepost, RepostOf: "7", ParentID: "7"}
-	for name, c := range map[string]struct {
-		p    Post
-		m    threads.Media
-		want bool
-	}{
-		"other words":                  {text, threads.Media{Text: "y", MediaType: "TEXT_POST"}, true},
-		"a kind nobody knows":          {text, threads.Media{MediaType: "HOLOGRAM"}, true},
-		"another kind":                 {text, threads.Media{MediaType: "IMAGE"}, false},
-		"a picture":                    {image, threads.Media{MediaType: "IMAGE"}, true},
-		"a reply for a post":           {text, threads.Media{MediaType: "TEXT_POST", IsReply: true}, false},
-		"a reply to the same":          {reply, threads.Media{MediaType: "TEXT_POST", IsReply: true, ReplyToID: "9"}, true},
-		"a reply to what is not said":  {reply, threads.Media{MediaType: "TEXT_POST", IsReply: true}, true},
-		"a reply to another":           {reply, threads.Media{MediaType: "TEXT_POST", IsReply: true, ReplyToID: "10"}, false},
-		"a quote for a post":           {text, threads.Media{MediaType: "TEXT_POST", IsQuote: true}, false},
-		"a quote of what is gone":      {quote, threads.Media{MediaType: "TEXT_POST", IsQuote: true}, true},
-		"a quote of another":           {quote, threads.Media{MediaType: "TEXT_POST", IsQuote: true, QuotedID: "10"}, false},
-		"a repost of the same":         {repost, threads.Media{MediaType: "REPOST_FACADE", RepostedID: "7"}, true},
-		"a repost of what is not said": {repost, threads.Media{MediaType: "REPOST_FACADE"}, true},
-		"a repost of another":          {repost, threads.Media{MediaType: "REPOST_FACADE", RepostedID: "10"}, false},
-		"a post for a repost":          {repost, threads.Media{MediaType: "TEXT_POST"}, false},
-	} {
-		if couldBe(&c.p, c.m) != c.want {
-			t.Errorf("%s: want %t", name, c.want)
-		}
 	}
 }
 
@@ -166,7 +103,7 @@ func (r *rig) byHand(text string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	container, err := r.api.CreateContainer(r.t.Context(), grant.AccessToken, containerOf(&Post{Text: text}))
+	container, err := r.api.CreateContainer(r.t.Context(), grant.AccessToken, containerOf(&posts.Post{Text: text}))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -176,14 +113,14 @@ func (r *rig) byHand(text string) {
 }
 
 // inDoubt is a row whose call had no clear answer.
-func (r *rig) inDoubt(s *Service, user, account, text string) Post {
+func (r *rig) inDoubt(s *Service, user, account, text string) posts.Post {
 	r.t.Helper()
 	now := time.Now()
-	p := Post{ID: events.NewPostID(), State: events.StateUnconfirmed, Rev: 2, ToldRev: 2, Fact: events.FactUnconfirmed, UserID: user, AccountID: account, Kind: events.KindPost,
-		Text: text, PublishAt: now.Add(-time.Second), PublishWithin: 3600, Attempt: 1, Doubt: true, DoubtSince: now.Add(-time.Second), OnAbsent: absentRetry,
+	p := posts.Post{ID: events.NewPostID(), State: events.StateUnconfirmed, Rev: 2, ToldRev: 2, Fact: events.FactUnconfirmed, UserID: user, AccountID: account, Kind: events.KindPost,
+		Text: text, PublishAt: now.Add(-time.Second), PublishWithin: 3600, Attempt: 1, Doubt: true, DoubtSince: now.Add(-time.Second), OnAbsent: posts.AbsentRetry,
 		ClaimedAt: now, CallDeadline: now.Add(time.Minute), WakeAt: now.Add(time.Hour), CreatedAt: now, UpdatedAt: now}
-	p.ContentHash = p.hash()
-	if err := s.store.insert(r.t.Context(), r.db, &p); err != nil {
+	p.ContentHash = p.Hash()
+	if err := s.store.Insert(r.t.Context(), r.db, &p); err != nil {
 		r.t.Fatal(err)
 	}
 	return p
@@ -222,14 +159,14 @@ func TestEqualTextsOfTwoUsers(t *testing.T) {
 	}
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
 	r.inDoubt(s, testUser, r.account.ID, "said by both")
-	ready := Post{ID: events.NewPostID(), State: events.StateReady, Rev: 2, ToldRev: 2, Fact: events.FactPrepared, UserID: "user_2", AccountID: other.ID, Kind: events.KindPost,
+	ready := posts.Post{ID: events.NewPostID(), State: events.StateReady, Rev: 2, ToldRev: 2, Fact: events.FactPrepared, UserID: "user_2", AccountID: other.ID, Kind: events.KindPost,
 		Text: "said by both", PublishAt: time.Now(), PublishWithin: 3600, ContainerID: "17990000000000013", ContainerAt: time.Now(),
 		WakeAt: time.Now().Add(time.Hour), CreatedAt: time.Now(), UpdatedAt: time.Now()}
-	ready.ContentHash, ready.BuiltFrom = ready.hash(), ready.source()
-	if err := s.store.insert(t.Context(), r.db, &ready); err != nil {
+	ready.ContentHash, ready.BuiltFrom = ready.Hash(), ready.Source()
+	if err := s.store.Insert(t.Context(), r.db, &ready); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.claim(t.Context(), &ready); !errors.Is(err, errTwin) {
+	if _, err := s.claim(t.Context(), &ready); !errors.Is(err, posts.ErrDuplicateContent) {
 		t.Errorf("the claim of equal words answers %v", err)
 	}
 }
@@ -240,10 +177,10 @@ func TestOneFailedLook(t *testing.T) {
 	r := newRig(t)
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
 	now := time.Now()
-	p := Post{ID: events.NewPostID(), State: events.StateUnconfirmed, Rev: 2, ToldRev: 2, Fact: events.FactUnconfirmed, UserID: testUser, AccountID: r.account.ID, Kind: events.KindPost,
-		Text: "asked for long", ContentHash: "x", PublishAt: now.Add(-time.Hour), PublishWithin: 86400, Attempt: 1, Doubt: true, DoubtSince: now.Add(-time.Hour), OnAbsent: absentRetry,
+	p := posts.Post{ID: events.NewPostID(), State: events.StateUnconfirmed, Rev: 2, ToldRev: 2, Fact: events.FactUnconfirmed, UserID: testUser, AccountID: r.account.ID, Kind: events.KindPost,
+		Text: "asked for long", ContentHash: "x", PublishAt: now.Add(-time.Hour), PublishWithin: 86400, Attempt: 1, Doubt: true, DoubtSince: now.Add(-time.Hour), OnAbsent: posts.AbsentRetry,
 		ClaimedAt: now.Add(-time.Hour), CallDeadline: now.Add(time.Hour), WakeAt: now, CreatedAt: now, UpdatedAt: now}
-	if err := s.store.insert(t.Context(), r.db, &p); err != nil {
+	if err := s.store.Insert(t.Context(), r.db, &p); err != nil {
 		t.Fatal(err)
 	}
 	for range 8 { // looks that settle nothing

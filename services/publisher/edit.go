@@ -15,12 +15,13 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // EditPost changes what a post says, or when. It wins or it says that it lost.
 func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditPost) (any, error) {
-	return s.change(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(ctx context.Context, tx bun.Tx, p *Post) error {
-		before := p.draft()
+	return s.change(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(ctx context.Context, tx bun.Tx, p *posts.Post) error {
+		before := p.Draft()
 		draft, err := edited(before, cmd)
 		if err != nil {
 			return err
@@ -56,15 +57,15 @@ func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditP
 		}
 		if !same {
 			p.Text, p.Media, p.Options = draft.Text, draft.Media, draft.Options
-			p.setParts(draft.Parts)
-			p.ContentHash = p.hash()
-			p.dropContainer()
+			p.SetParts(draft.Parts)
+			p.ContentHash = p.Hash()
+			p.DiscardContainer()
 		}
 		p.Reason, p.Failures = nil, 0
 		if p.State == events.StateWaiting {
 			p.State = events.StateScheduled // prepare looks at its container, if there is one
 		}
-		p.dormant(s.cfg.timing())
+		p.Reschedule(s.cfg.timing())
 		p.Fact = events.FactEdited
 		return tellable(p)
 	})

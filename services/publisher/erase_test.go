@@ -17,6 +17,7 @@ import (
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
@@ -275,7 +276,7 @@ func TestErase(t *testing.T) {
 		if o.Fault == nil || o.Fault.Code != events.NotFound {
 			t.Errorf("the repeat was answered %+v", o)
 		}
-		n, err := r.db.NewSelect().Model((*Post)(nil)).Where("account_id = ?", second.ID).Count(t.Context())
+		n, err := r.db.NewSelect().Model((*posts.Post)(nil)).Where("account_id = ?", second.ID).Count(t.Context())
 		if err != nil || n != 0 {
 			t.Errorf("the other account has %d posts, %v", n, err)
 		}

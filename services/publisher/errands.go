@@ -61,7 +61,7 @@ func errand[T any](ctx context.Context, s *Service, account accounts.Account, sc
 		if s.declareReconnect(ctx, a) {
 			return nothing, reconnectFirst()
 		}
-		if account, err = accounts.Get(ctx, s.side().db, account.ID); err != nil {
+		if account, err = accounts.Get(ctx, s.side().DB, account.ID); err != nil {
 			return nothing, err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // Threads tells by webhook that a post of an account is gone, whoever took it away. That may come before we know the
@@ -34,7 +35,7 @@ func (r *recorder) gone(ctx context.Context, tx bun.Tx, ev events.DeletedOnThrea
 // to whoever does that: they look at Threads and find the same. The telling is the sweep's, or that of whoever the row wakes
 // when a part of a chain is gone.
 func markGone(ctx context.Context, tx bun.Tx, accountID, mediaID string, at time.Time) error {
-	var rows []Post
+	var rows []posts.Post
 	err := tx.NewSelect().Model(&rows).Where("account_id = ?", accountID).
 		Where("media_id = ? OR parts @> ?::jsonb AND parts <> '[]'", mediaID, `[{"mediaId":`+strconv.Quote(mediaID)+`}]`).
 		Where("state IN ('published', 'failed') AND deleted_at IS NULL AND delete_requested_at IS NULL").
@@ -45,25 +46,25 @@ func markGone(ctx context.Context, tx bun.Tx, accountID, mediaID string, at time
 	}
 	for i := range rows {
 		p := &rows[i]
-		if !slices.Contains(p.live(), mediaID) {
+		if !slices.Contains(p.LiveMediaIDs(), mediaID) {
 			continue
 		}
 		for k := range p.Parts {
 			if p.Parts[k].MediaID == mediaID {
-				p.Parts[k].DeletedAt = optionalTime(at)
+				p.Parts[k].DeletedAt = posts.OptionalTime(at)
 			}
 		}
 		p.UpdatedAt = at
 		p.Rev++
 		q := tx.NewUpdate().Model(p).Where("id = ?", p.ID).Column("parts", "updated_at", "rev", "fact")
-		if !p.chain() || len(p.live()) == 0 { // a chain is gone with its last part, as when we delete it
+		if !p.IsChain() || len(p.LiveMediaIDs()) == 0 { // a chain is gone with its last part, as when we delete it
 			p.DeletedAt, p.Fact = at, events.FactDeleted
 			q = q.Column("deleted_at")
 		} else {
 			p.Fact, p.ToldRev = events.FactUpdated, p.Rev // updates.go
 			q = q.Column("told_rev").Set("wake_at = now(), armed_at = NULL")
 		}
-		p.tidy()
+		p.Canonicalize()
 		if _, err := q.Exec(ctx); err != nil {
 			return fmt.Errorf("mark a post as gone: %w", err)
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // Threads tells by webhook that a post is gone, before or after we know of it ourselves.
@@ -74,7 +75,7 @@ func TestGone(t *testing.T) {
 	}
 
 	// A replay of EVENTS into an empty table tells the same story.
-	for p, err := newStore(r.db, 0, 0).get(t.Context(), r.db, chain.ID); err == nil && p.ToldRev < p.Rev; p, err = newStore(r.db, 0, 0).get(t.Context(), r.db, chain.ID) {
+	for p, err := posts.NewStore(r.db, 0, 0).Get(t.Context(), r.db, chain.ID); err == nil && p.ToldRev < p.Rev; p, err = posts.NewStore(r.db, 0, 0).Get(t.Context(), r.db, chain.ID) {
 		pause(t.Context(), 10*time.Millisecond)
 	}
 	stop()

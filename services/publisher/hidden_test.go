@@ -89,13 +89,13 @@ func TestEveryHiddenSuccess(t *testing.T) {
 				if kind == "chain" {
 					want = 2
 				}
-				row, err := s.store.get(context.Background(), r.db, id)
+				row, err := s.store.Get(context.Background(), r.db, id)
 				if err != nil {
 					t.Fatal(err)
 				}
 				committed := len(sim.Posts()) - before
 				if row.State == events.StatePublished && committed != want || committed < 1 || committed > want || row.State != events.StatePublished && row.State != events.StateParked &&
-					!(kind == "chain" && row.State == events.StateFailed && len(row.live()) == committed) {
+					!(kind == "chain" && row.State == events.StateFailed && len(row.LiveMediaIDs()) == committed) {
 					t.Errorf("%s after %+v, %s: %s, and Threads has it %d times%s", kind, refusal, name, row.State, committed, m.story())
 				}
 			}
@@ -111,7 +111,7 @@ func (m *machine) live(t *testing.T) string {
 		return m.s.SchedulePost(context.Background(), d, events.SchedulePost{PostID: id, UserID: m.user, Draft: events.Draft{Text: m.text()}, PublishAt: m.now()})
 	})
 	m.settle()
-	p, err := m.s.store.get(context.Background(), m.r.db, id)
+	p, err := m.s.store.Get(context.Background(), m.r.db, id)
 	if err != nil || p.MediaID == "" {
 		t.Fatalf("the post to be reposted did not go out: %v%s", err, m.story())
 	}

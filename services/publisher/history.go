@@ -17,6 +17,7 @@ import (
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -68,19 +69,19 @@ func (h *historyImport) shown() events.HistoryImport {
 	return events.HistoryImport{
 		AccountID: h.AccountID, CommandID: h.CommandID, Status: h.Status,
 		Listed: h.Listed, Imported: h.Imported, Known: h.Known, HeldBack: h.HeldBack,
-		Oldest: optionalTime(h.Oldest), Fault: h.Fault,
-		StartedAt: optionalTime(h.StartedAt), UpdatedAt: optionalTime(h.UpdatedAt), FinishedAt: optionalTime(h.FinishedAt),
+		Oldest: posts.OptionalTime(h.Oldest), Fault: h.Fault,
+		StartedAt: posts.OptionalTime(h.StartedAt), UpdatedAt: posts.OptionalTime(h.UpdatedAt), FinishedAt: posts.OptionalTime(h.FinishedAt),
 	}
 }
 
 // GetHistoryImport answers how the last import of an account's history stands.
 func (s *Service) GetHistoryImport(ctx context.Context, q events.GetHistoryImport) (events.HistoryImport, error) {
-	account, err := accounts.Resolve(ctx, s.side().db, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side().DB, q.UserID, q.AccountID)
 	if err != nil {
 		return events.HistoryImport{}, err
 	}
 	h := new(historyImport)
-	err = s.side().db.NewSelect().Model(h).Where("account_id = ?", account.ID).Scan(ctx)
+	err = s.side().DB.NewSelect().Model(h).Where("account_id = ?", account.ID).Scan(ctx)
 	if errors.Is(err, sql.ErrNoRows) {
 		return events.HistoryImport{AccountID: account.ID, Status: "none"}, nil
 	}
@@ -88,7 +89,7 @@ func (s *Service) GetHistoryImport(ctx context.Context, q events.GetHistoryImpor
 		return events.HistoryImport{}, fmt.Errorf("read the import: %w", err)
 	}
 	if h.Status == importRunning { // its command may have been set aside, where nobody could finish it
-		if c, err := commands.Find(ctx, s.side().db, h.CommandID); err == nil && c != nil {
+		if c, err := commands.Find(ctx, s.side().DB, h.CommandID); err == nil && c != nil {
 			if o, done := c.Done(); done && o.Fault != nil {
 				h.Status, h.Fault = importFailed, o.Fault
 			}
@@ -128,7 +129,7 @@ func (s *Service) importStep(ctx context.Context, d bus.Delivery, cmd events.Imp
 	}
 	if h.Status == importRunning {
 		switch err := s.importPage(ctx, h); {
-		case errors.Is(err, errLost):
+		case errors.Is(err, posts.ErrLost):
 			return nil, bus.Later(time.Second) // somebody else goes on with it
 		case errors.Is(err, &events.Fault{Code: events.Unavailable}), errors.Is(err, &events.Fault{Code: events.RateLimited}):
 			if s.now().Sub(h.StartedAt) < importFor {
@@ -208,12 +209,12 @@ func (s *Service) beginImport(ctx context.Context, d bus.Delivery, cmd events.Im
 			Set("oldest = NULL, fault = NULL, finished_at = NULL").
 			Set("started_at = EXCLUDED.started_at, updated_at = EXCLUDED.updated_at").
 			Where("history_import.status <> ? OR history_import.updated_at < ?", importRunning, now.Add(-importStale)).Exec(ctx)
-		if err := won(res, err); err != nil {
+		if err := posts.Changed(res, err); err != nil {
 			return fmt.Errorf("begin the import: %w", err)
 		}
 		return nil
 	})
-	if errors.Is(err, errLost) {
+	if errors.Is(err, posts.ErrLost) {
 		return nil, events.Faultf(events.Conflict, "The history of this account is being imported already; look how far it is.")
 	}
 	return h, err
@@ -222,7 +223,7 @@ func (s *Service) beginImport(ctx context.Context, d bus.Delivery, cmd events.Im
 // importPage reads one page, tells what is new in it, and saves how far that is. A crash before the saving has the page
 // read again: what was told by then is known.
 func (s *Service) importPage(ctx context.Context, h *historyImport) error {
-	account, err := accounts.Resolve(ctx, s.side().db, h.UserID, h.AccountID)
+	account, err := accounts.Resolve(ctx, s.side().DB, h.UserID, h.AccountID)
 	if err != nil {
 		return err
 	}
@@ -285,11 +286,11 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 	if last.IsZero() {
 		return nil // the page that proves the end
 	}
-	known, err := s.side().postIDs(ctx, s.side().db, account.ID, ids)
+	known, err := s.side().IDsByMediaID(ctx, s.side().DB, account.ID, ids)
 	if err != nil {
 		return err
 	}
-	doubtful, err := s.side().doubtful(ctx, s.side().db, account, first.Add(-(maxPublishWithin+60)*time.Second), last.Add(2*lookBack))
+	doubtful, err := s.side().WithoutOutcome(ctx, s.side().DB, account, first.Add(-(maxPublishWithin+60)*time.Second), last.Add(2*lookBack))
 	if err != nil {
 		return err
 	}
@@ -306,7 +307,7 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 			p := s.imported(account, m)
 			p.Rev, p.Fact = 1, events.FactImported
 			p.ReplyTo, p.QuotePostID, p.RepostOf = m.ReplyToID, m.QuotedID, m.RepostedID
-			p.tidy()
+			p.Canonicalize()
 			if err := tellable(p); err != nil || strings.ContainsRune(p.Text, 0) {
 				// Neither a fact nor a row can hold it, and the others of its page should not wait for it.
 				s.log.Warn("a post of a history cannot be taken over", accountField(account.ID), zap.String("media_id", m.ID))
@@ -324,7 +325,7 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 		return nil
 	}
 	if s.graves.has(account.ID) {
-		return fmt.Errorf("the account is erased: %w", errLost)
+		return fmt.Errorf("the account is erased: %w", posts.ErrLost)
 	}
 	if err := s.bus.Emit(ctx, facts...); err != nil {
 		return fmt.Errorf("tell what was imported: %w", err)
@@ -342,29 +343,15 @@ func earlier(known, t time.Time) time.Time {
 }
 
 // mayBeOurs says whether a listed post has the words of one of ours whose outcome is not known.
-func mayBeOurs(doubtful []Post, m threads.Media) bool {
+func mayBeOurs(doubtful []posts.Post, m threads.Media) bool {
 	for i := range doubtful {
 		p := &doubtful[i]
-		text, _ := p.content()
-		if sameAs(p, m) || asShown(text) == asShown(m.Text) {
+		text, _ := p.Content()
+		if posts.Matches(p, m) || posts.Normalise(text) == posts.Normalise(m.Text) {
 			return true
 		}
 	}
 	return false
-}
-
-// doubtful are the account's posts that may be live without our knowing the id, and were due within a span of time.
-func (s *store) doubtful(ctx context.Context, db bun.IDB, account accounts.Account, first, last time.Time) (posts []Post, err error) {
-	err = db.NewSelect().Model(&posts).Where("user_id = ? AND account_id = ?", account.UserID, account.ID).
-		Where("publish_at BETWEEN ? AND ?", first, last).
-		Where("state IN (?)", bun.List([]events.State{
-			events.StatePublishing, events.StateUnconfirmed, events.StateConcluding, events.StateParked,
-		})).
-		Scan(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("find posts without an outcome: %w", err)
-	}
-	return posts, nil
 }
 
 // saveImport saves one step, provided that nobody else took it. h becomes what was saved.
@@ -373,7 +360,7 @@ func (s *Service) saveImport(ctx context.Context, was, next, h *historyImport) e
 	res, err := s.db.NewUpdate().Model(next).ExcludeColumn("account_id", "user_id", "command_id", "started_at").
 		Where("account_id = ? AND command_id = ? AND status = ? AND pages = ? AND list = ? AND cursor = ?",
 			was.AccountID, was.CommandID, importRunning, was.Pages, was.List, was.Cursor).Exec(ctx)
-	if err := won(res, err); err != nil {
+	if err := posts.Changed(res, err); err != nil {
 		return fmt.Errorf("save the import: %w", err)
 	}
 	*h = *next

@@ -13,6 +13,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
@@ -82,9 +83,9 @@ func TestImportHistory(t *testing.T) {
 	r.cfg.HistorySettle = 0
 	r.account = r.connect(testUser, "demo.user", allScopes...)
 	r.person("friend")
-	const posts = 120 // more than a page
-	for i := range posts {
-		r.say("demo.user", fmt.Sprintf("from the app %d", i), time.Duration(posts-i)*time.Hour)
+	const list = 120 // more than a page
+	for i := range list {
+		r.say("demo.user", fmt.Sprintf("from the app %d", i), time.Duration(list-i)*time.Hour)
 	}
 	theirs := r.say("friend", "hello all", 3*time.Hour)
 	quote := r.say("demo.user", "look at this", 2*time.Hour, "quote_post_id", theirs)
@@ -97,19 +98,19 @@ func TestImportHistory(t *testing.T) {
 	if fault != nil {
 		t.Fatal(fault)
 	}
-	if first.Status != "done" || first.Imported != posts+1 || first.Known != 1 || first.HeldBack != 0 || first.AccountID != r.account.ID {
+	if first.Status != "done" || first.Imported != list+1 || first.Known != 1 || first.HeldBack != 0 || first.AccountID != r.account.ID {
 		t.Errorf("the first import: %+v", first)
 	}
 	second, fault := r.importHistory(events.ImportHistory{UserID: testUser, Replies: true})
 	if fault != nil {
 		t.Fatal(fault)
 	}
-	if second.Imported != 1 || second.Known != posts+2 {
+	if second.Imported != 1 || second.Known != list+2 {
 		t.Errorf("the second import: %+v", second)
 	}
 
-	find := func(mediaID string) *Post {
-		p, err := newStore(r.db, 0, 0).find(t.Context(), r.db, testUser, mediaID)
+	find := func(mediaID string) *posts.Post {
+		p, err := posts.NewStore(r.db, 0, 0).Find(t.Context(), r.db, testUser, mediaID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +125,7 @@ func TestImportHistory(t *testing.T) {
 	if p := find(*ours.PostedTweetID); p.ID != ours.ID {
 		t.Error("our own post was imported again")
 	}
-	if _, err := newStore(r.db, 0, 0).find(t.Context(), r.db, testUser, theirs); err == nil {
+	if _, err := posts.NewStore(r.db, 0, 0).Find(t.Context(), r.db, testUser, theirs); err == nil {
 		t.Error("a post of somebody else was imported")
 	}
 
@@ -143,7 +144,7 @@ func TestImportHistory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec := &recorder{db: r.db, bus: r.bus, log: r.log, now: time.Now, cfg: r.cfg, store: newStore(r.db, 0, 0), nudge: make(chan struct{}, 1)}
+	rec := &recorder{db: r.db, bus: r.bus, log: r.log, now: time.Now, cfg: r.cfg, store: posts.NewStore(r.db, 0, 0), nudge: make(chan struct{}, 1)}
 	if err := rec.replay(t.Context(), r.db, 1, s.CachedInfo().State.LastSeq); err != nil {
 		t.Fatal(err)
 	}
@@ -179,13 +180,13 @@ func TestImportHolds(t *testing.T) {
 	t.Run("a post that may be ours is held back, and is found by whoever looks for it", func(t *testing.T) {
 		r.t = t
 		id := r.say("demo.user", "whose is this?", 30*time.Minute)
-		p := &Post{
+		p := &posts.Post{
 			ID: events.NewPostID(), UserID: testUser, AccountID: r.account.ID, Kind: events.KindPost, Text: "whose is this?", PublishWithin: 86400,
 			PublishAt: time.Now().Add(-30 * time.Minute), State: events.StateParked, Rev: 1, ToldRev: 1, Fact: events.FactParked,
 			CreatedAt: time.Now(), UpdatedAt: time.Now(),
 		}
-		p.ContentHash = p.hash()
-		if err := newStore(r.db, 0, 0).insert(t.Context(), r.db, p); err != nil {
+		p.ContentHash = p.Hash()
+		if err := posts.NewStore(r.db, 0, 0).Insert(t.Context(), r.db, p); err != nil {
 			t.Fatal(err)
 		}
 		h, fault := r.importHistory(events.ImportHistory{UserID: testUser})
@@ -205,13 +206,13 @@ func TestImportHolds(t *testing.T) {
 		if h, fault := r.importHistory(events.ImportHistory{UserID: testUser}); fault != nil || h.Imported != 1 {
 			t.Fatalf("%+v, %v", h, fault)
 		}
-		p := &Post{
+		p := &posts.Post{
 			ID: events.NewPostID(), UserID: testUser, AccountID: r.account.ID, Kind: events.KindPost, Text: "ours after all", PublishWithin: 86400,
 			PublishAt: time.Now().Add(-20 * time.Minute), State: events.StateUnconfirmed, Rev: 1, ToldRev: 1, Fact: events.FactUnconfirmed,
 			CreatedAt: time.Now(), UpdatedAt: time.Now(), WakeAt: time.Now(), Attempt: 1, CallDeadline: time.Now().Add(-20 * time.Minute),
 		}
-		p.ContentHash = p.hash()
-		if err := newStore(r.db, 0, 0).insert(t.Context(), r.db, p); err != nil {
+		p.ContentHash = p.Hash()
+		if err := posts.NewStore(r.db, 0, 0).Insert(t.Context(), r.db, p); err != nil {
 			t.Fatal(err)
 		}
 		row := r.row(p.ID, events.StatePublished)
@@ -221,7 +222,7 @@ func TestImportHolds(t *testing.T) {
 		if n, _ := r.arrivals("ours after all"); n != 1 {
 			t.Errorf("it is on Threads %d times", n)
 		}
-		if found, err := newStore(r.db, 0, 0).find(t.Context(), r.db, testUser, id); err != nil || found.ID != p.ID {
+		if found, err := posts.NewStore(r.db, 0, 0).Find(t.Context(), r.db, testUser, id); err != nil || found.ID != p.ID {
 			t.Errorf("its media id finds %+v, %v", found, err)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -34,7 +35,7 @@ func (s *Service) GetAccountInsights(ctx context.Context, q events.GetAccountIns
 	if fault := checkSpan(q.Since, q.Until, q.Breakdown, q.Metrics, now); fault != nil {
 		return events.Insights{}, fault
 	}
-	account, err := accounts.Resolve(ctx, s.side().db, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side().DB, q.UserID, q.AccountID)
 	if err != nil {
 		return events.Insights{}, err
 	}
@@ -53,9 +54,9 @@ func (s *Service) GetAccountInsights(ctx context.Context, q events.GetAccountIns
 		return events.Insights{}, err
 	}
 	i := events.Insights{
-		AccountID: account.ID, ReadAt: at.UTC(), Since: optionalTime(q.Since), Until: optionalTime(q.Until), Metrics: metrics,
+		AccountID: account.ID, ReadAt: at.UTC(), Since: posts.OptionalTime(q.Since), Until: posts.OptionalTime(q.Until), Metrics: metrics,
 	}
-	i.Snapshots, err = snapshots(ctx, s.side().db, of, q.Snapshots)
+	i.Snapshots, err = snapshots(ctx, s.side().DB, of, q.Snapshots)
 	return i, err
 }
 
@@ -80,7 +81,7 @@ func (s *Service) GetPostInsights(ctx context.Context, q events.GetPostInsights)
 	i := events.Insights{
 		AccountID: post.account.ID, PostID: post.postID, MediaID: post.mediaID, ReadAt: at.UTC(), Metrics: metrics,
 	}
-	i.Snapshots, err = snapshots(ctx, s.side().db, of, q.Snapshots)
+	i.Snapshots, err = snapshots(ctx, s.side().DB, of, q.Snapshots)
 	return i, err
 }
 
@@ -151,7 +152,7 @@ func (s *Service) figures(ctx context.Context, account accounts.Account, key str
 	metrics := metricsOf(told)
 	s.errands.kept.put(key, metrics, at)
 	if keep {
-		if err := keepSnapshot(ctx, s.side().db, of, at, metrics); err != nil {
+		if err := keepSnapshot(ctx, s.side().DB, of, at, metrics); err != nil {
 			return nil, at, err
 		}
 	}
@@ -166,7 +167,7 @@ func metricsOf(told []threads.Metric) []events.Metric {
 			metrics[i].Total = new(m.Total)
 		}
 		for _, d := range m.Days {
-			metrics[i].Days = append(metrics[i].Days, events.MetricDay{Value: d.Value, End: optionalTime(d.End)})
+			metrics[i].Days = append(metrics[i].Days, events.MetricDay{Value: d.Value, End: posts.OptionalTime(d.End)})
 		}
 		for _, l := range m.Links {
 			metrics[i].Links = append(metrics[i].Links, events.MetricLink{URL: l.URL, Value: l.Value})

@@ -11,14 +11,8 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/clock"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
-)
-
-// The allowances of searching; those of posting are in quota.go. Threads shows only that of locations.
-const (
-	quotaKeywords  quota = "keyword_searches"
-	quotaProfiles  quota = "profile_lookups"
-	quotaLocations quota = "location_searches"
 )
 
 // GetLimits answers how much of its allowances an account has left, now or at a later time if the queue goes out as it is.
@@ -29,7 +23,7 @@ func (s *Service) GetLimits(ctx context.Context, q events.GetLimits) (events.Lim
 		const words = "This time has passed; limits are told for now, or for a later time."
 		return events.Limits{}, events.Faultf(events.Invalid, words).At("/at", "time_in_past", words)
 	}
-	account, err := accounts.Resolve(ctx, s.side().db, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side().DB, q.UserID, q.AccountID)
 	if err != nil {
 		return events.Limits{}, err
 	}
@@ -48,37 +42,37 @@ func (s *Service) forecast(ctx context.Context, account accounts.Account, at, no
 	case err != nil:
 		return events.Limits{}, err
 	default:
-		l.ReadAt = optionalTime(readAt)
+		l.ReadAt = posts.OptionalTime(readAt)
 	}
-	ours, err := s.side().usesAt(ctx, s.side().db, account.ID, now, at)
+	ours, err := s.side().QuotaUsesAt(ctx, s.side().DB, account.ID, now, at)
 	if err != nil {
 		return events.Limits{}, err
 	}
-	queued, err := s.side().queued(ctx, s.side().db, account.ID, now, at)
+	queued, err := s.side().QueuedUses(ctx, s.side().DB, account.ID, now, at)
 	if err != nil {
 		return events.Limits{}, err
 	}
-	reckon := func(q quota, theirs threads.Allowance, queued int) events.Allowance {
+	reckon := func(q posts.Quota, theirs threads.Allowance, queued int) events.Allowance {
 		mine := ours[q]
-		a := events.Allowance{Total: q.total(), Used: mine.Later, Scheduled: queued}
+		a := events.Allowance{Total: q.Total(), Used: mine.Later, Scheduled: queued}
 		if theirs.Total > 0 {
 			a.Total = theirs.Total
 		}
-		if others := theirs.Used - mine.Now; others > 0 && at.Before(now.Add(quotaWindow)) {
+		if others := theirs.Used - mine.Now; others > 0 && at.Before(now.Add(posts.QuotaWindow)) {
 			a.Used += others
 		}
 		a.Remaining = max(a.Total-a.Used-a.Scheduled, 0)
 		if a.Remaining == 0 && !mine.Oldest.IsZero() {
-			a.FreeAt = optionalTime(mine.Oldest.Add(quotaWindow))
+			a.FreeAt = posts.OptionalTime(mine.Oldest.Add(posts.QuotaWindow))
 		}
 		return a
 	}
-	l.Posts = reckon(quotaPosts, theirs.Posts, queued.Posts)
-	l.Replies = reckon(quotaReplies, theirs.Replies, queued.Replies)
-	l.Deletes = reckon(quotaDeletes, theirs.Deletes, queued.Deletes)
-	l.LocationSearches = reckon(quotaLocations, theirs.LocationSearches, 0)
-	l.KeywordSearches = reckon(quotaKeywords, threads.Allowance{}, 0)
-	l.ProfileLookups = reckon(quotaProfiles, threads.Allowance{}, 0)
+	l.Posts = reckon(posts.QuotaPosts, theirs.Posts, queued.Posts)
+	l.Replies = reckon(posts.QuotaReplies, theirs.Replies, queued.Replies)
+	l.Deletes = reckon(posts.QuotaDeletes, theirs.Deletes, queued.Deletes)
+	l.LocationSearches = reckon(posts.QuotaLocations, theirs.LocationSearches, 0)
+	l.KeywordSearches = reckon(posts.QuotaKeywords, threads.Allowance{}, 0)
+	l.ProfileLookups = reckon(posts.QuotaProfiles, threads.Allowance{}, 0)
 	return l, nil
 }
 
@@ -98,89 +92,33 @@ func (s *Service) theirLimits(ctx context.Context, account accounts.Account) (th
 	return l, at, err
 }
 
-// usesOf is what we have used of a quota: what counts now, what will still count at a later time, and the oldest of that.
-type usesOf struct {
-	Quota  quota     `bun:"quota"`
-	Now    int       `bun:"now"`
-	Later  int       `bun:"later"`
-	Oldest time.Time `bun:"oldest"`
-}
-
-func (s *store) usesAt(ctx context.Context, db bun.IDB, accountID string, now, at time.Time) (map[quota]usesOf, error) {
-	var rows []usesOf
-	err := db.NewRaw(`SELECT quota, count(*) AS now,
-			count(*) FILTER (WHERE at > ?0) AS later, min(at) FILTER (WHERE at > ?0) AS oldest
-		FROM (SELECT quota, at FROM quota_uses WHERE account_id = ?1 AND at > ?2
-			UNION ALL SELECT quota, at FROM search_uses WHERE account_id = ?1 AND at > ?2) AS uses
-		GROUP BY quota`, at.Add(-quotaWindow), accountID, now.Add(-quotaWindow)).Scan(ctx, &rows)
-	if err != nil {
-		return nil, fmt.Errorf("count the uses of an account: %w", err)
-	}
-	m := make(map[quota]usesOf, len(rows))
-	for _, r := range rows {
-		m[r.Quota] = r
-	}
-	return m, nil
-}
-
-// queue is what an account's open posts will use.
-type queue struct {
-	Posts   int `bun:"posts"`
-	Replies int `bun:"replies"`
-	Deletes int `bun:"deletes"`
-}
-
-// queued counts what goes out by the given time and will still count then. What is overdue goes out now; what is claimed
-// has its place in quota_uses already. Of a chain only the first part is a post, unless it replies itself.
-func (s *store) queued(ctx context.Context, db bun.IDB, accountID string, now, at time.Time) (queue, error) {
-	var q queue
-	from := at.Add(-quotaWindow)
-	err := db.NewRaw(`
-		SELECT coalesce(sum(post), 0) AS posts, coalesce(sum(parts - post), 0) AS replies,
-			(SELECT count(*) FROM posts WHERE account_id = ?0 AND delete_requested_at IS NOT NULL AND deleted_at IS NULL AND ?3
-				AND NOT EXISTS (SELECT 1 FROM quota_uses u WHERE u.post_id = posts.id AND u.quota = 'deletes')) AS deletes
-		FROM (
-			SELECT CASE WHEN parts = '[]' THEN 1
-					ELSE (SELECT count(*) FROM jsonb_array_elements(parts) AS part WHERE part->>'mediaId' IS NULL) END AS parts,
-				CASE WHEN reply_to IS NOT NULL OR parts->0->>'mediaId' IS NOT NULL THEN 0 ELSE 1 END AS post
-			FROM posts
-			WHERE account_id = ?0 AND state IN (?4) AND publish_at <= ?1 AND (publish_at > ?2 OR ?3)
-		) AS open`,
-		accountID, at, from, now.After(from),
-		bun.List([]events.State{events.StateScheduled, events.StateReady, events.StateWaiting})).Scan(ctx, &q)
-	if err != nil {
-		return q, fmt.Errorf("count the queue of an account: %w", err)
-	}
-	return q, nil
-}
-
 // searchUse is one search that counts.
 type searchUse struct {
 	bun.BaseModel `bun:"table:search_uses"`
 
-	AccountID string    `bun:"account_id"`
-	Quota     quota     `bun:"quota"`
-	At        time.Time `bun:"at"`
+	AccountID string      `bun:"account_id"`
+	Quota     posts.Quota `bun:"quota"`
+	At        time.Time   `bun:"at"`
 }
 
 // maySearch refuses a search for which no place is left.
-func (s *Service) maySearch(ctx context.Context, accountID string, q quota) error {
+func (s *Service) maySearch(ctx context.Context, accountID string, q posts.Quota) error {
 	now := s.now()
-	uses, err := s.side().usesAt(ctx, s.side().db, accountID, now, now)
+	uses, err := s.side().QuotaUsesAt(ctx, s.side().DB, accountID, now, now)
 	if err != nil {
 		return err
 	}
-	if u := uses[q]; u.Now >= q.total() {
+	if u := uses[q]; u.Now >= q.Total() {
 		return events.Faultf(events.RateLimited,
-			"This account has used its %d searches of this kind of the last 24 hours; please wait.", q.total()).
-			After(u.Oldest.Add(quotaWindow).Sub(now))
+			"This account has used its %d searches of this kind of the last 24 hours; please wait.", q.Total()).
+			After(u.Oldest.Add(posts.QuotaWindow).Sub(now))
 	}
 	return nil
 }
 
 // searched notes a search that counts. A note that is lost makes us ask once too often, and Threads says so itself.
-func (s *Service) searched(ctx context.Context, accountID string, q quota) {
-	_, err := s.side().db.NewInsert().Model(&searchUse{AccountID: accountID, Quota: q, At: s.now()}).Exec(ctx)
+func (s *Service) searched(ctx context.Context, accountID string, q posts.Quota) {
+	_, err := s.side().DB.NewInsert().Model(&searchUse{AccountID: accountID, Quota: q, At: s.now()}).Exec(ctx)
 	if err != nil {
 		s.log.Warn("a search is not counted", accountField(accountID), errField(err))
 	}
@@ -188,7 +126,7 @@ func (s *Service) searched(ctx context.Context, accountID string, q quota) {
 
 // forgetSearches deletes what has left the window long ago.
 func forgetSearches(ctx context.Context, db bun.IDB, now time.Time) error {
-	if _, err := db.NewDelete().Model((*searchUse)(nil)).Where("at < ?", now.Add(-2*quotaWindow)).Exec(ctx); err != nil {
+	if _, err := db.NewDelete().Model((*searchUse)(nil)).Where("at < ?", now.Add(-2*posts.QuotaWindow)).Exec(ctx); err != nil {
 		return fmt.Errorf("forget old searches: %w", err)
 	}
 	return nil

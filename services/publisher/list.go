@@ -2,15 +2,12 @@ package publisher
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 const (
@@ -31,23 +28,23 @@ func (s *Service) ListPosts(ctx context.Context, q events.ListPosts) (events.Pos
 	if strings.ContainsRune(q.AccountID, 0) { // no id has one, and no statement can
 		return events.PostList{Posts: []events.Post{}}, nil
 	}
-	var after *position
+	var after *posts.Position
 	if q.After != "" {
-		if after = readCursor(q.After); after == nil {
+		if after = posts.ReadCursor(q.After); after == nil {
 			const words = "This cursor is not one of ours; take it from the page before."
 			return events.PostList{}, events.Faultf(events.Invalid, words).At("/after", "cursor_invalid", words)
 		}
 	}
-	posts, next, err := s.side().page(ctx, q, after)
+	found, next, err := s.side().Page(ctx, q, after)
 	if err != nil {
 		return events.PostList{}, err
 	}
-	list := events.PostList{Posts: posts}
-	if posts == nil {
+	list := events.PostList{Posts: found}
+	if found == nil {
 		list.Posts = []events.Post{}
 	}
 	if next != nil {
-		list.Next = next.cursor()
+		list.Next = next.Cursor()
 	}
 	return list, nil
 }
@@ -59,8 +56,8 @@ func flaws(q events.ListPosts) *events.Fault {
 	if q.Limit < 1 || q.Limit > maxList {
 		wrong("/limit", "out_of_range", fmt.Sprintf("limit is from 1 to %d.", maxList))
 	}
-	for _, status := range statusesOf(q) {
-		if _, known := statusConditions[status]; !known {
+	for _, status := range posts.StatusesOf(q) {
+		if _, known := posts.StatusConditions[status]; !known {
 			wrong("/status", "status_unknown", "status is QUEUED, POSTED, FAILED, CANCELLED or DELETED.")
 		}
 	}
@@ -80,44 +77,3 @@ func flaws(q events.ListPosts) *events.Fault {
 	}
 	return f
 }
-
-// statusesOf are the statuses that are asked for, each once.
-func statusesOf(q events.ListPosts) []events.Status {
-	list := slices.Clone(q.Statuses)
-	if q.Status != "" {
-		list = append(list, q.Status)
-	}
-	slices.Sort(list)
-	return slices.Compact(list)
-}
-
-// cursor is a position in the order of a list, wrapped so that nobody builds one by hand, with a sum that tells when it was
-// damaged on the way. Posts that come in between shift nothing: it names where a page ended, not how many posts lie before.
-func (p position) cursor() string {
-	written := p.PublishAt.UTC().Format(time.RFC3339Nano) + " " + p.ID
-	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint32([]byte(written), crc32.ChecksumIEEE([]byte(written))))
-}
-
-// readCursor reads a cursor; nil means that it is none of ours.
-func readCursor(c string) *position {
-	b, err := base64.RawURLEncoding.DecodeString(c)
-	if err != nil || len(b) < crc32.Size {
-		return nil
-	}
-	at, id, _ := strings.Cut(string(b[:len(b)-crc32.Size]), " ")
-	t, err := time.Parse(time.RFC3339Nano, at)
-	if err != nil || t.UTC().Year() < 1 || id == "" || len(id) > maxPostID || strings.Trim(id, idLetters) != "" {
-		return nil
-	}
-	p := position{t, id}
-	if p.cursor() != c {
-		return nil
-	}
-	return &p
-}
-
-// maxPostID and idLetters are what ids are made of, those of the original too.
-const (
-	maxPostID = 128
-	idLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
-)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/wire"
 )
@@ -85,7 +86,7 @@ func (s *Service) listedOnce(ctx context.Context, account accounts.Account, scop
 	for i, m := range page.Data {
 		ids[i] = m.ID
 	}
-	ours, err := s.side().postIDs(ctx, s.side().db, account.ID, ids)
+	ours, err := s.side().IDsByMediaID(ctx, s.side().DB, account.ID, ids)
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
@@ -99,7 +100,7 @@ func (s *Service) listedOnce(ctx context.Context, account accounts.Account, scop
 
 func threadsPost(m threads.Media, me string) events.ThreadsPost {
 	return events.ThreadsPost{
-		MediaID: m.ID, Permalink: m.Permalink, Text: m.Text, MediaType: m.MediaType, Timestamp: optionalTime(m.Timestamp),
+		MediaID: m.ID, Permalink: m.Permalink, Text: m.Text, MediaType: m.MediaType, Timestamp: posts.OptionalTime(m.Timestamp),
 		Username: m.Username, IsVerified: m.AuthorVerified, ProfilePictureURL: m.AuthorPicture,
 		IsReply: m.IsReply, ReplyTo: m.ReplyToID, RootID: m.RootID, HasReplies: m.HasReplies,
 		QuotedID: m.QuotedID, RepostedID: m.RepostedID,

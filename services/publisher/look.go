@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
-
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/crash"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -34,7 +31,7 @@ type sighting struct {
 
 // look searches the account's own posts for one that a lost answer could belong to and that is not yet the post of another
 // row. What finds the post may be strict; what permits a second call must not be.
-func (s *Service) look(ctx context.Context, p *Post, a access) (seen sighting, tried events.Attempt, err error) {
+func (s *Service) look(ctx context.Context, p *posts.Post, a access) (seen sighting, tried events.Attempt, err error) {
 	began := s.now()
 	if seen, err = s.scan(ctx, p, a); err == nil {
 		seen, err = s.unknown(ctx, p, seen)
@@ -56,7 +53,7 @@ func (s *Service) look(ctx context.Context, p *Post, a access) (seen sighting, t
 }
 
 // unknown leaves out what is the post of another row, be it known to be or looked for as well.
-func (s *Service) unknown(ctx context.Context, p *Post, seen sighting) (sighting, error) {
+func (s *Service) unknown(ctx context.Context, p *posts.Post, seen sighting) (sighting, error) {
 	var ids []string
 	for _, m := range append(slices.Clone(seen.same), seen.similar...) {
 		ids = append(ids, m.ID)
@@ -64,7 +61,7 @@ func (s *Service) unknown(ctx context.Context, p *Post, seen sighting) (sighting
 	if len(ids) == 0 {
 		return seen, nil
 	}
-	known, err := s.store.knownToAll(ctx, s.db, p.AccountID, ids)
+	known, err := s.store.ClaimedMediaIDs(ctx, s.db, p.AccountID, ids)
 	if err != nil {
 		return sighting{}, err
 	}
@@ -73,12 +70,12 @@ func (s *Service) unknown(ctx context.Context, p *Post, seen sighting) (sighting
 	if len(seen.similar) == 0 {
 		return seen, nil
 	}
-	others, err := s.store.othersInDoubt(ctx, p)
+	others, err := s.store.OthersInDoubt(ctx, p)
 	if err != nil {
 		return sighting{}, err
 	}
 	seen.similar = slices.DeleteFunc(seen.similar, func(m threads.Media) bool {
-		return slices.ContainsFunc(others, func(other Post) bool { return sameAs(&other, m) })
+		return slices.ContainsFunc(others, func(other posts.Post) bool { return posts.Matches(&other, m) })
 	})
 	return seen, nil
 }
@@ -91,10 +88,10 @@ var errEndless = errors.New("the list of posts does not end")
 
 // scan reads the lists of the account that would have the post, newest first, back to its claim: replies are listed apart
 // from posts, and ghost posts apart from both, though perhaps among the posts as well (threads-api §5.6).
-func (s *Service) scan(ctx context.Context, p *Post, a access) (sighting, error) {
+func (s *Service) scan(ctx context.Context, p *posts.Post, a access) (sighting, error) {
 	lists := []string{threads.OpPosts}
 	switch {
-	case p.replies():
+	case p.IsReply():
 		if !a.account.HasScope(scopeReadReplies) {
 			return sighting{}, errBlind
 		}
@@ -102,7 +99,7 @@ func (s *Service) scan(ctx context.Context, p *Post, a access) (sighting, error)
 	case p.Options.Ghost:
 		lists = append(lists, threads.OpGhostPosts)
 	}
-	since := p.doubtedSince()
+	since := p.DoubtedSince()
 	var seen sighting
 	known := map[string]bool{}
 	for _, name := range lists {
@@ -114,11 +111,11 @@ func (s *Service) scan(ctx context.Context, p *Post, a access) (sighting, error)
 			dated := func(back time.Duration) bool {
 				return m.Timestamp.IsZero() || !m.Timestamp.Before(since.Add(-back).Truncate(time.Second))
 			}
-			switch same := sameAs(p, m); {
+			switch same := posts.Matches(p, m); {
 			case known[m.ID]:
 			case same && dated(lookBack):
 				seen.same = append(seen.same, m)
-			case same, dated(lookJust) && couldBe(p, m):
+			case same, dated(lookJust) && posts.CouldBe(p, m):
 				seen.similar = append(seen.similar, m)
 			}
 			known[m.ID] = true
@@ -130,8 +127,8 @@ func (s *Service) scan(ctx context.Context, p *Post, a access) (sighting, error)
 
 // ownList is one list of the account's own, from a time on. Posts of which no call is known share a reading: after an
 // outage an account costs one, not one for each of its posts.
-func (s *Service) ownList(ctx context.Context, p *Post, a access, name string, since time.Time) ([]threads.Media, error) {
-	if p.presumed() {
+func (s *Service) ownList(ctx context.Context, p *posts.Post, a access, name string, since time.Time) ([]threads.Media, error) {
+	if p.Presumed() {
 		return s.readings.get(ctx, p.AccountID, name, since, func(ctx context.Context, since time.Time) ([]threads.Media, error) {
 			return s.readList(ctx, a, name, since)
 		})
@@ -163,72 +160,4 @@ func (s *Service) readList(ctx context.Context, a access, name string, since tim
 		q.After = page.After
 	}
 	return nil, errEndless // not looked to the end, so not proven absent
-}
-
-// sameAs says whether a listed post could be the part in hand. A repost is known by what it reposts, a carousel for
-// sure by its children where Threads lists the very container ids (threads-api §4.10). Everything else by its words, kind
-// and place.
-func sameAs(p *Post, m threads.Media) bool {
-	if p.Kind == events.KindRepost {
-		return m.RepostedID != "" && m.RepostedID == p.ParentID
-	}
-	if m.RepostedID != "" || m.IsReply != p.replies() || m.ReplyToID != p.parent() || p.turn() == 0 && m.QuotedID != p.QuotedID {
-		return false
-	}
-	text, media := p.content()
-	if m.MediaType != listedAs(media) {
-		return false
-	}
-	if len(media) > 1 {
-		if len(m.ChildIDs) > 0 && slices.Equal(m.ChildIDs, p.Children) {
-			return true
-		}
-		// Others have seen the children under ids of their own; then their number, the words and the place must do.
-		if len(m.ChildIDs) > 0 && len(m.ChildIDs) != len(media) {
-			return false
-		}
-	}
-	return asShown(text) == asShown(m.Text)
-}
-
-// couldBe says whether a listed post has the kind and the place of the part in hand, whatever it says. What Threads leaves
-// open could be.
-func couldBe(p *Post, m threads.Media) bool {
-	facade := m.RepostedID != "" || m.MediaType == "REPOST_FACADE"
-	if p.Kind == events.KindRepost {
-		return facade && (m.RepostedID == "" || m.RepostedID == p.ParentID)
-	}
-	if facade || m.IsReply != p.replies() || p.replies() && m.ReplyToID != "" && m.ReplyToID != p.parent() {
-		return false
-	}
-	if quotes := p.turn() == 0 && p.QuotedID != ""; !quotes && (m.IsQuote || m.QuotedID != "") || quotes && m.QuotedID != "" && m.QuotedID != p.QuotedID {
-		return false
-	}
-	_, media := p.content()
-	return m.MediaType == listedAs(media) || !slices.Contains([]string{"TEXT_POST", "IMAGE", "VIDEO", "CAROUSEL_ALBUM"}, m.MediaType)
-}
-
-// listedAs is the kind under which Threads lists a post with such media.
-func listedAs(media []events.Media) string {
-	switch {
-	case len(media) > 1:
-		return "CAROUSEL_ALBUM"
-	case len(media) == 1 && media[0].Type == events.Video:
-		return "VIDEO"
-	case len(media) == 1:
-		return "IMAGE"
-	}
-	return "TEXT_POST"
-}
-
-// asShown is a text as Threads may give it back: composed (NFC), with other ends of lines, with white space and invisible
-// marks changed or left out, and without the hash of its topic tag (threads-api §4.4).
-func asShown(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if r == '#' || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r) {
-			return -1
-		}
-		return r
-	}, norm.NFC.String(text))
-	return strings.Join(strings.Fields(text), " ")
 }

@@ -14,7 +14,7 @@ func (s *Service) ListMentions(ctx context.Context, q events.ListMentions) (even
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
-	account, err := accounts.Resolve(ctx, s.side().db, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side().DB, q.UserID, q.AccountID)
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}

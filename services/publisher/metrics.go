@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // What this process does. What the whole house's posts are like is in survey.go.
@@ -60,9 +61,9 @@ var (
 )
 
 // measureLateness measures a post whose first part, or whole, was published by a call that left at the given time.
-func (s *Service) measureLateness(p *Post, called time.Time) {
+func (s *Service) measureLateness(p *posts.Post, called time.Time) {
 	notice, held := "ahead", "no"
-	if p.PublishAt.Sub(p.CreatedAt) < p.lead(s.cfg.timing()) {
+	if p.PublishAt.Sub(p.CreatedAt) < p.Lead(s.cfg.timing()) {
 		notice = "short"
 	}
 	if p.Attempt > 1 || p.Reason != nil {

@@ -3,10 +3,7 @@ package publisher
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
-
-	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
@@ -22,7 +19,7 @@ type named struct {
 // named finds the post that a user names by our id or by Threads' media id. Of a media id that is in no row of ours only
 // Threads can say whose it is: it is asked through the account that the user names, or the only one.
 func (s *Service) named(ctx context.Context, userID, accountID, id string) (named, error) {
-	p, err := s.side().find(ctx, s.side().db, userID, id)
+	p, err := s.side().Find(ctx, s.side().DB, userID, id)
 	unknown := errors.Is(err, &events.Fault{Code: events.NotFound})
 	switch {
 	case err != nil && !unknown:
@@ -41,37 +38,13 @@ func (s *Service) named(ctx context.Context, userID, accountID, id string) (name
 		if n.mediaID == "" || !p.DeletedAt.IsZero() {
 			return named{}, events.Faultf(events.Conflict, "This post is not live on Threads, so Threads knows nothing of it.")
 		}
-		n.account, err = accounts.Resolve(ctx, s.side().db, userID, p.AccountID)
+		n.account, err = accounts.Resolve(ctx, s.side().DB, userID, p.AccountID)
 		return n, err
 	}
-	account, err := accounts.Resolve(ctx, s.side().db, userID, accountID)
+	account, err := accounts.Resolve(ctx, s.side().DB, userID, accountID)
 	return named{account: account, mediaID: id}, err
 }
 
 func isMediaID(id string) bool {
 	return id != "" && len(id) <= 40 && strings.Trim(id, "0123456789") == ""
-}
-
-// postIDs are our ids of the account's posts, by their media ids. Where a post of ours was imported too, ours counts.
-func (s *store) postIDs(ctx context.Context, db bun.IDB, accountID string, mediaIDs []string) (map[string]string, error) {
-	m := map[string]string{}
-	if len(mediaIDs) == 0 {
-		return m, nil
-	}
-	var rows []struct {
-		MediaID string `bun:"media_id"`
-		ID      string `bun:"id"`
-	}
-	err := db.NewRaw(`SELECT media_id, id FROM posts WHERE account_id = ?0 AND media_id IN (?1) AND kind = 'imported'
-		UNION ALL SELECT part->>'mediaId', id FROM posts, jsonb_array_elements(parts) AS part
-			WHERE account_id = ?0 AND parts <> '[]' AND part->>'mediaId' IN (?1)
-		UNION ALL SELECT media_id, id FROM posts WHERE account_id = ?0 AND media_id IN (?1) AND kind <> 'imported'`,
-		accountID, bun.List(mediaIDs)).Scan(ctx, &rows)
-	if err != nil {
-		return nil, fmt.Errorf("find our posts by their media ids: %w", err)
-	}
-	for _, r := range rows {
-		m[r.MediaID] = r.ID // the later, the better
-	}
-	return m, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -45,7 +46,7 @@ func TestSpacingAfterAnOutage(t *testing.T) {
 // usedAt is when the claim of a post took its place of the quota, by the clock that spaces claims.
 func (r *rig) usedAt(id string) (at time.Time) {
 	r.t.Helper()
-	if err := r.db.NewSelect().Model((*use)(nil)).Column("at").Where("post_id = ?", id).Scan(r.t.Context(), &at); err != nil {
+	if err := r.db.NewSelect().Model((*posts.QuotaUse)(nil)).Column("at").Where("post_id = ?", id).Scan(r.t.Context(), &at); err != nil {
 		r.t.Fatal(err)
 	}
 	return at
@@ -71,11 +72,11 @@ func TestThreadsDown(t *testing.T) {
 	r.api = threads.New(r.cfg.Threads())
 	r.start()
 	down.Store(true)
-	var posts []events.Post
+	var list []events.Post
 	for i := range 20 {
-		posts = append(posts, r.schedule(400*time.Millisecond, fmt.Sprint("through the outage ", i)))
+		list = append(list, r.schedule(400*time.Millisecond, fmt.Sprint("through the outage ", i)))
 	}
-	for _, p := range posts {
+	for _, p := range list {
 		if waiting := r.await(p.ID, events.FactPostponed); waiting.Reason.Code != events.Unavailable {
 			t.Fatalf("it waits because %+v", waiting.Reason)
 		}
@@ -84,7 +85,7 @@ func TestThreadsDown(t *testing.T) {
 		t.Errorf("%d calls were made to a Threads that is down", n)
 	}
 	down.Store(false)
-	for _, p := range posts {
+	for _, p := range list {
 		r.once(r.await(p.ID, events.FactPublished))
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/omni-write/threads/internal/outage"
 	"github.com/omni-write/threads/internal/panics"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // A command that needs a call to Threads on behalf of an owner may take as long as Threads likes. It is noted in a row and
@@ -137,7 +138,7 @@ func (s *Service) callLater(ctx context.Context, d bus.Delivery, cmd events.Comm
 
 // workOwnerCalls makes the calls until ctx ends.
 func (s *Service) workOwnerCalls(ctx context.Context) error {
-	places := make(chan struct{}, pg.Slots(s.side().db, ownerCallsAtOnce))
+	places := make(chan struct{}, pg.Slots(s.side().DB, ownerCallsAtOnce))
 	var busy sync.WaitGroup
 	defer busy.Wait()
 	for {
@@ -167,7 +168,7 @@ func (s *Service) takeOwnerCalls(ctx context.Context, most int) (list []ownerCal
 	if most == 0 {
 		return nil, nil
 	}
-	err = s.side().db.NewRaw(`WITH held AS (
+	err = s.side().DB.NewRaw(`WITH held AS (
 			SELECT user_id, count(*) AS n FROM owner_calls WHERE lease_until > now() GROUP BY user_id
 		), due AS (
 			SELECT command_id, user_id, wake_at, row_number() OVER (PARTITION BY user_id ORDER BY wake_at, command_id) AS nth
@@ -265,11 +266,11 @@ func (s *Service) putBackOwnerCall(ctx context.Context, c ownerCall, v ownerCall
 	if v.cause != nil {
 		s.log.Warn("will retry", zap.String("command_id", c.CommandID), zap.String("msg_type", c.Type), zap.Duration("in", v.after), errField(v.cause))
 	}
-	res, err := s.side().db.NewUpdate().Model((*ownerCall)(nil)).Set("wake_at = ?", s.now().Add(v.after)).
+	res, err := s.side().DB.NewUpdate().Model((*ownerCall)(nil)).Set("wake_at = ?", s.now().Add(v.after)).
 		Set("tries = ?, failures = ?, lease = NULL, lease_until = NULL", v.tries, v.failures).
 		Where("command_id = ? AND lease = ?", c.CommandID, c.Lease).Exec(ctx)
 	time.AfterFunc(v.after, s.ownerCalls.look)
-	return won(res, err)
+	return posts.Changed(res, err)
 }
 
 // endOwnerCall notes how a command ended, tells it, and takes the row away.
@@ -296,7 +297,7 @@ func (s *Service) endOwnerCall(ctx context.Context, c ownerCall, result any, v o
 			s.log.Warn("outcome not delivered", zap.String("command_id", c.CommandID), errField(err))
 		}
 	}
-	_, err := s.side().db.NewDelete().Model((*ownerCall)(nil)).Where("command_id = ? AND lease = ?", c.CommandID, c.Lease).Exec(ctx)
+	_, err := s.side().DB.NewDelete().Model((*ownerCall)(nil)).Where("command_id = ? AND lease = ?", c.CommandID, c.Lease).Exec(ctx)
 	return wrapped("end a call on behalf of an owner", err)
 }
 

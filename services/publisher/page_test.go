@@ -12,11 +12,12 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // manyPosts are those of one user with a large account, a small one and one of some posts, so that what a list asks for is
 // sometimes nearly everything and sometimes next to nothing.
-func manyPosts(t *testing.T, db *bun.DB, rows int) (all []Post) {
+func manyPosts(t *testing.T, db *bun.DB, rows int) (all []posts.Post) {
 	t.Helper()
 	_, err := db.ExecContext(t.Context(), `
 		INSERT INTO posts (id, user_id, account_id, kind, text, content_hash, publish_at, publish_within, state, deleted_at, media_id,
@@ -45,17 +46,17 @@ func manyPosts(t *testing.T, db *bun.DB, rows int) (all []Post) {
 }
 
 // listedOf is a list as it is meant, without SQL.
-func listedOf(all []Post, q events.ListPosts) (ids []string) {
+func listedOf(all []posts.Post, q events.ListPosts) (ids []string) {
 	twins := map[string]bool{}
 	for _, p := range all {
 		if p.MediaID != "" && p.Kind != events.KindImported {
 			twins[p.AccountID+" "+p.MediaID] = true
 		}
 	}
-	statuses := statusesOf(q)
+	statuses := posts.StatusesOf(q)
 	for _, p := range all {
 		switch {
-		case q.AccountID != "" && p.AccountID != q.AccountID, len(statuses) > 0 && !slices.Contains(statuses, p.status()),
+		case q.AccountID != "" && p.AccountID != q.AccountID, len(statuses) > 0 && !slices.Contains(statuses, p.Status()),
 			len(q.Kinds) == 0 && p.Kind == events.KindImported, len(q.Kinds) > 0 && !slices.Contains(q.Kinds, p.Kind),
 			p.Kind == events.KindImported && twins[p.AccountID+" "+p.MediaID],
 			q.From != nil && p.PublishAt.Before(*q.From), q.To != nil && !p.PublishAt.Before(*q.To),
@@ -74,7 +75,7 @@ func listedOf(all []Post, q events.ListPosts) (ids []string) {
 func someLists(each func(name string, q events.ListPosts)) {
 	from, to := time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC), time.Date(2026, 1, 4, 12, 0, 0, 0, time.UTC)
 	statuses := [][]events.Status{nil, {events.StatusFailed, events.StatusCancelled}, {events.StatusDeleted, events.StatusQueued}}
-	for _, s := range allStatuses {
+	for _, s := range posts.AllStatuses {
 		statuses = append(statuses, []events.Status{s})
 	}
 	for _, account := range []string{"", "acct_large", "acct_small", "acct_other"} {
@@ -102,7 +103,7 @@ func someLists(each func(name string, q events.ListPosts)) {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	s := &Service{db: db, store: newStore(db, 0, 0)}
+	s := &Service{db: db, store: posts.NewStore(db, 0, 0)}
 	const rows = 12_000 // more than are searched at once
 	all := manyPosts(t, db, rows)
 
@@ -155,10 +156,10 @@ func TestPages(t *testing.T) {
 		t.Parallel()
 		const limit = 50
 		someLists(func(name string, q events.ListPosts) {
-			if len(runs(q)) == 0 {
+			if len(posts.Runs(q)) == 0 {
 				return
 			}
-			if read := rowsRead(t, db, selection(db, q, span{}, limit+1)); read > 20*limit {
+			if read := rowsRead(t, db, posts.Selection(db, q, posts.Span{}, limit+1)); read > 20*limit {
 				t.Errorf("%s: %d rows are read for a page of %d", name, read, limit)
 			}
 		})
@@ -168,7 +169,7 @@ func TestPages(t *testing.T) {
 		t.Parallel()
 		pagesOf := func(q events.ListPosts) int {
 			q.Search = ""
-			return 1 + len(listedOf(all, q))/searchedAtOnce
+			return 1 + len(listedOf(all, q))/posts.SearchedAtOnce
 		}
 		for _, newest := range []bool{true, false} {
 			q := events.ListPosts{UserID: "user_1", Search: "zebra 100%", Newest: newest, Limit: 50, Kinds: []events.Kind{"post", "repost", "imported"}}
@@ -227,9 +228,9 @@ func rowsRead(t *testing.T, db *bun.DB, sel *bun.SelectQuery) (rows int) {
 
 func TestCursors(t *testing.T) {
 	t.Parallel()
-	p := position{time.Date(2026, 11, 2, 9, 0, 0, 123456000, time.UTC), "post_01jbkq4t00e7x8v5n2m3k9w0ra"}
-	good := p.cursor()
-	if back := readCursor(good); back == nil || *back != p {
+	p := posts.Position{PublishAt: time.Date(2026, 11, 2, 9, 0, 0, 123456000, time.UTC), ID: "post_01jbkq4t00e7x8v5n2m3k9w0ra"}
+	good := p.Cursor()
+	if back := posts.ReadCursor(good); back == nil || *back != p {
 		t.Errorf("%q is read as %v", good, back)
 	}
 	for i := range good { // nothing that could be taken for a place elsewhere in silence
@@ -238,15 +239,15 @@ func TestCursors(t *testing.T) {
 			other = "B"
 		}
 		for _, damaged := range []string{good[:i] + good[i+1:], good[:i] + other + good[i+1:]} {
-			if back := readCursor(damaged); back != nil {
+			if back := posts.ReadCursor(damaged); back != nil {
 				t.Errorf("damaged at %d it is read as %v", i, back)
 			}
 		}
 	}
-	for _, written := range []position{ // nothing that the database cannot take
-		{time.Time{}.AddDate(-1, 0, 0), p.ID}, {p.PublishAt, ""}, {p.PublishAt, "a b"}, {p.PublishAt, "a\x00"}, {p.PublishAt, strings.Repeat("a", 200)},
+	for _, written := range []posts.Position{ // nothing that the database cannot take
+		{PublishAt: time.Time{}.AddDate(-1, 0, 0), ID: p.ID}, {PublishAt: p.PublishAt, ID: ""}, {PublishAt: p.PublishAt, ID: "a b"}, {PublishAt: p.PublishAt, ID: "a\x00"}, {PublishAt: p.PublishAt, ID: strings.Repeat("a", 200)},
 	} {
-		if back := readCursor(written.cursor()); back != nil {
+		if back := posts.ReadCursor(written.Cursor()); back != nil {
 			t.Errorf("%v is read as %v", written, back)
 		}
 	}

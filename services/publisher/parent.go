@@ -7,6 +7,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/clock"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -29,7 +30,7 @@ func tryParentAgain(age time.Duration, try int) (wait time.Duration, again bool)
 }
 
 // parentUnseen handles a creation that was refused because Threads does not know what it refers to.
-func (s *Service) parentUnseen(ctx context.Context, was *Post, e *threads.Error, tried events.Attempt) error {
+func (s *Service) parentUnseen(ctx context.Context, was *posts.Post, e *threads.Error, tried events.Attempt) error {
 	at, err := s.parentLiveAt(ctx, was)
 	if err != nil {
 		return err
@@ -53,21 +54,21 @@ func notSeenYet() *events.Fault {
 }
 
 // parentYoung says whether what a post refers to is ours and went live a moment ago.
-func (s *Service) parentYoung(ctx context.Context, p *Post) bool {
+func (s *Service) parentYoung(ctx context.Context, p *posts.Post) bool {
 	at, err := s.parentLiveAt(ctx, p)
 	return err == nil && s.now().Sub(at) <= parentLag
 }
 
 // parentLiveAt is when the latest post of ours went live that the part in hand refers to, zero when it refers to none.
-func (s *Service) parentLiveAt(ctx context.Context, p *Post) (at time.Time, err error) {
-	if turn := p.turn(); turn > 0 {
-		return value(p.Parts[turn-1].AcceptedAt), nil
+func (s *Service) parentLiveAt(ctx context.Context, p *posts.Post) (at time.Time, err error) {
+	if turn := p.CurrentPart(); turn > 0 {
+		return posts.Value(p.Parts[turn-1].AcceptedAt), nil
 	}
 	for _, id := range []string{p.ReplyTo, p.QuotePostID, p.RepostOf} {
 		if id == "" {
 			continue
 		}
-		other, err := s.store.find(ctx, s.db, p.UserID, id)
+		other, err := s.store.Find(ctx, s.db, p.UserID, id)
 		if errors.Is(err, &events.Fault{Code: events.NotFound}) {
 			continue
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // Those who run the system may hold back the posts of an account. Its posts are prepared as ever; the claim, which is
@@ -24,11 +25,6 @@ import (
 
 // pausedLook is how often a post of a paused account is looked at anyway; that the account is resumed wakes it at once.
 const pausedLook = time.Hour
-
-// errPaused says that the post's account is paused.
-type errPaused struct{ account accounts.Account }
-
-func (errPaused) Error() string { return "the account is paused" }
 
 func pausedFault(a accounts.Account) *events.Fault {
 	why := ""
@@ -39,7 +35,7 @@ func pausedFault(a accounts.Account) *events.Fault {
 }
 
 // paused lets a post wait until its account is resumed.
-func (s *Service) paused(ctx context.Context, was *Post, a accounts.Account) error {
+func (s *Service) paused(ctx context.Context, was *posts.Post, a accounts.Account) error {
 	if err := s.postpone(ctx, was, pausedFault(a), s.now().Add(pausedLook)); err != nil {
 		return err
 	}
@@ -55,7 +51,7 @@ func (s *Service) paused(ctx context.Context, was *Post, a accounts.Account) err
 }
 
 // stillPaused says whether a post that waits for its account to be resumed has to go on waiting.
-func (s *Service) stillPaused(ctx context.Context, p *Post) (a accounts.Account, paused bool, err error) {
+func (s *Service) stillPaused(ctx context.Context, p *posts.Post) (a accounts.Account, paused bool, err error) {
 	if p.Reason == nil || p.Reason.Code != events.Paused {
 		return a, false, nil
 	}
@@ -68,7 +64,7 @@ func (s *Service) stillPaused(ctx context.Context, p *Post) (a accounts.Account,
 
 // wakePaused has the posts that waited for their account to be resumed looked at now.
 func (r *recorder) wakePaused(ctx context.Context, db bun.IDB, accountID string) error {
-	_, err := db.NewUpdate().Model((*Post)(nil)).Set("wake_at = ?", r.now().Add(-2*r.cfg.SweepGrace)).Set("armed_at = NULL").
+	_, err := db.NewUpdate().Model((*posts.Post)(nil)).Set("wake_at = ?", r.now().Add(-2*r.cfg.SweepGrace)).Set("armed_at = NULL").
 		Where("account_id = ? AND state IN (?) AND reason->>'code' = ?", accountID,
 			bun.List([]events.State{events.StateWaiting, events.StateUnconfirmed}), events.Paused).
 		Where("wake_at > ?", r.now()).Exec(ctx)
@@ -161,7 +157,7 @@ func (p Pauser) change(ctx context.Context, accountID string, change func(contex
 // claim without a lease makes no call any more.
 func (p Pauser) settle(ctx context.Context, accountID string) error {
 	for {
-		calls, err := p.DB.NewSelect().Model((*Post)(nil)).
+		calls, err := p.DB.NewSelect().Model((*posts.Post)(nil)).
 			Where("account_id = ? AND state = ? AND lease_until > now()", accountID, events.StatePublishing).Count(ctx)
 		if err != nil {
 			return fmt.Errorf("look for calls on their way: %w", err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -19,7 +20,7 @@ func (r *rig) pauser() Pauser { return Pauser{Bus: r.bus, DB: r.db} }
 // in counts the posts in a state.
 func (r *rig) in(state events.State) int {
 	r.t.Helper()
-	n, err := r.db.NewSelect().Model((*Post)(nil)).Where("state = ?", state).Count(r.t.Context())
+	n, err := r.db.NewSelect().Model((*posts.Post)(nil)).Where("state = ?", state).Count(r.t.Context())
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -51,14 +52,14 @@ func (r *rig) publishCalls() (at []time.Time) {
 // A pause in the middle of two hundred posts that are due: what was not called when it returned is not called after it.
 func TestPauseAmongDuePosts(t *testing.T) {
 	t.Parallel()
-	const posts = 200
+	const list = 200
 	r := newRig(t)
 	_, stop := r.start()
-	ids := make([]string, posts)
+	ids := make([]string, list)
 	for i := range ids {
 		ids[i] = r.schedule(time.Minute, fmt.Sprintf("due %03d", i)).ID
 	}
-	r.becomes(posts, events.StateReady)
+	r.becomes(list, events.StateReady)
 	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = now() + interval '1 second', wake_at = now() - interval '1 hour', armed_at = NULL"); err != nil {
 		t.Fatal(err)
 	}
@@ -71,13 +72,13 @@ func TestPauseAmongDuePosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := len(r.publishCalls())
-	if before == posts || paused.Queued != posts-before || !paused.Told || paused.Already || paused.Account.PauseReason != "a look at the profile" {
+	if before == list || paused.Queued != list-before || !paused.Told || paused.Already || paused.Account.PauseReason != "a look at the profile" {
 		t.Fatalf("%d calls were made before the pause returned, which says %+v", before, paused)
 	}
 	if first := paused.FirstMissed; first == nil || time.Until(*first) > 25*time.Hour || time.Until(*first) < 23*time.Hour {
 		t.Errorf("the first is given up at %v", first)
 	}
-	r.becomes(posts-before, events.StateWaiting)
+	r.becomes(list-before, events.StateWaiting)
 
 	stop() // it survives a restart
 	_, stop = r.start()
@@ -106,15 +107,15 @@ func TestPauseAmongDuePosts(t *testing.T) {
 	r.start()
 
 	resumed, err := r.pauser().Resume(t.Context(), r.account.ID)
-	if err != nil || resumed.Account.PausedAt != nil || resumed.Account.PauseReason != "" || resumed.Queued != posts-before+1 {
+	if err != nil || resumed.Account.PausedAt != nil || resumed.Account.PauseReason != "" || resumed.Queued != list-before+1 {
 		t.Fatalf("resumed as %+v: %v", resumed, err)
 	}
-	r.becomes(posts+1, events.StatePublished)
+	r.becomes(list+1, events.StatePublished)
 	live := map[string]int{}
 	for _, p := range r.sim.Posts() {
 		live[p.Text]++
 	}
-	if len(live) != posts+1 || len(r.sim.Posts()) != posts+1 {
+	if len(live) != list+1 || len(r.sim.Posts()) != list+1 {
 		t.Errorf("Threads has %d posts, %d of them different", len(r.sim.Posts()), len(live))
 	}
 	for _, typ := range []string{events.AccountPaused{}.Type(), events.AccountResumed{}.Type()} {

@@ -10,20 +10,21 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
 // prepare builds the post's container ahead of its time: that is what lets the publish call leave on the instant, and
 // what shows a refusal to its owner before the hour. It does one thing at a time (create, then look) and saves each
 // container id as it comes; between two looks nobody sleeps, the post is woken again.
-func (s *Service) prepare(ctx context.Context, was *Post) error {
+func (s *Service) prepare(ctx context.Context, was *posts.Post) error {
 	if was.Doubt { // of a release before this one: nothing is built for a post that may be live
-		return s.unconfirmed(ctx, was, absentRetry, unclearAnswer())
+		return s.unconfirmed(ctx, was, posts.AbsentRetry, unclearAnswer())
 	}
-	if s.now().After(was.expires()) {
+	if s.now().After(was.Expires()) {
 		return s.missed(ctx, was)
 	}
-	if err := s.store.acquire(ctx, was, s.now()); err != nil {
+	if err := s.store.AcquireLease(ctx, was, s.now()); err != nil {
 		return err
 	}
 	defer s.keepLease(ctx, was)()
@@ -32,10 +33,10 @@ func (s *Service) prepare(ctx context.Context, was *Post) error {
 		return s.noToken(ctx, was, err)
 	}
 	crash.At(crash.PrepareLeased)
-	if was.ContainerID == "" && len(was.Children) == 0 && was.PublishAt.Add(-was.lead(s.cfg.timing())).After(s.now()) {
+	if was.ContainerID == "" && len(was.Children) == 0 && was.PublishAt.Add(-was.Lead(s.cfg.timing())).After(s.now()) {
 		p := *was // woken for its account's sake, and that is well
 		p.Lease = ""
-		p.dormant(s.cfg.timing())
+		p.Reschedule(s.cfg.timing())
 		return s.step(ctx, was, &p, "")
 	}
 	p := *was
@@ -53,9 +54,9 @@ func (s *Service) prepare(ctx context.Context, was *Post) error {
 	p = *was
 	p.State, p.Lease, p.Failures = events.StateReady, "", 0
 	p.Reason = nil
-	p.WakeAt = clock.Latest(s.now(), p.PublishAt.Add(-hold)) // for a later part it is past, unless its chain is tried again
+	p.WakeAt = clock.Latest(s.now(), p.PublishAt.Add(-posts.Hold)) // for a later part it is past, unless its chain is tried again
 	fact := events.PostFact("")
-	if p.turn() == 0 {
+	if p.CurrentPart() == 0 {
 		fact = events.FactPrepared // later parts follow their parent at once; who reads EVENTS is told of those that are live
 	}
 	if err := s.stepBy(ctx, crash.PrepareReady, was, &p, fact); err != nil {
@@ -67,10 +68,10 @@ func (s *Service) prepare(ctx context.Context, was *Post) error {
 
 // build makes the containers of the part in hand, one at a time, and looks whether they are ready. done says that the last
 // is FINISHED; otherwise the row has been moved and the returned error is the step's.
-func (s *Service) build(ctx context.Context, was *Post, a access) (done bool, err error) {
-	_, media := was.content()
+func (s *Service) build(ctx context.Context, was *posts.Post, a access) (done bool, err error) {
+	_, media := was.Content()
 	carousel := len(media) > 1
-	if (was.ContainerID != "" || len(was.Children) > 0) && !was.builtFromRow() {
+	if (was.ContainerID != "" || len(was.Children) > 0) && !was.BuiltFromRow() {
 		return false, s.stale(ctx, was)
 	}
 	switch {
@@ -92,7 +93,7 @@ func (s *Service) build(ctx context.Context, was *Post, a access) (done bool, er
 
 // create makes one container and saves its id before anything else. A container whose id is lost on the way is an
 // orphan without effect: only a saved one is ever published.
-func (s *Service) create(ctx context.Context, was *Post, a access, c threads.Container) error {
+func (s *Service) create(ctx context.Context, was *posts.Post, a access, c threads.Container) error {
 	began := s.now()
 	asked := ctx
 	if c.ImageURL != "" || c.VideoURL != "" {
@@ -109,13 +110,13 @@ func (s *Service) create(ctx context.Context, was *Post, a access, c threads.Con
 	p.WakeAt = s.now().Add(firstLook)
 	if c.IsCarouselItem {
 		p.Children = append(append([]string{}, was.Children...), id)
-		if _, media := p.content(); len(p.Children) < len(media) {
+		if _, media := p.Content(); len(p.Children) < len(media) {
 			p.WakeAt = s.now()
 		}
 	} else {
 		p.ContainerID = id
 	}
-	p.ContainerAt, p.BuiltFrom = s.now(), p.source()
+	p.ContainerAt, p.BuiltFrom = s.now(), p.Source()
 	if err := s.step(ctx, was, &p, "", tried); err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ const firstLook = 250 * time.Millisecond
 
 // inspect reads a container's status. done says that it is FINISHED; otherwise the row has been moved and the returned
 // error is the step's.
-func (s *Service) inspect(ctx context.Context, was *Post, a access, containerID string) (done bool, err error) {
+func (s *Service) inspect(ctx context.Context, was *posts.Post, a access, containerID string) (done bool, err error) {
 	began := s.now()
 	status, err := s.readStatus(ctx, was, a, containerID)
 	tried := s.tried("status", began, err)
@@ -160,14 +161,14 @@ func (s *Service) inspect(ctx context.Context, was *Post, a access, containerID 
 			strings.ReplaceAll(strings.ToLower(status.ErrorMessage), "_", " ")), tried)
 	case threads.StatusPublished:
 		// Nobody of ours published it: that only follows a claim. Ask, as after any unknown outcome.
-		return false, s.unconfirmed(ctx, was, absentRetry, alreadyLive(), tried)
+		return false, s.unconfirmed(ctx, was, posts.AbsentRetry, alreadyLive(), tried)
 	default: // EXPIRED, or a word we do not know
 		return false, s.rebuild(ctx, was, tried)
 	}
 }
 
 // readStatus asks for a container's status, for no longer than leaves time to ask again before the post is due.
-func (s *Service) readStatus(ctx context.Context, was *Post, a access, containerID string) (threads.Status, error) {
+func (s *Service) readStatus(ctx context.Context, was *posts.Post, a access, containerID string) (threads.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, readFor(was.PublishAt.Sub(s.now()), was.Failures))
 	defer cancel()
 	return s.api.ContainerStatus(ctx, a.token, containerID)
@@ -185,8 +186,8 @@ const leastRead = 3 * time.Second
 const notVisibleFor = time.Minute
 
 // processingLimit is how long a container may stay IN_PROGRESS before it is given up.
-func processingLimit(p *Post) time.Duration {
-	_, media := p.content()
+func processingLimit(p *posts.Post) time.Duration {
+	_, media := p.Content()
 	for _, m := range media {
 		if m.Type == events.Video {
 			return 30 * time.Minute
@@ -197,7 +198,7 @@ func processingLimit(p *Post) time.Duration {
 
 // lookAgain waits a tenth of the container's age, from a quarter of a second to fifteen: soon after its birth we look
 // often, later seldom.
-func (s *Service) lookAgain(ctx context.Context, was *Post, tried events.Attempt) error {
+func (s *Service) lookAgain(ctx context.Context, was *posts.Post, tried events.Attempt) error {
 	p := *was
 	p.Lease, p.Failures = "", 0
 	p.WakeAt = s.now().Add(min(max(s.now().Sub(was.ContainerAt)/10, firstLook), 15*time.Second))
@@ -208,13 +209,13 @@ func (s *Service) lookAgain(ctx context.Context, was *Post, tried events.Attempt
 }
 
 // rebuild gives a container up and starts anew, so many times.
-func (s *Service) rebuild(ctx context.Context, was *Post, tried ...events.Attempt) error {
+func (s *Service) rebuild(ctx context.Context, was *posts.Post, tried ...events.Attempt) error {
 	if was.Rebuilds >= maxRebuilds {
 		return s.fail(ctx, was, events.Faultf(events.Refused, "Threads did not finish processing this post after several tries; check the media and post again."), tried...)
 	}
 	p := *was
 	p.State, p.Lease = events.StateScheduled, ""
-	p.dropContainer()
+	p.DiscardContainer()
 	p.Rebuilds++
 	p.WakeAt = s.now().Add(time.Second)
 	return s.step(ctx, was, &p, "", tried...)
@@ -222,7 +223,7 @@ func (s *Service) rebuild(ctx context.Context, was *Post, tried ...events.Attemp
 
 // refusedAhead handles an error before publishing, where nothing can have gone live: a refusal for good fails the post
 // now, everything else is tried again or waits with a reason.
-func (s *Service) refusedAhead(ctx context.Context, was *Post, a access, err error, tried events.Attempt) error {
+func (s *Service) refusedAhead(ctx context.Context, was *posts.Post, a access, err error, tried events.Attempt) error {
 	if errors.Is(err, errDown) {
 		p := *was
 		return s.waitForThreads(ctx, was, &p)
@@ -247,7 +248,7 @@ func (s *Service) refusedAhead(ctx context.Context, was *Post, a access, err err
 	case threads.Reauthorize:
 		return s.reconnect(ctx, was, a, tried)
 	case threads.Quota:
-		wait := s.heldBack(ctx, a, was.spends(), e)
+		wait := s.heldBack(ctx, a, was.QuotaKind(), e)
 		wait = min(wait, max(was.PublishAt.Sub(s.now()), s.cfg.throttled(e.RetryAfter))) // at its hour there may be room
 		return s.postpone(ctx, was, (&events.Fault{Code: events.RateLimited, Message: e.Sentence}).After(wait), s.now().Add(wait), tried)
 	case threads.Blocked:
@@ -276,8 +277,8 @@ const codeMediaHost = 2207052
 const permissionTries = 3
 
 // containerOf is what Threads is asked to build for the part in hand; childOf is the next item of its carousel.
-func containerOf(p *Post) threads.Container {
-	text, media := p.content()
+func containerOf(p *posts.Post) threads.Container {
+	text, media := p.Content()
 	c := threads.Container{MediaType: threads.Text}
 	switch len(media) {
 	case 0:
@@ -286,16 +287,16 @@ func containerOf(p *Post) threads.Container {
 	default:
 		c = threads.Container{MediaType: threads.Carousel, Children: p.Children}
 	}
-	c.Text, c.ReplyToID = text, p.parent()
-	if p.turn() == 0 {
+	c.Text, c.ReplyToID = text, p.Parent()
+	if p.CurrentPart() == 0 {
 		c.QuotePostID = p.QuotedID
 		withOptions(&c, p.Options)
 	}
 	return c
 }
 
-func childOf(p *Post) threads.Container {
-	_, media := p.content()
+func childOf(p *posts.Post) threads.Container {
+	_, media := p.Content()
 	c := item(media[len(p.Children)])
 	c.IsCarouselItem = true
 	return c

@@ -10,6 +10,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
@@ -116,7 +117,7 @@ func TestPresumedWithoutAccess(t *testing.T) {
 	r.sql("UPDATE posts SET on_absent = 'resume', attempt = 0, claimed_at = NULL, call_deadline = NULL, publish_at = now() - interval '30 days'")
 	r.sql("UPDATE social_connections SET status = 'disconnected', access_token = NULL")
 	for range 8 {
-		row, err := s.store.get(t.Context(), r.db, p.ID)
+		row, err := s.store.Get(t.Context(), r.db, p.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +128,7 @@ func TestPresumedWithoutAccess(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if row, err := s.store.get(t.Context(), r.db, p.ID); err != nil || row.State != events.StateParked || !row.Doubt {
+	if row, err := s.store.Get(t.Context(), r.db, p.ID); err != nil || row.State != events.StateParked || !row.Doubt {
 		t.Errorf("it is %+v, %v", row, err)
 	}
 }
@@ -148,7 +149,7 @@ func TestSwappedDoubtHasADeadline(t *testing.T) {
 	if _, err := r.rebuild(true); err != nil {
 		t.Fatal(err)
 	}
-	row, err := newStore(r.db, 0, 0).get(t.Context(), r.db, p.ID)
+	row, err := posts.NewStore(r.db, 0, 0).Get(t.Context(), r.db, p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,8 +169,8 @@ func TestRestoredPresumption(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if row := r.row(p.ID, events.StateUnconfirmed); row.presumed() || row.CallDeadline.IsZero() {
-		t.Errorf("it is presumed: %t, and its call ended %s", row.presumed(), row.CallDeadline)
+	if row := r.row(p.ID, events.StateUnconfirmed); row.Presumed() || row.CallDeadline.IsZero() {
+		t.Errorf("it is presumed: %t, and its call ended %s", row.Presumed(), row.CallDeadline)
 	}
 }
 
@@ -186,7 +187,7 @@ func TestNextPartIsNotInDoubt(t *testing.T) {
 		if err := s.work(t.Context(), &row); err != nil {
 			t.Error(err)
 		}
-		if row, err := s.store.get(t.Context(), r.db, p.ID); err != nil || row.State != state || row.Doubt {
+		if row, err := s.store.Get(t.Context(), r.db, p.ID); err != nil || row.State != state || row.Doubt {
 			t.Errorf("%s became %s, in doubt: %t, %v", state, row.State, row.Doubt, err)
 		}
 	}
@@ -197,7 +198,7 @@ func TestPausesWithoutAClaim(t *testing.T) {
 	t.Parallel()
 	s := &Service{cfg: quick(t)}
 	at := time.Now()
-	if pause := s.untilAsked(&Post{PublishAt: at, DoubtSince: at, leasedAt: at.Add(2 * time.Second)}); pause != time.Second {
+	if pause := s.untilAsked(&posts.Post{PublishAt: at, DoubtSince: at, LeasedAt: at.Add(2 * time.Second)}); pause != time.Second {
 		t.Errorf("it is asked for again after %s", pause)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/crash"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -17,26 +18,26 @@ var errLeaseOver = errors.New("the lease is over")
 
 // publish makes the one call that cannot be undone. The row is claimed and committed before it, and the call leaves
 // at publish_at, not before. Whatever comes back but a clear yes goes to confirm.go.
-func (s *Service) publish(ctx context.Context, was *Post) error {
+func (s *Service) publish(ctx context.Context, was *posts.Post) error {
 	crash.At(crash.PublishWoken)
 	now := s.now()
 	switch {
-	case now.After(was.expires()):
+	case now.After(was.Expires()):
 		return s.missed(ctx, was)
-	case was.Doubt && was.outlived(now): // looked for before it is built anew
-		return s.unconfirmed(ctx, was, absentRetry, events.Faultf(events.Unknown, "What Threads prepared for this post has expired; we are checking before we build it anew."))
-	case was.Doubt && was.ContainerID != "" && !was.builtFromRow(): // likewise; the release before this one did not note what of
-		return s.unconfirmed(ctx, was, absentRetry, unclearAnswer())
-	case was.outlived(now) || was.ContainerID != "" && !was.builtFromRow():
+	case was.Doubt && was.ContainerExpired(now): // looked for before it is built anew
+		return s.unconfirmed(ctx, was, posts.AbsentRetry, events.Faultf(events.Unknown, "What Threads prepared for this post has expired; we are checking before we build it anew."))
+	case was.Doubt && was.ContainerID != "" && !was.BuiltFromRow(): // likewise; the release before this one did not note what of
+		return s.unconfirmed(ctx, was, posts.AbsentRetry, unclearAnswer())
+	case was.ContainerExpired(now) || was.ContainerID != "" && !was.BuiltFromRow():
 		return s.stale(ctx, was)
 	}
 	a, err := s.access(ctx, was)
 	if err != nil {
 		return s.noToken(ctx, was, err)
 	}
-	if was.PublishAt.Sub(now) > 2*hold { // woken for its account's sake, and that is well
+	if was.PublishAt.Sub(now) > 2*posts.Hold { // woken for its account's sake, and that is well
 		p := *was
-		p.dormant(s.cfg.timing())
+		p.Reschedule(s.cfg.timing())
 		return s.step(ctx, was, &p, "")
 	}
 	if a.account.Paused() {
@@ -71,9 +72,9 @@ func (s *Service) publish(ctx context.Context, was *Post) error {
 
 // callAgain publishes a container whose last call was answered with a refusal that passes. The answer may be wrong: only
 // when Threads says that the container is still unpublished is it called again.
-func (s *Service) callAgain(ctx context.Context, was *Post, a access, landed func()) error {
+func (s *Service) callAgain(ctx context.Context, was *posts.Post, a access, landed func()) error {
 	if was.Kind == events.KindRepost { // no container to ask
-		return s.unconfirmed(ctx, was, absentRetry, unclearAnswer())
+		return s.unconfirmed(ctx, was, posts.AbsentRetry, unclearAnswer())
 	}
 	began := s.now()
 	status, err := s.readStatus(ctx, was, a, was.ContainerID)
@@ -85,23 +86,23 @@ func (s *Service) callAgain(ctx context.Context, was *Post, a access, landed fun
 	case err == nil && status.Status == threads.StatusFinished:
 		return s.claimAndCall(ctx, was, a, landed)
 	case err == nil && status.Status == threads.StatusPublished:
-		return s.unconfirmed(ctx, was, absentRetry, alreadyLive(), tried)
+		return s.unconfirmed(ctx, was, posts.AbsentRetry, alreadyLive(), tried)
 	case err == nil && status.Status == threads.StatusInProgress, class == threads.NotReady:
 		return s.notReady(ctx, was, tried)
 	case err == nil: // it can never be published again
-		return s.unconfirmed(ctx, was, absentRetry, unclearAnswer(), tried)
+		return s.unconfirmed(ctx, was, posts.AbsentRetry, unclearAnswer(), tried)
 	}
-	return s.unconfirmed(ctx, was, absentWait, unclearAnswer(), tried)
+	return s.unconfirmed(ctx, was, posts.AbsentWait, unclearAnswer(), tried)
 }
 
 // notReady lets a container that Threads does not find yet wait a little, so many times.
-func (s *Service) notReady(ctx context.Context, was *Post, tried ...events.Attempt) error {
+func (s *Service) notReady(ctx context.Context, was *posts.Post, tried ...events.Attempt) error {
 	if was.NotReady >= len(notReadyWaits) {
-		return s.unconfirmed(ctx, was, absentRetry,
+		return s.unconfirmed(ctx, was, posts.AbsentRetry,
 			events.Faultf(events.Unavailable, "Threads does not find what it prepared for this post; we are checking before we build it anew."), tried...)
 	}
 	p := *was
-	p.State, p.Lease, p.OnAbsent = events.StateReady, "", absentWait
+	p.State, p.Lease, p.OnAbsent = events.StateReady, "", posts.AbsentWait
 	p.WakeAt = s.now().Add(notReadyWaits[was.NotReady])
 	p.NotReady++
 	return s.step(ctx, was, &p, "", tried...)
@@ -116,9 +117,9 @@ func unclearAnswer() *events.Fault {
 }
 
 // stillThere sees that our own post that this one refers to has not been deleted since it was prepared.
-func (s *Service) stillThere(ctx context.Context, was *Post) error {
+func (s *Service) stillThere(ctx context.Context, was *posts.Post) error {
 	for _, id := range []string{was.ReplyTo, was.QuotePostID, was.RepostOf} {
-		if was.turn() > 0 || !events.IsPostID(id) {
+		if was.CurrentPart() > 0 || !events.IsPostID(id) {
 			continue
 		}
 		if _, err := s.mediaOf(ctx, id); err != nil {
@@ -129,23 +130,23 @@ func (s *Service) stillThere(ctx context.Context, was *Post) error {
 }
 
 // claimAndCall claims the post and makes its call. landed frees the places of the call as soon as it is over.
-func (s *Service) claimAndCall(ctx context.Context, was *Post, a access, landed func()) error {
+func (s *Service) claimAndCall(ctx context.Context, was *posts.Post, a access, landed func()) error {
 	p, err := s.claim(ctx, was)
-	var full quotaFull
-	var soon tooSoon
-	var held errPaused
+	var full posts.QuotaFullError
+	var soon posts.SpacingError
+	var held posts.AccountPausedError
 	switch {
-	case errors.Is(err, errBusy):
+	case errors.Is(err, posts.ErrAccountBusy):
 		return s.noPlace(ctx, was, busyAgain)
 	case errors.As(err, &held):
-		return s.paused(ctx, was, held.account)
-	case errors.Is(err, errTwin):
+		return s.paused(ctx, was, held.Account)
+	case errors.Is(err, posts.ErrDuplicateContent):
 		// Often at first; the other may not be settled for hours.
 		return s.delay(ctx, was, min(max(time.Second, s.now().Sub(was.PublishAt)/20), s.cfg.Spacing))
 	case errors.As(err, &soon):
-		return s.spaceOut(ctx, was, soon.until)
+		return s.spaceOut(ctx, was, soon.Until)
 	case errors.As(err, &full):
-		return s.postpone(ctx, was, full.quota.full().After(full.until.Sub(s.now())), full.until)
+		return s.postpone(ctx, was, full.Quota.FullFault().After(full.Until.Sub(s.now())), full.Until)
 	case err != nil:
 		return err
 	}
@@ -155,7 +156,7 @@ func (s *Service) claimAndCall(ctx context.Context, was *Post, a access, landed 
 
 // call publishes a claimed post. From here on the work is finished even when the process is told to stop: an answer
 // that nobody waits for is a question that somebody must ask. landed frees the places of the call as soon as it is over.
-func (s *Service) call(ctx context.Context, before, p *Post, a access, landed func()) error {
+func (s *Service) call(ctx context.Context, before, p *posts.Post, a access, landed func()) error {
 	if err := s.until(ctx, p.PublishAt); err != nil {
 		return s.unsent(context.WithoutCancel(ctx), before, p, err, events.Attempt{At: s.now(), Phase: "publish", Message: "Stopped before the call was made."})
 	}
@@ -192,7 +193,7 @@ func (s *Service) call(ctx context.Context, before, p *Post, a access, landed fu
 		return s.unsent(ctx, before, p, err, tried)
 	}
 	crash.At(crash.PublishCalled)
-	return s.answered(ctx, s.answerOf(p, mediaID, called, answered, tried, func(ctx context.Context, row *Post) error {
+	return s.answered(ctx, s.answerOf(p, mediaID, called, answered, tried, func(ctx context.Context, row *posts.Post) error {
 		if err == nil {
 			return s.published(ctx, row, mediaID, "", called, answered, tried)
 		}
@@ -201,7 +202,7 @@ func (s *Service) call(ctx context.Context, before, p *Post, a access, landed fu
 }
 
 // callThreads is the call itself. Both kinds run before at the last moment at which they can be called off.
-func (s *Service) callThreads(ctx context.Context, a access, p *Post, before func() error) (mediaID string, err error) {
+func (s *Service) callThreads(ctx context.Context, a access, p *posts.Post, before func() error) (mediaID string, err error) {
 	if p.Kind == events.KindRepost {
 		return s.api.Repost(ctx, a.token, p.ParentID, before)
 	}
@@ -209,51 +210,51 @@ func (s *Service) callThreads(ctx context.Context, a access, p *Post, before fun
 }
 
 // unclear sorts what came back instead of a media id. Any of it may hide a success, so the doubt stands.
-func (s *Service) unclear(ctx context.Context, was *Post, a access, err error, called time.Time, tried events.Attempt) error {
+func (s *Service) unclear(ctx context.Context, was *posts.Post, a access, err error, called time.Time, tried events.Attempt) error {
 	e := apiError(err)
 	if e == nil {
 		e = &threads.Error{Class: threads.Ambiguous, Sentence: "Threads' answer was lost."}
 	}
 	p := *was
 	p.CalledAt = called
-	p.answered = e.Class != threads.Ambiguous
+	p.Answered = e.Class != threads.Ambiguous
 	switch e.Class {
 	case threads.NotFound, threads.NotReady:
 		if was.Kind == events.KindRepost {
 			if s.parentYoung(ctx, was) {
-				return s.unconfirmedStep(ctx, was, &p, absentRetry, notSeenYet(), tried)
+				return s.unconfirmedStep(ctx, was, &p, posts.AbsentRetry, notSeenYet(), tried)
 			}
-			return s.unconfirmedStep(ctx, was, &p, absentFail, events.Faultf(events.Refused, "The post to be reposted is not on Threads, or not for this account."), tried)
+			return s.unconfirmedStep(ctx, was, &p, posts.AbsentFail, events.Faultf(events.Refused, "The post to be reposted is not on Threads, or not for this account."), tried)
 		}
 		before := *was
-		before.answered = true
+		before.Answered = true
 		return s.notReady(ctx, &before, tried)
 	case threads.Reauthorize:
 		switch {
 		case s.declareReconnect(ctx, a):
-			return s.unconfirmedStep(ctx, was, &p, absentWait, mustReconnect(), tried)
+			return s.unconfirmedStep(ctx, was, &p, posts.AbsentWait, mustReconnect(), tried)
 		case was.Kind == events.KindRepost:
-			return s.unconfirmedStep(ctx, was, &p, absentWait, unclearAnswer(), tried)
+			return s.unconfirmedStep(ctx, was, &p, posts.AbsentWait, unclearAnswer(), tried)
 		}
 		// The token was replaced while it was tried: the container is looked at, and called again, with the new one.
-		p.State, p.Lease, p.OnAbsent, p.WakeAt, p.CalledAt = events.StateReady, "", absentWait, s.now(), was.CalledAt
+		p.State, p.Lease, p.OnAbsent, p.WakeAt, p.CalledAt = events.StateReady, "", posts.AbsentWait, s.now(), was.CalledAt
 		return s.step(ctx, was, &p, "", tried)
 	case threads.Invalid:
-		return s.unconfirmedStep(ctx, was, &p, absentFail, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
+		return s.unconfirmedStep(ctx, was, &p, posts.AbsentFail, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
 	case threads.Quota:
 		wait := s.cfg.throttled(e.RetryAfter)
-		return s.unconfirmedUntil(ctx, was, &p, absentWait, s.now().Add(wait), (&events.Fault{Code: events.RateLimited, Message: e.Sentence}).After(wait), tried)
+		return s.unconfirmedUntil(ctx, was, &p, posts.AbsentWait, s.now().Add(wait), (&events.Fault{Code: events.RateLimited, Message: e.Sentence}).After(wait), tried)
 	}
-	return s.unconfirmedStep(ctx, was, &p, absentRetry, unclearAnswer(), tried)
+	return s.unconfirmedStep(ctx, was, &p, posts.AbsentRetry, unclearAnswer(), tried)
 }
 
 // unsent takes a claim back when nothing has left this process.
-func (s *Service) unsent(ctx context.Context, before, was *Post, why error, tried events.Attempt) error {
+func (s *Service) unsent(ctx context.Context, before, was *posts.Post, why error, tried events.Attempt) error {
 	p := *was
 	p.Lease = ""
 	p.Attempt, p.ClaimedAt, p.CallDeadline = before.Attempt, before.ClaimedAt, before.CallDeadline
 	p.Doubt, p.DoubtSince, p.OnAbsent = before.Doubt, before.DoubtSince, before.OnAbsent // of an earlier call, if any
-	p.proof = proofUnsent
+	p.Proof = posts.ProofUnsent
 	if errors.Is(why, errDown) {
 		return s.waitForThreads(ctx, was, &p)
 	}
@@ -265,16 +266,16 @@ func (s *Service) unsent(ctx context.Context, before, was *Post, why error, trie
 
 // notCalled ends a doubt that is about no call: the release before this one turns to the next part of a chain, or fails a
 // post that is then tried again, and leaves the doubt of what it has settled.
-func (s *Service) notCalled(ctx context.Context, was *Post) error {
+func (s *Service) notCalled(ctx context.Context, was *posts.Post) error {
 	p := *was
-	p.settle(proofUnsent)
+	p.EndDoubt(posts.ProofUnsent)
 	p.Lease = ""
 	return s.step(ctx, was, &p, "")
 }
 
 // waitForThreads lets a post wait while Threads is down. Not for long at a time: when Threads is back, the posts of the
 // last minutes are overdue.
-func (s *Service) waitForThreads(ctx context.Context, was, p *Post) error {
+func (s *Service) waitForThreads(ctx context.Context, was, p *posts.Post) error {
 	wait := s.cfg.BreakerRetry + rand.N(s.cfg.BreakerRetry) //nolint:gosec // spreads tries, guards nothing
 	return s.postponeFrom(ctx, was, p, threadsDown(), s.now().Add(wait))
 }
@@ -284,16 +285,16 @@ func threadsDown() *events.Fault {
 }
 
 // stale drops a container that is about to die, to build another.
-func (s *Service) stale(ctx context.Context, was *Post) error {
+func (s *Service) stale(ctx context.Context, was *posts.Post) error {
 	p := *was
 	p.State, p.Lease, p.WakeAt = events.StateScheduled, "", s.now()
-	p.dropContainer()
+	p.DiscardContainer()
 	return s.step(ctx, was, &p, "")
 }
 
 // keepLease renews the lease while a call is in flight. The returned function stops it and says whether the lease was
 // ours to the end.
-func (s *Service) keepLease(ctx context.Context, p *Post) (stop func() bool) {
+func (s *Service) keepLease(ctx context.Context, p *posts.Post) (stop func() bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan bool, 1)
 	go func() {
@@ -306,7 +307,7 @@ func (s *Service) keepLease(ctx context.Context, p *Post) (stop func() bool) {
 				done <- held
 				return
 			case <-tick.C:
-				if err := s.store.renew(ctx, p); errors.Is(err, errLost) {
+				if err := s.store.RenewLease(ctx, p); errors.Is(err, posts.ErrLost) {
 					held = false
 				}
 			}
@@ -322,7 +323,7 @@ func (s *Service) until(ctx context.Context, at time.Time) error {
 		if wait <= 0 {
 			return nil
 		}
-		if wait > 2*hold {
+		if wait > 2*posts.Hold {
 			return fmt.Errorf("asked to wait %s", wait)
 		}
 		t := time.NewTimer(wait)

@@ -23,6 +23,7 @@ import (
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/probe"
 	"github.com/omni-write/threads/services/publisher/webhooks"
@@ -44,8 +45,8 @@ type Service struct {
 	cfg   Config
 	bus   *bus.Bus
 	db    *bun.DB
-	store *store
-	aside *store // see side; nil: store
+	store *posts.Store
+	aside *posts.Store // see side; nil: store
 	api   *threads.Client
 	vault *accounts.Vault
 	log   *zap.Logger
@@ -61,16 +62,16 @@ type Service struct {
 	ownerCalls *ownerCalls
 	// What every post in a rush needs of the database goes there together with that of the others: else a thousand
 	// posts would queue for its few connections, one small statement each.
-	postReads    *batch.Batcher[batch.Read[Post]]
+	postReads    *batch.Batcher[batch.Read[posts.Post]]
 	accountReads *batch.Batcher[batch.Read[accounts.Account]]
 	ownAccounts  *batch.Batcher[batch.Read[[]accounts.Account]]
 	acceptances  *batch.Batcher[acceptance]
 	prober       *probe.Prober
-	claims       *batch.Batcher[claim]
-	notes        *batch.Batcher[note]
-	delays       *batch.Batcher[delayed]
+	claims       *batch.Batcher[posts.Claim]
+	notes        *batch.Batcher[posts.Outcome]
+	delays       *batch.Batcher[posts.Delayed]
 	spacings     *batch.Batcher[spacing]
-	links        *batch.Batcher[*Post]
+	links        *batch.Batcher[*posts.Post]
 	recorder     *recorder
 	webhooks     *webhooks.Service
 	told         tellings
@@ -92,8 +93,8 @@ func New(cfg Config, d Deps) *Service {
 	d.Side = cmp.Or(d.Side, d.DB)
 	s := &Service{
 		cfg: cfg, bus: d.Bus, db: d.DB, api: d.Threads, vault: d.Vault, log: d.Log, now: d.Now,
-		store: newStore(d.DB, cfg.Lease, cfg.SecondCallAfter),
-		aside: newStore(d.Side, cfg.Lease, cfg.SecondCallAfter),
+		store: posts.NewStore(d.DB, cfg.Lease, cfg.SecondCallAfter),
+		aside: posts.NewStore(d.Side, cfg.Lease, cfg.SecondCallAfter),
 		calls: newCalls(cfg.CallsInFlight, 0, cfg.CallsPerAccount),
 		// A quarter of the wake-ups in hand each at most: the last quarter is left to posts that are ready.
 		creations:  newShared(min(cfg.CreationsInFlight, cfg.wakes()/4), cfg.CreationsPerAccount),
@@ -103,19 +104,19 @@ func New(cfg Config, d Deps) *Service {
 		errands:    newErrands(cfg.ReadsKept), ownerCalls: newOwnerCalls(),
 	}
 	s.creations.farthest = farthestCreation
-	s.delays = &batch.Batcher[delayed]{Size: delayBatch, AtOnce: 2, Work: s.store.delayBatch}
+	s.delays = &batch.Batcher[posts.Delayed]{Size: delayBatch, AtOnce: 2, Work: s.store.Delay}
 	s.spacings = &batch.Batcher[spacing]{Size: delayBatch, AtOnce: 1, Work: s.spaceOutBatch}
-	s.postReads = &batch.Batcher[batch.Read[Post]]{Size: readBatch, AtOnce: 2, Work: s.store.readPosts}
+	s.postReads = &batch.Batcher[batch.Read[posts.Post]]{Size: readBatch, AtOnce: 2, Work: s.store.ReadMany}
 	s.accountReads = &batch.Batcher[batch.Read[accounts.Account]]{Size: readBatch, AtOnce: 2, Work: s.readAccounts}
 	s.ownAccounts = &batch.Batcher[batch.Read[[]accounts.Account]]{Size: readBatch, AtOnce: 2, Work: s.readOwn}
 	s.prober = probe.New(probe.Config{Allow: cfg.MediaNetworks, Ports: cfg.MediaPorts})
 	s.acceptances = &batch.Batcher[acceptance]{Size: acceptBatch, AtOnce: 2, Work: s.acceptBatch}
 	// One batch of claims at a time: two would only wait for each other's accounts.
-	s.claims = &batch.Batcher[claim]{Size: claimBatch, AtOnce: 1, Work: func(ctx context.Context, batch []claim) []error {
-		return s.store.claimBatch(ctx, batch, cfg.Spacing, s.now())
+	s.claims = &batch.Batcher[posts.Claim]{Size: claimBatch, AtOnce: 1, Work: func(ctx context.Context, batch []posts.Claim) []error {
+		return s.store.Claim(ctx, batch, cfg.Spacing, s.now())
 	}}
-	s.notes = &batch.Batcher[note]{Size: noteBatch, AtOnce: 2, Work: s.store.noteBatch}
-	s.links = &batch.Batcher[*Post]{Size: linkBatch, AtOnce: 2, Work: s.store.saveLinks}
+	s.notes = &batch.Batcher[posts.Outcome]{Size: noteBatch, AtOnce: 2, Work: s.store.SaveOutcomes}
+	s.links = &batch.Batcher[*posts.Post]{Size: linkBatch, AtOnce: 2, Work: s.store.SavePermalinks}
 	s.webhooks = webhooks.New(cfg.Webhooks, webhooks.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
 	s.recorder = &recorder{db: d.DB, bus: d.Bus, log: d.Log, now: d.Now, cfg: cfg, store: s.store, nudge: make(chan struct{}, 1)}
 	s.recorder.outcomes = &batch.Batcher[outcome]{Size: applyBatch, AtOnce: 2, Work: s.recorder.applyOutcomes}
@@ -124,7 +125,7 @@ func New(cfg Config, d Deps) *Service {
 
 // side is the store of what is not publishing: questions, and calls on behalf of owners. They must not take a connection from
 // that.
-func (s *Service) side() *store { return cmp.Or(s.aside, s.store) }
+func (s *Service) side() *posts.Store { return cmp.Or(s.aside, s.store) }
 
 // Run works until ctx ends, then finishes what it has in hand.
 func (s *Service) Run(ctx context.Context) error {

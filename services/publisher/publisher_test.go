@@ -22,6 +22,7 @@ import (
 	"github.com/omni-write/threads/internal/bus/natsd"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
@@ -186,13 +187,13 @@ func (r *rig) doAs(id string, cmd events.Command, wait time.Duration) (events.Po
 
 // rows says what the table holds, for the messages of failures.
 func (r *rig) rows() string {
-	var posts []Post
-	if err := r.db.NewSelect().Model(&posts).Scan(context.Background()); err != nil {
+	var list []posts.Post
+	if err := r.db.NewSelect().Model(&list).Scan(context.Background()); err != nil {
 		return err.Error()
 	}
 	var b strings.Builder
-	for _, p := range posts {
-		tried, _ := newStore(r.db, 0, 0).attempts(context.Background(), r.db, p.ID)
+	for _, p := range list {
+		tried, _ := posts.NewStore(r.db, 0, 0).Attempts(context.Background(), r.db, p.ID)
 		fmt.Fprintf(&b, "\n%s state=%s rev=%d told=%d fact=%s wake=%s reason=%v attempt=%d", p.ID, p.State, p.Rev, p.ToldRev, p.Fact, p.WakeAt, p.Reason, p.Attempt)
 		for _, a := range tried {
 			fmt.Fprintf(&b, "\n   %s %s ok=%t %s", a.At.Format(time.TimeOnly), a.Phase, a.OK, a.Message)
@@ -222,16 +223,16 @@ func (r *rig) await(id string, fact events.PostFact) events.Post {
 }
 
 // row waits until the row is in a state: the recorder writes it after the event.
-func (r *rig) row(id string, state events.State) Post {
+func (r *rig) row(id string, state events.State) posts.Post {
 	r.t.Helper()
 	return r.rowWithin(id, state, 10*time.Second)
 }
 
-func (r *rig) rowWithin(id string, state events.State, limit time.Duration) Post {
+func (r *rig) rowWithin(id string, state events.State, limit time.Duration) posts.Post {
 	r.t.Helper()
 	deadline := time.Now().Add(limit)
 	for {
-		p, err := newStore(r.db, 0, 0).get(r.t.Context(), r.db, id)
+		p, err := posts.NewStore(r.db, 0, 0).Get(r.t.Context(), r.db, id)
 		if err == nil && p.State == state {
 			return *p
 		}

@@ -7,15 +7,16 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
 // full takes all places of a quota but some.
-func (r *rig) full(q quota, left int) {
+func (r *rig) full(q posts.Quota, left int) {
 	r.t.Helper()
 	_, err := r.db.ExecContext(r.t.Context(), `INSERT INTO quota_uses SELECT ?, ?, now() - interval '1 hour', 'x' || g, 0
-		FROM generate_series(1, ?) AS g`, r.account.ID, q, q.total()-left)
+		FROM generate_series(1, ?) AS g`, r.account.ID, q, q.Total()-left)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -23,7 +24,7 @@ func (r *rig) full(q quota, left int) {
 
 func (r *rig) places(id string) int64 {
 	r.t.Helper()
-	n, err := r.db.NewSelect().Model((*use)(nil)).Where("post_id = ?", id).Count(context.Background())
+	n, err := r.db.NewSelect().Model((*posts.QuotaUse)(nil)).Where("post_id = ?", id).Count(context.Background())
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -35,7 +36,7 @@ func TestOwnPlaceIsNoOther(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.start()
-	r.full(quotaPosts, 1)
+	r.full(posts.QuotaPosts, 1)
 	if err := r.sim.Inject(threadssim.Fault{Op: "publish", Kind: threadssim.NotFound}); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +60,7 @@ func TestOwnCallIsNoOther(t *testing.T) {
 	r := newRig(t)
 	s := r.idle()
 	p := r.readyPost(s, testUser, r.account.ID, "late")
-	if errs := s.store.claimBatch(t.Context(), []claim{claimOf(p)}, time.Hour, time.Now()); errs[0] != nil {
+	if errs := s.store.Claim(t.Context(), []posts.Claim{claimOf(p)}, time.Hour, time.Now()); errs[0] != nil {
 		t.Fatal(errs)
 	}
 	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET state = 'ready', lease = NULL, lease_until = NULL"); err != nil {
@@ -67,13 +68,13 @@ func TestOwnCallIsNoOther(t *testing.T) {
 	}
 	was := r.any(p.ID)
 	again := claimOf(&was)
-	again.late = true
-	if errs := s.store.claimBatch(t.Context(), []claim{again}, time.Hour, time.Now()); errs[0] != nil {
+	again.Late = true
+	if errs := s.store.Claim(t.Context(), []posts.Claim{again}, time.Hour, time.Now()); errs[0] != nil {
 		t.Errorf("%v", errs)
 	}
 	other := claimOf(r.readyPost(s, testUser, r.account.ID, "another late one"))
-	other.late = true
-	if errs := s.store.claimBatch(t.Context(), []claim{other}, time.Hour, time.Now()); !errors.As(errs[0], new(tooSoon)) {
+	other.Late = true
+	if errs := s.store.Claim(t.Context(), []posts.Claim{other}, time.Hour, time.Now()); !errors.As(errs[0], new(posts.SpacingError)) {
 		t.Errorf("%v", errs)
 	}
 }
@@ -106,7 +107,7 @@ func TestPlacesAreGivenBack(t *testing.T) {
 		if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET wake_at = now() + interval '1 hour' WHERE id = ?", p.ID); err != nil {
 			t.Fatal(err)
 		}
-		if errs := s.store.claimBatch(t.Context(), []claim{claimOf(p)}, 0, time.Now()); errs[0] != nil || r.places(p.ID) != 1 {
+		if errs := s.store.Claim(t.Context(), []posts.Claim{claimOf(p)}, 0, time.Now()); errs[0] != nil || r.places(p.ID) != 1 {
 			t.Fatal(errs)
 		}
 		claimed := r.any(p.ID)
@@ -149,7 +150,7 @@ func TestPlacesAreGivenBack(t *testing.T) {
 		if fault != nil {
 			t.Fatal(fault)
 		}
-		r.full(quotaDeletes, 1)
+		r.full(posts.QuotaDeletes, 1)
 		if err := r.sim.Inject(threadssim.Fault{Op: "delete", Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100}); err != nil {
 			t.Fatal(err)
 		}

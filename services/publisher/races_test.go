@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
@@ -31,7 +32,7 @@ func TestStaleClaim(t *testing.T) {
 	if err := s.publish(context.Background(), &first); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.publish(context.Background(), &second); !errors.Is(err, errLost) {
+	if err := s.publish(context.Background(), &second); !errors.Is(err, posts.ErrLost) {
 		t.Errorf("the second worker got %v", err)
 	}
 	if row := r.row(p.ID, events.StateReady); row.Attempt != 1 || row.NotReady != 1 {
@@ -98,15 +99,15 @@ func TestStolenEvents(t *testing.T) {
 			}
 		}
 	}()
-	var posts []events.Post
+	var list []events.Post
 	for range 8 {
-		posts = append(posts, r.schedule(time.Hour, "stolen "+events.NewPostID()))
+		list = append(list, r.schedule(time.Hour, "stolen "+events.NewPostID()))
 	}
 	thief.Stop()
-	posts = append(posts, r.schedule(time.Hour, "one more, so that the recorder sees the gap"), r.schedule(time.Hour, "and another"))
+	list = append(list, r.schedule(time.Hour, "one more, so that the recorder sees the gap"), r.schedule(time.Hour, "and another"))
 	deadline := time.Now().Add(8 * time.Second) // far less than AckWait
 	for {
-		untold, err := r.db.NewSelect().Model((*Post)(nil)).Where("told_rev < rev").Count(t.Context())
+		untold, err := r.db.NewSelect().Model((*posts.Post)(nil)).Where("told_rev < rev").Count(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +115,7 @@ func TestStolenEvents(t *testing.T) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("of %d posts %d stay untold", len(posts)+1, untold)
+			t.Fatalf("of %d posts %d stay untold", len(list)+1, untold)
 		}
 		r.schedule(time.Hour, "nudge "+events.NewPostID())
 		pause(t.Context(), 100*time.Millisecond)
@@ -144,11 +145,11 @@ func TestEditKeepsItsWord(t *testing.T) {
 func TestResumeLooks(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	p := Post{ID: events.NewPostID(), State: events.StateWaiting, Rev: 2, ToldRev: 2, Fact: events.FactPostponed, UserID: testUser, AccountID: r.account.ID, Kind: events.KindPost,
+	p := posts.Post{ID: events.NewPostID(), State: events.StateWaiting, Rev: 2, ToldRev: 2, Fact: events.FactPostponed, UserID: testUser, AccountID: r.account.ID, Kind: events.KindPost,
 		Text: "x", ContentHash: "x", PublishAt: time.Now(), PublishWithin: 3600, ContainerID: "17990000000000013", ContainerAt: time.Now(),
 		WakeAt: time.Now(), CreatedAt: time.Now(), UpdatedAt: time.Now()}
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
-	if err := s.store.insert(t.Context(), r.db, &p); err != nil {
+	if err := s.store.Insert(t.Context(), r.db, &p); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.resume(t.Context(), &p); err != nil {
@@ -156,21 +157,6 @@ func TestResumeLooks(t *testing.T) {
 	}
 	if row := r.row(p.ID, events.StateScheduled); row.ContainerID != p.ContainerID {
 		t.Errorf("it lost its container: %+v", row)
-	}
-}
-
-func TestDormant(t *testing.T) {
-	t.Parallel()
-	times, now := timing{leadText: time.Minute}, time.Now()
-	near := Post{State: events.StateReady, ContainerID: "1", ContainerAt: now, PublishAt: now.Add(time.Hour)}
-	near.dormant(times)
-	if near.State != events.StateReady || near.ContainerID == "" {
-		t.Errorf("a container that lives long enough is dropped: %+v", near)
-	}
-	far := Post{State: events.StateReady, ContainerID: "1", ContainerAt: now, PublishAt: now.Add(30 * time.Hour)}
-	far.dormant(times)
-	if far.State != events.StateScheduled || far.ContainerID != "" || !far.WakeAt.Equal(far.PublishAt.Add(-times.leadText)) {
-		t.Errorf("a container that will be dead by then is kept: %+v", far)
 	}
 }
 
@@ -210,10 +196,10 @@ func TestRestoreCutShort(t *testing.T) {
 func TestRetellWhileConcluding(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	p := Post{ID: events.NewPostID(), State: events.StateConcluding, Rev: 2, ToldRev: 1, Fact: events.FactFailed, UserID: testUser, AccountID: r.account.ID,
+	p := posts.Post{ID: events.NewPostID(), State: events.StateConcluding, Rev: 2, ToldRev: 1, Fact: events.FactFailed, UserID: testUser, AccountID: r.account.ID,
 		Kind: events.KindPost, Text: "x", ContentHash: "x", PublishAt: time.Now(), PublishWithin: 3600, Reason: events.Faultf(events.Refused, "No."),
 		WakeAt: time.Now(), AcceptedAt: time.Now(), CreatedAt: time.Now(), UpdatedAt: time.Now().Add(-time.Minute)}
-	if err := newStore(r.db, 0, 0).insert(t.Context(), r.db, &p); err != nil {
+	if err := posts.NewStore(r.db, 0, 0).Insert(t.Context(), r.db, &p); err != nil {
 		t.Fatal(err)
 	}
 	r.start()
@@ -231,16 +217,16 @@ func TestSameCaption(t *testing.T) {
 	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.Latency, DelayMS: 1200, Nth: 2})
 	r.start()
 	ids := map[string]bool{}
-	var posts []events.Post
+	var list []events.Post
 	for i, in := range []time.Duration{time.Second, 1500 * time.Millisecond} {
 		media := []events.Media{{Type: events.Image, URL: "https://cdn.example/" + string(rune('a'+i)) + ".jpg"}}
 		p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "one caption", Media: media}, PublishAt: time.Now().Add(in)}, 5*time.Second)
 		if fault != nil {
 			t.Fatal(fault)
 		}
-		posts = append(posts, p)
+		list = append(list, p)
 	}
-	for _, p := range posts {
+	for _, p := range list {
 		ids[*r.await(p.ID, events.FactPublished).PostedTweetID] = true
 	}
 	if n, _ := r.arrivals("one caption"); n != 2 || len(ids) != 2 {

@@ -19,6 +19,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
@@ -117,7 +118,7 @@ func (m *machine) now() time.Time { return m.clock.now() }
 // pass lets time pass, for the database too: its clock judges when a second call may be made.
 func (m *machine) pass(d time.Duration) {
 	m.clock.advance(d)
-	_, err := m.r.db.NewUpdate().Model((*Post)(nil)).Where("user_id = ?", m.user).
+	_, err := m.r.db.NewUpdate().Model((*posts.Post)(nil)).Where("user_id = ?", m.user).
 		Set("call_deadline = call_deadline - ? * interval '1 microsecond'", d.Microseconds()).
 		Set("finished_seen_at = finished_seen_at - ? * interval '1 microsecond'", d.Microseconds()).Exec(context.Background())
 	if err != nil {
@@ -179,7 +180,7 @@ func (m *machine) schedule(*rapid.T) {
 	id := events.NewPostID()
 	cmd := events.SchedulePost{PostID: id, UserID: m.user, Draft: m.draft(), PublishAt: m.now().Add(rapid.SampledFrom([]time.Duration{0, time.Minute, 5 * time.Hour, 30 * time.Hour}).Draw(m.T, "in"))}
 	m.command(func(d bus.Delivery) (any, error) { return m.s.SchedulePost(context.Background(), d, cmd) })
-	if _, err := m.s.store.get(context.Background(), m.r.db, id); err == nil {
+	if _, err := m.s.store.Get(context.Background(), m.r.db, id); err == nil {
 		m.ids = append(m.ids, id)
 	}
 }
@@ -228,7 +229,7 @@ func (m *machine) resolve(*rapid.T) {
 
 func (m *machine) remove(*rapid.T) {
 	m.onOne(func(id string) func(bus.Delivery) (any, error) {
-		p, err := m.s.store.get(context.Background(), m.r.db, id)
+		p, err := m.s.store.Get(context.Background(), m.r.db, id)
 		if err != nil || p.State == events.StateConcluding { // it would wait for the end
 			return func(bus.Delivery) (any, error) { return nil, nil }
 		}
@@ -250,9 +251,9 @@ func (m *machine) wake(*rapid.T) {
 }
 
 func (m *machine) wakeOne(id string) {
-	if p, err := m.s.store.get(context.Background(), m.r.db, id); err == nil && p.State == events.StateReady {
+	if p, err := m.s.store.Get(context.Background(), m.r.db, id); err == nil && p.State == events.StateReady {
 		// It would wait out the last second of its hold: let the time come first.
-		if wait := p.PublishAt.Sub(m.now()); wait > 0 && wait <= 3*hold {
+		if wait := p.PublishAt.Sub(m.now()); wait > 0 && wait <= 3*posts.Hold {
 			m.pass(wait)
 		}
 	}
@@ -293,8 +294,8 @@ func (m *machine) sweep(*rapid.T) {
 	}
 }
 
-func (m *machine) rows() []Post {
-	var rows []Post
+func (m *machine) rows() []posts.Post {
+	var rows []posts.Post
 	if err := m.r.db.NewSelect().Model(&rows).Where("account_id = ?", m.account.ID).Order("id").Scan(context.Background()); err != nil {
 		m.Fatal(err)
 	}
@@ -305,7 +306,7 @@ func (m *machine) rows() []Post {
 func (m *machine) story() string {
 	var b strings.Builder
 	for _, p := range m.rows() {
-		tried, _ := m.s.store.attempts(context.Background(), m.r.db, p.ID)
+		tried, _ := m.s.store.Attempts(context.Background(), m.r.db, p.ID)
 		fmt.Fprintf(&b, "\n%s %s %s at %s rev=%d told=%d wake=%s lease=%q reason=%v attempt=%d rebuilds=%d doubt=%t absent=%s", p.ID, p.Kind, p.State, p.PublishAt.Format(time.DateTime), p.Rev, p.ToldRev,
 			p.WakeAt.Format(time.DateTime), p.Lease, p.Reason, p.Attempt, p.Rebuilds, p.Doubt, p.OnAbsent)
 		for _, a := range tried {
@@ -328,7 +329,7 @@ func (m *machine) check(*rapid.T) {
 			m.Fatalf("%q is at Threads %d times%s", what, len(list), m.story())
 		}
 	}
-	if places, err := misplaced(context.Background(), m.r.db, m.account.ID); err != nil || len(places) > 0 {
+	if places, err := posts.MisplacedQuota(context.Background(), m.r.db, m.account.ID); err != nil || len(places) > 0 {
 		m.Fatalf("places of the quota that nobody keeps: %v, %v%s", places, err, m.story())
 	}
 	for _, p := range m.rows() {
@@ -336,7 +337,7 @@ func (m *machine) check(*rapid.T) {
 			m.Fatalf("rev %d after %d, told %d%s", p.Rev, m.revs[p.ID], p.ToldRev, m.story())
 		}
 		m.revs[p.ID] = p.Rev
-		if !final(p.State) && p.State != events.StateParked && p.WakeAt.IsZero() {
+		if !posts.IsFinal(p.State) && p.State != events.StateParked && p.WakeAt.IsZero() {
 			m.Fatalf("%s is %s and will never be looked at again", p.ID, p.State)
 		}
 		if (p.State == events.StatePublishing || p.State == events.StateUnconfirmed) != (p.Doubt && p.State != events.StateReady && p.State != events.StateParked) {
@@ -346,7 +347,7 @@ func (m *machine) check(*rapid.T) {
 			m.Fatalf("%s is parked without a reason", p.ID)
 		}
 		texts := []string{p.Text}
-		if p.chain() {
+		if p.IsChain() {
 			texts = nil
 			for _, part := range p.Parts {
 				texts = append(texts, part.Text)
@@ -358,16 +359,16 @@ func (m *machine) check(*rapid.T) {
 				continue
 			}
 			id := p.MediaID
-			if p.chain() {
+			if p.IsChain() {
 				id = p.Parts[i].MediaID
 			}
 			if id != "" && (len(there) != 1 || there[0].ID != id) {
 				m.Fatalf("%s says that %q is %s; Threads has %v", p.ID, text, id, there)
 			}
-			if len(there) == 1 && id == "" && (p.State == events.StateCancelled || p.State == events.StateFailed || open(p.State) && !p.Doubt) {
+			if len(there) == 1 && id == "" && (p.State == events.StateCancelled || p.State == events.StateFailed || posts.IsOpen(p.State) && !p.Doubt) {
 				m.Fatalf("%s is %s, and %q is at Threads%s", p.ID, p.State, text, m.story())
 			}
-			if p.State == events.StatePublished && !p.chain() && time.Unix(0, there[0].ArrivedNS).Before(p.PublishAt) {
+			if p.State == events.StatePublished && !p.IsChain() && time.Unix(0, there[0].ArrivedNS).Before(p.PublishAt) {
 				m.Fatalf("%s arrived early", p.ID)
 			}
 		}
@@ -376,7 +377,7 @@ func (m *machine) check(*rapid.T) {
 
 // next lets time go on to the next wake-up. It reports whether there is one.
 func (m *machine) next() bool {
-	var next *Post
+	var next *posts.Post
 	for _, p := range m.rows() {
 		if !p.WakeAt.IsZero() && (next == nil || p.WakeAt.Before(next.WakeAt)) {
 			next = &p
@@ -401,7 +402,7 @@ func (m *machine) settle() {
 	}
 	m.check(nil)
 	for _, p := range m.rows() {
-		if !final(p.State) && p.State != events.StateParked {
+		if !posts.IsFinal(p.State) && p.State != events.StateParked {
 			m.Fatalf("%s has no end: %s%s", p.ID, p.State, m.story())
 		}
 	}
@@ -424,7 +425,7 @@ func (m *machine) rebuild() {
 		}
 	}
 	before := m.rows()
-	if _, err := m.r.db.NewDelete().Model((*Post)(nil)).Where("account_id = ?", m.account.ID).Exec(ctx); err != nil {
+	if _, err := m.r.db.NewDelete().Model((*posts.Post)(nil)).Where("account_id = ?", m.account.ID).Exec(ctx); err != nil {
 		m.Fatal(err)
 	}
 	stream, err := m.r.bus.JetStream().Stream(ctx, events.StreamEvents)
@@ -477,7 +478,7 @@ func (m *machine) rebuild() {
 }
 
 // world is what the world sees of a row; what was ready is prepared anew after a rebuild.
-func world(p Post) string {
+func world(p posts.Post) string {
 	if slices.Contains([]events.State{events.StateReady, events.StateWaiting}, p.State) {
 		p.State = events.StateScheduled
 	}

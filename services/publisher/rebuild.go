@@ -1,12 +1,9 @@
 package publisher
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +16,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // Rebuilder builds the table of posts anew from EVENTS, beside the live one, and says where they differ. Law 5: they may
@@ -145,7 +143,7 @@ func (b Rebuilder) fill(ctx context.Context, r *recorder, found *Rebuilt) error 
 	}
 	defer messages.Stop()
 	g, ctx := errgroup.WithContext(ctx)
-	batches := make(chan []Post, 1) // one is read while another is written
+	batches := make(chan []posts.Post, 1) // one is read while another is written
 	g.Go(func() error {
 		defer close(batches)
 		batch := newLatest()
@@ -196,36 +194,36 @@ func (b Rebuilder) fill(ctx context.Context, r *recorder, found *Rebuilt) error 
 }
 
 // latest keeps the highest rev of each post.
-type latest struct{ posts map[string]Post }
+type latest struct{ posts map[string]posts.Post }
 
-func newLatest() *latest { return &latest{posts: map[string]Post{}} }
+func newLatest() *latest { return &latest{posts: map[string]posts.Post{}} }
 
 func (l *latest) add(msg events.Message) {
 	ev, ok := msg.(events.PostEvent)
 	if !ok {
 		return
 	}
-	p := fromSnapshot(ev.Snapshot())
+	p := posts.FromSnapshot(ev.Snapshot())
 	if l.posts[p.ID].Rev < p.Rev {
 		p.Fact, p.ToldRev = ev.Fact(), p.Rev
 		l.posts[p.ID] = p
 	}
 }
 
-func (l *latest) take() []Post {
-	posts := make([]Post, 0, len(l.posts))
+func (l *latest) take() []posts.Post {
+	list := make([]posts.Post, 0, len(l.posts))
 	for _, p := range l.posts {
-		p.tidy()
-		posts = append(posts, p)
+		p.Canonicalize()
+		list = append(list, p)
 	}
 	clear(l.posts)
-	return posts
+	return list
 }
 
-func (b Rebuilder) write(ctx context.Context, posts []Post) error {
-	for part := range slices.Chunk(posts, rebuildInsert) {
+func (b Rebuilder) write(ctx context.Context, list []posts.Post) error {
+	for part := range slices.Chunk(list, rebuildInsert) {
 		_, err := b.DB.NewInsert().Model(&part).ModelTableExpr(rebuiltTable + " AS post").On("CONFLICT (id) DO UPDATE").
-			Set(excluded(append(toldColumns(), "content_hash", "updated_at", "told_rev"))).
+			Set(posts.Excluded(append(posts.EmittedColumns(), "content_hash", "updated_at", "told_rev"))).
 			Where("post.rev < EXCLUDED.rev").Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("write rebuilt posts: %w", err)
@@ -233,55 +231,6 @@ func (b Rebuilder) write(ctx context.Context, posts []Post) error {
 	}
 	return nil
 }
-
-// excludedUnlessConcluding is excluded, but for a row that waits for this very event: what was tried for it led here.
-func excludedUnlessConcluding(columns []string) string {
-	set := make([]string, len(columns))
-	for i, c := range columns {
-		set[i] = fmt.Sprintf("%s = CASE WHEN post.state = 'concluding' AND post.rev = EXCLUDED.rev - 1 THEN post.%s ELSE EXCLUDED.%s END", c, c, c)
-	}
-	return strings.Join(set, ", ")
-}
-
-func excluded(columns []string) string {
-	set := make([]string, len(columns))
-	for i, c := range columns {
-		set[i] = c + " = EXCLUDED." + c
-	}
-	return strings.Join(set, ", ")
-}
-
-// Every column of a post is in one of these lists (TestEveryColumnHasItsPlace).
-var (
-	// identityColumns never change.
-	identityColumns = []string{"id", "user_id", "account_id", "kind", "created_at"}
-	// contentColumns are what was asked for, outcomeColumns what became of it, both as events tell it.
-	contentColumns = []string{
-		"text", "media", "options", "parts", "reply_to", "quote_post_id", "repost_of", "publish_at", "time_zone", "time_decision", "publish_within",
-	}
-	outcomeColumns = []string{
-		"state", "reason", "media_id", "permalink", "called_at", "accepted_at", "delete_requested_at", "deleted_at", "rev", "fact",
-	}
-	// progressColumns follow from the event, or count how far the row is told.
-	progressColumns = []string{"content_hash", "updated_at", "told_rev"}
-	// Working columns are ours alone, in no event. They belong to one revision: whose turn it is, and what was tried for it.
-	turnColumns  = []string{"wake_at", "armed_at", "lease", "lease_until", "doubt", "doubt_since", "on_absent", "failures"}
-	triedColumns = []string{
-		"parent_id", "quoted_id", "container_id", "container_at", "children", "built_from", "attempt", "claimed_at", "call_deadline", "not_ready",
-		"rebuilds", "finished_seen_at",
-	}
-	// traceColumns outlive revisions: who asked last, and that the account was disconnected since.
-	traceColumns = []string{"trace_parent", "recalled"}
-)
-
-// toldColumns are what an event tells, and a row must agree with. The state and its reason agree once the post is final;
-// before that a worker may be on its way between two told states.
-func toldColumns() []string {
-	return slices.Concat(identityColumns[1:], contentColumns, outcomeColumns)
-}
-
-// settledStates are those in which the row must say what the event says.
-const settledStates = "('published', 'failed', 'cancelled', 'parked')"
 
 // compare counts and lists where the two tables differ.
 func (b Rebuilder) compare(ctx context.Context, found *Rebuilt, show int) error {
@@ -312,7 +261,7 @@ func (b Rebuilder) compare(ctx context.Context, found *Rebuilt, show int) error 
 // difference is a post whose row does not say what EVENTS says, with what it was to be.
 type difference struct {
 	Difference
-	post Post
+	post posts.Post
 }
 
 // ahead says that the live row has a change that EVENTS does not have yet.
@@ -322,11 +271,11 @@ func (d difference) ahead() bool { return d.LiveRev > d.Rev }
 // Postgres passes over those, and what the others say is compared here.
 func (b Rebuilder) eachDifference(ctx context.Context, db bun.IDB, do func(difference) error) error {
 	var apart []string
-	for _, c := range toldColumns() {
+	for _, c := range posts.EmittedColumns() {
 		apart = append(apart, fmt.Sprintf("post.%s IS DISTINCT FROM l.%s", c, c))
 	}
 	for after := ""; ; {
-		var rebuilt, rows []Post
+		var rebuilt, rows []posts.Post
 		err := db.NewSelect().Model(&rebuilt).ModelTableExpr(rebuiltTable+" AS post").Join("LEFT JOIN posts l ON l.id = post.id").
 			Where("post.id > ?", after).Where("l.id IS NULL OR "+strings.Join(apart, " OR ")).
 			OrderBy("post.id", bun.OrderAsc).Limit(rebuildInsert).Scan(ctx)
@@ -344,7 +293,7 @@ func (b Rebuilder) eachDifference(ctx context.Context, db bun.IDB, do func(diffe
 		if err := db.NewSelect().Model(&rows).Where("id IN (?)", bun.List(ids)).Scan(ctx); err != nil {
 			return fmt.Errorf("read posts: %w", err)
 		}
-		live := make(map[string]*Post, len(rows))
+		live := make(map[string]*posts.Post, len(rows))
 		for i := range rows {
 			live[rows[i].ID] = &rows[i]
 		}
@@ -352,7 +301,7 @@ func (b Rebuilder) eachDifference(ctx context.Context, db bun.IDB, do func(diffe
 			d := difference{Difference{ID: p.ID, Rev: p.Rev, Columns: []string{"id"}}, p}
 			if row := live[p.ID]; row != nil {
 				d.LiveRev = row.Rev
-				if d.Columns, err = row.differsFrom(&p); err != nil {
+				if d.Columns, err = row.DiffersFrom(&p); err != nil {
 					return err
 				}
 			}
@@ -366,57 +315,6 @@ func (b Rebuilder) eachDifference(ctx context.Context, db bun.IDB, do func(diffe
 	}
 }
 
-// differsFrom names the columns in which a row says something else than the one that EVENTS leads to. What a row says is
-// its snapshot: of a chain its own columns are those of the part in hand.
-func (p *Post) differsFrom(rebuilt *Post) (columns []string, err error) {
-	says, should := fromSnapshot(p.Snapshot()), fromSnapshot(rebuilt.Snapshot())
-	says.Fact, should.Fact = p.Fact, rebuilt.Fact
-	says.tidy()
-	should.tidy()
-	for _, column := range toldColumns() {
-		if p.mayDiffer(column, rebuilt) {
-			continue
-		}
-		one, err := json.Marshal(says.column(column))
-		if err != nil {
-			return nil, fmt.Errorf("encode a row: %w", err)
-		}
-		other, err := json.Marshal(should.column(column))
-		if err != nil {
-			return nil, fmt.Errorf("encode a row: %w", err)
-		}
-		if !bytes.Equal(one, other) {
-			columns = append(columns, column)
-		}
-	}
-	return columns, nil
-}
-
-// mayDiffer says whether a worker may be on its way between two told states: then the row knows more than EVENTS.
-func (p *Post) mayDiffer(column string, rebuilt *Post) bool {
-	here := final(p.State) || p.State == events.StateParked
-	switch column {
-	case "state", "reason":
-		return !here && !final(rebuilt.State) && rebuilt.State != events.StateParked
-	case "called_at", "accepted_at", "media_id", "permalink", "fact": // noted in the row before they are told
-		return !here
-	case "parts":
-		return p.State == events.StateConcluding
-	}
-	return false
-}
-
-// column is the value of a column of the row.
-func (p *Post) column(name string) any {
-	v := reflect.ValueOf(p).Elem()
-	for i := range v.NumField() {
-		if tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("bun"), ","); tag == name {
-			return v.Field(i).Interface()
-		}
-	}
-	return nil
-}
-
 // swap makes the rows that differ what EVENTS says. What they were is kept in posts_before_rebuild.
 func (b Rebuilder) swap(ctx context.Context, r *recorder, found *Rebuilt) error {
 	return pg.InTx(ctx, b.DB, func(ctx context.Context, tx bun.Tx) error {
@@ -424,20 +322,20 @@ func (b Rebuilder) swap(ctx context.Context, r *recorder, found *Rebuilt) error 
 			return fmt.Errorf("make the table posts_before_rebuild: %w", err)
 		}
 		found.Swapped = 0
-		var posts []Post
+		var list []posts.Post
 		replace := func() error {
-			if len(posts) == 0 {
+			if len(list) == 0 {
 				return nil
 			}
-			found.Swapped += len(posts)
-			defer func() { posts = nil }()
-			return r.replace(ctx, tx, posts)
+			found.Swapped += len(list)
+			defer func() { list = nil }()
+			return r.replace(ctx, tx, list)
 		}
 		err := b.eachDifference(ctx, tx, func(d difference) error {
 			if d.ahead() { // it stands: what it knows more will be told
 				return nil
 			}
-			if posts = append(posts, d.post); len(posts) < rebuildInsert {
+			if list = append(list, d.post); len(list) < rebuildInsert {
 				return nil
 			}
 			return replace()
@@ -456,20 +354,20 @@ func (b Rebuilder) swap(ctx context.Context, r *recorder, found *Rebuilt) error 
 }
 
 // replace writes posts as EVENTS has them over their rows.
-func (r *recorder) replace(ctx context.Context, tx bun.Tx, posts []Post) error {
-	ids := make([]string, len(posts))
-	for i := range posts {
-		ids[i] = posts[i].ID
-		posts[i].wakeAfterReplay(r.cfg.timing(), r.now())
-		posts[i].tidy()
+func (r *recorder) replace(ctx context.Context, tx bun.Tx, list []posts.Post) error {
+	ids := make([]string, len(list))
+	for i := range list {
+		ids[i] = list[i].ID
+		list[i].WakeAfterReplay(r.cfg.timing(), r.now())
+		list[i].Canonicalize()
 	}
 	if _, err := tx.NewRaw("INSERT INTO posts_before_rebuild SELECT * FROM posts WHERE id IN (?)", bun.List(ids)).Exec(ctx); err != nil {
 		return fmt.Errorf("keep the rows as they were: %w", err)
 	}
-	if _, err := tx.NewDelete().Model((*Post)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx); err != nil {
+	if _, err := tx.NewDelete().Model((*posts.Post)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx); err != nil {
 		return fmt.Errorf("take the rows away: %w", err)
 	}
-	if _, err := tx.NewInsert().Model(&posts).Exec(ctx); err != nil {
+	if _, err := tx.NewInsert().Model(&list).Exec(ctx); err != nil {
 		return fmt.Errorf("write the rows anew: %w", err)
 	}
 	// No event tells it, and it outlives revisions.
@@ -478,7 +376,7 @@ func (r *recorder) replace(ctx context.Context, tx bun.Tx, posts []Post) error {
 		return fmt.Errorf("recall posts: %w", err)
 	}
 	// Whenever their calls were made, they have ended by now; as where an event is applied.
-	_, err = tx.NewUpdate().Model((*Post)(nil)).Set("call_deadline = clock_timestamp()").Where("id IN (?) AND doubt", bun.List(ids)).Exec(ctx)
+	_, err = tx.NewUpdate().Model((*posts.Post)(nil)).Set("call_deadline = clock_timestamp()").Where("id IN (?) AND doubt", bun.List(ids)).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("note the end of calls: %w", err)
 	}

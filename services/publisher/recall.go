@@ -6,6 +6,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // Whoever disconnects an account is told that its queue is cancelled, and most of it is in that very transaction
@@ -13,7 +14,7 @@ import (
 // account be connected again by then.
 
 // recall ends a post whose account was disconnected. One that may be live is looked for first.
-func (s *Service) recall(ctx context.Context, was *Post) error {
+func (s *Service) recall(ctx context.Context, was *posts.Post) error {
 	if buried, err := buriedNow(ctx, s.db, was.AccountID); err != nil || buried {
 		if err != nil {
 			return err
@@ -24,15 +25,15 @@ func (s *Service) recall(ctx context.Context, was *Post) error {
 	}
 	switch {
 	case was.Doubt:
-		return s.unconfirmed(ctx, was, absentFail, events.Faultf(events.Refused,
+		return s.unconfirmed(ctx, was, posts.AbsentFail, events.Faultf(events.Refused,
 			"The account of this post was disconnected while it went out; it is tried no more unless you have it tried again."))
-	case was.begun():
+	case was.PartlyPublished():
 		return s.fail(ctx, was, events.Faultf(events.NotFound,
 			"The account of this chain was disconnected while it went out; connect it again and have the rest tried again."))
 	}
 	p := *was
 	p.State, p.Lease, p.WakeAt = events.StateCancelled, "", time.Time{}
 	p.Reason = accounts.QueueCancelled()
-	p.dropContainer()
+	p.DiscardContainer()
 	return s.step(ctx, was, &p, events.FactCancelled)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -121,7 +122,7 @@ func (r Reconciler) Run(ctx context.Context, id string) (*Reconciled, error) {
 	case !errors.Is(err, pg.ErrNotFound):
 		return nil, err
 	}
-	p := new(Post)
+	p := new(posts.Post)
 	err = r.DB.NewSelect().Model(p).Where("id = ? OR media_id = ?", id, id).OrderExpr("kind = ?", events.KindImported).Limit(1).Scan(ctx)
 	if errors.Is(pg.Map(err), pg.ErrNotFound) {
 		return nil, fmt.Errorf("there is no account and no post %s; `explain` shows what EVENTS knows of a post without a row", id)
@@ -136,7 +137,7 @@ func (r Reconciler) Run(ctx context.Context, id string) (*Reconciled, error) {
 // found notes a difference and, where that is wanted and can be done, mends it.
 func (r *reconciliation) found(ctx context.Context, d Discrepancy, mend func(context.Context) error) {
 	if r.Mend && mend != nil {
-		if err := mend(ctx); errors.Is(err, errLost) {
+		if err := mend(ctx); errors.Is(err, posts.ErrLost) {
 			d.Failed = "it moved just now; look again"
 		} else if err != nil {
 			d.Failed = err.Error()
@@ -187,14 +188,14 @@ func (r *reconciliation) account(ctx context.Context, account accounts.Account) 
 		r.found(ctx, Discrepancy{AccountID: account.ID, Check: "account",
 			Says: fmt.Sprintf("The account is paused since %s; its posts wait until it is resumed.", account.PausedAt.UTC().Format(time.RFC3339))}, nil)
 	}
-	var posts []Post
-	err := r.DB.NewSelect().Model(&posts).Where("account_id = ?", account.ID).
-		OrderExpr("state IN " + settledStates).OrderExpr("publish_at DESC").Limit(int64(r.Limit) + 1).Scan(ctx)
+	var list []posts.Post
+	err := r.DB.NewSelect().Model(&list).Where("account_id = ?", account.ID).
+		OrderExpr("state IN " + posts.SettledStates).OrderExpr("publish_at DESC").Limit(int64(r.Limit) + 1).Scan(ctx)
 	if err != nil {
 		return fmt.Errorf("read the posts of %s: %w", account.ID, err)
 	}
-	if len(posts) > r.Limit {
-		posts, r.out.Cut = posts[:r.Limit], true
+	if len(list) > r.Limit {
+		list, r.out.Cut = list[:r.Limit], true
 	}
 	a := r.open(ctx, account.ID)
 	var listed map[string]threads.Media
@@ -205,8 +206,8 @@ func (r *reconciliation) account(ctx context.Context, account accounts.Account) 
 		}
 		r.out.Listed += len(listed)
 	}
-	for i := range posts {
-		p, old := &posts[i], settled(&posts[i]) && posts[i].PublishAt.Before(r.Since)
+	for i := range list {
+		p, old := &list[i], posts.Ended(&list[i]) && list[i].PublishAt.Before(r.Since)
 		look := a
 		if old {
 			look = nil // of what is older than that, only our own side
@@ -221,17 +222,17 @@ func (r *reconciliation) account(ctx context.Context, account accounts.Account) 
 			r.Progress(r.out.Posts)
 		}
 	}
-	return r.elsewhere(ctx, account, posts, listed)
+	return r.elsewhere(ctx, account, list, listed)
 }
 
 // elsewhere says which posts Threads lists that no row knows.
-func (r *reconciliation) elsewhere(ctx context.Context, account accounts.Account, posts []Post, listed map[string]threads.Media) error {
+func (r *reconciliation) elsewhere(ctx context.Context, account accounts.Account, list []posts.Post, listed map[string]threads.Media) error {
 	ids := make([]string, 0, len(listed))
 	for id := range listed {
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	ours, err := r.store.postIDs(ctx, r.DB, account.ID, ids)
+	ours, err := r.store.IDsByMediaID(ctx, r.DB, account.ID, ids)
 	if err != nil {
 		return err
 	}
@@ -241,8 +242,8 @@ func (r *reconciliation) elsewhere(ctx context.Context, account accounts.Account
 		}
 		m := listed[id]
 		says := fmt.Sprintf("Threads has a post of %s that no row knows: it was published elsewhere.", m.Timestamp.UTC().Format(time.RFC3339))
-		for i := range posts {
-			if p := &posts[i]; !final(p.State) && p.Doubt && sameAs(p, m) {
+		for i := range list {
+			if p := &list[i]; !posts.IsFinal(p.State) && p.Doubt && posts.Matches(p, m) {
 				says = fmt.Sprintf("Threads has a post of %s that no row knows; it could be %s, whose outcome is not known.",
 					m.Timestamp.UTC().Format(time.RFC3339), p.ID)
 			}
@@ -288,7 +289,7 @@ func (r *reconciliation) listed(ctx context.Context, a access, since, until time
 }
 
 // post compares one post. listed may hold it already, as Threads shows it.
-func (r *reconciliation) post(ctx context.Context, p *Post, a *access, listed map[string]threads.Media) error {
+func (r *reconciliation) post(ctx context.Context, p *posts.Post, a *access, listed map[string]threads.Media) error {
 	if p.Lease != "" && p.LeaseUntil.After(r.now()) || r.now().Sub(p.UpdatedAt) < retellAfter {
 		return nil // somebody is at it: what is seen now would be half a move
 	}
@@ -306,14 +307,14 @@ func (r *reconciliation) post(ctx context.Context, p *Post, a *access, listed ma
 	return nil
 }
 
-func (r *reconciliation) of(p *Post, check, format string, args ...any) Discrepancy {
+func (r *reconciliation) of(p *posts.Post, check, format string, args ...any) Discrepancy {
 	return Discrepancy{AccountID: p.AccountID, PostID: p.ID, MediaID: p.MediaID, Check: check, Says: fmt.Sprintf(format, args...)}
 }
 
 // look has the publisher look at a post now. The sweep does the waking.
-func (r *reconciliation) look(p *Post) func(context.Context) error {
+func (r *reconciliation) look(p *posts.Post) func(context.Context) error {
 	return func(ctx context.Context) error {
-		return won(r.DB.NewUpdate().Model((*Post)(nil)).Set("wake_at = ?", r.now().Add(-2*r.cfg.SweepGrace)).Set("armed_at = NULL").
+		return posts.Changed(r.DB.NewUpdate().Model((*posts.Post)(nil)).Set("wake_at = ?", r.now().Add(-2*r.cfg.SweepGrace)).Set("armed_at = NULL").
 			Where("id = ? AND state = ? AND rev = ?", p.ID, p.State, p.Rev).
 			Where("lease IS NULL OR lease_until < now()").Exec(ctx))
 	}
@@ -322,8 +323,8 @@ func (r *reconciliation) look(p *Post) func(context.Context) error {
 const mendLook = "have the publisher look at it now"
 
 // container looks at what was built for a post that is not live.
-func (r *reconciliation) container(ctx context.Context, p *Post, a access) {
-	if p.ContainerID == "" || final(p.State) || p.State == events.StateParked {
+func (r *reconciliation) container(ctx context.Context, p *posts.Post, a access) {
+	if p.ContainerID == "" || posts.IsFinal(p.State) || p.State == events.StateParked {
 		return
 	}
 	status, err := r.api.ContainerStatus(ctx, a.token, p.ContainerID)
@@ -337,11 +338,11 @@ func (r *reconciliation) container(ctx context.Context, p *Post, a access) {
 		d := r.of(p, "container", "Threads says that it is live, and the publisher is still looking for its id.")
 		d.Mend = mendLook
 		r.found(ctx, d, r.look(p))
-	case status.Status == threads.StatusPublished && open(p.State):
+	case status.Status == threads.StatusPublished && posts.IsOpen(p.State):
 		d := r.of(p, "container", "The row says %s, but Threads says that its container is published.", p.State)
 		d.Mend = "treat its outcome as unknown: the publisher looks for it before anything else"
 		r.found(ctx, d, func(ctx context.Context) error {
-			return r.unconfirmed(ctx, p, absentRetry, alreadyLive())
+			return r.unconfirmed(ctx, p, posts.AbsentRetry, alreadyLive())
 		})
 	case (lost || status.Status == threads.StatusExpired || status.Status == threads.StatusError) && p.State == events.StateReady && !p.Doubt:
 		d := r.of(p, "container", "The row says ready, but Threads no longer has its container, or could not process it.")
@@ -353,12 +354,12 @@ func (r *reconciliation) container(ctx context.Context, p *Post, a access) {
 }
 
 // media looks whether what the row calls live is there, with its words.
-func (r *reconciliation) media(ctx context.Context, p *Post, a access, listed map[string]threads.Media) {
+func (r *reconciliation) media(ctx context.Context, p *posts.Post, a access, listed map[string]threads.Media) {
 	texts := map[string]string{p.MediaID: p.Text}
 	for _, part := range p.Parts {
 		texts[part.MediaID] = part.Text
 	}
-	for _, id := range p.live() {
+	for _, id := range p.LiveMediaIDs() {
 		d := r.of(p, "media", "")
 		d.MediaID = id
 		m, there := listed[id]
@@ -367,7 +368,7 @@ func (r *reconciliation) media(ctx context.Context, p *Post, a access, listed ma
 			m, err = r.api.Media(ctx, a.token, id)
 		}
 		switch {
-		case err == nil && p.Kind != events.KindRepost && asShown(texts[id]) != asShown(m.Text):
+		case err == nil && p.Kind != events.KindRepost && posts.Normalise(texts[id]) != posts.Normalise(m.Text):
 			d.Check, d.Says = "text", "Threads shows other words than the row has."
 			r.found(ctx, d, nil)
 		case err == nil:
@@ -382,7 +383,7 @@ func (r *reconciliation) media(ctx context.Context, p *Post, a access, listed ma
 
 // vanished handles a live post that Threads does not know any more. It counts as deleted only where the account's list of
 // that time can be read as well, and does not have it.
-func (r *reconciliation) vanished(ctx context.Context, p *Post, a access, d Discrepancy) {
+func (r *reconciliation) vanished(ctx context.Context, p *posts.Post, a access, d Discrepancy) {
 	d.Says = "The row says that it is live, but Threads does not know it any more."
 	at := clock.Latest(p.AcceptedAt, p.PublishAt)
 	switch list, err := r.listed(ctx, a, p.PublishAt.Add(-lookBack), at.Add(24*time.Hour)); {
@@ -393,7 +394,7 @@ func (r *reconciliation) vanished(ctx context.Context, p *Post, a access, d Disc
 	case p.Options.Ghost:
 		d.Says += " It was a ghost post; those vanish after a day."
 		r.found(ctx, d, nil)
-	case err != nil || p.replies() && !a.account.HasScope(scopeReadReplies):
+	case err != nil || p.IsReply() && !a.account.HasScope(scopeReadReplies):
 		d.Says += " The list that would have it cannot be read, so it is left as it is."
 		r.found(ctx, d, nil)
 	case list[d.MediaID].ID != "":

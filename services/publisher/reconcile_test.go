@@ -12,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -200,9 +201,9 @@ func TestReconcile(t *testing.T) {
 }
 
 // any is the row, whatever its state.
-func (r *rig) any(id string) Post {
+func (r *rig) any(id string) posts.Post {
 	r.t.Helper()
-	p, err := newStore(r.db, 0, 0).get(r.t.Context(), r.db, id)
+	p, err := posts.NewStore(r.db, 0, 0).Get(r.t.Context(), r.db, id)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // overdueFor is how long a post may be overdue to be looked at before that is worth a word: the sweep comes every ten
@@ -17,7 +18,7 @@ import (
 const overdueFor = time.Minute
 
 // againstEvents compares a row with the last fact that was told of it. disputed says that they contradict each other.
-func (r *reconciliation) againstEvents(ctx context.Context, p *Post) (disputed bool, err error) {
+func (r *reconciliation) againstEvents(ctx context.Context, p *posts.Post) (disputed bool, err error) {
 	fact, seq, err := r.lastFact(ctx, p)
 	if err != nil {
 		return false, err
@@ -56,10 +57,10 @@ func (r *reconciliation) againstEvents(ctx context.Context, p *Post) (disputed b
 
 // contradicts compares a row with the fact of the very same rev. Between two facts a row moves through working states,
 // which nobody is told of.
-func (r *reconciliation) contradicts(ctx context.Context, p *Post, told events.Post) bool {
-	rests := func(s events.State) bool { return final(s) || s == events.StateParked }
+func (r *reconciliation) contradicts(ctx context.Context, p *posts.Post, told events.Post) bool {
+	rests := func(s events.State) bool { return posts.IsFinal(s) || s == events.StateParked }
 	var says string
-	switch id := value(told.PostedTweetID); {
+	switch id := posts.Value(told.PostedTweetID); {
 	case p.State != told.State && (rests(p.State) || rests(told.State)) && p.State != events.StateConcluding:
 		says = fmt.Sprintf("The row says %s, EVENTS says %s.", p.State, told.State)
 	case id != p.MediaID && rests(p.State):
@@ -71,7 +72,7 @@ func (r *reconciliation) contradicts(ctx context.Context, p *Post, told events.P
 	return true
 }
 
-func (r *reconciliation) lastFact(ctx context.Context, p *Post) (events.PostEvent, uint64, error) {
+func (r *reconciliation) lastFact(ctx context.Context, p *posts.Post) (events.PostEvent, uint64, error) {
 	m, err := r.facts.GetLastMsgForSubject(ctx, events.PostFacts(p.AccountID, p.ID, "*"))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, 0, nil
@@ -91,15 +92,15 @@ func (r *reconciliation) lastFact(ctx context.Context, p *Post) (events.PostEven
 }
 
 // againstAlarms looks whether somebody will look at a post that is not at its end, and in time.
-func (r *reconciliation) againstAlarms(ctx context.Context, p *Post) error {
-	deleting := settled(p) && !p.DeleteRequestedAt.IsZero() && p.DeletedAt.IsZero()
+func (r *reconciliation) againstAlarms(ctx context.Context, p *posts.Post) error {
+	deleting := posts.Ended(p) && !p.DeleteRequestedAt.IsZero() && p.DeletedAt.IsZero()
 	switch now := r.now(); {
 	case p.State == events.StateParked:
 		r.found(ctx, r.of(p, "row", "It is parked: a person must look at the profile and resolve it."), nil)
 		return nil
-	case final(p.State) && !deleting:
+	case posts.IsFinal(p.State) && !deleting:
 		return nil
-	case p.WakeAt.IsZero() && !final(p.State):
+	case p.WakeAt.IsZero() && !posts.IsFinal(p.State):
 		d := r.of(p, "alarm", "It is %s, and nobody will ever look at it.", p.State)
 		d.Mend = mendLook
 		r.found(ctx, d, r.look(p))
@@ -127,14 +128,14 @@ func (r *reconciliation) againstAlarms(ctx context.Context, p *Post) error {
 	}
 	d.Mend = "have the sweep set its alarm"
 	r.found(ctx, d, func(ctx context.Context) error {
-		return won(r.DB.NewUpdate().Model((*Post)(nil)).Set("armed_at = NULL").
+		return posts.Changed(r.DB.NewUpdate().Model((*posts.Post)(nil)).Set("armed_at = NULL").
 			Where("id = ? AND rev = ? AND wake_at = ?", p.ID, p.Rev, p.WakeAt).Exec(ctx))
 	})
 	return nil
 }
 
 // alarm is when a post's alarm goes off. A wake-up that lies at the publisher has gone off.
-func (r *reconciliation) alarm(ctx context.Context, p *Post) (at time.Time, there bool, err error) {
+func (r *reconciliation) alarm(ctx context.Context, p *posts.Post) (at time.Time, there bool, err error) {
 	for _, subject := range []string{events.PostDue(p.ID), events.PostAlarm(p.ID)} {
 		m, err := r.alarms.GetLastMsgForSubject(ctx, subject)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {

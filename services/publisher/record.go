@@ -17,6 +17,7 @@ import (
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // applyAll applies events and moves the position. One whose words have no place in the tables, as those of a version that
@@ -139,7 +140,7 @@ func (r *recorder) applyNow(ctx context.Context, ev events.PostEvent) error {
 
 // applyStanding makes a post final by the PostPublished that stands on EVENTS, not by ours: a restored database, or a person,
 // had another idea of its revs, and the world has heard only of the first.
-func (r *recorder) applyStanding(ctx context.Context, p *Post, subject string) error {
+func (r *recorder) applyStanding(ctx context.Context, p *posts.Post, subject string) error {
 	stream, err := r.bus.JetStream().Stream(ctx, events.StreamEvents)
 	if err != nil {
 		return fmt.Errorf("find EVENTS: %w", err)
@@ -172,7 +173,7 @@ func (r *recorder) applyStanding(ctx context.Context, p *Post, subject string) e
 
 // stand makes a row what the PostPublished on EVENTS says, whatever rev the row has come to meanwhile.
 func (r *recorder) stand(ctx context.Context, tx bun.Tx, ev events.PostEvent, rev int64) ([]commands.Command, error) {
-	standing := fromSnapshot(ev.Snapshot())
+	standing := posts.FromSnapshot(ev.Snapshot())
 	standing.Fact = ev.Fact()
 	standing.Rev = max(standing.Rev, rev+1)
 	standing.ToldRev = standing.Rev
@@ -182,7 +183,7 @@ func (r *recorder) stand(ctx context.Context, tx bun.Tx, ev events.PostEvent, re
 	return r.finish(ctx, tx, ev)
 }
 
-// applyOutcomes makes many posts final in one transaction: those that lack nothing else. The others are errAlone.
+// applyOutcomes makes many posts final in one transaction: those that lack nothing else. The others are batch.ErrAlone.
 func (r *recorder) applyOutcomes(ctx context.Context, items []outcome) []error {
 	order := slices.Clone(items) // always the same, so that two batches cannot wait for each other
 	slices.SortFunc(order, func(a, b outcome) int { return strings.Compare(a.ev.Snapshot().ID, b.ev.Snapshot().ID) })
@@ -228,7 +229,7 @@ func (r *recorder) applyAlone(ctx context.Context, evs ...events.PostEvent) (wai
 			if gone, err := buriedNow(ctx, tx, ev.Snapshot().AccountID); err != nil || gone {
 				return err
 			}
-			p := fromSnapshot(ev.Snapshot())
+			p := posts.FromSnapshot(ev.Snapshot())
 			p.Fact, p.ToldRev = ev.Fact(), p.Rev
 			if err := r.applyPost(ctx, tx, &p); err != nil {
 				return err
@@ -263,16 +264,16 @@ func (r *recorder) finalize(ctx context.Context, tx bun.Tx, batch []outcome) (ma
 				p.Parts = []events.Part{}
 			}
 			ids = append(ids, p.ID)
-			final := fromSnapshot(p)
-			final.lookForLinks(r.cfg.timing(), r.now())
-			rows = append(rows, row{p.ID, p.Rev, value(p.Permalink), p.Parts, p.UpdatedAt, optionalTime(final.WakeAt)})
+			final := posts.FromSnapshot(p)
+			final.LookForPermalinks(r.cfg.timing(), r.now())
+			rows = append(rows, row{p.ID, p.Rev, posts.Value(p.Permalink), p.Parts, p.UpdatedAt, posts.OptionalTime(final.WakeAt)})
 		}
 	}
 	if len(rows) == 0 {
 		return nil, nil //nolint:nilnil // nothing to make
 	}
 	var made []string
-	err := tx.NewUpdate().With("o", tx.NewValues(&rows)).With("free", free(tx, ids)).Model((*Post)(nil)).TableExpr("o, free").
+	err := tx.NewUpdate().With("o", tx.NewValues(&rows)).With("free", posts.LockFree(tx, ids)).Model((*posts.Post)(nil)).TableExpr("o, free").
 		Set("state = 'published', rev = o.rev, told_rev = o.rev, updated_at = o.updated_at").
 		Set("permalink = nullif(o.permalink, ''), parts = o.parts").
 		Set("wake_at = o.wake_at, failures = 0, armed_at = NULL, lease = NULL, lease_until = NULL").
@@ -373,8 +374,8 @@ func (r *recorder) markTold(ctx context.Context, tx bun.Tx, there []events.PostE
 	}
 	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.ID, b.ID) })
 	// A row that somebody else holds is left as it is: all that comes after it would wait. The sweep finds it untold.
-	_, err = tx.NewUpdate().With("t", tx.NewValues(&rows)).With("free", free(tx, slices.Collect(maps.Keys(latest)))).
-		Model((*Post)(nil)).TableExpr("t, free").Set("told_rev = t.rev").
+	_, err = tx.NewUpdate().With("t", tx.NewValues(&rows)).With("free", posts.LockFree(tx, slices.Collect(maps.Keys(latest)))).
+		Model((*posts.Post)(nil)).TableExpr("t, free").Set("told_rev = t.rev").
 		Where("post.id = free.id AND post.id = t.id AND post.rev = t.rev AND post.told_rev < t.rev").Exec(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("mark as told: %w", err)
@@ -425,7 +426,7 @@ func (r *recorder) apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]c
 	case events.AccountDisconnected:
 		return nil, r.wake(ctx, tx, ev.Account().ID, events.StateScheduled, events.StateReady, events.StateWaiting)
 	case events.PostEvent:
-		p := fromSnapshot(ev.Snapshot())
+		p := posts.FromSnapshot(ev.Snapshot())
 		p.Fact, p.ToldRev = ev.Fact(), p.Rev
 		if err := r.applyPost(ctx, tx, &p); err != nil {
 			return nil, err
@@ -438,8 +439,8 @@ func (r *recorder) apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]c
 // applyPost brings the row to what the event says, if the row is behind; a row that is missing (an empty table, a
 // restored one) is written anew. A row that is already there is only marked as told. The working columns of a row that is
 // behind belong to another revision, so they begin anew.
-func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *Post) error {
-	res, err := tx.NewUpdate().Model((*Post)(nil)).
+func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *posts.Post) error {
+	res, err := tx.NewUpdate().Model((*posts.Post)(nil)).
 		Set("told_rev = ?", p.Rev).
 		Where("id = ? AND rev = ? AND told_rev < ?", p.ID, p.Rev, p.Rev).Exec(ctx)
 	if err != nil {
@@ -448,13 +449,13 @@ func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *Post) error {
 	if n, err := res.RowsAffected(); err != nil || n > 0 {
 		return err
 	}
-	p.wakeAfterReplay(r.cfg.timing(), r.now())
-	p.tidy()
+	p.WakeAfterReplay(r.cfg.timing(), r.now())
+	p.Canonicalize()
 	res, err = tx.NewInsert().Model(p).
 		Value("call_deadline", "CASE WHEN ? THEN clock_timestamp() END", p.Doubt). // whenever its call was made, it has ended by then
 		On("CONFLICT (id) DO UPDATE").
-		Set(excluded(slices.Concat(contentColumns, outcomeColumns, progressColumns, turnColumns))).
-		Set(excludedUnlessConcluding(triedColumns)).
+		Set(posts.Excluded(slices.Concat(posts.ContentColumns, posts.OutcomeColumns, posts.ProgressColumns, posts.TurnColumns))).
+		Set(posts.ExcludedUnlessConcluding(posts.TriedColumns)).
 		// Only a higher rev: a late or doubled event changes nothing.
 		Where("post.rev < EXCLUDED.rev").Exec(ctx)
 	if err != nil {
@@ -463,7 +464,7 @@ func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *Post) error {
 	if n, err := res.RowsAffected(); err != nil || n == 0 {
 		return err
 	}
-	return giveBackDead(ctx, tx, p)
+	return posts.FreeQuotaOfEnded(ctx, tx, p)
 }
 
 // finish ends the commands that wait for this fact.
@@ -488,7 +489,7 @@ func (r *recorder) finish(ctx context.Context, tx bun.Tx, ev events.PostEvent) (
 // wake has the posts of an account looked at now: those that waited for its reconnect go on, those of one that was taken
 // away are cancelled. The sweep does the waking, at once: to it they are overdue.
 func (r *recorder) wake(ctx context.Context, tx bun.Tx, accountID string, states ...events.State) error {
-	_, err := tx.NewUpdate().Model((*Post)(nil)).Set("wake_at = ?", r.now().Add(-2*r.cfg.SweepGrace)).Set("armed_at = NULL").
+	_, err := tx.NewUpdate().Model((*posts.Post)(nil)).Set("wake_at = ?", r.now().Add(-2*r.cfg.SweepGrace)).Set("armed_at = NULL").
 		Where("account_id = ? AND state IN (?)", accountID, bun.List(states)).
 		Where("wake_at > ?", r.now()).Exec(ctx)
 	if err != nil {

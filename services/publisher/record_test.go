@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 func TestTwoPublishers(t *testing.T) {
@@ -18,11 +19,11 @@ func TestTwoPublishers(t *testing.T) {
 	r := newRig(t)
 	r.start()
 	r.start()
-	var posts []events.Post
+	var list []events.Post
 	for i := range 20 {
-		posts = append(posts, r.schedule(1500*time.Millisecond, fmt.Sprintf("one of twenty: %d", i)))
+		list = append(list, r.schedule(1500*time.Millisecond, fmt.Sprintf("one of twenty: %d", i)))
 	}
-	for _, p := range posts {
+	for _, p := range list {
 		r.once(r.await(p.ID, events.FactPublished))
 	}
 }
@@ -30,13 +31,13 @@ func TestTwoPublishers(t *testing.T) {
 // snapshots is the table as the world may see it.
 func (r *rig) snapshots() map[string]events.Post {
 	r.t.Helper()
-	var posts []Post
-	if err := r.db.NewSelect().Model(&posts).Scan(r.t.Context()); err != nil {
+	var list []posts.Post
+	if err := r.db.NewSelect().Model(&list).Scan(r.t.Context()); err != nil {
 		r.t.Fatal(err)
 	}
 	m := map[string]events.Post{}
-	for i := range posts {
-		m[posts[i].ID] = posts[i].Snapshot()
+	for i := range list {
+		m[list[i].ID] = list[i].Snapshot()
 	}
 	return m
 }
@@ -61,7 +62,7 @@ func TestReplay(t *testing.T) {
 	if _, err := r.db.ExecContext(t.Context(), "TRUNCATE posts, recorder_positions"); err != nil {
 		t.Fatal(err)
 	}
-	rec := &recorder{db: r.db, bus: r.bus, log: r.log, now: time.Now, cfg: r.cfg, store: newStore(r.db, 0, 0), nudge: make(chan struct{}, 1)}
+	rec := &recorder{db: r.db, bus: r.bus, log: r.log, now: time.Now, cfg: r.cfg, store: posts.NewStore(r.db, 0, 0), nudge: make(chan struct{}, 1)}
 	s, err := r.bus.JetStream().Stream(t.Context(), events.StreamEvents)
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +76,7 @@ func TestReplay(t *testing.T) {
 		}
 	}
 	for id, dormant := range map[string]bool{waiting.ID: false, live.ID: true} {
-		p, err := rec.store.get(t.Context(), r.db, id)
+		p, err := rec.store.Get(t.Context(), r.db, id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +131,7 @@ func TestRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	container, err := r.api.CreateContainer(t.Context(), grant.AccessToken, containerOf(&Post{Text: untold.Text}))
+	container, err := r.api.CreateContainer(t.Context(), grant.AccessToken, containerOf(&posts.Post{Text: untold.Text}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +162,7 @@ func TestMoves(t *testing.T) {
 		{events.StatePublished, events.StateReady}, {events.StateCancelled, events.StateScheduled}, {events.StateScheduled, events.StatePublishing},
 		{events.StatePublishing, events.StateCancelled}, {events.StateParked, events.StateReady}, {events.StateUnconfirmed, events.StatePublishing},
 	} {
-		if mayMove(c[0], c[1]) {
+		if posts.MayMove(c[0], c[1]) {
 			t.Errorf("%s to %s is allowed", c[0], c[1])
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/crash"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // recorder writes what EVENTS tells into Postgres: final states, how far each post is told, and how far it has read.
@@ -25,7 +26,7 @@ type recorder struct {
 	log   *zap.Logger
 	now   func() time.Time
 	cfg   Config
-	store *store
+	store *posts.Store
 	// outcomes are applied at once, by whoever told them, together with those of other posts.
 	outcomes *batch.Batcher[outcome]
 	// nudge asks for a sweep now: an account came or went, and its posts should not wait for the next round.

@@ -10,6 +10,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // A post may refer to another: reply to it, quote it, repost it. The other is named by Threads' media id, or by our id of
@@ -30,7 +31,7 @@ func (s *Service) checkRefs(ctx context.Context, db bun.IDB, userID, accountID s
 			}
 			continue
 		}
-		other, err := s.store.find(ctx, db, userID, ref.id)
+		other, err := s.store.Find(ctx, db, userID, ref.id)
 		if errors.Is(err, &events.Fault{Code: events.NotFound}) || err == nil && other.AccountID != accountID {
 			const words = "There is no post with this id among those of the account."
 			return events.Faultf(events.Invalid, words).At(ref.field, "post_unknown", words)
@@ -66,7 +67,7 @@ func notLive(err error) bool {
 }
 
 // refer finds the media ids of what the post refers to. found says that something new was found, and is to be saved.
-func (s *Service) refer(ctx context.Context, p *Post) (found bool, err error) {
+func (s *Service) refer(ctx context.Context, p *posts.Post) (found bool, err error) {
 	asked := p.ReplyTo
 	if p.Kind == events.KindRepost {
 		asked = p.RepostOf
@@ -84,7 +85,7 @@ func (s *Service) refer(ctx context.Context, p *Post) (found bool, err error) {
 		found = true
 	}
 	if found {
-		p.ContentHash = p.hash()
+		p.ContentHash = p.Hash()
 	}
 	return found, nil
 }
@@ -93,7 +94,7 @@ func (s *Service) mediaOf(ctx context.Context, id string) (string, error) {
 	if !events.IsPostID(id) {
 		return id, nil
 	}
-	other, err := s.store.get(ctx, s.db, id)
+	other, err := s.store.Get(ctx, s.db, id)
 	switch {
 	case errors.Is(err, &events.Fault{Code: events.NotFound}):
 		return "", errRefGone
@@ -106,7 +107,7 @@ func (s *Service) mediaOf(ctx context.Context, id string) (string, error) {
 	case other.State == events.StateCancelled:
 		return "", errRefGone
 	}
-	return "", refWaits{other.PublishAt, other.mayBeLive(), other.State == events.StateFailed}
+	return "", refWaits{other.PublishAt, other.MayBeLive(), other.State == events.StateFailed}
 }
 
 // again is the pause before it is looked at once more: short in the first minutes after its hour, later long.
@@ -115,7 +116,7 @@ func (w refWaits) again(now time.Time, most time.Duration) time.Duration {
 }
 
 // noRef handles a post whose reference is not live: it waits, or fails where there is nothing to wait for.
-func (s *Service) noRef(ctx context.Context, was *Post, err error) error {
+func (s *Service) noRef(ctx context.Context, was *posts.Post, err error) error {
 	var waits refWaits
 	switch {
 	case errors.Is(err, errRefGone):

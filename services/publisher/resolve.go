@@ -13,13 +13,14 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
 // RetryPost tries a failed post once more, a chain from the part that failed. A post has failed only when it is certain
 // that it is not live, so this is no second call for anything.
 func (s *Service) RetryPost(ctx context.Context, d bus.Delivery, cmd events.RetryPost) (any, error) {
-	return s.ownersMove(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(ctx context.Context, tx bun.Tx, p *Post) error {
+	return s.ownersMove(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(ctx context.Context, tx bun.Tx, p *posts.Post) error {
 		switch {
 		case p.State != events.StateFailed:
 			return events.Faultf(events.Conflict, "Only a failed post can be tried again; this one is %s.", p.State)
@@ -37,19 +38,19 @@ func (s *Service) RetryPost(ctx context.Context, d bus.Delivery, cmd events.Retr
 			return err
 		}
 		if p.Recalled {
-			if _, err := tx.NewUpdate().Model((*Post)(nil)).Set("recalled = false").Where("id = ?", p.ID).Exec(ctx); err != nil {
+			if _, err := tx.NewUpdate().Model((*posts.Post)(nil)).Set("recalled = false").Where("id = ?", p.ID).Exec(ctx); err != nil {
 				return fmt.Errorf("take a recall back: %w", err)
 			}
 			p.Recalled = false
 		}
-		p.startOver()
+		p.StartOver()
 		p.Reason, p.AcceptedAt = nil, time.Time{}
 		p.PublishAt, p.TimeDecision, p.Fact = cmd.PublishAt, string(cmd.TimeDecision), events.FactRetried
 		if cmd.TimeZone != "" {
 			p.TimeZone = cmd.TimeZone
 		}
 		p.State = events.StateScheduled
-		p.dormant(s.cfg.timing())
+		p.Reschedule(s.cfg.timing())
 		return nil
 	})
 }
@@ -62,18 +63,18 @@ func (s *Service) ResolvePost(ctx context.Context, d bus.Delivery, cmd events.Re
 			return nil, err
 		}
 	}
-	return s.ownersMove(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(ctx context.Context, tx bun.Tx, p *Post) error {
+	return s.ownersMove(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(ctx context.Context, tx bun.Tx, p *posts.Post) error {
 		if p.State != events.StateParked {
 			return events.Faultf(events.Conflict, "Only a parked post needs a person's word; this one is %s.", p.State)
 		}
 		if !cmd.Published {
-			p.settle(proofPerson)
+			p.EndDoubt(posts.ProofPerson)
 			p.State, p.Fact = events.StateConcluding, events.FactFailed
 			p.Reason = events.Faultf(events.Refused, "You said that this post is not on the profile. It can be tried again.")
 			p.CalledAt, p.AcceptedAt, p.WakeAt = time.Time{}, s.now(), s.now()
 			return nil
 		}
-		known, err := s.store.knownToAll(ctx, tx, p.AccountID, []string{cmd.MediaID})
+		known, err := s.store.ClaimedMediaIDs(ctx, tx, p.AccountID, []string{cmd.MediaID})
 		if err != nil {
 			return err
 		}
@@ -86,7 +87,7 @@ func (s *Service) ResolvePost(ctx context.Context, d bus.Delivery, cmd events.Re
 			called = clock.Latest(p.ClaimedAt, p.PublishAt)
 		}
 		p.Reason, p.WakeAt = nil, s.now()
-		if p.lived(cmd.MediaID, "", called, s.now()) {
+		if p.MarkPartPublished(cmd.MediaID, "", called, s.now()) {
 			p.State, p.Fact = events.StateScheduled, events.FactPartPublished
 			return nil
 		}
@@ -101,7 +102,7 @@ func saidToBeLive(_ context.Context, cmd events.ResolvePost) (bool, error) { ret
 
 // checkResolved asks Threads whether the account has such a post.
 func (s *Service) checkResolved(ctx context.Context, cmd events.ResolvePost) error {
-	p, err := s.store.find(ctx, s.db, cmd.UserID, cmd.PostID)
+	p, err := s.store.Find(ctx, s.db, cmd.UserID, cmd.PostID)
 	if err != nil {
 		return nil //nolint:nilerr // ownersMove says so, and notes it
 	}
@@ -128,14 +129,14 @@ func (s *Service) checkResolved(ctx context.Context, cmd events.ResolvePost) err
 // ownersMove is a person's move on a post that no worker is moving. Row and command are one transaction; then it is woken
 // and told.
 func (s *Service) ownersMove(ctx context.Context, d bus.Delivery, cmd events.Command, userID, id string, ifRev int64,
-	move func(context.Context, bun.Tx, *Post) error) (any, error) {
+	move func(context.Context, bun.Tx, *posts.Post) error) (any, error) {
 	id = events.PostIDOf(userID, id)
 	if err := s.tellUnsaid(ctx, userID, id); err != nil {
 		return nil, err
 	}
-	var p *Post
+	var p *posts.Post
 	prior, err := s.once(ctx, d, cmd, id, func(ctx context.Context, tx bun.Tx) (any, error) {
-		was, err := s.store.find(ctx, tx, userID, id)
+		was, err := s.store.Find(ctx, tx, userID, id)
 		if err != nil {
 			return nil, err
 		}
@@ -155,7 +156,7 @@ func (s *Service) ownersMove(ctx context.Context, d bus.Delivery, cmd events.Com
 		}
 		next.UpdatedAt, next.TraceParent = s.now(), bus.TraceParent(ctx)
 		s.willArm(&next)
-		if err := s.store.save(ctx, tx, was, &next); err != nil {
+		if err := s.store.Save(ctx, tx, was, &next); err != nil {
 			return nil, err
 		}
 		p = &next
@@ -173,7 +174,7 @@ func (s *Service) ownersMove(ctx context.Context, d bus.Delivery, cmd events.Com
 	return p.Snapshot(), nil
 }
 
-func revMismatch(p *Post) *events.Fault {
+func revMismatch(p *posts.Post) *events.Fault {
 	return events.Faultf(events.Conflict, "This post was changed meanwhile; read it again before you change it.").
 		At("/ifMatch", "rev_mismatch", "The post is now at revision "+strconv.FormatInt(p.Rev, 10)+".")
 }

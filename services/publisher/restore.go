@@ -13,6 +13,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // check compares how far the recorder has acknowledged EVENTS with how far Postgres has applied it. Postgres behind
@@ -155,17 +156,17 @@ const replayPatience = 2 * time.Second
 // made for it.
 func (r *recorder) doubtAll(ctx context.Context, tx bun.Tx) error {
 	reason := events.Faultf(events.Unknown, "The database was restored from a backup; we are asking Threads whether this post went out.")
-	res, err := tx.NewUpdate().Model((*Post)(nil)).
+	res, err := tx.NewUpdate().Model((*posts.Post)(nil)).
 		Set("state = ?", events.StateUnconfirmed).Set("reason = ?", reason).Set("wake_at = ?", r.now()).
 		Set("lease = NULL, lease_until = NULL, armed_at = NULL").
 		Set("rev = rev + 1").Set("fact = ?", events.FactUnconfirmed).Set("updated_at = ?", r.now()). // told, by the sweep
-		Set("doubt = true, doubt_since = least(doubt_since, publish_at), on_absent = ?", absentRetry).
+		Set("doubt = true, doubt_since = least(doubt_since, publish_at), on_absent = ?", posts.AbsentRetry).
 		// A backup may know no deadline, or an old one: without it a single lagging list would allow a second post.
 		Set("call_deadline = greatest(call_deadline, clock_timestamp())"). // greatest passes over NULL
 		Where("publish_at <= ?", r.now()).
 		// What was only presumed when the backup was made may have gone out since.
 		Where("state IN (?) OR state = ? AND on_absent = ?", bun.List([]events.State{events.StateScheduled, events.StateReady, events.StateWaiting, events.StatePublishing}),
-			events.StateUnconfirmed, absentResume).
+			events.StateUnconfirmed, posts.AbsentResume).
 		Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("doubt the posts that were due: %w", err)

@@ -210,7 +210,7 @@ func TestOutageLeavesWhoWaits(t *testing.T) {
 	if row := r.row(waits.ID, events.StateWaiting); row.Doubt {
 		t.Error("who waits is doubted")
 	}
-	if row := r.row(due.ID, events.StateUnconfirmed); !row.presumed() {
+	if row := r.row(due.ID, events.StateUnconfirmed); !row.Presumed() {
 		t.Errorf("who was due is not looked for: %s", row.OnAbsent)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 func (r *rig) count(query string) (n int) {
@@ -145,15 +146,15 @@ func TestAcceptedTogetherWithOneThatIsThere(t *testing.T) {
 	r := newRig(t)
 	s := r.idle()
 	there := r.acceptedBy(s, "there")
-	post := func(id, text, replyTo string) *Post {
+	post := func(id, text, replyTo string) *posts.Post {
 		p := s.newPost(id, testUser, r.account.ID, events.Draft{Text: text, ReplyTo: replyTo}, time.Now().Add(time.Hour))
-		p.tidy()
+		p.Canonicalize()
 		return p
 	}
-	batch := []*Post{post(there.ID, "again", ""), post(events.NewPostID(), "second", "18060000000000017"), post(events.NewPostID(), "third", "")}
+	batch := []*posts.Post{post(there.ID, "again", ""), post(events.NewPostID(), "second", "18060000000000017"), post(events.NewPostID(), "third", "")}
 	var wrote error
 	err := pg.InTx(t.Context(), r.db, func(ctx context.Context, tx bun.Tx) error {
-		wrote = s.store.insertAll(ctx, tx, batch)
+		wrote = s.store.InsertAll(ctx, tx, batch)
 		return wrote
 	})
 	if err == nil || len(batch) != 3 || batch[1].Text != "second" || batch[1].ReplyTo != "18060000000000017" || batch[2].ReplyTo != "" {

@@ -97,7 +97,7 @@ func (s *Service) round(ctx context.Context, accountID string) error {
 // keepFigures reads and keeps the figures of an account and its latest posts. ended is false when Threads wants to be left
 // alone.
 func (s *Service) keepFigures(ctx context.Context, account accounts.Account) (ended bool, err error) {
-	posts, err := s.store.latest(ctx, account, s.now().Add(-insightsOf), s.cfg.InsightsPosts)
+	posts, err := s.store.LatestMediaIDs(ctx, account, s.now().Add(-insightsOf), s.cfg.InsightsPosts)
 	if err != nil {
 		return false, err
 	}
@@ -181,19 +181,6 @@ func takeRounds(ctx context.Context, db bun.IDB, now time.Time, limit int) (ids 
 		Set("next_at = ?", now.Add(roundAgain)).Where("r.account_id = due.account_id").Returning("r.account_id").Scan(ctx, &ids)
 	if err != nil {
 		return nil, fmt.Errorf("take rounds: %w", err)
-	}
-	return ids, nil
-}
-
-// latest are the media ids of an account's latest live posts, reposts left out: they have no figures.
-func (s *store) latest(ctx context.Context, account accounts.Account, since time.Time, limit int) (ids []string, err error) {
-	err = s.db.NewSelect().Model((*Post)(nil)).Column("media_id").
-		Where("user_id = ? AND account_id = ?", account.UserID, account.ID).
-		Where("state = ? AND media_id IS NOT NULL AND deleted_at IS NULL", events.StatePublished).
-		Where("kind <> ? AND repost_of IS NULL AND publish_at > ?", events.KindRepost, since).
-		Order("publish_at DESC").Limit(int64(limit)).Scan(ctx, &ids)
-	if err != nil {
-		return nil, fmt.Errorf("find the latest posts: %w", err)
 	}
 	return ids, nil
 }

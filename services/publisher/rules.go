@@ -10,6 +10,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -54,7 +55,7 @@ func mayPost(a accounts.Account, d events.Draft) error {
 // refusal must reach its author now, not at nine in the morning. The rules are the client's (threads.Container.Check).
 func checkPart(d events.Draft) *events.Fault {
 	f := events.Faultf(events.Invalid, "This post breaks a rule of Threads and would be refused; see the details.")
-	whole := Post{Text: d.Text, Media: d.Media, Options: d.Options, ReplyTo: d.ReplyTo, ParentID: d.ReplyTo, QuotedID: d.QuotePostID}
+	whole := posts.Post{Text: d.Text, Media: d.Media, Options: d.Options, ReplyTo: d.ReplyTo, ParentID: d.ReplyTo, QuotedID: d.QuotePostID}
 	whole.Children = make([]string, len(d.Media)) // as many as there will be
 	for _, p := range containerOf(&whole).Check() {
 		f.At(pointer(p.Field), p.Code, p.Detail)

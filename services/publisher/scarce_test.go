@@ -9,6 +9,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // All alarms are wiped while posts wait for their time: the sweep finds them by their rows.
@@ -16,9 +17,9 @@ func TestAlarmsWiped(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.start()
-	var posts []events.Post
+	var list []events.Post
 	for i := range 5 {
-		posts = append(posts, r.schedule(2500*time.Millisecond, fmt.Sprint("without an alarm ", i)))
+		list = append(list, r.schedule(2500*time.Millisecond, fmt.Sprint("without an alarm ", i)))
 	}
 	alarms, err := r.bus.JetStream().Stream(t.Context(), events.StreamPostAlarms)
 	if err != nil {
@@ -30,7 +31,7 @@ func TestAlarmsWiped(t *testing.T) {
 		}
 		pause(t.Context(), 300*time.Millisecond)
 	}
-	for _, p := range posts {
+	for _, p := range list {
 		told := r.await(p.ID, events.FactPublished)
 		r.once(told)
 		if late := told.CalledAt.Sub(told.ScheduledAt); late > r.cfg.SweepEvery+r.cfg.SweepGrace+time.Second {
@@ -55,7 +56,7 @@ func TestPostgresIsFull(t *testing.T) {
 	if err != nil || o.Done {
 		t.Fatalf("a command that cannot be written is answered %+v, %v", o, err)
 	}
-	if n, err := r.db.NewSelect().Model((*Post)(nil)).Count(t.Context()); err != nil || n != 0 {
+	if n, err := r.db.NewSelect().Model((*posts.Post)(nil)).Count(t.Context()); err != nil || n != 0 {
 		t.Fatalf("%d rows, %v", n, err)
 	}
 	if _, err := r.db.ExecContext(t.Context(), "DROP TRIGGER full_disk ON posts"); err != nil {

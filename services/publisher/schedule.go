@@ -13,6 +13,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/wire"
 )
 
@@ -29,9 +30,9 @@ func (s *Service) PublishPost(ctx context.Context, d bus.Delivery, cmd events.Pu
 }
 
 // newPost is a post as it is accepted.
-func (s *Service) newPost(id, userID, accountID string, draft events.Draft, at time.Time) *Post {
+func (s *Service) newPost(id, userID, accountID string, draft events.Draft, at time.Time) *posts.Post {
 	now := s.now()
-	p := &Post{
+	p := &posts.Post{
 		ID: id, UserID: userID, AccountID: accountID, Kind: events.KindPost, Text: draft.Text, Media: draft.Media,
 		Options: draft.Options, ReplyTo: draft.ReplyTo, QuotePostID: draft.QuotePostID, RepostOf: draft.RepostOf,
 		PublishAt: at, TimeZone: draft.TimeZone, TimeDecision: string(draft.TimeDecision), PublishWithin: draft.PublishWithin,
@@ -40,21 +41,21 @@ func (s *Service) newPost(id, userID, accountID string, draft events.Draft, at t
 	if draft.RepostOf != "" {
 		p.Kind = events.KindRepost
 	}
-	p.setParts(draft.Parts)
+	p.SetParts(draft.Parts)
 	if p.PublishWithin == 0 {
 		p.PublishWithin = int(s.cfg.PublishWithin / time.Second)
 	}
-	p.ContentHash = p.hash()
-	p.dormant(s.cfg.timing())
+	p.ContentHash = p.Hash()
+	p.Reschedule(s.cfg.timing())
 	s.willArm(p)
 	return p
 }
 
 // CancelPost takes a post back before it is published. It wins or it says that it lost.
 func (s *Service) CancelPost(ctx context.Context, d bus.Delivery, cmd events.CancelPost) (any, error) {
-	return s.change(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(_ context.Context, _ bun.Tx, p *Post) error {
+	return s.change(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(_ context.Context, _ bun.Tx, p *posts.Post) error {
 		p.State, p.Reason, p.Fact = events.StateCancelled, nil, events.FactCancelled
-		p.dropContainer()
+		p.DiscardContainer()
 		p.WakeAt = time.Time{}
 		return nil
 	})
@@ -63,18 +64,18 @@ func (s *Service) CancelPost(ctx context.Context, d bus.Delivery, cmd events.Can
 // change is an owner's move on a post that is still open: row first, guarded by state and rev, then the alarm, then
 // the fact.
 func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command, userID, id string, ifRev int64,
-	edit func(context.Context, bun.Tx, *Post) error) (any, error) {
+	edit func(context.Context, bun.Tx, *posts.Post) error) (any, error) {
 	id = events.PostIDOf(userID, id)
 	if err := s.tellUnsaid(ctx, userID, id); err != nil {
 		return nil, err
 	}
-	var p *Post
+	var p *posts.Post
 	prior, err := s.once(ctx, d, cmd, id, func(ctx context.Context, tx bun.Tx) (any, error) {
-		was, err := s.store.find(ctx, tx, userID, id)
+		was, err := s.store.Find(ctx, tx, userID, id)
 		if err != nil {
 			return nil, err
 		}
-		if !open(was.State) || was.Doubt || was.begun() {
+		if !posts.IsOpen(was.State) || was.Doubt || was.PartlyPublished() {
 			return nil, tooLate(was)
 		}
 		if ifRev != 0 && ifRev != was.Rev {
@@ -89,7 +90,7 @@ func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command
 		next.Rev++
 		next.UpdatedAt, next.TraceParent = s.now(), bus.TraceParent(ctx)
 		s.willArm(&next)
-		if err := s.store.save(ctx, tx, was, &next); err != nil {
+		if err := s.store.Save(ctx, tx, was, &next); err != nil {
 			return nil, err
 		}
 		p = &next
@@ -115,7 +116,7 @@ func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command
 
 // tellUnsaid tells what a crash has left untold of a post, before its owner's next move takes its place.
 func (s *Service) tellUnsaid(ctx context.Context, userID, id string) error {
-	p, err := s.store.find(ctx, s.db, userID, id)
+	p, err := s.store.Find(ctx, s.db, userID, id)
 	if err != nil {
 		return nil //nolint:nilerr // the move itself says so
 	}
@@ -124,14 +125,14 @@ func (s *Service) tellUnsaid(ctx context.Context, userID, id string) error {
 
 // once runs do in a transaction that also notes the command and its outcome. A command that was noted before comes
 // back as prior, and do is not run. do returns bus.Pending when the outcome is told later. Where a worker was faster
-// (errLost), do is run again: it reads what has become of the post, and says so.
+// (posts.ErrLost), do is run again: it reads what has become of the post, and says so.
 func (s *Service) once(ctx context.Context, d bus.Delivery, cmd events.Command, postID string,
 	do func(context.Context, bun.Tx) (any, error)) (*commands.Command, error) {
 	prior, err := s.tryOnce(ctx, d, cmd, postID, do)
 	for n := 0; n < settleTries && errors.Is(err, errSettling) && pause(ctx, settlePause); n++ {
 		prior, err = s.tryOnce(ctx, d, cmd, postID, do)
 	}
-	if errors.Is(err, errLost) {
+	if errors.Is(err, posts.ErrLost) {
 		return s.tryOnce(ctx, d, cmd, postID, do)
 	}
 	return prior, err
@@ -183,8 +184,8 @@ func (s *Service) repeat(ctx context.Context, prior *commands.Command) (any, err
 	if done && o.Fault != nil {
 		return nil, o.Fault
 	}
-	p, err := s.store.get(ctx, s.db, prior.PostID)
-	if err == nil && !final(p.State) {
+	p, err := s.store.Get(ctx, s.db, prior.PostID)
+	if err == nil && !posts.IsFinal(p.State) {
 		if err := s.arm(ctx, p); err != nil { // a crash may have come between telling and arming
 			return nil, err
 		}
@@ -202,7 +203,7 @@ func (s *Service) repeat(ctx context.Context, prior *commands.Command) (any, err
 
 // willArm notes that the post's alarm will be set, if it is near enough to have one. The setting itself comes after
 // the transaction; a crash in between is mended by the redelivery.
-func (s *Service) willArm(p *Post) {
+func (s *Service) willArm(p *posts.Post) {
 	p.ArmedAt = time.Time{}
 	if !p.WakeAt.IsZero() && p.WakeAt.Before(s.now().Add(s.cfg.ArmHorizon)) {
 		p.ArmedAt = p.WakeAt
@@ -210,7 +211,7 @@ func (s *Service) willArm(p *Post) {
 }
 
 // armAndTell sets the alarm and tells the fact, side by side.
-func (s *Service) armAndTell(ctx context.Context, p *Post) error {
+func (s *Service) armAndTell(ctx context.Context, p *posts.Post) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.arm(ctx, p) })
 	if p.ToldRev < p.Rev { // a post that a command found already there may be told
@@ -220,7 +221,7 @@ func (s *Service) armAndTell(ctx context.Context, p *Post) error {
 }
 
 // arm sets the alarm that willArm promised. What is due now is woken now: an alarm would take a quarter of a second.
-func (s *Service) arm(ctx context.Context, p *Post) error {
+func (s *Service) arm(ctx context.Context, p *posts.Post) error {
 	switch wait := p.WakeAt.Sub(s.now()); {
 	case p.WakeAt.IsZero() || p.ArmedAt.IsZero():
 		return nil
@@ -232,7 +233,7 @@ func (s *Service) arm(ctx context.Context, p *Post) error {
 }
 
 // tooLate says why a post can no longer be changed.
-func tooLate(p *Post) *events.Fault {
+func tooLate(p *posts.Post) *events.Fault {
 	switch p.State {
 	case events.StatePublished:
 		return events.Faultf(events.Conflict, "This post is already live; delete it instead.")
@@ -241,7 +242,7 @@ func tooLate(p *Post) *events.Fault {
 	case events.StateFailed:
 		return events.Faultf(events.Conflict, "This post has already failed and will not go out.")
 	case events.StateScheduled, events.StateReady, events.StateWaiting:
-		if p.begun() {
+		if p.PartlyPublished() {
 			return events.Faultf(events.Conflict, "Parts of this chain are live already, and the others follow; delete it when it is done.")
 		}
 	case events.StateParked, events.StateUnconfirmed:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -35,11 +36,11 @@ func (s *Service) SearchPosts(ctx context.Context, q events.SearchPosts) (events
 	if fault := breaches(f); fault != nil {
 		return events.ThreadsPage{}, fault
 	}
-	account, err := accounts.Resolve(ctx, s.side().db, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side().DB, q.UserID, q.AccountID)
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
-	if err := s.maySearch(ctx, account.ID, quotaKeywords); err != nil {
+	if err := s.maySearch(ctx, account.ID, posts.QuotaKeywords); err != nil {
 		return events.ThreadsPage{}, err
 	}
 	find := func(ctx context.Context, a access) (threads.Page, error) {
@@ -49,7 +50,7 @@ func (s *Service) SearchPosts(ctx context.Context, q events.SearchPosts) (events
 	}
 	page, err := s.listed(ctx, account, threads.ScopeKeywordSearch, &list, find)
 	if err == nil && len(page.Items) > 0 {
-		s.searched(ctx, account.ID, quotaKeywords)
+		s.searched(ctx, account.ID, posts.QuotaKeywords)
 	}
 	return page, err
 }
@@ -68,7 +69,7 @@ func (s *Service) LookUpProfile(ctx context.Context, q events.LookUpProfile) (ev
 		return events.PublicProfile{}, err
 	}
 	look := func(ctx context.Context, a access) (threads.PublicProfile, error) {
-		s.searched(ctx, account.ID, quotaProfiles)
+		s.searched(ctx, account.ID, posts.QuotaProfiles)
 		p, err := s.api.ProfileLookup(ctx, a.token, name)
 		return p, noProfile(err)
 	}
@@ -93,7 +94,7 @@ func (s *Service) ListProfilePosts(ctx context.Context, q events.ListProfilePost
 		return events.ThreadsPage{}, err
 	}
 	look := func(ctx context.Context, a access) (threads.Page, error) {
-		s.searched(ctx, account.ID, quotaProfiles)
+		s.searched(ctx, account.ID, posts.QuotaProfiles)
 		page, err := s.api.ProfilePosts(ctx, a.token, name, list)
 		if list.After != "" {
 			return page, err // the profile was there a page ago
@@ -109,11 +110,11 @@ func (s *Service) discovery(ctx context.Context, userID, accountID, username str
 	if !isUsername(name) {
 		return accounts.Account{}, "", events.Faultf(events.Invalid, notUsername).At("/username", "username_invalid", notUsername)
 	}
-	account, err := accounts.Resolve(ctx, s.side().db, userID, accountID)
+	account, err := accounts.Resolve(ctx, s.side().DB, userID, accountID)
 	if err != nil {
 		return account, "", err
 	}
-	return account, name, s.maySearch(ctx, account.ID, quotaProfiles)
+	return account, name, s.maySearch(ctx, account.ID, posts.QuotaProfiles)
 }
 
 // noProfile is Threads' word that a profile is not to be had, whichever way it says it.
@@ -140,11 +141,11 @@ func (s *Service) FindLocations(ctx context.Context, q events.FindLocations) (ev
 	if fault := breaches(f); fault != nil {
 		return events.LocationList{}, fault
 	}
-	account, err := accounts.Resolve(ctx, s.side().db, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side().DB, q.UserID, q.AccountID)
 	if err != nil {
 		return events.LocationList{}, err
 	}
-	if err := s.maySearch(ctx, account.ID, quotaLocations); err != nil {
+	if err := s.maySearch(ctx, account.ID, posts.QuotaLocations); err != nil {
 		return events.LocationList{}, err
 	}
 	var near *threads.Point
@@ -152,7 +153,7 @@ func (s *Service) FindLocations(ctx context.Context, q events.FindLocations) (ev
 		near = &threads.Point{Latitude: *q.Latitude, Longitude: *q.Longitude}
 	}
 	look := func(ctx context.Context, a access) ([]threads.Location, error) {
-		s.searched(ctx, account.ID, quotaLocations)
+		s.searched(ctx, account.ID, posts.QuotaLocations)
 		return s.api.LocationSearch(ctx, a.token, q.Name, near)
 	}
 	found, err := errand(ctx, s, account, threads.ScopeLocationTagging, look)

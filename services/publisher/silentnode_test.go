@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/waiting"
 )
 
@@ -51,7 +52,7 @@ func TestSilentNode(t *testing.T) {
 	s, _ := r.start()
 	waiting.Until(t, "the publisher", func() bool { return s.Ready(t.Context()) == nil })
 
-	var posts []events.SchedulePost
+	var list []events.SchedulePost
 	var mu sync.Mutex
 	var slowest time.Duration
 	accept := func(i int, due time.Time) {
@@ -62,14 +63,14 @@ func TestSilentNode(t *testing.T) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		posts = append(posts, cmd)
+		list = append(list, cmd)
 		slowest = max(slowest, time.Since(began))
 	}
 	began := time.Now()
 	for i := range before {
 		accept(i, began.Add(lead+time.Duration(i)*every))
 	}
-	for _, p := range posts {
+	for _, p := range list {
 		r.rowExists(p.PostID)
 	}
 	silent := publisher.JetStream().Conn().ConnectedServerName()
@@ -87,7 +88,7 @@ func TestSilentNode(t *testing.T) {
 		t.Logf("%s goes on", silent)
 		nodes.Thaw(silent)
 	}
-	for _, p := range posts {
+	for _, p := range list {
 		r.rowWithin(p.PostID, events.StatePublished, waiting.Limit)
 	}
 	if is := publisher.JetStream().Conn().ConnectedServerName(); is == silent && *silentFor == 0 {
@@ -95,7 +96,7 @@ func TestSilentNode(t *testing.T) {
 	}
 	nodes.Thaw(silent)
 	var late []time.Duration
-	for _, p := range posts {
+	for _, p := range list {
 		n, at := r.arrivals(p.Draft.Text)
 		if n != 1 {
 			t.Errorf("%q is at Threads %d times", p.Draft.Text, n)
@@ -111,7 +112,7 @@ func TestSilentNode(t *testing.T) {
 func (r *rig) rowExists(id string) {
 	r.t.Helper()
 	waiting.Until(r.t, "the post "+id, func() bool {
-		_, err := newStore(r.db, 0, 0).get(context.WithoutCancel(r.t.Context()), r.db, id)
+		_, err := posts.NewStore(r.db, 0, 0).Get(context.WithoutCancel(r.t.Context()), r.db, id)
 		return err == nil
 	})
 }

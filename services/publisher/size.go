@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/wire"
 )
@@ -25,14 +26,14 @@ var (
 )
 
 // tellable refuses a post that some later fact could not carry.
-func tellable(p *Post) error {
+func tellable(p *posts.Post) error {
 	most, err := toldAtMost(p)
 	if err != nil || most <= maxTold {
 		return err
 	}
 	at := "/text"
 	switch {
-	case p.chain():
+	case p.IsChain():
 		at = "/parts"
 	case len(p.Media) > 0:
 		at = "/media"
@@ -44,7 +45,7 @@ func tellable(p *Post) error {
 
 // toldAtMost is the size of the largest snapshot that a post can lead to: every part live and gone again, every time known,
 // and the longest of reasons, which is told twice of a post that failed.
-func toldAtMost(p *Post) (int, error) {
+func toldAtMost(p *posts.Post) (int, error) {
 	s := p.Snapshot()
 	s.State, s.Status = events.StateUnconfirmed, events.StatusCancelled
 	s.Reason, s.ErrorMessage = longestReason, &longestReason.Message

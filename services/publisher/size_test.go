@@ -12,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/wire"
 )
@@ -114,10 +115,10 @@ func TestManyFlaws(t *testing.T) {
 	if slices.Contains(words[:maxDetails], "and_more") {
 		t.Error("it says twice that there are more")
 	}
-	if err := tellable(&Post{Text: "short"}); err != nil {
+	if err := tellable(&posts.Post{Text: "short"}); err != nil {
 		t.Error(err)
 	}
-	if err := tellable(&Post{Text: strings.Repeat("x", maxTold)}); !errors.Is(err, &events.Fault{Code: events.Invalid}) {
+	if err := tellable(&posts.Post{Text: strings.Repeat("x", maxTold)}); !errors.Is(err, &events.Fault{Code: events.Invalid}) {
 		t.Errorf("a text of %d bytes: %v", maxTold, err)
 	}
 }
@@ -138,7 +139,7 @@ func TestListsEndByBytes(t *testing.T) {
 	} {
 		r.change(fill)
 		var want []string
-		if err := r.db.NewSelect().Model((*Post)(nil)).Column("id").Where("user_id = ?", user).OrderExpr("publish_at, id").Scan(t.Context(), &want); err != nil {
+		if err := r.db.NewSelect().Model((*posts.Post)(nil)).Column("id").Where("user_id = ?", user).OrderExpr("publish_at, id").Scan(t.Context(), &want); err != nil {
 			t.Fatal(err)
 		}
 		for _, limit := range []int{0, 50, 1} {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // Posts whose hour is some time away wait with an alarm, not in the hands of a process: what waits there is bounded for all
@@ -69,11 +70,11 @@ func TestMayWaitInHand(t *testing.T) {
 func TestOverduePostsTakeTurns(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	const posts = 30
+	const many = 30
 	r.cfg.LateAfter, r.cfg.Spacing = 500*time.Millisecond, 300*time.Millisecond
 	_, stop := r.start()
 	var ids []string
-	for i := range posts {
+	for i := range many {
 		ids = append(ids, r.schedule(time.Hour, fmt.Sprint("held up ", i)).ID)
 	}
 	stop()
@@ -83,7 +84,7 @@ func TestOverduePostsTakeTurns(t *testing.T) {
 	s := r.idle()
 	var claims atomic.Int64
 	work := s.claims.Work
-	s.claims.Work = func(ctx context.Context, batch []claim) []error {
+	s.claims.Work = func(ctx context.Context, batch []posts.Claim) []error {
 		claims.Add(int64(len(batch)))
 		return work(ctx, batch)
 	}
@@ -107,7 +108,7 @@ func TestOverduePostsTakeTurns(t *testing.T) {
 			t.Errorf("posts %d and %d were claimed %s apart", i-1, i, apart)
 		}
 	}
-	if n := claims.Load(); n > posts*posts/4 { // half of the square of them when they race
-		t.Errorf("%d posts took %d claims", posts, n)
+	if n := claims.Load(); n > many*many/4 { // half of the square of them when they race
+		t.Errorf("%d posts took %d claims", many, n)
 	}
 }

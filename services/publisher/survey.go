@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 const (
@@ -135,7 +136,7 @@ func (s *Service) surveyOnce(ctx context.Context) error {
 		Posts  int          `bun:"posts"`
 		Oldest time.Time    `bun:"oldest"`
 	}
-	err := s.db.NewSelect().Model((*Post)(nil)).Column("state").
+	err := s.db.NewSelect().Model((*posts.Post)(nil)).Column("state").
 		ColumnExpr("coalesce(reason->>'code', '') AS code, count(*) AS posts, min(publish_at) AS oldest").
 		// The words of the index, or Postgres does not see that they are the same.
 		Where("state IN ('waiting', 'publishing', 'unconfirmed', 'concluding', 'parked')").
@@ -152,7 +153,7 @@ func (s *Service) surveyOnce(ctx context.Context) error {
 		return err
 	}
 	now := s.now()
-	err = s.db.NewSelect().Model((*Post)(nil)).
+	err = s.db.NewSelect().Model((*posts.Post)(nil)).
 		ColumnExpr("count(*) FILTER (WHERE publish_at < ?0 AND state IN ('scheduled', 'ready')) AS overdue", now).
 		ColumnExpr("min(publish_at) FILTER (WHERE publish_at < ?0 AND state IN ('scheduled', 'ready')) AS oldest", now).
 		ColumnExpr("min(wake_at) FILTER (WHERE lease IS NULL OR lease_until < now()) AS neglected").
@@ -214,7 +215,7 @@ func (s *Service) surveyOnce(ctx context.Context) error {
 // surveyClock compares our clock with Postgres', as far as the time that the question took allows.
 func (s *Service) surveyClock(ctx context.Context) error {
 	asked := s.now()
-	its, err := s.store.now(ctx, s.db)
+	its, err := s.store.Now(ctx, s.db)
 	if err != nil {
 		return err
 	}
@@ -229,21 +230,21 @@ func (s *Service) surveyClock(ctx context.Context) error {
 
 func (s *Service) surveyQuotas(ctx context.Context) error {
 	var most []struct {
-		Quota quota `bun:"quota"`
-		Used  int   `bun:"used"`
+		Quota posts.Quota `bun:"quota"`
+		Used  int         `bun:"used"`
 	}
-	perAccount := s.db.NewSelect().Model((*use)(nil)).Column("quota").ColumnExpr("count(*) AS used").
-		Where("at > ?", s.now().Add(-quotaWindow)).Group("account_id", "quota")
+	perAccount := s.db.NewSelect().Model((*posts.QuotaUse)(nil)).Column("quota").ColumnExpr("count(*) AS used").
+		Where("at > ?", s.now().Add(-posts.QuotaWindow)).Group("account_id", "quota")
 	err := s.db.NewSelect().TableExpr("(?) AS per_account", perAccount).Column("quota").ColumnExpr("max(used) AS used").
 		Group("quota").Scan(ctx, &most)
 	if err != nil {
 		return fmt.Errorf("measure the quotas: %w", err)
 	}
-	for _, q := range []quota{quotaPosts, quotaReplies, quotaDeletes} {
-		quotaHeadroom.WithLabelValues(string(q)).Set(float64(q.total()))
+	for _, q := range []posts.Quota{posts.QuotaPosts, posts.QuotaReplies, posts.QuotaDeletes} {
+		quotaHeadroom.WithLabelValues(string(q)).Set(float64(q.Total()))
 	}
 	for _, m := range most {
-		quotaHeadroom.WithLabelValues(string(m.Quota)).Set(float64(max(m.Quota.total()-m.Used, 0)))
+		quotaHeadroom.WithLabelValues(string(m.Quota)).Set(float64(max(m.Quota.Total()-m.Used, 0)))
 	}
 	return nil
 }

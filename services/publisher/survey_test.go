@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/internal/waiting"
@@ -44,10 +45,10 @@ func TestSurvey(t *testing.T) { //nolint:paralleltest // see above
 	s := r.idle()
 	now := time.Now()
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
-	add := func(id string, state events.State, due, wake time.Time, more ...func(*Post)) {
+	add := func(id string, state events.State, due, wake time.Time, more ...func(*posts.Post)) {
 		p := s.newPost(id, testUser, r.account.ID, events.Draft{Text: id}, due)
 		p.State, p.WakeAt = state, wake
-		p.tidy()
+		p.Canonicalize()
 		for _, m := range more {
 			m(p)
 		}
@@ -59,14 +60,14 @@ func TestSurvey(t *testing.T) { //nolint:paralleltest // see above
 	add("later", events.StateScheduled, now.Add(time.Hour), now.Add(50*minute))
 	add("prepared late", events.StateScheduled, now.Add(minute), ago(minute)) // due to be worked on, and yet not overdue
 	add("overdue", events.StateReady, ago(3*minute), ago(4*minute))
-	add("in hand", events.StatePublishing, ago(5*minute), ago(9*minute), func(p *Post) { p.Lease, p.LeaseUntil = "me", now.Add(minute) })
+	add("in hand", events.StatePublishing, ago(5*minute), ago(9*minute), func(p *posts.Post) { p.Lease, p.LeaseUntil = "me", now.Add(minute) })
 	add("in doubt", events.StateUnconfirmed, ago(10*minute), now.Add(minute))
-	add("paused", events.StateWaiting, ago(time.Hour), now.Add(minute), func(p *Post) { p.Reason = events.Faultf(events.RateLimited, "Full.") })
+	add("paused", events.StateWaiting, ago(time.Hour), now.Add(minute), func(p *posts.Post) { p.Reason = events.Faultf(events.RateLimited, "Full.") })
 	add("parked", events.StateParked, ago(2*time.Hour), time.Time{})
 	add("cancelled", events.StateCancelled, ago(3*time.Hour), time.Time{})
-	uses := []use{{AccountID: r.account.ID, Quota: quotaPosts, At: ago(minute), PostID: "a"}, {AccountID: r.account.ID, Quota: quotaPosts, At: ago(minute), PostID: "b"},
-		{AccountID: "other", Quota: quotaPosts, At: ago(minute), PostID: "c"}, {AccountID: r.account.ID, Quota: quotaPosts, At: ago(25 * time.Hour), PostID: "d"}}
-	if err := spend(t.Context(), r.db, uses...); err != nil {
+	uses := []posts.QuotaUse{{AccountID: r.account.ID, Quota: posts.QuotaPosts, At: ago(minute), PostID: "a"}, {AccountID: r.account.ID, Quota: posts.QuotaPosts, At: ago(minute), PostID: "b"},
+		{AccountID: "other", Quota: posts.QuotaPosts, At: ago(minute), PostID: "c"}, {AccountID: r.account.ID, Quota: posts.QuotaPosts, At: ago(25 * time.Hour), PostID: "d"}}
+	if err := posts.SpendQuota(t.Context(), r.db, uses...); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.surveyOnce(t.Context()); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/outage"
 	"github.com/omni-write/threads/internal/panics"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 const (
@@ -73,7 +74,7 @@ func (s *Service) sweepOnce(ctx context.Context) error {
 }
 
 func (s *Service) forgetOldUses(ctx context.Context) (int, error) {
-	return 0, s.store.forgetUses(ctx, s.now())
+	return 0, s.store.ForgetQuotaUses(ctx, s.now())
 }
 
 // eachPass makes passes, each until it finds no more. One that fails stops no other.
@@ -138,7 +139,7 @@ func (s *Service) eachOf(ctx context.Context, pass string, left *aside, ids []st
 func (s *Service) wakeOverdue(ctx context.Context) (int, error) {
 	now := s.now()
 	// armed_at of the woken moves to now, so that they are not woken again before a round has passed.
-	ids, err := s.markArmed(ctx, s.db.NewSelect().Model((*Post)(nil)).Column("id").
+	ids, err := s.markArmed(ctx, s.db.NewSelect().Model((*posts.Post)(nil)).Column("id").
 		Where("wake_at < ?", now.Add(-s.cfg.SweepGrace)).
 		Where("armed_at IS NULL OR armed_at <= wake_at OR armed_at > ? OR armed_at < ?", now, now.Add(-s.cfg.SweepEvery)).
 		Where("lease IS NULL OR lease_until < now()").
@@ -162,8 +163,8 @@ func (s *Service) wakeOverdue(ctx context.Context) (int, error) {
 
 // armUnarmed sets the alarms of posts whose time has come within the horizon, or that changed their time without one.
 func (s *Service) armUnarmed(ctx context.Context) (int, error) {
-	var posts []Post
-	err := s.db.NewSelect().Model(&posts).Column("id", "rev", "wake_at").
+	var list []posts.Post
+	err := s.db.NewSelect().Model(&list).Column("id", "rev", "wake_at").
 		Where("wake_at BETWEEN ? AND ?", s.now().Add(-s.cfg.SweepGrace), s.now().Add(s.cfg.ArmHorizon)).
 		Where("armed_at IS DISTINCT FROM wake_at").
 		Where("lease IS NULL OR lease_until < now()").
@@ -173,8 +174,8 @@ func (s *Service) armUnarmed(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("find posts without an alarm: %w", err)
 	}
-	return len(posts), s.eachOf(ctx, "arm", &s.unarmed, idsOfPosts(posts), func(ctx context.Context, i int) (err error) {
-		p := &posts[i]
+	return len(list), s.eachOf(ctx, "arm", &s.unarmed, idsOfPosts(list), func(ctx context.Context, i int) (err error) {
+		p := &list[i]
 		if p.WakeAt.Sub(s.now()) < tooNear {
 			err = s.bus.Wake(ctx, events.PostDue(p.ID))
 		} else {
@@ -183,7 +184,7 @@ func (s *Service) armUnarmed(ctx context.Context) (int, error) {
 		if err != nil {
 			return err
 		}
-		_, err = s.db.NewUpdate().Model((*Post)(nil)).Set("armed_at = wake_at").
+		_, err = s.db.NewUpdate().Model((*posts.Post)(nil)).Set("armed_at = wake_at").
 			Where("id = ? AND rev = ? AND wake_at = ?", p.ID, p.Rev, p.WakeAt).Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("note an alarm: %w", err)
@@ -200,8 +201,8 @@ const retellBatch = 64
 // does. That costs a post nothing on its way, and one statement here.
 func (s *Service) retellUntold(ctx context.Context) (int, error) {
 	for {
-		var posts []Post
-		err := s.db.NewSelect().Model(&posts).
+		var list []posts.Post
+		err := s.db.NewSelect().Model(&list).
 			// A post that was cancelled with its account has nobody else who tells it.
 			Where("told_rev < rev AND (updated_at < ? OR state = 'cancelled' AND reason IS NOT NULL)", s.now().Add(-retellAfter)).
 			Where("state <> ?", events.StateConcluding). // its outcome is told by whoever it is woken for
@@ -212,8 +213,8 @@ func (s *Service) retellUntold(ctx context.Context) (int, error) {
 		}
 		var mu sync.Mutex
 		var done []events.PostEvent
-		err = s.eachOf(ctx, "tell", &s.untold, idsOfPosts(posts), func(ctx context.Context, i int) error {
-			p := &posts[i]
+		err = s.eachOf(ctx, "tell", &s.untold, idsOfPosts(list), func(ctx context.Context, i int) error {
+			p := &list[i]
 			if err := s.tellAgain(ctx, p); err != nil {
 				return err
 			}
@@ -226,16 +227,16 @@ func (s *Service) retellUntold(ctx context.Context) (int, error) {
 			return 0, errors.Join(err, marking)
 		}
 		sweepRepairs.WithLabelValues("told").Add(float64(len(done)))
-		if err != nil || len(posts) < retellBatch {
+		if err != nil || len(list) < retellBatch {
 			return 0, err
 		}
 	}
 }
 
-func idsOfPosts(posts []Post) []string {
-	ids := make([]string, len(posts))
-	for i := range posts {
-		ids[i] = posts[i].ID
+func idsOfPosts(list []posts.Post) []string {
+	ids := make([]string, len(list))
+	for i := range list {
+		ids[i] = list[i].ID
 	}
 	return ids
 }
@@ -244,7 +245,7 @@ func idsOfPosts(posts []Post) []string {
 func (s *Service) markArmed(ctx context.Context, selected *bun.SelectQuery, at time.Time) ([]string, error) {
 	var ids []string
 	// Joined, not looked for in a list: the table may have a million rows, and each of these is found by its key.
-	err := s.db.NewUpdate().With("found", selected.For("UPDATE SKIP LOCKED")).Model((*Post)(nil)).TableExpr("found").
+	err := s.db.NewUpdate().With("found", selected.For("UPDATE SKIP LOCKED")).Model((*posts.Post)(nil)).TableExpr("found").
 		Set("armed_at = ?", at).Where("post.id = found.id").Returning("post.id").Scan(ctx, &ids)
 	return ids, err
 }

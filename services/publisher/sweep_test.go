@@ -13,6 +13,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // acceptedBy is a post that an idle publisher has accepted and told; nobody has recorded that.
@@ -175,7 +176,7 @@ func TestFailureToldOnce(t *testing.T) {
 	p := r.acceptedBy(s, "missed")
 	r.change("UPDATE posts SET state = 'concluding', fact = 'failed', reason = '{\"code\":\"missed\",\"message\":\"late\"}', accepted_at = now() - interval '1 hour', updated_at = now() - interval '1 hour', wake_at = now()")
 	row := r.row(p.ID, events.StateConcluding)
-	if err := s.emit(t.Context(), outcomeOf(&row, events.FactFailed)); err != nil {
+	if err := s.emit(t.Context(), posts.OutcomeEvent(&row, events.FactFailed)); err != nil {
 		t.Fatal(err)
 	}
 	r.forgetIDs()

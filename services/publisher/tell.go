@@ -11,10 +11,11 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/crash"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // tell puts the fact that led to the row's rev on EVENTS. Telling it again is the same event.
-func (s *Service) tell(ctx context.Context, p *Post) error {
+func (s *Service) tell(ctx context.Context, p *posts.Post) error {
 	if p.State == events.StateConcluding {
 		return nil // fact is already the outcome's, and that is told with the next rev (conclude.go)
 	}
@@ -27,7 +28,7 @@ func (s *Service) tell(ctx context.Context, p *Post) error {
 
 // tellAgain is tell for a change that may have been told long ago, by whom nobody knows: JetStream knows a repeat for some
 // minutes only, and while nobody records the row does not say. So EVENTS is looked at first.
-func (s *Service) tellAgain(ctx context.Context, p *Post) error {
+func (s *Service) tellAgain(ctx context.Context, p *posts.Post) error {
 	if p.State == events.StateConcluding || s.told.has(p.ID, p.Rev) {
 		return nil
 	}
@@ -44,7 +45,7 @@ func (s *Service) tellAgain(ctx context.Context, p *Post) error {
 
 // tellFirst tells a change before the next one takes its place in the row: a crash may have come between its saving and
 // its telling. What this process told itself, or the recorder has seen on EVENTS, is not told again.
-func (s *Service) tellFirst(ctx context.Context, was *Post) error {
+func (s *Service) tellFirst(ctx context.Context, was *posts.Post) error {
 	if was.ToldRev >= was.Rev {
 		return nil
 	}
@@ -103,12 +104,12 @@ func (s *Service) emit(ctx context.Context, ev events.PostEvent) error {
 }
 
 // step saves one move of a worker: raises rev when the move is told, and tells it.
-func (s *Service) step(ctx context.Context, was, p *Post, fact events.PostFact, tried ...events.Attempt) error {
+func (s *Service) step(ctx context.Context, was, p *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
 	return s.stepBy(ctx, "", was, p, fact, tried...)
 }
 
 // stepBy is step, with the crash point between the saving and the telling.
-func (s *Service) stepBy(ctx context.Context, saved crash.Point, was, p *Post, fact events.PostFact, tried ...events.Attempt) error {
+func (s *Service) stepBy(ctx context.Context, saved crash.Point, was, p *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
 	p.UpdatedAt = s.now()
 	// What Threads answered is saved before anything else: an older change that cannot be told must not stand before it.
 	answer := len(tried) > 0
@@ -121,7 +122,7 @@ func (s *Service) stepBy(ctx context.Context, saved crash.Point, was, p *Post, f
 		p.Rev, p.Fact = was.Rev+1, fact
 	}
 	s.willArm(p)
-	if err := s.store.move(ctx, was, p, tried...); err != nil {
+	if err := s.store.SaveStep(ctx, was, p, tried...); err != nil {
 		return err
 	}
 	crash.At(saved)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -24,7 +25,7 @@ func (c Config) pauseAfter(err error, n int) time.Duration {
 
 // roomAgain reckons how long a call waits that spends a quota and was refused for too many, and says whether the quota is full.
 // Only the limit edge knows which limit it was: a full quota empties as its oldest uses leave the window, a throttle soon.
-func (s *Service) roomAgain(ctx context.Context, a access, q quota, asked time.Duration) (wait time.Duration, full bool, err error) {
+func (s *Service) roomAgain(ctx context.Context, a access, q posts.Quota, asked time.Duration) (wait time.Duration, full bool, err error) {
 	wait = s.cfg.throttled(asked)
 	limits, err := s.api.Limits(ctx, a.token, a.account.Scopes)
 	if e := apiError(err); e != nil && e.Class == threads.Quota {
@@ -35,23 +36,23 @@ func (s *Service) roomAgain(ctx context.Context, a access, q quota, asked time.D
 	}
 	allowance := limits.Posts
 	switch q {
-	case quotaReplies:
+	case posts.QuotaReplies:
 		allowance = limits.Replies
-	case quotaDeletes:
+	case posts.QuotaDeletes:
 		allowance = limits.Deletes
 	}
 	if allowance.Total == 0 || allowance.Used < allowance.Total {
 		return wait, false, nil
 	}
-	uses, err := used(ctx, s.db, []string{a.account.ID}, s.now())
+	uses, err := posts.QuotaUsed(ctx, s.db, []string{a.account.ID}, s.now())
 	if err != nil {
 		return 0, false, err
 	}
 	// Others may post for this account too: of theirs we know nothing, so from the first of ours that leaves it is looked
 	// at again, and at least every half hour.
 	empties := s.cfg.QuotaLook
-	if oldest := uses[quotaOf{a.account.ID, q}].Oldest; !oldest.IsZero() {
-		empties = min(empties, max(oldest.Add(quotaWindow).Sub(s.now()), s.cfg.ThrottleWait))
+	if oldest := uses[posts.AccountQuota{Account: a.account.ID, Quota: q}].Oldest; !oldest.IsZero() {
+		empties = min(empties, max(oldest.Add(posts.QuotaWindow).Sub(s.now()), s.cfg.ThrottleWait))
 	}
 	return max(wait, empties), true, nil
 }
@@ -67,7 +68,7 @@ func spendsQuota(e *threads.Error) bool {
 
 // heldBack is how long a call waits that was refused for too many and has no effect to be found out. Where the limit edge
 // cannot be read, the call itself asks again.
-func (s *Service) heldBack(ctx context.Context, a access, q quota, e *threads.Error) time.Duration {
+func (s *Service) heldBack(ctx context.Context, a access, q posts.Quota, e *threads.Error) time.Duration {
 	if !spendsQuota(e) {
 		return s.cfg.throttled(e.RetryAfter)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/batch"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -22,7 +23,7 @@ type access struct {
 	account accounts.Account
 }
 
-func (s *Service) access(ctx context.Context, p *Post) (access, error) {
+func (s *Service) access(ctx context.Context, p *posts.Post) (access, error) {
 	account, err := batch.Fetch(ctx, s.accountReads, p.AccountID)
 	if err != nil {
 		return access{}, err
@@ -33,7 +34,7 @@ func (s *Service) access(ctx context.Context, p *Post) (access, error) {
 
 // noToken handles an account whose token cannot be had: the post waits for the reconnect, or is cancelled with the account
 // that its owner took away.
-func (s *Service) noToken(ctx context.Context, was *Post, err error) error {
+func (s *Service) noToken(ctx context.Context, was *posts.Post, err error) error {
 	if accounts.Unopened(err) {
 		return s.postpone(ctx, was, s.lockedOut(was, err), s.now().Add(lockedLook))
 	}
@@ -56,14 +57,14 @@ func (s *Service) noToken(ctx context.Context, was *Post, err error) error {
 const lockedLook = time.Minute
 
 // lockedOut is why such a post waits: a mistake in the keyset, which ends no connection. It is said aloud, to those who run us.
-func (s *Service) lockedOut(was *Post, err error) *events.Fault {
+func (s *Service) lockedOut(was *posts.Post, err error) *events.Fault {
 	s.log.Error("the keyset does not open a token; its posts wait", postField(was.ID), accountField(was.AccountID), errField(err))
 	return events.Faultf(events.Unavailable, "The key to this account's token is missing on our side; the post waits, and goes out as soon as it is back.")
 }
 
 // reconnect lets a post wait because Threads refused the token, and says so of the account. Where the token was replaced
 // while it was tried, the new one is tried, and nobody is told anything.
-func (s *Service) reconnect(ctx context.Context, was *Post, a access, tried ...events.Attempt) error {
+func (s *Service) reconnect(ctx context.Context, was *posts.Post, a access, tried ...events.Attempt) error {
 	if s.declareReconnect(ctx, a) {
 		return s.postpone(ctx, was, mustReconnect(), s.now().Add(reconnectLook), tried...)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // cutter stands between a pool and Postgres. It swallows the answer to one statement and cuts the connection: the statement
@@ -110,21 +111,21 @@ func TestUnheardLease(t *testing.T) {
 	r := newRig(t)
 	s, other := r.idle(), r.idle()
 	p := r.readyPost(s, testUser, r.account.ID, "leased")
-	if err := s.store.acquire(t.Context(), p, time.Now()); err != nil {
+	if err := s.store.AcquireLease(t.Context(), p, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	s.store.unheard.add(p.Lease, nil) // as if its answer had been lost
+	s.store.Unacknowledged.Add(p.Lease, nil) // as if its answer had been lost
 	row := r.any(p.ID)
-	if theirs := row; !errors.Is(other.store.acquire(t.Context(), &theirs, time.Now()), errLost) || other.store.unheard.is(&row) {
+	if theirs := row; !errors.Is(other.store.AcquireLease(t.Context(), &theirs, time.Now()), posts.ErrLost) || other.store.Unacknowledged.Has(&row) {
 		t.Error("another process took a lease that stands")
 	}
-	if !s.store.unheard.is(&row) {
+	if !s.store.Unacknowledged.Has(&row) {
 		t.Error("its own process does not know it")
 	}
-	if err := s.store.acquire(t.Context(), &row, time.Now()); err != nil {
+	if err := s.store.AcquireLease(t.Context(), &row, time.Now()); err != nil {
 		t.Errorf("its own process cannot take it: %v", err)
 	}
-	if again := row; !errors.Is(s.store.acquire(t.Context(), &again, time.Now()), errLost) {
+	if again := row; !errors.Is(s.store.AcquireLease(t.Context(), &again, time.Now()), posts.ErrLost) {
 		t.Error("a second worker of the process took the same lease")
 	}
 }
@@ -132,20 +133,20 @@ func TestUnheardLease(t *testing.T) {
 // Two wake-ups of a post may claim it in one batch, of which nothing is heard: whichever of them the row has, it is known.
 func TestUnheardByTwo(t *testing.T) {
 	t.Parallel()
-	var u unheard
-	before := &Post{ID: "post"}
-	u.add("first", before)
-	u.add("second", before)
+	var u posts.Unacknowledged
+	before := &posts.Post{ID: "post"}
+	u.Add("first", before)
+	u.Add("second", before)
 	for _, token := range []string{"first", "second"} {
-		row := &Post{ID: "post", State: events.StatePublishing, Lease: token}
-		if got, ok := u.claimed(row); !ok || got != before {
+		row := &posts.Post{ID: "post", State: events.StatePublishing, Lease: token}
+		if got, ok := u.Claimed(row); !ok || got != before {
 			t.Errorf("the claim with the %s token is not known", token)
 		}
-		if _, ok := u.claimed(row); ok {
+		if _, ok := u.Claimed(row); ok {
 			t.Errorf("the claim with the %s token was taken back twice", token)
 		}
 	}
-	if u.is(&Post{ID: "post"}) {
+	if u.Has(&posts.Post{ID: "post"}) {
 		t.Error("a post without a lease has one of ours")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // Of a post that has ended more may become known: Threads shows its permalink late, or a part of a chain is gone. Each is a
@@ -17,7 +18,7 @@ import (
 // know the fact and could not tell it; that wake_at is set sees to the telling.
 
 // afterwards does what is left to be done for a post that has ended.
-func (s *Service) afterwards(ctx context.Context, was *Post) error {
+func (s *Service) afterwards(ctx context.Context, was *posts.Post) error {
 	if was.Fact == events.FactUpdated {
 		if err := s.tellAgain(ctx, was); err != nil {
 			return err
@@ -26,22 +27,22 @@ func (s *Service) afterwards(ctx context.Context, was *Post) error {
 	if !was.DeleteRequestedAt.IsZero() && was.DeletedAt.IsZero() {
 		return s.delete(ctx, was)
 	}
-	if len(was.unlinked()) == 0 || was.Failures >= linkLooks {
-		return s.store.sleep(ctx, was, time.Time{})
+	if len(was.WithoutPermalink()) == 0 || was.Failures >= posts.PermalinkLooks {
+		return s.store.SnoozeEnded(ctx, was, time.Time{})
 	}
 	return s.findLinks(ctx, was)
 }
 
 // findLinks asks for the permalinks that were not there when the post was told. It takes the places of what owners ask
 // for, never one of a post's, and what goes wrong is no more than a look in vain.
-func (s *Service) findLinks(ctx context.Context, was *Post) error {
+func (s *Service) findLinks(ctx context.Context, was *posts.Post) error {
 	account, err := batch.Fetch(ctx, s.accountReads, was.AccountID)
 	if err != nil {
 		return err
 	}
 	links, err := errand(ctx, s, *account, "", func(ctx context.Context, a access) (map[string]string, error) {
 		links := map[string]string{}
-		for id := range was.unlinked() {
+		for id := range was.WithoutPermalink() {
 			media, err := s.api.Media(ctx, a.token, id)
 			if err != nil {
 				return links, err
@@ -55,12 +56,12 @@ func (s *Service) findLinks(ctx context.Context, was *Post) error {
 	}
 	p := *was
 	p.Failures++
-	if !p.linked(links) {
-		next := s.cfg.timing().nextLink(s.now(), p.Failures)
+	if !p.SetPermalinks(links) {
+		next := s.cfg.timing().NextPermalinkLook(s.now(), p.Failures)
 		if !next.IsZero() {
 			next = clock.Latest(next, s.now().Add(wait(err))) // not before Threads takes a question
 		}
-		return s.store.sleep(ctx, was, next)
+		return s.store.SnoozeEnded(ctx, was, next)
 	}
 	// Woken once more, for the sake of the telling and of what is still missing.
 	p.WakeAt, p.ArmedAt = s.now().Add(s.cfg.Lease+time.Second), time.Time{}
@@ -68,14 +69,14 @@ func (s *Service) findLinks(ctx context.Context, was *Post) error {
 }
 
 // update saves what has become known of a post that has ended, and tells it.
-func (s *Service) update(ctx context.Context, was, p *Post, tried ...events.Attempt) error {
+func (s *Service) update(ctx context.Context, was, p *posts.Post, tried ...events.Attempt) error {
 	p.UpdatedAt, p.Rev, p.Fact = s.now(), was.Rev+1, events.FactUpdated
 	p.ToldRev = p.Rev
 	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		if err := s.store.update(ctx, tx, was, p); err != nil || len(tried) == 0 {
+		if err := s.store.SaveEnded(ctx, tx, was, p); err != nil || len(tried) == 0 {
 			return err
 		}
-		return s.store.note(ctx, tx, p.ID, tried...)
+		return s.store.AddAttempts(ctx, tx, p.ID, tried...)
 	})
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
@@ -111,10 +112,10 @@ func TestLatePermalink(t *testing.T) {
 	}
 
 	t.Run("that never comes is looked for only so often", func(t *testing.T) {
-		if at := r.cfg.timing().nextLink(time.Now(), linkLooks); !at.IsZero() {
+		if at := r.cfg.timing().NextPermalinkLook(time.Now(), posts.PermalinkLooks); !at.IsZero() {
 			t.Error("it is looked for without end")
 		}
-		if last := r.cfg.timing().nextLink(time.Time{}.Add(time.Hour), linkLooks-1).Sub(time.Time{}.Add(time.Hour)); last < r.cfg.PermalinkWait {
+		if last := r.cfg.timing().NextPermalinkLook(time.Time{}.Add(time.Hour), posts.PermalinkLooks-1).Sub(time.Time{}.Add(time.Hour)); last < r.cfg.PermalinkWait {
 			t.Errorf("the pauses end with %s", last)
 		}
 	})
@@ -126,7 +127,7 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 	r := newRig(t)
 	var asked atomic.Int64
 	r.permalinks(func(link string) string { return fmt.Sprintf("%s?%d", strings.SplitN(link, "?", 2)[0], asked.Add(1)) })
-	concluding := func(text string) (*Service, *Post) {
+	concluding := func(text string) (*Service, *posts.Post) {
 		t.Helper()
 		_, stop := r.start()
 		p := r.schedule(time.Minute, text)
@@ -154,9 +155,9 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 			t.Fatal(err)
 		}
 		next := *claimed
-		next.lived(mediaID, "", time.Now(), time.Now())
+		next.MarkPartPublished(mediaID, "", time.Now(), time.Now())
 		next.State, next.Fact, next.CalledAt, next.AcceptedAt = events.StateConcluding, events.FactPublished, time.Now(), time.Now()
-		if err := s.store.move(t.Context(), claimed, &next); err != nil {
+		if err := s.store.SaveStep(t.Context(), claimed, &next); err != nil {
 			t.Fatal(err)
 		}
 		row := r.any(p.ID)
@@ -190,7 +191,7 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 		s, row := concluding("told before")
 		first := *row
 		first.Permalink = "https://www.threads.com/@demo.user/post/first"
-		if err := r.bus.Emit(t.Context(), outcomeOf(&first, events.FactPublished)); err != nil {
+		if err := r.bus.Emit(t.Context(), posts.OutcomeEvent(&first, events.FactPublished)); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.concluded(t.Context(), row); !errors.Is(err, errDone) {

@@ -33,7 +33,7 @@ func (s *Service) ValidatePost(ctx context.Context, q events.ValidatePost) (even
 		defer cancel()
 		go func() { looks <- s.lookAtMedia(ctx, q.Draft) }()
 	}
-	own, err := accounts.ForUser(ctx, s.side().db, q.UserID)
+	own, err := accounts.ForUser(ctx, s.side().DB, q.UserID)
 	if err != nil {
 		return v, err
 	}
@@ -98,7 +98,7 @@ func (s *Service) ofAccount(ctx context.Context, v *events.Validation, account a
 	if err := refuses(v, mayPost(account, d), "/accountId"); err != nil {
 		return err
 	}
-	if err := refuses(v, s.checkRefs(ctx, s.side().db, account.UserID, account.ID, d), ""); err != nil {
+	if err := refuses(v, s.checkRefs(ctx, s.side().DB, account.UserID, account.ID, d), ""); err != nil {
 		return err
 	}
 	warn := func(pointer, code, words string) {

@@ -10,6 +10,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // maxSteps bounds how many states one wake-up walks through: prepare, publish and conclude are three.
@@ -35,7 +36,7 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 		if err := s.retell(ctx, p); err != nil {
 			return err
 		}
-		if before, ok := s.store.unheard.claimed(p); ok {
+		if before, ok := s.store.Unacknowledged.Claimed(p); ok {
 			if err := s.unclaim(ctx, before, p); err != nil {
 				return err
 			}
@@ -47,7 +48,7 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 		if p.WakeAt.After(s.now()) {
 			return s.snooze(ctx, p, p.WakeAt)
 		}
-		if p.Lease != "" && p.LeaseUntil.After(s.now()) && !s.store.unheard.is(p) {
+		if p.Lease != "" && p.LeaseUntil.After(s.now()) && !s.store.Unacknowledged.Has(p) {
 			// Somebody works on it. Not for the rest of the lease: this wake-up may have replaced their own message.
 			return s.snooze(ctx, p, s.now().Add(min(p.LeaseUntil.Sub(s.now()), time.Second)))
 		}
@@ -56,7 +57,7 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 			s.progress.move(s.now())
 		}
 		switch {
-		case errors.Is(err, errLost):
+		case errors.Is(err, posts.ErrLost):
 			continue // somebody moved it; what they left may be due too
 		case errors.Is(err, errDone), errors.Is(err, errSnoozed):
 			return nil
@@ -73,11 +74,11 @@ var errDone = errors.New("the post is final")
 // work does the one thing that the post's state calls for. What asks Threads ahead of a publish call, or after it, needs a
 // place: together those places are fewer than the messages that a process has in hand, so there is always one for a post
 // that is ready.
-func (s *Service) work(ctx context.Context, p *Post) error {
-	if p.Recalled && open(p.State) {
+func (s *Service) work(ctx context.Context, p *posts.Post) error {
+	if p.Recalled && posts.IsOpen(p.State) {
 		return s.recall(ctx, p)
 	}
-	if p.Doubt && open(p.State) && p.Attempt == 0 {
+	if p.Doubt && posts.IsOpen(p.State) && p.Attempt == 0 {
 		return s.notCalled(ctx, p)
 	}
 	if places, whose := s.placesFor(p); places != nil {
@@ -107,10 +108,10 @@ func (s *Service) work(ctx context.Context, p *Post) error {
 
 // placesFor is the limiter of what the post's state calls for, and on whose account: how long a picture takes is not
 // Threads' doing, so posts with media have places of their own beside the account's others.
-func (s *Service) placesFor(p *Post) (places *limiter, whose string) {
+func (s *Service) placesFor(p *posts.Post) (places *limiter, whose string) {
 	switch p.State {
 	case events.StateScheduled:
-		if _, media := p.content(); len(media) > 0 {
+		if _, media := p.Content(); len(media) > 0 {
 			return s.creations, p.AccountID + " media"
 		}
 		return s.creations, p.AccountID
@@ -122,7 +123,7 @@ func (s *Service) placesFor(p *Post) (places *limiter, whose string) {
 
 // retell tells a change whose telling was cut short. A change of the last seconds is left alone: whoever made it is
 // telling it, or the recorder has not come to it yet.
-func (s *Service) retell(ctx context.Context, p *Post) error {
+func (s *Service) retell(ctx context.Context, p *posts.Post) error {
 	if p.ToldRev >= p.Rev || s.now().Sub(p.UpdatedAt) < retellAfter {
 		return nil
 	}
@@ -133,13 +134,13 @@ func (s *Service) retell(ctx context.Context, p *Post) error {
 const retellAfter = 10 * time.Second
 
 // resume takes a waiting post up again, where its container allows.
-func (s *Service) resume(ctx context.Context, was *Post) error {
+func (s *Service) resume(ctx context.Context, was *posts.Post) error {
 	p := *was
-	if s.now().After(p.expires()) {
+	if s.now().After(p.Expires()) {
 		return s.missed(ctx, was)
 	}
 	if was.Doubt { // of a release before this one: a post in doubt waits as unconfirmed
-		return s.unconfirmed(ctx, was, absentRetry, unclearAnswer())
+		return s.unconfirmed(ctx, was, posts.AbsentRetry, unclearAnswer())
 	}
 	if a, paused, err := s.stillPaused(ctx, was); err != nil || paused {
 		if err != nil {
@@ -153,18 +154,18 @@ func (s *Service) resume(ctx context.Context, was *Post) error {
 }
 
 // postpone lets a post wait, with a reason that its owner can read. It is told when the reason is news.
-func (s *Service) postpone(ctx context.Context, was *Post, reason *events.Fault, until time.Time, tried ...events.Attempt) error {
+func (s *Service) postpone(ctx context.Context, was *posts.Post, reason *events.Fault, until time.Time, tried ...events.Attempt) error {
 	p := *was
 	return s.postponeFrom(ctx, was, &p, reason, until, tried...)
 }
 
-func (s *Service) postponeFrom(ctx context.Context, was, p *Post, reason *events.Fault, until time.Time, tried ...events.Attempt) error {
+func (s *Service) postponeFrom(ctx context.Context, was, p *posts.Post, reason *events.Fault, until time.Time, tried ...events.Attempt) error {
 	if p.Doubt { // it is asked for when its time has come again
-		return s.unconfirmedUntil(ctx, was, p, cmp.Or(p.OnAbsent, absentWait), until, reason, tried...)
+		return s.unconfirmedUntil(ctx, was, p, cmp.Or(p.OnAbsent, posts.AbsentWait), until, reason, tried...)
 	}
 	p.State, p.Lease = events.StateWaiting, ""
 	p.WakeAt = until
-	if expires := p.expires().Add(time.Second); p.WakeAt.After(expires) {
+	if expires := p.Expires().Add(time.Second); p.WakeAt.After(expires) {
 		p.WakeAt = expires // to fail as missed, in time and with a word
 	}
 	fact := events.FactPostponed
@@ -176,14 +177,14 @@ func (s *Service) postponeFrom(ctx context.Context, was, p *Post, reason *events
 }
 
 // missed gives up a post whose time has passed by too much. One that may be live is looked for before.
-func (s *Service) missed(ctx context.Context, was *Post) error {
+func (s *Service) missed(ctx context.Context, was *posts.Post) error {
 	if was.Doubt {
-		return s.unconfirmed(ctx, was, absentFail, overdue(was))
+		return s.unconfirmed(ctx, was, posts.AbsentFail, overdue(was))
 	}
 	return s.fail(ctx, was, overdue(was))
 }
 
-func overdue(p *Post) *events.Fault {
+func overdue(p *posts.Post) *events.Fault {
 	why := ""
 	if p.Reason != nil {
 		why = " " + p.Reason.Message

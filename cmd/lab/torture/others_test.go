@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
-	"github.com/omni-write/threads/services/publisher"
 )
 
 // Within ten rounds each trouble that delays nobody else has one to itself, whatever the seed, and there are quiet tenants
@@ -153,7 +153,7 @@ func TestOthersVerdict(t *testing.T) {
 	due := began.Add(5 * time.Second)
 	type world struct {
 		round   *round
-		row     *publisher.Post
+		row     *posts.Post
 		commits []threadssim.Post
 	}
 	for name, c := range map[string]struct {
@@ -185,11 +185,11 @@ func TestOthersVerdict(t *testing.T) {
 			w := &world{
 				round: &round{plan: &plan{troubles: []*trouble{find(lockedAccount)}}, began: began, posts: []*handed{q},
 					ordeal: &ordeal{from: began, until: began.Add(time.Minute)}},
-				row:     &publisher.Post{ID: "post_1", PublishAt: due, CreatedAt: began},
+				row:     &posts.Post{ID: "post_1", PublishAt: due, CreatedAt: began},
 				commits: []threadssim.Post{{ID: "1", Username: "ann", Text: "hello", ArrivedNS: due.Add(time.Millisecond).UnixNano()}},
 			}
 			c.change(w)
-			v := &verdict{round: w.round, byID: map[string]*publisher.Post{}, commits: w.commits}
+			v := &verdict{round: w.round, byID: map[string]*posts.Post{}, commits: w.commits}
 			if w.row != nil {
 				v.byID[w.row.ID] = w.row
 			}

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
-	"github.com/omni-write/threads/services/publisher"
 )
 
 func TestPlanIsTheSeeds(t *testing.T) {
@@ -133,7 +133,7 @@ func TestVerdict(t *testing.T) {
 	t.Parallel()
 	due := time.Date(2027, 1, 2, 9, 0, 0, 0, time.UTC)
 	type world struct {
-		row     *publisher.Post
+		row     *posts.Post
 		commits []threadssim.Post
 		told    []string
 		plan    *plan
@@ -166,7 +166,7 @@ func TestVerdict(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := &world{
-				row:     &publisher.Post{ID: "post_1", Text: "hello", State: events.StatePublished, MediaID: "1", PublishAt: due, CalledAt: due},
+				row:     &posts.Post{ID: "post_1", Text: "hello", State: events.StatePublished, MediaID: "1", PublishAt: due, CalledAt: due},
 				commits: []threadssim.Post{{ID: "1", Username: "ann", Text: "hello", ArrivedNS: due.Add(time.Millisecond).UnixNano()}},
 				told:    []string{"scheduled", "published"},
 				plan:    &plan{troubles: []*trouble{find("kill")}},
@@ -175,7 +175,7 @@ func TestVerdict(t *testing.T) {
 			q := &handed{planned: &planned{kind: kindText, refers: -1, draft: events.Draft{Text: "hello"}}, id: "post_1", account: &account{name: "ann"}}
 			v := &verdict{
 				round:   &round{plan: w.plan, posts: []*handed{q}, byN: map[int]*handed{0: q}, accounts: []*account{q.account}},
-				byID:    map[string]*publisher.Post{q.id: w.row},
+				byID:    map[string]*posts.Post{q.id: w.row},
 				commits: w.commits,
 				facts:   map[string][]string{q.id: w.told},
 			}

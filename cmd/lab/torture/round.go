@@ -17,8 +17,8 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
-	"github.com/omni-write/threads/services/publisher"
 )
 
 // settleFor is how long posts may take to come to an end once the troubles are over. It is more than AckWait (30 s), after
@@ -381,12 +381,12 @@ func (r *round) ids() []string {
 	return ids
 }
 
-func (r *round) rows(ctx context.Context) (map[string]*publisher.Post, error) {
-	var rows []*publisher.Post
+func (r *round) rows(ctx context.Context) (map[string]*posts.Post, error) {
+	var rows []*posts.Post
 	if err := r.h.db.NewSelect().Model(&rows).Where("id IN (?)", bun.List(r.ids())).Scan(ctx); err != nil {
 		return nil, fmt.Errorf("read the posts: %w", err)
 	}
-	m := make(map[string]*publisher.Post, len(rows))
+	m := make(map[string]*posts.Post, len(rows))
 	for _, p := range rows {
 		m[p.ID] = p
 	}
@@ -446,7 +446,7 @@ func (r *round) settle(ctx context.Context) error {
 }
 
 // settled says what has not come to its end.
-func (r *round) settled(ctx context.Context, rows map[string]*publisher.Post) error {
+func (r *round) settled(ctx context.Context, rows map[string]*posts.Post) error {
 	for _, p := range rows {
 		switch {
 		case p.State == events.StateParked:

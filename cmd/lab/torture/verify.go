@@ -12,15 +12,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
-	"github.com/omni-write/threads/services/publisher"
 )
 
 // verdict holds Threads, EVENTS and the table of one round against each other.
 type verdict struct {
 	*round
 	unsettled  error
-	byID       map[string]*publisher.Post
+	byID       map[string]*posts.Post
 	answers    map[string]*events.Outcome
 	facts      map[string][]string // what was told of each post
 	commits    []threadssim.Post
@@ -65,13 +65,13 @@ func (v *verdict) judge(ctx context.Context) (err error) {
 		return err
 	}
 	v.facts = v.h.told
-	var posts struct {
+	var list struct {
 		Data []threadssim.Post `json:"data"`
 	}
-	if err := v.h.ask(ctx, "GET", "posts", "", &posts); err != nil {
+	if err := v.h.ask(ctx, "GET", "posts", "", &list); err != nil {
 		return err
 	}
-	for _, c := range posts.Data {
+	for _, c := range list.Data {
 		if slices.ContainsFunc(v.accounts, func(a *account) bool { return a.name == c.Username }) {
 			v.commits = append(v.commits, c)
 		}
@@ -316,7 +316,7 @@ func (v *verdict) post(ctx context.Context, q *handed) {
 	}
 }
 
-func reason(p *publisher.Post) string {
+func reason(p *posts.Post) string {
 	if p.Reason == nil {
 		return "no reason"
 	}
@@ -324,7 +324,7 @@ func reason(p *publisher.Post) string {
 }
 
 // mayFail says whether something excuses the failure of a post: Threads refused it, or what it refers to is not live.
-func (v *verdict) mayFail(q *handed, p *publisher.Post) bool {
+func (v *verdict) mayFail(q *handed, p *posts.Post) bool {
 	for _, t := range v.plan.troubles {
 		if t.fails {
 			return true

@@ -1,4 +1,4 @@
-package publisher
+package posts
 
 import (
 	"crypto/sha256"
@@ -10,15 +10,28 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
+// Has says whether a media id is the post's, or one of its parts'.
+func (p *Post) Has(mediaID string) bool {
+	if p.MediaID == mediaID {
+		return true
+	}
+	for _, part := range p.Parts {
+		if part.MediaID == mediaID {
+			return true
+		}
+	}
+	return false
+}
+
 // A post is one part or a chain of them. The row works on one part at a time: its container, its claim, its attempts and
 // its answer are in the working columns, and when it is live its id goes to parts and the next part's turn comes. So a
 // part is a post in every respect but the telling of its end.
 
-// chain says whether the post has several parts.
-func (p *Post) chain() bool { return len(p.Parts) > 0 }
+// IsChain says whether the post has several parts.
+func (p *Post) IsChain() bool { return len(p.Parts) > 0 }
 
-// setParts makes a chain of the parts that were asked for; one part alone is a post like any other.
-func (p *Post) setParts(parts []events.DraftPart) {
+// SetParts makes a chain of the parts that were asked for; one part alone is a post like any other.
+func (p *Post) SetParts(parts []events.DraftPart) {
 	p.Parts = nil
 	for _, part := range parts {
 		p.Parts = append(p.Parts, events.Part{Text: part.Text, Media: part.Media})
@@ -31,13 +44,13 @@ func (p *Post) setParts(parts []events.DraftPart) {
 	}
 }
 
-// draft is the post as it was asked for.
-func (p *Post) draft() events.Draft {
+// Draft is the post as it was asked for.
+func (p *Post) Draft() events.Draft {
 	d := events.Draft{
 		AccountID: p.AccountID, Text: p.Text, Media: p.Media, Options: p.Options,
 		ReplyTo: p.ReplyTo, QuotePostID: p.QuotePostID, RepostOf: p.RepostOf, PublishWithin: p.PublishWithin,
 	}
-	if p.chain() {
+	if p.IsChain() {
 		d.Text, d.Media = "", nil
 	}
 	for _, part := range p.Parts {
@@ -46,8 +59,8 @@ func (p *Post) draft() events.Draft {
 	return d
 }
 
-// turn is the part in hand, counted from 0: the first that is not live. A post that is no chain has only part 0.
-func (p *Post) turn() int {
+// CurrentPart is the part in hand, counted from 0: the first that is not live. A post that is no chain has only part 0.
+func (p *Post) CurrentPart() int {
 	i := slices.IndexFunc(p.Parts, func(part events.Part) bool { return part.MediaID == "" })
 	if i < 0 {
 		return max(len(p.Parts)-1, 0)
@@ -55,21 +68,21 @@ func (p *Post) turn() int {
 	return i
 }
 
-// begun says whether a part of a chain is live already.
-func (p *Post) begun() bool { return p.chain() && p.Parts[0].MediaID != "" }
+// PartlyPublished says whether a part of a chain is live already.
+func (p *Post) PartlyPublished() bool { return p.IsChain() && p.Parts[0].MediaID != "" }
 
-// content is the words and the media of the part in hand.
-func (p *Post) content() (text string, media []events.Media) {
-	if p.chain() {
-		part := p.Parts[p.turn()]
+// Content is the words and the media of the part in hand.
+func (p *Post) Content() (text string, media []events.Media) {
+	if p.IsChain() {
+		part := p.Parts[p.CurrentPart()]
 		return part.Text, part.Media
 	}
 	return p.Text, p.Media
 }
 
-// parent is the media id that the part in hand replies to, "" when it begins a conversation, or is a repost.
-func (p *Post) parent() string {
-	if turn := p.turn(); turn > 0 {
+// Parent is the media id that the part in hand replies to, "" when it begins a conversation, or is a repost.
+func (p *Post) Parent() string {
+	if turn := p.CurrentPart(); turn > 0 {
 		return p.Parts[turn-1].MediaID
 	}
 	if p.Kind == events.KindRepost {
@@ -78,45 +91,45 @@ func (p *Post) parent() string {
 	return p.ParentID
 }
 
-// replies says whether the part in hand is a reply: it is counted, and listed by Threads, apart from posts.
-func (p *Post) replies() bool { return p.turn() > 0 || p.ReplyTo != "" }
+// IsReply says whether the part in hand is a reply: it is counted, and listed by Threads, apart from posts.
+func (p *Post) IsReply() bool { return p.CurrentPart() > 0 || p.ReplyTo != "" }
 
 // built says that nothing is left to be made before the publish call.
 func (p *Post) built() bool { return p.ContainerID != "" || p.Kind == events.KindRepost }
 
-// lived notes that the part in hand is live, and turns to the next. more says that there is one.
-func (p *Post) lived(mediaID, permalink string, called, accepted time.Time) (more bool) {
-	p.settle(proofLive)
-	if !p.chain() {
+// MarkPartPublished notes that the part in hand is live, and turns to the next. more says that there is one.
+func (p *Post) MarkPartPublished(mediaID, permalink string, called, accepted time.Time) (more bool) {
+	p.EndDoubt(proofLive)
+	if !p.IsChain() {
 		p.MediaID, p.Permalink = mediaID, permalink
 		return false
 	}
-	turn := p.turn()
+	turn := p.CurrentPart()
 	if turn == 0 {
 		p.MediaID, p.Permalink = mediaID, permalink
 	}
 	p.Parts = slices.Clone(p.Parts) // was has the same array
 	part := &p.Parts[turn]
 	part.MediaID, part.Permalink = mediaID, permalink
-	part.CalledAt, part.AcceptedAt = optionalTime(called), optionalTime(accepted)
+	part.CalledAt, part.AcceptedAt = OptionalTime(called), OptionalTime(accepted)
 	if turn == len(p.Parts)-1 {
 		return false
 	}
-	p.startOver()
-	p.ContentHash = p.hash()
+	p.StartOver()
+	p.ContentHash = p.Hash()
 	return true
 }
 
-// startOver forgets what was tried for a part: the next one, or a retry, begins afresh.
-func (p *Post) startOver() {
-	p.dropContainer()
+// StartOver forgets what was tried for a part: the next one, or a retry, begins afresh.
+func (p *Post) StartOver() {
+	p.DiscardContainer()
 	p.Attempt, p.Rebuilds, p.Failures = 0, 0, 0
 	p.ClaimedAt, p.CallDeadline, p.CalledAt = time.Time{}, time.Time{}, time.Time{}
 }
 
-// live are the media ids of a post that may still be seen at Threads, the last first: the order of deleting.
-func (p *Post) live() (mediaIDs []string) {
-	if !p.chain() {
+// LiveMediaIDs are the media ids of a post that may still be seen at Threads, the last first: the order of deleting.
+func (p *Post) LiveMediaIDs() (mediaIDs []string) {
+	if !p.IsChain() {
 		if p.MediaID != "" && p.DeletedAt.IsZero() {
 			mediaIDs = append(mediaIDs, p.MediaID)
 		}
@@ -130,10 +143,10 @@ func (p *Post) live() (mediaIDs []string) {
 	return mediaIDs
 }
 
-// hash is equal for parts that a look at the account's lists could not tell apart (look.go): the same words as Threads
+// Hash is equal for parts that a look at the account's lists could not tell apart (match.go): the same words as Threads
 // shows them, the same kind of media, in the same place. Two pictures under one caption are such a pair.
-func (p *Post) hash() string {
-	text, media := p.content()
+func (p *Post) Hash() string {
+	text, media := p.Content()
 	kind := "text"
 	switch {
 	case p.Kind == events.KindRepost:
@@ -143,27 +156,27 @@ func (p *Post) hash() string {
 	case len(media) == 1:
 		kind = string(media[0].Type)
 	}
-	place, quoted := p.parent(), p.QuotedID
+	place, quoted := p.Parent(), p.QuotedID
 	if p.Kind == events.KindRepost {
 		place = p.ParentID
 	}
-	return digest(asShown(text), kind, place, quoted)
+	return digest(Normalise(text), kind, place, quoted)
 }
 
-// source is what the container of the part in hand is built from, as a hash. A container with another source says
+// Source is what the container of the part in hand is built from, as a hash. A container with another source says
 // something else than the row does, and must not be published, whoever left it there.
-func (p *Post) source() string {
-	text, media := p.content()
+func (p *Post) Source() string {
+	text, media := p.Content()
 	var options events.Options
 	quoted := ""
-	if p.turn() == 0 {
+	if p.CurrentPart() == 0 {
 		options, quoted = p.Options, p.QuotedID
 	}
-	return digest(p.Kind, text, append([]events.Media{}, media...), options, p.parent(), quoted)
+	return digest(p.Kind, text, append([]events.Media{}, media...), options, p.Parent(), quoted)
 }
 
-// builtFromRow says that the container was built from what the row says now.
-func (p *Post) builtFromRow() bool { return p.BuiltFrom == p.source() }
+// BuiltFromRow says that the container was built from what the row says now.
+func (p *Post) BuiltFromRow() bool { return p.BuiltFrom == p.Source() }
 
 func digest(of ...any) string {
 	b, _ := json.Marshal(of) // words, lists and structs of them always encode

@@ -1,4 +1,6 @@
-package publisher
+// Package posts is the table of posts: a row and its snapshot, the states and the legal moves between them, and every statement
+// on posts, their attempts and the quotas that they use.
+package posts
 
 import (
 	"slices"
@@ -8,6 +10,31 @@ import (
 
 	"github.com/omni-write/threads/events"
 )
+
+// SnapshotOrNil is the result of a command that made this post.
+func (p *Post) SnapshotOrNil() any {
+	if p == nil {
+		return nil
+	}
+	p.Canonicalize() // as Postgres keeps it, so that the same is answered twice
+	return p.Snapshot()
+}
+
+// OutcomeEvent is the event that ends a post: published, or failed.
+func OutcomeEvent(p *Post, fact events.PostFact) events.PostEvent {
+	told := *p
+	told.Rev++
+	told.State = events.StateFailed
+	if fact == events.FactPublished {
+		told.State = events.StatePublished
+	}
+	told.UpdatedAt = told.AcceptedAt
+	return events.NewPostEvent(fact, told.Snapshot())
+}
+
+// Ended says that nothing more will be published for a post, so that what is live of it may be deleted. A chain that
+// failed half way has live parts too.
+func Ended(p *Post) bool { return p.State == events.StatePublished || p.State == events.StateFailed }
 
 // Post is a row of posts. The first block is what the world may see (Snapshot); the second is ours alone.
 type Post struct {
@@ -56,7 +83,7 @@ type Post struct {
 	BuiltFrom      string    `bun:"built_from,nullzero"` // hash of what ContainerID and Children were built from
 	Doubt          bool      `bun:"doubt"`               // a call may have made the part in hand live (doubt.go)
 	DoubtSince     time.Time `bun:"doubt_since,nullzero"`
-	OnAbsent       onAbsent  `bun:"on_absent,nullzero"`
+	OnAbsent       OnAbsent  `bun:"on_absent,nullzero"`
 	Attempt        int       `bun:"attempt"`
 	ClaimedAt      time.Time `bun:"claimed_at,nullzero"`
 	CallDeadline   time.Time `bun:"call_deadline,nullzero"`
@@ -68,15 +95,15 @@ type Post struct {
 	Recalled       bool      `bun:"recalled"`              // its account was disconnected, and not to keep its posts; only RetryPost takes it back
 
 	// In no column:
-	leasedAt  time.Time // when acquire took the lease, by the database's clock
-	undeleted int       // so many parts were live when the deletion of the last was refused
-	proof     proof     // what a move that ends the doubt relies on
-	answered  bool      // the call was answered, so it has ended
+	LeasedAt  time.Time `bun:"-"` // when acquire took the lease, by the database's clock
+	Undeleted int       `bun:"-"` // so many parts were live when the deletion of the last was refused
+	Proof     proof     `bun:"-"` // what a move that ends the doubt relies on
+	Answered  bool      `bun:"-"` // the call was answered, so it has ended
 }
 
-// moves are the legal moves between states; docs/post-lifecycle.md has them as a picture. The store refuses
+// legalMoves are the legal moves between states; docs/post-lifecycle.md has them as a picture. The store refuses
 // every other one, so an illegal move cannot be written.
-var moves = map[events.State][]events.State{
+var legalMoves = map[events.State][]events.State{
 	events.StateScheduled:   {events.StateReady, events.StateWaiting, events.StateConcluding, events.StateCancelled, events.StateUnconfirmed},
 	events.StateReady:       {events.StateScheduled, events.StateWaiting, events.StatePublishing, events.StateConcluding, events.StateCancelled, events.StateUnconfirmed},
 	events.StateWaiting:     {events.StateScheduled, events.StateReady, events.StateConcluding, events.StateCancelled, events.StateUnconfirmed},
@@ -87,77 +114,77 @@ var moves = map[events.State][]events.State{
 	events.StateFailed:      {events.StateScheduled},
 }
 
-// mayMove says whether a post may go from one state to another. Staying is always legal.
-func mayMove(from, to events.State) bool { return from == to || slices.Contains(moves[from], to) }
+// MayMove says whether a post may go from one state to another. Staying is always legal.
+func MayMove(from, to events.State) bool { return from == to || slices.Contains(legalMoves[from], to) }
 
-// open says whether the owner may still change or take back a post in this state.
-func open(s events.State) bool {
+// IsOpen says whether the owner may still change or take back a post in this state.
+func IsOpen(s events.State) bool {
 	return s == events.StateScheduled || s == events.StateReady || s == events.StateWaiting
 }
 
-// final says whether nothing more will be published for a post in this state.
-func final(s events.State) bool {
+// IsFinal says whether nothing more will be published for a post in this state.
+func IsFinal(s events.State) bool {
 	return s == events.StatePublished || s == events.StateFailed || s == events.StateCancelled
 }
 
-// dropContainer forgets what was built at Threads; the container dies there by itself after a day.
-func (p *Post) dropContainer() {
+// DiscardContainer forgets what was built at Threads; the container dies there by itself after a day.
+func (p *Post) DiscardContainer() {
 	p.ContainerID, p.ContainerAt, p.Children, p.BuiltFrom = "", time.Time{}, nil, ""
 	p.NotReady, p.FinishedSeenAt = 0, time.Time{}
 }
 
-// outlived says that the container is about to die at Threads.
-func (p *Post) outlived(now time.Time) bool {
+// ContainerExpired says that the container is about to die at Threads.
+func (p *Post) ContainerExpired(now time.Time) bool {
 	return p.ContainerID != "" && now.Sub(p.ContainerAt) > containerLife
 }
 
-// timing is how long before and after its time a post is worked on.
-type timing struct {
-	leadText, leadImage, leadVideo time.Duration // before its time, its container is built
-	permalinkWait                  time.Duration // after it was published, its permalink is waited for
+// Timing is how long before and after its time a post is worked on.
+type Timing struct {
+	LeadText, LeadImage, LeadVideo time.Duration // before its time, its container is built
+	PermalinkWait                  time.Duration // after it was published, its permalink is waited for
 }
 
 const (
-	// hold is how long before its time a ready post is woken; the rest is waited in the process.
-	hold = time.Second
+	// Hold is how long before its time a ready post is woken; the rest is waited in the process.
+	Hold = time.Second
 	// containerLife is when a container is rebuilt; Threads lets it die after 24 h.
 	containerLife = 23 * time.Hour
 )
 
-// lead is how long before its time the post's container is built. A repost needs none.
-func (p *Post) lead(t timing) time.Duration {
-	lead := t.leadText
+// Lead is how long before its time the post's container is built. A repost needs none.
+func (p *Post) Lead(t Timing) time.Duration {
+	lead := t.LeadText
 	if p.Kind == events.KindRepost {
-		return hold
+		return Hold
 	}
 	for _, m := range p.Media {
 		if m.Type == events.Video {
-			return t.leadVideo
+			return t.LeadVideo
 		}
-		lead = t.leadImage
+		lead = t.LeadImage
 	}
 	return lead
 }
 
-// expires is when the post is no longer worth publishing.
-func (p *Post) expires() time.Time {
+// Expires is when the post is no longer worth publishing.
+func (p *Post) Expires() time.Time {
 	return p.PublishAt.Add(time.Duration(p.PublishWithin) * time.Second)
 }
 
-// dormant is the state and the wake-up of a post that waits for its time, by what is already built.
-func (p *Post) dormant(t timing) {
+// Reschedule is the state and the wake-up of a post that waits for its time, by what is already built.
+func (p *Post) Reschedule(t Timing) {
 	if !p.Doubt && !p.ContainerAt.IsZero() && p.PublishAt.Sub(p.ContainerAt) >= containerLife {
-		p.dropContainer() // it would be dead by then
+		p.DiscardContainer() // it would be dead by then
 	}
 	if p.State == events.StateReady && p.built() {
-		p.WakeAt = p.PublishAt.Add(-hold)
+		p.WakeAt = p.PublishAt.Add(-Hold)
 		return
 	}
-	p.State, p.WakeAt = events.StateScheduled, p.PublishAt.Add(-p.lead(t))
+	p.State, p.WakeAt = events.StateScheduled, p.PublishAt.Add(-p.Lead(t))
 }
 
-// status is the state in the original's words.
-func (p *Post) status() events.Status {
+// Status is the state in the original's words.
+func (p *Post) Status() events.Status {
 	switch {
 	case !p.DeletedAt.IsZero():
 		return events.StatusDeleted
@@ -178,11 +205,11 @@ func (p *Post) Snapshot() events.Post {
 		Text: p.Text, Media: p.Media, Options: p.Options, Parts: p.Parts,
 		ReplyTo: p.ReplyTo, QuotePostID: p.QuotePostID, RepostOf: p.RepostOf,
 		Zoned: events.Zoned{TimeZone: p.TimeZone, TimeDecision: events.TimeDecision(p.TimeDecision)}, LocalTime: localTime(p.PublishAt, p.TimeZone),
-		ScheduledAt: p.PublishAt.UTC(), Status: p.status(), State: p.State,
+		ScheduledAt: p.PublishAt.UTC(), Status: p.Status(), State: p.State,
 		Reason: p.Reason, Rev: p.Rev, PublishWithin: p.PublishWithin,
 		PostedTweetID: optional(p.MediaID), Permalink: optional(p.Permalink),
-		CalledAt: optionalTime(p.CalledAt), AcceptedAt: optionalTime(p.AcceptedAt),
-		DeleteRequestedAt: optionalTime(p.DeleteRequestedAt), DeletedAt: optionalTime(p.DeletedAt),
+		CalledAt: OptionalTime(p.CalledAt), AcceptedAt: OptionalTime(p.AcceptedAt),
+		DeleteRequestedAt: OptionalTime(p.DeleteRequestedAt), DeletedAt: OptionalTime(p.DeletedAt),
 		CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC(),
 	}
 	if s.Media == nil {
@@ -194,7 +221,7 @@ func (p *Post) Snapshot() events.Post {
 	if p.Reason != nil && p.State == events.StateFailed {
 		s.ErrorMessage = &p.Reason.Message
 	}
-	if p.chain() && p.Parts[0].CalledAt != nil { // publish_at binds the first part
+	if p.IsChain() && p.Parts[0].CalledAt != nil { // publish_at binds the first part
 		s.CalledAt = p.Parts[0].CalledAt
 	}
 	if s.CalledAt != nil {
@@ -204,18 +231,18 @@ func (p *Post) Snapshot() events.Post {
 	return s
 }
 
-// fromSnapshot is the row that an event tells of, without the working columns.
-func fromSnapshot(s events.Post) Post {
+// FromSnapshot is the row that an event tells of, without the working columns.
+func FromSnapshot(s events.Post) Post {
 	p := Post{
 		ID: s.ID, UserID: s.UserID, AccountID: s.AccountID, Kind: s.Kind, Text: s.Text, Media: s.Media, Options: s.Options,
 		Parts: s.Parts, ReplyTo: s.ReplyTo, QuotePostID: s.QuotePostID, RepostOf: s.RepostOf,
 		PublishAt: s.ScheduledAt, TimeZone: s.TimeZone, TimeDecision: string(s.TimeDecision), PublishWithin: s.PublishWithin,
-		State: s.State, Reason: s.Reason, MediaID: value(s.PostedTweetID), Permalink: value(s.Permalink),
-		CalledAt: value(s.CalledAt), AcceptedAt: value(s.AcceptedAt),
-		DeleteRequestedAt: value(s.DeleteRequestedAt), DeletedAt: value(s.DeletedAt),
+		State: s.State, Reason: s.Reason, MediaID: Value(s.PostedTweetID), Permalink: Value(s.Permalink),
+		CalledAt: Value(s.CalledAt), AcceptedAt: Value(s.AcceptedAt),
+		DeleteRequestedAt: Value(s.DeleteRequestedAt), DeletedAt: Value(s.DeletedAt),
 		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, Rev: s.Rev,
 	}
-	p.ContentHash = p.hash()
+	p.ContentHash = p.Hash()
 	return p
 }
 
@@ -226,7 +253,7 @@ func optional(s string) *string {
 	return &s
 }
 
-func optionalTime(t time.Time) *time.Time {
+func OptionalTime(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
@@ -234,7 +261,7 @@ func optionalTime(t time.Time) *time.Time {
 	return &t
 }
 
-func value[T any](p *T) (v T) {
+func Value[T any](p *T) (v T) {
 	if p != nil {
 		v = *p
 	}
@@ -251,4 +278,24 @@ func localTime(at time.Time, zone string) string {
 		return ""
 	}
 	return at.In(loc).Format(time.RFC3339Nano)
+}
+
+// Canonicalize makes a row fit for Postgres: empty lists instead of NULL, and no finer time than microseconds, so that
+// what we hold and what we read back are equal.
+func (p *Post) Canonicalize() {
+	if p.Media == nil {
+		p.Media = []events.Media{}
+	}
+	if p.Children == nil {
+		p.Children = []string{}
+	}
+	if p.Parts == nil {
+		p.Parts = []events.Part{}
+	}
+	for _, t := range []*time.Time{&p.PublishAt, &p.CalledAt, &p.AcceptedAt, &p.DeleteRequestedAt, &p.DeletedAt, &p.CreatedAt,
+		&p.UpdatedAt, &p.WakeAt, &p.ArmedAt, &p.ContainerAt, &p.ClaimedAt, &p.CallDeadline, &p.FinishedSeenAt, &p.DoubtSince} {
+		if !t.IsZero() {
+			*t = t.UTC().Truncate(time.Microsecond)
+		}
+	}
 }

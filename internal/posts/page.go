@@ -1,10 +1,13 @@
-package publisher
+package posts
 
 import (
 	"context"
 	"database/sql"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"time"
@@ -15,14 +18,55 @@ import (
 	"github.com/omni-write/threads/internal/wire"
 )
 
+// StatusesOf are the statuses that are asked for, each once.
+func StatusesOf(q events.ListPosts) []events.Status {
+	list := slices.Clone(q.Statuses)
+	if q.Status != "" {
+		list = append(list, q.Status)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// Cursor is a position in the order of a list, wrapped so that nobody builds one by hand, with a sum that tells when it was
+// damaged on the way. Posts that come in between shift nothing: it names where a page ended, not how many posts lie before.
+func (p Position) Cursor() string {
+	written := p.PublishAt.UTC().Format(time.RFC3339Nano) + " " + p.ID
+	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint32([]byte(written), crc32.ChecksumIEEE([]byte(written))))
+}
+
+// ReadCursor reads a cursor; nil means that it is none of ours.
+func ReadCursor(c string) *Position {
+	b, err := base64.RawURLEncoding.DecodeString(c)
+	if err != nil || len(b) < crc32.Size {
+		return nil
+	}
+	at, id, _ := strings.Cut(string(b[:len(b)-crc32.Size]), " ")
+	t, err := time.Parse(time.RFC3339Nano, at)
+	if err != nil || t.UTC().Year() < 1 || id == "" || len(id) > maxPostID || strings.Trim(id, idLetters) != "" {
+		return nil
+	}
+	p := Position{t, id}
+	if p.Cursor() != c {
+		return nil
+	}
+	return &p
+}
+
+// maxPostID and idLetters are what ids are made of, those of the original too.
+const (
+	maxPostID = 128
+	idLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+)
+
 // A page costs its own length, however many posts there are. What a list asks for is taken apart into runs: each is in the
 // order of the list in one index, and Postgres merges them, reading no more of each than the page needs.
 
-// searchedAtOnce is through how many posts one page looks for words. A page may so be short, or empty, with more to come.
-const searchedAtOnce = 3_000
+// SearchedAtOnce is through how many posts one page looks for words. A page may so be short, or empty, with more to come.
+const SearchedAtOnce = 3_000
 
-// statusConditions are the statuses in the words of the table. Each has an index of its own, and no post has two.
-var statusConditions = map[events.Status]string{
+// StatusConditions are the statuses in the words of the table. Each has an index of its own, and no post has two.
+var StatusConditions = map[events.Status]string{
 	events.StatusQueued:    "state NOT IN ('published', 'failed', 'cancelled') AND deleted_at IS NULL",
 	events.StatusPosted:    "state = 'published' AND deleted_at IS NULL",
 	events.StatusFailed:    "state = 'failed' AND deleted_at IS NULL",
@@ -30,7 +74,7 @@ var statusConditions = map[events.Status]string{
 	events.StatusDeleted:   "deleted_at IS NOT NULL",
 }
 
-var allStatuses = []events.Status{
+var AllStatuses = []events.Status{
 	events.StatusQueued, events.StatusPosted, events.StatusFailed, events.StatusCancelled, events.StatusDeleted,
 }
 
@@ -42,16 +86,16 @@ const (
 		AND own.media_id = post.media_id AND own.kind <> 'imported')`
 )
 
-// runs are the conditions of each run of a list.
-func runs(q events.ListPosts) (list []string) {
-	asked := statusesOf(q)
+// Runs are the conditions of each run of a list.
+func Runs(q events.ListPosts) (list []string) {
+	asked := StatusesOf(q)
 	statuses := asked
 	if len(asked) == 0 && q.AccountID != "" {
-		statuses = allStatuses // an account's posts have an index for each status, and none for all
+		statuses = AllStatuses // an account's posts have an index for each status, and none for all
 	}
 	if own := ownKinds(q.Kinds); own != "" {
 		for _, status := range statuses {
-			list = append(list, own+" AND "+statusConditions[status])
+			list = append(list, own+" AND "+StatusConditions[status])
 		}
 		if len(statuses) == 0 {
 			list = append(list, own)
@@ -60,7 +104,7 @@ func runs(q events.ListPosts) (list []string) {
 	if slices.Contains(q.Kinds, events.KindImported) {
 		for _, status := range asked {
 			if status == events.StatusPosted || status == events.StatusDeleted { // they have never been anything else
-				list = append(list, areOthers+" AND "+statusConditions[status])
+				list = append(list, areOthers+" AND "+StatusConditions[status])
 			}
 		}
 		if len(asked) == 0 {
@@ -84,24 +128,24 @@ func ownKinds(kinds []events.Kind) string {
 	return ""
 }
 
-// position is where a post is in the order of a list.
-type position struct {
+// Position is where a post is in the order of a list.
+type Position struct {
 	PublishAt time.Time `bun:"publish_at"`
 	ID        string    `bun:"id"`
 }
 
-// span is the stretch of a list between two positions: behind the one, up to and with the other. Nil means from its beginning,
+// Span is the stretch of a list between two positions: behind the one, up to and with the other. Nil means from its beginning,
 // or to its end.
-type span struct{ after, until *position }
+type Span struct{ after, until *Position }
 
-// selection is the list, in its order, within a span; of up to length posts. No columns means all.
-func selection(db bun.IDB, q events.ListPosts, within span, length int, columns ...string) *bun.SelectQuery {
+// Selection is the list, in its order, within a span; of up to length posts. No columns means all.
+func Selection(db bun.IDB, q events.ListPosts, within Span, length int, columns ...string) *bun.SelectQuery {
 	order, beyond, upTo := bun.OrderAsc, "(publish_at, id) > (?, ?)", "(publish_at, id) <= (?, ?)"
 	if q.Newest {
 		order, beyond, upTo = bun.OrderDesc, "(publish_at, id) < (?, ?)", "(publish_at, id) >= (?, ?)"
 	}
 	var whole *bun.SelectQuery
-	for _, condition := range runs(q) {
+	for _, condition := range Runs(q) {
 		sel := db.NewSelect().Model((*Post)(nil)).Column(columns...).Where("user_id = ?", q.UserID).Where(condition)
 		if q.AccountID != "" {
 			sel = sel.Where("account_id = ?", q.AccountID)
@@ -137,13 +181,13 @@ var literally = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 // pageChunk is how many rows are read at once: what they may weigh together is what a question may cost in memory.
 const pageChunk = 128
 
-// page reads up to a page of a list, and where the next one begins; nil when this is the last. A page ends early where its
+// Page reads up to a page of a list, and where the next one begins; nil when this is the last. A page ends early where its
 // posts would weigh more than a message may. It has one post at least, so that the list goes on.
-func (s *store) page(ctx context.Context, q events.ListPosts, after *position) (posts []events.Post, next *position, err error) {
-	if len(runs(q)) == 0 {
+func (s *Store) Page(ctx context.Context, q events.ListPosts, after *Position) (posts []events.Post, next *Position, err error) {
+	if len(Runs(q)) == 0 {
 		return nil, nil, nil
 	}
-	within := span{after: after}
+	within := Span{after: after}
 	if q.Search != "" {
 		if within.until, err = s.searchUpTo(ctx, q, after); err != nil {
 			return nil, nil, err
@@ -152,7 +196,7 @@ func (s *store) page(ctx context.Context, q events.ListPosts, after *position) (
 	for room := wire.PageBytes; ; {
 		length := min(q.Limit-len(posts), pageChunk)
 		var rows []Post
-		if err := selection(s.db, q, within, length+1).Scan(ctx, &rows); err != nil {
+		if err := Selection(s.DB, q, within, length+1).Scan(ctx, &rows); err != nil {
 			return nil, nil, fmt.Errorf("list posts: %w", err)
 		}
 		read := make([]events.Post, min(len(rows), length))
@@ -167,7 +211,7 @@ func (s *store) page(ctx context.Context, q events.ListPosts, after *position) (
 			fit = 0 // it is not the first of its page
 		}
 		if fit > 0 {
-			within.after = &position{rows[fit-1].PublishAt, rows[fit-1].ID}
+			within.after = &Position{rows[fit-1].PublishAt, rows[fit-1].ID}
 		}
 		posts, room = append(posts, read[:fit]...), room-used
 		switch {
@@ -181,10 +225,10 @@ func (s *store) page(ctx context.Context, q events.ListPosts, after *position) (
 
 // searchUpTo is how far one page looks for words: they have no index, so it looks through so many posts and no more. Nil
 // means to the end of the list.
-func (s *store) searchUpTo(ctx context.Context, q events.ListPosts, after *position) (*position, error) {
+func (s *Store) searchUpTo(ctx context.Context, q events.ListPosts, after *Position) (*Position, error) {
 	q.Search = ""
-	until := new(position)
-	err := selection(s.db, q, span{after: after}, searchedAtOnce, "publish_at", "id").Offset(searchedAtOnce-1).Scan(ctx, until)
+	until := new(Position)
+	err := Selection(s.DB, q, Span{after: after}, SearchedAtOnce, "publish_at", "id").Offset(SearchedAtOnce-1).Scan(ctx, until)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil //nolint:nilnil // there are not so many
 	}

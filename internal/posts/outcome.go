@@ -1,4 +1,4 @@
-package publisher
+package posts
 
 import (
 	"context"
@@ -12,20 +12,20 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 )
 
-// note is a clear yes on its way into the row.
-type note struct {
-	was, p *Post
-	tried  []events.Attempt
+// Outcome is a clear yes on its way into the row.
+type Outcome struct {
+	Old, Next *Post
+	Tried     []events.Attempt
 }
 
-// noteBatch writes many clear answers in one transaction, each as one conditional update. When one of them breaks the
+// SaveOutcomes writes many clear answers in one transaction, each as one conditional update. When one of them breaks the
 // rule that a media id is one post's, the batcher splits the batch, so that only that one is refused. An answer whose row
-// has moved, or is held by somebody else, is errAlone.
-func (s *store) noteBatch(ctx context.Context, items []note) []error {
+// has moved, or is held by somebody else, is batch.ErrAlone.
+func (s *Store) SaveOutcomes(ctx context.Context, items []Outcome) []error {
 	errs := make([]error, len(items))
-	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+	err := pg.InTx(ctx, s.DB, func(ctx context.Context, tx bun.Tx) error {
 		clear(errs)
-		return s.writeNotes(ctx, tx, items, errs)
+		return s.writeOutcomes(ctx, tx, items, errs)
 	})
 	if err != nil {
 		return batch.All(len(items), err)
@@ -33,7 +33,7 @@ func (s *store) noteBatch(ctx context.Context, items []note) []error {
 	return errs
 }
 
-func (s *store) writeNotes(ctx context.Context, tx bun.Tx, items []note, errs []error) error {
+func (s *Store) writeOutcomes(ctx context.Context, tx bun.Tx, items []Outcome, errs []error) error {
 	type row struct {
 		ID         string       `bun:"id"`
 		State      events.State `bun:"was_state"`
@@ -49,15 +49,15 @@ func (s *store) writeNotes(ctx context.Context, tx bun.Tx, items []note, errs []
 	}
 	rows, ids := make([]row, len(items)), make([]string, len(items))
 	for i, n := range items {
-		n.p.tidy()
-		ids[i] = n.was.ID
+		n.Next.Canonicalize()
+		ids[i] = n.Old.ID
 		rows[i] = row{
-			n.was.ID, n.was.State, n.was.Rev, n.was.Attempt, n.was.Lease, n.p.MediaID, n.p.Permalink,
-			n.p.CalledAt, n.p.AcceptedAt, n.p.UpdatedAt, n.p.WakeAt,
+			n.Old.ID, n.Old.State, n.Old.Rev, n.Old.Attempt, n.Old.Lease, n.Next.MediaID, n.Next.Permalink,
+			n.Next.CalledAt, n.Next.AcceptedAt, n.Next.UpdatedAt, n.Next.WakeAt,
 		}
 	}
 	var won []string
-	err := tx.NewUpdate().With("n", tx.NewValues(&rows)).With("free", free(tx, ids)).Model((*Post)(nil)).TableExpr("n, free").
+	err := tx.NewUpdate().With("n", tx.NewValues(&rows)).With("free", LockFree(tx, ids)).Model((*Post)(nil)).TableExpr("n, free").
 		Set("state = 'concluding', fact = ?, reason = NULL, armed_at = NULL", events.FactPublished).
 		Set("doubt = false, doubt_since = NULL, on_absent = NULL").
 		Set("media_id = n.media_id, permalink = nullif(n.permalink, '')").
@@ -72,13 +72,13 @@ func (s *store) writeNotes(ctx context.Context, tx bun.Tx, items []note, errs []
 	for _, id := range won {
 		noted[id] = true
 	}
-	var tried []attempt
+	var tried []AttemptRow
 	for i, n := range items {
-		if !noted[n.p.ID] {
+		if !noted[n.Next.ID] {
 			errs[i] = batch.ErrAlone
 			continue
 		}
-		tried = append(tried, attemptRows(n.p.ID, n.tried)...)
+		tried = append(tried, attemptRows(n.Next.ID, n.Tried)...)
 	}
 	if len(tried) == 0 {
 		return nil

@@ -1,4 +1,4 @@
-package publisher
+package posts
 
 import (
 	"context"
@@ -12,24 +12,24 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 )
 
-// linkLooks is how often a permalink is looked for after the post was told: the pauses grow fourfold from twice
+// PermalinkLooks is how often a permalink is looked for after the post was told: the pauses grow fourfold from twice
 // PermalinkWait, which makes most of a day.
-const linkLooks = 7
+const PermalinkLooks = 7
 
-// nextLink is when a missing permalink is looked for after so many looks; zero: no more.
-func (t timing) nextLink(now time.Time, looks int) time.Time {
-	if looks >= linkLooks {
+// NextPermalinkLook is when a missing permalink is looked for after so many looks; zero: no more.
+func (t Timing) NextPermalinkLook(now time.Time, looks int) time.Time {
+	if looks >= PermalinkLooks {
 		return time.Time{}
 	}
-	return now.Add(2 * t.permalinkWait << (2 * looks))
+	return now.Add(2 * t.PermalinkWait << (2 * looks))
 }
 
-// unlinked are the media ids of what is live of a post, and where the permalink belongs that is not known yet.
-func (p *Post) unlinked() map[string]*string {
+// WithoutPermalink are the media ids of what is live of a post, and where the permalink belongs that is not known yet.
+func (p *Post) WithoutPermalink() map[string]*string {
 	wanted := map[string]*string{}
 	switch {
 	case p.Kind == events.KindImported || !p.DeletedAt.IsZero():
-	case !p.chain():
+	case !p.IsChain():
 		if p.MediaID != "" && p.Permalink == "" {
 			wanted[p.MediaID] = &p.Permalink
 		}
@@ -43,47 +43,47 @@ func (p *Post) unlinked() map[string]*string {
 	return wanted
 }
 
-// linked notes permalinks. found says that there was one.
-func (p *Post) linked(links map[string]string) (found bool) {
+// SetPermalinks notes permalinks. found says that there was one.
+func (p *Post) SetPermalinks(links map[string]string) (found bool) {
 	p.Parts = slices.Clone(p.Parts) // was has the same array
-	for id, where := range p.unlinked() {
+	for id, where := range p.WithoutPermalink() {
 		*where = links[id]
 		found = found || *where != ""
 	}
-	if p.chain() {
+	if p.IsChain() {
 		p.Permalink = p.Parts[0].Permalink
 	}
 	return found
 }
 
-// update writes what has become known of a post that has ended.
-func (s *store) update(ctx context.Context, db bun.IDB, was, p *Post) error {
-	p.tidy()
+// SaveEnded writes what has become known of a post that has ended.
+func (s *Store) SaveEnded(ctx context.Context, db bun.IDB, was, p *Post) error {
+	p.Canonicalize()
 	q := db.NewUpdate().Model(p).
 		Column("permalink", "parts", "rev", "told_rev", "fact", "updated_at", "wake_at", "armed_at", "reason", "failures", "lease").
 		Set("lease_until = NULL").Where("id = ? AND state = ? AND rev = ?", was.ID, was.State, was.Rev)
 	if was.Lease != "" {
 		q = q.Where("lease = ?", was.Lease)
 	}
-	return won(q.Exec(ctx))
+	return Changed(q.Exec(ctx))
 }
 
-// sleep says when a post that has ended is looked at again, if at all, after a look in vain.
-func (s *store) sleep(ctx context.Context, was *Post, until time.Time) error {
-	q := s.db.NewUpdate().Model((*Post)(nil)).Set("failures = failures + 1").Set("armed_at = NULL").
+// SnoozeEnded says when a post that has ended is looked at again, if at all, after a look in vain.
+func (s *Store) SnoozeEnded(ctx context.Context, was *Post, until time.Time) error {
+	q := s.DB.NewUpdate().Model((*Post)(nil)).Set("failures = failures + 1").Set("armed_at = NULL").
 		Where("id = ? AND state = ? AND rev = ? AND wake_at = ?", was.ID, was.State, was.Rev, was.WakeAt)
 	if until.IsZero() {
 		q = q.Set("wake_at = NULL")
 	} else {
 		q = q.Set("wake_at = ?", until)
 	}
-	return won(q.Exec(ctx))
+	return Changed(q.Exec(ctx))
 }
 
-// saveLinks writes the permalinks of posts that are about to be told as published: a crash in between must not have the
+// SavePermalinks writes the permalinks of posts that are about to be told as published: a crash in between must not have the
 // same event told with another one. That the disk is not waited for is well: an event that was told stands.
-// A row that has moved, or that somebody else holds, is errAlone.
-func (s *store) saveLinks(ctx context.Context, items []*Post) []error {
+// A row that has moved, or that somebody else holds, is batch.ErrAlone.
+func (s *Store) SavePermalinks(ctx context.Context, items []*Post) []error {
 	type row struct {
 		ID        string        `bun:"id"`
 		Rev       int64         `bun:"rev"`
@@ -92,16 +92,16 @@ func (s *store) saveLinks(ctx context.Context, items []*Post) []error {
 	}
 	rows, ids := make([]row, len(items)), make([]string, len(items))
 	for i, p := range items {
-		p.tidy()
+		p.Canonicalize()
 		rows[i], ids[i] = row{p.ID, p.Rev, p.Permalink, p.Parts}, p.ID
 	}
 	var saved []string
-	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+	err := pg.InTx(ctx, s.DB, func(ctx context.Context, tx bun.Tx) error {
 		saved = nil
 		if _, err := tx.ExecContext(ctx, "SET LOCAL synchronous_commit = off"); err != nil {
 			return err
 		}
-		return tx.NewUpdate().With("l", tx.NewValues(&rows)).With("free", free(tx, ids)).Model((*Post)(nil)).TableExpr("l, free").
+		return tx.NewUpdate().With("l", tx.NewValues(&rows)).With("free", LockFree(tx, ids)).Model((*Post)(nil)).TableExpr("l, free").
 			Set("permalink = nullif(l.permalink, ''), parts = l.parts").
 			Where("post.id = free.id AND post.id = l.id AND post.rev = l.rev AND post.state = 'concluding'").
 			Returning("post.id").Scan(ctx, &saved)
@@ -115,8 +115,8 @@ func (s *store) saveLinks(ctx context.Context, items []*Post) []error {
 	return errs
 }
 
-// saveLink is saveLinks for one, which waits for whoever holds the row.
-func (s *store) saveLink(ctx context.Context, db bun.IDB, p *Post) error {
-	return won(db.NewUpdate().Model(p).Column("permalink", "parts").
+// SavePermalink is SavePermalinks for one, which waits for whoever holds the row.
+func (s *Store) SavePermalink(ctx context.Context, db bun.IDB, p *Post) error {
+	return Changed(db.NewUpdate().Model(p).Column("permalink", "parts").
 		Where("id = ? AND rev = ? AND state = ?", p.ID, p.Rev, events.StateConcluding).Exec(ctx))
 }
