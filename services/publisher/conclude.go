@@ -144,7 +144,7 @@ func (s *Service) fetchPermalinks(ctx context.Context, p *posts.Post) error {
 	if len(wanted) == 0 {
 		return nil
 	}
-	release, _ := s.permalinks.hold(p.UserID, p.AccountID, s.now)
+	release, _ := s.permalinks.Hold(p.UserID, p.AccountID, s.now)
 	if release == nil {
 		return nil
 	}

@@ -171,8 +171,8 @@ func (e *errands) enter(ctx context.Context, a accounts.Account, now func() time
 		}
 	}()
 	waits := ctx.Value(noWaiting{}) == nil
-	release, again := e.places.hold(a.UserID, a.ID, now)
-	for ; release == nil; release, again = e.places.hold(a.UserID, a.ID, now) {
+	release, again := e.places.Hold(a.UserID, a.ID, now)
+	for ; release == nil; release, again = e.places.Hold(a.UserID, a.ID, now) {
 		again = min(again, time.Second)
 		if !waits {
 			return nil, placeTaken{again}

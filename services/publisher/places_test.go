@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/limiter"
 )
 
 // An account whose pictures Threads cannot fetch in time holds its own places and no more: another's post goes out while
@@ -84,54 +85,23 @@ func TestHangingPermalinksHoldNobodyUp(t *testing.T) {
 	r.once(r.await(p.ID, events.FactPublished))
 }
 
-// Places are the account's, and the process'; who finds none gets an appointment, and all of them one after the other.
-func TestLimiter(t *testing.T) {
-	t.Parallel()
-	now := time.Now()
-	l := newLimiter(3, 0, 2)
-	l.farthest = time.Second
-	for i, c := range []struct {
-		account string
-		ok      bool
-	}{{"a", true}, {"a", true}, {"a", false}, {"b", true}, {"b", false}, {"c", false}} {
-		again, ok := l.acquire("", c.account, now)
-		if ok != c.ok || !ok && again <= 0 {
-			t.Errorf("%d: %s may enter: %t, or else in %s", i, c.account, ok, again)
-		}
-	}
-	var last time.Duration
-	for range 200 {
-		last, _ = l.acquire("", "a", now)
-		if last > l.farthest {
-			t.Fatalf("an appointment in %s", last)
-		}
-	}
-	if last < l.farthest/2 {
-		t.Errorf("the two hundredth is asked to come in %s", last)
-	}
-	l.release("", "a", time.Millisecond)
-	if _, ok := l.acquire("", "c", now); !ok {
-		t.Error("a place that was given back is not given again")
-	}
-}
-
 // A user with many accounts has half of the places at most, and waits in a line of their own.
 func TestNoUserHasAllPlaces(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	s := New(quick(t), Deps{})
-	for name, l := range map[string]*limiter{"creations": s.creations, "questions": s.questions, "permalinks": s.permalinks} {
-		for n := range l.total {
-			l.acquire("noisy", fmt.Sprint("of the noisy ", n), now)
+	for name, l := range map[string]*limiter.Limiter{"creations": s.creations, "questions": s.questions, "permalinks": s.permalinks} {
+		for n := range l.Total {
+			l.Acquire("noisy", fmt.Sprint("of the noisy ", n), now)
 		}
-		if l.all.n != l.total/2 {
-			t.Errorf("%s: one user holds %d of %d places", name, l.all.n, l.total)
+		if l.InFlight() != l.Total/2 {
+			t.Errorf("%s: one user holds %d of %d places", name, l.InFlight(), l.Total)
 		}
-		if _, ok := l.acquire("quiet", "of the quiet", now); !ok {
+		if _, ok := l.Acquire("quiet", "of the quiet", now); !ok {
 			t.Errorf("%s: another user finds no place", name)
 		}
-		l.release("noisy", "of the noisy 0", time.Millisecond)
-		if _, ok := l.acquire("noisy", "of the noisy 0", now); !ok {
+		l.Release("noisy", "of the noisy 0", time.Millisecond)
+		if _, ok := l.Acquire("noisy", "of the noisy 0", now); !ok {
 			t.Errorf("%s: a place that was given back is not given again", name)
 		}
 	}

@@ -49,7 +49,7 @@ func (s *Service) publish(ctx context.Context, was *posts.Post) error {
 	if s.answers.full() {
 		return s.noPlace(ctx, was, time.Second) // the answer could not be saved
 	}
-	release, again := s.calls.hold(was.UserID, was.AccountID, s.now)
+	release, again := s.calls.Hold(was.UserID, was.AccountID, s.now)
 	if release == nil {
 		return s.noPlace(ctx, was, again) // the account's other posts are on their way
 	}

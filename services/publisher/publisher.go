@@ -22,6 +22,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/limiter"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
@@ -53,9 +54,9 @@ type Service struct {
 	now   func() time.Time
 
 	calls      *calls
-	creations  *limiter
-	questions  *limiter
-	permalinks *limiter
+	creations  *limiter.Limiter
+	questions  *limiter.Limiter
+	permalinks *limiter.Limiter
 	inHand     inHand
 	answers    *answers
 	errands    *errands
@@ -97,13 +98,13 @@ func New(cfg Config, d Deps) *Service {
 		aside: posts.NewStore(d.Side, cfg.Lease, cfg.SecondCallAfter),
 		calls: newCalls(cfg.CallsInFlight, 0, cfg.CallsPerAccount),
 		// A quarter of the wake-ups in hand each at most: the last quarter is left to posts that are ready.
-		creations:  newShared(min(cfg.CreationsInFlight, cfg.wakes()/4), cfg.CreationsPerAccount),
-		questions:  newShared(cfg.wakes()/4, questionsPerAccount),
-		permalinks: newShared(cfg.wakes()/4, permalinksPerAccount),
+		creations:  limiter.NewShared(min(cfg.CreationsInFlight, cfg.wakes()/4), cfg.CreationsPerAccount),
+		questions:  limiter.NewShared(cfg.wakes()/4, questionsPerAccount),
+		permalinks: limiter.NewShared(cfg.wakes()/4, permalinksPerAccount),
 		answers:    newAnswers(),
 		errands:    newErrands(cfg.ReadsKept), ownerCalls: newOwnerCalls(),
 	}
-	s.creations.farthest = farthestCreation
+	s.creations.Farthest = farthestCreation
 	s.delays = &batch.Batcher[posts.Delayed]{Size: delayBatch, AtOnce: 2, Work: s.store.Delay}
 	s.spacings = &batch.Batcher[spacing]{Size: delayBatch, AtOnce: 1, Work: s.spaceOutBatch}
 	s.postReads = &batch.Batcher[batch.Read[posts.Post]]{Size: readBatch, AtOnce: 2, Work: s.store.ReadMany}

@@ -10,6 +10,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/limiter"
 	"github.com/omni-write/threads/internal/posts"
 )
 
@@ -82,7 +83,7 @@ func (s *Service) work(ctx context.Context, p *posts.Post) error {
 		return s.notCalled(ctx, p)
 	}
 	if places, whose := s.placesFor(p); places != nil {
-		release, again := places.hold(p.UserID, whose, s.now)
+		release, again := places.Hold(p.UserID, whose, s.now)
 		if release == nil {
 			return s.noPlace(ctx, p, again)
 		}
@@ -108,7 +109,7 @@ func (s *Service) work(ctx context.Context, p *posts.Post) error {
 
 // placesFor is the limiter of what the post's state calls for, and on whose account: how long a picture takes is not
 // Threads' doing, so posts with media have places of their own beside the account's others.
-func (s *Service) placesFor(p *posts.Post) (places *limiter, whose string) {
+func (s *Service) placesFor(p *posts.Post) (places *limiter.Limiter, whose string) {
 	switch p.State {
 	case events.StateScheduled:
 		if _, media := p.Content(); len(media) > 0 {
