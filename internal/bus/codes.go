@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/omni-write/threads/internal/clock"
 )
 
 // JetStream's words for why a message was not stored, as far as they are told apart here.
@@ -64,5 +66,5 @@ func errorCode(err error) jetstream.ErrorCode {
 
 // backoff waits before another try: long enough for a message in flight to land, and not the same for everybody.
 func backoff(ctx context.Context) bool {
-	return pause(ctx, 50*time.Millisecond+rand.N(150*time.Millisecond)) //nolint:gosec // spreads tries, guards nothing
+	return clock.Sleep(ctx, 50*time.Millisecond+rand.N(150*time.Millisecond)) //nolint:gosec // spreads tries, guards nothing
 }

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 )
 
 // Config says which NATS to use, and as whom.
@@ -125,7 +126,7 @@ func connect(ctx context.Context, url string, opts []nats.Option) (*nats.Conn, e
 			return nil, fmt.Errorf("the NATS server at %s does not let us in; check the credentials: %w", withoutSecrets(url), err)
 		case hopeless(err) != "":
 			return nil, fmt.Errorf("the NATS server at %s %s: %w", withoutSecrets(url), hopeless(err), err)
-		case !pause(ctx, 250*time.Millisecond):
+		case !clock.Sleep(ctx, 250*time.Millisecond):
 			return nil, fmt.Errorf("no NATS server answers at %s; start one or set NATS_URL: %w", withoutSecrets(url), err)
 		}
 	}
@@ -200,16 +201,4 @@ func (b *Bus) stream(ctx context.Context, name string) (jetstream.Stream, error)
 	}
 	b.streams.Store(name, s)
 	return s, nil
-}
-
-// pause waits, and says whether it waited to the end.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

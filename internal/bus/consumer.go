@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 )
 
 // HandleOptions bounds the work of one process.
@@ -66,7 +67,7 @@ func (b *Bus) Handle(ctx context.Context, durable string, h *Handlers, o HandleO
 		case err != nil:
 			b.troubles.Store(durable, err)
 			b.log.Error("cannot read messages; trying again", zap.String("consumer", durable), zap.Error(err))
-			pause(ctx, time.Second)
+			clock.Sleep(ctx, time.Second)
 		}
 	}
 	b.troubles.Delete(durable)

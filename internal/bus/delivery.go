@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/wire"
 )
 
@@ -138,7 +139,7 @@ func (c *consumer) nakWithDelay(m jetstream.Msg, delay time.Duration) (err error
 		if err == nil || errors.Is(err, nats.ErrConnectionClosed) {
 			break
 		}
-		pause(context.Background(), firstDelay/4)
+		clock.Sleep(context.Background(), firstDelay/4)
 	}
 	return err
 }

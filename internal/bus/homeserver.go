@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/dial"
 )
 
@@ -66,7 +67,7 @@ func (b *Bus) goHome(ctx context.Context, look time.Duration) {
 		return
 	}
 	well := 0
-	for pause(ctx, look+rand.N(look/2)) { //nolint:gosec // not all at once; guards nothing
+	for clock.Sleep(ctx, look+rand.N(look/2)) { //nolint:gosec // not all at once; guards nothing
 		if b.nc.IsClosed() {
 			return
 		}
@@ -93,7 +94,7 @@ func (b *Bus) quiet(ctx context.Context) bool {
 		if b.asking.Load() == 0 && b.answers.busy.none() {
 			return true
 		}
-		if !pause(ctx, quietEvery) {
+		if !clock.Sleep(ctx, quietEvery) {
 			return false
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/internal/clock"
 )
 
 // What became of messages, as metrics say it.
@@ -66,7 +68,7 @@ func (c *consumer) watch(ctx context.Context, durable jetstream.Consumer) {
 		} else if ctx.Err() == nil {
 			c.bus.log.Debug("how far a durable is behind is not known", zap.String("consumer", c.durable), zap.Error(err))
 		}
-		if !pause(ctx, lagEvery) {
+		if !clock.Sleep(ctx, lagEvery) {
 			return
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 )
 
 func commandPath(id string) string { return "/api/threads/commands/" + url.PathEscape(id) }
@@ -42,8 +43,7 @@ func (s *Service) getCommand(ctx context.Context, in *commandInput) (*commandOut
 	o, err := bus.Ask[events.Outcome](ctx, s.bus, q)
 	// A command is accepted when it is on disk; its service notes it a moment later. Whoever follows a 202 at once must
 	// not hear that there is no such thing.
-	for end := time.Now().Add(notedWithin); errors.Is(err, &events.Fault{Code: events.NotFound}) && time.Now().Before(end) && ctx.Err() == nil; {
-		time.Sleep(notedWithin / 10)
+	for end := time.Now().Add(notedWithin); errors.Is(err, &events.Fault{Code: events.NotFound}) && time.Now().Before(end) && clock.Sleep(ctx, notedWithin/10); {
 		o, err = bus.Ask[events.Outcome](ctx, s.bus, q)
 	}
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 )
 
 var (
@@ -190,9 +191,7 @@ func (h *live) read(ctx context.Context, reading int, after uint64) {
 			return
 		}
 		h.log.Warn("live streams wait for NATS", zap.Error(err))
-		select {
-		case <-time.After(rereadAfter):
-		case <-ctx.Done():
+		if !clock.Sleep(ctx, rereadAfter) {
 			return
 		}
 		extent, err := h.bus.Holds(ctx)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 )
 
 // Change is part of every request that changes something: it becomes a command.
@@ -81,10 +82,7 @@ func (s *Service) do(ctx context.Context, cmd events.Command, o bus.CommandOptio
 		if !s.now().Before(end) {
 			break
 		}
-		select {
-		case <-time.After(repeatEvery):
-		case <-ctx.Done():
-		}
+		clock.Sleep(ctx, repeatEvery)
 	}
 	return outcome, err
 }

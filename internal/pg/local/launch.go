@@ -12,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/omni-write/threads/internal/clock"
 )
 
 const (
@@ -55,8 +57,8 @@ func (s *Server) launch(ctx context.Context, c cluster) error {
 		case strings.Contains(said, "could not bind") && ports < 3:
 			ports++
 		case stillHeld(said) && time.Since(began) < heldLimit:
-			if err := pause(ctx, 200*time.Millisecond); err != nil {
-				return err
+			if !clock.Sleep(ctx, 200*time.Millisecond) {
+				return ctx.Err()
 			}
 		default:
 			return fmt.Errorf("%w: %s (more in %s)", err, lastLines([]byte(said)), s.logFile)
@@ -125,13 +127,4 @@ func readFrom(path string, offset int64) string {
 		return err.Error()
 	}
 	return string(b)
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

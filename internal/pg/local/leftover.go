@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/internal/clock"
 )
 
 const leftoverLimit = 10 * time.Second
@@ -48,8 +50,8 @@ func clearLeftover(ctx context.Context, data string, log *zap.Logger) error {
 			return fmt.Errorf("a Postgres of an earlier run (pid %d) still uses %s and does not stop: end it with kill -QUIT %d",
 				pid, data, pid)
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
-			return err
+		if !clock.Sleep(ctx, 50*time.Millisecond) {
+			return ctx.Err()
 		}
 	}
 }
