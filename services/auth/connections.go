@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -12,7 +11,6 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
-	"github.com/omni-write/threads/internal/pg"
 )
 
 // ListConnections is a user's connected accounts, the oldest first.
@@ -33,36 +31,20 @@ func (s *Service) ListConnections(ctx context.Context, q events.ListConnections)
 // Disconnect forgets an account's token, at once. Publisher hears of it and cancels the account's queue, or lets it wait for
 // the next connect; tokenkeeper takes its alarm away. Threads itself is not told: it has no call for that.
 func (s *Service) Disconnect(ctx context.Context, d bus.Delivery, cmd events.Disconnect) (any, error) {
-	var (
-		prior   *commands.Command
-		after   events.Connection
-		refused error
-	)
-	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		var err error
-		if prior, err = commands.Begin(ctx, tx, commands.New(d.Meta, cmd, ""), s.now()); err != nil || prior != nil {
-			return err
-		}
+	var after events.Connection
+	prior, err := commands.Once(ctx, s.db, commands.New(d.Meta, cmd, ""), s.now, func(ctx context.Context, tx bun.Tx) (_ any, err error) {
 		if cmd.Erase {
-			after, refused = s.eraseOwn(ctx, tx, d.Meta.ID, cmd)
+			after, err = s.eraseOwn(ctx, tx, d.Meta.ID, cmd)
 		} else {
-			after, refused = s.disconnect(ctx, tx, cmd)
+			after, err = s.disconnect(ctx, tx, cmd)
 		}
-		// A refusal is noted as well, so that it is the same the second time.
-		return accounts.ConcludeWith(ctx, tx, d.Meta.ID, after, refused, s.now())
+		return after, err
 	})
 	if err != nil {
 		return nil, err
 	}
 	if prior != nil {
-		c, done, err := accounts.Concluded(ctx, s.db, s.bus.Emit, prior)
-		if err == nil && !done {
-			err = errors.New("the command was noted without its outcome, which no transaction of ours does")
-		}
-		return c, err
-	}
-	if refused != nil {
-		return nil, refused
+		return accounts.Concluded(ctx, s.db, s.bus.Emit, prior)
 	}
 	s.lookForErasures()
 	return after, s.tell(ctx, after.ID)

@@ -31,28 +31,22 @@ func (s *Service) RefreshToken(ctx context.Context, d bus.Delivery, cmd events.R
 	return c, err
 }
 
-// refreshOnce notes the command before the call and concludes it in the transaction that saves the token, so a redelivery
-// neither refreshes again nor answers otherwise.
+// refreshOnce concludes the command in the transaction that saves the token, so a redelivery neither refreshes again nor
+// answers otherwise.
 func (s *Service) refreshOnce(ctx context.Context, d bus.Delivery, cmd events.RefreshToken) (any, error) {
-	prior, err := commands.Begin(ctx, s.db, commands.New(d.Meta, cmd, ""), s.now())
-	if err != nil {
-		return nil, err
-	}
+	prior, result, err := commands.OnceByCall(ctx, s.db, commands.New(d.Meta, cmd, ""), s.now, func(ctx context.Context) (any, error) {
+		a, err := s.refreshNow(ctx, d.Meta.ID, cmd)
+		if fault, ok := errors.AsType[*events.Fault](err); ok && fault.Code == events.Unavailable {
+			if err := commands.Finish(ctx, s.db, events.Outcome{CommandID: d.Meta.ID, Fault: fault}, s.now()); err != nil {
+				return nil, err
+			}
+		}
+		return a.Connection(), err
+	})
 	if prior != nil {
-		if c, done, err := accounts.Concluded(ctx, s.db, s.bus.Emit, prior); done || err != nil {
-			return c, err
-		}
+		return accounts.Concluded(ctx, s.db, s.bus.Emit, prior)
 	}
-	a, err := s.refreshNow(ctx, d.Meta.ID, cmd)
-	if fault, ok := errors.AsType[*events.Fault](err); ok {
-		if err := accounts.Conclude(ctx, s.db, d.Meta.ID, accounts.Account{}, fault, s.now()); err != nil {
-			return nil, err
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return a.Connection(), nil
+	return result, err
 }
 
 func (s *Service) refreshNow(ctx context.Context, commandID string, cmd events.RefreshToken) (accounts.Account, error) {
@@ -74,7 +68,7 @@ func (s *Service) refreshNow(ctx context.Context, commandID string, cmd events.R
 		return a, bus.Later(busyFor)
 	}
 	after, err := s.renew(ctx, a, func(ctx context.Context, tx bun.Tx, a accounts.Account) error {
-		return accounts.Conclude(ctx, tx, commandID, a, nil, s.now())
+		return accounts.Conclude(ctx, tx, commandID, a, s.now())
 	})
 	if errors.Is(err, errSuperseded) {
 		return a, events.Faultf(events.Conflict, "The account was connected anew or disconnected meanwhile; there is nothing to refresh.")
