@@ -13,8 +13,15 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/omni-write/threads/services/auth"
+	"github.com/omni-write/threads/services/gateway"
+	"github.com/omni-write/threads/services/publisher"
+	"github.com/omni-write/threads/services/tokenkeeper"
 )
 
 var update = flag.Bool("update", false, "rewrite settings.md")
@@ -152,6 +159,71 @@ func TestSettingsAreDocumented(t *testing.T) {
 	}
 }
 
+var (
+	atLeast = regexp.MustCompile(`(?i)\bat least (\w+)`)
+	between = regexp.MustCompile(`From (\w+) to (\w+)`)
+)
+
+// What the page says of durations and numbers is what the services take and refuse.
+func TestSettingsAreBounded(t *testing.T) {
+	read := map[string]func(func(string) string) error{
+		"gateway":     func(env func(string) string) error { _, err := gateway.ConfigFromEnv(env); return err },
+		"auth":        func(env func(string) string) error { _, err := auth.ConfigFromEnv(env); return err },
+		"publisher":   func(env func(string) string) error { _, err := publisher.ConfigFromEnv(env); return err },
+		"tokenkeeper": func(env func(string) string) error { _, err := tokenkeeper.ConfigFromEnv(env); return err },
+	}
+	tried := 0
+	for service, rows := range inStructs(t) {
+		refuses := func(name, value string) bool {
+			tried++
+			err := read[service](func(asked string) string { return map[string]string{name: value}[asked] })
+			return err != nil && strings.Contains(err.Error(), name)
+		}
+		for _, r := range rows {
+			for i, name := range r.names {
+				if read[service] == nil || r.kinds[i] != "duration" && r.kinds[i] != "number" {
+					continue
+				}
+				var under, over string
+				if m := between.FindStringSubmatch(r.allowed); m != nil {
+					under, over = beside(t, m[1], -1), beside(t, m[2], 1)
+				} else if m := atLeast.FindStringSubmatch(r.allowed); m != nil {
+					under = beside(t, m[1], -1)
+				} else if !strings.Contains(r.allowed, "0: ") && r.kinds[i] == "duration" {
+					under = "0s"
+				}
+				for _, value := range []string{under, over} {
+					if value != "" && !refuses(name, value) {
+						t.Errorf("%s=%s is taken; the page says: %s", name, value, r.allowed)
+					}
+				}
+				if strings.Contains(r.allowed, "0: ") && refuses(name, "0") {
+					t.Errorf("%s=0 is refused; the page says: %s", name, r.allowed)
+				}
+				if strings.Contains(r.allowed, "Floor ") && refuses(name, "10ms") {
+					t.Errorf("%s under its floor is refused; the page says: %s", name, r.allowed)
+				}
+			}
+		}
+	}
+	if tried < 60 {
+		t.Errorf("only %d values were tried", tried)
+	}
+}
+
+// beside is the next value below or above a bound, as a setting has it.
+func beside(t *testing.T, bound string, by int) string {
+	t.Helper()
+	if n, err := strconv.Atoi(bound); err == nil {
+		return strconv.Itoa(n + by)
+	}
+	d, err := time.ParseDuration(bound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return (d + time.Duration(by)*time.Millisecond).String()
+}
+
 // askedFor is a setting that code asks for by its name.
 var askedFor = regexp.MustCompile(`(?:[Gg]etenv\(|LookupEnv\(|\.outer\(|number\(t, |\bEnv += )"([A-Z][A-Z_0-9]+)"`)
 
@@ -168,14 +240,31 @@ func sources(t *testing.T) map[string]string {
 	return found
 }
 
+// services are those that have a section, in its order; "" is what all of them read.
+var services = []string{"", "gateway", "auth", "publisher", "tokenkeeper"}
+
 // settings is the page as the code has it.
 func settings(t *testing.T) []byte {
 	t.Helper()
-	sections := map[string]*section{
-		"": {name: "Every process", about: "What has no *read by* is read by all of them."}, "gateway": {name: "gateway"},
-		"auth": {name: "auth"}, "publisher": {name: "publisher"}, "tokenkeeper": {name: "tokenkeeper"},
+	all := inStructs(t)
+	var page strings.Builder
+	page.WriteString(settingsHead)
+	for _, service := range services {
+		s := section{name: service, rows: all[service]}
+		if service == "" {
+			s.name, s.about = "Every process", "What has no *read by* is read by all of them."
+		}
+		s.write(&page)
 	}
-	files := token.NewFileSet()
+	unstructured.write(&page)
+	ofTests.write(&page)
+	return []byte(page.String())
+}
+
+// inStructs are the settings of all config structs, by the service that reads them.
+func inStructs(t *testing.T) map[string][]row {
+	t.Helper()
+	found, files := map[string][]row{}, token.NewFileSet()
 	for path, source := range sources(t) {
 		if strings.HasSuffix(path, "_test.go") || !strings.Contains(source, "`env:\"") {
 			continue
@@ -185,24 +274,17 @@ func settings(t *testing.T) []byte {
 			t.Fatal(err)
 		}
 		service := ""
-		if steps := strings.Split(path, "/"); steps[0] == "services" && sections[steps[1]] != nil {
+		if steps := strings.Split(path, "/"); steps[0] == "services" && slices.Contains(services, steps[1]) {
 			service = steps[1]
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			if s, ok := n.(*ast.StructType); ok {
-				sections[service].rows = append(sections[service].rows, rowsOf(files, s)...)
+				found[service] = append(found[service], rowsOf(files, s)...)
 			}
 			return true
 		})
 	}
-	var page strings.Builder
-	page.WriteString(settingsHead)
-	for _, service := range []string{"", "gateway", "auth", "publisher", "tokenkeeper"} {
-		sections[service].write(&page)
-	}
-	unstructured.write(&page)
-	ofTests.write(&page)
-	return []byte(page.String())
+	return found
 }
 
 // rowsOf are the settings of a struct. One without a comment shares that of the line before it.

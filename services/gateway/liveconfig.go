@@ -12,12 +12,12 @@ type LiveConfig struct {
 	// 1m. Default 15s.
 	LiveHeartbeat time.Duration `env:"LIVE_HEARTBEAT" envDefault:"15s"`
 	// LiveBuffer is how many facts wait for a client that is slow to take them; with one more it is disconnected, and
-	// resumes from where it was. At least 1. Default 256.
+	// resumes from where it was. 0: the default. Default 256.
 	LiveBuffer int `env:"LIVE_BUFFER" envDefault:"256"`
 	// LiveReplay is the most facts that are told to a client that comes back; who missed more is told to read anew.
-	// At least 1. Default 10000.
+	// 0: the default. Default 10000.
 	LiveReplay int `env:"LIVE_REPLAY" envDefault:"10000"`
-	// LiveStreamsPerUser and LiveStreams bound the streams that this process keeps open. At least 1. Defaults 10 and 10000.
+	// LiveStreamsPerUser and LiveStreams bound the streams that this process keeps open. 0: the default. Defaults 10 and 10000.
 	LiveStreamsPerUser int `env:"LIVE_STREAMS_PER_USER" envDefault:"10"`
 	LiveStreams        int `env:"LIVE_STREAMS" envDefault:"10000"`
 }

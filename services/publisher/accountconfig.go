@@ -13,17 +13,19 @@ type AccountConfig struct {
 	// InsightsEvery is how often the figures of each account and of its latest posts are kept, without anybody asking.
 	// 0: never.
 	InsightsEvery time.Duration `env:"PUBLISHER_INSIGHTS_EVERY" envDefault:"24h"`
-	// InsightsPosts is how many of an account's posts of the last month that is.
+	// InsightsPosts is how many of an account's posts of the last month that is. At least 1.
 	InsightsPosts int `env:"PUBLISHER_INSIGHTS_POSTS" envDefault:"25"`
-	// InsightsSpacing is the pause between two calls for one account, InsightsAtOnce how many accounts are read at a time.
+	// InsightsSpacing is the pause between two calls for one account. 0: none.
 	InsightsSpacing time.Duration `env:"PUBLISHER_INSIGHTS_SPACING" envDefault:"1s"`
-	InsightsAtOnce  int           `env:"PUBLISHER_INSIGHTS_AT_ONCE" envDefault:"2"`
+	// InsightsAtOnce is how many accounts are read at a time. At least 1.
+	InsightsAtOnce int `env:"PUBLISHER_INSIGHTS_AT_ONCE" envDefault:"2"`
 	// InsightsKept is how long figures are kept. 0: for ever.
 	InsightsKept time.Duration `env:"PUBLISHER_INSIGHTS_KEPT" envDefault:"9600h"`
 
 	// HistorySettle is how old a post must be to be imported: a younger one may be ours, about to be noted as such.
+	// 0: none is too young.
 	HistorySettle time.Duration `env:"PUBLISHER_HISTORY_SETTLE" envDefault:"10m"`
-	// HistoryPages is the most pages of 100 posts that one import reads.
+	// HistoryPages is the most pages of 100 posts that one import reads. At least 1.
 	HistoryPages int `env:"PUBLISHER_HISTORY_PAGES" envDefault:"200"`
 }
 

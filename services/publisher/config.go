@@ -69,7 +69,7 @@ type Config struct {
 
 	// BreakerAfter is how many calls to a host must fail in a row before it counts as down (those in which Threads fetches
 	// media count once an account), BreakerRetry how long it is
-	// then left alone before a few calls try it again.
+	// then left alone before a few calls try it again. At least 1.
 	BreakerAfter int           `env:"PUBLISHER_BREAKER_AFTER" envDefault:"10"`
 	BreakerRetry time.Duration `env:"PUBLISHER_BREAKER_RETRY" envDefault:"5s"`
 

@@ -11,8 +11,8 @@ import (
 
 // RetentionConfig is how long the publisher keeps what grows with every post and is of use for a while only.
 type RetentionConfig struct {
-	// CommandsKept is how long it is kept what became of a command, and with it an Idempotency-Key, after its end. Floor 24h,
-	// which docs/api.md promises. 0: for ever.
+	// CommandsKept is how long it is kept what became of a command, and with it an Idempotency-Key, after its end. 0: for
+	// ever, otherwise at least 24h, which docs/api.md promises.
 	CommandsKept time.Duration `env:"PUBLISHER_COMMANDS_KEPT" envDefault:"720h"`
 	// AttemptsKept is how long the log of what was tried for a post is kept after its last change, once it is final.
 	// 0: for ever.
