@@ -16,6 +16,7 @@ import (
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -78,7 +79,7 @@ func TestRequeue(t *testing.T) {
 			if d.Meta.ID != id {
 				t.Errorf("it came back as %s", d.Meta.ID)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(waiting.Limit):
 			t.Fatal("nobody was given the command")
 		}
 		if noted, err := commands.Find(t.Context(), db, id); err != nil || noted != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/omni-write/threads/events/consume"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 func told(rev int64) events.PostEvent {
@@ -38,7 +39,7 @@ func quiet(o consume.Options) consume.Options {
 // run runs a reader until done says so, or the test's patience ends.
 func run(t *testing.T, c *consume.Consumer, done <-chan struct{}) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), waiting.Limit)
 	defer cancel()
 	stopped := make(chan struct{})
 	go func() {
@@ -97,7 +98,7 @@ func TestLongWorkIsKeptAlive(t *testing.T) {
 	emit(t, b, told(1), told(2))
 	done := make(chan struct{})
 	var begun atomic.Int64
-	c := consume.New(b.JetStream(), quiet(consume.Options{Durable: "d", AckWait: 300 * time.Millisecond, AtOnce: 3})) // a place is free for what would come again
+	c := consume.New(b.JetStream(), quiet(consume.Options{Durable: "d", AckWait: 2 * time.Second, AtOnce: 3})) // a place is free for what would come again
 	consume.On(c, func(_ context.Context, m consume.Message, _ events.PostEdited) error {
 		if m.Delivery != 1 {
 			t.Errorf("the server gave sequence %d out again while it was worked on", m.Sequence)
@@ -105,7 +106,7 @@ func TestLongWorkIsKeptAlive(t *testing.T) {
 		if begun.Add(1) == 2 {
 			defer close(done)
 		}
-		<-time.After(time.Second) // the work: longer than AckWait
+		<-time.After(3 * time.Second) // the work: longer than AckWait
 		return nil
 	})
 	run(t, c, done)
@@ -246,12 +247,12 @@ func TestAsAnotherTeam(t *testing.T) {
 		t.Fatal(err)
 	}
 	done := make(chan struct{})
-	c := consume.New(js, quiet(consume.Options{Durable: "team-edits", AckWait: 300 * time.Millisecond, AtOnce: 2}))
+	c := consume.New(js, quiet(consume.Options{Durable: "team-edits", AckWait: 2 * time.Second, AtOnce: 2}))
 	consume.On(c, func(_ context.Context, m consume.Message, _ events.PostEdited) error {
 		if m.Delivery != 1 {
 			t.Error("its sign of life did not arrive")
 		}
-		<-time.After(time.Second) // the work: longer than AckWait
+		<-time.After(3 * time.Second) // the work: longer than AckWait
 		close(done)
 		return nil
 	})

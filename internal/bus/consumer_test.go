@@ -17,9 +17,10 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
-const wait = 10 * time.Second
+const wait = waiting.Limit
 
 // handling runs handlers on a durable until the test ends; stop ends them before and waits.
 func handling(t *testing.T, b *bus.Bus, durable string, h *bus.Handlers, o bus.HandleOptions) (stop func()) {
@@ -409,7 +410,7 @@ func TestInProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := c.CachedInfo().Config
-	cfg.AckWait = time.Second
+	cfg.AckWait = 3 * time.Second // three times as long as the machine may keep a sign of life back
 	if _, err := b.JetStream().UpdateConsumer(t.Context(), events.StreamCommands, cfg); err != nil {
 		t.Fatal(err)
 	}

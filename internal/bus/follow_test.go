@@ -13,6 +13,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // tellOf puts n facts about an account on EVENTS, and returns the sequence of the last.
@@ -117,7 +118,7 @@ func TestFollowEndsWithItsStream(t *testing.T) {
 		if err == nil {
 			t.Error("it ended without a word")
 		}
-	case <-time.After(15 * time.Second):
+	case <-time.After(waiting.Limit):
 		t.Error("it goes on")
 	}
 }

@@ -13,13 +13,14 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 func TestDisconnect(t *testing.T) {
 	t.Run("the token is gone, the account too, and everyone hears of it", func(t *testing.T) {
 		w := setup(t)
 		c := w.connect("user_1", "ada")
-		o, err := w.bus.Do(t.Context(), events.Disconnect{UserID: "user_1"}, bus.CommandOptions{ID: events.NewCommandID()}, 10*time.Second)
+		o, err := w.bus.Do(t.Context(), events.Disconnect{UserID: "user_1"}, bus.CommandOptions{ID: events.NewCommandID()}, waiting.Limit)
 		if err != nil || !o.Done || o.Fault != nil {
 			t.Fatalf("outcome %+v, %v", o, err)
 		}

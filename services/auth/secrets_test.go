@@ -2,13 +2,13 @@ package auth
 
 import (
 	"testing"
-	"time"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/secretcheck"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // What must never be stored or logged is looked for everywhere after a day in the life of auth, its bad moments
@@ -46,7 +46,7 @@ func TestSecretsStayHome(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = ask[events.Profile](w, events.GetProfile{UserID: "user_1"})
-	o, err := w.bus.Do(t.Context(), events.Disconnect{UserID: "user_1"}, bus.CommandOptions{ID: events.NewCommandID()}, 10*time.Second)
+	o, err := w.bus.Do(t.Context(), events.Disconnect{UserID: "user_1"}, bus.CommandOptions{ID: events.NewCommandID()}, waiting.Limit)
 	if err != nil || !o.Done {
 		t.Fatalf("%+v, %v", o, err)
 	}

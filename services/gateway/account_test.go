@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/waiting"
 	"github.com/omni-write/threads/services/publisher"
 )
 
@@ -214,7 +215,7 @@ func TestAccountRoutesRefuse(t *testing.T) {
 
 	// Another user's post is no post, and what is said below it is not ours to moderate.
 	o, err := w.bus.Do(t.Context(), events.PublishPost{PostID: events.NewPostID(), UserID: bob, Draft: events.Draft{Text: "bob's"}, PublishAt: time.Now()},
-		bus.CommandOptions{ID: events.NewCommandID()}, 10*time.Second)
+		bus.CommandOptions{ID: events.NewCommandID()}, waiting.Limit)
 	if err != nil || o.Fault != nil {
 		t.Fatal(err, o.Fault)
 	}
@@ -295,12 +296,13 @@ func TestKeepsFigures(t *testing.T) {
 	var p events.Post
 	w.do(t, http.MethodPost, "/api/threads/post", `{"text":"watch me","accountId":"`+w.ada.ID+`"}`).is(t, http.StatusCreated, &p)
 	var kept []string
-	for deadline := time.Now().Add(10 * time.Second); len(kept) < 2 && time.Now().Before(deadline); <-time.After(20 * time.Millisecond) {
+	waiting.Until(t, "the figures of the account and of the post", func() bool {
 		kept = nil
 		if err := w.db.NewSelect().Table("insight_snapshots").Column("media_id").Where("account_id = ?", w.ada.ID).Order("media_id").Scan(t.Context(), &kept); err != nil {
 			t.Fatal(err)
 		}
-	}
+		return len(kept) > 1
+	})
 	if !slices.Contains(kept, "") || !slices.Contains(kept, *p.PostedTweetID) {
 		t.Errorf("kept %v", kept)
 	}

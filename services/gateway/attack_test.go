@@ -16,6 +16,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/waiting"
 	"github.com/omni-write/threads/services/gateway"
 )
 
@@ -64,7 +65,7 @@ func (h *house) raw(t *testing.T, request string) reply {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(waiting.Limit))
 	if _, err := io.WriteString(c, request); err != nil {
 		t.Fatal(err)
 	}
@@ -205,22 +206,14 @@ func TestSlowClients(t *testing.T) {
 	t.Run("have a limited time for their body, and are told", func(t *testing.T) {
 		t.Parallel()
 		h := running(t, func(c *gateway.Config) { c.BodyTimeout = time.Second })
-		began := time.Now()
 		h.raw(t, "POST /api/threads/post HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+h.token+"\r\nContent-Length: 20\r\n\r\n{\"te").
 			problem(t, http.StatusRequestTimeout, "timeout")
-		if took := time.Since(began); took > 4*time.Second {
-			t.Errorf("after %s", took)
-		}
 	})
 
 	t.Run("that nobody knows are told before their body comes", func(t *testing.T) {
 		t.Parallel()
-		h := running(t)
-		began := time.Now()
+		h := running(t, func(c *gateway.Config) { c.BodyTimeout = time.Hour }) // longer than the test waits
 		h.raw(t, "POST /api/threads/post HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n{\"te").problem(t, http.StatusUnauthorized, "unauthorized")
-		if took := time.Since(began); took > soon {
-			t.Errorf("after %s", took)
-		}
 	})
 
 	t.Run("may wait for their outcome for longer than a body may take", func(t *testing.T) {
@@ -258,7 +251,7 @@ func TestSlowClients(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = c.Close() }()
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(waiting.Limit))
 		in := bufio.NewReader(c)
 		for _, pause := range []time.Duration{0, 1200 * time.Millisecond} {
 			time.Sleep(pause) // this is the client's pause; nothing is waited for
@@ -292,7 +285,7 @@ func TestTooManyAtOnce(t *testing.T) {
 	// door says that it is full.
 	<-asked
 	var r reply
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(waiting.Limit); time.Now().Before(end); {
 		if r = h.do(t, http.MethodGet, "/api/threads/nothing", ""); r.status != http.StatusNotFound {
 			break
 		}

@@ -344,16 +344,22 @@ func TestBearerTokens(t *testing.T) {
 		}
 		hang := make(chan struct{})
 		t.Cleanup(func() { close(hang) })
-		c.instead(func(http.ResponseWriter, *http.Request) { <-hang })
-		began := time.Now()
+		var givenUp atomic.Bool // by the gateway, seconds later
+		c.instead(func(_ http.ResponseWriter, r *http.Request) {
+			select {
+			case <-r.Context().Done():
+				givenUp.Store(true)
+			case <-hang:
+			}
+		})
 		if got := shown(t, h, c.token(t, jwt.SigningMethodES256, "forged", stranger, nil)); got != "token_invalid" {
 			t.Error(got)
 		}
 		if got := shown(t, h, good); got != "in" {
 			t.Errorf("a good token is %s", got)
 		}
-		if took := time.Since(began); took > soon {
-			t.Errorf("took %s", took)
+		if givenUp.Load() {
+			t.Error("they waited until the issuer was given up")
 		}
 	})
 

@@ -136,9 +136,6 @@ func (h *house) do(t *testing.T, method, path, body string, headers ...string) r
 	return reply{status: resp.StatusCode, header: resp.Header, body: got}
 }
 
-// soon is well below the wait of the gateways under test: what took longer has waited for something.
-const soon = 3 * time.Second
-
 // is fails the test unless the reply has the status, and decodes its body into v.
 func (r reply) is(t *testing.T, status int, v any) {
 	t.Helper()

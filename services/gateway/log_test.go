@@ -15,6 +15,7 @@ import (
 	"github.com/omni-write/threads/cmd/standalone/issuer"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/waiting"
 	"github.com/omni-write/threads/services/gateway"
 )
 
@@ -45,7 +46,7 @@ func TestLog(t *testing.T) {
 		for range n {
 			select {
 			case <-l.written:
-			case <-time.After(10 * time.Second):
+			case <-time.After(waiting.Limit):
 				t.Fatalf("%d of %d lines", l.Len(), n)
 			}
 		}

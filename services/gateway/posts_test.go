@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/services/gateway"
 )
 
 // publisherThat posts whatever it is told to, and shows the test what that was.
@@ -170,9 +171,8 @@ func TestCreatePost(t *testing.T) {
 
 	t.Run("answers 202 with where to ask when it takes longer than the client waits", func(t *testing.T) {
 		t.Parallel()
-		h := setup(t) // and nobody to do it
+		h := setup(t, func(c *gateway.Config) { c.Wait = time.Hour }) // longer than the test waits, and nobody to do it
 		for prefer, applied := range map[string]string{"wait=0": "wait=0", "respond-async": "respond-async", "respond-async, wait=0": "wait=0"} {
-			began := time.Now()
 			r := h.do(t, http.MethodPost, "/api/threads/post", `{"text":"x"}`, "Prefer", prefer)
 			var body struct{ CommandID, Status, PostID string }
 			r.is(t, http.StatusAccepted, &body)
@@ -182,9 +182,6 @@ func TestCreatePost(t *testing.T) {
 			}
 			if got := r.header.Get("Preference-Applied"); got != applied {
 				t.Errorf("%s: the preference applied is %q", prefer, got)
-			}
-			if took := time.Since(began); took > soon {
-				t.Errorf("%s: waited %s", prefer, took)
 			}
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 func TestRefreshToken(t *testing.T) {
@@ -22,7 +23,7 @@ func TestRefreshToken(t *testing.T) {
 		w.run()
 		a := w.connect("user_1", "ada")
 		w.clock.pass(youngest)
-		o, err := w.bus.Do(t.Context(), events.RefreshToken{UserID: "user_1"}, bus.CommandOptions{ID: events.NewCommandID()}, 10*time.Second)
+		o, err := w.bus.Do(t.Context(), events.RefreshToken{UserID: "user_1"}, bus.CommandOptions{ID: events.NewCommandID()}, waiting.Limit)
 		if err != nil || !o.Done || o.Fault != nil {
 			t.Fatalf("outcome %+v, %v", o, err)
 		}
@@ -94,7 +95,7 @@ func TestRefreshToken(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.run()
-		o, err := w.bus.Do(t.Context(), events.RefreshToken{UserID: "user_1"}, bus.CommandOptions{ID: events.NewCommandID()}, 10*time.Second)
+		o, err := w.bus.Do(t.Context(), events.RefreshToken{UserID: "user_1"}, bus.CommandOptions{ID: events.NewCommandID()}, waiting.Limit)
 		if err != nil || !o.Done || o.Fault == nil || o.Fault.Code != events.Unavailable {
 			t.Fatalf("outcome %+v, %v", o, err)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // node starts a server with cluster.conf and this password for its routes.
@@ -63,7 +64,7 @@ func TestThreeServersKeepEveryStreamTogether(t *testing.T) {
 	}
 	stranger := node(t, "nats-4", ports[3], ports[:3], "a-guess")
 
-	until := time.Now().Add(30 * time.Second)
+	until := time.Now().Add(waiting.Limit)
 	for nodes[0].NumRoutes() == 0 || nodes[1].NumRoutes() == 0 || nodes[2].NumRoutes() == 0 {
 		if time.Now().After(until) {
 			t.Fatal("the servers do not find one another")

@@ -23,6 +23,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 var (
@@ -243,7 +244,7 @@ func TestEachUserMayDoWhatItMustAndNothingElse(t *testing.T) {
 		// The server says in its order what it refuses: after a flush it is known.
 		refuses := func(try func() error) bool {
 			before := nc.LastError()
-			err := errors.Join(try(), nc.FlushTimeout(10*time.Second))
+			err := errors.Join(try(), nc.FlushTimeout(waiting.Limit))
 			after := nc.LastError()
 			if errors.Is(err, nats.ErrPermissionViolation) || after != before && errors.Is(after, nats.ErrPermissionViolation) {
 				return true
@@ -267,7 +268,7 @@ func TestEachUserMayDoWhatItMustAndNothingElse(t *testing.T) {
 			refused := refuses(func() error {
 				sub, err := nc.SubscribeSync(subject)
 				if err == nil {
-					err = errors.Join(nc.FlushTimeout(10*time.Second), sub.Unsubscribe())
+					err = errors.Join(nc.FlushTimeout(waiting.Limit), sub.Unsubscribe())
 				}
 				if errors.Is(err, nats.ErrBadSubscription) { // it is closed because it was refused
 					err = nil
@@ -346,7 +347,7 @@ func TestAGuestReadsFactsAndPutsNothingOnOurStreams(t *testing.T) {
 		// A delivery.
 		name := fmt.Sprintf("push-%d", i)
 		config := fmt.Sprintf(`{"stream_name":"EVENTS","config":{"name":%q,"deliver_subject":%q,"ack_policy":"none"}}`, name, subject)
-		if _, err := nc.Request(events.GuestAPI+".CONSUMER.CREATE.EVENTS."+name, []byte(config), 5*time.Second); err != nil {
+		if _, err := nc.Request(events.GuestAPI+".CONSUMER.CREATE.EVENTS."+name, []byte(config), waiting.Limit); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -355,7 +356,7 @@ func TestAGuestReadsFactsAndPutsNothingOnOurStreams(t *testing.T) {
 	if err := ops.Conn().PublishRequest("$JS.API.STREAM.INFO.EVENTS", "threads.cmd.token.refresh", nil); err != nil {
 		t.Fatal(err)
 	}
-	for until := time.Now().Add(10 * time.Second); ; <-time.After(5 * time.Millisecond) {
+	for until := time.Now().Add(waiting.Limit); ; <-time.After(5 * time.Millisecond) {
 		commands, err := ops.Stream(t.Context(), events.StreamCommands)
 		if err != nil || time.Now().After(until) {
 			t.Fatalf("the answer did not get there, so nothing is shown: %v", err)

@@ -137,7 +137,6 @@ func TestTLS(t *testing.T) {
 			if try.identity.User == "" {
 				try.identity.Password = bustest.PasswordFor("gateway")
 			}
-			began := time.Now()
 			b, err := bus.Connect(t.Context(), bus.Config{URL: try.url, Name: "gateway", Identity: try.identity})
 			if err == nil {
 				defer b.JetStream().Conn().Close()
@@ -153,9 +152,6 @@ func TestTLS(t *testing.T) {
 			}
 			if err == nil || !strings.Contains(err.Error(), try.says) || strings.Contains(err.Error(), try.identity.Password) && try.identity.Password != "" {
 				t.Errorf("says %v", err)
-			}
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("says so after %s only", took)
 			}
 		})
 	}

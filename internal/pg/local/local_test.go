@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 func TestRestart(t *testing.T) {
@@ -166,7 +167,7 @@ func TestExitedByItself(t *testing.T) {
 	}
 	select {
 	case <-s.Exited():
-	case <-time.After(20 * time.Second):
+	case <-time.After(waiting.Limit):
 		t.Fatal("nobody noticed")
 	}
 }
