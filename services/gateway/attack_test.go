@@ -212,7 +212,7 @@ func TestSlowClients(t *testing.T) {
 
 	t.Run("that nobody knows are told before their body comes", func(t *testing.T) {
 		t.Parallel()
-		h := running(t, func(c *gateway.Config) { c.BodyTimeout = time.Hour }) // longer than the test waits
+		h := running(t, func(c *gateway.Config) { c.BodyTimeout = 5 * time.Minute }) // longer than the test waits
 		h.raw(t, "POST /api/threads/post HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n{\"te").problem(t, http.StatusUnauthorized, "unauthorized")
 	})
 

@@ -136,6 +136,10 @@ func (h *house) do(t *testing.T, method, path, body string, headers ...string) r
 	return reply{status: resp.StatusCode, header: resp.Header, body: got}
 }
 
+// A test that looks for a wait that must not be lets its gateway wait for longest, and judges by soon, which leaves a slow machine
+// time enough.
+const longest, soon = 30 * time.Second, 20 * time.Second
+
 // is fails the test unless the reply has the status, and decodes its body into v.
 func (r reply) is(t *testing.T, status int, v any) {
 	t.Helper()

@@ -48,13 +48,16 @@ func TestIdempotency(t *testing.T) {
 
 	t.Run("does the same request under the same key once, and answers it alike", func(t *testing.T) {
 		t.Parallel()
-		// Whoever waits for an outcome that was told long ago waits for longer than the test.
-		h, seen, _ := setup(t, func(c *gateway.Config) { c.Wait = time.Hour })
+		h, seen, _ := setup(t, func(c *gateway.Config) { c.Wait = longest })
 		var first, again events.Post
 		h.do(t, http.MethodPost, "/api/threads/post", `{"text":"x","accountId":"a"}`, "Idempotency-Key", "k1").is(t, http.StatusCreated, &first)
+		began := time.Now()
 		h.do(t, http.MethodPost, "/api/threads/post", `{ "accountId":"a", "text":"x" }`, "Idempotency-Key", `"k1"`).is(t, http.StatusCreated, &again)
 		if first.ID != events.PostIDFor(ada, "k1") || again.ID != first.ID {
 			t.Errorf("%s, then %s", first.ID, again.ID)
+		}
+		if took := time.Since(began); took > soon {
+			t.Errorf("waited %s for an outcome that was told long ago", took)
 		}
 		d := <-seen
 		if len(seen) != 0 || d.Meta.Key != "k1" || d.Meta.ID != events.CommandIDFor(ada, "k1", d.Meta.BodyHash) {

@@ -171,8 +171,9 @@ func TestCreatePost(t *testing.T) {
 
 	t.Run("answers 202 with where to ask when it takes longer than the client waits", func(t *testing.T) {
 		t.Parallel()
-		h := setup(t, func(c *gateway.Config) { c.Wait = time.Hour }) // longer than the test waits, and nobody to do it
+		h := setup(t, func(c *gateway.Config) { c.Wait = longest }) // and nobody to do it
 		for prefer, applied := range map[string]string{"wait=0": "wait=0", "respond-async": "respond-async", "respond-async, wait=0": "wait=0"} {
+			began := time.Now()
 			r := h.do(t, http.MethodPost, "/api/threads/post", `{"text":"x"}`, "Prefer", prefer)
 			var body struct{ CommandID, Status, PostID string }
 			r.is(t, http.StatusAccepted, &body)
@@ -182,6 +183,9 @@ func TestCreatePost(t *testing.T) {
 			}
 			if got := r.header.Get("Preference-Applied"); got != applied {
 				t.Errorf("%s: the preference applied is %q", prefer, got)
+			}
+			if took := time.Since(began); took > soon {
+				t.Errorf("%s: waited %s", prefer, took)
 			}
 		}
 	})

@@ -22,6 +22,7 @@ import (
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // holder lets no call of one account through to Threads until it is released, and says which came.
@@ -65,7 +66,7 @@ func (h *holder) await(t *testing.T, n int) {
 	for range n {
 		select {
 		case <-h.arrived:
-		case <-time.After(20 * time.Second):
+		case <-time.After(waiting.Limit):
 			t.Fatal("no call came to Threads")
 		}
 	}
@@ -159,7 +160,7 @@ func TestSlowMediaBlindNobody(t *testing.T) {
 	}
 	select {
 	case <-asked:
-	case <-time.After(20 * time.Second):
+	case <-time.After(waiting.Limit):
 		t.Fatal("nobody looked at a picture")
 	}
 	if v, err := bus.Ask[events.Validation](t.Context(), r.bus, events.ValidatePost{UserID: "user_2", Draft: draft(false), Fetch: true}); err != nil || !v.Valid {

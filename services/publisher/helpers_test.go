@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 func decodePost(t *testing.T, o events.Outcome) (p events.Post) {
@@ -39,7 +40,7 @@ func (r *rig) redeliver(id string, cmd events.Command) events.Outcome {
 	if _, err := r.bus.JetStream().PublishMsg(r.t.Context(), m); err != nil {
 		r.t.Fatal(err)
 	}
-	answer, err := answers.NextMsg(5 * time.Second)
+	answer, err := answers.NextMsg(waiting.Limit)
 	if err != nil {
 		r.t.Fatalf("no answer to the redelivered command: %v", err)
 	}

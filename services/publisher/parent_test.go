@@ -148,7 +148,7 @@ func TestParentFailed(t *testing.T) {
 			row := r.any(reply.ID)
 			return row.State == events.StateWaiting && row.Reason.Code == events.Refused
 		}
-		for deadline := time.Now().Add(20 * time.Second); !told(); pause(t.Context(), 10*time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); !told(); pause(t.Context(), 10*time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("it does not say that the other failed: %s", r.rows())
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 func TestTwoPublishers(t *testing.T) {
@@ -89,7 +90,7 @@ func TestReplay(t *testing.T) {
 // recorded waits until the recorder has acknowledged all of EVENTS.
 func (r *rig) recorded() {
 	r.t.Helper()
-	for limit := time.Now().Add(10 * time.Second); ; pause(r.t.Context(), 20*time.Millisecond) {
+	for limit := time.Now().Add(waiting.Limit); ; pause(r.t.Context(), 20*time.Millisecond) {
 		stream, err := r.bus.JetStream().Stream(r.t.Context(), events.StreamEvents)
 		if err != nil {
 			r.t.Fatal(err)
@@ -141,7 +142,7 @@ func TestRestore(t *testing.T) {
 	}
 
 	refusing := New(r.cfg, Deps{Bus: bustest.Connect(t, r.nats, "publisher"), DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), waiting.Limit)
 	defer cancel()
 	if err := refusing.Run(ctx); err == nil || !strings.Contains(err.Error(), "PUBLISHER_RESTORED_SINCE") {
 		t.Fatalf("a restored database is taken for granted: %v", err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // Posts whose hour is some time away wait with an alarm, not in the hands of a process: what waits there is bounded for all
@@ -29,7 +30,7 @@ func TestWaitsHaveAlarms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; pause(t.Context(), 20*time.Millisecond) {
+	for deadline := time.Now().Add(waiting.Limit); ; pause(t.Context(), 20*time.Millisecond) {
 		due, err := alarms.Consumer(t.Context(), events.PublisherDue)
 		if err != nil {
 			t.Fatal(err)

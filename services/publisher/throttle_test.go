@@ -9,6 +9,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // Whichever call Threads throttles, it is made again when Threads says, or after ThrottleWait where it says nothing.
@@ -86,7 +87,7 @@ func TestOneRuleForThrottles(t *testing.T) {
 // called waits until Threads has had such a call.
 func (r *rig) called(such func(threadssim.Call) bool) {
 	r.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !slices.ContainsFunc(r.sim.Calls(), such); {
+	for deadline := time.Now().Add(waiting.Limit); !slices.ContainsFunc(r.sim.Calls(), such); {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("there was no such call: %s", r.rows())
 		}
