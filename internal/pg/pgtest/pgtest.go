@@ -8,6 +8,7 @@ package pgtest
 
 import (
 	"context"
+	"flag"
 	"os"
 	"testing"
 
@@ -20,15 +21,29 @@ import (
 
 func init() { pg.Strict(); pg.Observe(&seen) } //nolint:gochecknoinits // also in a test binary that runs as the program
 
+// atOnce is how many tests of a package run side by side, unless -parallel says otherwise. They wait far more than they
+// compute: as many as there are processors, which is Go's own choice, would leave the processors idle.
+const atOnce = "8"
+
 // Main runs the tests of a package, looks at the plans of the statements that were made in them, and afterwards stops and
 // removes the server, if one was started.
 func Main(m *testing.M) {
 	shared.managed.Store(true)
 	defer shared.close()
+	sideBySide()
 	m.Run() // TestMain may return: the exit code is kept in m
 	if !seen.report() {
 		shared.close()
 		os.Exit(1)
+	}
+}
+
+func sideBySide() {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		_ = flag.Set("test.parallel", atOnce)
 	}
 }
 

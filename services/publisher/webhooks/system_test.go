@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,7 +41,7 @@ type system struct {
 	bus   *bus.Bus
 	db    *bun.DB
 	vault *accounts.Vault
-	now   func() time.Time
+	ahead atomic.Int64 // of the clock, in nanoseconds
 }
 
 func setup(t *testing.T) *system {
@@ -55,7 +56,7 @@ func setup(t *testing.T) *system {
 		t.Fatal(err)
 	}
 	return &system{
-		T: t, bus: bustest.New(t), db: pgtest.New(t), vault: vault, now: time.Now,
+		T: t, bus: bustest.New(t), db: pgtest.New(t), vault: vault,
 		cfg: Config{
 			FirstRetry: 20 * time.Millisecond, LongestRetry: 100 * time.Millisecond, GiveUpAfter: time.Hour, DisableAfter: time.Hour,
 			Timeout: 2 * time.Second, Overlap: time.Hour, Keep: time.Hour, LookEvery: 20 * time.Millisecond, AllowLoopback: true,
@@ -64,7 +65,7 @@ func setup(t *testing.T) *system {
 }
 
 func (sys *system) service() *Service {
-	return New(sys.cfg, Deps{Bus: sys.bus, DB: sys.db, Vault: sys.vault, Log: bustest.Log(sys.T), Now: func() time.Time { return sys.now() }})
+	return New(sys.cfg, Deps{Bus: sys.bus, DB: sys.db, Vault: sys.vault, Log: bustest.Log(sys.T), Now: func() time.Time { return time.Now().Add(time.Duration(sys.ahead.Load())) }})
 }
 
 // run runs the webhooks until the test ends or stop is called.

@@ -317,7 +317,7 @@ func TestOwners(t *testing.T) {
 		if len(seen) != 7 {
 			t.Errorf("%d of 7", len(seen))
 		}
-		sys.now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+		sys.ahead.Store(int64(2 * time.Hour))
 		if err := sys.service().deleteOld(t.Context()); err != nil {
 			t.Fatal(err)
 		}
