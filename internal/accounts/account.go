@@ -89,6 +89,18 @@ func (a Account) Connection() events.Connection {
 // HasScope says whether the person granted a scope.
 func (a Account) HasScope(scope string) bool { return slices.Contains(a.Scopes, scope) }
 
+// MayUse says why the account cannot be used for a call that needs the scope, and nil when it can; "" is for calls that need no
+// scope in particular.
+func (a Account) MayUse(scope string) error {
+	switch {
+	case a.Status == events.ConnectionReconnectRequired:
+		return events.Faultf(events.ReauthRequired, "Threads no longer accepts this account's token; reconnect the account first.")
+	case scope != "" && !a.HasScope(scope):
+		return events.Faultf(events.MissingScope, "This account did not grant %s; reconnect it and allow that.", scope)
+	}
+	return nil
+}
+
 // Usable says whether the account has a token that should work at that time.
 func (a Account) Usable(now time.Time) bool {
 	return a.Status == events.ConnectionActive && len(a.Sealed) > 0 && now.Before(a.ExpiresAt)

@@ -17,6 +17,7 @@ import (
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/services/publisher/draft"
 )
 
 // request is a post that somebody asks for.
@@ -70,18 +71,18 @@ func (s *Service) judge(ctx context.Context, db bun.IDB, own []accounts.Account,
 	if err != nil {
 		return nil, err
 	}
-	if err := mayPost(account, r.draft); err != nil {
+	if err := draft.MayPost(account, r.draft); err != nil {
 		return nil, err
 	}
-	if fault := s.checkDraft(r.draft); fault != nil {
+	if fault := s.drafts.Check(r.draft); fault != nil {
 		return nil, fault
 	}
-	if err := s.checkRefs(ctx, db, r.userID, account.ID, r.draft); err != nil {
+	if err := s.drafts.CheckReferences(ctx, db, r.userID, account.ID, r.draft); err != nil {
 		return nil, err
 	}
 	p := s.newPost(r.id, r.userID, account.ID, r.draft, r.at)
 	p.TraceParent = bus.TraceParent(ctx)
-	if err := tellable(p); err != nil {
+	if err := draft.CheckSize(p); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -134,7 +135,7 @@ func (s *Service) acceptTogether(ctx context.Context, d bus.Delivery, cmd events
 	a := acceptance{command: commands.New(d.Meta, cmd, r.id), post: p}
 	outcome := events.Outcome{CommandID: d.Meta.ID}
 	if refused != nil {
-		if outcome.Fault = outcomeFault(refused); outcome.Fault == nil {
+		if outcome.Fault = commands.Refusal(refused); outcome.Fault == nil {
 			return nil, nil, refused
 		}
 	}

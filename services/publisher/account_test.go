@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
@@ -65,15 +66,15 @@ func TestModerate(t *testing.T) {
 			t.Fatal(err)
 		}
 		id := events.NewCommandID()
-		if _, err := deliver(id, time.Now(), 1); err == nil || outcomeFault(err) != nil {
+		if _, err := deliver(id, time.Now(), 1); err == nil || commands.Refusal(err) != nil {
 			t.Errorf("not tried again: %v", err)
 		}
-		if _, err := deliver(id, time.Now().Add(-2*time.Hour), 9); outcomeFault(err) == nil || outcomeFault(err).Code != events.Missed {
+		if _, err := deliver(id, time.Now().Add(-2*time.Hour), 9); commands.Refusal(err) == nil || commands.Refusal(err).Code != events.Missed {
 			t.Errorf("not given up: %v", err)
 		}
 		// It has ended; Threads being back changes nothing.
 		before := r.callsOf(threads.OpHideReply)
-		if _, err := deliver(id, time.Now(), 10); outcomeFault(err) == nil || outcomeFault(err).Code != events.Missed {
+		if _, err := deliver(id, time.Now(), 10); commands.Refusal(err) == nil || commands.Refusal(err).Code != events.Missed {
 			t.Errorf("told otherwise: %v", err)
 		}
 		if n := r.callsOf(threads.OpHideReply); n != before {
@@ -114,7 +115,7 @@ func TestReadsKept(t *testing.T) {
 	}
 	// Who connects anew may be allowed less.
 	r.connect(testUser, "demo.user", threads.ScopeBasic)
-	if _, err := s.GetAccountInsights(t.Context(), events.GetAccountInsights{UserID: testUser}); outcomeFault(err) == nil || outcomeFault(err).Code != events.MissingScope {
+	if _, err := s.GetAccountInsights(t.Context(), events.GetAccountInsights{UserID: testUser}); commands.Refusal(err) == nil || commands.Refusal(err).Code != events.MissingScope {
 		t.Errorf("without the scope: %v", err)
 	}
 }

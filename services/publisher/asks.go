@@ -19,7 +19,7 @@ func (s *Service) answer() error {
 		bus.Answer(s.bus, s.GetPost),
 		bus.Answer(s.bus, s.ListPosts),
 		bus.Answer(s.bus, s.GetCommand),
-		bus.Answer(s.bus, s.ValidatePost, asksThreads),
+		bus.Answer(s.bus, s.drafts.ValidatePost, asksThreads),
 		s.answerAccounts(),
 	)
 }

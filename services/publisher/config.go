@@ -174,8 +174,6 @@ const (
 	permalinksPerAccount = 32
 	// farthestCreation is the latest appointment of a post that waits to be prepared.
 	farthestCreation = 2 * time.Minute
-	// pastGrace is how far in the past a post may be asked for: clocks differ, and a form takes time to send.
-	pastGrace = time.Minute
 	// maxRebuilds and maxCalls bound what is tried for one post.
 	maxRebuilds = 2
 	maxCalls    = 6

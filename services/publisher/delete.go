@@ -62,7 +62,7 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 		if err != nil {
 			return nil, err
 		}
-		if err := usable(account, scopeDelete); err != nil {
+		if err := account.MayUse(threads.ScopeDelete); err != nil {
 			return nil, err
 		}
 		next := *was
@@ -265,7 +265,7 @@ func (s *Service) deleteLater(ctx context.Context, was *posts.Post, a access, er
 	if e := apiError(err); e != nil {
 		switch e.Class {
 		case threads.Permission:
-			return s.deleteFailed(ctx, was, events.Faultf(events.MissingScope, "Threads does not let us delete for this account; reconnect it and allow %s.", scopeDelete), tried)
+			return s.deleteFailed(ctx, was, events.Faultf(events.MissingScope, "Threads does not let us delete for this account; reconnect it and allow %s.", threads.ScopeDelete), tried)
 		case threads.Reauthorize:
 			if !s.declareReconnect(ctx, a) { // a fresher token is there already
 				p := *was

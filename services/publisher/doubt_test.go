@@ -9,6 +9,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/services/publisher/draft"
 )
 
 // While a post may be live the store refuses every move after which it could go out twice, or be called dead.
@@ -103,7 +104,7 @@ func (r *rig) byHand(text string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	container, err := r.api.CreateContainer(r.t.Context(), grant.AccessToken, containerOf(&posts.Post{Text: text}))
+	container, err := r.api.CreateContainer(r.t.Context(), grant.AccessToken, draft.Container(&posts.Post{Text: text}))
 	if err != nil {
 		r.t.Fatal(err)
 	}

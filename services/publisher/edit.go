@@ -16,30 +16,31 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/services/publisher/draft"
 )
 
 // EditPost changes what a post says, or when. It wins or it says that it lost.
 func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditPost) (any, error) {
 	return s.change(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(ctx context.Context, tx bun.Tx, p *posts.Post) error {
 		before := p.Draft()
-		draft, err := edited(before, cmd)
+		after, err := edited(before, cmd)
 		if err != nil {
 			return err
 		}
-		if fault := s.checkDraft(draft); fault != nil {
+		if fault := s.drafts.Check(after); fault != nil {
 			return fault
 		}
-		if draft.Location != before.Location {
+		if after.Location != before.Location {
 			account, err := accounts.Get(ctx, tx, p.AccountID)
 			if err != nil {
 				return err
 			}
-			if err := mayPost(account, draft); err != nil {
+			if err := draft.MayPost(account, after); err != nil {
 				return err
 			}
 		}
 		if cmd.PublishAt != nil {
-			if cmd.PublishAt.Before(d.Meta.Time.Add(-pastGrace)) {
+			if cmd.PublishAt.Before(d.Meta.Time.Add(-draft.PastGrace)) {
 				return events.Faultf(events.Invalid, "The new time of this post has passed.").
 					At("/scheduledAt", "time_in_past", "The time is more than a minute in the past; choose a later one.")
 			}
@@ -48,16 +49,16 @@ func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditP
 		if cmd.TimeZone != "" {
 			p.TimeZone = cmd.TimeZone
 		}
-		if p.PublishWithin = draft.PublishWithin; p.PublishWithin == 0 {
+		if p.PublishWithin = after.PublishWithin; p.PublishWithin == 0 {
 			p.PublishWithin = int(s.cfg.PublishWithin / time.Second)
 		}
-		same, err := sameContent(draft, before)
+		same, err := sameContent(after, before)
 		if err != nil {
 			return err
 		}
 		if !same {
-			p.Text, p.Media, p.Options = draft.Text, draft.Media, draft.Options
-			p.SetParts(draft.Parts)
+			p.Text, p.Media, p.Options = after.Text, after.Media, after.Options
+			p.SetParts(after.Parts)
 			p.ContentHash = p.Hash()
 			p.DiscardContainer()
 		}
@@ -67,7 +68,7 @@ func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditP
 		}
 		p.Reschedule(s.cfg.timing())
 		p.Fact = events.FactEdited
-		return tellable(p)
+		return draft.CheckSize(p)
 	})
 }
 

@@ -36,7 +36,7 @@ func errand[T any](ctx context.Context, s *Service, account accounts.Account, sc
 	defer cancel()
 	var nothing T
 	for range 2 {
-		if err := mayRead(account, scope); err != nil {
+		if err := account.MayUse(scope); err != nil {
 			return nothing, err
 		}
 		a := access{account: account}
@@ -69,24 +69,9 @@ func errand[T any](ctx context.Context, s *Service, account accounts.Account, sc
 		"This account is changing at the moment; please try again.").After(errandAgain)
 }
 
-// mayRead says whether an account can be used for what needs the scope.
-func mayRead(a accounts.Account, scope string) error {
-	switch {
-	case a.Status == events.ConnectionReconnectRequired:
-		return reconnectFirst()
-	case scope != "" && !a.HasScope(scope):
-		return missingScope(scope)
-	}
-	return nil
-}
-
 func reconnectFirst() *events.Fault {
 	return events.Faultf(events.ReauthRequired,
 		"Threads no longer accepts this account's token; reconnect the account first.")
-}
-
-func missingScope(scope string) *events.Fault {
-	return events.Faultf(events.MissingScope, "This account did not grant %s; reconnect it and allow that.", scope)
 }
 
 func tooBusy() *events.Fault {

@@ -19,6 +19,7 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/draft"
 )
 
 const (
@@ -141,7 +142,7 @@ func (s *Service) importStep(ctx context.Context, d bus.Delivery, cmd events.Imp
 				return nil, err
 			}
 		case err != nil:
-			fault := outcomeFault(err)
+			fault := commands.Refusal(err)
 			if fault == nil {
 				return nil, err
 			}
@@ -174,11 +175,11 @@ func (s *Service) beginImport(ctx context.Context, d bus.Delivery, cmd events.Im
 	if err != nil {
 		return nil, err
 	}
-	if err := mayRead(account, threads.ScopeBasic); err != nil {
+	if err := account.MayUse(threads.ScopeBasic); err != nil {
 		return nil, err
 	}
 	if cmd.Replies {
-		if err := mayRead(account, threads.ScopeReadReplies); err != nil {
+		if err := account.MayUse(threads.ScopeReadReplies); err != nil {
 			return nil, err
 		}
 	}
@@ -290,7 +291,7 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 	if err != nil {
 		return err
 	}
-	doubtful, err := s.side().WithoutOutcome(ctx, s.side().DB, account, first.Add(-(maxPublishWithin+60)*time.Second), last.Add(2*lookBack))
+	doubtful, err := s.side().WithoutOutcome(ctx, s.side().DB, account, first.Add(-(draft.MaxPublishWithin+60)*time.Second), last.Add(2*lookBack))
 	if err != nil {
 		return err
 	}
@@ -308,7 +309,7 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 			p.Rev, p.Fact = 1, events.FactImported
 			p.ReplyTo, p.QuotePostID, p.RepostOf = m.ReplyToID, m.QuotedID, m.RepostedID
 			p.Canonicalize()
-			if err := tellable(p); err != nil || strings.ContainsRune(p.Text, 0) {
+			if err := draft.CheckSize(p); err != nil || strings.ContainsRune(p.Text, 0) {
 				// Neither a fact nor a row can hold it, and the others of its page should not wait for it.
 				s.log.Warn("a post of a history cannot be taken over", accountField(account.ID), zap.String("media_id", m.ID))
 				h.HeldBack++

@@ -13,6 +13,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
@@ -262,7 +263,7 @@ func TestImportGoesOn(t *testing.T) {
 	t.Run("another is refused meanwhile", func(t *testing.T) {
 		other := bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Time: time.Now()}, Deliveries: 1}
 		_, err := s.ImportHistory(t.Context(), other, cmd)
-		if f := outcomeFault(err); f == nil || f.Code != events.Conflict {
+		if f := commands.Refusal(err); f == nil || f.Code != events.Conflict {
 			t.Errorf("%v", err)
 		}
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/draft"
 )
 
 // earliestInsights is where Threads' figures begin; it refuses an earlier since (threads-api §6.2).
@@ -100,7 +101,7 @@ func checkInsights(metrics []string, snapshots int) *events.Fault {
 	if snapshots < 0 || snapshots > maxSnapshots {
 		f.At("/snapshots", "out_of_range", fmt.Sprintf("snapshots is from 0 to %d.", maxSnapshots))
 	}
-	return breaches(f)
+	return draft.FieldErrors(f)
 }
 
 func checkSpan(since, until time.Time, breakdown string, metrics []string, now time.Time) *events.Fault {
@@ -121,7 +122,7 @@ func checkSpan(since, until time.Time, breakdown string, metrics []string, now t
 	if breakdown != "" && !slices.Contains([]string{"country", "city", "age", "gender"}, breakdown) {
 		f.At("/breakdown", "breakdown_unknown", "breakdown is country, city, age or gender.")
 	}
-	return breaches(f)
+	return draft.FieldErrors(f)
 }
 
 // maxTimeOr is t, or the other where there is none.
@@ -139,7 +140,7 @@ type figuresOf struct{ accountID, mediaID string }
 func (s *Service) figures(ctx context.Context, account accounts.Account, key string, of figuresOf, keep bool,
 	read func(context.Context, access) ([]threads.Metric, error)) ([]events.Metric, time.Time, error) {
 	if metrics, at, ok := lately[[]events.Metric](&s.errands.kept, key, s.now()); ok {
-		if err := mayRead(account, threads.ScopeManageInsights); err != nil {
+		if err := account.MayUse(threads.ScopeManageInsights); err != nil {
 			return nil, at, err
 		}
 		return metrics, at, nil

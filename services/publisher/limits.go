@@ -13,13 +13,14 @@ import (
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/draft"
 )
 
 // GetLimits answers how much of its allowances an account has left, now or at a later time if the queue goes out as it is.
 func (s *Service) GetLimits(ctx context.Context, q events.GetLimits) (events.Limits, error) {
 	now := s.now()
 	at := q.At
-	if !at.IsZero() && at.Before(now.Add(-pastGrace)) {
+	if !at.IsZero() && at.Before(now.Add(-draft.PastGrace)) {
 		const words = "This time has passed; limits are told for now, or for a later time."
 		return events.Limits{}, events.Faultf(events.Invalid, words).At("/at", "time_in_past", words)
 	}

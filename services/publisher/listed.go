@@ -11,6 +11,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/wire"
+	"github.com/omni-write/threads/services/publisher/draft"
 )
 
 const (
@@ -41,7 +42,7 @@ func (s *Service) listQuery(limit int, after string, since, until time.Time) (th
 	if !since.IsZero() && !since.Before(maxTimeOr(until, s.now())) {
 		f.At("/since", "span_empty", "since must be before until.")
 	}
-	if fault := breaches(f); fault != nil {
+	if fault := draft.FieldErrors(f); fault != nil {
 		return threads.ListQuery{}, fault
 	}
 	return threads.ListQuery{Since: since, Until: until, After: after, Limit: limit}, nil

@@ -92,7 +92,7 @@ func (s *Service) scan(ctx context.Context, p *posts.Post, a access) (sighting, 
 	lists := []string{threads.OpPosts}
 	switch {
 	case p.IsReply():
-		if !a.account.HasScope(scopeReadReplies) {
+		if !a.account.HasScope(threads.ScopeReadReplies) {
 			return sighting{}, errBlind
 		}
 		lists[0] = threads.OpReplies

@@ -245,8 +245,8 @@ func judgeOwnerCall(c ownerCall, err error, interrupted bool, now time.Time) own
 	case putOff:
 		again.after = max(later, time.Millisecond)
 		return again
-	case outcomeFault(err) != nil:
-		return ownerCallVerdict{fault: outcomeFault(err)}
+	case commands.Refusal(err) != nil:
+		return ownerCallVerdict{fault: commands.Refusal(err)}
 	case interrupted || outage.Is(err) || errors.Is(err, &events.Fault{Code: events.Unavailable}):
 		if now.Sub(c.CreatedAt) >= ownerCallFor {
 			return ownerCallVerdict{fault: events.Faultf(events.Missed, "This could not be done within a day; please try again.")}
@@ -304,7 +304,7 @@ func (s *Service) endOwnerCall(ctx context.Context, c ownerCall, result any, v o
 // noteRefusal notes that a command was refused, also where its handler has not begun.
 func (s *Service) noteRefusal(ctx context.Context, db bun.IDB, c ownerCall, fault *events.Fault) error {
 	noted := commands.Command{ID: c.CommandID, UserID: c.UserID, Key: c.Meta.Key, BodyHash: c.Meta.BodyHash, Type: c.Type, OutcomeTo: c.Meta.OutcomeTo}
-	if _, err := commands.Begin(ctx, db, noted, s.now()); err != nil && outcomeFault(err) == nil { // another may have its key
+	if _, err := commands.Begin(ctx, db, noted, s.now()); err != nil && commands.Refusal(err) == nil { // another may have its key
 		return err
 	}
 	return commands.Finish(ctx, db, events.Outcome{CommandID: c.CommandID, Fault: fault}, s.now())

@@ -92,7 +92,7 @@ func TestOwnerCallsTakeTurns(t *testing.T) {
 	d := bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Time: time.Now()}, Deliveries: 1}
 	cmd := events.HideReply{UserID: "noisy", ID: "1", Hide: true}
 	for range 2 { // delivered twice it says the same
-		if _, err := s.callLater(t.Context(), d, cmd); outcomeFault(err) == nil || outcomeFault(err).Code != events.RateLimited || outcomeFault(err).RetryAfter == 0 {
+		if _, err := s.callLater(t.Context(), d, cmd); commands.Refusal(err) == nil || commands.Refusal(err).Code != events.RateLimited || commands.Refusal(err).RetryAfter == 0 {
 			t.Errorf("one too many is told %v", err)
 		}
 	}

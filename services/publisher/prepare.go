@@ -12,6 +12,7 @@ import (
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/draft"
 )
 
 // prepare builds the post's container ahead of its time: that is what lets the publish call leave on the instant, and
@@ -76,7 +77,7 @@ func (s *Service) build(ctx context.Context, was *posts.Post, a access) (done bo
 	}
 	switch {
 	case carousel && len(was.Children) < len(media):
-		return false, s.create(ctx, was, a, childOf(was))
+		return false, s.create(ctx, was, a, draft.CarouselItem(was))
 	case was.ContainerID == "" && carousel:
 		// Threads refuses a carousel whose children are not all FINISHED (100/4279004).
 		for _, child := range was.Children {
@@ -84,9 +85,9 @@ func (s *Service) build(ctx context.Context, was *posts.Post, a access) (done bo
 				return false, err
 			}
 		}
-		return false, s.create(ctx, was, a, containerOf(was))
+		return false, s.create(ctx, was, a, draft.Container(was))
 	case was.ContainerID == "":
-		return false, s.create(ctx, was, a, containerOf(was))
+		return false, s.create(ctx, was, a, draft.Container(was))
 	}
 	return s.inspect(ctx, was, a, was.ContainerID)
 }
@@ -275,39 +276,6 @@ const codeMediaHost = 2207052
 
 // permissionTries is how often a missing permission must be answered in a row before it counts.
 const permissionTries = 3
-
-// containerOf is what Threads is asked to build for the part in hand; childOf is the next item of its carousel.
-func containerOf(p *posts.Post) threads.Container {
-	text, media := p.Content()
-	c := threads.Container{MediaType: threads.Text}
-	switch len(media) {
-	case 0:
-	case 1:
-		c = item(media[0])
-	default:
-		c = threads.Container{MediaType: threads.Carousel, Children: p.Children}
-	}
-	c.Text, c.ReplyToID = text, p.Parent()
-	if p.CurrentPart() == 0 {
-		c.QuotePostID = p.QuotedID
-		withOptions(&c, p.Options)
-	}
-	return c
-}
-
-func childOf(p *posts.Post) threads.Container {
-	_, media := p.Content()
-	c := item(media[len(p.Children)])
-	c.IsCarouselItem = true
-	return c
-}
-
-func item(m events.Media) threads.Container {
-	if m.Type == events.Video {
-		return threads.Container{MediaType: threads.Video, VideoURL: m.URL, AltText: m.AltText}
-	}
-	return threads.Container{MediaType: threads.Image, ImageURL: m.URL, AltText: m.AltText}
-}
 
 // tried is a line of the attempt log.
 func (s *Service) tried(phase string, began time.Time, err error) events.Attempt {

@@ -26,7 +26,7 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
-	"github.com/omni-write/threads/internal/threads/probe"
+	"github.com/omni-write/threads/services/publisher/draft"
 	"github.com/omni-write/threads/services/publisher/webhooks"
 )
 
@@ -67,7 +67,7 @@ type Service struct {
 	accountReads *batch.Batcher[batch.Read[accounts.Account]]
 	ownAccounts  *batch.Batcher[batch.Read[[]accounts.Account]]
 	acceptances  *batch.Batcher[acceptance]
-	prober       *probe.Prober
+	drafts       *draft.Service
 	claims       *batch.Batcher[posts.Claim]
 	notes        *batch.Batcher[posts.Outcome]
 	delays       *batch.Batcher[posts.Delayed]
@@ -110,7 +110,9 @@ func New(cfg Config, d Deps) *Service {
 	s.postReads = &batch.Batcher[batch.Read[posts.Post]]{Size: readBatch, AtOnce: 2, Work: s.store.ReadMany}
 	s.accountReads = &batch.Batcher[batch.Read[accounts.Account]]{Size: readBatch, AtOnce: 2, Work: s.readAccounts}
 	s.ownAccounts = &batch.Batcher[batch.Read[[]accounts.Account]]{Size: readBatch, AtOnce: 2, Work: s.readOwn}
-	s.prober = probe.New(probe.Config{Allow: cfg.MediaNetworks, Ports: cfg.MediaPorts})
+	s.drafts = draft.New(draft.Config{
+		MediaNetworks: cfg.MediaNetworks, MediaPorts: cfg.MediaPorts, PublishWithin: cfg.PublishWithin, Timing: cfg.timing(),
+	}, draft.Deps{DB: s.side().DB, Posts: s.side(), Limits: s.forecast, Log: d.Log, Now: d.Now})
 	s.acceptances = &batch.Batcher[acceptance]{Size: acceptBatch, AtOnce: 2, Work: s.acceptBatch}
 	// One batch of claims at a time: two would only wait for each other's accounts.
 	s.claims = &batch.Batcher[posts.Claim]{Size: claimBatch, AtOnce: 1, Work: func(ctx context.Context, batch []posts.Claim) []error {

@@ -256,7 +256,7 @@ func (r *reconciliation) elsewhere(ctx context.Context, account accounts.Account
 // listed is what Threads lists of an account in a time: posts, and replies where they may be read.
 func (r *reconciliation) listed(ctx context.Context, a access, since, until time.Time) (map[string]threads.Media, error) {
 	lists := []func(context.Context, threads.Token, threads.ListQuery) (threads.Page, error){r.api.Posts}
-	if a.account.HasScope(scopeReadReplies) {
+	if a.account.HasScope(threads.ScopeReadReplies) {
 		lists = append(lists, r.api.Replies)
 	}
 	if since.Before(earliestList) {
@@ -394,7 +394,7 @@ func (r *reconciliation) vanished(ctx context.Context, p *posts.Post, a access, 
 	case p.Options.Ghost:
 		d.Says += " It was a ghost post; those vanish after a day."
 		r.found(ctx, d, nil)
-	case err != nil || p.IsReply() && !a.account.HasScope(scopeReadReplies):
+	case err != nil || p.IsReply() && !a.account.HasScope(threads.ScopeReadReplies):
 		d.Says += " The list that would have it cannot be read, so it is left as it is."
 		r.found(ctx, d, nil)
 	case list[d.MediaID].ID != "":

@@ -13,6 +13,7 @@ import (
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/services/publisher/draft"
 )
 
 func TestTwoPublishers(t *testing.T) {
@@ -132,7 +133,7 @@ func TestRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	container, err := r.api.CreateContainer(t.Context(), grant.AccessToken, containerOf(&posts.Post{Text: untold.Text}))
+	container, err := r.api.CreateContainer(t.Context(), grant.AccessToken, draft.Container(&posts.Post{Text: untold.Text}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-
-	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/posts"
@@ -15,37 +12,6 @@ import (
 
 // A post may refer to another: reply to it, quote it, repost it. The other is named by Threads' media id, or by our id of
 // a post that need not be live yet; then this one waits for it.
-
-// checkRefs sees, when a post is accepted, that our own ids among its references are posts of the same account.
-func (s *Service) checkRefs(ctx context.Context, db bun.IDB, userID, accountID string, d events.Draft) error {
-	for _, ref := range []struct{ field, id string }{
-		{"/replyTo", d.ReplyTo}, {"/quotePostId", d.QuotePostID}, {"/repostOf", d.RepostOf},
-	} {
-		switch {
-		case ref.id == "":
-			continue
-		case !events.IsPostID(ref.id):
-			if strings.Trim(ref.id, "0123456789") != "" || len(ref.id) > 40 {
-				const words = "This is neither an id of one of your posts nor a media id of Threads."
-				return events.Faultf(events.Invalid, words).At(ref.field, "post_id_invalid", words)
-			}
-			continue
-		}
-		other, err := s.store.Find(ctx, db, userID, ref.id)
-		if errors.Is(err, &events.Fault{Code: events.NotFound}) || err == nil && other.AccountID != accountID {
-			const words = "There is no post with this id among those of the account."
-			return events.Faultf(events.Invalid, words).At(ref.field, "post_unknown", words)
-		}
-		if err != nil {
-			return err
-		}
-		if other.State == events.StateFailed || other.State == events.StateCancelled || !other.DeletedAt.IsZero() {
-			const words = "The post that this one refers to is not live and will not be."
-			return events.Faultf(events.Invalid, words).At(ref.field, "post_gone", words)
-		}
-	}
-	return nil
-}
 
 // errRefGone says that a post that is referred to will not be live.
 var errRefGone = errors.New("a post that is referred to will not be live")

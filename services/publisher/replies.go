@@ -129,7 +129,7 @@ func saidBefore(o events.Outcome) (any, error) {
 func (s *Service) conclusion(ctx context.Context, d bus.Delivery, result any, err error) (any, error) {
 	o := events.Outcome{CommandID: d.Meta.ID}
 	if err != nil {
-		if o.Fault = outcomeFault(err); o.Fault == nil {
+		if o.Fault = commands.Refusal(err); o.Fault == nil {
 			return nil, err
 		}
 	} else if o.Result, err = wire.Encode(result); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/draft"
 )
 
 // RetryPost tries a failed post once more, a chain from the part that failed. A post has failed only when it is certain
@@ -26,7 +27,7 @@ func (s *Service) RetryPost(ctx context.Context, d bus.Delivery, cmd events.Retr
 			return events.Faultf(events.Conflict, "Only a failed post can be tried again; this one is %s.", p.State)
 		case !p.DeletedAt.IsZero() || !p.DeleteRequestedAt.IsZero():
 			return events.Faultf(events.Conflict, "This post was deleted; write a new one.")
-		case cmd.PublishAt.Before(d.Meta.Time.Add(-pastGrace)):
+		case cmd.PublishAt.Before(d.Meta.Time.Add(-draft.PastGrace)):
 			const words = "The time is more than a minute in the past; choose a later one, or leave it out."
 			return events.Faultf(events.Invalid, words).At("/scheduledAt", "time_in_past", words)
 		}
@@ -34,7 +35,7 @@ func (s *Service) RetryPost(ctx context.Context, d bus.Delivery, cmd events.Retr
 		if err != nil {
 			return err
 		}
-		if err := usable(account, scopePublish); err != nil {
+		if err := account.MayUse(threads.ScopeContentPublish); err != nil {
 			return err
 		}
 		if p.Recalled {

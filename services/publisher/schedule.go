@@ -15,13 +15,14 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/wire"
+	"github.com/omni-write/threads/services/publisher/draft"
 )
 
 // SchedulePost accepts a post for later: row and command in one transaction, then its alarm, then the fact. A crash
 // anywhere leaves the command unacked, and its redelivery does the rest: the command is the outbox.
 func (s *Service) SchedulePost(ctx context.Context, d bus.Delivery, cmd events.SchedulePost) (any, error) {
 	asked := d.Meta.Time // when it was accepted over HTTP, not when we came to it: we may have been away
-	return s.accept(ctx, d, cmd, request{cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, pastTime(cmd.PublishAt, asked)}, true)
+	return s.accept(ctx, d, cmd, request{cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, draft.CheckTime(cmd.PublishAt, asked)}, true)
 }
 
 // PublishPost accepts a post for now. It takes the same way as every other; the outcome is told when it is known.
@@ -29,24 +30,9 @@ func (s *Service) PublishPost(ctx context.Context, d bus.Delivery, cmd events.Pu
 	return s.accept(ctx, d, cmd, request{cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, nil}, false)
 }
 
-// newPost is a post as it is accepted.
-func (s *Service) newPost(id, userID, accountID string, draft events.Draft, at time.Time) *posts.Post {
-	now := s.now()
-	p := &posts.Post{
-		ID: id, UserID: userID, AccountID: accountID, Kind: events.KindPost, Text: draft.Text, Media: draft.Media,
-		Options: draft.Options, ReplyTo: draft.ReplyTo, QuotePostID: draft.QuotePostID, RepostOf: draft.RepostOf,
-		PublishAt: at, TimeZone: draft.TimeZone, TimeDecision: string(draft.TimeDecision), PublishWithin: draft.PublishWithin,
-		Rev: 1, Fact: events.FactScheduled, CreatedAt: now, UpdatedAt: now,
-	}
-	if draft.RepostOf != "" {
-		p.Kind = events.KindRepost
-	}
-	p.SetParts(draft.Parts)
-	if p.PublishWithin == 0 {
-		p.PublishWithin = int(s.cfg.PublishWithin / time.Second)
-	}
-	p.ContentHash = p.Hash()
-	p.Reschedule(s.cfg.timing())
+// newPost is a post as it is accepted, with the alarm that it is to get.
+func (s *Service) newPost(id, userID, accountID string, d events.Draft, at time.Time) *posts.Post {
+	p := s.drafts.NewPost(id, userID, accountID, d, at)
 	s.willArm(p)
 	return p
 }
@@ -163,7 +149,7 @@ func (s *Service) tryOnce(ctx context.Context, d bus.Delivery, cmd events.Comman
 		outcome := events.Outcome{CommandID: d.Meta.ID}
 		if err != nil {
 			// A refusal is an outcome too: noted, so that it is answered the same twice.
-			if outcome.Fault = outcomeFault(err); outcome.Fault == nil {
+			if outcome.Fault = commands.Refusal(err); outcome.Fault == nil {
 				return err
 			}
 			refused = err

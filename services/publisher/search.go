@@ -10,6 +10,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/draft"
 )
 
 // maxQuery bounds the words of a search.
@@ -33,7 +34,7 @@ func (s *Service) SearchPosts(ctx context.Context, q events.SearchPosts) (events
 	if author != "" && !isUsername(author) {
 		f.At("/author", "username_invalid", notUsername)
 	}
-	if fault := breaches(f); fault != nil {
+	if fault := draft.FieldErrors(f); fault != nil {
 		return events.ThreadsPage{}, fault
 	}
 	account, err := accounts.Resolve(ctx, s.side().DB, q.UserID, q.AccountID)
@@ -138,7 +139,7 @@ func (s *Service) FindLocations(ctx context.Context, q events.FindLocations) (ev
 	case strings.TrimSpace(q.Name) == "" && q.Latitude == nil, len(q.Name) > maxQuery:
 		f.At("/q", "query_invalid", fmt.Sprintf("q is the name of a place, up to %d bytes; or give a point.", maxQuery))
 	}
-	if fault := breaches(f); fault != nil {
+	if fault := draft.FieldErrors(f); fault != nil {
 		return events.LocationList{}, fault
 	}
 	account, err := accounts.Resolve(ctx, s.side().DB, q.UserID, q.AccountID)

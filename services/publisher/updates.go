@@ -9,6 +9,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/clock"
+	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 )
@@ -51,7 +52,7 @@ func (s *Service) findLinks(ctx context.Context, was *posts.Post) error {
 		}
 		return links, nil
 	})
-	if fault := outcomeFault(err); err != nil && fault == nil && ctx.Err() != nil {
+	if fault := commands.Refusal(err); err != nil && fault == nil && ctx.Err() != nil {
 		return err
 	}
 	p := *was

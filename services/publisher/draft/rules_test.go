@@ -1,4 +1,4 @@
-package publisher
+package draft
 
 import (
 	"strings"
@@ -9,8 +9,8 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// Each breach of a rule is told by the place in the draft where its author finds it.
-func TestBreachesPointIntoTheDraft(t *testing.T) {
+// Each broken rule is named by the field of the draft.
+func TestFieldErrorsPointIntoTheDraft(t *testing.T) {
 	t.Parallel()
 	img := func(url string) events.Media { return events.Media{Type: events.Image, URL: url} }
 	good := img("https://cdn.example/a.jpg")
@@ -54,7 +54,7 @@ func TestBreachesPointIntoTheDraft(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got []string
-			if f := checkWhole(c.draft); f != nil {
+			if f := checkRules(c.draft); f != nil {
 				for _, d := range f.Details {
 					got = append(got, d.Pointer+" "+d.Code)
 					if d.Message == "" {
@@ -63,7 +63,7 @@ func TestBreachesPointIntoTheDraft(t *testing.T) {
 				}
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Errorf("the breaches differ:\n%s", diff)
+				t.Errorf("the field errors differ:\n%s", diff)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package publisher
+package draft
 
 import (
 	"fmt"
@@ -11,9 +11,9 @@ import (
 	"github.com/omni-write/threads/internal/wire"
 )
 
-// maxTold is the largest snapshot of a post, in bytes: half of what NATS carries in a message. A fact has the whole post,
-// so a post that is accepted must fit into every fact that may follow.
-const maxTold = 512 << 10
+// maxSnapshot is the largest snapshot of a post, in bytes: half of what NATS carries in a message. Each fact holds the whole
+// post, so a post that is accepted must fit into every fact that may follow.
+const maxSnapshot = 512 << 10
 
 // What a post may get on its way that its author did not write. Threads' ids have some twenty digits; our longest reason
 // quotes three hundred letters of Threads'.
@@ -25,10 +25,10 @@ var (
 	lastMoment  = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
 )
 
-// tellable refuses a post that some later fact could not carry.
-func tellable(p *posts.Post) error {
-	most, err := toldAtMost(p)
-	if err != nil || most <= maxTold {
+// CheckSize refuses a post of which some later fact would be too large for a message.
+func CheckSize(p *posts.Post) error {
+	most, err := largestSnapshot(p)
+	if err != nil || most <= maxSnapshot {
 		return err
 	}
 	at := "/text"
@@ -39,20 +39,20 @@ func tellable(p *posts.Post) error {
 		at = "/media"
 	}
 	words := fmt.Sprintf("This post takes up to %d KiB in all, and %d KiB are the most; shorten its texts and addresses, or divide it.",
-		(most+1023)>>10, maxTold>>10)
+		(most+1023)>>10, maxSnapshot>>10)
 	return events.Faultf(events.Invalid, "%s", words).At(at, "post_too_large", words)
 }
 
-// toldAtMost is the size of the largest snapshot that a post can lead to: every part live and gone again, every time known,
-// and the longest of reasons, which is told twice of a post that failed.
-func toldAtMost(p *posts.Post) (int, error) {
+// largestSnapshot is the size of the largest snapshot that a post can lead to: every part published and deleted, every time set,
+// and the longest of reasons, which a post that failed has twice.
+func largestSnapshot(p *posts.Post) (int, error) {
 	s := p.Snapshot()
 	s.State, s.Status = events.StateUnconfirmed, events.StatusCancelled
 	s.Reason, s.ErrorMessage = longestReason, &longestReason.Message
 	s.PostedTweetID, s.Permalink = &longestID, &longestLink
 	s.ScheduledAt, s.CreatedAt, s.UpdatedAt = lastMoment, lastMoment, lastMoment
 	s.CalledAt, s.AcceptedAt, s.DeleteRequestedAt, s.DeletedAt = &lastMoment, &lastMoment, &lastMoment, &lastMoment
-	s.LatenessMs, s.Rev, s.PublishWithin = new(-1.0/3e6), 1<<53, maxPublishWithin
+	s.LatenessMs, s.Rev, s.PublishWithin = new(-1.0/3e6), 1<<53, MaxPublishWithin
 	if s.TimeZone != "" {
 		s.LocalTime = lastMoment.Format("2006-01-02T15:04:05.999999999-07:00")
 	}

@@ -1,68 +1,33 @@
-package publisher
+package draft
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strings"
 
-	"go.uber.org/zap"
-
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
-)
-
-// The scopes that posting and deleting need (threads-api §3.1).
-const (
-	scopePublish = "threads_content_publish"
-	scopeDelete  = "threads_delete"
-	// scopeReadReplies is needed to find out what became of a reply whose answer was lost.
-	scopeReadReplies = "threads_read_replies"
 )
 
 // publishWithin has these bounds, in seconds: a minute and a week.
 const (
 	minPublishWithin = 60
-	maxPublishWithin = 7 * 24 * 60 * 60
+	MaxPublishWithin = 7 * 24 * 60 * 60
 )
 
-// usable says whether an account can be used for what needs the scope.
-func usable(a accounts.Account, scope string) error {
-	if a.Status == events.ConnectionReconnectRequired {
-		return events.Faultf(events.ReauthRequired, "Threads no longer accepts this account's token; reconnect the account first.")
-	}
-	if !a.HasScope(scope) {
-		return events.Faultf(events.MissingScope, "This account did not grant %s; reconnect it and allow that.", scope)
-	}
-	return nil
-}
-
-// mayPost says whether an account can be used for a draft.
-func mayPost(a accounts.Account, d events.Draft) error {
-	if err := usable(a, scopePublish); err != nil {
-		return err
-	}
-	if d.Location != "" && !a.HasScope(threads.ScopeLocationTagging) {
-		words := "This account did not grant " + threads.ScopeLocationTagging + ", which a place needs; reconnect it and allow that, or leave the place out."
-		return events.Faultf(events.MissingScope, "%s", words).At("/location", "missing_scope", words)
-	}
-	return nil
-}
-
-// checkPart holds a draft of one part against Threads' rules when it is accepted, and names every breach at once: a
-// refusal must reach its author now, not at nine in the morning. The rules are the client's (threads.Container.Check).
+// checkPart checks a draft of one part against Threads' rules when it is accepted, and names everything that is wrong: its author
+// should learn that now, not when the post is due. The rules are the client's (threads.Container.Check).
 func checkPart(d events.Draft) *events.Fault {
 	f := events.Faultf(events.Invalid, "This post breaks a rule of Threads and would be refused; see the details.")
 	whole := posts.Post{Text: d.Text, Media: d.Media, Options: d.Options, ReplyTo: d.ReplyTo, ParentID: d.ReplyTo, QuotedID: d.QuotePostID}
 	whole.Children = make([]string, len(d.Media)) // as many as there will be
-	for _, p := range containerOf(&whole).Check() {
+	for _, p := range Container(&whole).Check() {
 		f.At(pointer(p.Field), p.Code, p.Detail)
 	}
 	if len(d.Media) > 1 {
 		for i, m := range d.Media {
-			child := item(m)
+			child := mediaContainer(m)
 			child.IsCarouselItem = true
 			for _, p := range child.Check() {
 				f.At(mediaPointer(i, p.Field), p.Code, p.Detail)
@@ -74,10 +39,10 @@ func checkPart(d events.Draft) *events.Fault {
 			f.At(fmt.Sprintf("/media/%d/type", i), threads.MediaTypeUnknown, `The type of media is "image" or "video".`)
 		}
 	}
-	if d.PublishWithin != 0 && (d.PublishWithin < minPublishWithin || d.PublishWithin > maxPublishWithin) {
-		f.At("/publishWithin", "out_of_range", fmt.Sprintf("publishWithin is from %d to %d seconds.", minPublishWithin, maxPublishWithin))
+	if d.PublishWithin != 0 && (d.PublishWithin < minPublishWithin || d.PublishWithin > MaxPublishWithin) {
+		f.At("/publishWithin", "out_of_range", fmt.Sprintf("publishWithin is from %d to %d seconds.", minPublishWithin, MaxPublishWithin))
 	}
-	return breaches(f)
+	return FieldErrors(f)
 }
 
 // ourNames are the fields of a draft by Threads' names of its parameters.
@@ -107,16 +72,3 @@ func mediaPointer(i int, field string) string {
 	name := map[string]string{"alt_text": "altText", "media_type": "type"}[field]
 	return fmt.Sprintf("/media/%d/%s", i, cmp.Or(name, "url"))
 }
-
-// outcomeFault is the fault of an error that ends a command; nil when the command should be tried again.
-func outcomeFault(err error) *events.Fault {
-	var f *events.Fault
-	if errors.As(err, &f) && f.Code != events.Unavailable && f.Code != events.Internal {
-		return f
-	}
-	return nil
-}
-
-func postField(id string) zap.Field    { return zap.String("post_id", id) }
-func errField(err error) zap.Field     { return zap.Error(err) }
-func accountField(id string) zap.Field { return zap.String("account_id", id) }
