@@ -22,7 +22,7 @@ func TestPauseAndReconcile(t *testing.T) {
 	settings := map[string]string{"THREADS_API_URL": h.url("SIMULATOR_PORT"), "TOKEN_KEYSET_FILE": h.keyset()}
 	account := live.AccountID
 
-	out := h.mustOp("pause", "-reason", "we look into it", account)
+	out := h.mustOp("pause", "--reason", "we look into it", account)
 	if !strings.Contains(out, account+" is paused.") {
 		t.Errorf("pause says %s", out)
 	}
@@ -50,10 +50,10 @@ func TestPauseAndReconcile(t *testing.T) {
 		t.Fatalf("it went out %d times", n)
 	}
 	var again publisher.Pause
-	if err := json.Unmarshal([]byte(h.mustOp("pause", "-json", account)), &again); err != nil || !again.Already || again.Queued != 1 || again.FirstMissed == nil {
+	if err := json.Unmarshal([]byte(h.mustOp("pause", "--json", account)), &again); err != nil || !again.Already || again.Queued != 1 || again.FirstMissed == nil {
 		t.Errorf("pause again says %+v, %v", again, err)
 	}
-	for _, words := range [][]string{{"pause"}, {"pause", "acct_none"}, {"resume", account, account}, {"reconcile", "-limit", "0"}} {
+	for _, words := range [][]string{{"pause"}, {"pause", "acct_none"}, {"resume", account, account}, {"reconcile", "--limit", "0"}} {
 		if out, err := h.opWith(settings, words...); err == nil {
 			t.Errorf("%q passed: %s", words, out)
 		}
@@ -66,7 +66,7 @@ func TestPauseAndReconcile(t *testing.T) {
 		t.Errorf("the owner still sees %+v", c)
 	}
 	for _, fact := range []string{"paused", "resumed"} {
-		if told := h.mustOp("replay", "-json", "-fact", fact); strings.Count(told, "\n") != 1 {
+		if told := h.mustOp("replay", "--json", "--fact", fact); strings.Count(told, "\n") != 1 {
 			t.Errorf("%s was told as %q", fact, told)
 		}
 	}
@@ -77,7 +77,7 @@ func TestPauseAndReconcile(t *testing.T) {
 		t.Errorf("reconcile says %s, %v", words, err)
 	}
 	var found publisher.Reconciled
-	out, err = h.opWith(settings, "reconcile", "-json", held.ID)
+	out, err = h.opWith(settings, "reconcile", "--json", held.ID)
 	if err != nil || json.Unmarshal([]byte(out), &found) != nil || found.Posts != 1 || len(found.Differences) != 0 {
 		t.Errorf("of one post it says %s, %v", out, err)
 	}

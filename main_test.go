@@ -2,10 +2,7 @@ package main
 
 import (
 	"bytes"
-	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -124,7 +121,7 @@ func TestSeparateProcesses(t *testing.T) {
 	}
 	var running []*exec.Cmd
 	for _, words := range [][]string{
-		{"simulator", "-quick", "-addr", strings.TrimPrefix(h.url("SIMULATOR_PORT"), "http://"), "-app-id", "4242", "-app-secret", "s3cret", "-auto-approve"},
+		{"simulator", "--quick", "--addr", strings.TrimPrefix(h.url("SIMULATOR_PORT"), "http://"), "--app-id", "4242", "--app-secret", "s3cret", "--auto-approve"},
 		{"auth"}, {"publisher"}, {"tokenkeeper"}, {"gateway"},
 	} {
 		cmd := h.run(words...)
@@ -169,7 +166,7 @@ func TestStopsCleanly(t *testing.T) {
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	cmd := exec.Command(os.Args[0], "demo", "-exit")
+	cmd := exec.Command(os.Args[0], "demo", "--exit")
 	cmd.Env = h.env
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
@@ -183,28 +180,5 @@ func TestDemo(t *testing.T) {
 	}
 	if bytes.Contains(out, []byte("curl")) {
 		t.Error("it says how to go on with a house that is gone")
-	}
-}
-
-// Who asks what a word does changes nothing.
-func TestHelp(t *testing.T) {
-	dir := t.TempDir()
-	t.Chdir(dir)
-	for _, word := range []string{"gateway", "publisher", "migrate", "secrets", "healthcheck", "replay", "explain", "doctor"} {
-		var out bytes.Buffer
-		if err := run(t.Context(), []string{word, "-h"}, func(string) string { return "" }, &out); !errors.Is(err, flag.ErrHelp) {
-			t.Errorf("%s -h: %v", word, err)
-		}
-	}
-	if made, err := os.ReadDir(dir); err != nil || len(made) > 0 {
-		t.Errorf("it made %v (%v)", made, err)
-	}
-}
-
-func TestUnknownWord(t *testing.T) {
-	t.Parallel()
-	err := run(t.Context(), []string{"publsher"}, func(string) string { return "" }, io.Discard)
-	if err == nil || !strings.Contains(err.Error(), `no command "publsher"`) {
-		t.Errorf("it says %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/omni-write/threads/cmd"
 	"github.com/omni-write/threads/cmd/ops"
 	"github.com/omni-write/threads/events"
 )
@@ -36,7 +37,7 @@ func (h *house) opWith(settings map[string]string, words ...string) (string, err
 		return h.setting(name)
 	}
 	var out bytes.Buffer
-	err := run(h.t.Context(), words, getenv, &out)
+	err := cmd.Run(h.t.Context(), words, getenv, &out, os.Stderr)
 	return out.String(), err
 }
 
@@ -60,7 +61,7 @@ func TestOps(t *testing.T) {
 
 	t.Run("beside a house they need no settings", func(t *testing.T) {
 		near := map[string]string{"NATS_URL": "", "DATABASE_URL": ""}
-		for _, words := range [][]string{{"explain", p.ID}, {"reconcile", p.ID}, {"replay", "-post", p.ID}, {"dead", "list"}} {
+		for _, words := range [][]string{{"explain", p.ID}, {"reconcile", p.ID}, {"replay", "--post", p.ID}, {"dead", "list"}} {
 			if out, err := h.opWith(near, words...); err != nil {
 				t.Errorf("%v: %v\n%s", words, err, out)
 			}
@@ -77,7 +78,7 @@ func TestOps(t *testing.T) {
 
 	t.Run("explain tells a post's story in its order", func(t *testing.T) {
 		var story ops.Story
-		if err := json.Unmarshal([]byte(h.mustOp("explain", "-json", p.ID)), &story); err != nil {
+		if err := json.Unmarshal([]byte(h.mustOp("explain", "--json", p.ID)), &story); err != nil {
 			t.Fatal(err)
 		}
 		var seen []string
@@ -114,18 +115,18 @@ func TestOps(t *testing.T) {
 
 	t.Run("replay shows what was asked for", func(t *testing.T) {
 		for want, words := range map[int][]string{
-			1: {"-fact", "published", "-post", p.ID}, 2: {"-fact", "scheduled"}, 0: {"-since", "2100-01-01T00:00:00Z"},
-			3: {"-post", p.ID, "-until", "0s"},
+			1: {"--fact", "published", "--post", p.ID}, 2: {"--fact", "scheduled"}, 0: {"--since", "2100-01-01T00:00:00Z"},
+			3: {"--post", p.ID, "--until", "0s"},
 		} {
-			out := h.mustOp(slices.Concat([]string{"replay", "-json"}, words)...)
+			out := h.mustOp(slices.Concat([]string{"replay", "--json"}, words)...)
 			if n := strings.Count(out, "\n"); n != want {
 				t.Errorf("%v gave %d facts, want %d:\n%s", words, n, want, out)
 			}
 		}
-		if table := h.mustOp("replay", "-account", p.AccountID); !strings.Contains(table, "account.connected.v1") || !strings.Contains(table, "ms late") {
+		if table := h.mustOp("replay", "--account", p.AccountID); !strings.Contains(table, "account.connected.v1") || !strings.Contains(table, "ms late") {
 			t.Errorf("the table is\n%s", table)
 		}
-		if _, err := h.op("replay", "-post", "a.>"); err == nil {
+		if _, err := h.op("replay", "--post", "a.>"); err == nil {
 			t.Error("a wildcard passed for an id")
 		}
 	})
@@ -153,7 +154,7 @@ func TestOps(t *testing.T) {
 		if err := js.Conn().Flush(); err != nil {
 			t.Fatal(err)
 		}
-		if out := h.mustOp("replay", "-publish", "test-1", "-post", p.ID); !strings.Contains(out, "3 facts told again on threads.replay.test-1.>") {
+		if out := h.mustOp("replay", "--publish", "test-1", "--post", p.ID); !strings.Contains(out, "3 facts told again on threads.replay.test-1.>") {
 			t.Errorf("it says %s", out)
 		}
 		var types []string
@@ -176,7 +177,7 @@ func TestOps(t *testing.T) {
 		if n := len(h.arrivals(p.Text)); n != 1 {
 			t.Errorf("Threads has the post %d times", n)
 		}
-		if _, err := h.op("replay", "-publish", "evt.post"); err == nil {
+		if _, err := h.op("replay", "--publish", "evt.post"); err == nil {
 			t.Error("a subject passed for an id")
 		}
 	})
@@ -191,7 +192,7 @@ func TestOps(t *testing.T) {
 		}
 		var letters []ops.DeadLetter
 		h.eventually("the letter", func() error {
-			if err := json.Unmarshal([]byte(h.mustOp("dead", "-json")), &letters); err != nil || len(letters) != 1 {
+			if err := json.Unmarshal([]byte(h.mustOp("dead", "--json")), &letters); err != nil || len(letters) != 1 {
 				return fmt.Errorf("there are %d: %w", len(letters), err)
 			}
 			return nil
@@ -216,7 +217,7 @@ func TestOps(t *testing.T) {
 			"THREADS_SUCCESS_REDIRECT_URI": h.url("PORT"), "THREADS_FAILURE_REDIRECT_URI": h.url("PORT"),
 		}
 		examine := func() (bad []string) {
-			out, err := h.opWith(settings, "doctor", "-json")
+			out, err := h.opWith(settings, "doctor", "--json")
 			var found []ops.Finding
 			if json.Unmarshal([]byte(out), &found) != nil {
 				t.Fatalf("%v: %s", err, out)

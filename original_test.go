@@ -95,25 +95,25 @@ func TestMovingIn(t *testing.T) {
 
 	im := importer{h, from}
 	// While the old backend may still publish, its queue is its own.
-	early := im.run("-account-user", "user_1")
+	early := im.run("--account-user", "user_1")
 	if n := early.Posts["QUEUED"][original.Left]; n != 11 || early.Posts["QUEUED"][original.Taken] != 0 {
 		t.Errorf("with the old backend running, of the queued 11 it left %d: %+v", n, early.Posts)
 	}
-	dry := im.run("-dry-run", "-old-backend-stopped-at", "1s")
+	dry := im.run("--dry-run", "--old-backend-stopped-at", "1s")
 	if !dry.DryRun || h.rows(t, "posts") != 0 {
 		t.Errorf("a dry run wrote %d posts", h.rows(t, "posts"))
 	}
 
-	im.killedAfter(4000, "-old-backend-stopped-at", "1s")
+	im.killedAfter(4000, "--old-backend-stopped-at", "1s")
 	if n := h.rows(t, "posts"); n < 2000 || n > 9000 {
 		t.Fatalf("it was to be killed in the middle, with %d posts here", n)
 	}
 	started := time.Now()
-	whole := im.run("-old-backend-stopped-at", "30s")
+	whole := im.run("--old-backend-stopped-at", "30s")
 	imported := time.Now()
 	t.Logf("the rest took %s:\n%+v", imported.Sub(started), whole)
 	first := h.tables(t)
-	again := im.run("-old-backend-stopped-at", "30s")
+	again := im.run("--old-backend-stopped-at", "30s")
 	t.Logf("once more, with nothing to do, took %.1f s", again.Seconds)
 	if second := h.tables(t); first != second {
 		t.Error("taking over again changed what is here")
@@ -168,7 +168,7 @@ func TestMovingIn(t *testing.T) {
 	exec1(t, source, `UPDATE "ScheduledTweet" SET "status" = 'CANCELLED' WHERE "id" = 'row12'`)
 	exec1(t, source, `UPDATE "ScheduledTweet" SET "status" = 'POSTED', "postedTweetId" = '124' WHERE "id" = 'bad7'`)
 	exec1(t, source, `UPDATE "SocialConnection" SET "accessTokenExpiresAt" = '2030-01-01' WHERE "id" = 'con20'`) // was dead
-	late := im.run("-old-backend-stopped-at", "30s")
+	late := im.run("--old-backend-stopped-at", "30s")
 	if late.Connections[original.Renewed] != 1 || late.ReconnectRequired != 9 {
 		t.Errorf("a token that lives longer: %+v", late)
 	}
@@ -183,7 +183,7 @@ func TestMovingIn(t *testing.T) {
 		t.Errorf("what was settled there: %+v", late.Posts)
 	}
 	settled := h.tables(t)
-	im.run("-old-backend-stopped-at", "30s")
+	im.run("--old-backend-stopped-at", "30s")
 	if h.tables(t) != settled {
 		t.Error("following it again changed what is here")
 	}
@@ -191,7 +191,7 @@ func TestMovingIn(t *testing.T) {
 	ours := openSource(t, h.setting("DATABASE_URL"))
 	exec1(t, ours, `WITH gone AS (DELETE FROM social_connections WHERE user_id = 'user_7' RETURNING id), posts AS (DELETE FROM posts WHERE user_id = 'user_7')
 		INSERT INTO erased_accounts (account_id, user_id, buried_at, stage) SELECT id, 'user_7', now(), 'done' FROM gone`)
-	forgotten := im.run("-old-backend-stopped-at", "30s")
+	forgotten := im.run("--old-backend-stopped-at", "30s")
 	var left int
 	err := ours.QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM posts WHERE user_id = 'user_7') +
 		(SELECT count(*) FROM social_connections WHERE user_id = 'user_7')`).Scan(&left)
@@ -199,7 +199,7 @@ func TestMovingIn(t *testing.T) {
 		t.Errorf("of an erased user %d rows came back (%v); reasons %v", left, err, forgotten.Reasons)
 	}
 	exec1(t, source, `UPDATE "ScheduledTweet" SET "updatedAt" = now() AT TIME ZONE 'UTC' WHERE "id" = 'row16'`)
-	if out, err := im.command("-old-backend-stopped-at", "10m").CombinedOutput(); err == nil || !strings.Contains(string(out), "is its backend still running?") {
+	if out, err := im.command("--old-backend-stopped-at", "10m").CombinedOutput(); err == nil || !strings.Contains(string(out), "is its backend still running?") {
 		t.Errorf("a backend that still writes is not noticed: %v %s", err, tail(string(out)))
 	}
 
@@ -248,7 +248,7 @@ var importerSaid lockedBuffer
 func (im importer) said() string { return importerSaid.String() }
 
 func (im importer) command(words ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], append([]string{"import-original", "-json", "-scopes", "threads_basic,threads_content_publish"}, words...)...)
+	cmd := exec.Command(os.Args[0], append([]string{"import-original", "--json", "--scopes", "threads_basic,threads_content_publish"}, words...)...)
 	cmd.Env = append(cmd.Environ(), im.h.env...)
 	cmd.Env = append(cmd.Env, "ORIGINAL_DATABASE_URL="+im.from+"&schema=public&pgbouncer=true",
 		fmt.Sprintf("NATS_URL=nats://127.0.0.1:%d", im.h.ports["NATS_PORT"]), "TOKEN_KEYSET_FILE="+im.h.keyset())

@@ -179,7 +179,7 @@ func (d *deployment) start(service string) {
 				words[i] = "127.0.0.1:" + strconv.Itoa(d.ports["SIMULATOR_PORT"])
 			}
 		}
-		words = append(words, "-quick", "-auto-approve")
+		words = append(words, "--quick", "--auto-approve")
 		fallthrough
 	default:
 		env = append(env, d.environment(service)...)
@@ -319,13 +319,13 @@ func TestProcesses(t *testing.T) {
 	}
 	d.eventually("a dead letter", func() error {
 		var out bytes.Buffer
-		if err := d.once("ops", []string{"dead", "-json", "list"}, &out); err != nil || !strings.Contains(out.String(), "cmd_unreadable") {
+		if err := d.once("ops", []string{"dead", "--json", "list"}, &out); err != nil || !strings.Contains(out.String(), "cmd_unreadable") {
 			return fmt.Errorf("%w: %s", err, out.String())
 		}
 		return nil
 	})
 	var told bytes.Buffer
-	if err := d.once("ops", []string{"replay", "-json", "-post", first.ID}, &told); err != nil || !strings.Contains(told.String(), "post.published.v1") {
+	if err := d.once("ops", []string{"replay", "--json", "--post", first.ID}, &told); err != nil || !strings.Contains(told.String(), "post.published.v1") {
 		t.Errorf("ops replays: %v: %s", err, told.String())
 	}
 

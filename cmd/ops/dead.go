@@ -32,6 +32,52 @@ type DeadLetter struct {
 	Body       json.RawMessage `json:"body,omitempty"`
 }
 
+// ListDead shows what nobody could handle.
+func (d *Deployment) ListDead(ctx context.Context, asJSON bool) error {
+	b, err := d.streams(ctx)
+	if err != nil {
+		return err
+	}
+	letters, err := DeadLetters(ctx, b.JetStream())
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return d.printJSON(append([]DeadLetter{}, letters...))
+	}
+	return PrintLetters(d.out, letters)
+}
+
+// ShowDead shows one dead letter whole.
+func (d *Deployment) ShowDead(ctx context.Context, seq uint64) error {
+	b, err := d.streams(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := Letter(ctx, b.JetStream(), seq)
+	if err != nil {
+		return err
+	}
+	return d.printJSON(l)
+}
+
+// RequeueDead gives a dead command back to its stream, to be worked once more.
+func (d *Deployment) RequeueDead(ctx context.Context, seq uint64, asJSON bool) error {
+	b, db, err := d.both(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := Requeue(ctx, b.JetStream(), db, seq)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return d.printJSON(l)
+	}
+	_, err = fmt.Fprintf(d.out, "%s %s is given back to %s\n", l.Type, l.ID, l.Subject)
+	return err
+}
+
 // DeadLetters are all that lie on DEAD, the oldest first.
 func DeadLetters(ctx context.Context, js jetstream.JetStream) (letters []DeadLetter, err error) {
 	_, err = read(ctx, js, events.StreamDead, selection{}, func(m Message) error {

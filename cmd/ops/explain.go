@@ -18,6 +18,22 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
+// Explain shows everything that is known of a post, by our id, Threads' media id, or the original's.
+func (d *Deployment) Explain(ctx context.Context, id string, asJSON bool) error {
+	b, db, err := d.both(ctx)
+	if err != nil {
+		return err
+	}
+	story, err := Explain(ctx, b.JetStream(), db, id)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return d.printJSON(story)
+	}
+	return PrintStory(d.out, story, time.Now())
+}
+
 // Story is everything that is known of a post, in the order in which it happened.
 type Story struct {
 	PostID   string   `json:"postId"`

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/omni-write/threads/cmd/boot"
@@ -10,8 +11,9 @@ import (
 	"github.com/omni-write/threads/internal/process"
 )
 
-// Keys changes the keyset in TOKEN_KEYSET_FILE, which need not exist yet, and looks into DATABASE_URL if it is set.
-func Keys(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) error {
+// Keyset is the keyset in TOKEN_KEYSET_FILE, which need not exist yet. Where DATABASE_URL is set, what is sealed with each key
+// can be counted there.
+func Keyset(getenv func(string) string, out io.Writer) (keys.Command, error) {
 	common, err := process.Env[boot.Common](func(name string) string {
 		if name == "TOKEN_KEYSET" || name == "TOKEN_KEYSET_FILE" {
 			return "" // it is the file that is worked on, not its content
@@ -19,13 +21,16 @@ func Keys(ctx context.Context, args []string, getenv func(string) string, out, e
 		return getenv(name)
 	})
 	if err != nil {
-		return err
+		return keys.Command{}, err
 	}
 	log, err := process.Logger("error", common.LogFormat)
 	if err != nil {
-		return err
+		return keys.Command{}, err
 	}
-	c := keys.Command{File: accounts.KeysetFile{Path: getenv("TOKEN_KEYSET_FILE")}, Out: out, ErrOut: errOut}
+	c := keys.Command{File: accounts.KeysetFile{Path: getenv("TOKEN_KEYSET_FILE")}, Out: out}
+	if c.File.Path == "" {
+		return c, errors.New("TOKEN_KEYSET_FILE is required: the file with the keyset; a keyset in TOKEN_KEYSET cannot be changed from here")
+	}
 	if common.DatabaseURL != "" {
 		c.Count = func(ctx context.Context) (map[uint32]int, error) {
 			db, err := boot.OpenDatabase(ctx, "keys", common, log)
@@ -36,5 +41,5 @@ func Keys(ctx context.Context, args []string, getenv func(string) string, out, e
 			return accounts.SealedWith(ctx, db)
 		}
 	}
-	return c.Run(ctx, args)
+	return c, nil
 }

@@ -29,6 +29,38 @@ type Replay struct {
 	Post    string   // empty: all, and the facts of accounts
 }
 
+// ReplayOptions say what becomes of the facts.
+type ReplayOptions struct {
+	JSON      bool   // one line of JSON a fact; else a table
+	Publish   string // id of the replay on whose subjects they are told again; empty: they are shown
+	PerSecond int    // with Publish: at most so many a second; 0: as fast as they go
+}
+
+// Replay shows the facts of EVENTS again, or tells them again on subjects of their own.
+func (d *Deployment) Replay(ctx context.Context, r Replay, o ReplayOptions) error {
+	b, err := d.streams(ctx)
+	if err != nil {
+		return err
+	}
+	if o.Publish != "" {
+		n, err := r.Publish(ctx, b.JetStream(), o.Publish, o.PerSecond)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(d.out, "%d facts told again on %s\n", n, events.Replayed(o.Publish, ">"))
+		return err
+	}
+	printer := PrintTable(d.out)
+	if o.JSON {
+		printer = PrintJSON(d.out)
+	}
+	n, err := r.Each(ctx, b.JetStream(), printer)
+	if err == nil && n == 0 {
+		_, err = fmt.Fprintln(d.errOut, "No fact matches.")
+	}
+	return err
+}
+
 // HeaderReplay marks a message that was told again: its value is the id of the replay. Who acts on facts must leave a
 // marked one alone.
 const (

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -59,25 +57,25 @@ func TestRotation(t *testing.T) {
 	})
 
 	var out bytes.Buffer
-	command := keys.Command{File: accounts.KeysetFile{Path: h.keysetPath()}, Out: &out, ErrOut: &out,
+	command := keys.Command{File: accounts.KeysetFile{Path: h.keysetPath()}, Out: &out,
 		Count: func(ctx context.Context) (map[uint32]int, error) { return accounts.SealedWith(ctx, h.db) }}
-	run := func(args ...string) {
+	must := func(err error) {
 		t.Helper()
-		if err := command.Run(t.Context(), args); err != nil {
-			t.Fatalf("keys %s: %v", strings.Join(args, " "), err)
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 	before, err := command.File.Keys()
 	if err != nil {
 		t.Fatal(err)
 	}
-	run("add")
+	must(command.Add())
 	after, err := command.File.Keys()
 	if err != nil || len(after) != 2 {
 		t.Fatal(after, err)
 	}
 	old, fresh := before[0].ID, after[1].ID
-	run("promote", id(fresh))
+	must(command.Promote(fresh))
 	waiting.Until(h, "nothing is left under the old key", func() bool {
 		counts, err := accounts.SealedWith(t.Context(), h.db)
 		if err != nil {
@@ -85,8 +83,8 @@ func TestRotation(t *testing.T) {
 		}
 		return counts[old] == 0 && counts[fresh] == people+1
 	})
-	run("retire", id(old))
-	run("status")
+	must(command.Retire(t.Context(), old, false))
+	must(command.Status(t.Context(), false))
 	at, re := posted.Load(), refreshed.Load()
 	waiting.Until(h, "posts and refreshes go on after it", func() bool { return posted.Load() > at+people && refreshed.Load() > re+2 })
 	stop.Store(true)
@@ -107,5 +105,3 @@ func TestRotation(t *testing.T) {
 	}
 	t.Logf("a rotation; meanwhile %d posts and %d refreshes\n%s", posted.Load(), refreshed.Load(), out.String())
 }
-
-func id(n uint32) string { return strconv.FormatUint(uint64(n), 10) }

@@ -45,7 +45,7 @@ func (r *reconciliation) againstEvents(ctx context.Context, p *posts.Post) (disp
 		if position < seq {
 			d.Says += fmt.Sprintf(" The recorder has come to %d of %d: is a publisher running?", position, seq)
 		} else {
-			d.Says += " `rebuild` shows all such rows, and `rebuild -swap` sets them right."
+			d.Says += " `rebuild` shows all such rows, and `rebuild --swap` sets them right."
 		}
 		r.found(ctx, d, nil)
 		return true, nil
@@ -68,7 +68,7 @@ func (r *reconciliation) contradicts(ctx context.Context, p *posts.Post, told ev
 	default:
 		return false
 	}
-	r.found(ctx, r.of(p, "row", "%s `rebuild` shows all such rows, and `rebuild -swap` sets them right.", says), nil)
+	r.found(ctx, r.of(p, "row", "%s `rebuild` shows all such rows, and `rebuild --swap` sets them right.", says), nil)
 	return true
 }
 

@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -19,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/omni-write/threads/cmd/lab/rig"
 	"github.com/omni-write/threads/cmd/standalone/issuer"
 )
 
@@ -66,16 +65,16 @@ func answersOf(ms []float64) Answers {
 // apiClients is how many clients ask at the same time.
 const apiClients = 64
 
-// door is the gateway of a run and the bearer tokens of those who knock.
-type door struct {
+// apiClient asks the gateway of a run, with the bearer tokens of those who ask.
+type apiClient struct {
 	url    string
 	client *http.Client
 	tokens []string // by account
 	stop   func()
 }
 
-// openDoor starts a gateway in a process of its own, and an issuer of tokens for it.
-func (h *house) openDoor(ctx context.Context) (_ *door, err error) {
+// openGateway starts a gateway in a process of its own, and an issuer of tokens for it.
+func (e *env) openGateway(ctx context.Context) (_ *apiClient, err error) {
 	server := httptest.NewUnstartedServer(nil)
 	iss, err := issuer.New("http://" + server.Listener.Addr().String())
 	if err != nil {
@@ -83,7 +82,7 @@ func (h *house) openDoor(ctx context.Context) (_ *door, err error) {
 	}
 	server.Config.Handler = iss.Handler()
 	server.Start()
-	port, err := freePort(ctx)
+	port, err := rig.FreePort(ctx)
 	if err != nil {
 		server.Close()
 		return nil, err
@@ -95,25 +94,16 @@ func (h *house) openDoor(ctx context.Context) (_ *door, err error) {
 		"THREADS_SUCCESS_REDIRECT_URI=" + base + "/ok", "THREADS_FAILURE_REDIRECT_URI=" + base + "/failed",
 		"RATE_LIMIT_READS_PER_MINUTE=0", "RATE_LIMIT_WRITES_PER_MINUTE=0", // the bench is one address and a few users
 	}
-	for name, v := range h.env() {
-		env = append(env, name+"="+v)
-	}
-	log, err := os.OpenFile(h.logOf("gateway"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	gateway, err := e.StartPart(ctx, e.logOf(rig.PartGateway), e.Env(env...), rig.PartGateway)
 	if err != nil {
 		server.Close()
 		return nil, err
 	}
-	defer func() { _ = log.Close() }()
-	gateway, err := spawn(ctx, env, log, wordGateway)
-	if err != nil {
-		server.Close()
-		return nil, err
-	}
-	d := &door{
+	d := &apiClient{
 		url: base, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * apiClients}},
-		stop: func() { gateway.stop(); server.Close() },
+		stop: func() { gateway.Stop(); server.Close() },
 	}
-	for _, a := range h.accounts {
+	for _, a := range e.accounts {
 		token, err := iss.Token(a.UserID, time.Hour)
 		if err != nil {
 			d.stop()
@@ -124,11 +114,11 @@ func (h *house) openDoor(ctx context.Context) (_ *door, err error) {
 	return d, d.await(ctx, gateway)
 }
 
-func (d *door) await(ctx context.Context, gateway *child) error {
+func (d *apiClient) await(ctx context.Context, gateway *rig.Process) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
-		resp, err := request(ctx, http.MethodGet, gateway.url+"/readyz", "")
+		resp, err := request(ctx, http.MethodGet, gateway.URL+"/readyz", "")
 		if err == nil {
 			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -142,22 +132,8 @@ func (d *door) await(ctx context.Context, gateway *child) error {
 	}
 }
 
-func freePort(ctx context.Context) (int, error) {
-	var listen net.ListenConfig
-	l, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = l.Close() }()
-	addr, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		return 0, errors.New("no TCP port")
-	}
-	return addr.Port, nil
-}
-
 // do asks as the owner of an account, and says how long the answer took.
-func (d *door) do(ctx context.Context, account int, method, path string, body []byte, want int) (time.Duration, error) {
+func (d *apiClient) do(ctx context.Context, account int, method, path string, body []byte, want int) (time.Duration, error) {
 	req, err := http.NewRequestWithContext(ctx, method, d.url+path, bytes.NewReader(body)) //nolint:gosec // G704: our own gateway
 	if err != nil {
 		return 0, err
@@ -178,30 +154,30 @@ func (d *door) do(ctx context.Context, account int, method, path string, body []
 	return took, err
 }
 
-func (h *house) throughTheDoor(ctx context.Context) (*APIFigure, error) {
-	d, err := h.openDoor(ctx)
+func (e *env) throughTheAPI(ctx context.Context) (*APIFigure, error) {
+	d, err := e.openGateway(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer d.stop()
-	length := h.o.apiFor()
+	length := e.o.apiFor()
 	f := &APIFigure{Clients: apiClients, Seconds: length.Seconds(), Failures: []string{}}
-	h.say("api: bare JetStream publishes")
+	e.say("api: bare JetStream publishes")
 	var bare Baseline
-	if err := h.bareStream(ctx, &bare); err != nil {
+	if err := e.bareStream(ctx, &bare); err != nil {
 		return nil, err
 	}
 	f.BarePerSecond = bare.SinglesPerSecond
-	h.say("api: scheduling with %d clients for %s", apiClients, length)
+	e.say("api: scheduling with %d clients for %s", apiClients, length)
 	profiles, profiling := errgroup.WithContext(ctx)
-	if h.o.profile != "" {
-		profiles.Go(func() error { return h.profileAll(profiling, "api", time.Now()) })
+	if e.o.profile != "" {
+		profiles.Go(func() error { return e.profileAll(profiling, "api", time.Now()) })
 	}
-	before, err := h.count(ctx)
+	before, err := e.count(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if f.Full, err = h.closedLoop(ctx, d, length); err != nil {
+	if f.Full, err = e.closedLoop(ctx, d, length); err != nil {
 		return nil, err
 	}
 	if err := profiles.Wait(); err != nil {
@@ -209,30 +185,30 @@ func (h *house) throughTheDoor(ctx context.Context) (*APIFigure, error) {
 	}
 	f.OfBare = f.Full.PerSecond / f.BarePerSecond
 	rate := f.Full.PerSecond / 2
-	h.say("api: %.0f a second; now at %.0f a second", f.Full.PerSecond, rate)
-	if f.Half, err = h.openLoop(ctx, d, length, rate); err != nil {
+	e.say("api: %.0f a second; now at %.0f a second", f.Full.PerSecond, rate)
+	if f.Half, err = e.openLoop(ctx, d, length, rate); err != nil {
 		return nil, err
 	}
-	after, err := h.count(ctx)
+	after, err := e.count(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if answered := f.Full.Count + f.Half.Count; after-before != answered {
 		f.Failures = append(f.Failures, fmt.Sprintf("%d schedule calls were answered with 201, and the table grew by %d posts", answered, after-before))
 	}
-	h.say("api: writing %d posts, to list among them", h.o.scheduled)
-	if err := h.fill(ctx, h.o.scheduled); err != nil {
+	e.say("api: writing %d posts, to list among them", e.o.scheduled)
+	if err := e.fill(ctx, e.o.scheduled); err != nil {
 		return nil, err
 	}
-	if f.Rows, err = h.count(ctx); err != nil {
+	if f.Rows, err = e.count(ctx); err != nil {
 		return nil, err
 	}
-	f.List, err = h.lists(ctx, d)
+	f.List, err = e.lists(ctx, d)
 	return f, err
 }
 
-func (h *house) count(ctx context.Context) (int, error) {
-	n, err := h.db.NewSelect().Table("posts").Count(ctx)
+func (e *env) count(ctx context.Context) (int, error) {
+	n, err := e.DB.NewSelect().Table("posts").Count(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("count the posts: %w", err)
 	}
@@ -251,14 +227,14 @@ func draft(rng *rand.Rand, n int) []byte {
 const schedulePath = "/api/threads/post/schedule"
 
 // closedLoop has every client ask again as soon as it is answered.
-func (h *house) closedLoop(ctx context.Context, d *door, length time.Duration) (run ScheduleRun, err error) {
+func (e *env) closedLoop(ctx context.Context, d *apiClient, length time.Duration) (run ScheduleRun, err error) {
 	var mu sync.Mutex
 	var took []float64
 	g, ctx := errgroup.WithContext(ctx)
 	began := time.Now()
 	for client := range apiClients {
 		g.Go(func() error {
-			rng := rand.New(rand.NewPCG(h.o.seed, uint64(client))) //nolint:gosec // a load, no secret
+			rng := rand.New(rand.NewPCG(e.o.seed, uint64(client))) //nolint:gosec // a load, no secret
 			var mine []float64
 			for n := 0; time.Since(began) < length; n++ {
 				t, err := d.do(ctx, client+n*apiClients, http.MethodPost, schedulePath, draft(rng, n), http.StatusCreated)
@@ -283,7 +259,7 @@ func (h *house) closedLoop(ctx context.Context, d *door, length time.Duration) (
 
 // openLoop asks at a steady rate, and counts the time from when a request was due: one that waits for those before it
 // waits in the figure too.
-func (h *house) openLoop(ctx context.Context, d *door, length time.Duration, rate float64) (run ScheduleRun, err error) {
+func (e *env) openLoop(ctx context.Context, d *apiClient, length time.Duration, rate float64) (run ScheduleRun, err error) {
 	gap := time.Duration(float64(time.Second) / rate)
 	total := int(length / gap)
 	took := make([]float64, total)
@@ -291,7 +267,7 @@ func (h *house) openLoop(ctx context.Context, d *door, length time.Duration, rat
 	began := time.Now().Add(50 * time.Millisecond)
 	for client := range apiClients {
 		g.Go(func() error {
-			rng := rand.New(rand.NewPCG(h.o.seed+1, uint64(client))) //nolint:gosec // a load, no secret
+			rng := rand.New(rand.NewPCG(e.o.seed+1, uint64(client))) //nolint:gosec // a load, no secret
 			for n := client; n < total; n += apiClients {
 				due := began.Add(time.Duration(n) * gap)
 				body := draft(rng, n)
@@ -318,7 +294,7 @@ func (h *house) openLoop(ctx context.Context, d *door, length time.Duration, rat
 const listsAsked = 400
 
 // lists asks for pages of 50, the first, with a filter, and further in.
-func (h *house) lists(ctx context.Context, d *door) (Answers, error) {
+func (e *env) lists(ctx context.Context, d *apiClient) (Answers, error) {
 	var took []float64
 	for n := range listsAsked {
 		path := "/api/threads/posts?limit=50"

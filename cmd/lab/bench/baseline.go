@@ -44,22 +44,22 @@ const (
 	bareConnections = 16
 )
 
-func (h *house) baseline(ctx context.Context) (*Baseline, error) {
+func (e *env) baseline(ctx context.Context) (*Baseline, error) {
 	b := &Baseline{CallsAtOnce: bareCalls, BatchSize: bareBatch, Connections: bareConnections}
-	h.say("baseline: bare publish calls")
+	e.say("baseline: bare publish calls")
 	var err error
-	if b.CallsPerSecond, err = h.bareCalls(ctx, h.o.bareCalls()); err != nil {
+	if b.CallsPerSecond, err = e.bareCalls(ctx, e.o.bareCalls()); err != nil {
 		return nil, err
 	}
-	h.say("baseline: bare JetStream publishes")
-	if err := h.bareStream(ctx, b); err != nil {
+	e.say("baseline: bare JetStream publishes")
+	if err := e.bareStream(ctx, b); err != nil {
 		return nil, err
 	}
-	h.say("baseline: bare Postgres commits")
-	if b.CommitsPerSecond, err = h.bareCommits(ctx); err != nil {
+	e.say("baseline: bare Postgres commits")
+	if b.CommitsPerSecond, err = e.bareCommits(ctx); err != nil {
 		return nil, err
 	}
-	b.SyncMs, err = bareSync(h.dir)
+	b.SyncMs, err = bareSync(e.Dir)
 	return b, err
 }
 
@@ -96,13 +96,13 @@ type prepared struct {
 const perAccount = 200
 
 // prepare makes containers of accounts that serve for nothing else. run names them, textOf says what is in them.
-func (h *house) prepare(ctx context.Context, run string, n int, textOf func(i int) string) ([]prepared, error) {
+func (e *env) prepare(ctx context.Context, run string, n int, textOf func(i int) string) ([]prepared, error) {
 	made := make([]prepared, n)
 	tokens := make([]threads.Token, (n+perAccount-1)/perAccount)
-	h.bareRuns++
+	e.bareRuns++
 	for i := range tokens {
 		var err error
-		if tokens[i], err = h.grant(ctx, fmt.Sprintf("bare.%d.%d", h.bareRuns, i)); err != nil {
+		if tokens[i], err = e.grant(ctx, fmt.Sprintf("bare.%d.%d", e.bareRuns, i)); err != nil {
 			return nil, err
 		}
 	}
@@ -111,7 +111,7 @@ func (h *house) prepare(ctx context.Context, run string, n int, textOf func(i in
 	for i := range made {
 		g.Go(func() (err error) {
 			made[i].token = tokens[i%len(tokens)]
-			made[i].id, err = h.api.CreateContainer(ctx, made[i].token, threads.Container{MediaType: threads.Text, Text: textOf(i)})
+			made[i].id, err = e.api.CreateContainer(ctx, made[i].token, threads.Container{MediaType: threads.Text, Text: textOf(i)})
 			return err
 		})
 	}
@@ -122,8 +122,8 @@ func (h *house) prepare(ctx context.Context, run string, n int, textOf func(i in
 }
 
 // bareCalls publishes n containers as fast as the target takes them.
-func (h *house) bareCalls(ctx context.Context, n int) (perSecond float64, err error) {
-	containers, err := h.prepare(ctx, "bare", n, func(i int) string { return fmt.Sprintf("bare %d", i) })
+func (e *env) bareCalls(ctx context.Context, n int) (perSecond float64, err error) {
+	containers, err := e.prepare(ctx, "bare", n, func(i int) string { return fmt.Sprintf("bare %d", i) })
 	if err != nil {
 		return 0, err
 	}
@@ -132,7 +132,7 @@ func (h *house) bareCalls(ctx context.Context, n int) (perSecond float64, err er
 	g.SetLimit(bareCalls)
 	for _, c := range containers {
 		g.Go(func() error {
-			_, err := h.api.Publish(ctx, c.token, c.id, nil)
+			_, err := e.api.Publish(ctx, c.token, c.id, nil)
 			return err
 		})
 	}
@@ -144,8 +144,8 @@ func (h *house) bareCalls(ctx context.Context, n int) (perSecond float64, err er
 
 // bareLateness publishes n containers at a pace, each from a goroutine that sleeps until its time: as punctual as this
 // machine can be. It is empty where the target cannot tell when they arrived.
-func (h *house) bareLateness(ctx context.Context, run string, n int, gap time.Duration) (d Delivery, err error) {
-	if !h.tells {
+func (e *env) bareLateness(ctx context.Context, run string, n int, gap time.Duration) (d Delivery, err error) {
+	if !e.tells {
 		return d, nil
 	}
 	var first time.Time
@@ -154,7 +154,7 @@ func (h *house) bareLateness(ctx context.Context, run string, n int, gap time.Du
 	// The texts say when they are due, so the containers are made anew when that has passed meanwhile.
 	for ahead := 500*time.Millisecond + time.Duration(n)*2*time.Millisecond; time.Now().After(first); ahead *= 2 {
 		first = time.Now().Add(ahead)
-		containers, err = h.prepare(ctx, run, n, func(i int) string {
+		containers, err = e.prepare(ctx, run, n, func(i int) string {
 			return fmt.Sprintf("%s %d %s", run, i, dueWord(due(i)))
 		})
 		if err != nil {
@@ -167,14 +167,14 @@ func (h *house) bareLateness(ctx context.Context, run string, n int, gap time.Du
 			if err := sleepUntil(calls, due(i)); err != nil {
 				return err
 			}
-			_, err := h.api.Publish(calls, c.token, c.id, nil)
+			_, err := e.api.Publish(calls, c.token, c.id, nil)
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return d, fmt.Errorf("bare publish calls at a pace: %w", err)
 	}
-	all, err := h.arrivals(ctx)
+	all, err := e.arrivals(ctx)
 	if err != nil {
 		return d, err
 	}
@@ -192,8 +192,8 @@ func of(run string, all []Arrival) (some []Arrival) {
 }
 
 // bareStream measures a stream with the settings of EVENTS, on the same server.
-func (h *house) bareStream(ctx context.Context, b *Baseline) error {
-	js := h.bus.JetStream()
+func (e *env) bareStream(ctx context.Context, b *Baseline) error {
+	js := e.Bus.JetStream()
 	const name, subject = "BENCH", "bench.bare"
 	_, err := js.CreateStream(ctx, jetstream.StreamConfig{
 		Name: name, Subjects: []string{subject}, Storage: jetstream.FileStorage, AllowAtomicPublish: true,
@@ -202,14 +202,14 @@ func (h *house) bareStream(ctx context.Context, b *Baseline) error {
 		return fmt.Errorf("make a stream for the baseline: %w", err)
 	}
 	body := make([]byte, 900) // about a PostPublished
-	b.SinglesPerSecond, err = repeat(ctx, h.o.bareFor(), bareCalls, func(ctx context.Context) (int, error) {
+	b.SinglesPerSecond, err = repeat(ctx, e.o.bareFor(), bareCalls, func(ctx context.Context) (int, error) {
 		_, err := js.Publish(ctx, subject, body)
 		return 1, err
 	})
 	if err != nil {
 		return fmt.Errorf("bare JetStream publishes: %w", err)
 	}
-	b.BatchedPerSecond, err = repeat(ctx, h.o.bareFor(), bareBatches, func(ctx context.Context) (int, error) {
+	b.BatchedPerSecond, err = repeat(ctx, e.o.bareFor(), bareBatches, func(ctx context.Context) (int, error) {
 		batch := make([]*nats.Msg, bareBatch)
 		for i := range batch {
 			batch[i] = &nats.Msg{Subject: subject, Data: body, Header: nats.Header{}}
@@ -223,8 +223,8 @@ func (h *house) bareStream(ctx context.Context, b *Baseline) error {
 	return js.DeleteStream(ctx, name)
 }
 
-func (h *house) bareCommits(ctx context.Context) (float64, error) {
-	db, err := pg.Open(ctx, pg.Config{URL: h.postgres.URL(), MaxConns: bareConnections}, h.quiet)
+func (e *env) bareCommits(ctx context.Context) (float64, error) {
+	db, err := pg.Open(ctx, pg.Config{URL: e.DatabaseURL, MaxConns: bareConnections}, e.quiet)
 	if err != nil {
 		return 0, err
 	}
@@ -232,7 +232,7 @@ func (h *house) bareCommits(ctx context.Context) (float64, error) {
 	if _, err := db.ExecContext(ctx, "CREATE TABLE bench_commits (at timestamptz NOT NULL)"); err != nil {
 		return 0, fmt.Errorf("make a table for the baseline: %w", err)
 	}
-	perSecond, err := repeat(ctx, h.o.bareFor(), bareConnections, func(ctx context.Context) (int, error) {
+	perSecond, err := repeat(ctx, e.o.bareFor(), bareConnections, func(ctx context.Context) (int, error) {
 		_, err := db.ExecContext(ctx, "INSERT INTO bench_commits VALUES (now())")
 		return 1, err
 	})

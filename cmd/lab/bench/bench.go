@@ -9,7 +9,6 @@ package bench
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -17,13 +16,15 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/spf13/pflag"
 )
 
 // ErrFailed says that a figure was measured and something about it was wrong: a post lost, doubled, early, or not POSTED.
 var ErrFailed = errors.New("the run is not valid; the report says why")
 
-// options are what a run is asked for.
-type options struct {
+// Options are what a run is asked for.
+type Options struct {
 	posts, accounts, rate, seconds, scheduled, facts int
 
 	ahead   time.Duration
@@ -46,8 +47,11 @@ const (
 	partRebuild  = "rebuild"
 )
 
-func (o *options) flags() *flag.FlagSet {
-	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+// Parts are the names of the parts of a run, for --only.
+var Parts = []string{partBaseline, partLateness, partBurst, partAPI, partRestart, partRebuild}
+
+// AddFlags adds what a run can be asked for to a set of flags.
+func (o *Options) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.posts, "posts", 10_000, "posts of the burst, all due at one second")
 	f.IntVar(&o.accounts, "accounts", 1000, "accounts that the posts are spread over")
 	f.IntVar(&o.rate, "rate", 100, "posts a second of the lateness figure")
@@ -66,7 +70,6 @@ func (o *options) flags() *flag.FlagSet {
 	f.StringVar(&o.profile, "profile", "", "`directory` for CPU profiles of the burst, one of each process")
 	f.StringVar(&o.dir, "dir", "",
 		"`directory` for the state of the run; it should be on a real disk (default: the system's temporary directory)")
-	return f
 }
 
 // small are the sizes of a quick run.
@@ -74,56 +77,47 @@ var small = map[string]string{
 	"posts": "400", "accounts": "50", "rate": "50", "seconds": "2", "scheduled": "20000", "facts": "30000", "ahead": "4s",
 }
 
-func parse(args []string, errOut io.Writer) (o options, err error) {
-	f := o.flags()
-	f.SetOutput(errOut)
-	if err := f.Parse(args); err != nil {
-		return o, err
-	}
+// Complete fills in what follows from other flags, and names everything that cannot be meant.
+func (o *Options) Complete(f *pflag.FlagSet) error {
 	if o.quick {
-		given := map[string]bool{}
-		f.Visit(func(g *flag.Flag) { given[g.Name] = true })
 		for name, v := range small {
-			if !given[name] {
-				if err := f.Set(name, v); err != nil {
-					return o, err
+			if !f.Changed(name) {
+				if err := f.Lookup(name).Value.Set(v); err != nil {
+					return err
 				}
 			}
 		}
 	}
-	return o, o.mistakes(f.Args())
+	return o.mistakes()
 }
 
 // mistakes names everything that cannot be meant, at once.
-func (o options) mistakes(rest []string) error {
+func (o Options) mistakes() error {
 	var wrong []error
-	if len(rest) > 0 {
-		wrong = append(wrong, fmt.Errorf("bench takes flags only, and the word target, not %q", rest[0]))
-	}
 	if o.posts < 1 || o.accounts < 1 || o.rate < 1 || o.seconds < 1 || o.scheduled < 1 || o.facts < 1 {
-		wrong = append(wrong, errors.New("-posts, -accounts, -rate, -seconds, -scheduled and -facts must be at least 1"))
+		wrong = append(wrong, errors.New("--posts, --accounts, --rate, --seconds, --scheduled and --facts must be at least 1"))
 	}
 	if o.accounts > 0 && o.rate*o.seconds/o.accounts+o.posts/o.accounts > 240 {
-		wrong = append(wrong, errors.New("an account may post 250 times a day: more -accounts, or fewer posts"))
+		wrong = append(wrong, errors.New("an account may post 250 times a day: more --accounts, or fewer posts"))
 	}
-	if o.only != "" && !slices.Contains([]string{partBaseline, partLateness, partBurst, partAPI, partRestart, partRebuild}, o.only) {
-		wrong = append(wrong, fmt.Errorf("-only is baseline, lateness, burst, api, restart or rebuild, not %q", o.only))
+	if o.only != "" && !slices.Contains(Parts, o.only) {
+		wrong = append(wrong, fmt.Errorf("--only is baseline, lateness, burst, api, restart or rebuild, not %q", o.only))
 	}
 	if o.target != "" && !strings.HasPrefix(o.target, "http://") && !strings.HasPrefix(o.target, "https://") {
-		wrong = append(wrong, errors.New("-target is an http or https URL"))
+		wrong = append(wrong, errors.New("--target is an http or https URL"))
 	}
 	if o.ahead < 0 {
-		wrong = append(wrong, errors.New("-ahead must not be negative"))
+		wrong = append(wrong, errors.New("--ahead must not be negative"))
 	}
 	return errors.Join(wrong...)
 }
 
 // wants says whether a part was asked for.
-func (o options) wants(part string) bool { return o.only == "" || o.only == part }
+func (o Options) wants(part string) bool { return o.only == "" || o.only == part }
 
 // lead is how long before its time the first of n posts is handed in: long enough to hand all in and to build their
 // containers.
-func (o options) lead(n int) time.Duration {
+func (o Options) lead(n int) time.Duration {
 	if o.ahead > 0 {
 		return o.ahead
 	}
@@ -131,10 +125,10 @@ func (o options) lead(n int) time.Duration {
 }
 
 // bareCalls is how many bare calls make a baseline.
-func (o options) bareCalls() int { return min(max(o.posts, 200), 5000) }
+func (o Options) bareCalls() int { return min(max(o.posts, 200), 5000) }
 
 // bareFor is how long the other baselines take each.
-func (o options) bareFor() time.Duration {
+func (o Options) bareFor() time.Duration {
 	if o.quick {
 		return 500 * time.Millisecond
 	}
@@ -142,7 +136,7 @@ func (o options) bareFor() time.Duration {
 }
 
 // apiFor is how long each run of schedule calls takes.
-func (o options) apiFor() time.Duration {
+func (o Options) apiFor() time.Duration {
 	if o.quick {
 		return 500 * time.Millisecond
 	}
@@ -150,28 +144,16 @@ func (o options) apiFor() time.Duration {
 }
 
 // sweepFor is how long a publisher is given for its first sweep before its memory is read.
-func (o options) sweepFor() time.Duration {
+func (o Options) sweepFor() time.Duration {
 	if o.quick {
 		return 500 * time.Millisecond
 	}
 	return 3 * time.Second
 }
 
-// Main is the command: bench, bench target, and the words that bench starts itself with.
-func Main(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) error {
-	if len(args) > 0 {
-		switch args[0] {
-		case wordTarget:
-			return runTarget(ctx, args[1:], out)
-		case wordPublisher, wordGateway:
-			return runService(ctx, args[0], getenv, out)
-		}
-	}
+// Run measures what was asked for and writes the report.
+func (o Options) Run(ctx context.Context, out, errOut io.Writer) error {
 	errOut = &shared{w: errOut}
-	o, err := parse(args, errOut)
-	if err != nil {
-		return err
-	}
 	r, err := measure(ctx, o, errOut)
 	if err != nil {
 		return err
@@ -186,66 +168,66 @@ func Main(ctx context.Context, args []string, getenv func(string) string, out, e
 }
 
 // measure runs what was asked for.
-func measure(ctx context.Context, o options, errOut io.Writer) (*Report, error) {
+func measure(ctx context.Context, o Options, errOut io.Writer) (*Report, error) {
 	if o.profile != "" {
 		if err := os.MkdirAll(o.profile, 0o755); err != nil {
 			return nil, fmt.Errorf("make the directory of the profiles: %w", err)
 		}
 	}
-	h, err := open(ctx, o, errOut)
+	e, err := open(ctx, o, errOut)
 	if err != nil {
 		return nil, err
 	}
-	defer h.close()
+	defer e.close()
 	r := &Report{Version: reportVersion, At: time.Now().UTC(), Settings: o.settings(), Failures: []string{}}
-	if r.Machine, err = h.machine(ctx); err != nil {
+	if r.Machine, err = e.machine(ctx); err != nil {
 		return nil, err
 	}
-	if r.Baseline, err = h.baseline(ctx); err != nil {
+	if r.Baseline, err = e.baseline(ctx); err != nil {
 		return nil, err
 	}
 	if o.only != partBaseline {
-		if err := h.connect(ctx); err != nil {
+		if err := e.connect(ctx); err != nil {
 			return nil, err
 		}
-		if _, err := h.startPublisher(ctx); err != nil {
+		if _, err := e.startPublisher(ctx); err != nil {
 			return nil, err
 		}
 	}
 	if o.wants(partLateness) {
-		if r.Lateness, err = h.lateness(ctx); err != nil {
+		if r.Lateness, err = e.lateness(ctx); err != nil {
 			return nil, err
 		}
 		r.Failures = append(r.Failures, r.Lateness.Failures...)
 	}
 	if o.wants(partBurst) {
-		if r.Burst, err = h.burst(ctx, r.Baseline); err != nil {
+		if r.Burst, err = e.burst(ctx, r.Baseline); err != nil {
 			return nil, err
 		}
 		r.Failures = append(r.Failures, r.Burst.Failures...)
 	}
 	if o.wants(partAPI) {
-		if r.API, err = h.throughTheDoor(ctx); err != nil {
+		if r.API, err = e.throughTheAPI(ctx); err != nil {
 			return nil, err
 		}
 		r.Failures = append(r.Failures, r.API.Failures...)
-		if err := h.empty(ctx); err != nil { // for the next part
+		if err := e.empty(ctx); err != nil { // for the next part
 			return nil, err
 		}
 	}
 	if o.wants(partRestart) { // the last: a million rows would weigh on the others
-		if r.Restart, err = h.restart(ctx); err != nil {
+		if r.Restart, err = e.restart(ctx); err != nil {
 			return nil, err
 		}
 		r.Failures = append(r.Failures, r.Restart.Failures...)
 	}
 	if o.wants(partRebuild) { // it needs no publisher
-		if r.Rebuild, err = h.rebuild(ctx); err != nil {
+		if r.Rebuild, err = e.rebuild(ctx); err != nil {
 			return nil, err
 		}
 		r.Failures = append(r.Failures, r.Rebuild.Failures...)
 	}
-	r.Warnings = h.warnings()
+	r.Warnings = e.warnings()
 	return r, nil
 }
 

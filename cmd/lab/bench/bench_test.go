@@ -16,31 +16,58 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
+
+	"github.com/omni-write/threads/cmd/lab/rig"
+	"github.com/omni-write/threads/cmd/lab/rig/rigtest"
 	"github.com/omni-write/threads/internal/threads"
 )
 
 // The bench starts itself again for its target and its publisher; in a test that is the test's own binary.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && os.Args[1] == "bench" {
-		if err := Main(context.Background(), os.Args[2:], os.Getenv, os.Stdout, os.Stderr); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+	rigtest.Main(m, func(ctx context.Context, words []string) (bool, error) {
+		if len(words) < 2 || words[0] != "bench" || words[1] != "target" {
+			return false, nil
 		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
+		var o TargetOptions
+		f := pflag.NewFlagSet("target", pflag.ContinueOnError)
+		o.AddFlags(f)
+		if err := f.Parse(words[2:]); err != nil {
+			return true, err
+		}
+		return true, o.Run(ctx, os.Stdin, os.Stdout)
+	})
 }
 
 var tiny = []string{
-	"-quick", "-posts", "20", "-accounts", "5", "-rate", "20", "-seconds", "1", "-scheduled", "200", "-facts", "300", "-ahead", "2s",
-	"-json", "-",
+	"--quick", "--posts", "20", "--accounts", "5", "--rate", "20", "--seconds", "1", "--scheduled", "200", "--facts", "300", "--ahead", "2s",
+	"--json", "-",
+}
+
+// parse reads flags as the command does.
+func parse(args ...string) (o Options, err error) {
+	f := pflag.NewFlagSet("bench", pflag.ContinueOnError)
+	o.AddFlags(f)
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	return o, o.Complete(f)
+}
+
+func run(t *testing.T, out, errOut io.Writer, args ...string) error {
+	t.Helper()
+	o, err := parse(slices.Concat(tiny, args)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o.Run(t.Context(), out, errOut)
 }
 
 // report runs a tiny bench and reads its JSON.
 func report(t *testing.T, args ...string) (r Report, table string) {
 	t.Helper()
 	var out, errOut bytes.Buffer
-	if err := Main(t.Context(), slices.Concat(tiny, args), os.Getenv, &out, &errOut); err != nil {
+	if err := run(t, &out, &errOut, args...); err != nil {
 		t.Fatalf("%v\n%s", err, errOut.String())
 	}
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
@@ -55,7 +82,7 @@ func TestBench(t *testing.T) {
 	run := func(t *testing.T, part, words string) Report {
 		t.Helper()
 		t.Parallel()
-		r, table := report(t, "-only", part)
+		r, table := report(t, "--only", part)
 		if len(r.Failures) > 0 {
 			t.Fatal(r.Failures)
 		}
@@ -143,7 +170,7 @@ func TestOtherTarget(t *testing.T) {
 		c.ServeHTTP(w, r)
 	}))
 	t.Cleanup(other.Close)
-	r, table := report(t, "-only", "burst", "-target", other.URL)
+	r, table := report(t, "--only", "burst", "--target", other.URL)
 	if len(r.Failures) > 0 {
 		t.Fatal(r.Failures)
 	}
@@ -173,7 +200,7 @@ func TestUnfaithfulTarget(t *testing.T) {
 	}))
 	t.Cleanup(target.Close)
 	var out bytes.Buffer
-	err := Main(t.Context(), slices.Concat(tiny, []string{"-only", "burst", "-target", target.URL}), os.Getenv, &out, io.Discard)
+	err := run(t, &out, io.Discard, "--only", "burst", "--target", target.URL)
 	if !errors.Is(err, ErrFailed) {
 		t.Fatalf("the bench ended with %v", err)
 	}
@@ -261,8 +288,8 @@ func TestCounter(t *testing.T) {
 
 func fetch(t *testing.T, url string) []Arrival {
 	t.Helper()
-	h := &house{targetURL: url}
-	list, err := h.arrivals(t.Context())
+	e := &env{System: &rig.System{ThreadsURL: url}}
+	list, err := e.arrivals(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,14 +324,14 @@ func TestWeigh(t *testing.T) {
 func TestFlags(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
-		{"-posts", "0"}, {"-only", "all"}, {"-target", "localhost"}, {"-posts", "10000", "-accounts", "10"}, {"extra"},
-		{"-ahead", "-1s"},
+		{"--posts", "0"}, {"--only", "all"}, {"--target", "localhost"}, {"--posts", "10000", "--accounts", "10"},
+		{"--ahead", "-1s"},
 	} {
-		if _, err := parse(args, &bytes.Buffer{}); err == nil {
+		if _, err := parse(args...); err == nil {
 			t.Errorf("%v is taken", args)
 		}
 	}
-	o, err := parse([]string{"-quick", "-posts", "77"}, &bytes.Buffer{})
+	o, err := parse("--quick", "--posts", "77")
 	if err != nil || o.posts != 77 || o.scheduled != 20_000 {
 		t.Errorf("a quick run with a flag of its own is %+v, %v", o, err)
 	}

@@ -48,41 +48,41 @@ type BurstFigure struct {
 }
 
 // by says who tells when posts arrive.
-func (h *house) by() string {
-	if h.tells {
+func (e *env) by() string {
+	if e.tells {
 		return "target"
 	}
 	return "calledAt"
 }
 
-func (h *house) lateness(ctx context.Context) (*LatenessFigure, error) {
+func (e *env) lateness(ctx context.Context) (*LatenessFigure, error) {
 	const run = "lateness"
-	n := h.o.rate * h.o.seconds
-	gap := time.Second / time.Duration(h.o.rate)
-	f := &LatenessFigure{Rate: h.o.rate, Seconds: float64(h.o.seconds), By: h.by()}
+	n := e.o.rate * e.o.seconds
+	gap := time.Second / time.Duration(e.o.rate)
+	f := &LatenessFigure{Rate: e.o.rate, Seconds: float64(e.o.seconds), By: e.by()}
 	var err error
-	h.say("lateness: bare calls at the same pace, %d a second for %d s", h.o.rate, h.o.seconds)
-	if f.Bare, err = h.bareLateness(ctx, "punctual", n, gap); err != nil {
+	e.say("lateness: bare calls at the same pace, %d a second for %d s", e.o.rate, e.o.seconds)
+	if f.Bare, err = e.bareLateness(ctx, "punctual", n, gap); err != nil {
 		return nil, err
 	}
-	from, err := h.end(ctx)
+	from, err := e.end(ctx)
 	if err != nil {
 		return nil, err
 	}
-	first := time.Now().Add(h.o.lead(n))
-	posts := h.plan(run, n, func(i int) time.Time { return first.Add(time.Duration(i) * gap) })
-	h.say("lateness: handing in %d posts, the first due in %s", n, h.o.lead(n))
-	if f.AcceptedPerSecond, err = h.schedule(ctx, posts); err != nil {
+	first := time.Now().Add(e.o.lead(n))
+	posts := e.plan(run, n, func(i int) time.Time { return first.Add(time.Duration(i) * gap) })
+	e.say("lateness: handing in %d posts, the first due in %s", n, e.o.lead(n))
+	if f.AcceptedPerSecond, err = e.schedule(ctx, posts); err != nil {
 		return nil, err
 	}
-	h.say("lateness: accepted %.0f a second; waiting for the last due time", f.AcceptedPerSecond)
+	e.say("lateness: accepted %.0f a second; waiting for the last due time", f.AcceptedPerSecond)
 	if err := sleepUntil(ctx, posts[n-1].due); err != nil {
 		return nil, err
 	}
-	if err := h.settled(ctx, run, n); err != nil {
+	if err := e.settled(ctx, run, n); err != nil {
 		return nil, err
 	}
-	arrivals, v, err := h.verify(ctx, run, posts, from)
+	arrivals, v, err := e.verify(ctx, run, posts, from)
 	if err != nil {
 		return nil, err
 	}
@@ -93,66 +93,66 @@ func (h *house) lateness(ctx context.Context) (*LatenessFigure, error) {
 	return f, nil
 }
 
-func (h *house) burst(ctx context.Context, b *Baseline) (*BurstFigure, error) {
+func (e *env) burst(ctx context.Context, b *Baseline) (*BurstFigure, error) {
 	const run = "burst"
-	n := h.o.posts
-	f := &BurstFigure{Accounts: len(h.accounts), By: h.by(), CallsPerSecond: b.CallsPerSecond}
-	from, err := h.end(ctx)
+	n := e.o.posts
+	f := &BurstFigure{Accounts: len(e.accounts), By: e.by(), CallsPerSecond: b.CallsPerSecond}
+	from, err := e.end(ctx)
 	if err != nil {
 		return nil, err
 	}
-	due := time.Now().Add(h.o.lead(n)).Truncate(time.Second).Add(time.Second)
-	posts := h.plan(run, n, func(int) time.Time { return due })
-	h.say("burst: handing in %d posts of %d accounts, all due at %s", n, len(h.accounts), due.Format("15:04:05"))
-	if f.AcceptedPerSecond, err = h.schedule(ctx, posts); err != nil {
+	due := time.Now().Add(e.o.lead(n)).Truncate(time.Second).Add(time.Second)
+	posts := e.plan(run, n, func(int) time.Time { return due })
+	e.say("burst: handing in %d posts of %d accounts, all due at %s", n, len(e.accounts), due.Format("15:04:05"))
+	if f.AcceptedPerSecond, err = e.schedule(ctx, posts); err != nil {
 		return nil, err
 	}
-	h.say("burst: accepted %.0f a second; waiting for the containers", f.AcceptedPerSecond)
-	bare := h.o.bareCalls()
+	e.say("burst: accepted %.0f a second; waiting for the containers", f.AcceptedPerSecond)
+	bare := e.o.bareCalls()
 	// Time for the bare calls and then a moment's rest.
 	quiet := due.Add(-1600*time.Millisecond - time.Duration(bare)*time.Millisecond)
-	if err := h.awaitPrepared(ctx, run, n, quiet); err != nil {
+	if err := e.awaitPrepared(ctx, run, n, quiet); err != nil {
 		return nil, err
 	}
 	// In the quiet before the burst, so that both see the same machine.
 	if time.Now().Before(quiet) {
-		h.say("burst: bare calls")
-		if f.CallsPerSecond, err = h.bareCalls(ctx, bare); err != nil {
+		e.say("burst: bare calls")
+		if f.CallsPerSecond, err = e.bareCalls(ctx, bare); err != nil {
 			return nil, err
 		}
 	}
 	if err := sleepUntil(ctx, due.Add(-1500*time.Millisecond)); err != nil {
 		return nil, err
 	}
-	m, err := h.states(ctx, run)
+	m, err := e.states(ctx, run)
 	if err != nil {
 		return nil, err
 	}
 	f.Prepared = m[events.StateReady]
-	before, err := h.traffic(ctx)
+	before, err := e.traffic(ctx)
 	if err != nil {
 		return nil, err
 	}
 	profiles, profiling := errgroup.WithContext(ctx)
-	if h.o.profile != "" {
-		profiles.Go(func() error { return h.profileAll(profiling, run, due) })
+	if e.o.profile != "" {
+		profiles.Go(func() error { return e.profileAll(profiling, run, due) })
 	}
-	if err := h.settled(ctx, run, n); err != nil {
+	if err := e.settled(ctx, run, n); err != nil {
 		return nil, err
 	}
 	f.Concluded = time.Since(due).Seconds()
-	after, err := h.traffic(ctx)
+	after, err := e.traffic(ctx)
 	if err != nil {
 		return nil, err
 	}
 	f.Commits = float64(after.commits-before.commits) / float64(n)
 	f.Stored = float64(after.stored-before.stored) / float64(n)
 	f.Delivered = float64(after.delivered-before.delivered) / float64(n)
-	_, f.Memory = h.publisher.memory()
+	_, f.Memory = e.publisher.Memory()
 	if err := profiles.Wait(); err != nil {
 		return nil, fmt.Errorf("profile: %w", err)
 	}
-	arrivals, v, err := h.verify(ctx, run, posts, from)
+	arrivals, v, err := e.verify(ctx, run, posts, from)
 	if err != nil {
 		return nil, err
 	}
@@ -165,9 +165,9 @@ func (h *house) burst(ctx context.Context, b *Baseline) (*BurstFigure, error) {
 }
 
 // awaitPrepared waits until the containers of a run are ready, or until a time.
-func (h *house) awaitPrepared(ctx context.Context, run string, n int, until time.Time) error {
+func (e *env) awaitPrepared(ctx context.Context, run string, n int, until time.Time) error {
 	for time.Now().Before(until) {
-		m, err := h.states(ctx, run)
+		m, err := e.states(ctx, run)
 		if err != nil || m[events.StateReady] == n {
 			return err
 		}
@@ -183,15 +183,15 @@ type traffic struct{ commits, stored, delivered int64 }
 
 // traffic counts the transactions that Postgres has committed in our database, which lags up to a second behind, and the
 // messages of the streams and durables that a post passes through.
-func (h *house) traffic(ctx context.Context) (t traffic, err error) {
-	err = h.db.NewRaw("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()").Scan(ctx, &t.commits)
+func (e *env) traffic(ctx context.Context) (t traffic, err error) {
+	err = e.DB.NewRaw("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()").Scan(ctx, &t.commits)
 	if err != nil {
 		return t, fmt.Errorf("count commits: %w", err)
 	}
 	for stream, durable := range map[string]string{
 		events.StreamEvents: events.PublisherRecorder, events.StreamPostAlarms: events.PublisherDue,
 	} {
-		s, err := h.bus.JetStream().Stream(ctx, stream)
+		s, err := e.Bus.JetStream().Stream(ctx, stream)
 		if err != nil {
 			return t, fmt.Errorf("look at %s: %w", stream, err)
 		}

@@ -22,12 +22,12 @@ type planned struct {
 
 // plan makes n posts, spread over the accounts in turn; dueOf says when the i-th is due. The run's name begins their
 // texts. Seed decides how long the texts are and in which order the accounts come.
-func (h *house) plan(run string, n int, dueOf func(i int) time.Time) []planned {
-	rng := rand.New(rand.NewPCG(h.o.seed, uint64(n))) //nolint:gosec // makes texts, guards nothing
-	order := rng.Perm(len(h.accounts))
+func (e *env) plan(run string, n int, dueOf func(i int) time.Time) []planned {
+	rng := rand.New(rand.NewPCG(e.o.seed, uint64(n))) //nolint:gosec // makes texts, guards nothing
+	order := rng.Perm(len(e.accounts))
 	posts := make([]planned, n)
 	for i := range posts {
-		a := h.accounts[order[i%len(order)]]
+		a := e.accounts[order[i%len(order)]]
 		due := dueOf(i).Truncate(time.Microsecond) // no finer than Postgres keeps it
 		posts[i] = planned{id: events.NewPostID(), user: a.UserID, account: a.ID, due: due, text: text(rng, run, i, due)}
 	}
@@ -43,13 +43,13 @@ func text(rng *rand.Rand, run string, i int, due time.Time) string {
 const sendersAtOnce = 64
 
 // schedule hands posts in as the gateway does, a command each, and waits until each is accepted.
-func (h *house) schedule(ctx context.Context, posts []planned) (perSecond float64, err error) {
+func (e *env) schedule(ctx context.Context, posts []planned) (perSecond float64, err error) {
 	began := time.Now()
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(sendersAtOnce)
 	for _, p := range posts {
 		g.Go(func() error {
-			outcome, err := h.bus.Do(ctx, events.SchedulePost{
+			outcome, err := e.Bus.Do(ctx, events.SchedulePost{
 				PostID: p.id, UserID: p.user, PublishAt: p.due, Draft: events.Draft{AccountID: p.account, Text: p.text},
 			}, bus.CommandOptions{ID: events.NewCommandID()}, time.Minute)
 			switch {
@@ -64,18 +64,18 @@ func (h *house) schedule(ctx context.Context, posts []planned) (perSecond float6
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return 0, fmt.Errorf("hand in posts (when their time passed meanwhile, give them longer with -ahead): %w", err)
+		return 0, fmt.Errorf("hand in posts (when their time passed meanwhile, give them longer with --ahead): %w", err)
 	}
 	return float64(len(posts)) / time.Since(began).Seconds(), nil
 }
 
 // states counts the posts of a run by state.
-func (h *house) states(ctx context.Context, run string) (map[events.State]int, error) {
+func (e *env) states(ctx context.Context, run string) (map[events.State]int, error) {
 	var rows []struct {
 		State events.State `bun:"state"`
 		Posts int          `bun:"posts"`
 	}
-	err := h.db.NewSelect().Table("posts").Column("state").ColumnExpr("count(*) AS posts").
+	err := e.DB.NewSelect().Table("posts").Column("state").ColumnExpr("count(*) AS posts").
 		Where("text LIKE ?", run+" %").Group("state").Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("count the posts of %s: %w", run, err)
@@ -94,10 +94,10 @@ const (
 )
 
 // settled waits until n posts of a run have come to an end, or nothing moves any more.
-func (h *house) settled(ctx context.Context, run string, n int) error {
+func (e *env) settled(ctx context.Context, run string, n int) error {
 	before, since := -1, time.Now()
 	for {
-		m, err := h.states(ctx, run)
+		m, err := e.states(ctx, run)
 		if err != nil {
 			return err
 		}

@@ -28,23 +28,23 @@ type Machine struct {
 	Target            string `json:"target"`
 }
 
-func (h *house) machine(ctx context.Context) (Machine, error) {
+func (e *env) machine(ctx context.Context) (Machine, error) {
 	m := Machine{
 		Cores: runtime.GOMAXPROCS(0), Memory: memoryTotal(), Load: load(), System: runtime.GOOS + "/" + runtime.GOARCH,
-		Go: runtime.Version(), Disk: fileSystem(h.dir), NATS: natsserver.VERSION,
+		Go: runtime.Version(), Disk: fileSystem(e.Dir), NATS: natsserver.VERSION,
 		NATSSync: "always", // natsd does not start otherwise
 		Target:   "the simulator at zero latency, in a process of its own",
 	}
-	if h.o.target != "" {
-		m.Target = h.o.target
-		if h.target != nil {
+	if e.o.target != "" {
+		m.Target = e.o.target
+		if e.target != nil {
 			m.Target += " behind a front that answers reads in its place"
 		}
 	}
 	for name, into := range map[string]*string{
 		"server_version": &m.Postgres, "fsync": &m.Fsync, "synchronous_commit": &m.SynchronousCommit,
 	} {
-		if err := h.db.NewRaw("SELECT current_setting(?)", name).Scan(ctx, into); err != nil {
+		if err := e.DB.NewRaw("SELECT current_setting(?)", name).Scan(ctx, into); err != nil {
 			return m, fmt.Errorf("read a setting of Postgres: %w", err)
 		}
 	}
@@ -98,7 +98,7 @@ func fileSystem(dir string) string {
 		}
 	}
 	if kind == "tmpfs" {
-		kind += " (in memory: a sync costs nothing here; choose a disk with -dir)"
+		kind += " (in memory: a sync costs nothing here; choose a disk with --dir)"
 	}
 	return kind
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/omni-write/threads/cmd/lab/rig"
 )
 
 // profileFor is how long a profile runs, from the due second.
@@ -17,14 +19,14 @@ const profileFor = 4 * time.Second
 
 // profileAll writes a CPU profile of each process over the burst: the publisher, the target, and this process, which
 // runs nats-server.
-func (h *house) profileAll(ctx context.Context, run string, due time.Time) error {
+func (e *env) profileAll(ctx context.Context, run string, due time.Time) error {
 	if err := sleepUntil(ctx, due); err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	write := func(name string, fill func(io.Writer) error) {
 		g.Go(func() error {
-			file, err := os.Create(filepath.Join(h.o.profile, run+"-"+name+".pprof"))
+			file, err := os.Create(filepath.Join(e.o.profile, run+"-"+name+".pprof"))
 			if err != nil {
 				return err
 			}
@@ -35,10 +37,10 @@ func (h *house) profileAll(ctx context.Context, run string, due time.Time) error
 			return file.Close()
 		})
 	}
-	write("nats", func(w io.Writer) error { return profile(ctx, w, profileFor) })
-	write("publisher", func(w io.Writer) error { return fetchProfile(ctx, h.publisher.url, w) })
-	if h.target != nil {
-		write("target", func(w io.Writer) error { return fetchProfile(ctx, h.target.url, w) })
+	write("nats", func(w io.Writer) error { return rig.Profile(ctx, w, profileFor) })
+	write("publisher", func(w io.Writer) error { return fetchProfile(ctx, e.publisher.URL, w) })
+	if e.target != nil {
+		write("target", func(w io.Writer) error { return fetchProfile(ctx, e.target.URL, w) })
 	}
 	return g.Wait()
 }

@@ -24,23 +24,23 @@ type RebuildFigure struct {
 }
 
 // rebuild fills EVENTS with the facts of posts that went well, three each, and builds the table from them.
-func (h *house) rebuild(ctx context.Context) (*RebuildFigure, error) {
-	h.stopPublisher() // it would record them meanwhile
-	posts := max(h.o.facts/len(wellTold), 1)
-	h.say("rebuild: writing the facts of %d posts to EVENTS", posts)
-	if err := h.tellPosts(ctx, posts); err != nil {
+func (e *env) rebuild(ctx context.Context) (*RebuildFigure, error) {
+	e.stopPublisher() // it would record them meanwhile
+	posts := max(e.o.facts/len(wellTold), 1)
+	e.say("rebuild: writing the facts of %d posts to EVENTS", posts)
+	if err := e.tellPosts(ctx, posts); err != nil {
 		return nil, err
 	}
-	cfg, err := publisher.ConfigFromEnv(h.getenv)
+	cfg, err := publisher.ConfigFromEnv(e.Getenv)
 	if err != nil {
 		return nil, err
 	}
-	h.say("rebuild: building the table")
+	e.say("rebuild: building the table")
 	said := time.Now()
-	r := publisher.Rebuilder{Bus: h.bus, DB: h.db, Cfg: cfg, Log: h.quiet, Progress: func(done, all uint64) {
+	r := publisher.Rebuilder{Bus: e.Bus, DB: e.DB, Cfg: cfg, Log: e.quiet, Progress: func(done, all uint64) {
 		if time.Since(said) > 5*time.Second {
 			said = time.Now()
-			h.say("rebuild: %d of %d facts", done, all)
+			e.say("rebuild: %d of %d facts", done, all)
 		}
 	}}
 	found, err := r.Run(ctx, 0, false)
@@ -59,19 +59,19 @@ func (h *house) rebuild(ctx context.Context) (*RebuildFigure, error) {
 var wellTold = []events.PostFact{events.FactScheduled, events.FactPrepared, events.FactPublished}
 
 // tellPosts writes facts in atomic batches, as the publisher does in a rush.
-func (h *house) tellPosts(ctx context.Context, posts int) error {
-	rng := rand.New(rand.NewPCG(h.o.seed, 7)) //nolint:gosec // a load, no secret
+func (e *env) tellPosts(ctx context.Context, posts int) error {
+	rng := rand.New(rand.NewPCG(e.o.seed, 7)) //nolint:gosec // a load, no secret
 	batch := make([]*nats.Msg, 0, bareBatch)
 	flush := func() error {
 		if len(batch) == 0 {
 			return nil
 		}
-		_, err := jetstreamext.PublishMsgBatch(ctx, h.bus.JetStream(), batch, jetstreamext.BatchFlowControl{})
+		_, err := jetstreamext.PublishMsgBatch(ctx, e.Bus.JetStream(), batch, jetstreamext.BatchFlowControl{})
 		batch = batch[:0]
 		return err
 	}
 	for i := range posts {
-		a := h.accounts[i%len(h.accounts)]
+		a := e.accounts[i%len(e.accounts)]
 		at := time.Now().UTC().Truncate(time.Microsecond)
 		p := events.Post{
 			ID: events.NewPostID(), UserID: a.UserID, AccountID: a.ID, Provider: events.Provider, Kind: events.KindPost,

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Report is a run: the JSON of -json, and what the table is printed from.
+// Report is a run: the JSON of --json, and what the table is printed from.
 type Report struct {
 	Version  int       `json:"version"`
 	At       time.Time `json:"at"`
@@ -45,7 +45,7 @@ type Settings struct {
 	Target    string `json:"target"`
 }
 
-func (o options) settings() Settings {
+func (o Options) settings() Settings {
 	s := Settings{o.posts, o.accounts, o.rate, o.seconds, o.scheduled, o.seed, o.target}
 	if s.Target == "" {
 		s.Target = "simulator"
@@ -54,7 +54,7 @@ func (o options) settings() Settings {
 }
 
 // publish writes the report where it was asked for.
-func (r *Report) publish(o options, out, errOut io.Writer) error {
+func (r *Report) publish(o Options, out, errOut io.Writer) error {
 	if o.json == "" {
 		r.print(out)
 		return nil
@@ -149,7 +149,7 @@ func (f *BurstFigure) print(p printer, b *Baseline) {
 	p.line("")
 	p.line("Burst: %d posts of %d accounts due at one second; %d containers ready ahead", f.Ours.Posts, f.Accounts, f.Prepared)
 	if f.Prepared < f.Ours.Posts {
-		p.line("  Some containers were made during the burst, which is then slower than it is: give them longer with -ahead.")
+		p.line("  Some containers were made during the burst, which is then slower than it is: give them longer with --ahead.")
 	}
 	p.row("published", perSecond(f.Ours.PerSecond),
 		fmt.Sprintf("%.0f %% of bare calls (%s right before)", 100*f.OfBare, perSecond(f.CallsPerSecond)))

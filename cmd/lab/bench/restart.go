@@ -26,65 +26,65 @@ type RestartFigure struct {
 	Failures []string `json:"failures"`
 }
 
-func (h *house) restart(ctx context.Context) (*RestartFigure, error) {
+func (e *env) restart(ctx context.Context) (*RestartFigure, error) {
 	const run = "restart"
-	f := &RestartFigure{Scheduled: h.o.scheduled}
-	h.say("restart: with an empty schedule")
+	f := &RestartFigure{Scheduled: e.o.scheduled}
+	e.say("restart: with an empty schedule")
 	var err error
-	if f.Empty, f.EmptyMemory, err = h.again(ctx); err != nil {
+	if f.Empty, f.EmptyMemory, err = e.again(ctx); err != nil {
 		return nil, err
 	}
-	h.say("restart: writing %d scheduled posts", h.o.scheduled)
-	if err := h.fill(ctx, h.o.scheduled); err != nil {
+	e.say("restart: writing %d scheduled posts", e.o.scheduled)
+	if err := e.fill(ctx, e.o.scheduled); err != nil {
 		return nil, err
 	}
-	h.say("restart: killing the publisher and starting it again")
-	if f.Seconds, f.Memory, err = h.again(ctx); err != nil {
+	e.say("restart: killing the publisher and starting it again")
+	if f.Seconds, f.Memory, err = e.again(ctx); err != nil {
 		return nil, err
 	}
-	h.say("restart: ready after %.2f s; one post to see that it works", f.Seconds)
-	from, err := h.end(ctx)
+	e.say("restart: ready after %.2f s; one post to see that it works", f.Seconds)
+	from, err := e.end(ctx)
 	if err != nil {
 		return nil, err
 	}
 	due := time.Now().Add(2 * time.Second)
-	posts := h.plan(run, 1, func(int) time.Time { return due })
-	if _, err := h.schedule(ctx, posts); err != nil {
+	posts := e.plan(run, 1, func(int) time.Time { return due })
+	if _, err := e.schedule(ctx, posts); err != nil {
 		return nil, err
 	}
-	if err := h.settled(ctx, run, 1); err != nil {
+	if err := e.settled(ctx, run, 1); err != nil {
 		return nil, err
 	}
-	arrivals, v, err := h.verify(ctx, run, posts, from)
+	arrivals, v, err := e.verify(ctx, run, posts, from)
 	if err != nil {
 		return nil, err
 	}
 	f.Failures = v
 	f.First = weigh(arrivals).Lateness.Max
-	m, err := h.states(ctx, filler)
+	m, err := e.states(ctx, filler)
 	if err != nil {
 		return nil, err
 	}
-	if m[events.StateScheduled] != h.o.scheduled || len(m) > 1 {
-		f.Failures = append(f.Failures, fmt.Sprintf("of %d scheduled posts there are now %v", h.o.scheduled, m))
+	if m[events.StateScheduled] != e.o.scheduled || len(m) > 1 {
+		f.Failures = append(f.Failures, fmt.Sprintf("of %d scheduled posts there are now %v", e.o.scheduled, m))
 	}
 	return f, nil
 }
 
 // again kills the publisher, starts it, and reads its memory a moment later.
-func (h *house) again(ctx context.Context) (seconds float64, memory int64, err error) {
-	if h.publisher == nil {
+func (e *env) again(ctx context.Context) (seconds float64, memory int64, err error) {
+	if e.publisher == nil {
 		return 0, 0, errors.New("there is no publisher to restart")
 	}
-	h.publisher.kill()
-	took, err := h.startPublisher(ctx)
+	e.publisher.Kill()
+	took, err := e.startPublisher(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := sleep(ctx, h.o.sweepFor()); err != nil {
+	if err := sleep(ctx, e.o.sweepFor()); err != nil {
 		return 0, 0, err
 	}
-	memory, _ = h.publisher.memory()
+	memory, _ = e.publisher.Memory()
 	return took.Seconds(), memory, nil
 }
 
@@ -92,8 +92,8 @@ func (h *house) again(ctx context.Context) (seconds float64, memory int64, err e
 const filler = "waiting"
 
 // empty takes the posts that only wait away again.
-func (h *house) empty(ctx context.Context) error {
-	if _, err := h.db.NewDelete().Table("posts").Where("text LIKE ?", filler+" %").Exec(ctx); err != nil {
+func (e *env) empty(ctx context.Context) error {
+	if _, err := e.DB.NewDelete().Table("posts").Where("text LIKE ?", filler+" %").Exec(ctx); err != nil {
 		return fmt.Errorf("empty the table: %w", err)
 	}
 	return nil
@@ -101,8 +101,8 @@ func (h *house) empty(ctx context.Context) error {
 
 // fill writes posts for a far future straight into the table, as the publisher leaves them when it has accepted and told
 // them: beyond the arming horizon they have no alarm. A million commands would take the better part of an hour.
-func (h *house) fill(ctx context.Context, n int) error {
-	conn, err := pgx.Connect(ctx, h.postgres.URL())
+func (e *env) fill(ctx context.Context, n int) error {
+	conn, err := pgx.Connect(ctx, e.DatabaseURL)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (h *house) fill(ctx context.Context, n int) error {
 		if i == n {
 			return nil, nil
 		}
-		a := h.accounts[i%len(h.accounts)]
+		a := e.accounts[i%len(e.accounts)]
 		at := first.Add(time.Duration(float64(spread) * float64(i) / float64(n))).Truncate(time.Microsecond)
 		i++
 		text := fmt.Sprintf("%s %d for a long time, with words enough to be a post of usual length on Threads", filler, i)

@@ -30,18 +30,18 @@ type told struct {
 // verify holds a run against the target, EVENTS and the rows: one commit each, one PostPublished each, POSTED with the
 // same media id. It returns the arrivals of the run: the target's own, or where that cannot tell, the calls as the
 // publisher noted them.
-func (h *house) verify(ctx context.Context, run string, posts []planned, from uint64) (arrivals []Arrival, v verdict, err error) {
-	facts, err := h.published(ctx, from)
+func (e *env) verify(ctx context.Context, run string, posts []planned, from uint64) (arrivals []Arrival, v verdict, err error) {
+	facts, err := e.published(ctx, from)
 	if err != nil {
 		return nil, nil, err
 	}
-	rows, err := h.rows(ctx, run)
+	rows, err := e.rows(ctx, run)
 	if err != nil {
 		return nil, nil, err
 	}
 	byText := map[string][]Arrival{}
-	if h.tells {
-		all, err := h.arrivals(ctx)
+	if e.tells {
+		all, err := e.arrivals(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -65,7 +65,7 @@ func (h *house) verify(ctx context.Context, run string, posts []planned, from ui
 			notPosted = append(notPosted, p.id)
 		}
 		media := row.MediaID
-		if h.tells {
+		if e.tells {
 			switch at := byText[p.text]; len(at) {
 			case 0:
 				lost = append(lost, p.id)
@@ -100,9 +100,9 @@ type written struct {
 	MediaID string       `bun:"media_id"`
 }
 
-func (h *house) rows(ctx context.Context, run string) (map[string]written, error) {
+func (e *env) rows(ctx context.Context, run string) (map[string]written, error) {
 	var rows []written
-	err := h.db.NewSelect().Table("posts").Column("id", "state").ColumnExpr("coalesce(media_id, '') AS media_id").
+	err := e.DB.NewSelect().Table("posts").Column("id", "state").ColumnExpr("coalesce(media_id, '') AS media_id").
 		Where("text LIKE ?", run+" %").Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("read the rows of %s: %w", run, err)
@@ -115,8 +115,8 @@ func (h *house) rows(ctx context.Context, run string) (map[string]written, error
 }
 
 // end is the last sequence of EVENTS.
-func (h *house) end(ctx context.Context) (uint64, error) {
-	s, err := h.bus.JetStream().Stream(ctx, events.StreamEvents)
+func (e *env) end(ctx context.Context) (uint64, error) {
+	s, err := e.Bus.JetStream().Stream(ctx, events.StreamEvents)
 	if err != nil {
 		return 0, fmt.Errorf("find EVENTS: %w", err)
 	}
@@ -124,13 +124,13 @@ func (h *house) end(ctx context.Context) (uint64, error) {
 }
 
 // published reads every PostPublished on EVENTS after a sequence.
-func (h *house) published(ctx context.Context, after uint64) (map[string]told, error) {
+func (e *env) published(ctx context.Context, after uint64) (map[string]told, error) {
 	facts := map[string]told{}
-	end, err := h.end(ctx)
+	end, err := e.end(ctx)
 	if err != nil || after >= end {
 		return facts, err
 	}
-	consumer, err := h.bus.JetStream().OrderedConsumer(ctx, events.StreamEvents, jetstream.OrderedConsumerConfig{
+	consumer, err := e.Bus.JetStream().OrderedConsumer(ctx, events.StreamEvents, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1,
 	})
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/omni-write/threads/cmd/lab/rig"
 )
 
 const (
@@ -27,8 +29,8 @@ func freezeRecorder(ctx context.Context, r *round, rng *rand.Rand) error {
 		return nil
 	}
 	var holder *worker
-	err := within(ctx, 5*time.Second, "the publisher that records", func(ctx context.Context) (err error) {
-		holder, err = r.h.recorder(ctx)
+	err := rig.Within(ctx, 5*time.Second, "the publisher that records", func(ctx context.Context) (err error) {
+		holder, err = r.env.recorder(ctx)
 		return err
 	})
 	if err != nil {
@@ -36,11 +38,11 @@ func freezeRecorder(ctx context.Context, r *round, rng *rand.Rand) error {
 	}
 	frozen := holder.current()
 	from := time.Now()
-	frozen.pause()
-	defer frozen.resume()
+	frozen.Pause()
+	defer frozen.Resume()
 	r.count("recorders frozen")
 	var others []*worker
-	for _, p := range r.h.crew {
+	for _, p := range r.env.workers {
 		if p != holder {
 			others = append(others, p)
 		}
@@ -57,15 +59,15 @@ func freezeRecorder(ctx context.Context, r *round, rng *rand.Rand) error {
 }
 
 // recorder is the publisher that holds the recorder's lock; each is known to Postgres by its name.
-func (h *house) recorder(ctx context.Context) (*worker, error) {
+func (e *env) recorder(ctx context.Context) (*worker, error) {
 	var name string
-	err := h.db.NewSelect().TableExpr("pg_locks").Join("JOIN pg_stat_activity USING (pid)").Column("application_name").
+	err := e.DB.NewSelect().TableExpr("pg_locks").Join("JOIN pg_stat_activity USING (pid)").Column("application_name").
 		Where("locktype = 'advisory' AND granted AND objsubid = 1").
 		Where("classid = ? AND objid = ?", recorderLock>>32, recorderLock&0xffffffff).Limit(1).Scan(ctx, &name)
 	if err != nil {
 		return nil, fmt.Errorf("find who holds the recorder's lock: %w", err)
 	}
-	for _, p := range h.crew {
+	for _, p := range e.workers {
 		if p.name == name {
 			return p, nil
 		}

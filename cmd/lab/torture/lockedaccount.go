@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/omni-write/threads/cmd/lab/rig"
 	"github.com/omni-write/threads/events"
 )
 
@@ -19,7 +20,7 @@ const (
 )
 
 // ownLocked are the posts of the account whose row is locked: some accepted before, some not, all due meanwhile.
-func ownLocked(p *plan, _ options, upTo func(time.Duration) time.Duration) {
+func ownLocked(p *plan, _ Options, upTo func(time.Duration) time.Duration) {
 	account := p.tenant(lockedAccount)
 	for i, due := 0, lockedFrom; due < p.until; i, due = i+1, due+300*time.Millisecond {
 		q := &planned{n: len(p.posts), kind: kindOwn, account: account, refers: -1, due: due + upTo(300*time.Millisecond).Truncate(time.Millisecond)}
@@ -52,14 +53,14 @@ func lockAccount(ctx context.Context, r *round, _ *rand.Rand) error {
 // lockRow locks the row as soon as it can be had, in a transaction that the caller ends.
 func (r *round) lockRow(ctx context.Context, id string) (*sql.Tx, error) {
 	for {
-		tx, err := r.h.db.DB.BeginTx(ctx, nil)
+		tx, err := r.env.DB.DB.BeginTx(ctx, nil)
 		if err == nil {
 			if _, err = tx.ExecContext(ctx, "SELECT 1 FROM social_connections WHERE id = $1 FOR UPDATE", id); err == nil {
 				return tx, nil
 			}
 			_ = tx.Rollback()
 		}
-		if time.Since(r.began) > r.plan.until || !pause(ctx, 100*time.Millisecond) {
+		if time.Since(r.began) > r.plan.until || !rig.Sleep(ctx, 100*time.Millisecond) {
 			return nil, err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/omni-write/threads/cmd/lab/rig"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/threads"
@@ -31,7 +32,7 @@ const (
 
 // ownNoise are posts with pictures from a slow host, all to be prepared and published within the round. What has not gone out
 // by its end is cancelled.
-func ownNoise(p *plan, o options, upTo func(time.Duration) time.Duration) {
+func ownNoise(p *plan, o Options, upTo func(time.Duration) time.Duration) {
 	account := p.tenant(noisyTenant)
 	n := noisyPictures
 	if o.top {
@@ -52,13 +53,13 @@ func ownNoise(p *plan, o options, upTo func(time.Duration) time.Duration) {
 // of posts that are none of ours, imports; all for an account for which Threads is slow.
 func makeNoise(ctx context.Context, r *round, _ *rand.Rand) error {
 	n := &noise{round: r, pictures: r.tenant(noisyTenant), share: 1}
-	if r.h.o.top {
+	if r.env.o.top {
 		n.share = 10
 	}
 	if err := n.prepare(ctx); err != nil {
 		return err
 	}
-	quick := r.h.pictures.slow(slowPicture)
+	quick := r.env.pictures.slow(slowPicture)
 	from := time.Now()
 	var wait sync.WaitGroup
 	n.write(ctx, &wait)
@@ -68,9 +69,9 @@ func makeNoise(ctx context.Context, r *round, _ *rand.Rand) error {
 	r.at(ctx, r.plan.until)
 	stop()
 	r.judgedBy(ordeal{from: from, until: time.Now()})
-	r.h.say("round %d: the slow picture host was asked for up to %d pictures at once", r.plan.number, quick())
+	r.env.say("round %d: the slow picture host was asked for up to %d pictures at once", r.plan.number, quick())
 	wait.Wait()
-	return r.h.ask(ctx, "DELETE", "knobs/"+n.pictures.name, "", nil) // the faults go when the round is cleared
+	return r.env.ask(ctx, "DELETE", "knobs/"+n.pictures.name, "", nil) // the faults go when the round is cleared
 }
 
 // noise is the noisy tenant at work: one user with two accounts. One posts through us; the other was used elsewhere and has a
@@ -84,49 +85,49 @@ type noise struct {
 
 // prepare makes the second account with its history, and lets Threads be slow for both.
 func (n *noise) prepare(ctx context.Context) error {
-	h := n.h
+	e := n.env
 	n.elsewhere = &account{name: n.pictures.name + ".elsewhere", user: n.pictures.user}
 	n.connect(ctx, n.elsewhere)
 	visitor := n.elsewhere.name + ".visitor"
-	if err := h.ask(ctx, "POST", "people", fmt.Sprintf(`{"username":%q}`, visitor), nil); err != nil {
+	if err := e.ask(ctx, "POST", "people", fmt.Sprintf(`{"username":%q}`, visitor), nil); err != nil {
 		return err
 	}
-	open, err := h.says(ctx, n.elsewhere.name, url.Values{"text": {"What do you think?"}})
+	open, err := e.says(ctx, n.elsewhere.name, url.Values{"text": {"What do you think?"}})
 	if err != nil {
 		return err
 	}
-	guarded, err := h.says(ctx, n.elsewhere.name, url.Values{"text": {"What do you really think?"}, "enable_reply_approvals": {"true"}})
+	guarded, err := e.says(ctx, n.elsewhere.name, url.Values{"text": {"What do you really think?"}, "enable_reply_approvals": {"true"}})
 	if err != nil {
 		return err
 	}
 	for i := range 12 {
 		text := fmt.Sprintf("thought %d", i)
-		reply, err := h.says(ctx, visitor, url.Values{"text": {text}, "reply_to_id": {open}})
+		reply, err := e.says(ctx, visitor, url.Values{"text": {text}, "reply_to_id": {open}})
 		if err != nil {
 			return err
 		}
-		waiting, err := h.says(ctx, visitor, url.Values{"text": {text}, "reply_to_id": {guarded}})
+		waiting, err := e.says(ctx, visitor, url.Values{"text": {text}, "reply_to_id": {guarded}})
 		if err != nil {
 			return err
 		}
 		n.replies, n.pending = append(n.replies, reply), append(n.pending, waiting)
 	}
 	for i := range 40 {
-		if _, err := h.says(ctx, n.elsewhere.name, url.Values{"text": {fmt.Sprintf("memory %d", i)}}); err != nil {
+		if _, err := e.says(ctx, n.elsewhere.name, url.Values{"text": {fmt.Sprintf("memory %d", i)}}); err != nil {
 			return err
 		}
 	}
-	if err := h.ask(ctx, "PATCH", "knobs/"+n.pictures.name, `{"fetch_media":true}`, nil); err != nil {
+	if err := e.ask(ctx, "PATCH", "knobs/"+n.pictures.name, `{"fetch_media":true}`, nil); err != nil {
 		return err
 	}
 	var who struct {
 		UserID string `json:"user_id"`
 	}
-	if err := h.ask(ctx, "POST", "token", fmt.Sprintf(`{"username":%q}`, n.elsewhere.name), &who); err != nil {
+	if err := e.ask(ctx, "POST", "token", fmt.Sprintf(`{"username":%q}`, n.elsewhere.name), &who); err != nil {
 		return err
 	}
 	for _, op := range []string{threads.OpHideReply, threads.OpApproveReply, threads.OpMedia, threads.OpPosts} {
-		err := h.ask(ctx, "POST", "faults", fmt.Sprintf(`{"op":%q,"kind":"latency","user_id":%q,"times":1000000,"delay_ms":%d}`,
+		err := e.ask(ctx, "POST", "faults", fmt.Sprintf(`{"op":%q,"kind":"latency","user_id":%q,"times":1000000,"delay_ms":%d}`,
 			op, who.UserID, slowAnswer.Milliseconds()), nil)
 		if err != nil {
 			return err
@@ -136,13 +137,13 @@ func (n *noise) prepare(ctx context.Context) error {
 }
 
 // says lets a person of the simulator post, and returns the media id.
-func (h *house) says(ctx context.Context, username string, what url.Values) (id string, err error) {
+func (e *env) says(ctx context.Context, username string, what url.Values) (id string, err error) {
 	var said struct {
 		Data struct {
 			ID string `json:"id"`
 		} `json:"data"`
 	}
-	err = h.ask(ctx, "POST", "people/"+username+"/posts?"+what.Encode(), "", &said)
+	err = e.ask(ctx, "POST", "people/"+username+"/posts?"+what.Encode(), "", &said)
 	return said.Data.ID, err
 }
 
@@ -171,20 +172,20 @@ func (n *noise) write(ctx context.Context, wait *sync.WaitGroup) {
 func (n *noise) read(ctx context.Context, wait *sync.WaitGroup) {
 	look := events.Draft{AccountID: n.pictures.id, Text: "Is this well?"}
 	for i := range 20 {
-		look.Media = append(look.Media, events.Media{Type: events.Image, URL: n.h.pictures.picture(i)})
+		look.Media = append(look.Media, events.Media{Type: events.Image, URL: n.env.pictures.picture(i)})
 	}
 	for range noisyValidates / n.share {
 		wait.Go(func() {
-			_, _ = bus.Ask[events.Validation](ctx, n.h.bus, events.ValidatePost{UserID: n.pictures.user, Draft: look, Fetch: true})
+			_, _ = bus.Ask[events.Validation](ctx, n.env.Bus, events.ValidatePost{UserID: n.pictures.user, Draft: look, Fetch: true})
 			n.count("looks at media")
 		})
 	}
 	for range noisyListers {
 		wait.Go(func() {
 			for ctx.Err() == nil {
-				_, _ = bus.Ask[events.PostList](ctx, n.h.bus, events.ListPosts{UserID: n.pictures.user, Search: "noisy"})
+				_, _ = bus.Ask[events.PostList](ctx, n.env.Bus, events.ListPosts{UserID: n.pictures.user, Search: "noisy"})
 				n.count("lists")
-				pause(ctx, 100*time.Millisecond)
+				rig.Sleep(ctx, 100*time.Millisecond)
 			}
 		})
 	}
@@ -203,7 +204,7 @@ func (r *round) askQuietly(ctx context.Context) {
 			wait.Go(func() {
 				asked, cancel := context.WithTimeout(ctx, patience)
 				defer cancel()
-				_, err := bus.Ask[events.PostDetail](asked, r.h.bus, events.GetPost{UserID: q.account.user, ID: q.id})
+				_, err := bus.Ask[events.PostDetail](asked, r.env.Bus, events.GetPost{UserID: q.account.user, ID: q.id})
 				if ctx.Err() != nil {
 					return
 				}
@@ -212,7 +213,7 @@ func (r *round) askQuietly(ctx context.Context) {
 					r.count(fmt.Sprintf("questions of others without an answer after %s", patience))
 				}
 			})
-			if !pause(ctx, 200*time.Millisecond) {
+			if !rig.Sleep(ctx, 200*time.Millisecond) {
 				return
 			}
 		}

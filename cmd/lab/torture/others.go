@@ -41,7 +41,7 @@ func aloneIn(number int) *trouble {
 
 // drawOthers adds the quiet tenants, and what the troubles' own tenants post. It draws from chances of its own: the posts of
 // all other rounds, and the others of this one, stay as they are.
-func (p *plan) drawOthers(o options) {
+func (p *plan) drawOthers(o Options) {
 	for _, t := range p.troubles {
 		p.until = max(p.until, t.others)
 	}

@@ -17,7 +17,7 @@ func TestPlansJudgeOthersLateness(t *testing.T) {
 	for seed := range uint64(20) {
 		alone := map[string]bool{}
 		for n := 1; n <= 100; n++ {
-			p := newPlan(options{seed: seed, posts: 40}, n)
+			p := newPlan(Options{seed: seed, posts: 40}, n)
 			if n <= 10 && len(p.troubles) == 1 && p.troubles[0].others > 0 {
 				alone[p.troubles[0].name] = true
 			}
@@ -51,7 +51,7 @@ func TestPlansJudgeOthersLateness(t *testing.T) {
 			}
 		}
 	}
-	if p := newPlan(options{seed: 1, posts: 30, publishers: 1, only: frozenRecorder}, 1); p.publishers < 2 {
+	if p := newPlan(Options{seed: 1, posts: 30, publishers: 1, only: frozenRecorder}, 1); p.publishers < 2 {
 		t.Error("the only publisher is frozen")
 	}
 }
@@ -204,7 +204,7 @@ func TestOthersVerdict(t *testing.T) {
 			if len(v.judged) != c.judged {
 				t.Errorf("%d posts are judged", len(v.judged))
 			}
-			r := newReport(options{othersWithin: time.Second})
+			r := newReport(Options{othersWithin: time.Second})
 			r.addOthers(lockedAccount, v)
 			if o := r.Others[lockedAccount]; o.Judged.Posts != c.judged || o.Judged.Posts+o.Shown.Posts != len(v.judged)+len(v.shown) {
 				t.Errorf("the report has %+v", o)

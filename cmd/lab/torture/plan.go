@@ -78,7 +78,7 @@ const (
 // calmEvery round has no trouble: it shows that the house works, and what lateness is without.
 const calmEvery = 10
 
-func newPlan(o options, number int) *plan {
+func newPlan(o Options, number int) *plan {
 	rng := rand.New(rand.NewPCG(o.seed, uint64(number))) //nolint:gosec // a plan, not a secret
 	p := &plan{seed: o.seed, number: number, publishers: 2, rng: rng}
 	if number%3 == 0 {
@@ -98,7 +98,7 @@ func newPlan(o options, number int) *plan {
 }
 
 // drawTroubles draws a pair, in which no two want the same knob. Where the run has only the top ones, each has its turn.
-func (p *plan) drawTroubles(o options) {
+func (p *plan) drawTroubles(o Options) {
 	if names := o.names(); len(names) > 0 {
 		for _, name := range names {
 			p.troubles = append(p.troubles, find(name))

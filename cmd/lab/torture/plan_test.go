@@ -1,11 +1,12 @@
 package torture
 
 import (
-	"io"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/posts"
@@ -14,7 +15,7 @@ import (
 
 func TestPlanIsTheSeeds(t *testing.T) {
 	t.Parallel()
-	o := options{seed: 42, posts: 40}
+	o := Options{seed: 42, posts: 40}
 	one, again := newPlan(o, 3), newPlan(o, 3)
 	if !reflect.DeepEqual(one.posts, again.posts) || one.String() != again.String() {
 		t.Error("the same seed and number made two plans")
@@ -41,7 +42,7 @@ func TestPlansLeaveNothingOut(t *testing.T) {
 	seen, kindsSeen, verbs := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	led := map[string]bool{}
 	for n := 1; len(led) < len(troubles) && n < 1000; n++ {
-		p := newPlan(options{seed: 9, posts: 40}, n)
+		p := newPlan(Options{seed: 9, posts: 40}, n)
 		if calm := len(p.troubles) == 0; calm != (n%calmEvery == 0) {
 			t.Errorf("round %d has %s", n, p)
 		}
@@ -102,7 +103,7 @@ func TestHabits(t *testing.T) {
 			continue
 		}
 		for n := range 5 {
-			p := newPlan(options{seed: uint64(n), posts: 10}, 1)
+			p := newPlan(Options{seed: uint64(n), posts: 10}, 1)
 			k := threadssim.Quick()
 			if err := k.Read([]byte(tr.habits(p.rngOf(&tr), time.Now()))); err != nil {
 				t.Errorf("%s: %v", tr.name, err)
@@ -120,9 +121,15 @@ func TestHabits(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	for args, words := range map[string]string{
-		"-only earthquake": `no trouble "earthquake"`, "-posts 1": "from 10 to 400", "-minutes 0": "more than 0", "now": "flags only",
+		"--only earthquake": `no fault "earthquake"`, "--posts 1": "from 10 to 400", "--minutes 0": "more than 0",
 	} {
-		if _, err := parse(strings.Fields(args), io.Discard); err == nil || !strings.Contains(err.Error(), words) {
+		var o Options
+		f := pflag.NewFlagSet("torture", pflag.ContinueOnError)
+		o.AddFlags(f)
+		if err := f.Parse(strings.Fields(args)); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.Complete(f); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%s: %v", args, err)
 		}
 	}

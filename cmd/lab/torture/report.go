@@ -62,7 +62,7 @@ type Lateness struct {
 	Max   float64 `json:"max"`
 }
 
-func newReport(o options) *Report {
+func newReport(o Options) *Report {
 	return &Report{
 		Seed: o.seed, Posts: map[string]map[string]int{}, Troubles: map[string]int{}, Happened: map[string]int{},
 		Answers: map[string]int{}, Others: map[string]*Others{}, Violations: []Violation{}, othersWithin: o.othersWithin,
@@ -155,7 +155,7 @@ func (r *round) line(v *verdict) string {
 		verdict = fmt.Sprintf("quiet tenants judged: %s, not judged: %s; %s", lateness(latenesses(v.judged)), lateness(latenesses(v.shown)), verdict)
 	}
 	late := lateness(slices.Clone(v.lateBy))
-	return fmt.Sprintf("round %-3d %-34s %d publishers, %d posts: %s; %s; late p50 %s, max %s; %.0f s; %s (-seed %d -from %d -rounds 1)",
+	return fmt.Sprintf("round %-3d %-34s %d publishers, %d posts: %s; %s; late p50 %s, max %s; %.0f s; %s (--seed %d --from %d --rounds 1)",
 		r.plan.number, r.plan, r.plan.publishers, len(r.posts), counted(v.tallyOutcomes()), counted(r.tally()),
 		ms(late.P50), ms(late.Max), v.took.Seconds(), verdict, r.plan.seed, r.plan.number)
 }
@@ -247,7 +247,7 @@ func (r *Report) print(w io.Writer) {
 		for _, line := range v.Story {
 			say("    %s", line)
 		}
-		say("    again: torture -seed %d -from %d -rounds 1", r.Seed, v.Round)
+		say("    again: torture --seed %d --from %d --rounds 1", r.Seed, v.Round)
 	}
 	if len(r.Violations) == 0 {
 		say("verdict: every promise was kept: nothing lost, nothing twice, nothing early")

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/uptrace/bun"
 
+	"github.com/omni-write/threads/cmd/lab/rig"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
@@ -27,7 +28,7 @@ const settleFor = 4 * time.Minute
 
 // round is one round at work.
 type round struct {
-	h        *house
+	env      *env
 	plan     *plan
 	began    time.Time
 	posts    []*handed
@@ -91,8 +92,8 @@ func (r *round) killed(point string) {
 }
 
 // round plays one round and judges it.
-func (h *house) round(ctx context.Context, p *plan, report *Report) error {
-	r := &round{h: h, plan: p, counts: map[string]int{}, byN: map[int]*handed{}}
+func (e *env) round(ctx context.Context, p *plan, report *Report) error {
+	r := &round{env: e, plan: p, counts: map[string]int{}, byN: map[int]*handed{}}
 	if err := r.prepare(ctx); err != nil {
 		return err
 	}
@@ -117,19 +118,19 @@ func (h *house) round(ctx context.Context, p *plan, report *Report) error {
 	if err := v.judge(ctx); err != nil {
 		return err
 	}
-	v.others(ctx, h.o.othersWithin)
+	v.others(ctx, e.o.othersWithin)
 	v.took = time.Since(r.began)
 	report.add(r, v)
-	h.say("%s", r.line(v))
+	e.say("%s", r.line(v))
 	for _, q := range r.posts {
-		h.old = append(h.old, q.id)
+		e.old = append(e.old, q.id)
 	}
 	return nil
 }
 
 // prepare sees that everything is up and gives the round accounts of its own: a day's quota is 250 posts.
 func (r *round) prepare(ctx context.Context) error {
-	if err := r.h.hire(ctx, r.plan.publishers); err != nil {
+	if err := r.env.setWorkers(ctx, r.plan.publishers); err != nil {
 		return err
 	}
 	for i := range r.plan.accounts {
@@ -146,11 +147,11 @@ func (r *round) prepare(ctx context.Context) error {
 		r.posts = append(r.posts, one)
 		r.byN[q.n] = one
 	}
-	if err := r.h.ask(ctx, "POST", "seed", fmt.Sprintf(`{"seed":%d}`, r.plan.seed+uint64(r.plan.number)), nil); err != nil { //nolint:gosec // small
+	if err := r.env.ask(ctx, "POST", "seed", fmt.Sprintf(`{"seed":%d}`, r.plan.seed+uint64(r.plan.number)), nil); err != nil { //nolint:gosec // small
 		return err
 	}
 	if r.plan.number%2 == 1 { // nobody knows which of the two Threads does; this one shows every call too many
-		return r.h.ask(ctx, "PATCH", "knobs", `{"double_publish":"second_post"}`, nil)
+		return r.env.ask(ctx, "PATCH", "knobs", `{"double_publish":"second_post"}`, nil)
 	}
 	return nil
 }
@@ -163,11 +164,11 @@ func (r *round) grant(ctx context.Context, a *account) error {
 		ExpiresIn   int64    `json:"expires_in"`
 		UserID      string   `json:"user_id"`
 	}
-	if err := r.h.ask(ctx, "POST", "token", `{"username":"`+a.name+`"}`, &g); err != nil {
+	if err := r.env.ask(ctx, "POST", "token", `{"username":"`+a.name+`"}`, &g); err != nil {
 		return err
 	}
-	err := pg.InTx(ctx, r.h.db, func(ctx context.Context, tx bun.Tx) error {
-		row, err := accounts.Connect(ctx, tx, r.h.vault, accounts.Grant{
+	err := pg.InTx(ctx, r.env.DB, func(ctx context.Context, tx bun.Tx) error {
+		row, err := accounts.Connect(ctx, tx, r.env.Vault, accounts.Grant{
 			UserID: a.user, ProviderUserID: g.UserID, Username: a.name, Scopes: g.Scopes, Token: threads.Token(g.AccessToken),
 			ExpiresAt: time.Now().Add(time.Duration(g.ExpiresIn) * time.Second),
 		}, time.Now())
@@ -179,14 +180,14 @@ func (r *round) grant(ctx context.Context, a *account) error {
 	if err != nil {
 		return err
 	}
-	return accounts.Tell(ctx, r.h.db, r.h.bus.Emit, a.id)
+	return accounts.Tell(ctx, r.env.DB, r.env.Bus.Emit, a.id)
 }
 
 // connect connects an account again, for as long as it takes: NATS or Postgres may be away.
 func (r *round) connect(ctx context.Context, a *account) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for r.grant(ctx, a) != nil && pause(ctx, 200*time.Millisecond) {
+	for r.grant(ctx, a) != nil && rig.Sleep(ctx, 200*time.Millisecond) {
 	}
 }
 
@@ -194,11 +195,11 @@ func (r *round) disconnect(ctx context.Context, a *account) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for ctx.Err() == nil {
-		_, _, err := accounts.Disconnect(ctx, r.h.db, a.id, time.Now())
+		_, _, err := accounts.Disconnect(ctx, r.env.DB, a.id, time.Now())
 		if err == nil {
-			err = accounts.Tell(ctx, r.h.db, r.h.bus.Emit, a.id)
+			err = accounts.Tell(ctx, r.env.DB, r.env.Bus.Emit, a.id)
 		}
-		if err == nil || !pause(ctx, 200*time.Millisecond) {
+		if err == nil || !rig.Sleep(ctx, 200*time.Millisecond) {
 			return
 		}
 	}
@@ -213,14 +214,14 @@ func (r *round) step(ctx context.Context, ahead time.Duration) error {
 	}
 	r.steps = append(r.steps, clockStep{time.Now(), ahead})
 	r.mu.Unlock()
-	return r.h.ask(ctx, "POST", "clock", fmt.Sprintf(`{"advance":%q}`, by), nil)
+	return r.env.ask(ctx, "POST", "clock", fmt.Sprintf(`{"advance":%q}`, by), nil)
 }
 
 // play hands the posts in and lets the troubles rage.
 func (r *round) play(ctx context.Context) error {
 	for _, t := range r.plan.troubles {
 		if t.habits != nil {
-			if err := r.h.ask(ctx, "PATCH", "knobs", t.habits(r.plan.rngOf(t), time.Now()), nil); err != nil {
+			if err := r.env.ask(ctx, "PATCH", "knobs", t.habits(r.plan.rngOf(t), time.Now()), nil); err != nil {
 				return err
 			}
 		}
@@ -253,7 +254,7 @@ func (r *round) play(ctx context.Context) error {
 }
 
 func (r *round) at(ctx context.Context, t time.Duration) bool {
-	return pause(ctx, time.Until(r.began.Add(t)))
+	return rig.Sleep(ctx, time.Until(r.began.Add(t)))
 }
 
 // refersWithin is how long a post waits for the one that it refers to, which may fail and be tried again: less than a round
@@ -278,7 +279,7 @@ func (r *round) handIn(ctx context.Context, q *handed) {
 		}
 	}
 	if q.picture {
-		d.Media = []events.Media{{Type: events.Image, URL: r.h.pictures.picture(q.n)}}
+		d.Media = []events.Media{{Type: events.Image, URL: r.env.pictures.picture(q.n)}}
 	}
 	due := r.began.Add(q.due).UTC().Truncate(time.Microsecond)
 	if q.kind == kindNow {
@@ -314,7 +315,7 @@ func (r *round) move(ctx context.Context, q *handed, m move) {
 // stored once more under another message id, as when JetStream's memory of ids has run out.
 func (r *round) send(ctx context.Context, q *handed, verb, text string, cmd events.Command) {
 	s := &sent{id: events.CommandIDFor(q.account.user, q.id, verb+text), post: q, verb: verb, text: text}
-	s.err = r.h.bus.Send(ctx, cmd, bus.CommandOptions{ID: s.id})
+	s.err = r.env.Bus.Send(ctx, cmd, bus.CommandOptions{ID: s.id})
 	r.mu.Lock()
 	r.sent = append(r.sent, s)
 	r.mu.Unlock()
@@ -328,7 +329,7 @@ func (r *round) send(ctx context.Context, q *handed, verb, text string, cmd even
 	m := &nats.Msg{Subject: cmd.Subject(), Data: body, Header: nats.Header{
 		events.HeaderID: {s.id}, events.HeaderType: {cmd.Type()}, events.HeaderTime: {time.Now().UTC().Format(time.RFC3339Nano)},
 	}}
-	if _, err := r.h.bus.JetStream().PublishMsg(ctx, m); err == nil {
+	if _, err := r.env.Bus.JetStream().PublishMsg(ctx, m); err == nil {
 		r.count("commands doubled")
 	}
 }
@@ -336,7 +337,7 @@ func (r *round) send(ctx context.Context, q *handed, verb, text string, cmd even
 // sendBare stores a command that is about no post of the plan. It must have an answer in the end, whatever that is.
 func (r *round) sendBare(ctx context.Context, user, key string, cmd events.Command) {
 	id := events.CommandIDFor(user, fmt.Sprintf("%d/%d/%s", r.plan.seed, r.plan.number, key), "")
-	if r.h.bus.Send(ctx, cmd, bus.CommandOptions{ID: id}) != nil {
+	if r.env.Bus.Send(ctx, cmd, bus.CommandOptions{ID: id}) != nil {
 		return
 	}
 	r.count(cmd.Type())
@@ -347,20 +348,20 @@ func (r *round) sendBare(ctx context.Context, user, key string, cmd events.Comma
 
 // clear ends the troubles: what Threads has promised stays promised, all else is well again.
 func (r *round) clear(ctx context.Context) error {
-	if err := r.h.ask(ctx, "DELETE", "knobs", "", nil); err != nil {
+	if err := r.env.ask(ctx, "DELETE", "knobs", "", nil); err != nil {
 		return err
 	}
-	if err := r.h.ask(ctx, "DELETE", "faults", "", nil); err != nil {
+	if err := r.env.ask(ctx, "DELETE", "faults", "", nil); err != nil {
 		return err
 	}
-	if err := r.h.allReady(ctx); err != nil {
+	if err := r.env.allReady(ctx); err != nil {
 		return err
 	}
 	if !r.has("revoked") && !r.has("disconnected") {
 		return nil
 	}
 	for _, a := range r.accounts {
-		row, err := accounts.Get(ctx, r.h.db, a.id)
+		row, err := accounts.Get(ctx, r.env.DB, a.id)
 		if err != nil {
 			return err
 		}
@@ -383,7 +384,7 @@ func (r *round) ids() []string {
 
 func (r *round) rows(ctx context.Context) (map[string]*posts.Post, error) {
 	var rows []*posts.Post
-	if err := r.h.db.NewSelect().Model(&rows).Where("id IN (?)", bun.List(r.ids())).Scan(ctx); err != nil {
+	if err := r.env.DB.NewSelect().Model(&rows).Where("id IN (?)", bun.List(r.ids())).Scan(ctx); err != nil {
 		return nil, fmt.Errorf("read the posts: %w", err)
 	}
 	m := make(map[string]*posts.Post, len(rows))
@@ -403,7 +404,7 @@ func (r *round) outcomes(ctx context.Context) (map[string]*events.Outcome, error
 		ID      string          `bun:"id"`
 		Outcome json.RawMessage `bun:"outcome"`
 	}
-	err := r.h.db.NewSelect().Table("commands").Column("id", "outcome").Where("id IN (?)", bun.List(ids)).Scan(ctx, &rows)
+	err := r.env.DB.NewSelect().Table("commands").Column("id", "outcome").Where("id IN (?)", bun.List(ids)).Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("read the commands: %w", err)
 	}
@@ -426,7 +427,7 @@ func (r *round) outcomes(ctx context.Context) (map[string]*events.Outcome, error
 func (r *round) settle(ctx context.Context) error {
 	lastHurry := time.Now()
 	began := time.Now()
-	return within(ctx, settleFor, "everything to settle", func(ctx context.Context) error {
+	return rig.Within(ctx, settleFor, "everything to settle", func(ctx context.Context) error {
 		if time.Since(lastHurry) > time.Second {
 			lastHurry = time.Now()
 			if err := r.hurryUp(ctx); err != nil {
@@ -484,7 +485,7 @@ func (r *round) settled(ctx context.Context, rows map[string]*posts.Post) error 
 // that never ends. Their rows are moved as the hours would move them; nothing else can wake them, so this hides no lost
 // wake-up of the others.
 func (r *round) hurryUp(ctx context.Context) error {
-	res, err := r.h.db.NewUpdate().Table("posts").Set("wake_at = now(), armed_at = NULL").
+	res, err := r.env.DB.NewUpdate().Table("posts").Set("wake_at = now(), armed_at = NULL").
 		Where("id IN (?)", bun.List(r.ids())).Where("wake_at > now() + interval '10 seconds'").Where("lease IS NULL").Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("let time pass: %w", err)
@@ -497,7 +498,7 @@ func (r *round) hurryUp(ctx context.Context) error {
 	if !r.has("endless-processing") {
 		return nil
 	}
-	_, err = r.h.db.NewUpdate().Table("posts").Set("container_at = container_at - interval '11 minutes', wake_at = now(), armed_at = NULL").
+	_, err = r.env.DB.NewUpdate().Table("posts").Set("container_at = container_at - interval '11 minutes', wake_at = now(), armed_at = NULL").
 		Where("id IN (?)", bun.List(r.ids())).Where("state = 'scheduled' AND lease IS NULL").
 		Where("container_at BETWEEN now() - interval '10 minutes' AND now() - interval '5 seconds'").Exec(ctx)
 	if err != nil {

@@ -3,7 +3,7 @@
 // are lost and doubled, and NATS and Postgres go away and come back. After each round Threads, EVENTS and the table must
 // tell the same story: nothing lost, nothing twice, nothing early.
 //
-// A round is drawn from the seed and its number, so it can be repeated: -seed S -from N -rounds 1. What is repeated is the
+// A round is drawn from the seed and its number, so it can be repeated: --seed S --from N --rounds 1. What is repeated is the
 // plan; how the processes race with each other is the machine's.
 package torture
 
@@ -11,13 +11,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/contract"
@@ -26,8 +27,8 @@ import (
 // ErrViolated says that a promise was broken; the report says which.
 var ErrViolated = errors.New("a promise was broken; the report tells the story")
 
-// options are what a run is asked for.
-type options struct {
+// Options are what a run is asked for.
+type Options struct {
 	minutes    float64
 	rounds     int
 	from       int
@@ -43,89 +44,63 @@ type options struct {
 	top          bool // only the most dangerous troubles, and none that makes a round long
 }
 
-func (o *options) flags() *flag.FlagSet {
-	f := flag.NewFlagSet("torture", flag.ContinueOnError)
+// AddFlags adds what a run can be asked for to a set of flags.
+func (o *Options) AddFlags(f *pflag.FlagSet) {
 	f.Float64Var(&o.minutes, "minutes", 5, "how long to go on; the round in hand is finished")
 	f.IntVar(&o.rounds, "rounds", 0, "how many rounds (default: as many as the minutes allow)")
 	f.IntVar(&o.from, "from", 1, "`number` of the first round; with the seed of a failed run, it repeats that round")
 	f.Uint64Var(&o.seed, "seed", 0, "`number` that decides everything (default: one from the clock, which is printed)")
 	f.IntVar(&o.posts, "posts", 40, "posts of each round")
 	f.IntVar(&o.publishers, "publishers", 0, "publishers at work (default: two, and three in every third round)")
-	f.StringVar(&o.only, "only", "", "`names` of troubles, separated by commas: every round has all of them; list prints the names")
+	f.StringVar(&o.only, "only", "", "`names` of faults, separated by commas: every round has all of them; list prints the names")
 	f.DurationVar(&o.othersWithin, "others-within", time.Second,
 		"how late the posts of quiet tenants may be, at p99, beside a noisy tenant, a frozen recorder or a locked account")
 	f.StringVar(&o.json, "json", "", "`file` for the report as JSON; - writes it to standard output, and the rest to standard error")
 	f.StringVar(&o.dir, "dir", "", "`directory` for the state of the run (default: the system's temporary directory)")
 	f.BoolVar(&o.logs, "logs", false, "leave the directory with the logs of all processes behind, even when all is well")
-	return f
 }
 
-func parse(args []string, errOut io.Writer) (o options, err error) {
-	f := o.flags()
-	f.SetOutput(errOut)
-	if err := f.Parse(args); err != nil {
-		return o, err
-	}
+// Complete fills in what follows from other flags, and names everything that cannot be meant.
+func (o *Options) Complete(f *pflag.FlagSet) error {
 	if o.seed == 0 {
 		o.seed = uint64(time.Now().UnixNano()) % 1_000_000
 	}
-	if o.rounds > 0 { // a number of rounds is meant as said
-		given := false
-		f.Visit(func(g *flag.Flag) { given = given || g.Name == "minutes" })
-		if !given {
-			o.minutes = 24 * 60
-		}
+	if o.rounds > 0 && !f.Changed("minutes") { // a number of rounds is meant as said
+		o.minutes = 24 * 60
 	}
-	return o, o.mistakes(f.Args())
+	return o.mistakes()
 }
 
 // mistakes names everything that cannot be meant, at once.
-func (o options) mistakes(rest []string) error {
+func (o Options) mistakes() error {
 	var wrong []error
-	if len(rest) > 0 {
-		wrong = append(wrong, fmt.Errorf("torture takes flags only, not %q", rest[0]))
-	}
 	if o.minutes <= 0 || o.rounds < 0 || o.from < 1 || o.publishers < 0 {
-		wrong = append(wrong, errors.New("-minutes must be more than 0, -from at least 1, -rounds and -publishers not negative"))
+		wrong = append(wrong, errors.New("--minutes must be more than 0, --from at least 1, --rounds and --publishers not negative"))
 	}
 	if o.othersWithin <= 0 {
-		wrong = append(wrong, errors.New("-others-within must be more than 0"))
+		wrong = append(wrong, errors.New("--others-within must be more than 0"))
 	}
 	if o.posts < 10 || o.posts > 400 {
-		wrong = append(wrong, errors.New("-posts is from 10 to 400 for each round"))
+		wrong = append(wrong, errors.New("--posts is from 10 to 400 for each round"))
 	}
 	for _, name := range o.names() {
 		if find(name) == nil {
-			wrong = append(wrong, fmt.Errorf("-only: there is no trouble %q; -only list prints them", name))
+			wrong = append(wrong, fmt.Errorf("--only: there is no fault %q; --only list prints them", name))
 		}
 	}
 	return errors.Join(wrong...)
 }
 
 // names are the troubles asked for.
-func (o options) names() []string {
+func (o Options) names() []string {
 	if o.only == "" || o.only == "list" {
 		return nil
 	}
 	return strings.Split(o.only, ",")
 }
 
-// Main is the command: torture, and the words that torture starts itself with.
-func Main(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) error {
-	if len(args) > 0 {
-		switch args[0] {
-		case wordNATS:
-			return runNATS(ctx, args[1:], out)
-		case wordSimulator:
-			return runSimulator(ctx, args[1:], out)
-		case wordPublisher:
-			return runPublisher(ctx, args[1:], getenv, out)
-		}
-	}
-	o, err := parse(args, errOut)
-	if err != nil {
-		return err
-	}
+// Run goes through the rounds and writes the report.
+func (o Options) Run(ctx context.Context, out, errOut io.Writer) error {
 	if o.only == "list" {
 		for _, t := range troubles {
 			_, _ = fmt.Fprintf(out, "%-18s %s\n", t.name, t.what)
@@ -151,18 +126,18 @@ func Main(ctx context.Context, args []string, getenv func(string) string, out, e
 const enough = 3
 
 // run goes through the rounds until the time is over, or enough of them broke a promise.
-func (o options) run(ctx context.Context, out io.Writer) (*Report, error) {
+func (o Options) run(ctx context.Context, out io.Writer) (*Report, error) {
 	r := newReport(o)
 	began := time.Now()
-	h, err := open(ctx, o, out)
+	e, err := open(ctx, o, out)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { h.close(o.logs || len(r.Violations) > 0) }()
+	defer func() { e.close(o.logs || len(r.Violations) > 0) }()
 	end := began.Add(time.Duration(o.minutes * float64(time.Minute)))
 	for n, bad := o.from, 0; bad < enough && ctx.Err() == nil && (o.rounds == 0 || n < o.from+o.rounds) && (n == o.from || time.Now().Before(end)); n++ {
 		before := len(r.Violations)
-		if err := h.round(ctx, newPlan(o, n), r); err != nil {
+		if err := e.round(ctx, newPlan(o, n), r); err != nil {
 			return r, fmt.Errorf("round %d of seed %d: %w", n, o.seed, err)
 		}
 		if len(r.Violations) > before {
@@ -171,7 +146,7 @@ func (o options) run(ctx context.Context, out io.Writer) (*Report, error) {
 	}
 	r.Took = time.Since(began).Seconds()
 	if ctx.Err() == nil {
-		if _, err := contract.Stream(ctx, h.bus.JetStream(), events.StreamEvents); err != nil {
+		if _, err := contract.Stream(ctx, e.Bus.JetStream(), events.StreamEvents); err != nil {
 			r.Violations = append(r.Violations, Violation{What: "a fact does not keep to its schema: " + err.Error()})
 		}
 	}
@@ -196,6 +171,15 @@ func (r *Report) write(path string, out io.Writer) error {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
+}
+
+// FaultNames are the names of all faults, for --only.
+func FaultNames() []string {
+	names := []string{"list"}
+	for _, t := range troubles {
+		names = append(names, t.name)
+	}
+	return names
 }
 
 // find is the trouble of a name.

@@ -2,25 +2,18 @@ package torture
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/omni-write/threads/cmd/lab/rig/rigtest"
 )
 
 // The run starts itself again for all its parts; in a test that is the test's own binary.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && os.Args[1] == "torture" {
-		if err := Main(context.Background(), os.Args[2:], os.Getenv, os.Stdout, os.Stderr); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
+	rigtest.Main(m)
 }
 
 // TestSample is two rounds with the most dangerous troubles, of another seed each day. TORTURE_SEED repeats one.
@@ -34,7 +27,7 @@ func TestSample(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	o := options{minutes: 10, rounds: 2, from: 1, seed: seed, posts: 30, othersWithin: time.Second, top: true}
+	o := Options{minutes: 10, rounds: 2, from: 1, seed: seed, posts: 30, othersWithin: time.Second, top: true}
 	r, err := o.run(t.Context(), &out)
 	if r != nil {
 		r.print(&out)

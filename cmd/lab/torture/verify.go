@@ -46,7 +46,7 @@ func (v *verdict) violated(ctx context.Context, q *handed, format string, args .
 	one := Violation{Round: v.plan.number, Troubles: v.plan.String(), What: fmt.Sprintf(format, args...)}
 	if q != nil {
 		one.Post = q.id
-		if v.h != nil { // without a house there is nobody to ask
+		if v.env != nil { // without a system there is nobody to ask
 			one.Story = v.story(ctx, q)
 		}
 	}
@@ -61,14 +61,14 @@ func (v *verdict) judge(ctx context.Context) (err error) {
 	if v.answers, err = v.outcomes(ctx); err != nil {
 		return err
 	}
-	if err := v.h.readEvents(ctx); err != nil {
+	if err := v.env.readEvents(ctx); err != nil {
 		return err
 	}
-	v.facts = v.h.told
+	v.facts = v.env.told
 	var list struct {
 		Data []threadssim.Post `json:"data"`
 	}
-	if err := v.h.ask(ctx, "GET", "posts", "", &list); err != nil {
+	if err := v.env.ask(ctx, "GET", "posts", "", &list); err != nil {
 		return err
 	}
 	for _, c := range list.Data {
@@ -79,7 +79,7 @@ func (v *verdict) judge(ctx context.Context) (err error) {
 	var calls struct {
 		Data []threadssim.Call `json:"data"`
 	}
-	if err := v.h.ask(ctx, "GET", "calls", "", &calls); err != nil {
+	if err := v.env.ask(ctx, "GET", "calls", "", &calls); err != nil {
 		return err
 	}
 	v.calls = calls.Data
@@ -416,15 +416,15 @@ func (v *verdict) invariants(ctx context.Context) error {
 	var found struct {
 		Broken []threadssim.Mistake `json:"broken"`
 	}
-	if err := v.h.ask(ctx, "GET", "invariants?calls_per_minute=1000000", "", &found); err != nil {
+	if err := v.env.ask(ctx, "GET", "invariants?calls_per_minute=1000000", "", &found); err != nil {
 		return err
 	}
 	for _, m := range found.Broken {
 		key := m.Rule + m.User + m.At.String() + m.Detail
-		if v.h.judged[key] || m.Rule == "equal_posts" {
+		if v.env.judged[key] || m.Rule == "equal_posts" {
 			continue
 		}
-		v.h.judged[key] = true
+		v.env.judged[key] = true
 		if m.User == "" { // a call that was cut off in the middle: a killed publisher's, which nobody answers
 			continue
 		}
@@ -437,17 +437,17 @@ func (v *verdict) invariants(ctx context.Context) error {
 }
 
 // readEvents reads what was told of posts since the last time.
-func (h *house) readEvents(ctx context.Context) error {
-	s, err := h.bus.JetStream().Stream(ctx, events.StreamEvents)
+func (e *env) readEvents(ctx context.Context) error {
+	s, err := e.Bus.JetStream().Stream(ctx, events.StreamEvents)
 	if err != nil {
 		return fmt.Errorf("find EVENTS: %w", err)
 	}
 	end := s.CachedInfo().State.LastSeq
-	if end <= h.read {
+	if end <= e.read {
 		return nil
 	}
-	consumer, err := h.bus.JetStream().OrderedConsumer(ctx, events.StreamEvents, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: h.read + 1, HeadersOnly: true,
+	consumer, err := e.Bus.JetStream().OrderedConsumer(ctx, events.StreamEvents, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: e.read + 1, HeadersOnly: true,
 	})
 	if err != nil {
 		return fmt.Errorf("read EVENTS: %w", err)
@@ -457,7 +457,7 @@ func (h *house) readEvents(ctx context.Context) error {
 		return fmt.Errorf("read EVENTS: %w", err)
 	}
 	defer messages.Stop()
-	for h.read < end {
+	for e.read < end {
 		m, err := messages.Next(jetstream.NextMaxWait(10 * time.Second))
 		if err != nil {
 			return fmt.Errorf("read EVENTS: %w", err)
@@ -466,10 +466,10 @@ func (h *house) readEvents(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read EVENTS: %w", err)
 		}
-		h.read = meta.Sequence.Stream
+		e.read = meta.Sequence.Stream
 		// threads.evt.post.<account>.<post>.<fact>
 		if words := strings.Split(m.Subject(), "."); len(words) == 6 && words[2] == "post" {
-			h.told[words[4]] = append(h.told[words[4]], words[5])
+			e.told[words[4]] = append(e.told[words[4]], words[5])
 		}
 	}
 	return nil
@@ -500,7 +500,7 @@ func (v *verdict) story(ctx context.Context, q *handed) (lines []string) {
 		Subcode int       `bun:"subcode"`
 	}
 	var attempts []attempt
-	if err := v.h.db.NewSelect().Table("post_attempts").Column("at", "phase", "took_ms", "message", "code", "subcode").
+	if err := v.env.DB.NewSelect().Table("post_attempts").Column("at", "phase", "took_ms", "message", "code", "subcode").
 		Where("post_id = ?", q.id).Order("id").Scan(ctx, &attempts); err != nil {
 		say("attempts: %v", err)
 	}

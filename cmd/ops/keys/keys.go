@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -20,9 +19,6 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 )
 
-// Usage is what the command takes.
-const Usage = `keys new | add | promote ID | retire [-force] ID | list [-json] | status [-json]: the keys that seal tokens, in TOKEN_KEYSET_FILE`
-
 // settle is how long after a key was taken out the rows are counted once more: longer than a running service takes to see that
 // the file has changed.
 const settle = 3 * time.Second
@@ -31,58 +27,10 @@ const settle = 3 * time.Second
 type Command struct {
 	File accounts.KeysetFile
 	// Count says how many rows are sealed with which key; nil where no database is known.
-	Count  func(context.Context) (map[uint32]int, error)
-	Out    io.Writer
-	ErrOut io.Writer
+	Count func(context.Context) (map[uint32]int, error)
+	Out   io.Writer
 	// Wait passes a time; nil is the true clock.
 	Wait func(context.Context, time.Duration) error
-}
-
-// Run does what the words say.
-func (c Command) Run(ctx context.Context, args []string) error {
-	f := flag.NewFlagSet("keys", flag.ContinueOnError)
-	f.SetOutput(c.ErrOut)
-	f.Usage = func() {
-		_, _ = fmt.Fprintf(c.ErrOut, "usage: threads %s\n\n", Usage)
-		f.PrintDefaults()
-	}
-	force := f.Bool("force", false, "retire without DATABASE_URL: nobody counts what is still sealed with the key")
-	asJSON := f.Bool("json", false, "list and status as JSON (default: a table)")
-	var words []string
-	for {
-		if err := f.Parse(args); err != nil {
-			return err
-		}
-		if f.NArg() == 0 {
-			break
-		}
-		words, args = append(words, f.Arg(0)), f.Args()[1:]
-	}
-	if c.File.Path == "" {
-		return errors.New("TOKEN_KEYSET_FILE is required: the file with the keyset; a keyset in TOKEN_KEYSET cannot be changed from here")
-	}
-	word := ""
-	if len(words) > 0 {
-		word = words[0]
-	}
-	switch {
-	case word == "new" && len(words) == 1:
-		return c.make()
-	case word == "add" && len(words) == 1:
-		return c.add()
-	case (word == "list" || word == "status") && len(words) == 1:
-		return c.show(ctx, word == "status", *asJSON)
-	case (word == "promote" || word == "retire") && len(words) == 2:
-		id, err := strconv.ParseUint(words[1], 10, 32)
-		if err != nil {
-			return fmt.Errorf("%q is no key's id; `keys list` shows them", words[1])
-		}
-		if word == "promote" {
-			return c.promote(uint32(id))
-		}
-		return c.retire(ctx, uint32(id), *force)
-	}
-	return errors.New("keys takes new, add, promote ID, retire ID, list or status")
 }
 
 func (c Command) say(format string, args ...any) error {
@@ -90,7 +38,8 @@ func (c Command) say(format string, args ...any) error {
 	return err
 }
 
-func (c Command) make() error {
+// New makes the file with a first key, never over another.
+func (c Command) New() error {
 	id, err := accounts.NewKeysetFile(c.File.Path)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s is there already and stays as it is; `keys add` puts a new key into it", c.File.Path)
@@ -103,7 +52,8 @@ func (c Command) make() error {
 		"without it every account must be connected again.", c.File.Path, id)
 }
 
-func (c Command) add() error {
+// Add puts a second key into the file: it opens, and does not seal yet.
+func (c Command) Add() error {
 	id, err := c.File.Add()
 	if err != nil {
 		return err
@@ -113,7 +63,8 @@ func (c Command) add() error {
 		"keyset file anew\"; a copy of it, or a keyset in TOKEN_KEYSET, must be brought to them, and they restarted. Then: keys promote %d", id, id)
 }
 
-func (c Command) promote(id uint32) error {
+// Promote lets a key seal from now on.
+func (c Command) Promote(id uint32) error {
 	if err := c.File.Promote(id); err != nil {
 		return err
 	}
@@ -122,11 +73,12 @@ func (c Command) promote(id uint32) error {
 		"When nothing is: keys retire the old one.", id)
 }
 
-func (c Command) retire(ctx context.Context, id uint32, force bool) error {
+// Retire takes a key out when nothing is sealed with it any more; with force also where no database is known to count in.
+func (c Command) Retire(ctx context.Context, id uint32, force bool) error {
 	if c.Count == nil {
 		if !force {
 			return errors.New("DATABASE_URL is not set, so nobody can say whether something is still sealed with this key; " +
-				"set it, or retire with -force if you know")
+				"set it, or retire with --force if you know")
 		}
 		if _, err := c.File.Retire(id); err != nil {
 			return err
@@ -177,13 +129,22 @@ type row struct {
 	Sealed *int `json:"sealed,omitempty"`
 }
 
-func (c Command) show(ctx context.Context, status, asJSON bool) error {
+// Status is List that insists on a database.
+func (c Command) Status(ctx context.Context, asJSON bool) error {
+	if _, err := c.File.Keys(); err != nil {
+		return err
+	}
+	if c.Count == nil {
+		return errors.New("DATABASE_URL is required: status counts what is sealed with which key")
+	}
+	return c.List(ctx, asJSON)
+}
+
+// List shows the keys, and what is sealed with each where a database is known.
+func (c Command) List(ctx context.Context, asJSON bool) error {
 	list, err := c.File.Keys()
 	if err != nil {
 		return err
-	}
-	if status && c.Count == nil {
-		return errors.New("DATABASE_URL is required: status counts what is sealed with which key")
 	}
 	rows := make([]row, 0, len(list))
 	left := 0

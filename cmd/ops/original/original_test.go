@@ -204,7 +204,7 @@ func TestCleanTakesCredentialsOut(t *testing.T) {
 // A run tells its facts, and commands, with the permissions that a deployment gives to ops.
 func TestPermissions(t *testing.T) {
 	t.Parallel()
-	s := bustest.ServeConf(t, "../../bus/natsd/nats.conf", nil)
+	s := bustest.ServeConf(t, "../../../internal/bus/natsd/nats.conf", nil)
 	if err := bus.Declare(t.Context(), s.As(t, bus.UserMigrate), bus.Topology{}); err != nil {
 		t.Fatal(err)
 	}

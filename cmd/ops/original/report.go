@@ -52,7 +52,7 @@ var reasons = map[string]string{
 	"no_media_id":          "The row says POSTED and has no id of a post at Threads.",
 	"media_taken":          "Another post has the same postedTweetId; a post at Threads is one post here.",
 	"text_too_large":       "The text is longer than any post and cannot be carried.",
-	"still_running":        "The original's backend may still publish it; stop that, and give -old-backend-stopped-at.",
+	"still_running":        "The original's backend may still publish it; stop that, and give --old-backend-stopped-at.",
 	"overdue":              "It was due, and nobody knows whether it went out; it is parked until its owner has looked.",
 	"changed_here":         "It was changed here since it was taken over, and in the original too; ours stands.",
 	"published_there":      "The original settled it after it was taken over: its backend ran. It is withdrawn here.",

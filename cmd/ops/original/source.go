@@ -64,7 +64,7 @@ func (s *Source) Close() {
 
 // fromPrisma makes the address of a database fit for other programs: Prisma puts settings of its own into it.
 func fromPrisma(address string) (string, error) {
-	const form = "-from is the address of the original's database: postgres://user:password@host:5432/name"
+	const form = "--from is the address of the original's database: postgres://user:password@host:5432/name"
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
 		return "", errors.New(form) // the parser's words would quote the password

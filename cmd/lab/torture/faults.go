@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/omni-write/threads/cmd/lab/rig"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/threads"
@@ -30,7 +31,7 @@ type trouble struct {
 	// others is how long quiet tenants have posts due beside it, whose lateness it is judged by; 0: there are none.
 	others time.Duration
 	// own are the posts of the tenant that the trouble is about, if it is about one.
-	own func(p *plan, o options, upTo func(time.Duration) time.Duration)
+	own func(p *plan, o Options, upTo func(time.Duration) time.Duration)
 
 	habits  func(rng *rand.Rand, now time.Time) string
 	happens func(ctx context.Context, r *round, rng *rand.Rand) error
@@ -161,7 +162,7 @@ func (p *plan) rngFor(name string) *rand.Rand {
 
 // moment waits for one between now and the end of the window, n times in a row.
 func moment(ctx context.Context, r *round, rng *rand.Rand, n int) bool {
-	return pause(ctx, time.Duration(rng.Int64N(int64(2*window)/int64(n+1)))) && time.Since(r.began) < window
+	return rig.Sleep(ctx, time.Duration(rng.Int64N(int64(2*window)/int64(n+1)))) && time.Since(r.began) < window
 }
 
 func errorsBefore(ctx context.Context, r *round, rng *rand.Rand) error {
@@ -174,7 +175,7 @@ func errorsBefore(ctx context.Context, r *round, rng *rand.Rand) error {
 	}
 	for range 25 {
 		e := codes[rng.IntN(len(codes))]
-		err := r.h.ask(ctx, "POST", "faults", fmt.Sprintf(`{"op":%q,"kind":"error_before_commit","nth":%d,"times":%d,"http":%d,"code":%d,"subcode":%d}`,
+		err := r.env.ask(ctx, "POST", "faults", fmt.Sprintf(`{"op":%q,"kind":"error_before_commit","nth":%d,"times":%d,"http":%d,"code":%d,"subcode":%d}`,
 			ops[rng.IntN(len(ops))], 1+rng.IntN(15), 1+rng.IntN(3), e.http, e.code, e.subcode), nil)
 		if err != nil {
 			return err
@@ -194,7 +195,7 @@ func errorsAfter(ctx context.Context, r *round, rng *rand.Rand) error {
 			op = threads.OpRepost
 			e = codes[rng.IntN(3)]
 		}
-		err := r.h.ask(ctx, "POST", "faults", fmt.Sprintf(`{"op":%q,"kind":"error_after_commit","nth":%d,"http":%d,"code":%d,"subcode":%d}`,
+		err := r.env.ask(ctx, "POST", "faults", fmt.Sprintf(`{"op":%q,"kind":"error_after_commit","nth":%d,"http":%d,"code":%d,"subcode":%d}`,
 			op, 1+rng.IntN(25), e.http, e.code, e.subcode), nil)
 		if err != nil {
 			return err
@@ -206,7 +207,7 @@ func errorsAfter(ctx context.Context, r *round, rng *rand.Rand) error {
 func kill(ctx context.Context, r *round, rng *rand.Rand) error {
 	for n := 3 + rng.IntN(4); moment(ctx, r, rng, n); {
 		r.killed("")
-		r.h.crew[rng.IntN(len(r.h.crew))].kill("")
+		r.env.workers[rng.IntN(len(r.env.workers))].kill("")
 	}
 	return nil
 }
@@ -216,7 +217,7 @@ func killAll(ctx context.Context, r *round, rng *rand.Rand) error {
 		if !moment(ctx, r, rng, 2) {
 			break
 		}
-		for _, p := range r.h.crew {
+		for _, p := range r.env.workers {
 			r.killed("")
 			p.kill("")
 		}
@@ -228,13 +229,13 @@ func killAll(ctx context.Context, r *round, rng *rand.Rand) error {
 // AckWait (30 s).
 func crashPoints(ctx context.Context, r *round, rng *rand.Rand) error {
 	points := slices.Clone(crash.Points)
-	if r.h.o.top {
+	if r.env.o.top {
 		points = slices.DeleteFunc(points, func(p crash.Point) bool {
 			return strings.HasPrefix(string(p), "schedule.") || p == crash.DeleteRequested
 		})
 	}
 	for {
-		p := r.h.crew[rng.IntN(len(r.h.crew))]
+		p := r.env.workers[rng.IntN(len(r.env.workers))]
 		point := string(points[rng.IntN(len(points))])
 		if n := 1 + rng.IntN(4); n > 1 {
 			point = fmt.Sprintf("%s:%d", point, n)
@@ -250,7 +251,7 @@ func crashPoints(ctx context.Context, r *round, rng *rand.Rand) error {
 func freeze(ctx context.Context, r *round, rng *rand.Rand) error {
 	for moment(ctx, r, rng, 4) {
 		r.count("freezes")
-		r.h.crew[rng.IntN(len(r.h.crew))].freeze(ctx, 2500*time.Millisecond+time.Duration(rng.Int64N(int64(3*time.Second))))
+		r.env.workers[rng.IntN(len(r.env.workers))].freeze(ctx, 2500*time.Millisecond+time.Duration(rng.Int64N(int64(3*time.Second))))
 	}
 	return nil
 }
@@ -258,14 +259,14 @@ func freeze(ctx context.Context, r *round, rng *rand.Rand) error {
 func freezeLong(ctx context.Context, r *round, rng *rand.Rand) error {
 	if moment(ctx, r, rng, 3) {
 		r.count("freezes")
-		r.h.crew[rng.IntN(len(r.h.crew))].freeze(ctx, 33*time.Second)
+		r.env.workers[rng.IntN(len(r.env.workers))].freeze(ctx, 33*time.Second)
 	}
 	return nil
 }
 
 func purge(ctx context.Context, r *round, rng *rand.Rand) error {
 	for moment(ctx, r, rng, 12) {
-		s, err := r.h.bus.JetStream().Stream(ctx, events.StreamPostAlarms)
+		s, err := r.env.Bus.JetStream().Stream(ctx, events.StreamPostAlarms)
 		if err == nil {
 			err = s.Purge(ctx)
 		}
@@ -279,13 +280,13 @@ func purge(ctx context.Context, r *round, rng *rand.Rand) error {
 func extraWakes(ctx context.Context, r *round, rng *rand.Rand) error {
 	for moment(ctx, r, rng, 60) {
 		var id string
-		if n := len(r.h.old); n > 0 && rng.IntN(3) == 0 {
-			id = r.h.old[rng.IntN(n)]
+		if n := len(r.env.old); n > 0 && rng.IntN(3) == 0 {
+			id = r.env.old[rng.IntN(n)]
 		} else {
 			id = r.posts[rng.IntN(len(r.posts))].id
 		}
 		for range 1 + rng.IntN(3) {
-			if r.h.bus.JetStream().Conn().PublishMsg(&nats.Msg{Subject: events.PostDue(id)}) == nil {
+			if r.env.Bus.JetStream().Conn().PublishMsg(&nats.Msg{Subject: events.PostDue(id)}) == nil {
 				r.count("extra wake-ups")
 			}
 		}
@@ -299,7 +300,7 @@ func natsAway(ctx context.Context, r *round, rng *rand.Rand) error {
 			return nil
 		}
 		r.count("NATS away")
-		if err := r.h.withoutNATS(ctx, time.Duration(rng.Int64N(int64(5*time.Second))), rng.IntN(2) == 0); err != nil {
+		if err := r.env.WithoutNATS(ctx, time.Duration(rng.Int64N(int64(5*time.Second))), rng.IntN(2) == 0); err != nil {
 			return err
 		}
 	}
@@ -311,14 +312,14 @@ func postgresAway(ctx context.Context, r *round, rng *rand.Rand) error {
 		return nil
 	}
 	r.count("Postgres away")
-	return r.h.withoutPostgres(ctx, time.Duration(rng.Int64N(int64(6*time.Second))))
+	return r.env.WithoutPostgres(ctx, time.Duration(rng.Int64N(int64(6*time.Second))))
 }
 
 func postgresStalls(ctx context.Context, r *round, rng *rand.Rand) error {
 	for moment(ctx, r, rng, 3) {
 		r.count("Postgres stalled")
-		release := r.h.door.stall()
-		pause(ctx, 2*time.Second+time.Duration(rng.Int64N(int64(4*time.Second))))
+		release := r.env.Proxy.Stall()
+		rig.Sleep(ctx, 2*time.Second+time.Duration(rng.Int64N(int64(4*time.Second))))
 		release()
 	}
 	return nil
@@ -336,14 +337,14 @@ func bothAway(ctx context.Context, r *round, rng *rand.Rand) error {
 	done := make(chan error, 1)
 	go func() {
 		if !natsFirst {
-			pause(ctx, late)
+			rig.Sleep(ctx, late)
 		}
-		done <- r.h.withoutNATS(ctx, first, inOrder)
+		done <- r.env.WithoutNATS(ctx, first, inOrder)
 	}()
 	if natsFirst {
-		pause(ctx, late)
+		rig.Sleep(ctx, late)
 	}
-	err := r.h.withoutPostgres(ctx, second)
+	err := r.env.WithoutPostgres(ctx, second)
 	if other := <-done; err == nil {
 		err = other
 	}
@@ -355,10 +356,10 @@ func revoke(ctx context.Context, r *round, rng *rand.Rand) error {
 		a := r.accounts[rng.IntN(len(r.accounts))]
 		r.count("tokens revoked")
 		subcode := []int{458, 460, 463}[rng.IntN(3)]
-		if err := r.h.ask(ctx, "POST", "revoke", fmt.Sprintf(`{"username":%q,"subcode":%d}`, a.name, subcode), nil); err != nil {
+		if err := r.env.ask(ctx, "POST", "revoke", fmt.Sprintf(`{"username":%q,"subcode":%d}`, a.name, subcode), nil); err != nil {
 			return err
 		}
-		pause(ctx, time.Duration(rng.Int64N(int64(3*time.Second))))
+		rig.Sleep(ctx, time.Duration(rng.Int64N(int64(3*time.Second))))
 		if rng.IntN(2) == 0 { // the others are connected again when the round ends
 			r.connect(ctx, a)
 		}
@@ -373,7 +374,7 @@ func disconnect(ctx context.Context, r *round, rng *rand.Rand) error {
 	a := r.accounts[rng.IntN(len(r.accounts))]
 	r.count("accounts disconnected")
 	r.disconnect(ctx, a)
-	pause(ctx, time.Duration(rng.Int64N(int64(4*time.Second))))
+	rig.Sleep(ctx, time.Duration(rng.Int64N(int64(4*time.Second))))
 	r.connect(ctx, a)
 	return nil
 }
@@ -398,10 +399,10 @@ func setClocks(ctx context.Context, r *round, rng *rand.Rand) error {
 		r.mu.Lock()
 		r.ahead = max(r.ahead, ahead)
 		r.mu.Unlock()
-		r.h.crew[rng.IntN(len(r.h.crew))].setClock(ahead)
+		r.env.workers[rng.IntN(len(r.env.workers))].setClock(ahead)
 		r.count("publishers' clocks set")
 	}
-	for _, p := range r.h.crew {
+	for _, p := range r.env.workers {
 		p.setClock(0)
 	}
 	return nil
@@ -415,7 +416,7 @@ func natsAwayLong(ctx context.Context, r *round, rng *rand.Rand) error {
 		return nil
 	}
 	r.count("NATS away for a minute")
-	return r.h.withoutNATS(ctx, longAway, rng.IntN(2) == 0)
+	return r.env.WithoutNATS(ctx, longAway, rng.IntN(2) == 0)
 }
 
 func postgresAwayLong(ctx context.Context, r *round, rng *rand.Rand) error {
@@ -423,5 +424,5 @@ func postgresAwayLong(ctx context.Context, r *round, rng *rand.Rand) error {
 		return nil
 	}
 	r.count("Postgres away for a minute")
-	return r.h.withoutPostgres(ctx, longAway)
+	return r.env.WithoutPostgres(ctx, longAway)
 }

@@ -1,10 +1,11 @@
-package keys_test
+package cmd
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -30,7 +31,7 @@ func newDesk(t *testing.T) *desk {
 	t.Parallel()
 	d := &desk{T: t, counts: map[uint32]int{}}
 	d.command = keys.Command{
-		File: accounts.KeysetFile{Path: filepath.Join(t.TempDir(), "keyset.json")}, Out: &d.out, ErrOut: &d.out,
+		File: accounts.KeysetFile{Path: filepath.Join(t.TempDir(), "keyset.json")}, Out: &d.out,
 		Count: func(context.Context) (map[uint32]int, error) { return d.counts, nil },
 		Wait: func(context.Context, time.Duration) error {
 			if d.waited != nil {
@@ -42,10 +43,18 @@ func newDesk(t *testing.T) *desk {
 	return d
 }
 
+// do runs the command as the program does.
+func (d *desk) do(words []string) error {
+	c := newKeys(func() (keys.Command, error) { return d.command, nil })
+	c.SilenceErrors, c.SilenceUsage = true, true
+	c.SetArgs(words)
+	return c.ExecuteContext(d.Context())
+}
+
 func (d *desk) run(words ...string) string {
 	d.Helper()
 	d.out.Reset()
-	if err := d.command.Run(d.Context(), words); err != nil {
+	if err := d.do(words); err != nil {
 		d.Fatalf("keys %s: %v", strings.Join(words, " "), err)
 	}
 	return d.out.String()
@@ -55,7 +64,7 @@ func (d *desk) run(words ...string) string {
 func (d *desk) refused(words ...string) string {
 	d.Helper()
 	was, _ := os.ReadFile(d.command.File.Path)
-	err := d.command.Run(d.Context(), words)
+	err := d.do(words)
 	if err == nil {
 		d.Fatalf("keys %s was done", strings.Join(words, " "))
 	}
@@ -92,7 +101,7 @@ func (d *desk) hold(id string, n int) {
 	d.counts[uint32(key)] = n
 }
 
-func TestRotation(t *testing.T) {
+func TestKeysRotation(t *testing.T) {
 	d := newDesk(t)
 	if said := d.refused("list"); !strings.Contains(said, "keys new") {
 		t.Error(said)
@@ -129,7 +138,7 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-func TestRetire(t *testing.T) {
+func TestKeysRetire(t *testing.T) {
 	t.Run("puts the key back when something was sealed with it after all", func(t *testing.T) {
 		d := newDesk(t)
 		d.run("new")
@@ -164,11 +173,11 @@ func TestRetire(t *testing.T) {
 		d.run("add")
 		d.command.Count = nil
 		first, second := d.ids()[0], d.ids()[1]
-		if said := d.refused("retire", second); !strings.Contains(said, "-force") {
+		if said := d.refused("retire", second); !strings.Contains(said, "--force") {
 			t.Error(said)
 		}
-		d.refused("retire", "-force", first)
-		d.run("retire", "-force", second)
+		d.refused("retire", "--force", first)
+		d.run("retire", "--force", second)
 		if got := d.ids(); len(got) != 1 || got[0] != first {
 			t.Errorf("left: %v", got)
 		}
@@ -176,7 +185,7 @@ func TestRetire(t *testing.T) {
 	})
 }
 
-func TestList(t *testing.T) {
+func TestKeysList(t *testing.T) {
 	d := newDesk(t)
 	d.run("new")
 	d.counts[7] = 2 // a key that the keyset lacks
@@ -192,7 +201,7 @@ func TestList(t *testing.T) {
 		}
 		Left int
 	}
-	if err := json.Unmarshal([]byte(d.run("list", "-json")), &listed); err != nil {
+	if err := json.Unmarshal([]byte(d.run("list", "--json")), &listed); err != nil {
 		t.Fatal(err)
 	}
 	if len(listed.Keys) != 2 || !listed.Keys[0].Primary || listed.Keys[1].Known || listed.Left != 2 {
@@ -202,21 +211,21 @@ func TestList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, words := range [][]string{{"list"}, {"list", "-json"}, {"status"}, {"add"}} {
+	for _, words := range [][]string{{"list"}, {"list", "--json"}, {"status"}, {"add"}} {
 		if said := d.run(words...); strings.Contains(string(content), "value") && strings.Contains(said, "value") {
 			t.Errorf("keys %v shows the keys: %s", words, said)
 		}
 	}
 }
 
-func TestMistakes(t *testing.T) {
+func TestKeysMistakes(t *testing.T) {
 	d := newDesk(t)
 	d.run("new")
 	for _, words := range [][]string{{}, {"wash"}, {"promote"}, {"promote", "x"}, {"promote", "12"}, {"new", "two"}, {"retire", "4294967296"}} {
 		d.refused(words...)
 	}
-	d.command.File.Path = ""
-	if err := d.command.Run(t.Context(), []string{"list"}); err == nil || !strings.Contains(err.Error(), "TOKEN_KEYSET_FILE") {
+	err := Run(t.Context(), []string{"keys", "list"}, func(string) string { return "" }, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "TOKEN_KEYSET_FILE") {
 		t.Error(err)
 	}
 }

@@ -1,0 +1,52 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/cmd/boot"
+	"github.com/omni-write/threads/cmd/standalone"
+	"github.com/omni-write/threads/cmd/standalone/walkthrough"
+)
+
+func newDemo(p *program) *cobra.Command {
+	var exit bool
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Everything in one process, and a walkthrough of the product",
+		Long: `Runs everything in one process and walks through the product: an account is connected, posts go out at their second, one is
+cancelled, one is deleted, and every event is printed as it is told. Then everything stays up until Ctrl-C.`,
+		Example: `  threads demo                  stay up after the walkthrough
+  threads demo --exit           end with status 0 when every step happened`,
+		Args: flagsOnly,
+		RunE: func(c *cobra.Command, _ []string) error {
+			// Warnings only, so that the walkthrough can be read.
+			return p.logged(c.Context(), "demo", "warn", func(ctx context.Context, _ boot.Common, log *zap.Logger) error {
+				return runDemo(ctx, p, exit, log)
+			})
+		},
+	}
+	c.Flags().BoolVar(&exit, "exit", false, "end after the walkthrough: status 0 when every step happened")
+	return c
+}
+
+func runDemo(ctx context.Context, p *program, exit bool, log *zap.Logger) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	system, err := standalone.Start(ctx, p.getenv, log)
+	if err != nil {
+		return err
+	}
+	return system.Run(ctx, func(ctx context.Context) error {
+		if err := walkthrough.Tell(ctx, system.Place, p.out, !exit); err != nil {
+			return fmt.Errorf("the walkthrough broke off: %w", err)
+		}
+		if exit {
+			stop()
+		}
+		return nil
+	})
+}

@@ -1,0 +1,42 @@
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Sleep waits, and says whether the time has passed.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// ErrNotYet says that what is waited for has not happened.
+var ErrNotYet = errors.New("not yet")
+
+// Within asks again until check is content, or the time is over.
+func Within(ctx context.Context, d time.Duration, what string, check func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	last := ErrNotYet
+	for {
+		err := check(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() == nil {
+			last = err // what the end of the time does to a check says nothing
+		}
+		if !Sleep(ctx, 50*time.Millisecond) {
+			return fmt.Errorf("waited %s in vain for %s: %w", d, what, last)
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package ops
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/omni-write/threads/services/publisher"
+)
+
+// RebuildOptions say what a rebuild changes and shows.
+type RebuildOptions struct {
+	Swap bool // make the rows that differ what EVENTS says
+	Show int  // at most so many differences are shown
+	JSON bool
+}
+
+// Rebuild builds the table of posts anew from EVENTS, beside the live one, and shows where they differ.
+func (d *Deployment) Rebuild(ctx context.Context, o RebuildOptions) error {
+	cfg, err := publisher.ConfigFromEnv(d.getenv)
+	if err != nil {
+		return err
+	}
+	b, db, err := d.both(ctx)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	found, err := publisher.Rebuilder{Bus: b, DB: db, Cfg: cfg, Log: d.log, Progress: func(done, all uint64) {
+		_, _ = fmt.Fprintf(d.errOut, "\r%d of %d facts, %.0f a second ", done, all, float64(done)/time.Since(began).Seconds())
+		if done == all {
+			_, _ = fmt.Fprintln(d.errOut)
+		}
+	}}.Run(ctx, o.Show, o.Swap)
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return d.printJSON(found)
+	}
+	return printRebuilt(d.out, found)
+}
+
+func printRebuilt(out io.Writer, r *publisher.Rebuilt) error {
+	l := lines{out: out}
+	say := l.say
+	say("%d facts of %d posts, up to sequence %d, in %.1f s.", r.Events, r.Posts, r.Last, r.Seconds)
+	say("%d rows are what EVENTS says, %d are not; %d are ahead of it, %d are not on it.", r.Equal, r.Different, r.Ahead, r.OnlyLive)
+	for _, d := range r.Differences {
+		if d.LiveRev == 0 {
+			say("  %s  rev %d is missing in the table", d.ID, d.Rev)
+			continue
+		}
+		say("  %s  rev %d, on EVENTS %d: %s", d.ID, d.LiveRev, d.Rev, strings.Join(d.Columns, ", "))
+	}
+	if more := r.Different - len(r.Differences); more > 0 {
+		say("  … and %d more; --show shows more of them", more)
+	}
+	if r.Swapped > 0 {
+		say("%d rows were swapped; what they were is in the table posts_before_rebuild. Posts that are due are looked for on Threads first.", r.Swapped)
+	}
+	return l.err
+}

@@ -1,0 +1,28 @@
+package cmd
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/omni-write/threads/cmd/ops"
+)
+
+func newRebuild(p *program) *cobra.Command {
+	var o ops.RebuildOptions
+	c := &cobra.Command{
+		Use:     "rebuild",
+		Short:   "Build the table of posts anew from EVENTS, and show where the live one differs",
+		Long:    "Builds the table of posts anew from EVENTS, beside the live one, and shows where they differ. Without --swap it changes nothing." + whichDeployment,
+		Example: "  threads rebuild\n  threads rebuild --swap        with all publishers stopped",
+		Args:    flagsOnly,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.operate(c.Context(), func(ctx context.Context, d *ops.Deployment) error { return d.Rebuild(ctx, o) })
+		},
+	}
+	f := c.Flags()
+	f.BoolVar(&o.Swap, "swap", false, "make the rows that differ what EVENTS says; all publishers must be stopped")
+	f.IntVar(&o.Show, "show", 100, "at most so many differences are shown")
+	f.BoolVar(&o.JSON, "json", false, "JSON (default: a table)")
+	return c
+}

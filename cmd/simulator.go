@@ -1,0 +1,115 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/cmd/boot"
+	"github.com/omni-write/threads/internal/process"
+	"github.com/omni-write/threads/internal/threads/threadssim"
+)
+
+// simulatorFlags are what a simulator is asked for beside the options of its package.
+type simulatorFlags struct {
+	threadssim.Options
+
+	addr, secretFile, knobs, redirects, hosts string
+	quick                                     bool
+}
+
+func newSimulator(p *program) *cobra.Command {
+	s := &simulatorFlags{}
+	c := &cobra.Command{
+		Use:   "simulator",
+		Short: "A simulated Threads alone",
+		Long:  "A simulated Threads alone: every route, as slow and as unreliable as the real one. docs/simulator.md has all of it.",
+		Example: `  threads simulator --addr 127.0.0.1:9099 --auto-approve
+  threads simulator --quick --knobs '{"publish_latency":{"max":"2s"}}'`,
+		Args: flagsOnly,
+		RunE: func(c *cobra.Command, _ []string) error {
+			opts, err := s.options()
+			if err != nil {
+				return err
+			}
+			return p.logged(c.Context(), "simulator", "", func(ctx context.Context, _ boot.Common, log *zap.Logger) error {
+				return runSimulator(ctx, p, s.addr, opts, log)
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&s.addr, "addr", "127.0.0.1:9099", "where to listen, `host:port`")
+	f.StringVar(&s.AppID, "app-id", threadssim.DefaultAppID, "the app's `id`")
+	f.StringVar(&s.AppSecret, "app-secret", threadssim.DefaultAppSecret, "the app's `secret`")
+	f.StringVar(&s.secretFile, "app-secret-file", "", "`file` with the app's secret")
+	f.BoolVar(&s.AutoApprove, "auto-approve", false, "answer the authorize page at once, without a person")
+	f.StringVar(&s.Journal, "journal", "", "`file` for what must survive a restart (default: memory only)")
+	f.BoolVar(&s.quick, "quick", false, "nothing takes long and nothing is left to chance (default: as slow and unreliable as Threads)")
+	f.StringVar(&s.knobs, "knobs", "", "`JSON` of knobs to start with, on top of the profile; docs/simulator.md lists them")
+	f.Uint64Var(&s.Seed, "seed", 1, "`number` that chance begins with: the same seed and calls give the same outcome")
+	f.StringVar(&s.redirects, "redirect-uris", "", "registered redirect `URIs`, separated by commas (default: any)")
+	f.StringVar(&s.AppName, "app-name", "", "the app's `name` on the page that asks for consent (default Omni Write)")
+	f.StringVar(&s.UninstallURL, "uninstall-url", "", "`URL` that is told when a person removes the app")
+	f.StringVar(&s.DataDeletionURL, "data-deletion-url", "", "`URL` that is told when a person wants their data deleted")
+	f.StringVar(&s.hosts, "callback-hosts", "", "`hosts` besides this machine that webhooks and callbacks may go to, separated by commas")
+	f.StringVar(&s.PermalinkBase, "permalink-base", "",
+		"`address` that permalinks begin with, e.g. https://www.threads.com (default: the simulator itself)")
+	return c
+}
+
+// options are the simulator's, with what the flags say of knobs, files and lists.
+func (s *simulatorFlags) options() (threadssim.Options, error) {
+	opts := s.Options
+	if s.secretFile != "" {
+		content, err := os.ReadFile(s.secretFile)
+		if err != nil {
+			return opts, fmt.Errorf("--app-secret-file: %w", err)
+		}
+		opts.AppSecret = strings.TrimSpace(string(content))
+	}
+	knobs := threadssim.Realistic()
+	if s.quick {
+		knobs = threadssim.Quick()
+		knobs.ProcessingTime.Text = threadssim.Span{} // many clients publish a text as soon as its container is made
+	}
+	if s.knobs != "" {
+		if err := knobs.Read([]byte(s.knobs)); err != nil {
+			return opts, usage(fmt.Errorf("--knobs: %w", err))
+		}
+	}
+	opts.Knobs = &knobs
+	if s.hosts != "" {
+		opts.CallbackHosts = strings.Split(s.hosts, ",")
+	}
+	if s.redirects != "" {
+		opts.RedirectURIs = strings.Split(s.redirects, ",")
+	}
+	return opts, nil
+}
+
+func runSimulator(ctx context.Context, p *program, addr string, opts threadssim.Options, log *zap.Logger) error {
+	sim, err := threadssim.New(opts)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = sim.Close() }()
+	server := &http.Server{Addr: addr, Handler: sim, ReadHeaderTimeout: 5 * time.Second}
+	// Only where it is asked for: beside a service on the same machine the usual address is taken.
+	admin := process.Admin(p.getenv("ADMIN_ADDR"))
+	return process.Run(ctx, log, admin, process.Part{Name: "simulator", Run: func(ctx context.Context) error {
+		stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+		defer stop()
+		log.Info("simulated Threads is up", zap.String("url", "http://"+addr), zap.String("app_id", opts.AppID))
+		if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	}})
+}
