@@ -70,7 +70,10 @@ func OnceByCall(ctx context.Context, db bun.IDB, c Command, now func() time.Time
 	if err := Finish(ctx, db, o, now()); err != nil {
 		return nil, nil, err
 	}
-	return nil, result, err
+	if o.Fault != nil {
+		return nil, nil, err
+	}
+	return nil, o.Result, nil
 }
 
 // Refusal is the Fault with which an error ends its command, and nil where the command is not at its end: what is

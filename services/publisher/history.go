@@ -115,18 +115,14 @@ func (s *Service) ImportHistory(ctx context.Context, d bus.Delivery, cmd events.
 
 // importStep is one page of an import: in between, it is another's turn.
 func (s *Service) importStep(ctx context.Context, d bus.Delivery, cmd events.ImportHistory) (any, error) {
-	prior, err := commands.Begin(ctx, s.db, commands.New(d.Meta, cmd, ""), s.now())
-	if err != nil {
-		return nil, err
-	}
-	if prior != nil {
-		if o, done := prior.Done(); done {
-			return saidBefore(o)
-		}
-	}
+	return s.onceByCall(ctx, d, cmd, func(ctx context.Context) (any, error) { return s.importNext(ctx, d, cmd) })
+}
+
+// importNext imports the next page, and is done with the last.
+func (s *Service) importNext(ctx context.Context, d bus.Delivery, cmd events.ImportHistory) (any, error) {
 	h, err := s.beginImport(ctx, d, cmd)
 	if err != nil {
-		return s.conclusion(ctx, d, nil, err)
+		return nil, err
 	}
 	if h.Status == importRunning {
 		switch err := s.importPage(ctx, h); {
@@ -155,9 +151,9 @@ func (s *Service) importStep(ctx context.Context, d bus.Delivery, cmd events.Imp
 		return nil, errMore
 	}
 	if h.Fault != nil {
-		return s.conclusion(ctx, d, nil, h.Fault)
+		return nil, h.Fault
 	}
-	return s.conclusion(ctx, d, h.shown(), nil)
+	return h.shown(), nil
 }
 
 // wait is how long a fault says to wait, within what a command may be put off.

@@ -106,8 +106,8 @@ func (s *Service) callLater(ctx context.Context, d bus.Delivery, cmd events.Comm
 		return nil, err
 	}
 	if prior != nil {
-		if o, done := prior.Done(); done {
-			return saidBefore(o)
+		if _, done := prior.Done(); done {
+			return prior.Answer()
 		}
 	}
 	waiting, err := s.db.NewSelect().Model((*ownerCall)(nil)).Where("user_id = ? AND command_id <> ?", cmd.Actor(), d.Meta.ID).Count(ctx)
@@ -115,11 +115,10 @@ func (s *Service) callLater(ctx context.Context, d bus.Delivery, cmd events.Comm
 		return nil, fmt.Errorf("count the calls of a user: %w", err)
 	}
 	if waiting >= ownerCallsWaiting {
-		if _, err := commands.Begin(ctx, s.db, commands.New(d.Meta, cmd, ""), s.now()); err != nil {
-			return nil, err
-		}
-		return s.conclusion(ctx, d, nil, events.Faultf(events.RateLimited,
-			"%d requests of yours wait for Threads already, which is as many as are taken; please wait for some of them to end.", ownerCallsWaiting).After(time.Minute))
+		return s.onceByCall(ctx, d, cmd, func(context.Context) (any, error) {
+			return nil, events.Faultf(events.RateLimited,
+				"%d requests of yours wait for Threads already, which is as many as are taken; please wait for some of them to end.", ownerCallsWaiting).After(time.Minute)
+		})
 	}
 	body, err := json.Marshal(cmd)
 	if err != nil {
@@ -304,10 +303,13 @@ func (s *Service) endOwnerCall(ctx context.Context, c ownerCall, result any, v o
 // noteRefusal notes that a command was refused, also where its handler has not begun.
 func (s *Service) noteRefusal(ctx context.Context, db bun.IDB, c ownerCall, fault *events.Fault) error {
 	noted := commands.Command{ID: c.CommandID, UserID: c.UserID, Key: c.Meta.Key, BodyHash: c.Meta.BodyHash, Type: c.Type, OutcomeTo: c.Meta.OutcomeTo}
-	if _, err := commands.Begin(ctx, db, noted, s.now()); err != nil && commands.Refusal(err) == nil { // another may have its key
-		return err
+	_, _, err := commands.OnceByCall(ctx, db, noted, s.now, func(ctx context.Context) (any, error) {
+		return nil, commands.Finish(ctx, db, events.Outcome{CommandID: c.CommandID, Fault: fault}, s.now()) // whatever its code
+	})
+	if commands.Refusal(err) != nil { // another command has its key
+		return nil
 	}
-	return commands.Finish(ctx, db, events.Outcome{CommandID: c.CommandID, Fault: fault}, s.now())
+	return err
 }
 
 // callWaits says whether a command of the user waits for its call.

@@ -3,7 +3,6 @@ package publisher
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/threads"
-	"github.com/omni-write/threads/internal/wire"
 )
 
 // ListReplies answers with what was said below a post, hidden replies included.
@@ -81,23 +79,16 @@ const moderateFor = time.Hour
 // moderate has Threads do something to a reply. To do it twice is to do it once, so a crash between the call and its note
 // costs a call. That the reply is the account's to moderate, Threads itself judges: it is asked with the account's token.
 func (s *Service) moderate(ctx context.Context, d bus.Delivery, cmd events.Command, r reply, do moderation) (any, error) {
-	prior, err := commands.Begin(ctx, s.db, commands.New(d.Meta, cmd, ""), s.now())
-	if err != nil {
-		return nil, err
-	}
-	if prior != nil {
-		if o, done := prior.Done(); done {
-			return saidBefore(o)
+	return s.onceByCall(ctx, d, cmd, func(ctx context.Context) (any, error) {
+		state, err := s.moderated(ctx, r, do)
+		if errors.Is(err, &events.Fault{Code: events.Unavailable}) {
+			if s.now().Sub(d.Meta.Time) < moderateFor {
+				return nil, bus.Later(backoff(int(min(d.Deliveries, 20))))
+			}
+			err = events.Faultf(events.Missed, "Threads did not answer for an hour, so this was not done; please try again.")
 		}
-	}
-	state, err := s.moderated(ctx, r, do)
-	if errors.Is(err, &events.Fault{Code: events.Unavailable}) {
-		if s.now().Sub(d.Meta.Time) < moderateFor {
-			return nil, bus.Later(backoff(int(min(d.Deliveries, 20))))
-		}
-		err = events.Faultf(events.Missed, "Threads did not answer for an hour, so this was not done; please try again.")
-	}
-	return s.conclusion(ctx, d, state, err)
+		return state, err
+	})
 }
 
 func (s *Service) moderated(ctx context.Context, r reply, do moderation) (events.ReplyState, error) {
@@ -117,26 +108,11 @@ func (s *Service) moderated(ctx context.Context, r reply, do moderation) (events
 	return state, err
 }
 
-// saidBefore is the outcome of a command that was done before.
-func saidBefore(o events.Outcome) (any, error) {
-	if o.Fault != nil {
-		return nil, o.Fault
+// onceByCall does a command once whose work is a call to Threads, and changes no row of ours.
+func (s *Service) onceByCall(ctx context.Context, d bus.Delivery, cmd events.Command, call func(context.Context) (any, error)) (any, error) {
+	prior, result, err := commands.OnceByCall(ctx, s.db, commands.New(d.Meta, cmd, ""), s.now, call)
+	if prior != nil {
+		return prior.Answer()
 	}
-	return o.Result, nil
-}
-
-// conclusion notes how a command ended that changes no row of ours, and tells it. An error that is no outcome comes back.
-func (s *Service) conclusion(ctx context.Context, d bus.Delivery, result any, err error) (any, error) {
-	o := events.Outcome{CommandID: d.Meta.ID}
-	if err != nil {
-		if o.Fault = commands.Refusal(err); o.Fault == nil {
-			return nil, err
-		}
-	} else if o.Result, err = wire.Encode(result); err != nil {
-		return nil, fmt.Errorf("encode result: %w", err)
-	}
-	if err := commands.Finish(ctx, s.db, o, s.now()); err != nil {
-		return nil, err
-	}
-	return saidBefore(o)
+	return result, err
 }

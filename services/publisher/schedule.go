@@ -3,7 +3,6 @@ package publisher
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -12,9 +11,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
-	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
-	"github.com/omni-write/threads/internal/wire"
 	"github.com/omni-write/threads/services/publisher/draft"
 )
 
@@ -114,12 +111,15 @@ func (s *Service) tellUnsaid(ctx context.Context, userID, id string) error {
 // (posts.ErrLost), do is run again: it reads what has become of the post, and says so.
 func (s *Service) once(ctx context.Context, d bus.Delivery, cmd events.Command, postID string,
 	do func(context.Context, bun.Tx) (any, error)) (*commands.Command, error) {
-	prior, err := s.tryOnce(ctx, d, cmd, postID, do)
+	once := func() (*commands.Command, error) {
+		return commands.Once(ctx, s.db, commands.New(d.Meta, cmd, postID), s.now, do)
+	}
+	prior, err := once()
 	for n := 0; n < settleTries && errors.Is(err, errSettling) && pause(ctx, settlePause); n++ {
-		prior, err = s.tryOnce(ctx, d, cmd, postID, do)
+		prior, err = once()
 	}
 	if errors.Is(err, posts.ErrLost) {
-		return s.tryOnce(ctx, d, cmd, postID, do)
+		return once()
 	}
 	return prior, err
 }
@@ -132,37 +132,6 @@ const (
 	settleTries = 40
 	settlePause = 50 * time.Millisecond
 )
-
-func (s *Service) tryOnce(ctx context.Context, d bus.Delivery, cmd events.Command, postID string,
-	do func(context.Context, bun.Tx) (any, error)) (prior *commands.Command, err error) {
-	var refused error
-	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		refused = nil
-		var err error
-		if prior, err = commands.Begin(ctx, tx, commands.New(d.Meta, cmd, postID), s.now()); err != nil || prior != nil {
-			return err
-		}
-		result, err := do(ctx, tx)
-		if err == bus.Pending { //nolint:errorlint // a sentinel of the bus, never wrapped
-			return nil
-		}
-		outcome := events.Outcome{CommandID: d.Meta.ID}
-		if err != nil {
-			// A refusal is an outcome too: noted, so that it is answered the same twice.
-			if outcome.Fault = commands.Refusal(err); outcome.Fault == nil {
-				return err
-			}
-			refused = err
-		} else if outcome.Result, err = wire.Encode(result); err != nil {
-			return fmt.Errorf("encode result: %w", err)
-		}
-		return commands.Finish(ctx, tx, outcome, s.now())
-	})
-	if err != nil {
-		return nil, err
-	}
-	return prior, refused
-}
 
 // repeat answers a command that was noted before: its outcome again, and what may not have been told yet.
 func (s *Service) repeat(ctx context.Context, prior *commands.Command) (any, error) {
