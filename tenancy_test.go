@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -429,10 +430,12 @@ func (o operation) good(mine things) map[slot]string {
 }
 
 // tries is how often each request of a cell is made, in turns with the other; tellTries is how often where the times differ,
-// before they are believed: a busy machine is no leak.
+// before they are believed: a busy machine is no leak. Only a machine with nothing else to do can tell, so times are judged
+// where judgeTimes is set.
 const (
-	tries     = 5
-	tellTries = 25
+	tries      = 5
+	tellTries  = 25
+	judgeTimes = "TENANCY_TIMES"
 )
 
 // cell asks with somebody else's id in one place, and with one that does not exist, and compares. It returns by how much
@@ -447,7 +450,7 @@ func (o operation) cell(t *testing.T, c tenant, s slot, kind, id string, mine th
 	where := fmt.Sprintf("%s %s with somebody else's %s as %s %s", o.method, o.path, kind, s.in, s.name)
 	var foreign, none []time.Duration
 	n := tries
-	for i := 0; i < n || i < tellTries && tells(foreign, none); i++ {
+	for i := 0; i < n || os.Getenv(judgeTimes) != "" && i < tellTries && tells(foreign, none); i++ {
 		gone := missing(kind)
 		a, b := with(id), with(gone)
 		if !a.like(b) {
@@ -472,7 +475,7 @@ func (o operation) cell(t *testing.T, c tenant, s slot, kind, id string, mine th
 		}
 	}
 	x, y := median(foreign), median(none)
-	if tells(foreign, none) {
+	if os.Getenv(judgeTimes) != "" && tells(foreign, none) {
 		t.Errorf("%s takes %s, an id that is not %s", where, x, y)
 	}
 	return float64(max(x, y)) / float64(min(x, y))
