@@ -1,4 +1,4 @@
-package main
+package test
 
 import (
 	"bufio"
@@ -153,7 +153,7 @@ func (d *deployment) environment(service string) (env []string) {
 // once runs a command to its end. What it says goes to the log, and to out when that is not nil.
 func (d *deployment) once(service string, words []string, out *bytes.Buffer) error {
 	d.t.Helper()
-	cmd := exec.Command(os.Args[0], words...)
+	cmd := exec.Command(program, words...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = []string{asChild + "=1"}, d.log, d.log
 	if d.compose.Services[service].Environment != nil {
 		cmd.Env = append(cmd.Env, d.environment(service)...)
@@ -184,7 +184,7 @@ func (d *deployment) start(service string) {
 	default:
 		env = append(env, d.environment(service)...)
 	}
-	cmd := exec.Command(os.Args[0], words...)
+	cmd := exec.Command(program, words...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, d.log, d.log
 	if err := cmd.Start(); err != nil {
 		d.t.Fatal(err)

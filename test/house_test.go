@@ -1,4 +1,4 @@
-package main
+package test
 
 import (
 	"bytes"
@@ -104,7 +104,7 @@ func (h *house) start() {
 // run runs the program with the words given.
 func (h *house) run(words ...string) *exec.Cmd {
 	h.t.Helper()
-	cmd := exec.Command(os.Args[0], words...)
+	cmd := exec.Command(program, words...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = h.env, h.log, h.log
 	if err := cmd.Start(); err != nil {
 		h.t.Fatal(err)

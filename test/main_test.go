@@ -1,4 +1,6 @@
-package main
+// Package test has the tests of the whole program, a file for each law or promise that they guard. They run it as child
+// processes, which are this test's own binary: what runs has the race detector, too, where the tests have it.
+package test
 
 import (
 	"bytes"
@@ -15,19 +17,27 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/omni-write/threads/cmd"
 	"github.com/omni-write/threads/cmd/standalone/issuer"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus/natsd"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 )
 
-// The tests of the whole program run it as a child process: themselves, under this name in the environment.
+// asChild in the environment makes this binary the program.
 const asChild = "THREADS_TEST_AS_PROGRAM"
+
+var program = func() string {
+	file, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	return file
+}()
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asChild) != "" {
-		main()
-		os.Exit(0)
+		os.Exit(cmd.Main())
 	}
 	if dir := os.Getenv(asNATS); dir != "" {
 		if err := serveNATS(dir, os.Getenv("PORT")); err != nil {
@@ -35,6 +45,9 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+	if err := os.Chdir(".."); err != nil { // paths in these tests are those of the repository
+		panic(err)
 	}
 	pgtest.Main(m)
 }
@@ -166,7 +179,7 @@ func TestStopsCleanly(t *testing.T) {
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	cmd := exec.Command(os.Args[0], "demo", "--exit")
+	cmd := exec.Command(program, "demo", "--exit")
 	cmd.Env = h.env
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)

@@ -1,4 +1,4 @@
-package main
+package test
 
 import (
 	"bytes"
@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -110,8 +109,7 @@ func TestMovingIn(t *testing.T) {
 	}
 	started := time.Now()
 	whole := im.run("--old-backend-stopped-at", "30s")
-	t.Logf("the rest took %s:
-%+v", time.Since(started), whole)
+	t.Logf("the rest took %s:\n%+v", time.Since(started), whole)
 	first := h.tables(t)
 	again := im.run("--old-backend-stopped-at", "30s")
 	t.Logf("once more, with nothing to do, took %.1f s", again.Seconds)
@@ -244,7 +242,7 @@ var importerSaid lockedBuffer
 func (im importer) said() string { return importerSaid.String() }
 
 func (im importer) command(words ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], append([]string{"import-original", "--json", "--scopes", "threads_basic,threads_content_publish"}, words...)...)
+	cmd := exec.Command(program, append([]string{"import-original", "--json", "--scopes", "threads_basic,threads_content_publish"}, words...)...)
 	cmd.Env = append(cmd.Environ(), im.h.env...)
 	cmd.Env = append(cmd.Env, "ORIGINAL_DATABASE_URL="+im.from+"&schema=public&pgbouncer=true",
 		fmt.Sprintf("NATS_URL=nats://127.0.0.1:%d", im.h.ports["NATS_PORT"]), "TOKEN_KEYSET_FILE="+im.h.keyset())

@@ -1,4 +1,4 @@
-package main
+package test
 
 import (
 	"bytes"
@@ -50,7 +50,7 @@ func TestSimulatorTour(t *testing.T) {
 	blocks := snippets(t, "docs/simulator.md", "sh")
 	words := strings.Fields(at.Replace(blocks[0])) // go run . simulator …
 	var log lockedBuffer
-	program := exec.CommandContext(t.Context(), os.Args[0], words[3:]...)
+	program := exec.CommandContext(t.Context(), program, words[3:]...)
 	program.Env, program.Stdout, program.Stderr = append(os.Environ(), asChild+"=1"), &log, &log
 	if err := program.Start(); err != nil {
 		t.Fatal(err)
