@@ -21,13 +21,13 @@ func SameCall(row, p *Post) bool {
 // claim sets it, and only a proof ends it. While it stands the store refuses every move after which the post could go out
 // a second time, or be called dead while it is live.
 
-// proof is what ends a doubt.
-type proof int
+// Proof is what ends a doubt.
+type Proof int
 
 const (
-	noProof      proof = iota
+	NoProof      Proof = iota
 	ProofUnsent        // the call surely did not leave this process
-	proofLive          // Threads gave, or lists, a media id
+	ProofLive          // Threads gave, or lists, a media id
 	ProofAbsent        // the account's lists do not have it, long enough after the call has ended
 	ProofPerson        // its owner looked at the profile
 	ProofNoCalls       // what was only presumed of a time in which no publisher lived is not so
@@ -49,7 +49,7 @@ const (
 )
 
 // EndDoubt ends the doubt, if there is one.
-func (p *Post) EndDoubt(by proof) {
+func (p *Post) EndDoubt(by Proof) {
 	p.Doubt, p.DoubtSince, p.OnAbsent, p.Proof = false, time.Time{}, "", by
 }
 
@@ -73,7 +73,7 @@ func keepsDoubt(was, p *Post) error {
 		return nil
 	}
 	if !p.Doubt {
-		if p.Proof == noProof {
+		if p.Proof == NoProof {
 			return fmt.Errorf("post %s: a doubt ends with a proof only", p.ID)
 		}
 		return nil

@@ -97,9 +97,9 @@ func (p *Post) IsReply() bool { return p.CurrentPart() > 0 || p.ReplyTo != "" }
 // built says that nothing is left to be made before the publish call.
 func (p *Post) built() bool { return p.ContainerID != "" || p.Kind == events.KindRepost }
 
-// MarkPartPublished notes that the part in hand is live, and turns to the next. more says that there is one.
-func (p *Post) MarkPartPublished(mediaID, permalink string, called, accepted time.Time) (more bool) {
-	p.EndDoubt(proofLive)
+// markPartPublished notes that the part in hand is live, and turns to the next. more says that there is one.
+func (p *Post) markPartPublished(mediaID, permalink string, called, accepted time.Time) (more bool) {
+	p.EndDoubt(ProofLive)
 	if !p.IsChain() {
 		p.MediaID, p.Permalink = mediaID, permalink
 		return false

@@ -43,8 +43,7 @@ func (p *Post) WithoutPermalink() map[string]*string {
 	return wanted
 }
 
-// SetPermalinks notes permalinks. found says that there was one.
-func (p *Post) SetPermalinks(links map[string]string) (found bool) {
+func (p *Post) setPermalinks(links map[string]string) (found bool) {
 	p.Parts = slices.Clone(p.Parts) // was has the same array
 	for id, where := range p.WithoutPermalink() {
 		*where = links[id]

@@ -9,6 +9,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 )
 
 // SnapshotOrNil is the result of a command that made this post.
@@ -97,7 +98,7 @@ type Post struct {
 	// In no column:
 	LeasedAt  time.Time `bun:"-"` // when acquire took the lease, by the database's clock
 	Undeleted int       `bun:"-"` // so many parts were live when the deletion of the last was refused
-	Proof     proof     `bun:"-"` // what a move that ends the doubt relies on
+	Proof     Proof     `bun:"-"` // what a move that ends the doubt relies on
 	Answered  bool      `bun:"-"` // the call was answered, so it has ended
 }
 
@@ -298,4 +299,30 @@ func (p *Post) Canonicalize() {
 			*t = t.UTC().Truncate(time.Microsecond)
 		}
 	}
+}
+
+// LikelyCalledAt is when a post that was found live was called: where the process died with the answer, the claim is the
+// nearest that is known.
+func (p *Post) LikelyCalledAt() time.Time {
+	if !p.CalledAt.IsZero() {
+		return p.CalledAt
+	}
+	return clock.Latest(p.ClaimedAt, p.PublishAt)
+}
+
+// New is a post as it is accepted.
+func New(id, userID, accountID string, draft events.Draft, at, now time.Time, t Timing) *Post {
+	p := &Post{
+		ID: id, UserID: userID, AccountID: accountID, Kind: events.KindPost, Text: draft.Text, Media: draft.Media,
+		Options: draft.Options, ReplyTo: draft.ReplyTo, QuotePostID: draft.QuotePostID, RepostOf: draft.RepostOf,
+		PublishAt: at, TimeZone: draft.TimeZone, TimeDecision: string(draft.TimeDecision), PublishWithin: draft.PublishWithin,
+		Rev: 1, Fact: events.FactScheduled, CreatedAt: now, UpdatedAt: now,
+	}
+	if draft.RepostOf != "" {
+		p.Kind = events.KindRepost
+	}
+	p.SetParts(draft.Parts)
+	p.ContentHash = p.Hash()
+	p.Reschedule(t)
+	return p
 }

@@ -200,6 +200,14 @@ func (s *Store) write(ctx context.Context, db bun.IDB, was, p *Post) error {
 	return nil
 }
 
+// TakeBackRecall lets a post go out again whose account was disconnected.
+func (s *Store) TakeBackRecall(ctx context.Context, db bun.IDB, id string) error {
+	if _, err := db.NewUpdate().Model((*Post)(nil)).Set("recalled = false").Where("id = ?", id).Exec(ctx); err != nil {
+		return fmt.Errorf("take a recall back: %w", err)
+	}
+	return nil
+}
+
 // SaveStep saves one step together with what was tried in it.
 func (s *Store) SaveStep(ctx context.Context, was, p *Post, tried ...events.Attempt) error {
 	if len(tried) == 0 {

@@ -199,13 +199,12 @@ func (s *Service) answerOf(p *posts.Post, mediaID string, called, accepted time.
 		return !posts.IsFinal(row.State) && row.State != events.StateConcluding && posts.SameCall(row, p)
 	}
 	a.lastWord = func(ctx context.Context) error {
-		told := *p
-		if told.MarkPartPublished(mediaID, "", called, accepted) {
+		next, more := p.Publish(mediaID, "", called, accepted, accepted)
+		if more {
 			return errors.New("other parts of the chain are to follow; the row must say so first")
 		}
-		told.Reason, told.CalledAt, told.AcceptedAt = nil, called, accepted
-		told.Canonicalize()
-		return s.emit(ctx, posts.OutcomeEvent(&told, events.FactPublished))
+		next.Canonicalize()
+		return s.emit(ctx, posts.OutcomeEvent(next, events.FactPublished))
 	}
 	return a
 }

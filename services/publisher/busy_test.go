@@ -43,13 +43,9 @@ func (r *rig) readyPost(s *Service, user, account, text string) *posts.Post {
 	return p
 }
 
-func claimOf(was *posts.Post) posts.Claim {
+func claimOf(old *posts.Post) posts.Claim {
 	now := time.Now()
-	p := *was
-	p.State, p.Lease = events.StatePublishing, uuid.NewString()
-	p.Attempt++
-	p.ClaimedAt, p.WakeAt = now, now.Add(time.Minute)
-	return posts.Claim{Old: was, Next: &p, CallLasts: time.Minute}
+	return posts.Claim{Old: old, Next: old.Claim(uuid.NewString(), now, now.Add(time.Minute)), CallLasts: time.Minute}
 }
 
 // Somebody holds the row of one account, or of one post: in no batch do the others wait for that, or fail with it.
@@ -124,10 +120,10 @@ func TestBusyMember(t *testing.T) {
 		var notes []posts.Outcome
 		var outcomes []outcome
 		for i, id := range []string{held.ID, free.ID} {
-			was := r.any(id)
-			p := was
+			old := r.any(id)
+			p := old
 			p.State, p.Fact, p.MediaID, p.AcceptedAt, p.UpdatedAt = events.StateConcluding, events.FactPublished, fmt.Sprint("1806000000000000", i), time.Now(), time.Now()
-			notes = append(notes, posts.Outcome{Old: &was, Next: &p})
+			notes = append(notes, posts.Outcome{Old: &old, Next: &p})
 			told := p
 			told.State, told.Rev = events.StatePublished, p.Rev+1
 			outcomes = append(outcomes, outcome{ev: events.NewPostEvent(events.FactPublished, told.Snapshot()), waiting: new([]commands.Command)})

@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
@@ -32,27 +31,19 @@ func unlessBusy(ctx context.Context, do func() error) error {
 // claim moves a ready post to publishing: from here to the answer it is this worker's, and nobody may edit or
 // cancel it. The quota is reserved in the same transaction, under the account's row lock, so that two workers
 // cannot both take the last place.
-func (s *Service) claim(ctx context.Context, was *posts.Post) (*posts.Post, error) {
+func (s *Service) claim(ctx context.Context, old *posts.Post) (*posts.Post, error) {
 	now := s.now()
-	p := *was
-	p.State, p.Lease, p.LeaseUntil = events.StatePublishing, uuid.NewString(), now.Add(s.cfg.Lease)
-	p.Attempt++
-	p.ClaimedAt = now
-	p.FinishedSeenAt, p.OnAbsent = time.Time{}, posts.AbsentRetry
-	p.WakeAt = now.Add(s.cfg.Lease + time.Second) // when this worker is gone, the next may ask
-	p.ArmedAt = time.Time{}                       // the message in hand wakes it; if that is lost, the sweep does
-	p.UpdatedAt = now
-	p.Canonicalize()
-	c := posts.Claim{Old: was, Next: &p, Late: p.CurrentPart() == 0 && now.Sub(p.PublishAt) > s.cfg.LateAfter, CallLasts: s.cfg.CallTimeout}
-	if ahead := p.PublishAt.Sub(now); ahead > 0 {
+	next := old.Claim(uuid.NewString(), now, now.Add(s.cfg.Lease))
+	c := posts.Claim{Old: old, Next: next, Late: next.CurrentPart() == 0 && now.Sub(next.PublishAt) > s.cfg.LateAfter, CallLasts: s.cfg.CallTimeout}
+	if ahead := next.PublishAt.Sub(now); ahead > 0 {
 		c.CallLasts += ahead
 	}
 	err := unlessBusy(ctx, func() error { return s.claims.Do(ctx, c) })
 	if err == nil {
-		return &p, nil
+		return next, nil
 	}
 	if !decided(err) { // it may have been made all the same; the next wake-up sees
-		s.store.Unacknowledged.Add(p.Lease, was)
+		s.store.Unacknowledged.Add(next.Lease, old)
 		return nil, bus.Later(unheardAgain)
 	}
 	return nil, err

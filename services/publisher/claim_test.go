@@ -17,12 +17,8 @@ func TestClaimTwiceInABatch(t *testing.T) {
 	r := newRig(t)
 	s := r.idle()
 	now := time.Now()
-	claimOf := func(was *posts.Post) posts.Claim {
-		p := *was
-		p.State, p.Lease = events.StatePublishing, uuid.NewString()
-		p.Attempt++
-		p.ClaimedAt, p.WakeAt = now, now.Add(time.Minute)
-		return posts.Claim{Old: was, Next: &p, CallLasts: time.Minute}
+	claimOf := func(old *posts.Post) posts.Claim {
+		return posts.Claim{Old: old, Next: old.Claim(uuid.NewString(), now, now.Add(time.Minute)), CallLasts: time.Minute}
 	}
 	ready := func(text string) *posts.Post {
 		p := s.newPost(events.NewPostID(), testUser, r.account.ID, events.Draft{Text: text}, now)

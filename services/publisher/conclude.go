@@ -15,34 +15,29 @@ import (
 
 // published notes a clear yes. It is in the row before anyone is told, so no crash can lose it. A part of a chain that
 // is not the last is told as such, and the next one's turn comes.
-func (s *Service) published(ctx context.Context, was *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) error {
-	p := *was
-	if p.CurrentPart() == 0 {
-		s.measureLateness(&p, called)
+func (s *Service) published(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) error {
+	if old.CurrentPart() == 0 {
+		s.measureLateness(old, called)
 	}
-	p.Reason = nil
-	if p.IsChain() {
+	if old.IsChain() {
 		// A table cannot hold the ids of parts unique as it does for whole posts.
-		known, err := s.store.ClaimedMediaIDs(ctx, s.db, p.AccountID, []string{mediaID})
+		known, err := s.store.ClaimedMediaIDs(ctx, s.db, old.AccountID, []string{mediaID})
 		if err != nil {
 			return err
 		}
 		if known[mediaID] {
-			return s.park(ctx, was, sameMedia(), tried...)
+			return s.park(ctx, old, sameMedia(), tried...)
 		}
 	}
-	if p.MarkPartPublished(mediaID, permalink, called, accepted) {
-		p.State, p.Lease, p.WakeAt = events.StateScheduled, "", s.now()
-		p.AcceptedAt = accepted
-		if err := s.stepBy(ctx, crash.PartNoted, was, &p, events.FactPartPublished, tried...); err != nil {
-			return err
-		}
-		crash.At(crash.PartTold)
-		return nil
+	next, more := old.Publish(mediaID, permalink, called, accepted, s.now())
+	if !more {
+		return s.conclude(ctx, old, next, tried...)
 	}
-	p.State, p.Fact = events.StateConcluding, events.FactPublished
-	p.CalledAt, p.AcceptedAt = called, accepted
-	return s.conclude(ctx, was, &p, tried...)
+	if err := s.stepBy(ctx, crash.PartNoted, old, next, events.FactPartPublished, tried...); err != nil {
+		return err
+	}
+	crash.At(crash.PartTold)
+	return nil
 }
 
 func sameMedia() *events.Fault {
@@ -50,46 +45,39 @@ func sameMedia() *events.Fault {
 }
 
 // fail notes that a post will not go out, and why.
-func (s *Service) fail(ctx context.Context, was *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
-	p := *was
-	return s.failFrom(ctx, was, &p, reason, tried...)
-}
-
-func (s *Service) failFrom(ctx context.Context, was, p *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
-	p.State, p.Fact, p.Reason = events.StateConcluding, events.FactFailed, reason
-	p.CalledAt, p.AcceptedAt = time.Time{}, s.now()
-	return s.conclude(ctx, was, p, tried...)
+func (s *Service) fail(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
+	return s.conclude(ctx, old, old.Fail(reason, s.now()), tried...)
 }
 
 // conclude notes an answer and tells it. rev stays: it is raised by the event, when the recorder applies it.
-func (s *Service) conclude(ctx context.Context, was, p *posts.Post, tried ...events.Attempt) error {
+func (s *Service) conclude(ctx context.Context, old, p *posts.Post, tried ...events.Attempt) error {
 	p.UpdatedAt = s.now()
 	p.WakeAt = s.now().Add(s.cfg.Lease + time.Second) // when this worker is gone, the next tells it
 	p.ArmedAt = time.Time{}
-	err := s.note(ctx, was, p, tried)
+	err := s.note(ctx, old, p, tried)
 	if errors.Is(pg.Map(err), pg.ErrExists) {
 		// Another row of this account has this media id. One of the two is wrong, and no machine can say which.
-		return s.park(ctx, was, sameMedia(), tried...)
+		return s.park(ctx, old, sameMedia(), tried...)
 	}
 	if err != nil {
 		return err
 	}
 	crash.At(crash.PublishNoted)
 	// What is still to be told of the post comes before its end, but nothing of it may stand before the end for good.
-	if err := s.tellFirst(ctx, was); err != nil {
+	if err := s.tellFirst(ctx, old); err != nil {
 		s.log.Warn("a change is told only with the outcome", postField(p.ID), errField(err))
 	}
 	return s.concluded(ctx, p)
 }
 
 // note writes the answer into the row: a plain yes together with those of other posts, anything else by itself.
-func (s *Service) note(ctx context.Context, was, p *posts.Post, tried []events.Attempt) error {
-	if p.Fact == events.FactPublished && !p.IsChain() && was.State == events.StatePublishing {
-		if err := s.notes.Do(ctx, posts.Outcome{Old: was, Next: p, Tried: tried}); !errors.Is(err, batch.ErrAlone) {
+func (s *Service) note(ctx context.Context, old, p *posts.Post, tried []events.Attempt) error {
+	if p.Fact == events.FactPublished && !p.IsChain() && old.State == events.StatePublishing {
+		if err := s.notes.Do(ctx, posts.Outcome{Old: old, Next: p, Tried: tried}); !errors.Is(err, batch.ErrAlone) {
 			return err
 		}
 	}
-	return s.store.SaveStep(ctx, was, p, tried...)
+	return s.store.SaveStep(ctx, old, p, tried...)
 }
 
 // concluded tells the noted answer and has the recorder apply it; then the post is done. It runs again after a crash, to
@@ -175,13 +163,13 @@ func (s *Service) fetchPermalinks(ctx context.Context, p *posts.Post) error {
 	if err != nil {
 		s.log.Info("told as published without a permalink", postField(p.ID), errField(err))
 	}
-	with := *p
-	if !with.SetPermalinks(links) {
+	next, found := p.SetPermalinks(links)
+	if !found {
 		return nil
 	}
-	err = s.links.Do(ctx, &with)
+	err = s.links.Do(ctx, next)
 	if errors.Is(err, batch.ErrAlone) {
-		err = s.store.SavePermalink(ctx, s.db, &with)
+		err = s.store.SavePermalink(ctx, s.db, next)
 	}
 	switch {
 	case errors.Is(err, posts.ErrLost):
@@ -190,6 +178,6 @@ func (s *Service) fetchPermalinks(ctx context.Context, p *posts.Post) error {
 		s.log.Warn("told as published without its permalink, which could not be saved", postField(p.ID), errField(err))
 		return nil
 	}
-	*p = with
+	*p = *next
 	return nil
 }

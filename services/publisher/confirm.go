@@ -15,112 +15,108 @@ import (
 
 // confirm finds out what became of a publish call whose answer is not clear, or may be wrong. It asks Threads, never
 // guesses. What follows once the post is proven not to be live is in the row (OnAbsent).
-func (s *Service) confirm(ctx context.Context, was *posts.Post) error {
-	if err := s.store.AcquireLease(ctx, was, s.now()); err != nil {
+func (s *Service) confirm(ctx context.Context, old *posts.Post) error {
+	if err := s.store.AcquireLease(ctx, old, s.now()); err != nil {
 		return err
 	}
-	defer s.keepLease(ctx, was)()
+	defer s.keepLease(ctx, old)()
 	crash.At(crash.ConfirmLeased)
-	if was.State == events.StatePublishing {
+	if old.State == events.StatePublishing {
 		// Its worker is gone. Say so, and ask in the next step.
-		return s.unconfirmed(ctx, was, posts.AbsentRetry, events.Faultf(events.Unknown, "The publisher was interrupted while this post went out; we are asking Threads."))
+		return s.unconfirmed(ctx, old, posts.AbsentRetry, events.Faultf(events.Unknown, "The publisher was interrupted while this post went out; we are asking Threads."))
 	}
-	a, err := s.access(ctx, was)
+	a, err := s.access(ctx, old)
 	if err != nil {
-		return s.noAccess(ctx, was) // without a token nothing can be asked; the reconnect wakes it
+		return s.noAccess(ctx, old) // without a token nothing can be asked; the reconnect wakes it
 	}
 	var ref refWaits
-	switch _, err := s.refer(ctx, was); { // the row of an event knows what was asked for, not what it turned out to be
+	old, _, err = s.refer(ctx, old) // the row of an event knows what was asked for, not what it turned out to be
+	switch {
 	case errors.As(err, &ref) && ref.mayBeLive:
-		return s.refInDoubt(ctx, was, ref)
+		return s.refInDoubt(ctx, old, ref)
 	case err != nil && !notLive(err):
 		return err
 	}
-	if was.Kind == events.KindRepost || was.ContainerID == "" || !was.BuiltFromRow() || was.Presumed() {
+	if old.Kind == events.KindRepost || old.ContainerID == "" || !old.BuiltFromRow() || old.Presumed() {
 		// There is no container, or not of what the row says now: Postgres was restored (restore.go). Only the lists can tell.
-		return s.lookOr(ctx, was, a, was.Kind == events.KindRepost)
+		return s.lookOr(ctx, old, a, old.Kind == events.KindRepost)
 	}
 	began := s.now()
-	status, err := s.api.ContainerStatus(ctx, a.token, was.ContainerID)
+	status, err := s.api.ContainerStatus(ctx, a.token, old.ContainerID)
 	tried := s.tried("status", began, err)
 	crash.At(crash.ConfirmAsked)
 	if err != nil {
 		switch e := apiError(err); {
 		case e != nil && e.Class == threads.Reauthorize:
 			s.declareReconnect(ctx, a)
-			return s.noAccess(ctx, was, tried)
+			return s.noAccess(ctx, old, tried)
 		case e != nil && (e.Class == threads.NotReady || e.Class == threads.NotFound):
-			return s.lookOr(ctx, was, a, false, tried) // unreadable
+			return s.lookOr(ctx, old, a, false, tried) // unreadable
 		}
-		return s.couldNotAsk(ctx, was, err, tried)
+		return s.couldNotAsk(ctx, old, err, tried)
 	}
 	tried.Message = statusSentence(status)
 	switch status.Status {
 	case threads.StatusPublished:
-		return s.find(ctx, was, a, tried)
+		return s.find(ctx, old, a, tried)
 	case threads.StatusFinished:
-		return s.finished(ctx, was, a, tried)
+		return s.finished(ctx, old, a, tried)
 	case threads.StatusError, threads.StatusExpired:
-		return s.lookOr(ctx, was, a, false, tried)
+		return s.lookOr(ctx, old, a, false, tried)
 	}
-	return s.askAgain(ctx, was, "", tried) // IN_PROGRESS, or a word we do not know
+	return s.askAgain(ctx, old, "", tried) // IN_PROGRESS, or a word we do not know
 }
 
 // find gives a post that is live its id. The lists may lag; the post is not rebuilt, whatever they say.
-func (s *Service) find(ctx context.Context, was *posts.Post, a access, tried events.Attempt) error {
-	seen, looked, err := s.look(ctx, was, a)
+func (s *Service) find(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
+	seen, looked, err := s.look(ctx, old, a)
 	if errors.Is(err, errBlind) {
-		return s.park(ctx, was, blind(), tried, looked)
+		return s.park(ctx, old, blind(), tried, looked)
 	}
 	if err != nil {
-		return s.couldNotAsk(ctx, was, err, tried, looked)
+		return s.couldNotAsk(ctx, old, err, tried, looked)
 	}
 	switch len(seen.same) {
 	case 1:
-		return s.foundLive(ctx, was, seen.same[0], tried, looked)
+		return s.foundLive(ctx, old, seen.same[0], tried, looked)
 	case 0:
-		return s.askAgain(ctx, was, "This post is live, but its id could not be found out; please look at the profile.", tried, looked)
+		return s.askAgain(ctx, old, "This post is live, but its id could not be found out; please look at the profile.", tried, looked)
 	}
-	return s.park(ctx, was, several(), tried, looked)
+	return s.park(ctx, old, several(), tried, looked)
 }
 
 // finished handles a container that is still unpublished.
-func (s *Service) finished(ctx context.Context, was *posts.Post, a access, tried events.Attempt) error {
+func (s *Service) finished(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
 	switch {
-	case was.OnAbsent == posts.AbsentFail:
-		return s.lookOr(ctx, was, a, true, tried)
-	case was.OnAbsent == posts.AbsentWait && was.NotReady < len(notReadyWaits) && was.Attempt < maxCalls:
-		return s.answeredAgain(ctx, was, a, tried)
-	case was.FinishedSeenAt.IsZero():
-		p := *was
-		p.FinishedSeenAt = was.LeasedAt
-		p.Lease, p.Failures = "", 0
-		p.WakeAt = s.now().Add(min(s.cfg.FinishedApart, s.untilAsked(&p)))
-		return s.step(ctx, was, &p, "", tried)
-	case was.LeasedAt.Before(s.settles(was)):
-		return s.askAgain(ctx, was, "", tried)
+	case old.OnAbsent == posts.AbsentFail:
+		return s.lookOr(ctx, old, a, true, tried)
+	case old.OnAbsent == posts.AbsentWait && old.NotReady < len(notReadyWaits) && old.Attempt < maxCalls:
+		return s.answeredAgain(ctx, old, a, tried)
+	case old.FinishedSeenAt.IsZero():
+		seen := old.SeeFinished(old.LeasedAt)
+		return s.step(ctx, old, seen.LookAgainAt(s.now().Add(min(s.cfg.FinishedApart, s.untilAsked(seen)))), "", tried)
+	case old.LeasedAt.Before(s.settles(old)):
+		return s.askAgain(ctx, old, "", tried)
 	}
-	return s.lookOr(ctx, was, a, true, tried)
+	return s.lookOr(ctx, old, a, true, tried)
 }
 
 // answeredAgain has a container called again whose last call was refused for what passes, once it has passed. The doubt
 // stands, so it is this container or none (publish.go looks at it once more).
-func (s *Service) answeredAgain(ctx context.Context, was *posts.Post, a access, tried events.Attempt) error {
-	wait, full, err := s.roomAgain(ctx, a, was.QuotaKind(), 0)
+func (s *Service) answeredAgain(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
+	wait, full, err := s.roomAgain(ctx, a, old.QuotaKind(), 0)
 	if !full {
 		wait = 0 // what the answer asked for was waited for before
 	}
 	switch {
 	case err != nil:
-		return s.couldNotAsk(ctx, was, err, tried)
-	case full && was.LeasedAt.Before(s.settles(was)):
-		return s.askAgain(ctx, was, "", tried)
+		return s.couldNotAsk(ctx, old, err, tried)
+	case full && old.LeasedAt.Before(s.settles(old)):
+		return s.askAgain(ctx, old, "", tried)
 	case full: // that lasts for hours: what waits so long is not to be in doubt
-		return s.lookOr(ctx, was, a, true, tried)
+		return s.lookOr(ctx, old, a, true, tried)
 	}
-	p := *was
-	p.State, p.Lease, p.Failures, p.WakeAt = events.StateReady, "", 0, s.now().Add(wait)
-	return s.again(ctx, was, &p, tried)
+	return s.again(ctx, old, old.CallUnpublished(s.now().Add(wait)), tried)
 }
 
 // settles is when a look that does not find the post proves it absent: every call has surely ended, and FINISHED, where it
@@ -138,58 +134,52 @@ func (s *Service) settles(p *posts.Post) time.Time {
 
 // lookOr looks for the post in the account's lists. Only a look that finds neither it nor anything that could be it, after
 // every call has surely ended, ends the doubt. usable says that the container can still be published.
-func (s *Service) lookOr(ctx context.Context, was *posts.Post, a access, usable bool, tried ...events.Attempt) error {
-	seen, looked, err := s.look(ctx, was, a)
+func (s *Service) lookOr(ctx context.Context, old *posts.Post, a access, usable bool, tried ...events.Attempt) error {
+	seen, looked, err := s.look(ctx, old, a)
 	tried = append(tried, looked)
 	switch {
-	case errors.Is(err, errBlind) && !was.Presumed():
-		return s.park(ctx, was, blind(), tried...)
+	case errors.Is(err, errBlind) && !old.Presumed():
+		return s.park(ctx, old, blind(), tried...)
 	case err != nil && !errors.Is(err, errBlind):
-		return s.couldNotAsk(ctx, was, err, tried...)
+		return s.couldNotAsk(ctx, old, err, tried...)
 	case len(seen.same) == 1:
-		return s.foundLive(ctx, was, seen.same[0], tried...)
+		return s.foundLive(ctx, old, seen.same[0], tried...)
 	case len(seen.same) > 1:
-		return s.park(ctx, was, several(), tried...)
-	case was.LeasedAt.Before(s.settles(was)):
-		return s.askAgain(ctx, was, "", tried...)
-	case len(seen.similar) > 0 && !was.Presumed():
-		return s.park(ctx, was, similar(), tried...)
+		return s.park(ctx, old, several(), tried...)
+	case old.LeasedAt.Before(s.settles(old)):
+		return s.askAgain(ctx, old, "", tried...)
+	case len(seen.similar) > 0 && !old.Presumed():
+		return s.park(ctx, old, similar(), tried...)
 	}
-	return s.absent(ctx, was, usable, tried...)
+	return s.absent(ctx, old, usable, tried...)
 }
 
 // absent is what becomes of a post that is proven not to be live.
-func (s *Service) absent(ctx context.Context, was *posts.Post, usable bool, tried ...events.Attempt) error {
-	switch was.OnAbsent {
+func (s *Service) absent(ctx context.Context, old *posts.Post, usable bool, tried ...events.Attempt) error {
+	switch old.OnAbsent {
 	case posts.AbsentFail:
-		p := *was
-		p.EndDoubt(posts.ProofAbsent)
-		return s.failFrom(ctx, was, &p, was.Reason, tried...)
+		return s.conclude(ctx, old, old.WithoutDoubt(posts.ProofAbsent).Fail(old.Reason, s.now()), tried...)
 	case posts.AbsentResume:
-		return s.resumeAgain(ctx, was, tried...)
+		return s.resumeAgain(ctx, old, tried...)
 	case posts.AbsentWait:
-		return s.waitForRoom(ctx, was, usable, tried...)
+		return s.waitForRoom(ctx, old, usable, tried...)
 	}
-	if usable && was.NotReady < len(notReadyWaits) && was.Attempt < maxCalls {
-		return s.publishAgain(ctx, was, tried...)
+	if usable && old.NotReady < len(notReadyWaits) && old.Attempt < maxCalls {
+		return s.publishAgain(ctx, old, tried...)
 	}
-	return s.buildAgain(ctx, was, tried...) // Threads keeps losing this container
+	return s.buildAgain(ctx, old, tried...) // Threads keeps losing this container
 }
 
 // publishAgain allows a second call, for the same container where there is one, so many times.
-func (s *Service) publishAgain(ctx context.Context, was *posts.Post, tried ...events.Attempt) error {
-	if was.Attempt >= maxCalls {
-		return s.park(ctx, was, lost(), tried...)
+func (s *Service) publishAgain(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
+	if old.Attempt >= maxCalls {
+		return s.park(ctx, old, lost(), tried...)
 	}
-	p := *was
-	p.EndDoubt(posts.ProofAbsent)
-	p.State, p.Lease, p.WakeAt, p.Failures = events.StateReady, "", s.now(), 0
-	p.FinishedSeenAt, p.CalledAt = time.Time{}, time.Time{}
-	return s.again(ctx, was, &p, tried...)
+	return s.again(ctx, old, old.PublishAgain(s.now()), tried...)
 }
 
-func (s *Service) again(ctx context.Context, was, p *posts.Post, tried ...events.Attempt) error {
-	if err := s.step(ctx, was, p, "", tried...); err != nil {
+func (s *Service) again(ctx context.Context, old, next *posts.Post, tried ...events.Attempt) error {
+	if err := s.step(ctx, old, next, "", tried...); err != nil {
 		return err
 	}
 	crash.At(crash.ConfirmAgain)
@@ -201,120 +191,87 @@ func lost() *events.Fault {
 }
 
 // buildAgain starts over with a new container, so many times; then a person must look.
-func (s *Service) buildAgain(ctx context.Context, was *posts.Post, tried ...events.Attempt) error {
-	if was.Kind == events.KindRepost {
-		return s.publishAgain(ctx, was, tried...)
+func (s *Service) buildAgain(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
+	if old.Kind == events.KindRepost {
+		return s.publishAgain(ctx, old, tried...)
 	}
-	if was.Rebuilds >= maxRebuilds {
-		return s.park(ctx, was, lost(), tried...)
+	if old.Rebuilds >= maxRebuilds {
+		return s.park(ctx, old, lost(), tried...)
 	}
-	p := *was
-	p.EndDoubt(posts.ProofAbsent)
-	p.State, p.Lease, p.WakeAt, p.Failures = events.StateScheduled, "", s.now(), 0
-	p.DiscardContainer()
-	p.CalledAt = time.Time{}
-	p.Rebuilds++
-	return s.again(ctx, was, &p, tried...)
+	return s.again(ctx, old, old.BuildAgain(s.now()), tried...)
 }
 
 // resumeAgain takes up a post of which no call was known, and none was made.
-func (s *Service) resumeAgain(ctx context.Context, was *posts.Post, tried ...events.Attempt) error {
-	p := *was
-	p.EndDoubt(posts.ProofNoCalls)
-	p.State, p.Lease, p.WakeAt, p.Failures = events.StateScheduled, "", s.now(), 0 // prepare looks at its container, if there is one
-	return s.again(ctx, was, &p, tried...)
+func (s *Service) resumeAgain(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
+	return s.again(ctx, old, old.ResumeUncalled(s.now()), tried...)
 }
 
 // waitForRoom postpones a post that Threads refused for a limit and does not show.
-func (s *Service) waitForRoom(ctx context.Context, was *posts.Post, usable bool, tried ...events.Attempt) error {
-	a, err := s.access(ctx, was)
+func (s *Service) waitForRoom(ctx context.Context, old *posts.Post, usable bool, tried ...events.Attempt) error {
+	a, err := s.access(ctx, old)
 	if err != nil {
-		return s.noAccess(ctx, was, tried...)
+		return s.noAccess(ctx, old, tried...)
 	}
-	wait, _, err := s.roomAgain(ctx, a, was.QuotaKind(), 0) // which limit it was decides for how long
+	wait, _, err := s.roomAgain(ctx, a, old.QuotaKind(), 0) // which limit it was decides for how long
 	if err != nil {
-		return s.couldNotAsk(ctx, was, err, tried...)
+		return s.couldNotAsk(ctx, old, err, tried...)
 	}
-	p := *was
-	p.EndDoubt(posts.ProofAbsent)
-	p.CalledAt, p.Failures = time.Time{}, 0
-	if !usable && was.Kind != events.KindRepost {
-		p.DiscardContainer()
-		p.Rebuilds++
-	}
-	reason := *was.Reason
-	p.Reason = nil // so that postpone tells it
-	return s.postponeFrom(ctx, was, &p, reason.After(wait), s.now().Add(wait), tried...)
+	reason := *old.Reason
+	next, fact := old.WaitForRoom(usable, reason.After(wait), s.now().Add(wait))
+	return s.step(ctx, old, next, fact, tried...)
 }
 
 // foundLive concludes with a post that was found among the account's own.
-func (s *Service) foundLive(ctx context.Context, was *posts.Post, m threads.Media, tried ...events.Attempt) error {
-	called := was.CalledAt
-	if called.IsZero() { // the process died with the answer; the claim is the nearest we know
-		called = clock.Latest(was.ClaimedAt, was.PublishAt)
-	}
-	return s.published(ctx, was, m.ID, m.Permalink, called, s.now(), tried...)
+func (s *Service) foundLive(ctx context.Context, old *posts.Post, m threads.Media, tried ...events.Attempt) error {
+	return s.published(ctx, old, m.ID, m.Permalink, old.LikelyCalledAt(), s.now(), tried...)
 }
 
 // askAgain keeps the post unconfirmed after a look that settled nothing. After ConfirmFor a person must look; giveUp is what
 // they are told.
-func (s *Service) askAgain(ctx context.Context, was *posts.Post, giveUp string, tried ...events.Attempt) error {
-	if s.confirmOver(was) {
-		return s.gaveUp(ctx, was, giveUp, tried...)
+func (s *Service) askAgain(ctx context.Context, old *posts.Post, giveUp string, tried ...events.Attempt) error {
+	if s.confirmOver(old) {
+		return s.gaveUp(ctx, old, giveUp, tried...)
 	}
-	p := *was
-	p.Lease, p.Failures = "", 0
-	p.WakeAt = s.now().Add(s.untilAsked(was))
-	if was.LeasedAt.Sub(was.AskedSince()) > time.Hour {
+	next := old.LookAgainAt(s.now().Add(s.untilAsked(old)))
+	if old.LeasedAt.Sub(old.AskedSince()) > time.Hour {
 		tried = nil // the log of a long search need not repeat itself
 	}
-	return s.step(ctx, was, &p, "", tried...)
+	return s.step(ctx, old, next, "", tried...)
 }
 
 // couldNotAsk keeps the post unconfirmed after a look that failed. Failures count apart from looks: the first after a good
 // one costs a second, not minutes.
-func (s *Service) couldNotAsk(ctx context.Context, was *posts.Post, err error, tried ...events.Attempt) error {
-	if s.confirmOver(was) {
-		return s.gaveUp(ctx, was, "", tried...)
+func (s *Service) couldNotAsk(ctx context.Context, old *posts.Post, err error, tried ...events.Attempt) error {
+	if s.confirmOver(old) {
+		return s.gaveUp(ctx, old, "", tried...)
 	}
-	p := *was
-	p.Lease = ""
-	p.Failures++
-	p.WakeAt = s.now().Add(s.cfg.pauseAfter(err, p.Failures))
-	return s.step(ctx, was, &p, "", tried...)
+	return s.step(ctx, old, old.TryAgainAt(s.now().Add(s.cfg.pauseAfter(err, old.Failures+1))), "", tried...)
 }
 
 // noAccess keeps a post unconfirmed whose account has to be connected again, for as long as that could still help. The
 // reconnect wakes it; until then there is no need to look often.
-func (s *Service) noAccess(ctx context.Context, was *posts.Post, tried ...events.Attempt) error {
-	if s.confirmOver(was) && s.now().After(was.Expires()) {
-		return s.gaveUp(ctx, was, "", tried...)
+func (s *Service) noAccess(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
+	if s.confirmOver(old) && s.now().After(old.Expires()) {
+		return s.gaveUp(ctx, old, "", tried...)
 	}
-	p := *was
-	p.Lease = ""
-	p.Failures++
-	p.WakeAt = s.now().Add(backoff(p.Failures))
-	if p.Failures > 3 {
-		p.WakeAt = s.now().Add(reconnectLook)
+	wait := backoff(old.Failures + 1)
+	if old.Failures >= 3 {
+		wait = reconnectLook
 	}
-	return s.step(ctx, was, &p, "", tried...)
+	return s.step(ctx, old, old.TryAgainAt(s.now().Add(wait)), "", tried...)
 }
 
 // refInDoubt keeps a post unconfirmed that is to be looked for at another one of which it is not known either whether it is
 // live: without the other's id no list could show it.
-func (s *Service) refInDoubt(ctx context.Context, was *posts.Post, ref refWaits) error {
-	if s.confirmOver(was) {
-		return s.gaveUp(ctx, was, "")
+func (s *Service) refInDoubt(ctx context.Context, old *posts.Post, ref refWaits) error {
+	if s.confirmOver(old) {
+		return s.gaveUp(ctx, old, "")
 	}
-	p := *was
-	p.Lease = ""
-	p.Failures++
-	p.WakeAt = s.now().Add(ref.again(s.now(), s.cfg.RefLook))
-	return s.step(ctx, was, &p, "")
+	return s.step(ctx, old, old.TryAgainAt(s.now().Add(ref.again(s.now(), s.cfg.RefLook))), "")
 }
 
-func (s *Service) gaveUp(ctx context.Context, was *posts.Post, why string, tried ...events.Attempt) error {
-	return s.park(ctx, was, events.Faultf(events.Unknown, "%s",
+func (s *Service) gaveUp(ctx context.Context, old *posts.Post, why string, tried ...events.Attempt) error {
+	return s.park(ctx, old, events.Faultf(events.Unknown, "%s",
 		cmp.Or(why, "It could not be found out whether this post is live; please look at the profile.")), tried...)
 }
 
@@ -342,38 +299,26 @@ func (s *Service) untilAsked(p *posts.Post) time.Duration {
 }
 
 // unconfirmed moves a post to unconfirmed and tells it. It is in doubt from here on, if it was not before.
-func (s *Service) unconfirmed(ctx context.Context, was *posts.Post, next posts.OnAbsent, reason *events.Fault, tried ...events.Attempt) error {
-	p := *was
-	return s.unconfirmedStep(ctx, was, &p, next, reason, tried...)
+func (s *Service) unconfirmed(ctx context.Context, old *posts.Post, onAbsent posts.OnAbsent, reason *events.Fault, tried ...events.Attempt) error {
+	return s.unconfirmedFrom(ctx, old, old, onAbsent, reason, tried...)
 }
 
-func (s *Service) unconfirmedStep(ctx context.Context, was, p *posts.Post, next posts.OnAbsent, reason *events.Fault, tried ...events.Attempt) error {
-	return s.unconfirmedUntil(ctx, was, p, next, s.now().Add(firstLook), reason, tried...)
+// unconfirmedFrom is unconfirmed for a post of which more is known than its row says: base.
+func (s *Service) unconfirmedFrom(ctx context.Context, old, base *posts.Post, onAbsent posts.OnAbsent, reason *events.Fault, tried ...events.Attempt) error {
+	next, fact := base.Unconfirm(onAbsent, reason, s.now().Add(firstLook))
+	return s.saveUnconfirmed(ctx, old, next, fact, tried...)
 }
 
-func (s *Service) unconfirmedUntil(ctx context.Context, was, p *posts.Post, next posts.OnAbsent, wake time.Time, reason *events.Fault, tried ...events.Attempt) error {
-	fact := events.FactUnconfirmed
-	if was.State == events.StateUnconfirmed && was.Reason != nil && was.Reason.Code == reason.Code {
-		fact = "" // nothing new for its owner
-	}
-	if !p.Doubt { // Threads, not a claim of ours, says so
-		p.Doubt, p.DoubtSince = true, p.PublishAt
-		if !p.ContainerAt.IsZero() && p.ContainerAt.Before(p.DoubtSince) {
-			p.DoubtSince = p.ContainerAt
-		}
-	}
-	p.State, p.Lease, p.Reason, p.Failures, p.OnAbsent, p.WakeAt = events.StateUnconfirmed, "", reason, 0, next, wake
-	return s.stepBy(ctx, crash.ConfirmDoubted, was, p, fact, tried...)
+func (s *Service) saveUnconfirmed(ctx context.Context, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
+	return s.stepBy(ctx, crash.ConfirmDoubted, old, next, fact, tried...)
 }
 
 // park leaves a post to a person. No automatic call is ever made for it again.
-func (s *Service) park(ctx context.Context, was *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
-	p := *was
-	p.State, p.Lease, p.Reason, p.WakeAt = events.StateParked, "", reason, time.Time{}
-	if err := s.step(ctx, was, &p, events.FactParked, tried...); err != nil {
+func (s *Service) park(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
+	if err := s.step(ctx, old, old.Park(reason), events.FactParked, tried...); err != nil {
 		return err
 	}
-	s.log.Error("post parked: a person must look", postField(p.ID), accountField(p.AccountID))
+	s.log.Error("post parked: a person must look", postField(old.ID), accountField(old.AccountID))
 	return nil
 }
 

@@ -42,46 +42,40 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 		if missing != nil {
 			return nil, missing
 		}
-		was, err := s.store.Get(ctx, tx, id)
+		old, err := s.store.Get(ctx, tx, id)
 		isNew := errors.Is(err, &events.Fault{Code: events.NotFound})
 		if isNew {
-			was, err = target, nil
+			old, err = target, nil
 		}
 		switch {
 		case err != nil:
 			return nil, err
-		case was.State == events.StateConcluding:
+		case old.State == events.StateConcluding:
 			return nil, errSettling
-		case !was.DeletedAt.IsZero():
-			gone = was
-			return was.Snapshot(), nil // gone already: that is what was asked for
-		case !posts.Ended(was) || len(was.LiveMediaIDs()) == 0:
+		case !old.DeletedAt.IsZero():
+			gone = old
+			return old.Snapshot(), nil // gone already: that is what was asked for
+		case !posts.Ended(old) || len(old.LiveMediaIDs()) == 0:
 			return nil, events.Faultf(events.Conflict, "This post is not live on Threads, so there is nothing to delete there.")
 		}
-		account, err := accounts.Get(ctx, tx, was.AccountID)
+		account, err := accounts.Get(ctx, tx, old.AccountID)
 		if err != nil {
 			return nil, err
 		}
 		if err := account.MayUse(threads.ScopeDelete); err != nil {
 			return nil, err
 		}
-		next := *was
-		was.Lease, next.Lease = "", ""
-		if was.DeleteRequestedAt.IsZero() {
-			next.Rev++
-			next.Fact, next.DeleteRequestedAt, next.UpdatedAt = events.FactDeleteRequested, s.now(), s.now()
-			next.Failures = 0
-		}
-		next.WakeAt, next.ArmedAt = s.now(), s.now()
+		old.Lease = "" // an owner asks no worker; rev settles it
+		next := old.RequestDeletion(s.now())
 		if isNew {
-			err = s.store.Insert(ctx, tx, &next)
+			err = s.store.Insert(ctx, tx, next)
 		} else {
-			err = s.store.Save(ctx, tx, was, &next)
+			err = s.store.Save(ctx, tx, old, next)
 		}
 		if err != nil {
 			return nil, err
 		}
-		p = &next
+		p = next
 		return nil, bus.Pending
 	})
 	switch {
@@ -154,36 +148,34 @@ func (s *Service) imported(account accounts.Account, m threads.Media) *posts.Pos
 
 // delete takes a live post off Threads, a chain from its last part to its first. Threads is asked before and after each
 // DELETE: a post that is gone, by whoever's hand, is what was wanted.
-func (s *Service) delete(ctx context.Context, was *posts.Post) error {
-	if was.DeleteRequestedAt.IsZero() || !was.DeletedAt.IsZero() {
+func (s *Service) delete(ctx context.Context, old *posts.Post) error {
+	if old.DeleteRequestedAt.IsZero() || !old.DeletedAt.IsZero() {
 		return nil
 	}
-	if err := s.store.AcquireLease(ctx, was, s.now()); err != nil {
+	if err := s.store.AcquireLease(ctx, old, s.now()); err != nil {
 		return err
 	}
-	defer s.keepLease(ctx, was)()
-	a, err := s.access(ctx, was)
+	defer s.keepLease(ctx, old)()
+	a, err := s.access(ctx, old)
 	if accounts.Unopened(err) {
-		_ = s.lockedOut(was, err) // the row's reason is about the post, which is live or failed
-		p := *was
-		p.Lease, p.WakeAt = "", s.now().Add(lockedLook)
-		return s.step(ctx, was, &p, "")
+		_ = s.lockedOut(old, err) // the row's reason is about the post, which is live or failed
+		return s.step(ctx, old, old.SnoozeUntil(s.now().Add(lockedLook)), "")
 	}
 	if err != nil {
-		return s.deleteFailed(ctx, was, mustReconnect())
+		return s.deleteFailed(ctx, old, mustReconnect())
 	}
-	live := was.LiveMediaIDs()
+	live := old.LiveMediaIDs()
 	if len(live) == 0 {
-		return s.deleted(ctx, was, "")
+		return s.deleted(ctx, old, "")
 	}
 	id := live[0]
 	began := s.now()
 	_, err = s.api.Media(ctx, a.token, id)
 	// A post that does not show is no proof that it is gone (a read may lag): the DELETE is sent all the same.
 	if err != nil && threads.ClassOf(err) != threads.NotFound {
-		return s.deleteLater(ctx, was, a, err, s.tried("look", began, err))
+		return s.deleteLater(ctx, old, a, err, s.tried("look", began, err))
 	}
-	if err := s.mayDelete(ctx, was, len(live)); err != nil {
+	if err := s.mayDelete(ctx, old, len(live)); err != nil {
 		return err
 	}
 	crash.At(crash.DeleteCalling)
@@ -192,7 +184,7 @@ func (s *Service) delete(ctx context.Context, was *posts.Post) error {
 	crash.At(crash.DeleteCalled)
 	tried := s.tried("delete", began, err)
 	if err == nil {
-		return s.answered(context.WithoutCancel(ctx), answer{post: was, tried: tried,
+		return s.answered(context.WithoutCancel(ctx), answer{post: old, tried: tried,
 			awaited: func(row *posts.Post) bool {
 				return !row.DeleteRequestedAt.IsZero() && row.DeletedAt.IsZero() && slices.Contains(row.LiveMediaIDs(), id)
 			},
@@ -200,52 +192,51 @@ func (s *Service) delete(ctx context.Context, was *posts.Post) error {
 		})
 	}
 	_, lookErr := s.api.Media(ctx, a.token, id)
-	lasts := was.Failures >= 2 && threads.ClassOf(err) == threads.NotFound && threads.ClassOf(lookErr) == threads.NotFound &&
-		s.now().Sub(was.AcceptedAt) > parentLag // a younger one may only not be seen yet
+	lasts := old.Failures >= 2 && threads.ClassOf(err) == threads.NotFound && threads.ClassOf(lookErr) == threads.NotFound &&
+		s.now().Sub(old.AcceptedAt) > parentLag // a younger one may only not be seen yet
 	if gone(lookErr) || lasts { // not visible, by either word, and for a while
-		return s.deleted(ctx, was, id, tried)
+		return s.deleted(ctx, old, id, tried)
 	}
 	if e := apiError(err); e != nil {
 		switch e.Class {
 		case threads.Permission, threads.Reauthorize, threads.Invalid, threads.Blocked, threads.Quota:
-			was.Undeleted = len(live) // a clear no takes no place
+			old.Undeleted = len(live) // a clear no takes no place
 		}
 	}
-	return s.deleteLater(ctx, was, a, err, tried)
+	return s.deleteLater(ctx, old, a, err, tried)
 }
 
 // mayDelete reserves a place of the day's deletions, under the account's lock. Without one the deletion waits, and where
 // somebody else holds the account.
-func (s *Service) mayDelete(ctx context.Context, was *posts.Post, part int) error {
+func (s *Service) mayDelete(ctx context.Context, old *posts.Post, part int) error {
 	now := s.now()
 	var until time.Time
 	full := false
 	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 		until, full = time.Time{}, false
-		locked, err := accounts.LockAll(ctx, tx, []string{was.AccountID})
-		if err != nil || locked.Busy[was.AccountID] {
+		locked, err := accounts.LockAll(ctx, tx, []string{old.AccountID})
+		if err != nil || locked.Busy[old.AccountID] {
 			until = now.Add(busyAgain)
 			return err
 		}
-		usages, err := posts.QuotaUsed(ctx, tx, []string{was.AccountID}, now, was.ID)
+		usages, err := posts.QuotaUsed(ctx, tx, []string{old.AccountID}, now, old.ID)
 		if err != nil {
 			return err
 		}
-		if u := usages[posts.AccountQuota{Account: was.AccountID, Quota: posts.QuotaDeletes}]; u.Used >= posts.QuotaDeletes.Total() && !u.Has(was.ID, part) {
+		if u := usages[posts.AccountQuota{Account: old.AccountID, Quota: posts.QuotaDeletes}]; u.Used >= posts.QuotaDeletes.Total() && !u.Has(old.ID, part) {
 			until, full = u.Oldest.Add(posts.QuotaWindow), true
 			return nil
 		}
-		return posts.SpendQuota(ctx, tx, posts.QuotaUse{AccountID: was.AccountID, Quota: posts.QuotaDeletes, At: now, PostID: was.ID, Part: part})
+		return posts.SpendQuota(ctx, tx, posts.QuotaUse{AccountID: old.AccountID, Quota: posts.QuotaDeletes, At: now, PostID: old.ID, Part: part})
 	})
 	if err != nil || until.IsZero() {
 		return err
 	}
-	p := *was
-	p.Lease, p.WakeAt = "", until
+	next := old.SnoozeUntil(until)
 	if full {
-		p.Reason = posts.QuotaDeletes.FullFault().After(until.Sub(now))
+		next = old.WaitToDelete(posts.QuotaDeletes.FullFault().After(until.Sub(now)), until)
 	}
-	if err := s.step(ctx, was, &p, ""); err != nil {
+	if err := s.step(ctx, old, next, ""); err != nil {
 		return err
 	}
 	return posts.ErrLost // of the place, not of the row: nothing more is to be done now
@@ -260,68 +251,47 @@ func gone(err error) bool {
 const codeNotVisible = 24
 
 // deleteLater sorts what went wrong: a no for good is told, everything else is tried again.
-func (s *Service) deleteLater(ctx context.Context, was *posts.Post, a access, err error, tried events.Attempt) error {
-	wait := backoff(was.Failures + 1)
+func (s *Service) deleteLater(ctx context.Context, old *posts.Post, a access, err error, tried events.Attempt) error {
+	wait := backoff(old.Failures + 1)
 	if e := apiError(err); e != nil {
 		switch e.Class {
 		case threads.Permission:
-			return s.deleteFailed(ctx, was, events.Faultf(events.MissingScope, "Threads does not let us delete for this account; reconnect it and allow %s.", threads.ScopeDelete), tried)
+			return s.deleteFailed(ctx, old, events.Faultf(events.MissingScope, "Threads does not let us delete for this account; reconnect it and allow %s.", threads.ScopeDelete), tried)
 		case threads.Reauthorize:
 			if !s.declareReconnect(ctx, a) { // a fresher token is there already
-				p := *was
-				p.Lease, p.WakeAt = "", s.now()
-				return s.step(ctx, was, &p, "", tried)
+				return s.step(ctx, old, old.SnoozeUntil(s.now()), "", tried)
 			}
-			return s.deleteFailed(ctx, was, mustReconnect(), tried)
+			return s.deleteFailed(ctx, old, mustReconnect(), tried)
 		case threads.Invalid, threads.Blocked:
-			return s.deleteFailed(ctx, was, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
+			return s.deleteFailed(ctx, old, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
 		case threads.Quota:
 			wait = s.heldBack(ctx, a, posts.QuotaDeletes, e)
 		}
 	}
-	if s.now().Sub(was.DeleteRequestedAt) > deleteFor {
-		return s.deleteFailed(ctx, was, events.Faultf(events.Unavailable, "Threads did not delete this post within a day; try again."), tried)
+	if s.now().Sub(old.DeleteRequestedAt) > deleteFor {
+		return s.deleteFailed(ctx, old, events.Faultf(events.Unavailable, "Threads did not delete this post within a day; try again."), tried)
 	}
-	p := *was
-	p.Lease = ""
-	p.Failures++
-	p.WakeAt = s.now().Add(wait)
-	return s.step(ctx, was, &p, "", tried)
+	return s.step(ctx, old, old.TryAgainAt(s.now().Add(wait)), "", tried)
 }
 
 // deleted notes that a part is gone from Threads, "" when none was left, and goes on with the one before it.
-func (s *Service) deleted(ctx context.Context, was *posts.Post, id string, tried ...events.Attempt) error {
-	p := *was
-	p.Failures = 0
-	if p.State != events.StateFailed { // of a chain that failed the reason is why
-		p.Reason = nil
+func (s *Service) deleted(ctx context.Context, old *posts.Post, id string, tried ...events.Attempt) error {
+	next, more := old.Delete(id, s.now())
+	if more {
+		return s.update(ctx, old, next, tried...)
 	}
-	p.Parts = slices.Clone(p.Parts)
-	for i := range p.Parts {
-		if p.Parts[i].MediaID == id {
-			p.Parts[i].DeletedAt = posts.OptionalTime(s.now())
-		}
-	}
-	if p.IsChain() && len(p.LiveMediaIDs()) > 0 {
-		p.Lease, p.WakeAt, p.ArmedAt = "", s.now(), s.now()
-		return s.update(ctx, was, &p, tried...)
-	}
-	p.DeletedAt = s.now()
-	return s.settleDelete(ctx, was, &p, events.FactDeleted, tried...)
+	return s.endDeletion(ctx, old, next, events.FactDeleted, tried...)
 }
 
-func (s *Service) deleteFailed(ctx context.Context, was *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
-	p := *was
-	p.DeleteRequestedAt, p.Reason = time.Time{}, reason
-	return s.settleDelete(ctx, was, &p, events.FactDeleteFailed, tried...)
+func (s *Service) deleteFailed(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
+	return s.endDeletion(ctx, old, old.KeepLive(reason), events.FactDeleteFailed, tried...)
 }
 
-// settleDelete ends a deletion: row, fact, and the outcome to whoever waits for it.
-func (s *Service) settleDelete(ctx context.Context, was, p *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
-	p.Lease, p.WakeAt, p.Failures = "", time.Time{}, 0
-	if err := s.stepBy(ctx, crash.DeleteNoted, was, p, fact, tried...); err != nil {
+// endDeletion ends a deletion: row, fact, and the outcome to whoever waits for it.
+func (s *Service) endDeletion(ctx context.Context, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
+	if err := s.stepBy(ctx, crash.DeleteNoted, old, next, fact, tried...); err != nil {
 		return err
 	}
 	crash.At(crash.DeleteTold)
-	return s.recorder.applyNow(ctx, events.NewPostEvent(fact, p.Snapshot()))
+	return s.recorder.applyNow(ctx, events.NewPostEvent(fact, next.Snapshot()))
 }

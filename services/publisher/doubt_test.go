@@ -37,8 +37,8 @@ func TestDoubtStands(t *testing.T) {
 			p.State, p.Fact = events.StateConcluding, events.FactFailed
 		}, false},
 		"it has a media id": {events.StateUnconfirmed, func(p *posts.Post) {
-			p.MarkPartPublished("1", "", time.Now(), time.Now())
-			p.State = events.StateConcluding
+			next, _ := p.Publish("1", "", time.Now(), time.Now(), time.Now())
+			*p = *next
 		}, true},
 		"the call did not leave": {events.StatePublishing, func(p *posts.Post) { p.EndDoubt(posts.ProofUnsent); p.State = events.StateReady }, true},
 		"its owner looked": {events.StateParked, func(p *posts.Post) {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/uptrace/bun"
 
@@ -21,54 +20,38 @@ import (
 
 // EditPost changes what a post says, or when. It wins or it says that it lost.
 func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditPost) (any, error) {
-	return s.change(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(ctx context.Context, tx bun.Tx, p *posts.Post) error {
-		before := p.Draft()
+	return s.ownersMove(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, stillOpen, func(ctx context.Context, tx bun.Tx, old *posts.Post) (*posts.Post, error) {
+		before := old.Draft()
 		after, err := edited(before, cmd)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if fault := s.drafts.Check(after); fault != nil {
-			return fault
+			return nil, fault
 		}
 		if after.Location != before.Location {
-			account, err := accounts.Get(ctx, tx, p.AccountID)
+			account, err := accounts.Get(ctx, tx, old.AccountID)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			if err := draft.MayPost(account, after); err != nil {
-				return err
+				return nil, err
 			}
 		}
+		next := old.InZone(cmd.TimeZone)
 		if cmd.PublishAt != nil {
 			if cmd.PublishAt.Before(d.Meta.Time.Add(-draft.PastGrace)) {
-				return events.Faultf(events.Invalid, "The new time of this post has passed.").
+				return nil, events.Faultf(events.Invalid, "The new time of this post has passed.").
 					At("/scheduledAt", "time_in_past", "The time is more than a minute in the past; choose a later one.")
 			}
-			p.PublishAt, p.TimeDecision = *cmd.PublishAt, string(cmd.TimeDecision)
-		}
-		if cmd.TimeZone != "" {
-			p.TimeZone = cmd.TimeZone
-		}
-		if p.PublishWithin = after.PublishWithin; p.PublishWithin == 0 {
-			p.PublishWithin = int(s.cfg.PublishWithin / time.Second)
+			next = next.MoveTo(*cmd.PublishAt, cmd.TimeDecision)
 		}
 		same, err := sameContent(after, before)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if !same {
-			p.Text, p.Media, p.Options = after.Text, after.Media, after.Options
-			p.SetParts(after.Parts)
-			p.ContentHash = p.Hash()
-			p.DiscardContainer()
-		}
-		p.Reason, p.Failures = nil, 0
-		if p.State == events.StateWaiting {
-			p.State = events.StateScheduled // prepare looks at its container, if there is one
-		}
-		p.Reschedule(s.cfg.timing())
-		p.Fact = events.FactEdited
-		return draft.CheckSize(p)
+		next = next.Edit(s.drafts.WithDefaults(after), same, s.cfg.timing())
+		return next, draft.CheckSize(next)
 	})
 }
 

@@ -30,23 +30,19 @@ func tryParentAgain(age time.Duration, try int) (wait time.Duration, again bool)
 }
 
 // parentUnseen handles a creation that was refused because Threads does not know what it refers to.
-func (s *Service) parentUnseen(ctx context.Context, was *posts.Post, e *threads.Error, tried events.Attempt) error {
-	at, err := s.parentLiveAt(ctx, was)
+func (s *Service) parentUnseen(ctx context.Context, old *posts.Post, e *threads.Error, tried events.Attempt) error {
+	at, err := s.parentLiveAt(ctx, old)
 	if err != nil {
 		return err
 	}
-	wait, again := tryParentAgain(s.now().Sub(at), was.Failures+1)
+	wait, again := tryParentAgain(s.now().Sub(at), old.Failures+1)
 	if at.IsZero() || !again {
-		return s.fail(ctx, was, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
+		return s.fail(ctx, old, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
 	}
-	p := *was
-	p.Lease = ""
-	p.Failures++
-	if p.Failures < 4 { // the owner hears of it when it lasts
-		p.WakeAt = s.now().Add(wait)
-		return s.step(ctx, was, &p, "", tried)
+	if old.Failures < 3 { // the owner hears of it when it lasts
+		return s.step(ctx, old, old.TryAgainAt(s.now().Add(wait)), "", tried)
 	}
-	return s.postponeFrom(ctx, was, &p, notSeenYet(), s.now().Add(wait), tried)
+	return s.postponeFrom(ctx, old, old.CountFailure(), notSeenYet(), s.now().Add(wait), tried)
 }
 
 func notSeenYet() *events.Fault {

@@ -18,49 +18,42 @@ import (
 // prepare builds the post's container ahead of its time: that is what lets the publish call leave on the instant, and
 // what shows a refusal to its owner before the hour. It does one thing at a time (create, then look) and saves each
 // container id as it comes; between two looks nobody sleeps, the post is woken again.
-func (s *Service) prepare(ctx context.Context, was *posts.Post) error {
-	if was.Doubt { // of a release before this one: nothing is built for a post that may be live
-		return s.unconfirmed(ctx, was, posts.AbsentRetry, unclearAnswer())
+func (s *Service) prepare(ctx context.Context, old *posts.Post) error {
+	if old.Doubt { // of a release before this one: nothing is built for a post that may be live
+		return s.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer())
 	}
-	if s.now().After(was.Expires()) {
-		return s.missed(ctx, was)
+	if s.now().After(old.Expires()) {
+		return s.missed(ctx, old)
 	}
-	if err := s.store.AcquireLease(ctx, was, s.now()); err != nil {
+	if err := s.store.AcquireLease(ctx, old, s.now()); err != nil {
 		return err
 	}
-	defer s.keepLease(ctx, was)()
-	a, err := s.access(ctx, was)
+	defer s.keepLease(ctx, old)()
+	a, err := s.access(ctx, old)
 	if err != nil {
-		return s.noToken(ctx, was, err)
+		return s.noToken(ctx, old, err)
 	}
 	crash.At(crash.PrepareLeased)
-	if was.ContainerID == "" && len(was.Children) == 0 && was.PublishAt.Add(-was.Lead(s.cfg.timing())).After(s.now()) {
-		p := *was // woken for its account's sake, and that is well
-		p.Lease = ""
-		p.Reschedule(s.cfg.timing())
-		return s.step(ctx, was, &p, "")
+	if old.ContainerID == "" && len(old.Children) == 0 && old.PublishAt.Add(-old.Lead(s.cfg.timing())).After(s.now()) {
+		// It was woken because something changed for its account.
+		return s.step(ctx, old, old.Released().ScheduleAnew(s.cfg.timing()), "")
 	}
-	p := *was
-	if found, err := s.refer(ctx, &p); err != nil {
-		return s.noRef(ctx, was, err)
+	if next, found, err := s.refer(ctx, old); err != nil {
+		return s.noRef(ctx, old, err)
 	} else if found {
-		p.Lease, p.WakeAt = "", s.now()
-		return s.step(ctx, was, &p, "")
+		return s.step(ctx, old, next.SnoozeUntil(s.now()), "")
 	}
-	if was.Kind != events.KindRepost {
-		if done, err := s.build(ctx, was, a); !done {
+	if old.Kind != events.KindRepost {
+		if done, err := s.build(ctx, old, a); !done {
 			return err
 		}
 	}
-	p = *was
-	p.State, p.Lease, p.Failures = events.StateReady, "", 0
-	p.Reason = nil
-	p.WakeAt = clock.Latest(s.now(), p.PublishAt.Add(-posts.Hold)) // for a later part it is past, unless its chain is tried again
 	fact := events.PostFact("")
-	if p.CurrentPart() == 0 {
+	if old.CurrentPart() == 0 {
 		fact = events.FactPrepared // later parts follow their parent at once; who reads EVENTS is told of those that are live
 	}
-	if err := s.stepBy(ctx, crash.PrepareReady, was, &p, fact); err != nil {
+	at := clock.Latest(s.now(), old.PublishAt.Add(-posts.Hold)) // for a later part it is past, unless its chain is tried again
+	if err := s.stepBy(ctx, crash.PrepareReady, old, old.Prepare(at), fact); err != nil {
 		return err
 	}
 	crash.At(crash.PrepareTold)
@@ -69,56 +62,49 @@ func (s *Service) prepare(ctx context.Context, was *posts.Post) error {
 
 // build makes the containers of the part in hand, one at a time, and looks whether they are ready. done says that the last
 // is FINISHED; otherwise the row has been moved and the returned error is the step's.
-func (s *Service) build(ctx context.Context, was *posts.Post, a access) (done bool, err error) {
-	_, media := was.Content()
+func (s *Service) build(ctx context.Context, old *posts.Post, a access) (done bool, err error) {
+	_, media := old.Content()
 	carousel := len(media) > 1
-	if (was.ContainerID != "" || len(was.Children) > 0) && !was.BuiltFromRow() {
-		return false, s.stale(ctx, was)
+	if (old.ContainerID != "" || len(old.Children) > 0) && !old.BuiltFromRow() {
+		return false, s.stale(ctx, old)
 	}
 	switch {
-	case carousel && len(was.Children) < len(media):
-		return false, s.create(ctx, was, a, draft.CarouselItem(was))
-	case was.ContainerID == "" && carousel:
+	case carousel && len(old.Children) < len(media):
+		return false, s.create(ctx, old, a, draft.CarouselItem(old))
+	case old.ContainerID == "" && carousel:
 		// Threads refuses a carousel whose children are not all FINISHED (100/4279004).
-		for _, child := range was.Children {
-			if done, err := s.inspect(ctx, was, a, child); !done {
+		for _, child := range old.Children {
+			if done, err := s.inspect(ctx, old, a, child); !done {
 				return false, err
 			}
 		}
-		return false, s.create(ctx, was, a, draft.Container(was))
-	case was.ContainerID == "":
-		return false, s.create(ctx, was, a, draft.Container(was))
+		return false, s.create(ctx, old, a, draft.Container(old))
+	case old.ContainerID == "":
+		return false, s.create(ctx, old, a, draft.Container(old))
 	}
-	return s.inspect(ctx, was, a, was.ContainerID)
+	return s.inspect(ctx, old, a, old.ContainerID)
 }
 
 // create makes one container and saves its id before anything else. A container whose id is lost on the way is an
 // orphan without effect: only a saved one is ever published.
-func (s *Service) create(ctx context.Context, was *posts.Post, a access, c threads.Container) error {
+func (s *Service) create(ctx context.Context, old *posts.Post, a access, c threads.Container) error {
 	began := s.now()
 	asked := ctx
 	if c.ImageURL != "" || c.VideoURL != "" {
-		asked = fetching(ctx, was.AccountID)
+		asked = fetching(ctx, old.AccountID)
 	}
 	id, err := s.api.CreateContainer(asked, a.token, c)
 	tried := s.tried("create", began, err)
 	if err != nil {
-		return s.refusedAhead(ctx, was, a, err, tried)
+		return s.refusedAhead(ctx, old, a, err, tried)
 	}
 	crash.At(crash.PrepareCreated)
-	p := *was
-	p.Lease, p.Failures = "", 0
-	p.WakeAt = s.now().Add(firstLook)
+	now := s.now()
+	next := old.AddContainer(id, now, now.Add(firstLook))
 	if c.IsCarouselItem {
-		p.Children = append(append([]string{}, was.Children...), id)
-		if _, media := p.Content(); len(p.Children) < len(media) {
-			p.WakeAt = s.now()
-		}
-	} else {
-		p.ContainerID = id
+		next = old.AddChild(id, now, now.Add(firstLook))
 	}
-	p.ContainerAt, p.BuiltFrom = s.now(), p.Source()
-	if err := s.step(ctx, was, &p, "", tried); err != nil {
+	if err := s.step(ctx, old, next, "", tried); err != nil {
 		return err
 	}
 	crash.At(crash.PrepareSaved)
@@ -130,18 +116,18 @@ const firstLook = 250 * time.Millisecond
 
 // inspect reads a container's status. done says that it is FINISHED; otherwise the row has been moved and the returned
 // error is the step's.
-func (s *Service) inspect(ctx context.Context, was *posts.Post, a access, containerID string) (done bool, err error) {
+func (s *Service) inspect(ctx context.Context, old *posts.Post, a access, containerID string) (done bool, err error) {
 	began := s.now()
-	status, err := s.readStatus(ctx, was, a, containerID)
+	status, err := s.readStatus(ctx, old, a, containerID)
 	tried := s.tried("status", began, err)
 	if err != nil {
-		if e := apiError(err); e != nil && e.Class == threads.NotReady && s.now().Sub(was.ContainerAt) < notVisibleFor {
-			return false, s.lookAgain(ctx, was, tried) // a fresh container may not be visible yet
+		if e := apiError(err); e != nil && e.Class == threads.NotReady && s.now().Sub(old.ContainerAt) < notVisibleFor {
+			return false, s.lookAgain(ctx, old, tried) // a fresh container may not be visible yet
 		}
 		if e := apiError(err); e != nil && (e.Class == threads.NotReady || e.Class == threads.NotFound) {
-			return false, s.rebuild(ctx, was, tried)
+			return false, s.rebuild(ctx, old, tried)
 		}
-		return false, s.refusedAhead(ctx, was, a, err, tried)
+		return false, s.refusedAhead(ctx, old, a, err, tried)
 	}
 	crash.At(crash.PrepareInspected)
 	tried.Message = statusSentence(status)
@@ -149,28 +135,28 @@ func (s *Service) inspect(ctx context.Context, was *posts.Post, a access, contai
 	case threads.StatusFinished:
 		return true, nil
 	case threads.StatusInProgress:
-		if s.now().Sub(was.ContainerAt) > processingLimit(was) {
-			return false, s.rebuild(ctx, was, tried)
+		if s.now().Sub(old.ContainerAt) > processingLimit(old) {
+			return false, s.rebuild(ctx, old, tried)
 		}
-		return false, s.lookAgain(ctx, was, tried)
+		return false, s.lookAgain(ctx, old, tried)
 	case threads.StatusError:
 		tried.OK = false
 		if status.ErrorMessage == "UNKNOWN" || status.ErrorMessage == "" {
-			return false, s.rebuild(ctx, was, tried) // says nothing; a second container often works
+			return false, s.rebuild(ctx, old, tried) // says nothing; a second container often works
 		}
-		return false, s.fail(ctx, was, events.Faultf(events.Refused, "Threads could not process the media (%s); replace the file and post again.",
+		return false, s.fail(ctx, old, events.Faultf(events.Refused, "Threads could not process the media (%s); replace the file and post again.",
 			strings.ReplaceAll(strings.ToLower(status.ErrorMessage), "_", " ")), tried)
 	case threads.StatusPublished:
 		// Nobody of ours published it: that only follows a claim. Ask, as after any unknown outcome.
-		return false, s.unconfirmed(ctx, was, posts.AbsentRetry, alreadyLive(), tried)
+		return false, s.unconfirmed(ctx, old, posts.AbsentRetry, alreadyLive(), tried)
 	default: // EXPIRED, or a word we do not know
-		return false, s.rebuild(ctx, was, tried)
+		return false, s.rebuild(ctx, old, tried)
 	}
 }
 
 // readStatus asks for a container's status, for no longer than leaves time to ask again before the post is due.
-func (s *Service) readStatus(ctx context.Context, was *posts.Post, a access, containerID string) (threads.Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, readFor(was.PublishAt.Sub(s.now()), was.Failures))
+func (s *Service) readStatus(ctx context.Context, old *posts.Post, a access, containerID string) (threads.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, readFor(old.PublishAt.Sub(s.now()), old.Failures))
 	defer cancel()
 	return s.api.ContainerStatus(ctx, a.token, containerID)
 }
@@ -199,35 +185,27 @@ func processingLimit(p *posts.Post) time.Duration {
 
 // lookAgain waits a tenth of the container's age, from a quarter of a second to fifteen: soon after its birth we look
 // often, later seldom.
-func (s *Service) lookAgain(ctx context.Context, was *posts.Post, tried events.Attempt) error {
-	p := *was
-	p.Lease, p.Failures = "", 0
-	p.WakeAt = s.now().Add(min(max(s.now().Sub(was.ContainerAt)/10, firstLook), 15*time.Second))
-	if s.now().Sub(was.ContainerAt) < 2*firstLook {
-		return s.step(ctx, was, &p, "", tried)
+func (s *Service) lookAgain(ctx context.Context, old *posts.Post, tried events.Attempt) error {
+	next := old.LookAgainAt(s.now().Add(min(max(s.now().Sub(old.ContainerAt)/10, firstLook), 15*time.Second)))
+	if s.now().Sub(old.ContainerAt) < 2*firstLook {
+		return s.step(ctx, old, next, "", tried)
 	}
-	return s.step(ctx, was, &p, "") // not every look is worth a line in the log
+	return s.step(ctx, old, next, "") // not every look is worth a line in the log
 }
 
 // rebuild gives a container up and starts anew, so many times.
-func (s *Service) rebuild(ctx context.Context, was *posts.Post, tried ...events.Attempt) error {
-	if was.Rebuilds >= maxRebuilds {
-		return s.fail(ctx, was, events.Faultf(events.Refused, "Threads did not finish processing this post after several tries; check the media and post again."), tried...)
+func (s *Service) rebuild(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
+	if old.Rebuilds >= maxRebuilds {
+		return s.fail(ctx, old, events.Faultf(events.Refused, "Threads did not finish processing this post after several tries; check the media and post again."), tried...)
 	}
-	p := *was
-	p.State, p.Lease = events.StateScheduled, ""
-	p.DiscardContainer()
-	p.Rebuilds++
-	p.WakeAt = s.now().Add(time.Second)
-	return s.step(ctx, was, &p, "", tried...)
+	return s.step(ctx, old, old.Rebuild(s.now().Add(time.Second)), "", tried...)
 }
 
 // refusedAhead handles an error before publishing, where nothing can have gone live: a refusal for good fails the post
 // now, everything else is tried again or waits with a reason.
-func (s *Service) refusedAhead(ctx context.Context, was *posts.Post, a access, err error, tried events.Attempt) error {
+func (s *Service) refusedAhead(ctx context.Context, old *posts.Post, a access, err error, tried events.Attempt) error {
 	if errors.Is(err, errDown) {
-		p := *was
-		return s.waitForThreads(ctx, was, &p)
+		return s.waitForThreads(ctx, old, old)
 	}
 	e := apiError(err)
 	class := threads.Transient
@@ -236,39 +214,35 @@ func (s *Service) refusedAhead(ctx context.Context, was *posts.Post, a access, e
 	}
 	switch class {
 	case threads.Invalid:
-		return s.fail(ctx, was, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
+		return s.fail(ctx, old, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
 	case threads.NotFound:
 		if e.Op == threads.OpCreate {
-			return s.parentUnseen(ctx, was, e, tried)
+			return s.parentUnseen(ctx, old, e, tried)
 		}
 	case threads.Permission: // code 10 also comes when nothing is missing: it is believed when it lasts
-		if was.Failures < permissionTries {
+		if old.Failures < permissionTries {
 			break
 		}
-		return s.fail(ctx, was, &events.Fault{Code: events.MissingScope, Message: e.Sentence}, tried)
+		return s.fail(ctx, old, &events.Fault{Code: events.MissingScope, Message: e.Sentence}, tried)
 	case threads.Reauthorize:
-		return s.reconnect(ctx, was, a, tried)
+		return s.reconnect(ctx, old, a, tried)
 	case threads.Quota:
-		wait := s.heldBack(ctx, a, was.QuotaKind(), e)
-		wait = min(wait, max(was.PublishAt.Sub(s.now()), s.cfg.throttled(e.RetryAfter))) // at its hour there may be room
-		return s.postpone(ctx, was, (&events.Fault{Code: events.RateLimited, Message: e.Sentence}).After(wait), s.now().Add(wait), tried)
+		wait := s.heldBack(ctx, a, old.QuotaKind(), e)
+		wait = min(wait, max(old.PublishAt.Sub(s.now()), s.cfg.throttled(e.RetryAfter))) // at its hour there may be room
+		return s.postpone(ctx, old, (&events.Fault{Code: events.RateLimited, Message: e.Sentence}).After(wait), s.now().Add(wait), tried)
 	case threads.Blocked:
-		return s.postpone(ctx, was, &events.Fault{Code: events.Refused, Message: e.Sentence}, s.now().Add(time.Hour), tried)
+		return s.postpone(ctx, old, &events.Fault{Code: events.Refused, Message: e.Sentence}, s.now().Add(time.Hour), tried)
 	}
 	// Transient. The owner hears of it when it lasts.
-	p := *was
-	p.Lease = ""
-	p.Failures++
-	wait := backoff(p.Failures)
-	if p.Failures >= 4 {
+	wait := backoff(old.Failures + 1)
+	if old.Failures >= 3 {
 		reason := threadsDown()
 		if e != nil && e.Subcode == codeMediaHost {
 			reason = events.Faultf(events.Unavailable, "Threads cannot fetch the media from its address; this post goes out as soon as it can.")
 		}
-		return s.postponeFrom(ctx, was, &p, reason, s.now().Add(wait), tried)
+		return s.postponeFrom(ctx, old, old.CountFailure(), reason, s.now().Add(wait), tried)
 	}
-	p.WakeAt = s.now().Add(wait)
-	return s.step(ctx, was, &p, "", tried)
+	return s.step(ctx, old, old.TryAgainAt(s.now().Add(wait)), "", tried)
 }
 
 // codeMediaHost is the subcode of media that Threads could not fetch (threads-api §9.3).

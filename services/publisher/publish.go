@@ -18,40 +18,38 @@ var errLeaseOver = errors.New("the lease is over")
 
 // publish makes the one call that cannot be undone. The row is claimed and committed before it, and the call leaves
 // at publish_at, not before. Whatever comes back but a clear yes goes to confirm.go.
-func (s *Service) publish(ctx context.Context, was *posts.Post) error {
+func (s *Service) publish(ctx context.Context, old *posts.Post) error {
 	crash.At(crash.PublishWoken)
 	now := s.now()
 	switch {
-	case now.After(was.Expires()):
-		return s.missed(ctx, was)
-	case was.Doubt && was.ContainerExpired(now): // looked for before it is built anew
-		return s.unconfirmed(ctx, was, posts.AbsentRetry, events.Faultf(events.Unknown, "What Threads prepared for this post has expired; we are checking before we build it anew."))
-	case was.Doubt && was.ContainerID != "" && !was.BuiltFromRow(): // likewise; the release before this one did not note what of
-		return s.unconfirmed(ctx, was, posts.AbsentRetry, unclearAnswer())
-	case was.ContainerExpired(now) || was.ContainerID != "" && !was.BuiltFromRow():
-		return s.stale(ctx, was)
+	case now.After(old.Expires()):
+		return s.missed(ctx, old)
+	case old.Doubt && old.ContainerExpired(now): // looked for before it is built anew
+		return s.unconfirmed(ctx, old, posts.AbsentRetry, events.Faultf(events.Unknown, "What Threads prepared for this post has expired; we are checking before we build it anew."))
+	case old.Doubt && old.ContainerID != "" && !old.BuiltFromRow(): // likewise; the release before this one did not note what of
+		return s.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer())
+	case old.ContainerExpired(now) || old.ContainerID != "" && !old.BuiltFromRow():
+		return s.stale(ctx, old)
 	}
-	a, err := s.access(ctx, was)
+	a, err := s.access(ctx, old)
 	if err != nil {
-		return s.noToken(ctx, was, err)
+		return s.noToken(ctx, old, err)
 	}
-	if was.PublishAt.Sub(now) > 2*posts.Hold { // woken for its account's sake, and that is well
-		p := *was
-		p.Reschedule(s.cfg.timing())
-		return s.step(ctx, was, &p, "")
+	if old.PublishAt.Sub(now) > 2*posts.Hold { // it was woken because something changed for its account
+		return s.step(ctx, old, old.ScheduleAnew(s.cfg.timing()), "")
 	}
 	if a.account.Paused() {
-		return s.paused(ctx, was, a.account)
+		return s.paused(ctx, old, a.account)
 	}
-	if err := s.until(ctx, was.PublishAt.Add(-s.cfg.ClaimLead)); err != nil {
+	if err := s.until(ctx, old.PublishAt.Add(-s.cfg.ClaimLead)); err != nil {
 		return err
 	}
 	if s.answers.full() {
-		return s.noPlace(ctx, was, time.Second) // the answer could not be saved
+		return s.noPlace(ctx, old, time.Second) // the answer could not be saved
 	}
-	release, again := s.calls.Hold(was.UserID, was.AccountID, s.now)
+	release, again := s.calls.Hold(old.UserID, old.AccountID, s.now)
 	if release == nil {
-		return s.noPlace(ctx, was, again) // the account's other posts are on their way
+		return s.noPlace(ctx, old, again) // the account's other posts are on their way
 	}
 	defer release()
 	unclaim, err := s.calls.claim(ctx)
@@ -61,51 +59,51 @@ func (s *Service) publish(ctx context.Context, was *posts.Post) error {
 	defer unclaim()
 
 	landed := func() { release(); unclaim() }
-	if !was.Doubt {
-		if err := s.stillThere(ctx, was); err != nil {
-			return s.noRef(ctx, was, err)
+	if !old.Doubt {
+		if err := s.stillThere(ctx, old); err != nil {
+			return s.noRef(ctx, old, err)
 		}
-		return s.claimAndCall(ctx, was, a, landed)
+		return s.claimAndCall(ctx, old, a, landed)
 	}
-	return s.callAgain(ctx, was, a, landed)
+	return s.callAgain(ctx, old, a, landed)
 }
 
 // callAgain publishes a container whose last call was answered with a refusal that passes. The answer may be wrong: only
 // when Threads says that the container is still unpublished is it called again.
-func (s *Service) callAgain(ctx context.Context, was *posts.Post, a access, landed func()) error {
-	if was.Kind == events.KindRepost { // no container to ask
-		return s.unconfirmed(ctx, was, posts.AbsentRetry, unclearAnswer())
+func (s *Service) callAgain(ctx context.Context, old *posts.Post, a access, landed func()) error {
+	if old.Kind == events.KindRepost { // no container to ask
+		return s.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer())
 	}
 	began := s.now()
-	status, err := s.readStatus(ctx, was, a, was.ContainerID)
+	status, err := s.readStatus(ctx, old, a, old.ContainerID)
 	tried := s.tried("status", began, err)
 	if err == nil {
 		tried.Message = statusSentence(status)
 	}
 	switch class := threads.ClassOf(err); {
 	case err == nil && status.Status == threads.StatusFinished:
-		return s.claimAndCall(ctx, was, a, landed)
+		return s.claimAndCall(ctx, old, a, landed)
 	case err == nil && status.Status == threads.StatusPublished:
-		return s.unconfirmed(ctx, was, posts.AbsentRetry, alreadyLive(), tried)
+		return s.unconfirmed(ctx, old, posts.AbsentRetry, alreadyLive(), tried)
 	case err == nil && status.Status == threads.StatusInProgress, class == threads.NotReady:
-		return s.notReady(ctx, was, tried)
+		return s.notReady(ctx, old, tried)
 	case err == nil: // it can never be published again
-		return s.unconfirmed(ctx, was, posts.AbsentRetry, unclearAnswer(), tried)
+		return s.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer(), tried)
 	}
-	return s.unconfirmed(ctx, was, posts.AbsentWait, unclearAnswer(), tried)
+	return s.unconfirmed(ctx, old, posts.AbsentWait, unclearAnswer(), tried)
 }
 
 // notReady lets a container that Threads does not find yet wait a little, so many times.
-func (s *Service) notReady(ctx context.Context, was *posts.Post, tried ...events.Attempt) error {
-	if was.NotReady >= len(notReadyWaits) {
-		return s.unconfirmed(ctx, was, posts.AbsentRetry,
+func (s *Service) notReady(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
+	return s.notReadyFrom(ctx, old, old, tried...)
+}
+
+func (s *Service) notReadyFrom(ctx context.Context, old, base *posts.Post, tried ...events.Attempt) error {
+	if old.NotReady >= len(notReadyWaits) {
+		return s.unconfirmedFrom(ctx, old, base, posts.AbsentRetry,
 			events.Faultf(events.Unavailable, "Threads does not find what it prepared for this post; we are checking before we build it anew."), tried...)
 	}
-	p := *was
-	p.State, p.Lease, p.OnAbsent = events.StateReady, "", posts.AbsentWait
-	p.WakeAt = s.now().Add(notReadyWaits[was.NotReady])
-	p.NotReady++
-	return s.step(ctx, was, &p, "", tried...)
+	return s.step(ctx, old, base.CallWhenFound(s.now().Add(notReadyWaits[old.NotReady])), "", tried...)
 }
 
 func alreadyLive() *events.Fault {
@@ -117,9 +115,9 @@ func unclearAnswer() *events.Fault {
 }
 
 // stillThere sees that our own post that this one refers to has not been deleted since it was prepared.
-func (s *Service) stillThere(ctx context.Context, was *posts.Post) error {
-	for _, id := range []string{was.ReplyTo, was.QuotePostID, was.RepostOf} {
-		if was.CurrentPart() > 0 || !events.IsPostID(id) {
+func (s *Service) stillThere(ctx context.Context, old *posts.Post) error {
+	for _, id := range []string{old.ReplyTo, old.QuotePostID, old.RepostOf} {
+		if old.CurrentPart() > 0 || !events.IsPostID(id) {
 			continue
 		}
 		if _, err := s.mediaOf(ctx, id); err != nil {
@@ -130,28 +128,28 @@ func (s *Service) stillThere(ctx context.Context, was *posts.Post) error {
 }
 
 // claimAndCall claims the post and makes its call. landed frees the places of the call as soon as it is over.
-func (s *Service) claimAndCall(ctx context.Context, was *posts.Post, a access, landed func()) error {
-	p, err := s.claim(ctx, was)
+func (s *Service) claimAndCall(ctx context.Context, old *posts.Post, a access, landed func()) error {
+	p, err := s.claim(ctx, old)
 	var full posts.QuotaFullError
 	var soon posts.SpacingError
 	var held posts.AccountPausedError
 	switch {
 	case errors.Is(err, posts.ErrAccountBusy):
-		return s.noPlace(ctx, was, busyAgain)
+		return s.noPlace(ctx, old, busyAgain)
 	case errors.As(err, &held):
-		return s.paused(ctx, was, held.Account)
+		return s.paused(ctx, old, held.Account)
 	case errors.Is(err, posts.ErrDuplicateContent):
 		// Often at first; the other may not be settled for hours.
-		return s.delay(ctx, was, min(max(time.Second, s.now().Sub(was.PublishAt)/20), s.cfg.Spacing))
+		return s.delay(ctx, old, min(max(time.Second, s.now().Sub(old.PublishAt)/20), s.cfg.Spacing))
 	case errors.As(err, &soon):
-		return s.spaceOut(ctx, was, soon.Until)
+		return s.spaceOut(ctx, old, soon.Until)
 	case errors.As(err, &full):
-		return s.postpone(ctx, was, full.Quota.FullFault().After(full.Until.Sub(s.now())), full.Until)
+		return s.postpone(ctx, old, full.Quota.FullFault().After(full.Until.Sub(s.now())), full.Until)
 	case err != nil:
 		return err
 	}
 	crash.At(crash.PublishClaimed)
-	return s.call(ctx, was, p, a, landed)
+	return s.call(ctx, old, p, a, landed)
 }
 
 // call publishes a claimed post. From here on the work is finished even when the process is told to stop: an answer
@@ -210,74 +208,64 @@ func (s *Service) callThreads(ctx context.Context, a access, p *posts.Post, befo
 }
 
 // unclear sorts what came back instead of a media id. Any of it may hide a success, so the doubt stands.
-func (s *Service) unclear(ctx context.Context, was *posts.Post, a access, err error, called time.Time, tried events.Attempt) error {
+func (s *Service) unclear(ctx context.Context, old *posts.Post, a access, err error, called time.Time, tried events.Attempt) error {
 	e := apiError(err)
 	if e == nil {
 		e = &threads.Error{Class: threads.Ambiguous, Sentence: "Threads' answer was lost."}
 	}
-	p := *was
-	p.CalledAt = called
-	p.Answered = e.Class != threads.Ambiguous
+	base := old
+	if e.Class != threads.Ambiguous {
+		base = old.MarkAnswered()
+	}
+	asked := base.MarkCalled(called)
 	switch e.Class {
 	case threads.NotFound, threads.NotReady:
-		if was.Kind == events.KindRepost {
-			if s.parentYoung(ctx, was) {
-				return s.unconfirmedStep(ctx, was, &p, posts.AbsentRetry, notSeenYet(), tried)
+		if old.Kind == events.KindRepost {
+			if s.parentYoung(ctx, old) {
+				return s.unconfirmedFrom(ctx, old, asked, posts.AbsentRetry, notSeenYet(), tried)
 			}
-			return s.unconfirmedStep(ctx, was, &p, posts.AbsentFail, events.Faultf(events.Refused, "The post to be reposted is not on Threads, or not for this account."), tried)
+			return s.unconfirmedFrom(ctx, old, asked, posts.AbsentFail, events.Faultf(events.Refused, "The post to be reposted is not on Threads, or not for this account."), tried)
 		}
-		before := *was
-		before.Answered = true
-		return s.notReady(ctx, &before, tried)
+		return s.notReadyFrom(ctx, old, base, tried)
 	case threads.Reauthorize:
 		switch {
 		case s.declareReconnect(ctx, a):
-			return s.unconfirmedStep(ctx, was, &p, posts.AbsentWait, mustReconnect(), tried)
-		case was.Kind == events.KindRepost:
-			return s.unconfirmedStep(ctx, was, &p, posts.AbsentWait, unclearAnswer(), tried)
+			return s.unconfirmedFrom(ctx, old, asked, posts.AbsentWait, mustReconnect(), tried)
+		case old.Kind == events.KindRepost:
+			return s.unconfirmedFrom(ctx, old, asked, posts.AbsentWait, unclearAnswer(), tried)
 		}
 		// The token was replaced while it was tried: the container is looked at, and called again, with the new one.
-		p.State, p.Lease, p.OnAbsent, p.WakeAt, p.CalledAt = events.StateReady, "", posts.AbsentWait, s.now(), was.CalledAt
-		return s.step(ctx, was, &p, "", tried)
+		return s.step(ctx, old, base.CallAgain(s.now()), "", tried)
 	case threads.Invalid:
-		return s.unconfirmedStep(ctx, was, &p, posts.AbsentFail, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
+		return s.unconfirmedFrom(ctx, old, asked, posts.AbsentFail, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
 	case threads.Quota:
 		wait := s.cfg.throttled(e.RetryAfter)
-		return s.unconfirmedUntil(ctx, was, &p, posts.AbsentWait, s.now().Add(wait), (&events.Fault{Code: events.RateLimited, Message: e.Sentence}).After(wait), tried)
+		next, fact := asked.Unconfirm(posts.AbsentWait, (&events.Fault{Code: events.RateLimited, Message: e.Sentence}).After(wait), s.now().Add(wait))
+		return s.saveUnconfirmed(ctx, old, next, fact, tried)
 	}
-	return s.unconfirmedStep(ctx, was, &p, posts.AbsentRetry, unclearAnswer(), tried)
+	return s.unconfirmedFrom(ctx, old, asked, posts.AbsentRetry, unclearAnswer(), tried)
 }
 
 // unsent takes a claim back when nothing has left this process.
-func (s *Service) unsent(ctx context.Context, before, was *posts.Post, why error, tried events.Attempt) error {
-	p := *was
-	p.Lease = ""
-	p.Attempt, p.ClaimedAt, p.CallDeadline = before.Attempt, before.ClaimedAt, before.CallDeadline
-	p.Doubt, p.DoubtSince, p.OnAbsent = before.Doubt, before.DoubtSince, before.OnAbsent // of an earlier call, if any
-	p.Proof = posts.ProofUnsent
+func (s *Service) unsent(ctx context.Context, before, old *posts.Post, why error, tried events.Attempt) error {
+	next := old.ReleaseClaim(before)
 	if errors.Is(why, errDown) {
-		return s.waitForThreads(ctx, was, &p)
+		return s.waitForThreads(ctx, old, next)
 	}
-	p.State = events.StateReady
-	p.Failures++
-	p.WakeAt = s.now().Add(backoff(p.Failures))
-	return s.step(ctx, was, &p, "", tried)
+	return s.step(ctx, old, next.TryAgainAt(s.now().Add(backoff(next.Failures+1))), "", tried)
 }
 
 // notCalled ends a doubt that is about no call: the release before this one turns to the next part of a chain, or fails a
 // post that is then tried again, and leaves the doubt of what it has settled.
-func (s *Service) notCalled(ctx context.Context, was *posts.Post) error {
-	p := *was
-	p.EndDoubt(posts.ProofUnsent)
-	p.Lease = ""
-	return s.step(ctx, was, &p, "")
+func (s *Service) notCalled(ctx context.Context, old *posts.Post) error {
+	return s.step(ctx, old, old.WithoutDoubt(posts.ProofUnsent).Released(), "")
 }
 
 // waitForThreads lets a post wait while Threads is down. Not for long at a time: when Threads is back, the posts of the
 // last minutes are overdue.
-func (s *Service) waitForThreads(ctx context.Context, was, p *posts.Post) error {
+func (s *Service) waitForThreads(ctx context.Context, old, base *posts.Post) error {
 	wait := s.cfg.BreakerRetry + rand.N(s.cfg.BreakerRetry) //nolint:gosec // spreads tries, guards nothing
-	return s.postponeFrom(ctx, was, p, threadsDown(), s.now().Add(wait))
+	return s.postponeFrom(ctx, old, base, threadsDown(), s.now().Add(wait))
 }
 
 func threadsDown() *events.Fault {
@@ -285,11 +273,8 @@ func threadsDown() *events.Fault {
 }
 
 // stale drops a container that is about to die, to build another.
-func (s *Service) stale(ctx context.Context, was *posts.Post) error {
-	p := *was
-	p.State, p.Lease, p.WakeAt = events.StateScheduled, "", s.now()
-	p.DiscardContainer()
-	return s.step(ctx, was, &p, "")
+func (s *Service) stale(ctx context.Context, old *posts.Post) error {
+	return s.step(ctx, old, old.BuildAnew(s.now()), "")
 }
 
 // keepLease renews the lease while a call is in flight. The returned function stops it and says whether the lease was

@@ -14,26 +14,21 @@ import (
 // account be connected again by then.
 
 // recall ends a post whose account was disconnected. One that may be live is looked for first.
-func (s *Service) recall(ctx context.Context, was *posts.Post) error {
-	if buried, err := buriedNow(ctx, s.db, was.AccountID); err != nil || buried {
+func (s *Service) recall(ctx context.Context, old *posts.Post) error {
+	if buried, err := buriedNow(ctx, s.db, old.AccountID); err != nil || buried {
 		if err != nil {
 			return err
 		}
-		p := *was // its erasure answers whoever waits, and takes the row: no lease is to be in its way
-		p.Lease, p.WakeAt = "", s.now().Add(time.Minute)
-		return s.step(ctx, was, &p, "")
+		// Its erasure answers whoever waits, and takes the row: no lease is to be in its way.
+		return s.step(ctx, old, old.SnoozeUntil(s.now().Add(time.Minute)), "")
 	}
 	switch {
-	case was.Doubt:
-		return s.unconfirmed(ctx, was, posts.AbsentFail, events.Faultf(events.Refused,
+	case old.Doubt:
+		return s.unconfirmed(ctx, old, posts.AbsentFail, events.Faultf(events.Refused,
 			"The account of this post was disconnected while it went out; it is tried no more unless you have it tried again."))
-	case was.PartlyPublished():
-		return s.fail(ctx, was, events.Faultf(events.NotFound,
+	case old.PartlyPublished():
+		return s.fail(ctx, old, events.Faultf(events.NotFound,
 			"The account of this chain was disconnected while it went out; connect it again and have the rest tried again."))
 	}
-	p := *was
-	p.State, p.Lease, p.WakeAt = events.StateCancelled, "", time.Time{}
-	p.Reason = accounts.QueueCancelled()
-	p.DiscardContainer()
-	return s.step(ctx, was, &p, events.FactCancelled)
+	return s.step(ctx, old, old.Cancel(accounts.QueueCancelled()), events.FactCancelled)
 }

@@ -32,28 +32,27 @@ func notLive(err error) bool {
 	return errors.Is(err, errRefGone) || errors.As(err, &waits)
 }
 
-// refer finds the media ids of what the post refers to. found says that something new was found, and is to be saved.
-func (s *Service) refer(ctx context.Context, p *posts.Post) (found bool, err error) {
+// refer finds the media ids of what the post refers to. found says that something new was found, and is to be saved. With an
+// error comes what was found by then.
+func (s *Service) refer(ctx context.Context, p *posts.Post) (next *posts.Post, found bool, err error) {
 	asked := p.ReplyTo
 	if p.Kind == events.KindRepost {
 		asked = p.RepostOf
 	}
+	parent, quoted := p.ParentID, p.QuotedID
 	for _, ref := range []struct {
 		id   string
 		into *string
-	}{{asked, &p.ParentID}, {p.QuotePostID, &p.QuotedID}} {
+	}{{asked, &parent}, {p.QuotePostID, &quoted}} {
 		if ref.id == "" || *ref.into != "" {
 			continue
 		}
 		if *ref.into, err = s.mediaOf(ctx, ref.id); err != nil {
-			return false, err
+			break
 		}
 		found = true
 	}
-	if found {
-		p.ContentHash = p.Hash()
-	}
-	return found, nil
+	return p.Refer(parent, quoted, found && err == nil), found && err == nil, err
 }
 
 func (s *Service) mediaOf(ctx context.Context, id string) (string, error) {
@@ -82,17 +81,17 @@ func (w refWaits) again(now time.Time, most time.Duration) time.Duration {
 }
 
 // noRef handles a post whose reference is not live: it waits, or fails where there is nothing to wait for.
-func (s *Service) noRef(ctx context.Context, was *posts.Post, err error) error {
+func (s *Service) noRef(ctx context.Context, old *posts.Post, err error) error {
 	var waits refWaits
 	switch {
 	case errors.Is(err, errRefGone):
-		return s.fail(ctx, was, events.Faultf(events.Refused, "The post that this one refers to was cancelled or deleted; this one has no place to go."))
+		return s.fail(ctx, old, events.Faultf(events.Refused, "The post that this one refers to was cancelled or deleted; this one has no place to go."))
 	case errors.As(err, &waits):
 		reason := events.Faultf(events.Unavailable, "This post waits for the one that it refers to.")
 		if waits.failed {
 			reason = events.Faultf(events.Refused, "The post that this one refers to did not go out; this one follows if that is tried again.")
 		}
-		return s.postpone(ctx, was, reason, s.now().Add(waits.again(s.now(), s.cfg.RefLook)))
+		return s.postpone(ctx, old, reason, s.now().Add(waits.again(s.now(), s.cfg.RefLook)))
 	}
 	return err
 }

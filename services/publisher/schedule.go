@@ -36,65 +36,9 @@ func (s *Service) newPost(id, userID, accountID string, d events.Draft, at time.
 
 // CancelPost takes a post back before it is published. It wins or it says that it lost.
 func (s *Service) CancelPost(ctx context.Context, d bus.Delivery, cmd events.CancelPost) (any, error) {
-	return s.change(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, func(_ context.Context, _ bun.Tx, p *posts.Post) error {
-		p.State, p.Reason, p.Fact = events.StateCancelled, nil, events.FactCancelled
-		p.DiscardContainer()
-		p.WakeAt = time.Time{}
-		return nil
+	return s.ownersMove(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, stillOpen, func(_ context.Context, _ bun.Tx, old *posts.Post) (*posts.Post, error) {
+		return old.Cancel(nil), nil
 	})
-}
-
-// change is an owner's move on a post that is still open: row first, guarded by state and rev, then the alarm, then
-// the fact.
-func (s *Service) change(ctx context.Context, d bus.Delivery, cmd events.Command, userID, id string, ifRev int64,
-	edit func(context.Context, bun.Tx, *posts.Post) error) (any, error) {
-	id = events.PostIDOf(userID, id)
-	if err := s.tellUnsaid(ctx, userID, id); err != nil {
-		return nil, err
-	}
-	var p *posts.Post
-	prior, err := s.once(ctx, d, cmd, id, func(ctx context.Context, tx bun.Tx) (any, error) {
-		was, err := s.store.Find(ctx, tx, userID, id)
-		if err != nil {
-			return nil, err
-		}
-		if !posts.IsOpen(was.State) || was.Doubt || was.PartlyPublished() {
-			return nil, tooLate(was)
-		}
-		if ifRev != 0 && ifRev != was.Rev {
-			return nil, revMismatch(was)
-		}
-		next := *was
-		if err := edit(ctx, tx, &next); err != nil {
-			return nil, err
-		}
-		was.Lease = "" // an owner does not ask the worker who prepares the post; rev settles it
-		next.Lease = ""
-		next.Rev++
-		next.UpdatedAt, next.TraceParent = s.now(), bus.TraceParent(ctx)
-		s.willArm(&next)
-		if err := s.store.Save(ctx, tx, was, &next); err != nil {
-			return nil, err
-		}
-		p = &next
-		return p.Snapshot(), nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if prior != nil {
-		return s.repeat(ctx, prior)
-	}
-	if p.WakeAt.IsZero() {
-		if err := s.bus.Disarm(ctx, events.StreamPostAlarms, events.PostAlarm(p.ID)); err != nil {
-			// The row has decided; an alarm that still goes off will find it cancelled.
-			s.log.Warn("alarm of a cancelled post left behind", postField(p.ID), errField(err))
-		}
-	}
-	if err := s.armAndTell(ctx, p); err != nil {
-		return nil, err
-	}
-	return p.Snapshot(), nil
 }
 
 // tellUnsaid tells what a crash has left untold of a post, before its owner's next move takes its place.
@@ -185,23 +129,4 @@ func (s *Service) arm(ctx context.Context, p *posts.Post) error {
 	default:
 		return s.bus.Arm(ctx, events.PostAlarm(p.ID), events.PostDue(p.ID), p.WakeAt, p.Rev)
 	}
-}
-
-// tooLate says why a post can no longer be changed.
-func tooLate(p *posts.Post) *events.Fault {
-	switch p.State {
-	case events.StatePublished:
-		return events.Faultf(events.Conflict, "This post is already live; delete it instead.")
-	case events.StateCancelled:
-		return events.Faultf(events.Conflict, "This post was already cancelled.")
-	case events.StateFailed:
-		return events.Faultf(events.Conflict, "This post has already failed and will not go out.")
-	case events.StateScheduled, events.StateReady, events.StateWaiting:
-		if p.PartlyPublished() {
-			return events.Faultf(events.Conflict, "Parts of this chain are live already, and the others follow; delete it when it is done.")
-		}
-	case events.StateParked, events.StateUnconfirmed:
-		return events.Faultf(events.Conflict, "It is not known yet whether this post is live; look at the profile before you do anything.")
-	}
-	return events.Faultf(events.Conflict, "This post is being published at this moment and can no longer be changed.")
 }

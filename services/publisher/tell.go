@@ -45,13 +45,13 @@ func (s *Service) tellAgain(ctx context.Context, p *posts.Post) error {
 
 // tellFirst tells a change before the next one takes its place in the row: a crash may have come between its saving and
 // its telling. What this process told itself, or the recorder has seen on EVENTS, is not told again.
-func (s *Service) tellFirst(ctx context.Context, was *posts.Post) error {
-	if was.ToldRev >= was.Rev {
+func (s *Service) tellFirst(ctx context.Context, old *posts.Post) error {
+	if old.ToldRev >= old.Rev {
 		return nil
 	}
-	err := s.tellAgain(ctx, was)
+	err := s.tellAgain(ctx, old)
 	if errors.Is(err, nats.ErrMaxPayload) { // of a post from before there was a bound: its next change may be smaller
-		s.log.Error("a change is too large to be told; only the next one is", postField(was.ID), errField(err))
+		s.log.Error("a change is too large to be told; only the next one is", postField(old.ID), errField(err))
 		return nil
 	}
 	return err
@@ -104,25 +104,25 @@ func (s *Service) emit(ctx context.Context, ev events.PostEvent) error {
 }
 
 // step saves one move of a worker: raises rev when the move is told, and tells it.
-func (s *Service) step(ctx context.Context, was, p *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
-	return s.stepBy(ctx, "", was, p, fact, tried...)
+func (s *Service) step(ctx context.Context, old, p *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
+	return s.stepBy(ctx, "", old, p, fact, tried...)
 }
 
 // stepBy is step, with the crash point between the saving and the telling.
-func (s *Service) stepBy(ctx context.Context, saved crash.Point, was, p *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
+func (s *Service) stepBy(ctx context.Context, saved crash.Point, old, p *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
 	p.UpdatedAt = s.now()
 	// What Threads answered is saved before anything else: an older change that cannot be told must not stand before it.
 	answer := len(tried) > 0
 	if fact != "" {
 		if !answer {
-			if err := s.tellFirst(ctx, was); err != nil {
+			if err := s.tellFirst(ctx, old); err != nil {
 				return err
 			}
 		}
-		p.Rev, p.Fact = was.Rev+1, fact
+		p.Rev, p.Fact = old.Rev+1, fact
 	}
 	s.willArm(p)
-	if err := s.store.SaveStep(ctx, was, p, tried...); err != nil {
+	if err := s.store.SaveStep(ctx, old, p, tried...); err != nil {
 		return err
 	}
 	crash.At(saved)
@@ -130,7 +130,7 @@ func (s *Service) stepBy(ctx context.Context, saved crash.Point, was, p *posts.P
 		return nil
 	}
 	if answer {
-		if err := s.tellFirst(ctx, was); err != nil {
+		if err := s.tellFirst(ctx, old); err != nil {
 			return err
 		}
 	}

@@ -34,21 +34,21 @@ func (s *Service) access(ctx context.Context, p *posts.Post) (access, error) {
 
 // noToken handles an account whose token cannot be had: the post waits for the reconnect, or is cancelled with the account
 // that its owner took away.
-func (s *Service) noToken(ctx context.Context, was *posts.Post, err error) error {
+func (s *Service) noToken(ctx context.Context, old *posts.Post, err error) error {
 	if accounts.Unopened(err) {
-		return s.postpone(ctx, was, s.lockedOut(was, err), s.now().Add(lockedLook))
+		return s.postpone(ctx, old, s.lockedOut(old, err), s.now().Add(lockedLook))
 	}
 	gone := errors.Is(err, &events.Fault{Code: events.NotFound})
 	switch {
-	case gone && !was.Doubt:
-		return s.recall(ctx, was)
+	case gone && !old.Doubt:
+		return s.recall(ctx, old)
 	case gone || errors.Is(err, &events.Fault{Code: events.ReauthRequired}):
 		// Gone after a call was made: a missing account is no proof that the call did not succeed.
 		reason := mustReconnect()
 		if errors.Is(err, accounts.ErrKept) {
 			reason = keptForReconnect()
 		}
-		return s.postpone(ctx, was, reason, s.now().Add(reconnectLook))
+		return s.postpone(ctx, old, reason, s.now().Add(reconnectLook))
 	}
 	return err
 }
@@ -57,20 +57,18 @@ func (s *Service) noToken(ctx context.Context, was *posts.Post, err error) error
 const lockedLook = time.Minute
 
 // lockedOut is why such a post waits: a mistake in the keyset, which ends no connection. It is said aloud, to those who run us.
-func (s *Service) lockedOut(was *posts.Post, err error) *events.Fault {
-	s.log.Error("the keyset does not open a token; its posts wait", postField(was.ID), accountField(was.AccountID), errField(err))
+func (s *Service) lockedOut(old *posts.Post, err error) *events.Fault {
+	s.log.Error("the keyset does not open a token; its posts wait", postField(old.ID), accountField(old.AccountID), errField(err))
 	return events.Faultf(events.Unavailable, "The key to this account's token is missing on our side; the post waits, and goes out as soon as it is back.")
 }
 
 // reconnect lets a post wait because Threads refused the token, and says so of the account. Where the token was replaced
 // while it was tried, the new one is tried, and nobody is told anything.
-func (s *Service) reconnect(ctx context.Context, was *posts.Post, a access, tried ...events.Attempt) error {
+func (s *Service) reconnect(ctx context.Context, old *posts.Post, a access, tried ...events.Attempt) error {
 	if s.declareReconnect(ctx, a) {
-		return s.postpone(ctx, was, mustReconnect(), s.now().Add(reconnectLook), tried...)
+		return s.postpone(ctx, old, mustReconnect(), s.now().Add(reconnectLook), tried...)
 	}
-	p := *was
-	p.Lease, p.WakeAt = "", s.now()
-	return s.step(ctx, was, &p, "", tried...)
+	return s.step(ctx, old, old.SnoozeUntil(s.now()), "", tried...)
 }
 
 // declareReconnect says that an account needs its owner, unless its token changed since it was tried. It reports

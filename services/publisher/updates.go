@@ -19,31 +19,31 @@ import (
 // know the fact and could not tell it; that wake_at is set sees to the telling.
 
 // afterwards does what is left to be done for a post that has ended.
-func (s *Service) afterwards(ctx context.Context, was *posts.Post) error {
-	if was.Fact == events.FactUpdated {
-		if err := s.tellAgain(ctx, was); err != nil {
+func (s *Service) afterwards(ctx context.Context, old *posts.Post) error {
+	if old.Fact == events.FactUpdated {
+		if err := s.tellAgain(ctx, old); err != nil {
 			return err
 		}
 	}
-	if !was.DeleteRequestedAt.IsZero() && was.DeletedAt.IsZero() {
-		return s.delete(ctx, was)
+	if !old.DeleteRequestedAt.IsZero() && old.DeletedAt.IsZero() {
+		return s.delete(ctx, old)
 	}
-	if len(was.WithoutPermalink()) == 0 || was.Failures >= posts.PermalinkLooks {
-		return s.store.SnoozeEnded(ctx, was, time.Time{})
+	if len(old.WithoutPermalink()) == 0 || old.Failures >= posts.PermalinkLooks {
+		return s.store.SnoozeEnded(ctx, old, time.Time{})
 	}
-	return s.findLinks(ctx, was)
+	return s.findLinks(ctx, old)
 }
 
 // findLinks asks for the permalinks that were not there when the post was told. It takes the places of what owners ask
 // for, never one of a post's, and what goes wrong is no more than a look in vain.
-func (s *Service) findLinks(ctx context.Context, was *posts.Post) error {
-	account, err := batch.Fetch(ctx, s.accountReads, was.AccountID)
+func (s *Service) findLinks(ctx context.Context, old *posts.Post) error {
+	account, err := batch.Fetch(ctx, s.accountReads, old.AccountID)
 	if err != nil {
 		return err
 	}
 	links, err := errand(ctx, s, *account, "", func(ctx context.Context, a access) (map[string]string, error) {
 		links := map[string]string{}
-		for id := range was.WithoutPermalink() {
+		for id := range old.WithoutPermalink() {
 			media, err := s.api.Media(ctx, a.token, id)
 			if err != nil {
 				return links, err
@@ -55,26 +55,25 @@ func (s *Service) findLinks(ctx context.Context, was *posts.Post) error {
 	if fault := commands.Refusal(err); err != nil && fault == nil && ctx.Err() != nil {
 		return err
 	}
-	p := *was
-	p.Failures++
-	if !p.SetPermalinks(links) {
-		next := s.cfg.timing().NextPermalinkLook(s.now(), p.Failures)
-		if !next.IsZero() {
-			next = clock.Latest(next, s.now().Add(wait(err))) // not before Threads takes a question
+	next, found := old.CountFailure().SetPermalinks(links)
+	if !found {
+		at := s.cfg.timing().NextPermalinkLook(s.now(), next.Failures)
+		if !at.IsZero() {
+			at = clock.Latest(at, s.now().Add(wait(err))) // not before Threads takes a question
 		}
-		return s.store.SnoozeEnded(ctx, was, next)
+		return s.store.SnoozeEnded(ctx, old, at)
 	}
-	// Woken once more, for the sake of the telling and of what is still missing.
-	p.WakeAt, p.ArmedAt = s.now().Add(s.cfg.Lease+time.Second), time.Time{}
-	return s.update(ctx, was, &p)
+	// Woken once more, to emit the change and to look for what is still missing.
+	next.WakeAt, next.ArmedAt = s.now().Add(s.cfg.Lease+time.Second), time.Time{}
+	return s.update(ctx, old, next)
 }
 
 // update saves what has become known of a post that has ended, and tells it.
-func (s *Service) update(ctx context.Context, was, p *posts.Post, tried ...events.Attempt) error {
-	p.UpdatedAt, p.Rev, p.Fact = s.now(), was.Rev+1, events.FactUpdated
+func (s *Service) update(ctx context.Context, old, p *posts.Post, tried ...events.Attempt) error {
+	p.UpdatedAt, p.Rev, p.Fact = s.now(), old.Rev+1, events.FactUpdated
 	p.ToldRev = p.Rev
 	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		if err := s.store.SaveEnded(ctx, tx, was, p); err != nil || len(tried) == 0 {
+		if err := s.store.SaveEnded(ctx, tx, old, p); err != nil || len(tried) == 0 {
 			return err
 		}
 		return s.store.AddAttempts(ctx, tx, p.ID, tried...)
@@ -82,7 +81,7 @@ func (s *Service) update(ctx context.Context, was, p *posts.Post, tried ...event
 	if err != nil {
 		return err
 	}
-	if err := s.tellFirst(ctx, was); err != nil {
+	if err := s.tellFirst(ctx, old); err != nil {
 		s.log.Warn("a change is told only with the next one", postField(p.ID), errField(err))
 	}
 	return s.tell(ctx, p)

@@ -154,10 +154,8 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		next := *claimed
-		next.MarkPartPublished(mediaID, "", time.Now(), time.Now())
-		next.State, next.Fact, next.CalledAt, next.AcceptedAt = events.StateConcluding, events.FactPublished, time.Now(), time.Now()
-		if err := s.store.SaveStep(t.Context(), claimed, &next); err != nil {
+		next, _ := claimed.Publish(mediaID, "", time.Now(), time.Now(), time.Now())
+		if err := s.store.SaveStep(t.Context(), claimed, next); err != nil {
 			t.Fatal(err)
 		}
 		row := r.any(p.ID)

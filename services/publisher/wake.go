@@ -1,7 +1,6 @@
 package publisher
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,54 +134,42 @@ func (s *Service) retell(ctx context.Context, p *posts.Post) error {
 const retellAfter = 10 * time.Second
 
 // resume takes a waiting post up again, where its container allows.
-func (s *Service) resume(ctx context.Context, was *posts.Post) error {
-	p := *was
-	if s.now().After(p.Expires()) {
-		return s.missed(ctx, was)
+func (s *Service) resume(ctx context.Context, old *posts.Post) error {
+	if s.now().After(old.Expires()) {
+		return s.missed(ctx, old)
 	}
-	if was.Doubt { // of a release before this one: a post in doubt waits as unconfirmed
-		return s.unconfirmed(ctx, was, posts.AbsentRetry, unclearAnswer())
+	if old.Doubt { // of a release before this one: a post in doubt waits as unconfirmed
+		return s.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer())
 	}
-	if a, paused, err := s.stillPaused(ctx, was); err != nil || paused {
+	if a, paused, err := s.stillPaused(ctx, old); err != nil || paused {
 		if err != nil {
 			return err
 		}
-		return s.paused(ctx, was, a)
+		return s.paused(ctx, old, a)
 	}
-	p.State, p.WakeAt = events.StateScheduled, s.now() // prepare looks at its container, if there is one
-	// The reason stays until the post moves on, so that nobody wonders meanwhile.
-	return s.step(ctx, was, &p, "")
+	return s.step(ctx, old, old.Resume(s.now()), "")
 }
 
 // postpone lets a post wait, with a reason that its owner can read. It is told when the reason is news.
-func (s *Service) postpone(ctx context.Context, was *posts.Post, reason *events.Fault, until time.Time, tried ...events.Attempt) error {
-	p := *was
-	return s.postponeFrom(ctx, was, &p, reason, until, tried...)
+func (s *Service) postpone(ctx context.Context, old *posts.Post, reason *events.Fault, until time.Time, tried ...events.Attempt) error {
+	return s.postponeFrom(ctx, old, old, reason, until, tried...)
 }
 
-func (s *Service) postponeFrom(ctx context.Context, was, p *posts.Post, reason *events.Fault, until time.Time, tried ...events.Attempt) error {
-	if p.Doubt { // it is asked for when its time has come again
-		return s.unconfirmedUntil(ctx, was, p, cmp.Or(p.OnAbsent, posts.AbsentWait), until, reason, tried...)
+// postponeFrom is postpone for a post of which more is known than its row says: base.
+func (s *Service) postponeFrom(ctx context.Context, old, base *posts.Post, reason *events.Fault, until time.Time, tried ...events.Attempt) error {
+	next, fact := base.Postpone(reason, until)
+	if next.State == events.StateUnconfirmed {
+		return s.saveUnconfirmed(ctx, old, next, fact, tried...)
 	}
-	p.State, p.Lease = events.StateWaiting, ""
-	p.WakeAt = until
-	if expires := p.Expires().Add(time.Second); p.WakeAt.After(expires) {
-		p.WakeAt = expires // to fail as missed, in time and with a word
-	}
-	fact := events.FactPostponed
-	if p.Reason != nil && p.Reason.Code == reason.Code {
-		fact = "" // nothing new for its owner
-	}
-	p.Reason = reason
-	return s.step(ctx, was, p, fact, tried...)
+	return s.step(ctx, old, next, fact, tried...)
 }
 
 // missed gives up a post whose time has passed by too much. One that may be live is looked for before.
-func (s *Service) missed(ctx context.Context, was *posts.Post) error {
-	if was.Doubt {
-		return s.unconfirmed(ctx, was, posts.AbsentFail, overdue(was))
+func (s *Service) missed(ctx context.Context, old *posts.Post) error {
+	if old.Doubt {
+		return s.unconfirmed(ctx, old, posts.AbsentFail, overdue(old))
 	}
-	return s.fail(ctx, was, overdue(was))
+	return s.fail(ctx, old, overdue(old))
 }
 
 func overdue(p *posts.Post) *events.Fault {
