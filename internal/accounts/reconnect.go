@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
+	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
 )
@@ -54,4 +55,23 @@ func endangered(ctx context.Context, db bun.IDB, accountID string, from time.Tim
 		e.Posts = append(e.Posts, events.EndangeredPost{ID: r.ID, PublishAt: r.PublishAt.UTC()})
 	}
 	return e, nil
+}
+
+// MustReconnect is why an account needs its owner whose token Threads refused.
+func MustReconnect() *events.Fault {
+	return events.Faultf(events.ReauthRequired, "Threads no longer accepts this account's token; reconnect the account and the post goes out.")
+}
+
+// DeclareReconnect marks an account to be reconnected whose token Threads refused, unless the token changed since it was tried,
+// and emits that. It reports whether the account must be reconnected.
+func DeclareReconnect(ctx context.Context, db bun.IDB, emit Emit, log *zap.Logger, tried Account, now time.Time) bool {
+	account, required, err := RequireReconnect(ctx, db, tried, MustReconnect(), now)
+	if err == nil && required {
+		err = Tell(ctx, db, emit, account.ID)
+	}
+	if err != nil { // tokenkeeper's sweep emits what is not emitted yet, and finds out itself what could not be saved
+		log.Warn("reconnect not declared", zap.String("account_id", tried.ID), zap.Error(err))
+		return true
+	}
+	return required
 }

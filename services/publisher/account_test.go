@@ -3,7 +3,6 @@ package publisher
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 // callsOf counts the calls of a kind that reached Threads.
@@ -121,7 +121,7 @@ func TestReadsKept(t *testing.T) {
 }
 
 // A token that was replaced under our hands is no reason to trouble its owner.
-func TestErrandTakesTheFresherToken(t *testing.T) {
+func TestFresherTokenIsTaken(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	stale := r.connect(testUser, "demo.user", allScopes...)
@@ -131,82 +131,12 @@ func TestErrandTakesTheFresherToken(t *testing.T) {
 	r.connect(testUser, "demo.user", allScopes...)
 	s := r.idle()
 	used := 0
-	_, err := errand(t.Context(), s, stale, threads.ScopeManageInsights, func(ctx context.Context, a access) ([]threads.Metric, error) {
+	_, err := ownercalls.Do(t.Context(), s.ownerCalls, stale, threads.ScopeManageInsights, func(ctx context.Context, a ownercalls.Access) ([]threads.Metric, error) {
 		used++
-		return s.api.AccountInsights(ctx, a.token, threads.InsightsQuery{})
+		return s.api.AccountInsights(ctx, a.Token, threads.InsightsQuery{})
 	})
 	if err != nil || used != 2 {
 		t.Errorf("%v after %d tries", err, used)
-	}
-}
-
-// One account's flood has few places, and gets through all the same.
-func TestErrandsPerAccount(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	s := r.idle()
-	var mu sync.Mutex
-	at, most, done := 0, 0, 0
-	full := make(chan struct{})
-	open := sync.OnceFunc(func() { close(full) })
-	var wg sync.WaitGroup
-	for range 3 * errandsPerAccount {
-		wg.Go(func() {
-			_, err := errand(t.Context(), s, r.account, "", func(context.Context, access) (int, error) {
-				mu.Lock()
-				at++
-				most = max(most, at)
-				if at == errandsPerAccount {
-					open()
-				}
-				mu.Unlock()
-				<-full // the first wait for each other
-				mu.Lock()
-				defer mu.Unlock()
-				at--
-				done++
-				return 0, nil
-			})
-			if err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if most != errandsPerAccount || done != 3*errandsPerAccount {
-		t.Errorf("%d at once, want %d; %d got through", most, errandsPerAccount, done)
-	}
-}
-
-// A Threads that hangs holds up no more than its share of the answers.
-func TestErrandsInHand(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	s := r.idle()
-	ctx, hangUp := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	for range errandsInHand {
-		wg.Go(func() {
-			_, _ = errand(ctx, s, r.account, "", func(ctx context.Context, _ access) (int, error) {
-				<-ctx.Done()
-				return 0, ctx.Err()
-			})
-		})
-	}
-	for len(s.errands.inHand) < errandsInHand {
-		pause(t.Context(), time.Millisecond)
-	}
-	one := func() error {
-		_, err := errand(t.Context(), s, r.account, "", func(context.Context, access) (int, error) { return 0, nil })
-		return err
-	}
-	if err := one(); !errors.Is(err, &events.Fault{Code: events.Unavailable}) {
-		t.Errorf("one more is told %v", err)
-	}
-	hangUp()
-	wg.Wait()
-	if err := one(); err != nil || len(s.errands.inHand) != 0 {
-		t.Errorf("afterwards: %v, %d in hand", err, len(s.errands.inHand))
 	}
 }
 

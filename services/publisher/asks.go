@@ -41,7 +41,7 @@ func (s *Service) GetPost(ctx context.Context, q events.GetPost) (events.PostDet
 func (s *Service) GetCommand(ctx context.Context, q events.GetCommand) (events.Outcome, error) {
 	o, err := commands.Get(ctx, s.side().DB, q)
 	if errors.Is(err, &events.Fault{Code: events.NotFound}) {
-		if waits, err := callWaits(ctx, s.side().DB, q.UserID, q.ID); err != nil || waits {
+		if waits, err := s.ownerCalls.Waits(ctx, q.UserID, q.ID); err != nil || waits {
 			return events.Outcome{CommandID: q.ID}, err
 		}
 	}

@@ -183,14 +183,6 @@ const (
 // answers for the first seconds of a container's life (reference: threads-api §4.11).
 var notReadyWaits = []time.Duration{2 * time.Second, 5 * time.Second, 10 * time.Second, 20 * time.Second}
 
-// backoff is the pause after the nth failure in a row: 1 s doubling to 5 min.
-func backoff(n int) time.Duration {
-	if n > 8 {
-		return 5 * time.Minute
-	}
-	return min(time.Second<<max(n-1, 0), 5*time.Minute)
-}
-
 // timing is what of the configuration a post itself goes by.
 func (c Config) timing() posts.Timing {
 	return posts.Timing{LeadText: c.LeadText, LeadImage: c.LeadImage, LeadVideo: c.LeadVideo, PermalinkWait: c.PermalinkWait}

@@ -254,7 +254,7 @@ func (s *Service) noAccess(ctx context.Context, old *posts.Post, tried ...events
 	if s.confirmOver(old) && s.now().After(old.Expires()) {
 		return s.gaveUp(ctx, old, "", tried...)
 	}
-	wait := backoff(old.Failures + 1)
+	wait := clock.Backoff(old.Failures + 1)
 	if old.Failures >= 3 {
 		wait = reconnectLook
 	}

@@ -12,10 +12,12 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 // deleteFor is how long a deletion is tried before its owner is told that it did not work.
@@ -114,10 +116,10 @@ func (s *Service) target(ctx context.Context, cmd events.DeletePost) (*posts.Pos
 		return nil, listErr
 	}
 	for _, account := range mine {
-		media, mediaErr := errand(ctx, s, account, "", func(ctx context.Context, a access) (threads.Media, error) {
-			return s.api.Detail(ctx, a.token, cmd.ID, account.Scopes)
+		media, mediaErr := ownercalls.Do(ctx, s.ownerCalls, account, "", func(ctx context.Context, a ownercalls.Access) (threads.Media, error) {
+			return s.api.Detail(ctx, a.Token, cmd.ID, account.Scopes)
 		})
-		if errors.As(mediaErr, new(placeTaken)) || errors.Is(mediaErr, &events.Fault{Code: events.Unavailable}) {
+		if errors.As(mediaErr, new(ownercalls.NoSlotError)) || errors.Is(mediaErr, &events.Fault{Code: events.Unavailable}) {
 			return nil, mediaErr
 		}
 		if mediaErr == nil && ownedBy(account, media) {
@@ -162,7 +164,7 @@ func (s *Service) delete(ctx context.Context, old *posts.Post) error {
 		return s.step(ctx, old, old.SnoozeUntil(s.now().Add(lockedLook)), "")
 	}
 	if err != nil {
-		return s.deleteFailed(ctx, old, mustReconnect())
+		return s.deleteFailed(ctx, old, accounts.MustReconnect())
 	}
 	live := old.LiveMediaIDs()
 	if len(live) == 0 {
@@ -252,7 +254,7 @@ const codeNotVisible = 24
 
 // deleteLater sorts what went wrong: a no for good is told, everything else is tried again.
 func (s *Service) deleteLater(ctx context.Context, old *posts.Post, a access, err error, tried events.Attempt) error {
-	wait := backoff(old.Failures + 1)
+	wait := clock.Backoff(old.Failures + 1)
 	if e := apiError(err); e != nil {
 		switch e.Class {
 		case threads.Permission:
@@ -261,7 +263,7 @@ func (s *Service) deleteLater(ctx context.Context, old *posts.Post, a access, er
 			if !s.declareReconnect(ctx, a) { // a fresher token is there already
 				return s.step(ctx, old, old.SnoozeUntil(s.now()), "", tried)
 			}
-			return s.deleteFailed(ctx, old, mustReconnect(), tried)
+			return s.deleteFailed(ctx, old, accounts.MustReconnect(), tried)
 		case threads.Invalid, threads.Blocked:
 			return s.deleteFailed(ctx, old, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
 		case threads.Quota:

@@ -17,6 +17,7 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/wire"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 // eraseEvery is how often it is looked, at least, which accounts are to be erased. It is one small question.
@@ -107,7 +108,7 @@ func (s *Service) eraseRows(ctx context.Context, t accounts.Tombstone) error {
 	if err := s.eraseCommands(ctx, t); err != nil {
 		return err
 	}
-	var unheard []ownerCall
+	var unheard []ownercalls.Erased
 	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
 		for _, table := range accountTables {
 			if _, err := tx.NewDelete().Table(table).Where("account_id = ?", t.AccountID).Exec(ctx); err != nil {
@@ -117,7 +118,7 @@ func (s *Service) eraseRows(ctx context.Context, t accounts.Tombstone) error {
 		if err := s.webhooks.Erase(ctx, tx, t.UserID, t.AccountID); err != nil {
 			return err
 		}
-		if unheard, err = s.eraseOwnerCalls(ctx, tx, t); err != nil {
+		if unheard, err = s.ownerCalls.Erase(ctx, tx, t.UserID, t.AccountID, erased()); err != nil {
 			return err
 		}
 		if err := eraseKeptRows(ctx, tx, t.AccountID); err != nil {
@@ -129,24 +130,9 @@ func (s *Service) eraseRows(ctx context.Context, t accounts.Tombstone) error {
 		return err
 	}
 	for _, c := range unheard {
-		s.tellErased(ctx, c.CommandID, c.Meta.OutcomeTo)
+		s.tellErased(ctx, c.CommandID, c.OutcomeTo)
 	}
 	return nil
-}
-
-// eraseOwnerCalls takes away the calls that wait and name the account, and notes that they ended with it: they were
-// accepted. Those that do not name it find it gone, and end by themselves.
-func (s *Service) eraseOwnerCalls(ctx context.Context, tx bun.Tx, t accounts.Tombstone) (gone []ownerCall, err error) {
-	err = tx.NewDelete().Model(&gone).Where("user_id = ? AND body::text LIKE ?", t.UserID, "%"+t.AccountID+"%").Returning("*").Scan(ctx)
-	if err != nil {
-		return nil, wrapped("erase calls on behalf of the owner", err)
-	}
-	for _, c := range gone {
-		if err := s.noteRefusal(ctx, tx, c, erased()); err != nil {
-			return nil, err
-		}
-	}
-	return gone, nil
 }
 
 // tellErased tells whoever waits for a command. Who asks by its id hears the same.

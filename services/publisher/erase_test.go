@@ -289,7 +289,7 @@ func TestErasureEndsWaitingCalls(t *testing.T) {
 	r := newRig(t)
 	s := r.idle()
 	d := bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Time: time.Now()}, Deliveries: 1}
-	if _, err := s.callLater(t.Context(), d, events.HideReply{UserID: testUser, AccountID: r.account.ID, ID: "1000", Hide: true}); !errors.Is(err, bus.Pending) {
+	if _, err := s.ownerCalls.Enqueue(t.Context(), d, events.HideReply{UserID: testUser, AccountID: r.account.ID, ID: "1000", Hide: true}); !errors.Is(err, bus.Pending) {
 		t.Fatal(err)
 	}
 	r.bury(r.account)

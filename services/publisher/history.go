@@ -20,6 +20,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher/draft"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 const (
@@ -27,8 +28,6 @@ const (
 	importFor = 6 * time.Hour
 	// importStale is when an import that nobody works on may be followed by another.
 	importStale = 10 * time.Minute
-	// importPause lies between two pages: an import is in no hurry, and posts are.
-	importPause = 200 * time.Millisecond
 )
 
 // The words of an import's status and of the list it reads.
@@ -99,23 +98,10 @@ func (s *Service) GetHistoryImport(ctx context.Context, q events.GetHistoryImpor
 	return h.shown(), nil
 }
 
-// ImportHistory takes over the posts that an account made elsewhere: it reads the account's own lists page by page, and
-// tells each post that is no row yet. Its progress is saved with every page; whoever goes on after a crash, goes on there.
+// ImportHistory imports the posts that an account made elsewhere: it reads the account's own lists, one page a call, and emits each
+// post that has no row yet. Its progress is saved with every page; after a crash it goes on there.
 func (s *Service) ImportHistory(ctx context.Context, d bus.Delivery, cmd events.ImportHistory) (any, error) {
-	for {
-		result, err := s.importStep(ctx, d, cmd)
-		if !errors.Is(err, errMore) {
-			return result, err
-		}
-		if !pause(ctx, importPause) {
-			return nil, ctx.Err() // another instance goes on at once
-		}
-	}
-}
-
-// importStep is one page of an import: in between, it is another's turn.
-func (s *Service) importStep(ctx context.Context, d bus.Delivery, cmd events.ImportHistory) (any, error) {
-	return s.onceByCall(ctx, d, cmd, func(ctx context.Context) (any, error) { return s.importNext(ctx, d, cmd) })
+	return s.ownerCalls.Once(ctx, d, cmd, func(ctx context.Context) (any, error) { return s.importNext(ctx, d, cmd) })
 }
 
 // importNext imports the next page, and is done with the last.
@@ -130,7 +116,7 @@ func (s *Service) importNext(ctx context.Context, d bus.Delivery, cmd events.Imp
 			return nil, bus.Later(time.Second) // somebody else goes on with it
 		case errors.Is(err, &events.Fault{Code: events.Unavailable}), errors.Is(err, &events.Fault{Code: events.RateLimited}):
 			if s.now().Sub(h.StartedAt) < importFor {
-				return nil, bus.Later(max(wait(err), backoff(int(min(d.Deliveries, 20)))))
+				return nil, bus.Later(max(wait(err), clock.Backoff(int(min(d.Deliveries, 20)))))
 			}
 			gaveUp := events.Faultf(events.Missed,
 				"Threads did not answer for hours, so the import was ended; begin it again, it takes up what is missing.")
@@ -148,7 +134,7 @@ func (s *Service) importNext(ctx context.Context, d bus.Delivery, cmd events.Imp
 		}
 	}
 	if h.Status == importRunning {
-		return nil, errMore
+		return nil, ownercalls.ErrMore
 	}
 	if h.Fault != nil {
 		return nil, h.Fault
@@ -258,8 +244,8 @@ func (s *Service) historyPage(ctx context.Context, account accounts.Account, h *
 	if h.List == listReplies {
 		list, scope = s.api.Replies, threads.ScopeReadReplies
 	}
-	return errand(ctx, s, account, scope, func(ctx context.Context, a access) (threads.Page, error) {
-		page, err := list(ctx, a.token, threads.ListQuery{Since: h.Since, Until: h.Until, After: h.Cursor, Limit: maxPage})
+	return ownercalls.Do(ctx, s.ownerCalls, account, scope, func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
+		page, err := list(ctx, a.Token, threads.ListQuery{Since: h.Since, Until: h.Until, After: h.Cursor, Limit: maxPage})
 		further := !h.Reached.IsZero() && h.Reached.Before(h.Until.Add(-time.Second)) // else it would begin where it began before
 		if threads.ClassOf(err) == threads.Invalid && h.Cursor != "" && further {
 			return page, errCursorDead

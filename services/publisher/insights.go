@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher/draft"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 // earliestInsights is where Threads' figures begin; it refuses an earlier since (threads-api §6.2).
@@ -47,8 +48,8 @@ func (s *Service) GetAccountInsights(ctx context.Context, q events.GetAccountIns
 	key := fmt.Sprint("insights ", account.ID, account.Rev, ask)
 	usual := len(q.Metrics) == 0 && q.Since.IsZero() && q.Until.IsZero() && q.Breakdown == ""
 	of := figuresOf{account.ID, ""}
-	read := func(ctx context.Context, a access) ([]threads.Metric, error) {
-		return s.api.AccountInsights(ctx, a.token, ask)
+	read := func(ctx context.Context, a ownercalls.Access) ([]threads.Metric, error) {
+		return s.api.AccountInsights(ctx, a.Token, ask)
 	}
 	metrics, at, err := s.figures(ctx, account, key, of, usual, read)
 	if err != nil {
@@ -72,8 +73,8 @@ func (s *Service) GetPostInsights(ctx context.Context, q events.GetPostInsights)
 	}
 	of := figuresOf{post.account.ID, post.mediaID}
 	key := fmt.Sprint("insights ", post.account.ID, post.account.Rev, post.mediaID, q.Metrics)
-	read := func(ctx context.Context, a access) ([]threads.Metric, error) {
-		return s.api.MediaInsights(ctx, a.token, post.mediaID, q.Metrics...)
+	read := func(ctx context.Context, a ownercalls.Access) ([]threads.Metric, error) {
+		return s.api.MediaInsights(ctx, a.Token, post.mediaID, q.Metrics...)
 	}
 	metrics, at, err := s.figures(ctx, post.account, key, of, len(q.Metrics) == 0, read)
 	if err != nil {
@@ -138,20 +139,20 @@ type figuresOf struct{ accountID, mediaID string }
 
 // figures reads metrics, at most ReadsKept old, and keeps them as a snapshot where they compare with others.
 func (s *Service) figures(ctx context.Context, account accounts.Account, key string, of figuresOf, keep bool,
-	read func(context.Context, access) ([]threads.Metric, error)) ([]events.Metric, time.Time, error) {
-	if metrics, at, ok := lately[[]events.Metric](&s.errands.kept, key, s.now()); ok {
+	read func(context.Context, ownercalls.Access) ([]threads.Metric, error)) ([]events.Metric, time.Time, error) {
+	if metrics, at, ok := recently[[]events.Metric](s.recentReads, key, s.now()); ok {
 		if err := account.MayUse(threads.ScopeManageInsights); err != nil {
 			return nil, at, err
 		}
 		return metrics, at, nil
 	}
-	told, err := errand(ctx, s, account, threads.ScopeManageInsights, read)
+	told, err := ownercalls.Do(ctx, s.ownerCalls, account, threads.ScopeManageInsights, read)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
 	at := s.now()
 	metrics := metricsOf(told)
-	s.errands.kept.put(key, metrics, at)
+	s.recentReads.put(key, metrics, at)
 	if keep {
 		if err := keepSnapshot(ctx, s.side().DB, of, at, metrics); err != nil {
 			return nil, at, err

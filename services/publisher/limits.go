@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher/draft"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 // GetLimits answers how much of its allowances an account has left, now or at a later time if the queue goes out as it is.
@@ -80,15 +81,15 @@ func (s *Service) forecast(ctx context.Context, account accounts.Account, at, no
 // theirLimits is Threads' word, at most ReadsKept old.
 func (s *Service) theirLimits(ctx context.Context, account accounts.Account) (threads.Limits, time.Time, error) {
 	key := fmt.Sprint("limits ", account.ID, account.Rev)
-	if l, at, ok := lately[threads.Limits](&s.errands.kept, key, s.now()); ok {
+	if l, at, ok := recently[threads.Limits](s.recentReads, key, s.now()); ok {
 		return l, at, nil
 	}
-	l, err := errand(ctx, s, account, "", func(ctx context.Context, a access) (threads.Limits, error) {
-		return s.api.Limits(ctx, a.token, a.account.Scopes)
+	l, err := ownercalls.Do(ctx, s.ownerCalls, account, "", func(ctx context.Context, a ownercalls.Access) (threads.Limits, error) {
+		return s.api.Limits(ctx, a.Token, a.Account.Scopes)
 	})
 	at := s.now()
 	if err == nil {
-		s.errands.kept.put(key, l, at)
+		s.recentReads.put(key, l, at)
 	}
 	return l, at, err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/wire"
 	"github.com/omni-write/threads/services/publisher/draft"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 const (
@@ -51,7 +52,7 @@ func (s *Service) listQuery(limit int, after string, since, until time.Time) (th
 // listed is a page of Threads as we show it. list reads it as q says. A cursor that Threads does not take is the caller's. A
 // page that is larger than a message may be is read again, with as many posts as fit: only Threads has its cursors.
 func (s *Service) listed(ctx context.Context, account accounts.Account, scope string, q *threads.ListQuery,
-	list func(context.Context, access) (threads.Page, error)) (events.ThreadsPage, error) {
+	list func(context.Context, ownercalls.Access) (threads.Page, error)) (events.ThreadsPage, error) {
 	for range rereads {
 		page, err := s.listedOnce(ctx, account, scope, q, list)
 		if err != nil {
@@ -71,8 +72,8 @@ func (s *Service) listed(ctx context.Context, account accounts.Account, scope st
 const rereads = 3
 
 func (s *Service) listedOnce(ctx context.Context, account accounts.Account, scope string, q *threads.ListQuery,
-	list func(context.Context, access) (threads.Page, error)) (events.ThreadsPage, error) {
-	page, err := errand(ctx, s, account, scope, func(ctx context.Context, a access) (threads.Page, error) {
+	list func(context.Context, ownercalls.Access) (threads.Page, error)) (events.ThreadsPage, error) {
+	page, err := ownercalls.Do(ctx, s.ownerCalls, account, scope, func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
 		page, err := list(ctx, a)
 		if threads.ClassOf(err) == threads.Invalid && q.After != "" {
 			const words = "Threads does not take this cursor; begin with the first page."

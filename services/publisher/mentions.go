@@ -6,6 +6,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 // ListMentions answers with the public posts of others that name the account.
@@ -18,7 +19,7 @@ func (s *Service) ListMentions(ctx context.Context, q events.ListMentions) (even
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
-	return s.listed(ctx, account, threads.ScopeManageMentions, &list, func(ctx context.Context, a access) (threads.Page, error) {
-		return s.api.Mentions(ctx, a.token, list)
+	return s.listed(ctx, account, threads.ScopeManageMentions, &list, func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
+		return s.api.Mentions(ctx, a.Token, list)
 	})
 }

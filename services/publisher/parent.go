@@ -26,7 +26,7 @@ func tryParentAgain(age time.Duration, try int) (wait time.Duration, again bool)
 	if age > parentLag && try >= parentTries {
 		return 0, false
 	}
-	return min(backoff(try), 30*time.Second), true
+	return min(clock.Backoff(try), 30*time.Second), true
 }
 
 // parentUnseen handles a creation that was refused because Threads does not know what it refers to.

@@ -234,7 +234,7 @@ func (s *Service) refusedAhead(ctx context.Context, old *posts.Post, a access, e
 		return s.postpone(ctx, old, &events.Fault{Code: events.Refused, Message: e.Sentence}, s.now().Add(time.Hour), tried)
 	}
 	// Transient. The owner hears of it when it lasts.
-	wait := backoff(old.Failures + 1)
+	wait := clock.Backoff(old.Failures + 1)
 	if old.Failures >= 3 {
 		reason := threadsDown()
 		if e != nil && e.Subcode == codeMediaHost {

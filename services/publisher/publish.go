@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
@@ -230,7 +232,7 @@ func (s *Service) unclear(ctx context.Context, old *posts.Post, a access, err er
 	case threads.Reauthorize:
 		switch {
 		case s.declareReconnect(ctx, a):
-			return s.unconfirmedFrom(ctx, old, asked, posts.AbsentWait, mustReconnect(), tried)
+			return s.unconfirmedFrom(ctx, old, asked, posts.AbsentWait, accounts.MustReconnect(), tried)
 		case old.Kind == events.KindRepost:
 			return s.unconfirmedFrom(ctx, old, asked, posts.AbsentWait, unclearAnswer(), tried)
 		}
@@ -252,7 +254,7 @@ func (s *Service) unsent(ctx context.Context, before, old *posts.Post, why error
 	if errors.Is(why, errDown) {
 		return s.waitForThreads(ctx, old, next)
 	}
-	return s.step(ctx, old, next.TryAgainAt(s.now().Add(backoff(next.Failures+1))), "", tried)
+	return s.step(ctx, old, next.TryAgainAt(s.now().Add(clock.Backoff(next.Failures+1))), "", tried)
 }
 
 // notCalled ends a doubt that is about no call: the release before this one turns to the next part of a chain, or fails a

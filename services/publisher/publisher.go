@@ -27,6 +27,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher/draft"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
 	"github.com/omni-write/threads/services/publisher/webhooks"
 )
 
@@ -53,14 +54,14 @@ type Service struct {
 	log   *zap.Logger
 	now   func() time.Time
 
-	calls      *calls
-	creations  *limiter.Limiter
-	questions  *limiter.Limiter
-	permalinks *limiter.Limiter
-	inHand     inHand
-	answers    *answers
-	errands    *errands
-	ownerCalls *ownerCalls
+	calls       *calls
+	creations   *limiter.Limiter
+	questions   *limiter.Limiter
+	permalinks  *limiter.Limiter
+	inHand      inHand
+	answers     *answers
+	recentReads *recentReads
+	ownerCalls  *ownercalls.Service
 	// What every post in a rush needs of the database goes there together with that of the others: else a thousand
 	// posts would queue for its few connections, one small statement each.
 	postReads    *batch.Batcher[batch.Read[posts.Post]]
@@ -80,7 +81,7 @@ type Service struct {
 	unwoken, unarmed, ungone, untold aside
 	forgetting                       forgetting
 	graves                           graves
-	readings                         readings
+	readings                         *readings
 	progress                         progress
 	// current is set once EVENTS is applied to its end; before that nothing is claimed or swept.
 	current atomic.Bool
@@ -102,7 +103,9 @@ func New(cfg Config, d Deps) *Service {
 		questions:  limiter.NewShared(cfg.wakes()/4, questionsPerAccount),
 		permalinks: limiter.NewShared(cfg.wakes()/4, permalinksPerAccount),
 		answers:    newAnswers(),
-		errands:    newErrands(cfg.ReadsKept), ownerCalls: newOwnerCalls(),
+		readings:   newReadings(), recentReads: newRecentReads(cfg.ReadsKept),
+		ownerCalls: ownercalls.New(ownercalls.Config{ThrottleWait: cfg.ThrottleWait},
+			ownercalls.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now}),
 	}
 	s.creations.Farthest = farthestCreation
 	s.delays = &batch.Batcher[posts.Delayed]{Size: delayBatch, AtOnce: 2, Work: s.store.Delay}
@@ -148,11 +151,11 @@ func (s *Service) Run(ctx context.Context) error {
 	bus.OnCommand(commands, s.EditPost)
 	bus.OnCommand(commands, s.CancelPost)
 	bus.OnCommand(commands, s.RetryPost)
-	onOwnerCall(s, commands, s.DeletePost, s.madeElsewhere)
-	onOwnerCall(s, commands, s.ResolvePost, saidToBeLive)
-	onOwnerCall(s, commands, s.importStep, nil)
-	onOwnerCall(s, commands, s.HideReply, nil)
-	onOwnerCall(s, commands, s.ApproveReply, nil)
+	ownercalls.On(s.ownerCalls, commands, s.DeletePost, s.madeElsewhere)
+	ownercalls.On(s.ownerCalls, commands, s.ResolvePost, saidToBeLive)
+	ownercalls.On(s.ownerCalls, commands, s.ImportHistory, nil)
+	ownercalls.On(s.ownerCalls, commands, s.HideReply, nil)
+	ownercalls.On(s.ownerCalls, commands, s.ApproveReply, nil)
 	commands.OnDead(s.Dead)
 
 	due := bus.NewHandlers()
@@ -177,7 +180,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return s.bus.Handle(ctx, events.PublisherDue, due, bus.HandleOptions{Concurrency: s.cfg.wakes(), Prefetch: min(256, s.cfg.wakes())})
 	})
 	g.Go(func() error { return s.recorder.keepAlive(ctx) })
-	g.Go(func() error { return s.workOwnerCalls(ctx) })
+	g.Go(func() error { return s.ownerCalls.Run(ctx) })
 	g.Go(func() error { return s.webhooks.Run(ctx) })
 	g.Go(func() error {
 		if err := s.catchUp(ctx); err != nil {

@@ -2,10 +2,11 @@ package publisher
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/hashicorp/golang-lru/v2/expirable"
 
 	"github.com/omni-write/threads/internal/threads"
 )
@@ -14,17 +15,19 @@ import (
 // known and none can have been made since; a post with a call of its own is looked for anew each time.
 type readings struct {
 	flights singleflight.Group
-
-	mu   sync.Mutex
-	kept map[string]reading
+	kept    *expirable.LRU[string, reading] // by account and list
 }
 
 type reading struct {
-	since, at time.Time
-	media     []threads.Media
+	since time.Time
+	media []threads.Media
 }
 
 const readingKept = time.Minute
+
+func newReadings() *readings {
+	return &readings{kept: expirable.NewLRU[string, reading](0, nil, readingKept)}
+}
 
 // get is a list of an account from a time on. It is read from an hour ago on, so that the account's other posts are served
 // by it too; one that is overdue by more has it read again, further back.
@@ -46,8 +49,8 @@ func (r *readings) get(ctx context.Context, account, name string, since time.Tim
 		if err != nil {
 			return reading{}, err
 		}
-		one := reading{since: from, at: time.Now(), media: media}
-		r.keep(key, one)
+		one := reading{since: from, media: media}
+		r.kept.Add(key, one)
 		return one, nil
 	})
 	if err != nil {
@@ -63,22 +66,6 @@ func (r *readings) get(ctx context.Context, account, name string, since time.Tim
 const presumedFor = time.Hour
 
 func (r *readings) find(key string, since time.Time) ([]threads.Media, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	one, ok := r.kept[key]
-	return one.media, ok && !one.since.After(since) && time.Since(one.at) < readingKept
-}
-
-func (r *readings) keep(key string, one reading) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for k, old := range r.kept {
-		if time.Since(old.at) > readingKept {
-			delete(r.kept, k)
-		}
-	}
-	if r.kept == nil {
-		r.kept = map[string]reading{}
-	}
-	r.kept[key] = one
+	one, ok := r.kept.Get(key)
+	return one.media, ok && !one.since.After(since)
 }

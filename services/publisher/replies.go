@@ -8,8 +8,9 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
-	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 // ListReplies answers with what was said below a post, hidden replies included.
@@ -34,35 +35,35 @@ func (s *Service) ListReplies(ctx context.Context, q events.ListReplies) (events
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
-	read := func(ctx context.Context, a access) (threads.Page, error) {
+	read := func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
 		switch {
 		case q.Pending:
-			return s.api.PendingReplies(ctx, a.token, post.mediaID, q.Status, list)
+			return s.api.PendingReplies(ctx, a.Token, post.mediaID, q.Status, list)
 		case q.Conversation:
-			page, err := s.api.Conversation(ctx, a.token, post.mediaID, list)
+			page, err := s.api.Conversation(ctx, a.Token, post.mediaID, list)
 			if threads.ClassOf(err) == threads.Invalid && q.After == "" {
 				const words = "Only the post that began a conversation has all of it; ask for the replies of this one."
 				return page, events.Faultf(events.Invalid, words).At("/view", "not_a_root", words)
 			}
 			return page, err
 		}
-		return s.api.RepliesTo(ctx, a.token, post.mediaID, list)
+		return s.api.RepliesTo(ctx, a.Token, post.mediaID, list)
 	}
 	return s.listed(ctx, post.account, threads.ScopeReadReplies, &list, read)
 }
 
 // HideReply hides a reply in a conversation of the account, with what was said below it, or shows it again.
 func (s *Service) HideReply(ctx context.Context, d bus.Delivery, cmd events.HideReply) (any, error) {
-	hide := func(ctx context.Context, a access, id string) (events.ReplyState, error) {
-		return events.ReplyState{Hidden: &cmd.Hide}, s.api.Hide(ctx, a.token, id, cmd.Hide)
+	hide := func(ctx context.Context, a ownercalls.Access, id string) (events.ReplyState, error) {
+		return events.ReplyState{Hidden: &cmd.Hide}, s.api.Hide(ctx, a.Token, id, cmd.Hide)
 	}
 	return s.moderate(ctx, d, cmd, reply{cmd.UserID, cmd.AccountID, cmd.ID}, hide)
 }
 
 // ApproveReply lets a reply be seen that waits for approval, or ignores it.
 func (s *Service) ApproveReply(ctx context.Context, d bus.Delivery, cmd events.ApproveReply) (any, error) {
-	approve := func(ctx context.Context, a access, id string) (events.ReplyState, error) {
-		return events.ReplyState{Approved: &cmd.Approve}, s.api.Approve(ctx, a.token, id, cmd.Approve)
+	approve := func(ctx context.Context, a ownercalls.Access, id string) (events.ReplyState, error) {
+		return events.ReplyState{Approved: &cmd.Approve}, s.api.Approve(ctx, a.Token, id, cmd.Approve)
 	}
 	return s.moderate(ctx, d, cmd, reply{cmd.UserID, cmd.AccountID, cmd.ID}, approve)
 }
@@ -71,7 +72,7 @@ func (s *Service) ApproveReply(ctx context.Context, d bus.Delivery, cmd events.A
 type reply struct{ userID, accountID, id string }
 
 // moderation is what Threads is asked to do to the reply with a media id.
-type moderation func(ctx context.Context, a access, mediaID string) (events.ReplyState, error)
+type moderation func(ctx context.Context, a ownercalls.Access, mediaID string) (events.ReplyState, error)
 
 // moderateFor is how long a moderation is tried while Threads does not answer.
 const moderateFor = time.Hour
@@ -79,11 +80,11 @@ const moderateFor = time.Hour
 // moderate has Threads do something to a reply. To do it twice is to do it once, so a crash between the call and its note
 // costs a call. That the reply is the account's to moderate, Threads itself judges: it is asked with the account's token.
 func (s *Service) moderate(ctx context.Context, d bus.Delivery, cmd events.Command, r reply, do moderation) (any, error) {
-	return s.onceByCall(ctx, d, cmd, func(ctx context.Context) (any, error) {
+	return s.ownerCalls.Once(ctx, d, cmd, func(ctx context.Context) (any, error) {
 		state, err := s.moderated(ctx, r, do)
 		if errors.Is(err, &events.Fault{Code: events.Unavailable}) {
 			if s.now().Sub(d.Meta.Time) < moderateFor {
-				return nil, bus.Later(backoff(int(min(d.Deliveries, 20))))
+				return nil, bus.Later(clock.Backoff(int(min(d.Deliveries, 20))))
 			}
 			err = events.Faultf(events.Missed, "Threads did not answer for an hour, so this was not done; please try again.")
 		}
@@ -96,23 +97,14 @@ func (s *Service) moderated(ctx context.Context, r reply, do moderation) (events
 	if err != nil {
 		return events.ReplyState{}, err
 	}
-	call := func(ctx context.Context, a access) (events.ReplyState, error) {
+	call := func(ctx context.Context, a ownercalls.Access) (events.ReplyState, error) {
 		state, err := do(ctx, a, post.mediaID)
 		if threads.ClassOf(err) == threads.NotFound {
 			return state, events.Faultf(events.NotFound, "There is no reply with this id in a conversation of this account.")
 		}
 		return state, err
 	}
-	state, err := errand(ctx, s, post.account, threads.ScopeManageReplies, call)
+	state, err := ownercalls.Do(ctx, s.ownerCalls, post.account, threads.ScopeManageReplies, call)
 	state.AccountID, state.MediaID = post.account.ID, post.mediaID
 	return state, err
-}
-
-// onceByCall does a command once whose work is a call to Threads, and changes no row of ours.
-func (s *Service) onceByCall(ctx context.Context, d bus.Delivery, cmd events.Command, call func(context.Context) (any, error)) (any, error) {
-	prior, result, err := commands.OnceByCall(ctx, s.db, commands.New(d.Meta, cmd, ""), s.now, call)
-	if prior != nil {
-		return prior.Answer()
-	}
-	return result, err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher/draft"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 // RetryPost tries a failed post once more, a chain from the part that failed. A post has failed only when it is certain
@@ -84,13 +85,13 @@ func (s *Service) checkResolved(ctx context.Context, cmd events.ResolvePost) err
 		return nil //nolint:nilerr // as above
 	}
 	unknown := false
-	_, err = errand(ctx, s, account, "", func(ctx context.Context, a access) (threads.Media, error) {
-		m, err := s.api.Media(ctx, a.token, cmd.MediaID)
+	_, err = ownercalls.Do(ctx, s.ownerCalls, account, "", func(ctx context.Context, a ownercalls.Access) (threads.Media, error) {
+		m, err := s.api.Media(ctx, a.Token, cmd.MediaID)
 		unknown = threads.ClassOf(err) == threads.NotFound || threads.ClassOf(err) == threads.Invalid
 		return m, err
 	})
 	switch {
-	case errors.As(err, new(placeTaken)):
+	case errors.As(err, new(ownercalls.NoSlotError)):
 		return err
 	case unknown:
 		const words = "Threads knows no post of this account with this media id; take it from the post's address or from the list of posts."

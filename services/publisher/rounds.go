@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 const (
@@ -105,13 +106,13 @@ func (s *Service) keepFigures(ctx context.Context, account accounts.Account) (en
 		if !s.quiet(ctx) {
 			return false, nil
 		}
-		read := func(ctx context.Context, a access) ([]threads.Metric, error) {
+		read := func(ctx context.Context, a ownercalls.Access) ([]threads.Metric, error) {
 			if mediaID == "" {
-				return s.api.AccountInsights(ctx, a.token, threads.InsightsQuery{})
+				return s.api.AccountInsights(ctx, a.Token, threads.InsightsQuery{})
 			}
-			return s.api.MediaInsights(ctx, a.token, mediaID)
+			return s.api.MediaInsights(ctx, a.Token, mediaID)
 		}
-		told, err := errand(ctx, s, account, threads.ScopeManageInsights, read)
+		told, err := ownercalls.Do(ctx, s.ownerCalls, account, threads.ScopeManageInsights, read)
 		fault := new(events.Fault)
 		switch {
 		case errors.As(err, &fault) && (fault.Code == events.NotFound || fault.Code == events.Refused):

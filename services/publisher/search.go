@@ -11,6 +11,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher/draft"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 // maxQuery bounds the words of a search.
@@ -44,8 +45,8 @@ func (s *Service) SearchPosts(ctx context.Context, q events.SearchPosts) (events
 	if err := s.maySearch(ctx, account.ID, posts.QuotaKeywords); err != nil {
 		return events.ThreadsPage{}, err
 	}
-	find := func(ctx context.Context, a access) (threads.Page, error) {
-		return s.api.Search(ctx, a.token, threads.SearchQuery{
+	find := func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
+		return s.api.Search(ctx, a.Token, threads.SearchQuery{
 			Q: q.Query, Recent: q.Recent, Tag: q.Tag, MediaType: strings.ToUpper(q.MediaType), Author: author, ListQuery: list,
 		})
 	}
@@ -69,12 +70,12 @@ func (s *Service) LookUpProfile(ctx context.Context, q events.LookUpProfile) (ev
 	if err != nil {
 		return events.PublicProfile{}, err
 	}
-	look := func(ctx context.Context, a access) (threads.PublicProfile, error) {
+	look := func(ctx context.Context, a ownercalls.Access) (threads.PublicProfile, error) {
 		s.searched(ctx, account.ID, posts.QuotaProfiles)
-		p, err := s.api.ProfileLookup(ctx, a.token, name)
+		p, err := s.api.ProfileLookup(ctx, a.Token, name)
 		return p, noProfile(err)
 	}
-	p, err := errand(ctx, s, account, threads.ScopeProfileDiscovery, look)
+	p, err := ownercalls.Do(ctx, s.ownerCalls, account, threads.ScopeProfileDiscovery, look)
 	if err != nil {
 		return events.PublicProfile{}, err
 	}
@@ -94,9 +95,9 @@ func (s *Service) ListProfilePosts(ctx context.Context, q events.ListProfilePost
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
-	look := func(ctx context.Context, a access) (threads.Page, error) {
+	look := func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
 		s.searched(ctx, account.ID, posts.QuotaProfiles)
-		page, err := s.api.ProfilePosts(ctx, a.token, name, list)
+		page, err := s.api.ProfilePosts(ctx, a.Token, name, list)
 		if list.After != "" {
 			return page, err // the profile was there a page ago
 		}
@@ -153,11 +154,11 @@ func (s *Service) FindLocations(ctx context.Context, q events.FindLocations) (ev
 	if q.Latitude != nil {
 		near = &threads.Point{Latitude: *q.Latitude, Longitude: *q.Longitude}
 	}
-	look := func(ctx context.Context, a access) ([]threads.Location, error) {
+	look := func(ctx context.Context, a ownercalls.Access) ([]threads.Location, error) {
 		s.searched(ctx, account.ID, posts.QuotaLocations)
-		return s.api.LocationSearch(ctx, a.token, q.Name, near)
+		return s.api.LocationSearch(ctx, a.Token, q.Name, near)
 	}
-	found, err := errand(ctx, s, account, threads.ScopeLocationTagging, look)
+	found, err := ownercalls.Do(ctx, s.ownerCalls, account, threads.ScopeLocationTagging, look)
 	if err != nil {
 		return events.LocationList{}, err
 	}

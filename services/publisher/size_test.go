@@ -12,6 +12,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 // longChain is a chain whose parts have twenty pictures each, at addresses of the given length.
@@ -135,7 +136,7 @@ func TestThreadsPagesEndByBytes(t *testing.T) {
 	all := 40
 	q := threads.ListQuery{Limit: 25}
 	var limits []int
-	page, err := s.listed(t.Context(), r.account, threads.ScopeBasic, &q, func(context.Context, access) (threads.Page, error) {
+	page, err := s.listed(t.Context(), r.account, threads.ScopeBasic, &q, func(context.Context, ownercalls.Access) (threads.Page, error) {
 		limits = append(limits, q.Limit)
 		p := threads.Page{After: fmt.Sprint("after ", q.Limit)}
 		for i := range min(all, q.Limit) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
@@ -20,7 +21,7 @@ func (c Config) pauseAfter(err error, n int) time.Duration {
 	if e := apiError(err); e != nil && e.Class == threads.Quota {
 		return c.throttled(e.RetryAfter)
 	}
-	return backoff(n)
+	return clock.Backoff(n)
 }
 
 // roomAgain reckons how long a call waits that spends a quota and was refused for too many, and says whether the quota is full.

@@ -44,7 +44,7 @@ func (s *Service) noToken(ctx context.Context, old *posts.Post, err error) error
 		return s.recall(ctx, old)
 	case gone || errors.Is(err, &events.Fault{Code: events.ReauthRequired}):
 		// Gone after a call was made: a missing account is no proof that the call did not succeed.
-		reason := mustReconnect()
+		reason := accounts.MustReconnect()
 		if errors.Is(err, accounts.ErrKept) {
 			reason = keptForReconnect()
 		}
@@ -66,7 +66,7 @@ func (s *Service) lockedOut(old *posts.Post, err error) *events.Fault {
 // while it was tried, the new one is tried, and nobody is told anything.
 func (s *Service) reconnect(ctx context.Context, old *posts.Post, a access, tried ...events.Attempt) error {
 	if s.declareReconnect(ctx, a) {
-		return s.postpone(ctx, old, mustReconnect(), s.now().Add(reconnectLook), tried...)
+		return s.postpone(ctx, old, accounts.MustReconnect(), s.now().Add(reconnectLook), tried...)
 	}
 	return s.step(ctx, old, old.SnoozeUntil(s.now()), "", tried...)
 }
@@ -74,21 +74,9 @@ func (s *Service) reconnect(ctx context.Context, old *posts.Post, a access, trie
 // declareReconnect says that an account needs its owner, unless its token changed since it was tried. It reports
 // whether it does.
 func (s *Service) declareReconnect(ctx context.Context, a access) bool {
-	account, required, err := accounts.RequireReconnect(ctx, s.db, a.account, mustReconnect(), s.now())
-	if err == nil && required {
-		err = accounts.Tell(ctx, s.db, s.bus.Emit, account.ID)
-	}
-	if err != nil { // tokenkeeper's sweep tells what stays untold, and finds out itself what is not noted
-		s.log.Warn("reconnect not declared", accountField(a.account.ID), errField(err))
-		return true
-	}
-	return required
+	return accounts.DeclareReconnect(ctx, s.db, s.bus.Emit, s.log, a.account, s.now())
 }
 
 func keptForReconnect() *events.Fault {
 	return events.Faultf(events.ReauthRequired, "This account was disconnected; connect it again and the post goes out.")
-}
-
-func mustReconnect() *events.Fault {
-	return events.Faultf(events.ReauthRequired, "Threads no longer accepts this account's token; reconnect the account and the post goes out.")
 }

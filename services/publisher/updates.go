@@ -12,6 +12,7 @@ import (
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 // Of a post that has ended more may become known: Threads shows its permalink late, or a part of a chain is gone. Each is a
@@ -41,10 +42,10 @@ func (s *Service) findLinks(ctx context.Context, old *posts.Post) error {
 	if err != nil {
 		return err
 	}
-	links, err := errand(ctx, s, *account, "", func(ctx context.Context, a access) (map[string]string, error) {
+	links, err := ownercalls.Do(ctx, s.ownerCalls, *account, "", func(ctx context.Context, a ownercalls.Access) (map[string]string, error) {
 		links := map[string]string{}
 		for id := range old.WithoutPermalink() {
-			media, err := s.api.Media(ctx, a.token, id)
+			media, err := s.api.Media(ctx, a.Token, id)
 			if err != nil {
 				return links, err
 			}
