@@ -43,7 +43,7 @@ func TestAPITour(t *testing.T) {
 	if err != nil {
 		t.Skip("bash or curl is not installed; the tour of docs/api.md is not tried")
 	}
-	h := newHouse(t)
+	h := newSystem(t)
 	h.start()
 	at := strings.NewReplacer(
 		"http://localhost:3000", h.url("PORT"), "http://127.0.0.1:9098", h.url("ISSUER_PORT"), "http://127.0.0.1:9099", h.url("SIMULATOR_PORT"))
@@ -117,7 +117,7 @@ func TestTypeScriptClient(t *testing.T) {
 		"openapi-typescript@7.13.0", "openapi-fetch@0.17.0", "typescript@5.9.3"); err != nil {
 		t.Skipf("npm cannot install the tools here, so the TypeScript client is not tried: %v\n%s", err, out)
 	}
-	h := newHouse(t)
+	h := newSystem(t)
 	h.start()
 	h.connect()
 

@@ -10,9 +10,9 @@ import (
 	"github.com/omni-write/threads/internal/bus/contract"
 )
 
-// keptContract ends the tests of the whole program: every fact that the house has told keeps to its schema. A house that is
+// keptContract ends the tests of the whole program: every fact that the system has told keeps to its schema. A system that is
 // down has told all it will.
-func (h *house) keptContract() {
+func (h *system) keptContract() {
 	h.t.Helper()
 	if h.cmd == nil || h.cmd.ProcessState != nil || h.t.Failed() || h.otherVersions {
 		return
@@ -29,7 +29,7 @@ func (h *house) keptContract() {
 // Whatever a user does, every command and fact that follows keeps to its schema.
 func TestContract(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSystem(t)
 	h.start()
 	nc, _ := h.outside()
 	t.Cleanup(nc.Close)

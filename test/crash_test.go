@@ -255,7 +255,7 @@ var shortWaits = []string{
 	"PUBLISHER_LEAD_TEXT=2500ms", "PUBLISHER_LEAD_IMAGE=2500ms", "PUBLISHER_LEASE=1500ms",
 	"PUBLISHER_SWEEP_EVERY=300ms", "PUBLISHER_SWEEP_GRACE=300ms",
 	"PUBLISHER_CALL_TIMEOUT=2s", "PUBLISHER_SECOND_CALL_AFTER=1s", "PUBLISHER_FINISHED_APART=200ms",
-	"DATABASE_CONNS=4", "DATABASE_SIDE_CONNS=3", // many houses share one Postgres
+	"DATABASE_CONNS=4", "DATABASE_SIDE_CONNS=3", // many systems share one Postgres
 }
 
 const (
@@ -290,7 +290,7 @@ func (c crashCase) run(t *testing.T, starts chan struct{}, toTheEnd bool) {
 		t.Fatal(err)
 	}
 
-	h := newHouse(t, append([]string{
+	h := newSystem(t, append([]string{
 		"DATABASE_URL=" + pgtest.URL(t), // migrated: that need not be done so often
 		"THREADS_APP_ID=" + threadssim.DefaultAppID, "THREADS_APP_SECRET=" + threadssim.DefaultAppSecret,
 		"THREADS_API_URL=" + world.URL, "THREADS_AUTHORIZE_URL=" + world.URL + "/oauth/authorize",
@@ -374,7 +374,7 @@ func (c crashCase) run(t *testing.T, starts chan struct{}, toTheEnd bool) {
 }
 
 // posted waits until the row says POSTED, and checks that Threads and EVENTS say the same.
-func (c crashCase) posted(t *testing.T, h *house, sim *threadssim.Sim, p events.Post) {
+func (c crashCase) posted(t *testing.T, h *system, sim *threadssim.Sim, p events.Post) {
 	t.Helper()
 	row := h.detail(p.ID, events.StatusPosted)
 	made := c.once(t, h, sim, p)
@@ -407,7 +407,7 @@ func (c crashCase) posted(t *testing.T, h *house, sim *threadssim.Sim, p events.
 }
 
 // deleted waits until the row says DELETED, and checks that Threads has nothing of it left.
-func (c crashCase) deleted(t *testing.T, h *house, sim *threadssim.Sim, p events.Post) {
+func (c crashCase) deleted(t *testing.T, h *system, sim *threadssim.Sim, p events.Post) {
 	t.Helper()
 	h.detail(p.ID, events.StatusDeleted)
 	for _, m := range c.once(t, h, sim, p) {
@@ -418,7 +418,7 @@ func (c crashCase) deleted(t *testing.T, h *house, sim *threadssim.Sim, p events
 }
 
 // once checks that Threads was given every part of the post once, and that EVENTS tells every fact once.
-func (c crashCase) once(t *testing.T, h *house, sim *threadssim.Sim, p events.Post) (made []threadssim.Post) {
+func (c crashCase) once(t *testing.T, h *system, sim *threadssim.Sim, p events.Post) (made []threadssim.Post) {
 	t.Helper()
 	for _, m := range sim.Posts() {
 		if m.ID != p.RepostOf {
@@ -453,7 +453,7 @@ func (c crashCase) once(t *testing.T, h *house, sim *threadssim.Sim, p events.Po
 }
 
 // dies waits until the program has died of itself, by the signal that cannot be caught.
-func (h *house) dies() {
+func (h *system) dies() {
 	h.t.Helper()
 	cmd := h.cmd
 	patience := time.AfterFunc(h.patience, func() { _ = cmd.Process.Kill() })
@@ -466,7 +466,7 @@ func (h *house) dies() {
 }
 
 // detail waits until a post has a status.
-func (h *house) detail(id string, want events.Status) (row events.PostDetail) {
+func (h *system) detail(id string, want events.Status) (row events.PostDetail) {
 	h.t.Helper()
 	h.eventually("the post to be "+string(want), func() error {
 		row = events.PostDetail{}
@@ -485,7 +485,7 @@ func (h *house) detail(id string, want events.Status) (row events.PostDetail) {
 }
 
 // forgetAlarm takes a post's alarm out of the stream.
-func (h *house) forgetAlarm(id string) {
+func (h *system) forgetAlarm(id string) {
 	h.t.Helper()
 	s, err := h.jetStream().Stream(h.t.Context(), events.StreamPostAlarms)
 	if err == nil {
@@ -497,7 +497,7 @@ func (h *house) forgetAlarm(id string) {
 }
 
 // silent waits until a durable has nothing to deliver any more, nor anything in hand, be it in the hands of the dead.
-func (h *house) silent(stream, durable string) {
+func (h *system) silent(stream, durable string) {
 	h.t.Helper()
 	consumer, err := h.jetStream().Consumer(h.t.Context(), stream, durable)
 	if err != nil {
@@ -512,8 +512,8 @@ func (h *house) silent(stream, durable string) {
 	})
 }
 
-// ask calls the API of a house that may die meanwhile.
-func (h *house) ask(method, path, key string, body, out any) (status int, err error) {
+// ask calls the API of a system that may die meanwhile.
+func (h *system) ask(method, path, key string, body, out any) (status int, err error) {
 	var payload io.Reader = http.NoBody
 	if body != nil {
 		b, err := json.Marshal(body)

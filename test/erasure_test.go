@@ -24,7 +24,7 @@ import (
 // them: in no table, in no stream.
 func TestErasure(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, "AUTH_ERASE_EVERY=100ms", "AUTH_ERASE_AGAIN_AFTER=2s", "PUBLISHER_SWEEP_EVERY=500ms", "WEBHOOKS_ALLOW_LOOPBACK=true")
+	h := newSystem(t, "AUTH_ERASE_EVERY=100ms", "AUTH_ERASE_AGAIN_AFTER=2s", "PUBLISHER_SWEEP_EVERY=500ms", "WEBHOOKS_ALLOW_LOOPBACK=true")
 	h.start()
 	h.connect()
 	api := h.url("PORT") + "/api/threads"
@@ -122,7 +122,7 @@ func TestErasure(t *testing.T) {
 }
 
 // page is what a person sees at an address.
-func (h *house) page(address string) string {
+func (h *system) page(address string) string {
 	h.t.Helper()
 	req, err := http.NewRequest(http.MethodGet, address, nil)
 	if err != nil {
@@ -142,7 +142,7 @@ func (h *house) page(address string) string {
 }
 
 // whereIs names every table and every subject of a stream that holds a word.
-func (h *house) whereIs(word string) (places []string) {
+func (h *system) whereIs(word string) (places []string) {
 	h.t.Helper()
 	db, err := pg.Open(h.t.Context(), pg.Config{URL: h.setting("DATABASE_URL"), Application: "test", MaxConns: 2}, zap.NewNop())
 	if err != nil {

@@ -25,22 +25,22 @@ import (
 )
 
 // TestFuzz sends seeded random requests, good, nearly good and wild, to every route that the API's description has, of a whole
-// house. Whatever comes: no answer is a 5xx, every one is of a status, a content type and a schema that the description
-// promises for that route, no body that breaks the described schema is taken, no route works without a token, and the house
+// system. Whatever comes: no answer is a 5xx, every one is of a status, a content type and a schema that the description
+// promises for that route, no body that breaks the described schema is taken, no route works without a token, and the system
 // publishes a post afterwards as it did before.
 //
 // FUZZ_REQUESTS (4,000) says how many, FUZZ_SEED (1) from where on; a failure prints both and the request.
 func TestFuzz(t *testing.T) {
 	t.Parallel()
 	requests, seed := number(t, "FUZZ_REQUESTS", 4_000), number(t, "FUZZ_SEED", 1)
-	h := newHouse(t, "RATE_LIMIT_READS_PER_MINUTE=0", "RATE_LIMIT_WRITES_PER_MINUTE=0", "RATE_LIMIT_ANONYMOUS_PER_MINUTE=0")
+	h := newSystem(t, "RATE_LIMIT_READS_PER_MINUTE=0", "RATE_LIMIT_WRITES_PER_MINUTE=0", "RATE_LIMIT_ANONYMOUS_PER_MINUTE=0")
 	h.start()
 	h.connect()
 	api := readDescription(t, h)
 	began := time.Now()
 	fuzzers := make([]*fuzzer, 4)
 	for i := range fuzzers {
-		fuzzers[i] = &fuzzer{api: api, house: h, random: rand.New(rand.NewPCG(uint64(seed), uint64(i))), seen: map[int]int{}, broken: map[string]error{}}
+		fuzzers[i] = &fuzzer{api: api, system: h, random: rand.New(rand.NewPCG(uint64(seed), uint64(i))), seen: map[int]int{}, broken: map[string]error{}}
 	}
 	const rounds = 20
 	for range rounds {
@@ -80,7 +80,7 @@ func TestFuzz(t *testing.T) {
 }
 
 // reconnect connects the account, if it is not.
-func (h *house) reconnect() {
+func (h *system) reconnect() {
 	h.t.Helper()
 	var is struct{ Connected bool }
 	if h.call(http.MethodGet, h.url("PORT")+"/api/threads/connection", nil, &is); !is.Connected {
@@ -113,7 +113,7 @@ type route struct {
 	at           string // the operation's place in the document
 }
 
-func readDescription(t *testing.T, h *house) *description {
+func readDescription(t *testing.T, h *system) *description {
 	t.Helper()
 	resp, err := http.Get(h.url("PORT") + "/openapi.json")
 	if err != nil {
@@ -225,9 +225,9 @@ func (d *description) judge(r route, resp *http.Response, body []byte) error {
 // fuzzer makes requests.
 type fuzzer struct {
 	api    *description
-	house  *house
+	system *system
 	random *rand.Rand
-	ids    []string // of what the house has made
+	ids    []string // of what the system has made
 	seen   map[int]int
 	broken map[string]error // the first promise of each kind that was broken
 }
@@ -260,7 +260,7 @@ func (f *fuzzer) try(ctx context.Context) {
 func (f *fuzzer) send(ctx context.Context, a attempt) (status int, body []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, a.method, f.house.url("PORT")+a.target, bytes.NewReader(a.body))
+	req, err := http.NewRequestWithContext(ctx, a.method, f.system.url("PORT")+a.target, bytes.NewReader(a.body))
 	if err != nil {
 		return 0, nil, nil // no client could send it
 	}
@@ -308,12 +308,12 @@ func each(v any) []any {
 
 // attempt makes a request of a random route.
 func (f *fuzzer) attempt() attempt {
-	a := attempt{headers: map[string]string{"Authorization": "Bearer " + f.house.token}}
+	a := attempt{headers: map[string]string{"Authorization": "Bearer " + f.system.token}}
 	for a.operation == nil || a.operation["operationId"] == "streamEvents" || a.operation["operationId"] == "disconnect" && f.chance(0.9) {
 		a.route = pick(f.random, f.api.routes)
 	}
 	if f.chance(0.03) {
-		a.headers["Authorization"] = pick(f.random, []string{"", "Bearer", "Bearer ..", "Basic x", "Bearer " + f.house.token[:40], "Bearer " + strings.Repeat("a", 9000)})
+		a.headers["Authorization"] = pick(f.random, []string{"", "Bearer", "Bearer ..", "Basic x", "Bearer " + f.system.token[:40], "Bearer " + strings.Repeat("a", 9000)})
 		a.naked = true
 	}
 	path, query := a.path, url.Values{}

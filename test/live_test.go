@@ -21,7 +21,7 @@ import (
 // A person posts, somebody replies, the post is deleted: all of it is told live, to a webhook, and once.
 func TestLive(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, "WEBHOOKS_ALLOW_LOOPBACK=true")
+	h := newSystem(t, "WEBHOOKS_ALLOW_LOOPBACK=true")
 	h.start()
 	h.connect()
 	h.eventually("the simulator to bring its webhooks", func() error {
@@ -84,15 +84,15 @@ func TestLive(t *testing.T) {
 	again.until("post.deleted", "account.deleted_on_threads")
 }
 
-// listening is a live stream of a house.
+// listening is a live stream of a system.
 type listening struct {
-	h   *house
+	h   *system
 	in  *bufio.Scanner
 	id  string
 	end *time.Timer
 }
 
-func (h *house) listen(headers ...string) *listening {
+func (h *system) listen(headers ...string) *listening {
 	h.t.Helper()
 	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, h.url("PORT")+"/api/threads/events", nil)
 	if err != nil {

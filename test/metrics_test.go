@@ -208,10 +208,10 @@ func TestAlertsInPromtool(t *testing.T) {
 	}
 }
 
-// A house that has published shows it, and every metric of ours says what it is.
-func TestHouseMetrics(t *testing.T) {
+// A system that has published shows it, and every metric of ours says what it is.
+func TestSystemMetrics(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSystem(t)
 	h.start()
 	h.connect()
 	var post struct{ ID string }

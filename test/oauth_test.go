@@ -16,13 +16,13 @@ import (
 
 // browser is a person's browser, in the middle of connecting an account.
 type browser struct {
-	h     *house
+	h     *system
 	http  *http.Client
 	user  string
 	token string
 }
 
-func (h *house) browser(user string) *browser {
+func (h *system) browser(user string) *browser {
 	h.t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -61,7 +61,7 @@ func (b *browser) follow(address string) (location string, err error) {
 	return resp.Header.Get("Location"), nil
 }
 
-// begin opens the dance, and ends at Threads' page.
+// begin begins the OAuth flow, and ends at Threads' page.
 func (b *browser) begin() (threads *url.URL) {
 	b.h.t.Helper()
 	was := b.h.token
@@ -118,7 +118,7 @@ func (b *browser) connected() int {
 // should not be. And the one who was tricked can still finish.
 func TestOAuthTricks(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSystem(t)
 	h.start()
 	ends := func(t *testing.T, at, want string) {
 		t.Helper()
@@ -148,7 +148,7 @@ func TestOAuthTricks(t *testing.T) {
 		ends(t, b.visit(b.decide(b.begin(), "allow", "no").String()), "")
 	})
 
-	t.Run("tricks do not end the dance that they are played on", func(t *testing.T) {
+	t.Run("tricks do not end the flow that they are played on", func(t *testing.T) {
 		b := h.browser("user_tricked")
 		other := h.browser("user_trickster")
 		theirs := other.decide(other.begin(), "allow", "trickster")

@@ -18,14 +18,14 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// op runs a command of ops against the house, as an operator does beside it.
-func (h *house) op(words ...string) (string, error) {
+// op runs a command of ops against the system, as an operator does beside it.
+func (h *system) op(words ...string) (string, error) {
 	h.t.Helper()
 	return h.opWith(nil, words...)
 }
 
-// opWith is op with settings that the house makes itself.
-func (h *house) opWith(settings map[string]string, words ...string) (string, error) {
+// opWith is op with settings that the system makes itself.
+func (h *system) opWith(settings map[string]string, words ...string) (string, error) {
 	h.t.Helper()
 	getenv := func(name string) string {
 		if value, ok := settings[name]; ok {
@@ -41,7 +41,7 @@ func (h *house) opWith(settings map[string]string, words ...string) (string, err
 	return out.String(), err
 }
 
-func (h *house) mustOp(words ...string) string {
+func (h *system) mustOp(words ...string) string {
 	h.t.Helper()
 	out, err := h.op(words...)
 	if err != nil {
@@ -52,14 +52,14 @@ func (h *house) mustOp(words ...string) string {
 
 func TestOps(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSystem(t)
 	h.start()
 	h.connect()
 	p := h.schedule("explained", time.Second)
 	other := h.schedule("not explained", time.Hour)
 	h.posted(p)
 
-	t.Run("beside a house they need no settings", func(t *testing.T) {
+	t.Run("beside a system they need no settings", func(t *testing.T) {
 		near := map[string]string{"NATS_URL": "", "DATABASE_URL": ""}
 		for _, words := range [][]string{{"explain", p.ID}, {"reconcile", p.ID}, {"replay", "--post", p.ID}, {"dead", "list"}} {
 			if out, err := h.opWith(near, words...); err != nil {
@@ -68,7 +68,7 @@ func TestOps(t *testing.T) {
 		}
 		near["STATE_DIR"] = t.TempDir()
 		if out, err := h.opWith(near, "explain", p.ID); err == nil || !strings.Contains(err.Error(), "set NATS_URL") {
-			t.Errorf("where there is no house: %v\n%s", err, out)
+			t.Errorf("where there is no system: %v\n%s", err, out)
 		}
 		info, err := os.Stat(filepath.Join(h.setting("STATE_DIR"), "house.env"))
 		if err != nil || info.Mode().Perm() != 0o600 {
@@ -234,7 +234,7 @@ func TestOps(t *testing.T) {
 		}
 		// The dead letter of the test before; and the Postgres of tests, which does not sync.
 		if bad := examine(); len(bad) != 2 || !strings.Contains(bad[0], "1 dead letters") || !strings.Contains(bad[1], "fsync is off") {
-			t.Errorf("of a house that is well it says %q", bad)
+			t.Errorf("of a system that is well it says %q", bad)
 		}
 		for name, c := range map[string]struct{ value, says string }{
 			"THREADS_REDIRECT_URI":   {h.url("PORT") + "/callback", "the gateway answers at /api/auth/threads/callback"},

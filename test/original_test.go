@@ -67,7 +67,7 @@ INSERT INTO "ScheduledTweet" ("id", "userId", "provider", "text", "scheduledAt",
 
 func TestMovingIn(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSystem(t)
 	h.start()
 	h.token = h.tokenOf("user_1")
 	from := pgtest.EmptyURL(t)
@@ -233,7 +233,7 @@ func TestMovingIn(t *testing.T) {
 
 // importer runs import-original as a process of its own.
 type importer struct {
-	h    *house
+	h    *system
 	from string
 }
 
@@ -294,7 +294,7 @@ func (im importer) killedAfter(rows int, words ...string) {
 
 func tail(s string) string { return s[max(0, len(s)-3000):] }
 
-func (h *house) tokenOf(user string) string {
+func (h *system) tokenOf(user string) string {
 	h.t.Helper()
 	var token struct {
 		AccessToken string `json:"access_token"`
@@ -303,7 +303,7 @@ func (h *house) tokenOf(user string) string {
 	return token.AccessToken
 }
 
-func (h *house) setting(name string) (value string) {
+func (h *system) setting(name string) (value string) {
 	for _, e := range h.env {
 		if v, ok := strings.CutPrefix(e, name+"="); ok {
 			value = v
@@ -312,9 +312,9 @@ func (h *house) setting(name string) (value string) {
 	return value
 }
 
-func (h *house) keyset() string { return filepath.Join(h.setting("STATE_DIR"), "keyset.json") }
+func (h *system) keyset() string { return filepath.Join(h.setting("STATE_DIR"), "keyset.json") }
 
-func (h *house) rows(t *testing.T, table string) (n int) {
+func (h *system) rows(t *testing.T, table string) (n int) {
 	t.Helper()
 	if err := openSource(t, h.setting("DATABASE_URL")).QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
 		t.Fatal(err)
@@ -323,7 +323,7 @@ func (h *house) rows(t *testing.T, table string) (n int) {
 }
 
 // post is a post's state and media id.
-func (h *house) post(t *testing.T, id string) (is string) {
+func (h *system) post(t *testing.T, id string) (is string) {
 	t.Helper()
 	err := openSource(t, h.setting("DATABASE_URL")).QueryRowContext(t.Context(),
 		"SELECT state || ' ' || coalesce(media_id, '') FROM posts WHERE id = $1", id).Scan(&is)
@@ -334,7 +334,7 @@ func (h *house) post(t *testing.T, id string) (is string) {
 }
 
 // tables is what is here, but for what is about to be published.
-func (h *house) tables(t *testing.T) string {
+func (h *system) tables(t *testing.T) string {
 	t.Helper()
 	db := openSource(t, h.setting("DATABASE_URL"))
 	var posts, connections string
@@ -352,7 +352,7 @@ func (h *house) tables(t *testing.T) string {
 }
 
 // everyFact counts the PostPublished of every post, and says whether a word lies in a fact or in a table.
-func (h *house) everyFact(t *testing.T, word string) (published map[string]int, found bool) {
+func (h *system) everyFact(t *testing.T, word string) (published map[string]int, found bool) {
 	t.Helper()
 	s, err := h.jetStream().Stream(t.Context(), events.StreamEvents)
 	if err != nil {

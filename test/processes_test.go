@@ -59,7 +59,7 @@ func serveNATS(dir, port string) error {
 
 // deployment is compose.yaml, running.
 type deployment struct {
-	*house // for its ways to call the API; its ports are the gateway's, the simulator's and the issuer's
+	*system // for its ways to call the API; its ports are the gateway's, the simulator's and the issuer's
 
 	compose composeFile
 	dir     string               // the place of compose.yaml's ./secrets, and of NATS
@@ -71,8 +71,8 @@ type deployment struct {
 func newDeployment(t *testing.T) *deployment {
 	t.Helper()
 	d := &deployment{
-		house: &house{t: t, ports: map[string]int{}, log: &lockedBuffer{}, patience: 2 * time.Minute},
-		dir:   t.TempDir(), admin: map[string]string{}, running: map[string]*exec.Cmd{},
+		system: &system{t: t, ports: map[string]int{}, log: &lockedBuffer{}, patience: 2 * time.Minute},
+		dir:    t.TempDir(), admin: map[string]string{}, running: map[string]*exec.Cmd{},
 	}
 	for _, name := range []string{"PORT", "SIMULATOR_PORT", "NATS_PORT"} {
 		d.ports[name] = freePort()

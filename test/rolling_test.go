@@ -16,11 +16,11 @@ import (
 )
 
 // While versions change, old and new processes share streams and tables. Whatever the released version has sent, and what
-// the next one may send (fields, types and words that nobody knows here yet), goes through a running house: nothing blocks,
+// the next one may send (fields, types and words that nobody knows here yet), goes through a running system: nothing blocks,
 // nothing is lost, and its posts go out.
 func TestRollingChange(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSystem(t)
 	h.otherVersions = true
 	h.start()
 	h.connect()

@@ -62,7 +62,7 @@ func TestSimulatorTour(t *testing.T) {
 			t.Log(log.String())
 		}
 	})
-	(&house{t: t, patience: 2 * time.Minute}).answers("http://" + address + "/_sim/clock")
+	(&system{t: t, patience: 2 * time.Minute}).answers("http://" + address + "/_sim/clock")
 
 	const end = "\n=== end of line %d ===\n"
 	var script strings.Builder

@@ -104,7 +104,7 @@ type operation struct {
 type slot struct{ in, name string }
 
 // describedOperations reads the API's description.
-func describedOperations(t *testing.T, h *house) (all []operation) {
+func describedOperations(t *testing.T, h *system) (all []operation) {
 	t.Helper()
 	var doc struct {
 		Paths map[string]map[string]struct {
@@ -187,7 +187,7 @@ var everNew = regexp.MustCompile(`"requestId":"[^"]*"|ticket=[\w-]+|\d{4}-\d\d-\
 
 // tenant makes requests as one user.
 type tenant struct {
-	h     *house
+	h     *system
 	token string
 }
 
@@ -256,7 +256,7 @@ func median(took []time.Duration) time.Duration {
 }
 
 // signIn is the token of a user.
-func (h *house) signIn(user string) string {
+func (h *system) signIn(user string) string {
 	h.t.Helper()
 	var token struct {
 		AccessToken string `json:"access_token"`
@@ -266,7 +266,7 @@ func (h *house) signIn(user string) string {
 }
 
 // connectAs gives a user an account of another person at Threads than the one who presses Allow in the simulator.
-func (h *house) connectAs(user, person string) accounts.Account {
+func (h *system) connectAs(user, person string) accounts.Account {
 	h.t.Helper()
 	ctx := h.t.Context()
 	var grant struct {
@@ -316,7 +316,7 @@ func missing(kind string) string {
 type things map[string][]string
 
 // belongings makes a user own one thing of each kind.
-func belongings(h *house, user string, account accounts.Account) (c tenant, all things) {
+func belongings(h *system, user string, account accounts.Account) (c tenant, all things) {
 	h.t.Helper()
 	c = tenant{h: h, token: h.signIn(user)}
 	h.token = c.token
@@ -373,7 +373,7 @@ func (c tenant) belongs(t *testing.T) string {
 
 func TestTenancy(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSystem(t)
 	h.start()
 	owner, theirs := belongings(h, "user_1", h.connectAs("user_1", "owner.of.it"))
 	stranger, mine := belongings(h, "user_2", h.connectAs("user_2", "stranger"))

@@ -105,7 +105,7 @@ func questionSubjects(t *testing.T) (subjects []string) {
 
 // The gateway is not the only guard: whoever asks over NATS for another user's thing hears what they would hear of one that
 // is not there.
-func tenancyOfAsks(t *testing.T, h *house, theirs, mine things) {
+func tenancyOfAsks(t *testing.T, h *system, theirs, mine things) {
 	nc, _ := h.outside()
 	defer nc.Close()
 	ask := func(q events.Question, ids ...string) string {

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// spans is a collector: what a house has sent over OTLP/HTTP.
+// spans is a collector: what a system has sent over OTLP/HTTP.
 type spans struct {
 	mu      sync.Mutex
 	all     []*tracev1.Span
@@ -94,7 +94,7 @@ func TestTraces(t *testing.T) {
 	got := &spans{}
 	server := httptest.NewServer(got)
 	t.Cleanup(server.Close)
-	h := newHouse(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+server.URL, "OTEL_BSP_SCHEDULE_DELAY=50", "OTEL_SERVICE_NAME=ours")
+	h := newSystem(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+server.URL, "OTEL_BSP_SCHEDULE_DELAY=50", "OTEL_SERVICE_NAME=ours")
 	h.start()
 	h.connect()
 	p := h.schedule("to be followed", time.Second)
@@ -178,7 +178,7 @@ func TestTracesToNobody(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { close(held) })
-	h := newHouse(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+server.URL, "OTEL_BSP_SCHEDULE_DELAY=50", "OTEL_BSP_MAX_QUEUE_SIZE=4", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE=2",
+	h := newSystem(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+server.URL, "OTEL_BSP_SCHEDULE_DELAY=50", "OTEL_BSP_MAX_QUEUE_SIZE=4", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE=2",
 		"OTEL_BSP_EXPORT_TIMEOUT=200")
 	h.start()
 	h.connect()

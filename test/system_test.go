@@ -28,8 +28,8 @@ import (
 	"github.com/omni-write/threads/internal/pg/pgtest"
 )
 
-// house is the program running standalone in a process of its own.
-type house struct {
+// system is the program running standalone in a process of its own.
+type system struct {
 	t     *testing.T
 	env   []string
 	ports map[string]int
@@ -59,9 +59,9 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-func newHouse(t *testing.T, settings ...string) *house {
+func newSystem(t *testing.T, settings ...string) *system {
 	t.Helper()
-	h := &house{t: t, ports: map[string]int{}, log: &lockedBuffer{}, patience: 2 * time.Minute}
+	h := &system{t: t, ports: map[string]int{}, log: &lockedBuffer{}, patience: 2 * time.Minute}
 	h.env = append(os.Environ(), asChild+"=1", "DATABASE_URL="+pgtest.EmptyURL(t),
 		"STATE_DIR="+filepath.Join(t.TempDir(), "state"), "LOG_FORMAT=json")
 	for _, name := range []string{"PORT", "NATS_PORT", "SIMULATOR_PORT", "ISSUER_PORT", "ADMIN_PORT"} {
@@ -79,7 +79,7 @@ func newHouse(t *testing.T, settings ...string) *house {
 	return h
 }
 
-// lastPort counts through ports below those that the system gives to outgoing connections: a house that was killed must
+// lastPort counts through ports below those that the system gives to outgoing connections: a system that was killed must
 // find its own free again.
 var lastPort = func() *atomic.Int64 { n := new(atomic.Int64); n.Store(rand.Int64N(10_000)); return n }()
 
@@ -93,16 +93,16 @@ func freePort() int {
 	}
 }
 
-func (h *house) url(port string) string { return fmt.Sprintf("http://127.0.0.1:%d", h.ports[port]) }
+func (h *system) url(port string) string { return fmt.Sprintf("http://127.0.0.1:%d", h.ports[port]) }
 
-func (h *house) start() {
+func (h *system) start() {
 	h.t.Helper()
 	h.cmd = h.run()
 	h.up()
 }
 
 // run runs the program with the words given.
-func (h *house) run(words ...string) *exec.Cmd {
+func (h *system) run(words ...string) *exec.Cmd {
 	h.t.Helper()
 	cmd := exec.Command(program, words...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = h.env, h.log, h.log
@@ -112,14 +112,14 @@ func (h *house) run(words ...string) *exec.Cmd {
 	return cmd
 }
 
-// up waits until every part of the house says that it may be relied on.
-func (h *house) up() {
+// up waits until every part of the system says that it may be relied on.
+func (h *system) up() {
 	h.t.Helper()
 	h.answers(h.url("ADMIN_PORT") + "/readyz")
 }
 
 // answers waits until an address answers 200.
-func (h *house) answers(url string) {
+func (h *system) answers(url string) {
 	h.t.Helper()
 	h.eventually("an answer of "+url, func() error {
 		resp, err := http.Get(url)
@@ -135,7 +135,7 @@ func (h *house) answers(url string) {
 }
 
 // kill is kill -9.
-func (h *house) kill() {
+func (h *system) kill() {
 	if h.cmd == nil || h.cmd.Process == nil {
 		return
 	}
@@ -144,7 +144,7 @@ func (h *house) kill() {
 	h.cmd = nil
 }
 
-func (h *house) eventually(what string, check func() error) {
+func (h *system) eventually(what string, check func() error) {
 	h.t.Helper()
 	deadline := time.Now().Add(h.patience)
 	for {
@@ -160,7 +160,7 @@ func (h *house) eventually(what string, check func() error) {
 }
 
 // call calls the API, or the simulator, and decodes the answer.
-func (h *house) call(method, url string, body, out any) (status int) {
+func (h *system) call(method, url string, body, out any) (status int) {
 	h.t.Helper()
 	var payload io.Reader
 	if body != nil {
@@ -194,15 +194,15 @@ func (h *house) call(method, url string, body, out any) (status int) {
 	return resp.StatusCode
 }
 
-// connect signs in and goes through the OAuth dance.
-func (h *house) connect() {
+// connect signs in and goes through the OAuth flow.
+func (h *system) connect() {
 	h.t.Helper()
 	if end, err := h.tryConnect(); err != nil || strings.Contains(end, "error=") {
-		h.t.Fatalf("the dance ended at %s: %v", end, err)
+		h.t.Fatalf("the flow ended at %s: %v", end, err)
 	}
 }
 
-func (h *house) tryConnect() (end string, err error) {
+func (h *system) tryConnect() (end string, err error) {
 	h.t.Helper()
 	var token struct {
 		AccessToken string `json:"access_token"`
@@ -218,7 +218,7 @@ func (h *house) tryConnect() (end string, err error) {
 	return walkthrough.Browse(ctx, begun.AuthorizationURL)
 }
 
-func (h *house) schedule(text string, in time.Duration) (p events.Post) {
+func (h *system) schedule(text string, in time.Duration) (p events.Post) {
 	h.t.Helper()
 	status := h.call(http.MethodPost, h.url("PORT")+"/api/threads/post/schedule",
 		map[string]any{"text": text, "scheduledAt": time.Now().Add(in).UTC().Format(time.RFC3339Nano)}, &p)
@@ -229,7 +229,7 @@ func (h *house) schedule(text string, in time.Duration) (p events.Post) {
 }
 
 // arrivals is what the simulator committed with this text.
-func (h *house) arrivals(text string) (at []time.Time) {
+func (h *system) arrivals(text string) (at []time.Time) {
 	h.t.Helper()
 	var posts struct {
 		Data []struct {
@@ -248,7 +248,7 @@ func (h *house) arrivals(text string) (at []time.Time) {
 
 // posted waits until the row says POSTED, and checks that Threads has the post once, EVENTS tells it once, and nothing was
 // early.
-func (h *house) posted(p events.Post) {
+func (h *system) posted(p events.Post) {
 	h.t.Helper()
 	var row events.PostDetail
 	h.eventually("the post to be POSTED", func() error {
@@ -274,7 +274,7 @@ func (h *house) posted(p events.Post) {
 }
 
 // told counts the PostPublished of a post on EVENTS, as a subscriber outside the process sees them.
-func (h *house) told(id string) (n int) {
+func (h *system) told(id string) (n int) {
 	h.t.Helper()
 	for _, ev := range h.facts(id) {
 		if ev.Fact() == events.FactPublished {
@@ -285,7 +285,7 @@ func (h *house) told(id string) (n int) {
 }
 
 // facts are the facts of a post on EVENTS, in their order.
-func (h *house) facts(id string) (facts []events.PostEvent) {
+func (h *system) facts(id string) (facts []events.PostEvent) {
 	h.t.Helper()
 	s, err := h.jetStream().Stream(h.t.Context(), events.StreamEvents)
 	if err != nil {
@@ -313,15 +313,15 @@ func (h *house) facts(id string) (facts []events.PostEvent) {
 	return facts
 }
 
-// jetStream is a connection to the house's NATS from outside.
-func (h *house) jetStream() jetstream.JetStream {
+// jetStream is a connection to the system's NATS from outside.
+func (h *system) jetStream() jetstream.JetStream {
 	h.t.Helper()
 	nc, js := h.outside()
 	h.t.Cleanup(nc.Close)
 	return js
 }
 
-func (h *house) outside() (*nats.Conn, jetstream.JetStream) {
+func (h *system) outside() (*nats.Conn, jetstream.JetStream) {
 	h.t.Helper()
 	nc, err := nats.Connect(fmt.Sprintf("nats://127.0.0.1:%d", h.ports["NATS_PORT"]))
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // An operator pauses an account, its owner sees that and why, and nothing goes out until it is resumed.
 func TestPauseAndReconcile(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newSystem(t)
 	h.start()
 	h.connect()
 	live := h.schedule("live before", 0)
