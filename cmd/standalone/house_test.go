@@ -21,7 +21,7 @@ import (
 	"github.com/omni-write/threads/cmd/standalone"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
-	"github.com/omni-write/threads/internal/secretcheck"
+	"github.com/omni-write/threads/internal/testkit/secretcheck"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 

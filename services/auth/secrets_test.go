@@ -5,7 +5,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
-	"github.com/omni-write/threads/internal/secretcheck"
+	"github.com/omni-write/threads/internal/testkit/secretcheck"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/internal/waiting"

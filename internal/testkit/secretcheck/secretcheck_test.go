@@ -17,7 +17,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/pg/pgtest"
-	"github.com/omni-write/threads/internal/secretcheck"
+	"github.com/omni-write/threads/internal/testkit/secretcheck"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
