@@ -12,6 +12,7 @@ import (
 	_ "time/tzdata" // containers have no zone files
 
 	"github.com/omni-write/threads/internal/process"
+	"github.com/omni-write/threads/internal/progress"
 )
 
 // The exit codes. The help of the program documents them.
@@ -60,7 +61,7 @@ func Run(ctx context.Context, args []string, getenv func(string) string, out, er
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errOut)
-	ran, err := root.ExecuteContextC(ctx)
+	ran, err := root.ExecuteContextC(progress.To(ctx, errOut))
 	if errors.As(err, new(usageError)) {
 		return fmt.Errorf("%w\nSee: %s --help", err, ran.CommandPath())
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/omni-write/threads/cmd/ops/original"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/process"
+	"github.com/omni-write/threads/internal/progress"
 )
 
 // ImportOptions say what is taken over from the original, and how.
@@ -57,8 +58,11 @@ func (d *Deployment) ImportOriginal(ctx context.Context, o ImportOptions) error 
 	if address == "" {
 		return errors.New("--from or ORIGINAL_DATABASE_URL is required: the address of the original's database")
 	}
+	task := progress.Start(ctx, "import", "posts", 0)
+	defer task.Stop()
 	im := original.Import{
-		StoppedAt: o.StoppedAt, Overdue: o.Overdue, Scopes: o.Scopes, Page: o.Batch, DryRun: o.DryRun, Log: d.log, Progress: d.errOut,
+		StoppedAt: o.StoppedAt, Overdue: o.Overdue, Scopes: o.Scopes, Page: o.Batch, DryRun: o.DryRun, Log: d.log,
+		Progress: func(done, all int) { task.Set(int64(done), int64(all)) },
 	}
 	if err := d.reachFor(ctx, &im); err != nil {
 		return err
@@ -67,8 +71,10 @@ func (d *Deployment) ImportOriginal(ctx context.Context, o ImportOptions) error 
 		return err
 	}
 	defer im.Source.Close()
-	im.Each = rowPrinter(d.out, o.JSON)
+	print := rowPrinter(d.out, o.JSON)
+	im.Each = func(r original.Row) { task.Aside(func() { print(r) }) }
 	report, err := im.Run(ctx)
+	task.Stop()
 	if o.JSON {
 		return errors.Join(err, json.NewEncoder(d.out).Encode(report))
 	}

@@ -2,11 +2,10 @@ package ops
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strings"
-	"time"
 
+	"github.com/omni-write/threads/internal/progress"
 	"github.com/omni-write/threads/services/publisher"
 )
 
@@ -27,13 +26,12 @@ func (d *Deployment) Rebuild(ctx context.Context, o RebuildOptions) error {
 	if err != nil {
 		return err
 	}
-	began := time.Now()
+	task := progress.Start(ctx, "rebuild", "facts", 0)
+	defer task.Stop()
 	found, err := publisher.Rebuilder{Bus: b, DB: db, Cfg: cfg, Log: d.log, Progress: func(done, all uint64) {
-		_, _ = fmt.Fprintf(d.errOut, "\r%d of %d facts, %.0f a second ", done, all, float64(done)/time.Since(began).Seconds())
-		if done == all {
-			_, _ = fmt.Fprintln(d.errOut)
-		}
+		task.Set(int64(done), int64(all)) //nolint:gosec // a number of messages is small
 	}}.Run(ctx, o.Show, o.Swap)
+	task.Stop()
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/cmd/boot"
+	"github.com/omni-write/threads/internal/progress"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher"
 )
@@ -23,10 +24,10 @@ type ReconcileOptions struct {
 
 // Reconcile compares rows, streams and Threads.
 func (d *Deployment) Reconcile(ctx context.Context, o ReconcileOptions) (err error) {
-	r := publisher.Reconciler{Log: d.log, Mend: o.Mend, Limit: o.Limit, Since: o.Since, Progress: func(posts int) {
-		if posts%100 == 0 {
-			_, _ = fmt.Fprintf(d.errOut, "\r%d posts ", posts)
-		}
+	task := progress.Start(ctx, "reconcile", "posts", 0)
+	defer task.Stop()
+	r := publisher.Reconciler{Log: d.log, Mend: o.Mend, Limit: o.Limit, Since: o.Since, Progress: func(posts, about int) {
+		task.Set(int64(posts), int64(about))
 	}}
 	if r.Cfg, err = publisher.ConfigFromEnv(d.getenv); err != nil {
 		return err
@@ -39,9 +40,7 @@ func (d *Deployment) Reconcile(ctx context.Context, o ReconcileOptions) (err err
 		return err
 	}
 	found, err := r.Run(ctx, o.ID)
-	if found != nil && found.Posts >= 100 {
-		_, _ = fmt.Fprintln(d.errOut)
-	}
+	task.Stop()
 	if err != nil {
 		return err
 	}

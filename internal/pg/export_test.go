@@ -4,4 +4,6 @@ package pg
 var (
 	MigrateFS = migrateFS
 	PendingFS = pendingFS
+
+	IndexProgress = indexProgress
 )

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/internal/pg/migrations"
+	"github.com/omni-write/threads/internal/progress"
 )
 
 // migrationLock is the key of the advisory lock under which a database is migrated. Any constant does, as long as every
@@ -25,6 +27,13 @@ const migrationLock = 0x74687265616473 // "threads"
 // Migrate brings the schema up to date and returns the names of the migrations it applied. Any number of processes may
 // call it at once: they take turns, and a crash of one frees the next.
 func Migrate(ctx context.Context, db *bun.DB, log *zap.Logger) (applied []string, err error) {
+	watching, stop := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	defer stop()
+	if progress.Shown(ctx) {
+		watch.Go(func() { showMigration(watching, db) })
+	}
 	return migrateFS(ctx, db, migrations.FS, log)
 }
 

@@ -31,10 +31,12 @@ type Reconciler struct {
 	Cfg     Config
 	Log     *zap.Logger
 
-	Mend     bool
-	Since    time.Time        // how far back the lists of Threads are read, of a whole account
-	Limit    int              // at most so many posts of an account
-	Progress func(posts int)  // called after each post of an account; may be nil
+	Mend  bool
+	Since time.Time // how far back the lists of Threads are read, of a whole account
+	Limit int       // at most so many posts of an account
+	// Progress is called after each post of an account: how many were looked at, and about how many there are, by the accounts
+	// that are done. It may be nil.
+	Progress func(posts, about int)
 	Now      func() time.Time // nil: time.Now
 }
 
@@ -67,6 +69,7 @@ type Discrepancy struct {
 type reconciliation struct {
 	Reconciler
 	*Service
+	ofAccounts    int // how many are compared; 0: one
 	out           *Reconciled
 	facts, alarms jetstream.Stream
 }
@@ -98,6 +101,7 @@ func (r Reconciler) Run(ctx context.Context, id string) (*Reconciled, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list accounts: %w", err)
 		}
+		run.ofAccounts = len(ids)
 		var failed []error
 		for _, id := range ids {
 			a, err := accounts.Get(ctx, r.DB, id)
@@ -219,7 +223,8 @@ func (r *reconciliation) account(ctx context.Context, account accounts.Account) 
 		}
 		r.out.Posts++
 		if r.Progress != nil {
-			r.Progress(r.out.Posts)
+			done := float64(r.out.Accounts-1) + float64(i+1)/float64(len(list)) // accounts
+			r.Progress(r.out.Posts, int(float64(r.out.Posts)/done*float64(max(r.ofAccounts, 1))))
 		}
 	}
 	return r.elsewhere(ctx, account, list, listed)

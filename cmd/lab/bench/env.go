@@ -19,6 +19,7 @@ import (
 	"github.com/omni-write/threads/cmd/lab/rig"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/progress"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -36,6 +37,7 @@ type env struct {
 	accounts  []accounts.Account
 	bareRuns  int // how often bare calls were prepared
 	quiet     *zap.Logger
+	task      *progress.Task // what is under way
 }
 
 // open starts all but the publisher.
@@ -60,7 +62,19 @@ func (e *env) close() {
 }
 
 func (e *env) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(e.errOut, "%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
+	e.task.Aside(func() {
+		_, _ = fmt.Fprintf(e.errOut, "%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
+	})
+}
+
+// begin shows how far a step of the run is, until the returned function is called.
+func (e *env) begin(ctx context.Context, what, unit string, total int) (end func()) {
+	task := progress.Start(ctx, what, unit, int64(total))
+	e.task = task
+	return func() {
+		task.Stop()
+		e.task = nil
+	}
 }
 
 // startTarget starts the simulator, or looks what the user's target can do.
@@ -226,6 +240,7 @@ func (e *env) stopPublisher() {
 // connect makes the accounts, each with a token that the target takes.
 func (e *env) connect(ctx context.Context) error {
 	e.say("connecting %d accounts", e.o.accounts)
+	defer e.begin(ctx, "connecting accounts", "accounts", e.o.accounts)()
 	const together = 100
 	for len(e.accounts) < e.o.accounts {
 		n := min(together, e.o.accounts-len(e.accounts))
@@ -250,6 +265,7 @@ func (e *env) connect(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("connect accounts: %w", err)
 		}
+		e.task.Set(int64(len(e.accounts)), 0)
 	}
 	return nil
 }

@@ -44,6 +44,7 @@ const sendersAtOnce = 64
 
 // schedule hands posts in as the gateway does, a command each, and waits until each is accepted.
 func (e *env) schedule(ctx context.Context, posts []planned) (perSecond float64, err error) {
+	defer e.begin(ctx, "handing in posts", "posts", len(posts))()
 	began := time.Now()
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(sendersAtOnce)
@@ -60,6 +61,7 @@ func (e *env) schedule(ctx context.Context, posts []planned) (perSecond float64,
 			case outcome.Fault != nil:
 				return fmt.Errorf("a post was refused: %s", outcome.Fault.Message)
 			}
+			e.task.Add(1)
 			return nil
 		})
 	}

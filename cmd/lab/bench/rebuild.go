@@ -36,12 +36,9 @@ func (e *env) rebuild(ctx context.Context) (*RebuildFigure, error) {
 		return nil, err
 	}
 	e.say("rebuild: building the table")
-	said := time.Now()
+	defer e.begin(ctx, "rebuild", "facts", 0)()
 	r := publisher.Rebuilder{Bus: e.Bus, DB: e.DB, Cfg: cfg, Log: e.quiet, Progress: func(done, all uint64) {
-		if time.Since(said) > 5*time.Second {
-			said = time.Now()
-			e.say("rebuild: %d of %d facts", done, all)
-		}
+		e.task.Set(int64(done), int64(all)) //nolint:gosec // a number of messages is small
 	}}
 	found, err := r.Run(ctx, 0, false)
 	if err != nil {
@@ -60,6 +57,7 @@ var wellTold = []events.PostFact{events.FactScheduled, events.FactPrepared, even
 
 // tellPosts writes facts in atomic batches, as the publisher does in a rush.
 func (e *env) tellPosts(ctx context.Context, posts int) error {
+	defer e.begin(ctx, "writing facts", "facts", posts*len(wellTold))()
 	rng := rand.New(rand.NewPCG(e.o.seed, 7)) //nolint:gosec // a load, no secret
 	batch := make([]*nats.Msg, 0, bareBatch)
 	flush := func() error {
@@ -96,6 +94,7 @@ func (e *env) tellPosts(ctx context.Context, posts int) error {
 				events.HeaderID: {ev.EventID()}, events.HeaderType: {ev.Type()}, events.HeaderTime: {at.Format(time.RFC3339Nano)},
 			}})
 			if len(batch) == bareBatch {
+				e.task.Add(int64(len(batch)))
 				if err := flush(); err != nil {
 					return fmt.Errorf("write facts: %w", err)
 				}

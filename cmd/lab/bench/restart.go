@@ -113,6 +113,7 @@ func (e *env) fill(ctx context.Context, n int) error {
 		"id", "user_id", "account_id", "text", "content_hash", "publish_at", "publish_within", "state",
 		"created_at", "updated_at", "rev", "told_rev", "fact", "wake_at",
 	}
+	defer e.begin(ctx, "writing posts", "posts", n)()
 	i := 0
 	_, err = conn.CopyFrom(ctx, pgx.Identifier{"posts"}, columns, pgx.CopyFromFunc(func() ([]any, error) {
 		if i == n {
@@ -121,6 +122,7 @@ func (e *env) fill(ctx context.Context, n int) error {
 		a := e.accounts[i%len(e.accounts)]
 		at := first.Add(time.Duration(float64(spread) * float64(i) / float64(n))).Truncate(time.Microsecond)
 		i++
+		e.task.Set(int64(i), 0)
 		text := fmt.Sprintf("%s %d for a long time, with words enough to be a post of usual length on Threads", filler, i)
 		return []any{
 			events.NewPostID(), a.UserID, a.ID, text, fmt.Sprintf("%064x", i), at, 24 * 60 * 60, string(events.StateScheduled),

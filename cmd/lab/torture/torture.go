@@ -20,8 +20,10 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/omni-write/threads/cmd/lab/rig"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/contract"
+	"github.com/omni-write/threads/internal/progress"
 )
 
 // ErrViolated says that a promise was broken; the report says which.
@@ -127,9 +129,13 @@ const enough = 3
 
 // run goes through the rounds until the time is over, or enough of them broke a promise.
 func (o Options) run(ctx context.Context, out io.Writer) (*Report, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	r := newReport(o)
 	began := time.Now()
-	e, err := open(ctx, o, out)
+	task := o.progress(ctx, began)
+	defer task.Stop()
+	e, err := open(ctx, o, aside{task, out})
 	if err != nil {
 		return nil, err
 	}
@@ -137,6 +143,10 @@ func (o Options) run(ctx context.Context, out io.Writer) (*Report, error) {
 	end := began.Add(time.Duration(o.minutes * float64(time.Minute)))
 	for n, bad := o.from, 0; bad < enough && ctx.Err() == nil && (o.rounds == 0 || n < o.from+o.rounds) && (n == o.from || time.Now().Before(end)); n++ {
 		before := len(r.Violations)
+		task.Note(fmt.Sprintf("torture, round %d", n))
+		if o.rounds > 0 {
+			task.Set(int64(n-o.from), 0)
+		}
 		if err := e.round(ctx, newPlan(o, n), r); err != nil {
 			return r, fmt.Errorf("round %d of seed %d: %w", n, o.seed, err)
 		}
@@ -151,6 +161,31 @@ func (o Options) run(ctx context.Context, out io.Writer) (*Report, error) {
 		}
 	}
 	return r, ctx.Err()
+}
+
+// progress shows how far the run is: by rounds where their number was given, else by the time.
+func (o Options) progress(ctx context.Context, began time.Time) *progress.Task {
+	if o.rounds > 0 {
+		return progress.Start(ctx, "torture", "rounds", int64(o.rounds)).Every(time.Minute)
+	}
+	task := progress.Start(ctx, "torture", "s", int64(o.minutes*60)).Every(time.Minute)
+	go func() {
+		for rig.Sleep(ctx, time.Second) {
+			task.Set(int64(time.Since(began).Seconds()), 0)
+		}
+	}()
+	return task
+}
+
+// aside writes lines out of the way of a bar.
+type aside struct {
+	task *progress.Task
+	out  io.Writer
+}
+
+func (a aside) Write(p []byte) (n int, err error) {
+	a.task.Aside(func() { n, err = a.out.Write(p) })
+	return n, err
 }
 
 // write leaves the report as JSON where it was asked for.

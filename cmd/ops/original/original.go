@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 	"time"
@@ -57,9 +56,9 @@ type Import struct {
 	Page int
 	// DryRun looks and judges, and changes nothing.
 	DryRun bool
-	// Each is told what became of each row, if it is not nil; Progress is how far it has come.
+	// Each is told what became of each row, Progress how many posts of all were looked at; both may be nil.
 	Each     func(Row)
-	Progress io.Writer
+	Progress func(done, all int)
 
 	report   *Report
 	accounts map[string][]string // by user: their accounts here, as the original had them

@@ -91,7 +91,7 @@ func (i *Import) takePosts(ctx context.Context, page []post) error {
 		i.told(s.row)
 	}
 	if i.Progress != nil {
-		_, _ = fmt.Fprintf(i.Progress, "%d of %d posts\n", i.report.done, i.report.Total)
+		i.Progress(i.report.done, i.report.Total)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func download(ctx context.Context, o Options, who *account, log *zap.Logger) (bi
 	if err != nil {
 		return binaries{}, err
 	}
-	log.Info("no postgres found, downloading one", zap.String("version", string(downloadVersion)),
+	log.Warn("no postgres found, downloading one", zap.String("version", string(downloadVersion)),
 		zap.String("from", downloadFrom), zap.String("to", dir))
 	ctx, cancel := context.WithTimeout(ctx, downloadLimit)
 	defer cancel()
@@ -68,9 +68,14 @@ func fetch(ctx context.Context, from, dir string) error {
 	if err != nil {
 		return err
 	}
+	watched, stop, err := watchDownload(ctx, from)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	once := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
 		Version(downloadVersion).
-		BinaryRepositoryURL(from).
+		BinaryRepositoryURL(watched).
 		CachePath(filepath.Join(work, "archive")).
 		BinariesPath(filepath.Join(work, "unpacked")).
 		RuntimePath(filepath.Join(work, "run")).
