@@ -73,6 +73,10 @@ func TestNamedTests(t *testing.T) {
 	if named < 150 {
 		t.Errorf("only %d tests are named: the pages were not found", named)
 	}
+	// A promise without a test is none.
+	if n := len(namedTest.FindAllString(read(t, "security.md"), -1)); n < 30 {
+		t.Errorf("docs/security.md names %d tests only", n)
+	}
 }
 
 // walk calls fn with every file of the repository.
