@@ -8,6 +8,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/contract"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // keptContract ends the tests of the whole program: every fact that the system has told keeps to its schema. A system that is
@@ -17,7 +18,7 @@ func (h *system) keptContract() {
 	if h.cmd == nil || h.cmd.ProcessState != nil || h.t.Failed() || h.otherVersions {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second) // the test's own is over
+	ctx, cancel := context.WithTimeout(context.Background(), waiting.Limit) // the test's own is over
 	defer cancel()
 	nc, js := h.outside()
 	defer nc.Close()

@@ -16,6 +16,7 @@ import (
 	"github.com/omni-write/threads/cmd"
 	"github.com/omni-write/threads/cmd/ops"
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // op runs a command of ops against the system, as an operator does beside it.
@@ -159,7 +160,7 @@ func TestOps(t *testing.T) {
 		}
 		var types []string
 		for range 3 {
-			m, err := heard.NextMsg(5 * time.Second)
+			m, err := heard.NextMsg(waiting.Limit)
 			if err != nil {
 				t.Fatal(err)
 			}

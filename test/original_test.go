@@ -21,6 +21,7 @@ import (
 	"github.com/omni-write/threads/cmd/ops/original"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // The tables of the original as Prisma made them, with ten thousand posts in them, good and bad.
@@ -362,7 +363,7 @@ func (h *system) everyFact(t *testing.T, word string) (published map[string]int,
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), waiting.Limit)
 	defer cancel()
 	messages, err := consumer.Messages()
 	if err != nil {

@@ -30,6 +30,7 @@ import (
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // The system as compose.yaml runs it, without Docker: each service a process of its own with the environment and the
@@ -293,7 +294,7 @@ func TestProcesses(t *testing.T) {
 		if err != nil {
 			t.Errorf("the live stream: %v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(waiting.Limit):
 		t.Error("the live stream did not tell of the post")
 	}
 	if status, err := d.ask(http.MethodPost, "/api/threads/refresh", "", map[string]any{}, nil); err != nil || status >= 500 || status == http.StatusAccepted {
@@ -421,7 +422,7 @@ func (d *deployment) published() map[string]int {
 	defer messages.Stop()
 	counts := map[string]int{}
 	for left := consumer.CachedInfo().NumPending; left > 0; {
-		m, err := messages.Next(jetstream.NextMaxWait(5 * time.Second))
+		m, err := messages.Next(jetstream.NextMaxWait(waiting.Limit))
 		if err != nil {
 			d.t.Fatalf("%d facts did not come: %v", left, err)
 		}

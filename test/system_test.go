@@ -26,6 +26,7 @@ import (
 	"github.com/omni-write/threads/cmd/standalone/walkthrough"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // system is the program running standalone in a process of its own.
@@ -213,7 +214,7 @@ func (h *system) tryConnect() (end string, err error) {
 		AuthorizationURL string `json:"authorizationUrl"`
 	}
 	h.call(http.MethodGet, h.url("PORT")+"/api/auth/threads", nil, &begun)
-	ctx, cancel := context.WithTimeout(h.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(h.t.Context(), waiting.Limit)
 	defer cancel()
 	return walkthrough.Browse(ctx, begun.AuthorizationURL)
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // Law 9 as a matrix over every place in the API where an id can be: another user's id answers exactly like one that does
@@ -214,7 +215,7 @@ func (c tenant) ask(o operation, ids map[slot]string) answer {
 		}
 		payload = bytes.NewReader(b)
 	}
-	ctx, cancel := context.WithTimeout(c.h.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(c.h.t.Context(), waiting.Limit)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, o.method, c.h.url("PORT")+path+"?"+strings.TrimPrefix(query, "&"), payload)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/waiting"
 )
 
 // asked is a question about one thing: of is the kind of its id.
@@ -114,7 +115,7 @@ func tenancyOfAsks(t *testing.T, h *system, theirs, mine things) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		reply, err := nc.RequestMsg(&nats.Msg{Subject: q.Subject(), Data: body}, 10*time.Second)
+		reply, err := nc.RequestMsg(&nats.Msg{Subject: q.Subject(), Data: body}, waiting.Limit)
 		if err != nil {
 			t.Fatalf("%s: %v", q.Subject(), err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/omni-write/threads/cmd/standalone/issuer"
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/waiting"
 	"github.com/omni-write/threads/services/gateway"
 )
 
@@ -72,7 +73,7 @@ func (h *house) listen(t *testing.T, query string, headers ...string) *listening
 func (h *house) dial(t *testing.T, query string, headers ...string) *listening {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	limit := time.AfterFunc(20*time.Second, cancel) // no test waits for ever
+	limit := time.AfterFunc(waiting.Limit, cancel) // no test waits for ever
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url+"/api/threads/events"+query, nil)
 	if err != nil {
 		t.Fatal(err)

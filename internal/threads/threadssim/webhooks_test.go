@@ -78,7 +78,7 @@ func (a *app) next() event {
 	select {
 	case e := <-a.events:
 		return e
-	case <-time.After(20 * time.Second):
+	case <-time.After(waiting.Limit):
 		a.t.Fatal("no webhook came")
 		return event{}
 	}

@@ -180,7 +180,7 @@ func (r *receiver) next(t *testing.T) got {
 	select {
 	case g := <-r.got:
 		return g
-	case <-time.After(10 * time.Second):
+	case <-time.After(waiting.Limit):
 		t.Fatal("nothing was delivered")
 		return got{}
 	}
