@@ -17,6 +17,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/posts/queue"
 )
 
 // DeadLetter is a message that nobody could handle, as it was set aside.
@@ -170,9 +171,9 @@ func reopen(ctx context.Context, db bun.IDB, l DeadLetter) error {
 		return fmt.Errorf("command %s has an outcome by now, and is not repeated", l.ID)
 	}
 	if noted.PostID != "" {
-		made, err := db.NewSelect().Table("posts").Where("id = ? AND state = 'failed'", noted.PostID).Exists(ctx)
+		made, err := queue.Failed(ctx, db, noted.PostID)
 		if err != nil {
-			return fmt.Errorf("look for post %s: %w", noted.PostID, err)
+			return err
 		}
 		if made {
 			return fmt.Errorf("command %s made the post %s, which is there as failed: have that retried instead", l.ID, noted.PostID)

@@ -20,6 +20,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts/queue"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/auth"
 	"github.com/omni-write/threads/services/gateway"
@@ -265,11 +266,11 @@ func (e *examination) posts(ctx context.Context) {
 	if e.d.db == nil {
 		return // postgres has said so
 	}
-	var parked, overdue, untold, reconnect int
-	err := e.d.db.NewRaw(`SELECT (SELECT count(*) FROM posts WHERE state = 'parked'),
-		(SELECT count(*) FROM posts WHERE wake_at < now() - interval '1 minute'),
-		(SELECT count(*) FROM posts WHERE told_rev < rev AND updated_at < now() - interval '1 minute'),
-		(SELECT count(*) FROM social_connections WHERE status = ?)`, events.ConnectionReconnectRequired).Scan(ctx, &parked, &overdue, &untold, &reconnect)
+	troubles, err := queue.Count(ctx, e.d.db)
+	var reconnect int
+	if err == nil {
+		err = e.d.db.NewRaw("SELECT count(*) FROM social_connections WHERE status = ?", events.ConnectionReconnectRequired).Scan(ctx, &reconnect)
+	}
 	if err != nil {
 		e.say(Wrong, "posts", "The posts cannot be counted: %s", oneLine(err))
 		return
@@ -280,9 +281,9 @@ func (e *examination) posts(ctx context.Context) {
 		}
 		return Well
 	}
-	e.say(level(overdue, Wrong), "posts", "%d posts are overdue to be looked at by more than a minute.", overdue)
-	e.say(level(parked, Warning), "posts", "%d posts are parked and need a person.", parked)
-	e.say(level(untold, Warning), "posts", "%d changes are not told on EVENTS for more than a minute.", untold)
+	e.say(level(troubles.Overdue, Wrong), "posts", "%d posts are overdue to be looked at by more than a minute.", troubles.Overdue)
+	e.say(level(troubles.Parked, Warning), "posts", "%d posts are parked and need a person.", troubles.Parked)
+	e.say(level(troubles.NotOut, Warning), "posts", "%d changes are not told on EVENTS for more than a minute.", troubles.NotOut)
 	e.say(level(reconnect, Warning), "accounts", "%d accounts need their owner to connect them again.", reconnect)
 }
 

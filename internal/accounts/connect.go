@@ -8,6 +8,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts/queue"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -62,28 +63,9 @@ func Connect(ctx context.Context, tx bun.Tx, vault *Vault, g Grant, now time.Tim
 func Disconnect(ctx context.Context, db bun.IDB, id string, now time.Time) (Account, bool, error) {
 	a, done, err := disconnect(ctx, db, id, false, now)
 	if err == nil && done {
-		err = cancelQueue(ctx, db, a.ID, now)
+		err = queue.Cancel(ctx, db, a.ID, QueueCancelled(), now)
 	}
 	return a, done, err
-}
-
-// cancelQueue makes it true that the queue is cancelled, before anybody is told and whoever connects the account again: posts
-// that are surely not live are cancelled here and now, the others are not to be published any more. The table is
-// publisher's, and so are the telling and whatever else is left to do (services/publisher/recall.go).
-func cancelQueue(ctx context.Context, db bun.IDB, accountID string, now time.Time) error {
-	_, err := db.NewRaw(`UPDATE posts SET state = 'cancelled', fact = 'cancelled', reason = ?, rev = rev + 1, updated_at = ?,
-			wake_at = NULL, armed_at = NULL, lease = NULL, lease_until = NULL, container_id = NULL, container_at = NULL, children = '{}', built_from = NULL
-		WHERE account_id = ? AND state IN ('scheduled', 'ready', 'waiting') AND NOT doubt
-			AND coalesce(parts->0->>'mediaId', '') = ''`, QueueCancelled(), now.UTC(), accountID).Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("cancel the queue: %w", err)
-	}
-	_, err = db.NewRaw(`UPDATE posts SET recalled = true
-		WHERE account_id = ? AND state IN ('scheduled', 'ready', 'waiting', 'publishing', 'unconfirmed', 'parked')`, accountID).Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("recall the queue: %w", err)
-	}
-	return nil
 }
 
 // QueueCancelled is why a post of a disconnected account does not go out.

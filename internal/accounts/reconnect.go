@@ -2,7 +2,6 @@ package accounts
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -31,31 +30,6 @@ func mustReconnect() *events.Fault {
 
 // maxEndangered bounds the list in a fact; the posts themselves all wait, and all are counted.
 const maxEndangered = 100
-
-// endangered is the posts that need the account's token and have not been sent yet, the most urgent first: all, or those
-// due from a time on. The table is publisher's; this reads it and nothing else.
-func endangered(ctx context.Context, db bun.IDB, accountID string, from time.Time) (events.Endangerment, error) {
-	e := events.Endangerment{Posts: []events.EndangeredPost{}}
-	q := db.NewSelect().Table("posts").Column("id", "publish_at").Where("account_id = ?", accountID).
-		Where("state IN (?)", bun.List([]events.State{events.StateScheduled, events.StateReady, events.StateWaiting})).
-		Order("publish_at", "id").Limit(maxEndangered)
-	if !from.IsZero() {
-		q = q.Where("publish_at >= ?", from.UTC())
-	}
-	var rows []struct {
-		ID        string
-		PublishAt time.Time
-	}
-	n, err := q.ScanAndCount(ctx, &rows)
-	if err != nil {
-		return e, fmt.Errorf("list endangered posts: %w", err)
-	}
-	e.Count = int(n)
-	for _, r := range rows {
-		e.Posts = append(e.Posts, events.EndangeredPost{ID: r.ID, PublishAt: r.PublishAt.UTC()})
-	}
-	return e, nil
-}
 
 // MustReconnect is why an account needs its owner whose token Threads refused.
 func MustReconnect() *events.Fault {

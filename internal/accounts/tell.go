@@ -10,6 +10,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts/queue"
 )
 
 // The facts of an account: the last words of the events' subjects.
@@ -79,7 +80,7 @@ func (a Account) event(ctx context.Context, db bun.IDB) (events.Event, error) {
 	case factResumed:
 		return events.NewAccountResumed(c), nil
 	case factReconnectRequired:
-		posts, err := endangered(ctx, db, a.ID, time.Time{})
+		posts, err := queue.Endangered(ctx, db, a.ID, time.Time{}, maxEndangered)
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +90,7 @@ func (a Account) event(ctx context.Context, db bun.IDB) (events.Event, error) {
 		}
 		return events.NewAccountReconnectRequired(c, *reason, posts), nil
 	case factReconnectSoon:
-		posts, err := endangered(ctx, db, a.ID, a.GrantEnd())
+		posts, err := queue.Endangered(ctx, db, a.ID, a.GrantEnd(), maxEndangered)
 		if err != nil {
 			return nil, err
 		}

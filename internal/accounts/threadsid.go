@@ -8,6 +8,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts/queue"
 )
 
 // Mark is a sign by which Threads names a person or a post of theirs, and by which we look for their accounts. Empty
@@ -39,8 +40,8 @@ func Marked(ctx context.Context, db bun.IDB, m Mark) ([]Account, error) {
 			if m.Username != "" {
 				q = q.WhereOr("lower(username) = ?", strings.ToLower(m.Username))
 			}
-			if len(media) > 0 { // the table is publisher's; this reads it and nothing else
-				q = q.WhereOr("id IN (SELECT account_id FROM posts WHERE media_id IN (?))", bun.List(media))
+			if len(media) > 0 {
+				q = q.WhereOr("id IN (?)", queue.OwnersOf(db, media))
 			}
 			return q
 		})

@@ -17,6 +17,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/outage"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts/queue"
 )
 
 const (
@@ -150,12 +151,7 @@ func (s *Service) cameBack(ctx context.Context, t accounts.Tombstone) (bool, err
 	if err != nil || len(left) > 0 {
 		return err == nil, err
 	}
-	// The table is publisher's; this reads it and nothing else.
-	rows, err := s.db.NewSelect().Table("posts").Where("account_id = ?", t.AccountID).Exists(ctx)
-	if err != nil {
-		return false, fmt.Errorf("look for posts of an erased account: %w", err)
-	}
-	return rows, nil
+	return queue.Any(ctx, s.db, t.AccountID)
 }
 
 // factsLeft are the subjects of an account's facts on EVENTS, but for that of its erasure.
@@ -242,15 +238,5 @@ func (s *Service) postsOfOthers(ctx context.Context, letters []letter, accountID
 	for _, l := range letters {
 		named = append(named, l.PostID, l.ID)
 	}
-	// The table is publisher's; this reads it and nothing else.
-	var rows []struct{ ID, MediaID string }
-	err = s.db.NewSelect().Table("posts").ColumnExpr("id, coalesce(media_id, '') AS media_id").
-		Where("(id IN (?) OR media_id IN (?)) AND account_id <> ?", bun.List(named), bun.List(named), accountID).Scan(ctx, &rows)
-	if err != nil {
-		return nil, fmt.Errorf("look whose posts letters name: %w", err)
-	}
-	for _, r := range rows {
-		ids = append(ids, r.ID, r.MediaID)
-	}
-	return slices.DeleteFunc(ids, func(id string) bool { return id == "" }), nil
+	return queue.OfOthers(ctx, s.db, named, accountID)
 }

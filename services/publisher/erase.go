@@ -15,7 +15,6 @@ import (
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/outage"
 	"github.com/omni-write/threads/internal/pg"
-	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/wire"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
@@ -97,9 +96,9 @@ func (s *Service) eraseRows(ctx context.Context, t accounts.Tombstone) error {
 			break
 		}
 	}
-	busy, err := s.db.NewSelect().Model((*posts.Post)(nil)).Where("account_id = ?", t.AccountID).Count(ctx)
+	busy, err := s.store.Count(ctx, t.AccountID)
 	if err != nil {
-		return fmt.Errorf("look for posts in hand: %w", err)
+		return err
 	}
 	if busy > 0 {
 		s.log.Info("an erasure waits for posts in hand", accountField(t.AccountID), zap.Int("posts", int(busy)))
@@ -149,16 +148,11 @@ func (s *Service) erasePosts(ctx context.Context, t accounts.Tombstone) (int, er
 	var awaited []commands.Command
 	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 		ids, awaited = nil, nil
-		free := tx.NewSelect().Model((*posts.Post)(nil)).Column("id").Where("account_id = ?", t.AccountID).
-			Where("lease IS NULL OR lease_until < now()").Limit(eraseBatch).For("UPDATE SKIP LOCKED")
-		err := tx.NewDelete().With("free", free).Model((*posts.Post)(nil)).
-			Where("id IN (SELECT id FROM free)").Returning("id").Scan(ctx, &ids)
-		if err != nil || len(ids) == 0 {
+		erased, err := s.store.Erase(ctx, tx, t.AccountID, eraseBatch)
+		if err != nil || len(erased) == 0 {
 			return err
 		}
-		if _, err := tx.NewDelete().Model((*posts.AttemptRow)(nil)).Where("post_id IN (?)", bun.List(ids)).Exec(ctx); err != nil {
-			return err
-		}
+		ids = erased
 		err = tx.NewSelect().Model(&awaited).Where("post_id IN (?) AND outcome IS NULL", bun.List(ids)).Scan(ctx)
 		if err != nil {
 			return err

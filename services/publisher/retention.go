@@ -64,23 +64,9 @@ func (s *Service) forgetAttempts(ctx context.Context) (int, error) {
 	if s.cfg.AttemptsKept == 0 || now.Before(s.forgetting.next) {
 		return 0, nil
 	}
-	var step struct {
-		Last    int64 `bun:"last"`
-		Old     int   `bun:"old"`
-		Deleted int   `bun:"deleted"`
-	}
-	err := s.db.NewRaw(`WITH batch AS MATERIALIZED (
-			SELECT id, post_id FROM (SELECT * FROM post_attempts WHERE id > ?0 ORDER BY id LIMIT ?1 FOR UPDATE SKIP LOCKED) AS next WHERE at < ?2
-		), deleted AS (
-			DELETE FROM post_attempts AS a USING batch LEFT JOIN posts AS p ON p.id = batch.post_id
-			WHERE a.id = batch.id AND (p.id IS NULL OR p.state IN ('published', 'failed', 'cancelled') AND p.updated_at < ?2
-				AND (p.delete_requested_at IS NULL OR p.deleted_at IS NOT NULL))
-			RETURNING a.id
-		)
-		SELECT coalesce(max(id), 0) AS last, count(*) AS old, (SELECT count(*) FROM deleted) AS deleted FROM batch`,
-		s.forgetting.after, forgetStep, now.Add(-s.cfg.AttemptsKept)).Scan(ctx, &step)
+	step, err := s.store.ForgetAttempts(ctx, s.forgetting.after, forgetStep, now.Add(-s.cfg.AttemptsKept))
 	if err != nil {
-		return 0, fmt.Errorf("forget old attempts: %w", err)
+		return 0, err
 	}
 	s.forgetting.after = step.Last
 	if step.Old < forgetStep { // here they begin to be young: the round is through

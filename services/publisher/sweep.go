@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/uptrace/bun"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
@@ -138,13 +137,7 @@ func (s *Service) eachOf(ctx context.Context, pass string, left *aside, ids []st
 // to the due subject survives what an alarm does not (reference nats.md §1.7, §1.8).
 func (s *Service) wakeOverdue(ctx context.Context) (int, error) {
 	now := s.now()
-	// armed_at of the woken moves to now, so that they are not woken again before a round has passed.
-	ids, err := s.markArmed(ctx, s.db.NewSelect().Model((*posts.Post)(nil)).Column("id").
-		Where("wake_at < ?", now.Add(-s.cfg.SweepGrace)).
-		Where("armed_at IS NULL OR armed_at <= wake_at OR armed_at > ? OR armed_at < ?", now, now.Add(-s.cfg.SweepEvery)).
-		Where("lease IS NULL OR lease_until < now()").
-		Where("id NOT IN (?)", bun.List(s.unwoken.ids(now))).
-		Order("wake_at").Limit(sweepBatch), now)
+	ids, err := s.store.MarkOverdue(ctx, posts.Due{Now: now, Grace: s.cfg.SweepGrace, Except: s.unwoken.ids(now), Most: sweepBatch}, s.cfg.SweepEvery)
 	if err != nil {
 		return 0, fmt.Errorf("wake overdue posts: %w", err)
 	}
@@ -163,16 +156,10 @@ func (s *Service) wakeOverdue(ctx context.Context) (int, error) {
 
 // armUnarmed sets the alarms of posts whose time has come within the horizon, or that changed their time without one.
 func (s *Service) armUnarmed(ctx context.Context) (int, error) {
-	var list []posts.Post
-	err := s.db.NewSelect().Model(&list).Column("id", "rev", "wake_at").
-		Where("wake_at BETWEEN ? AND ?", s.now().Add(-s.cfg.SweepGrace), s.now().Add(s.cfg.ArmHorizon)).
-		Where("armed_at IS DISTINCT FROM wake_at").
-		Where("lease IS NULL OR lease_until < now()").
-		Where("updated_at < ?", s.now().Add(-s.cfg.SweepGrace)). // whoever moved it just now is arming it
-		Where("id NOT IN (?)", bun.List(s.unarmed.ids(s.now()))).
-		Order("wake_at").Limit(sweepBatch).Scan(ctx)
+	now := s.now()
+	list, err := s.store.Unarmed(ctx, posts.Due{Now: now, Grace: s.cfg.SweepGrace, Except: s.unarmed.ids(now), Most: sweepBatch}, s.cfg.ArmHorizon)
 	if err != nil {
-		return 0, fmt.Errorf("find posts without an alarm: %w", err)
+		return 0, err
 	}
 	return len(list), s.eachOf(ctx, "arm", &s.unarmed, idsOfPosts(list), func(ctx context.Context, i int) (err error) {
 		p := &list[i]
@@ -184,10 +171,8 @@ func (s *Service) armUnarmed(ctx context.Context) (int, error) {
 		if err != nil {
 			return err
 		}
-		_, err = s.db.NewUpdate().Model((*posts.Post)(nil)).Set("armed_at = wake_at").
-			Where("id = ? AND rev = ? AND wake_at = ?", p.ID, p.Rev, p.WakeAt).Exec(ctx)
-		if err != nil {
-			return fmt.Errorf("note an alarm: %w", err)
+		if err := s.store.MarkArmed(ctx, p); err != nil {
+			return err
 		}
 		sweepArmed.Inc()
 		return nil
@@ -201,15 +186,10 @@ const retellBatch = 64
 // does. That costs a post nothing on its way, and one statement here.
 func (s *Service) retellUntold(ctx context.Context) (int, error) {
 	for {
-		var list []posts.Post
-		err := s.db.NewSelect().Model(&list).
-			// A post that was cancelled with its account has nobody else who tells it.
-			Where("told_rev < rev AND (updated_at < ? OR state = 'cancelled' AND reason IS NOT NULL)", s.now().Add(-retellAfter)).
-			Where("state <> ?", events.StateConcluding). // its outcome is told by whoever it is woken for
-			Where("id NOT IN (?)", bun.List(s.untold.ids(s.now()))).
-			Order("updated_at").Limit(retellBatch).Scan(ctx)
+		now := s.now()
+		list, err := s.store.NotEmitted(ctx, posts.Due{Now: now, Grace: retellAfter, Except: s.untold.ids(now), Most: retellBatch})
 		if err != nil {
-			return 0, fmt.Errorf("find untold changes: %w", err)
+			return 0, err
 		}
 		var mu sync.Mutex
 		var done []events.PostEvent
@@ -239,13 +219,4 @@ func idsOfPosts(list []posts.Post) []string {
 		ids[i] = list[i].ID
 	}
 	return ids
-}
-
-// markArmed sets armed_at of the selected posts and returns their ids.
-func (s *Service) markArmed(ctx context.Context, selected *bun.SelectQuery, at time.Time) ([]string, error) {
-	var ids []string
-	// Joined, not looked for in a list: the table may have a million rows, and each of these is found by its key.
-	err := s.db.NewUpdate().With("found", selected.For("UPDATE SKIP LOCKED")).Model((*posts.Post)(nil)).TableExpr("found").
-		Set("armed_at = ?", at).Where("post.id = found.id").Returning("post.id").Scan(ctx, &ids)
-	return ids, err
 }
