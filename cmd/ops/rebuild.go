@@ -7,6 +7,7 @@ import (
 
 	"github.com/omni-write/threads/internal/progress"
 	"github.com/omni-write/threads/services/publisher"
+	"github.com/omni-write/threads/services/publisher/projector"
 )
 
 // RebuildOptions say what a rebuild changes and shows.
@@ -28,7 +29,7 @@ func (d *Deployment) Rebuild(ctx context.Context, o RebuildOptions) error {
 	}
 	task := progress.Start(ctx, "rebuild", "facts", 0)
 	defer task.Stop()
-	found, err := publisher.Rebuilder{Bus: b, DB: db, Cfg: cfg, Log: d.log, Progress: func(done, all uint64) {
+	found, err := projector.Rebuilder{Bus: b, DB: db, Cfg: cfg.Projector(), Log: d.log, Progress: func(done, all uint64) {
 		task.Set(int64(done), int64(all)) //nolint:gosec // a number of messages is small
 	}}.Run(ctx, o.Show, o.Swap)
 	task.Stop()
@@ -41,7 +42,7 @@ func (d *Deployment) Rebuild(ctx context.Context, o RebuildOptions) error {
 	return printRebuilt(d.out, found)
 }
 
-func printRebuilt(out io.Writer, r *publisher.Rebuilt) error {
+func printRebuilt(out io.Writer, r *projector.Rebuilt) error {
 	l := lines{out: out}
 	say := l.say
 	say("%d facts of %d posts, up to sequence %d, in %.1f s.", r.Events, r.Posts, r.Last, r.Seconds)

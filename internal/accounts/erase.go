@@ -133,6 +133,12 @@ func WithTombstones(ctx context.Context, db bun.IDB, ids []string) (map[string]b
 	return erased, nil
 }
 
+// HasTombstone says whether an account is erased, or being erased.
+func HasTombstone(ctx context.Context, db bun.IDB, id string) (bool, error) {
+	erased, err := WithTombstones(ctx, db, []string{id})
+	return erased[id], err
+}
+
 // Fresh are the accounts under erasure, and those of which something might still come back.
 func Fresh(ctx context.Context, db bun.IDB) (ids []string, err error) {
 	err = db.NewSelect().Model((*Tombstone)(nil)).Column("account_id").Where("next_at IS NOT NULL").Scan(ctx, &ids)

@@ -170,7 +170,7 @@ func TestAnswerIsSavedBeforeOlderFacts(t *testing.T) {
 	if err := deaf.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.bus, s.recorder.bus = deaf, deaf
+	s.bus, s.projector.Bus = deaf, deaf
 	called := time.Now()
 	err = s.published(t.Context(), claimed, "18060000000000017", "https://www.threads.com/@demo.user/post/x", called, called, events.Attempt{At: called, Phase: "publish", OK: true})
 	if err == nil || errors.Is(err, errDone) {

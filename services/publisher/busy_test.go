@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/services/publisher/projector"
 )
 
 // hold locks a row, as a person does who forgot a transaction, until release is called.
@@ -118,7 +119,7 @@ func TestBusyMember(t *testing.T) {
 		}
 		release = r.hold("posts", held.ID)
 		var notes []posts.Outcome
-		var outcomes []outcome
+		var outcomes []projector.Outcome
 		for i, id := range []string{held.ID, free.ID} {
 			old := r.any(id)
 			p := old
@@ -126,7 +127,7 @@ func TestBusyMember(t *testing.T) {
 			notes = append(notes, posts.Outcome{Old: &old, Next: &p})
 			told := p
 			told.State, told.Rev = events.StatePublished, p.Rev+1
-			outcomes = append(outcomes, outcome{ev: events.NewPostEvent(events.FactPublished, told.Snapshot()), waiting: new([]commands.Command)})
+			outcomes = append(outcomes, projector.Outcome{Event: events.NewPostEvent(events.FactPublished, told.Snapshot()), Ended: new([]commands.Command)})
 		}
 		if errs := s.store.SaveOutcomes(t.Context(), notes); !errors.Is(errs[0], batch.ErrAlone) || errs[1] != nil {
 			t.Errorf("answers: %v", errs)
@@ -136,11 +137,11 @@ func TestBusyMember(t *testing.T) {
 			t.Fatal(errs)
 		}
 		release = r.hold("posts", held.ID)
-		if errs := s.recorder.applyOutcomes(t.Context(), outcomes); !errors.Is(errs[0], batch.ErrAlone) || errs[1] != nil {
+		if errs := s.projector.ApplyTogether(t.Context(), outcomes); !errors.Is(errs[0], batch.ErrAlone) || errs[1] != nil {
 			t.Errorf("outcomes: %v", errs)
 		}
 		release()
-		if err := s.recorder.applyNow(t.Context(), outcomes[0].ev); err != nil {
+		if err := s.projector.ApplyNow(t.Context(), outcomes[0].Event); err != nil {
 			t.Error(err)
 		}
 		for _, id := range []string{held.ID, free.ID} {

@@ -96,7 +96,10 @@ func (s *Service) concluded(ctx context.Context, p *posts.Post) error {
 		return s.applied(ctx, ev)
 	}
 	if err := s.emit(ctx, ev); errors.Is(err, errTold) {
-		return s.recorder.applyStanding(ctx, p, ev.Subject())
+		if err := s.projector.ApplyStanding(ctx, p, ev.Subject()); err != nil {
+			return err
+		}
+		return errDone
 	} else if err != nil {
 		return err
 	}
@@ -117,7 +120,7 @@ func (s *Service) toldLongAgo(ctx context.Context, p *posts.Post, ev events.Post
 func (s *Service) applied(ctx context.Context, ev events.PostEvent) error {
 	// The recorder will read the event from the stream as well, and find it applied. Doing it here too means that
 	// whoever waits for the outcome gets it now, and that a GET right after says POSTED.
-	if err := s.recorder.applyNow(ctx, ev); err != nil {
+	if err := s.projector.ApplyNow(ctx, ev); err != nil {
 		return err
 	}
 	crash.At(crash.PublishApplied)

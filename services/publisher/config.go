@@ -9,6 +9,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/projector"
 	"github.com/omni-write/threads/services/publisher/webhooks"
 )
 
@@ -186,4 +187,9 @@ var notReadyWaits = []time.Duration{2 * time.Second, 5 * time.Second, 10 * time.
 // timing is what of the configuration a post itself goes by.
 func (c Config) timing() posts.Timing {
 	return posts.Timing{LeadText: c.LeadText, LeadImage: c.LeadImage, LeadVideo: c.LeadVideo, PermalinkWait: c.PermalinkWait}
+}
+
+// Projector is what the projector needs of it.
+func (c Config) Projector() projector.Config {
+	return projector.Config{Timing: c.timing(), SweepGrace: c.SweepGrace, RestoredSince: c.RestoredSince}
 }

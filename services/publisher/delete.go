@@ -295,5 +295,5 @@ func (s *Service) endDeletion(ctx context.Context, old, next *posts.Post, fact e
 		return err
 	}
 	crash.At(crash.DeleteTold)
-	return s.recorder.applyNow(ctx, events.NewPostEvent(fact, next.Snapshot()))
+	return s.projector.ApplyNow(ctx, events.NewPostEvent(fact, next.Snapshot()))
 }

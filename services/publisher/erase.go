@@ -212,38 +212,3 @@ func eraseKeptRows(ctx context.Context, tx bun.Tx, accountID string) error {
 	_, err := tx.NewDelete().Table("posts_before_rebuild").Where("account_id = ?", accountID).Exec(ctx)
 	return wrapped("erase from posts_before_rebuild", err)
 }
-
-// unburied leaves out facts about erased accounts: one that was read before the account's facts were taken from EVENTS must
-// not bring its post back.
-func (r *recorder) unburied(ctx context.Context, db bun.IDB, facts []told) ([]told, error) {
-	var ids []string
-	for _, f := range facts {
-		if ev, ok := f.ev.(events.PostEvent); ok {
-			ids = append(ids, ev.Snapshot().AccountID)
-		}
-	}
-	if len(ids) == 0 {
-		return facts, nil
-	}
-	buried, err := accounts.WithTombstones(ctx, db, ids)
-	if err != nil || len(buried) == 0 {
-		return facts, err
-	}
-	for i, f := range facts {
-		if ev, ok := f.ev.(events.PostEvent); ok && buried[ev.Snapshot().AccountID] {
-			facts[i].ev = nil // its place in the stream still counts
-		}
-	}
-	return facts, nil
-}
-
-// buriedNow is unburied for a fact that is applied by whoever told it.
-func buriedNow(ctx context.Context, db bun.IDB, accountID string) (bool, error) {
-	buried, err := accounts.WithTombstones(ctx, db, []string{accountID})
-	return buried[accountID], err
-}
-
-// buryAgain puts the tombstone back where a restored database has lost it: EVENTS remembers what was erased.
-func (r *recorder) buryAgain(ctx context.Context, tx bun.Tx, ev events.AccountErased) error {
-	return accounts.InsertTombstone(ctx, tx, ev.AccountID, ev.UserID, "", ev.At)
-}

@@ -19,6 +19,7 @@ import (
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/services/publisher/projector"
 )
 
 // bury begins the erasure of an account, as auth does.
@@ -198,20 +199,20 @@ func TestErase(t *testing.T) {
 		r.stage(r.account, accounts.StageStreams)
 		// A recorder that read the fact before it was taken from EVENTS, or one that begins from the start.
 		ev := events.NewPostEvent(events.FactScheduled, p)
-		seq, err := s.recorder.position(t.Context(), r.db)
+		seq, err := s.projector.Position(t.Context(), r.db)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.recorder.applyAll(t.Context(), r.db, []told{{seq + 1, ev}}); err != nil {
+		if err := s.projector.ApplyAll(t.Context(), r.db, []projector.Event{{Seq: seq + 1, Message: ev}}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.recorder.applyNow(t.Context(), ev); err != nil {
+		if err := s.projector.ApplyNow(t.Context(), ev); err != nil {
 			t.Fatal(err)
 		}
 		if found := tablesWith(t, r.db, "comes late"); len(found) > 0 {
 			t.Errorf("it is back in %v", found)
 		}
-		if at, err := s.recorder.position(t.Context(), r.db); err != nil || at != seq+1 {
+		if at, err := s.projector.Position(t.Context(), r.db); err != nil || at != seq+1 {
 			t.Errorf("the recorder stands at %d, want %d: %v", at, seq+1, err)
 		}
 	})

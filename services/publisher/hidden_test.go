@@ -22,7 +22,9 @@ func TestEveryHiddenSuccess(t *testing.T) {
 	r.log = zap.NewNop()
 	sim := r.worstSim(clock)
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log, Now: clock.now})
-	s.current.Store(true)
+	if err := s.projector.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	later := map[string]func(*machine, string){
 		"nothing more":               func(*machine, string) {},
 		"no status can be read":      func(m *machine, _ string) { m.fault("status", threadssim.Edge5xx, 5) },

@@ -313,7 +313,7 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 	if err := s.bus.Emit(ctx, facts...); err != nil {
 		return fmt.Errorf("tell what was imported: %w", err)
 	}
-	_, err = s.recorder.applyAlone(ctx, imported...) // of one account, and nobody waits for any of them
+	_, err = s.projector.ApplyAlone(ctx, imported...) // of one account, and nobody waits for any of them
 	return err
 }
 

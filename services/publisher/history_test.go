@@ -148,8 +148,8 @@ func TestImportHistory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec := &recorder{db: r.db, bus: r.bus, log: r.log, now: time.Now, cfg: r.cfg, store: posts.NewStore(r.db, 0, 0), nudge: make(chan struct{}, 1)}
-	if err := rec.replay(t.Context(), r.db, 1, s.CachedInfo().State.LastSeq); err != nil {
+	rec := r.projector()
+	if err := rec.Replay(t.Context(), r.db, 1, s.CachedInfo().State.LastSeq); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(before, r.snapshots()); diff != "" {

@@ -50,10 +50,6 @@ var (
 		Name: "threads_sweep_armed_total",
 		Help: "Alarms that the sweep set, for posts that came within the horizon or had none.",
 	})
-	factsSetAside = promauto.NewCounter(prometheus.CounterOpts{
-		Name: "threads_facts_set_aside_total",
-		Help: "Facts on EVENTS that this process could not read or write to Postgres, as those of a newer version. They stay on EVENTS; rebuild finds them.",
-	})
 	lastTick = promauto.NewGauge(prometheus.GaugeOpts{
 		Name: "threads_post_alarms_last_tick_timestamp_seconds",
 		Help: "When this process last heard the tick of POST_ALARMS, unix time. It comes every 15 s to one of the publishers: the largest of theirs shows that JetStream's alarm clock goes.",

@@ -47,7 +47,7 @@ func (s *Service) paused(ctx context.Context, was *posts.Post, a accounts.Accoun
 	if err != nil {
 		return err
 	}
-	return s.recorder.wakePaused(ctx, s.db, a.ID)
+	return s.projector.WakePaused(ctx, s.db, a.ID)
 }
 
 // stillPaused says whether a post that waits for its account to be resumed has to go on waiting.
@@ -60,18 +60,6 @@ func (s *Service) stillPaused(ctx context.Context, p *posts.Post) (a accounts.Ac
 		return a, false, err
 	}
 	return *account, account.Paused(), nil
-}
-
-// wakePaused has the posts that waited for their account to be resumed looked at now.
-func (r *recorder) wakePaused(ctx context.Context, db bun.IDB, accountID string) error {
-	_, err := db.NewUpdate().Model((*posts.Post)(nil)).Set("wake_at = ?", r.now().Add(-2*r.cfg.SweepGrace)).Set("armed_at = NULL").
-		Where("account_id = ? AND state IN (?) AND reason->>'code' = ?", accountID,
-			bun.List([]events.State{events.StateWaiting, events.StateUnconfirmed}), events.Paused).
-		Where("wake_at > ?", r.now()).Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("wake the posts of account %s: %w", accountID, err)
-	}
-	return nil
 }
 
 // Pauser pauses and resumes accounts, for those who run the system.

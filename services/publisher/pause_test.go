@@ -132,7 +132,7 @@ func TestPauseWaitsForACallOnItsWay(t *testing.T) {
 	p, late := r.schedule(time.Minute, "claimed"), r.schedule(time.Minute, "read before the pause")
 	r.becomes(2, events.StateReady)
 	stop()
-	s.bus, s.recorder.bus = r.bus, r.bus
+	s.bus, s.projector.Bus = r.bus, r.bus
 	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = now(), wake_at = now()"); err != nil {
 		t.Fatal(err)
 	}

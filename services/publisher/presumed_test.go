@@ -12,6 +12,7 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/services/publisher/projector"
 )
 
 // A post in doubt whose container is not known to be of its words, as one that the release before this left, is looked for.
@@ -50,10 +51,10 @@ func TestRestoredReplyWaitsForItsPost(t *testing.T) {
 	r.recorded()
 	stop()
 	r.sql("TRUNCATE posts; INSERT INTO posts SELECT * FROM backup_posts")
-	r.sql("UPDATE recorder_positions SET updated_at = now() - interval '1 minute' WHERE name = ?", aliveName)
+	r.sql("UPDATE recorder_positions SET updated_at = now() - interval '1 minute' WHERE name = ?", projector.AliveRow)
 
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
-	if err := s.recorder.presumeCalls(t.Context()); err != nil {
+	if err := s.projector.PresumeCalls(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	row := r.row(reply.ID, events.StateUnconfirmed)
@@ -96,9 +97,9 @@ func TestRestoredReplyToADeletedPost(t *testing.T) {
 	stop()
 	r.sql("UPDATE posts SET deleted_at = now() WHERE id = ?", post.ID)
 	r.sql("UPDATE posts SET state = 'scheduled', media_id = NULL, parent_id = NULL, container_id = NULL, wake_at = now() WHERE id = ?", reply.ID)
-	r.sql("UPDATE recorder_positions SET updated_at = now() - interval '1 minute' WHERE name = ?", aliveName)
+	r.sql("UPDATE recorder_positions SET updated_at = now() - interval '1 minute' WHERE name = ?", projector.AliveRow)
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
-	if err := s.recorder.presumeCalls(t.Context()); err != nil {
+	if err := s.projector.PresumeCalls(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	row := r.row(reply.ID, events.StateUnconfirmed)
@@ -165,7 +166,7 @@ func TestRestoredPresumption(t *testing.T) {
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
 	p := r.inDoubt(s, testUser, r.account.ID, "presumed at the time of the backup")
 	r.sql("UPDATE posts SET on_absent = 'resume', attempt = 0, claimed_at = NULL, call_deadline = NULL")
-	err := pg.InTx(t.Context(), r.db, func(ctx context.Context, tx bun.Tx) error { return s.recorder.doubtAll(ctx, tx) })
+	err := pg.InTx(t.Context(), r.db, func(ctx context.Context, tx bun.Tx) error { return s.projector.MarkAllUnconfirmed(ctx, tx) })
 	if err != nil {
 		t.Fatal(err)
 	}

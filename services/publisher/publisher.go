@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -28,6 +27,7 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher/draft"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
+	"github.com/omni-write/threads/services/publisher/projector"
 	"github.com/omni-write/threads/services/publisher/webhooks"
 )
 
@@ -74,7 +74,7 @@ type Service struct {
 	delays       *batch.Batcher[posts.Delayed]
 	spacings     *batch.Batcher[spacing]
 	links        *batch.Batcher[*posts.Post]
-	recorder     *recorder
+	projector    *projector.Projector
 	webhooks     *webhooks.Service
 	told         tellings
 	// What the passes of the sweep could not put right.
@@ -83,8 +83,6 @@ type Service struct {
 	graves                           graves
 	readings                         *readings
 	progress                         progress
-	// current is set once EVENTS is applied to its end; before that nothing is claimed or swept.
-	current atomic.Bool
 }
 
 // New makes a publisher. It does no I/O.
@@ -124,8 +122,7 @@ func New(cfg Config, d Deps) *Service {
 	s.notes = &batch.Batcher[posts.Outcome]{Size: noteBatch, AtOnce: 2, Work: s.store.SaveOutcomes}
 	s.links = &batch.Batcher[*posts.Post]{Size: linkBatch, AtOnce: 2, Work: s.store.SavePermalinks}
 	s.webhooks = webhooks.New(cfg.Webhooks, webhooks.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
-	s.recorder = &recorder{db: d.DB, bus: d.Bus, log: d.Log, now: d.Now, cfg: cfg, store: s.store, nudge: make(chan struct{}, 1)}
-	s.recorder.outcomes = &batch.Batcher[outcome]{Size: applyBatch, AtOnce: 2, Work: s.recorder.applyOutcomes}
+	s.projector = projector.New(cfg.Projector(), projector.Deps{Bus: d.Bus, DB: d.DB, Store: s.store, Log: d.Log, Now: d.Now})
 	return s
 }
 
@@ -139,7 +136,7 @@ func (s *Service) Run(ctx context.Context) error {
 		s.log.Warn("waits are under their floor: right for a test, but against Threads a post could go out twice", zap.Strings("settings", short))
 	}
 	defer s.bus.Depends(s.db.PingContext)()
-	if err := s.recorder.check(ctx); err != nil {
+	if err := s.projector.Check(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // told to stop; the check begins anew at the next start
 		}
@@ -172,21 +169,21 @@ func (s *Service) Run(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		// Until EVENTS is applied no wake-up could be worked on: it is left to another process.
-		for !s.current.Load() {
+		for !s.projector.IsCurrent() {
 			if !pause(ctx, 20*time.Millisecond) {
 				return nil
 			}
 		}
 		return s.bus.Handle(ctx, events.PublisherDue, due, bus.HandleOptions{Concurrency: s.cfg.wakes(), Prefetch: min(256, s.cfg.wakes())})
 	})
-	g.Go(func() error { return s.recorder.keepAlive(ctx) })
+	g.Go(func() error { return s.projector.KeepAlive(ctx) })
 	g.Go(func() error { return s.ownerCalls.Run(ctx) })
 	g.Go(func() error { return s.webhooks.Run(ctx) })
 	g.Go(func() error {
-		if err := s.catchUp(ctx); err != nil {
+		if err := s.projector.CatchUp(ctx); err != nil {
 			return err
 		}
-		return s.recorder.run(ctx)
+		return s.projector.Run(ctx)
 	})
 	g.Go(func() error { return s.sweep(ctx) })
 	g.Go(func() error { return s.rounds(ctx) })
@@ -210,7 +207,6 @@ const (
 	noteBatch   = 256
 	delayBatch  = 256
 	linkBatch   = 256
-	applyBatch  = 256
 )
 
 // Tick hears the tick of POST_ALARMS and needs to do nothing: that it goes off is what keeps JetStream's timer from
@@ -222,7 +218,7 @@ func (*Service) Tick(context.Context, bus.Delivery, string) error {
 
 // Ready says why the publisher should not be relied on, or nil.
 func (s *Service) Ready(ctx context.Context) error {
-	if !s.current.Load() {
+	if !s.projector.IsCurrent() {
 		return errors.New("EVENTS is still being applied to Postgres; posts go out when that is done")
 	}
 	if err := s.db.PingContext(ctx); err != nil {

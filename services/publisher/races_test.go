@@ -12,6 +12,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/services/publisher/projector"
 )
 
 // Two workers have read the same ready row. The first one's call comes back to ready (24/4279009), which leaves state and
@@ -23,7 +24,7 @@ func TestStaleClaim(t *testing.T) {
 	p := r.schedule(time.Minute, "stale claim")
 	r.row(p.ID, events.StateReady)
 	stop() // from here on nobody works but the test
-	s.bus, s.recorder.bus = r.bus, r.bus
+	s.bus, s.projector.Bus = r.bus, r.bus
 	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = now(), wake_at = now()"); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func TestHiddenSuccess(t *testing.T) {
 			p := r.schedule(time.Minute, name)
 			r.row(p.ID, events.StateReady)
 			stop()
-			s.bus, s.recorder.bus = r.bus, r.bus
+			s.bus, s.projector.Bus = r.bus, r.bus
 			if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = now(), wake_at = now()"); err != nil {
 				t.Fatal(err)
 			}
@@ -164,7 +165,7 @@ func TestResumeLooks(t *testing.T) {
 func TestNewStream(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	if _, err := r.db.ExecContext(t.Context(), "INSERT INTO recorder_positions (name, seq, updated_at) VALUES (?, 500, now())", recorderName); err != nil {
+	if _, err := r.db.ExecContext(t.Context(), "INSERT INTO recorder_positions (name, seq, updated_at) VALUES (?, 500, now())", projector.PositionRow); err != nil {
 		t.Fatal(err)
 	}
 	r.start()
@@ -173,7 +174,7 @@ func TestNewStream(t *testing.T) {
 	if row := r.row(p.ID, events.StatePublished); row.ToldRev != row.Rev {
 		t.Errorf("the recorder skipped it: %s", r.rows())
 	}
-	position, err := (&recorder{db: r.db}).position(t.Context(), r.db)
+	position, err := r.projector().Position(t.Context(), r.db)
 	if err != nil || position >= 500 {
 		t.Errorf("the position is %d, %v", position, err)
 	}
@@ -183,11 +184,11 @@ func TestNewStream(t *testing.T) {
 func TestRestoreCutShort(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	if _, err := r.db.ExecContext(t.Context(), "INSERT INTO recorder_positions (name, seq, updated_at) VALUES (?, 0, now())", restoring); err != nil {
+	if _, err := r.db.ExecContext(t.Context(), "INSERT INTO recorder_positions (name, seq, updated_at) VALUES (?, 0, now())", projector.RestoringRow); err != nil {
 		t.Fatal(err)
 	}
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
-	if err := s.recorder.check(t.Context()); err == nil || !strings.Contains(err.Error(), "PUBLISHER_RESTORED_SINCE") {
+	if err := s.projector.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "PUBLISHER_RESTORED_SINCE") {
 		t.Errorf("it says %v", err)
 	}
 }

@@ -34,7 +34,9 @@ func TestEveryOrder(t *testing.T) {
 	sim := r.worstSim(clock)
 	r.cfg.RefLook = 2 * time.Hour
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log, Now: clock.now})
-	s.current.Store(true)
+	if err := s.projector.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	var n int
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
@@ -451,7 +453,7 @@ func (m *machine) rebuild() {
 		}
 		for range 2 { // every event twice
 			err := pg.InTx(ctx, m.r.db, func(ctx context.Context, tx bun.Tx) error {
-				_, err := m.s.recorder.apply(ctx, tx, ev)
+				_, err := m.s.projector.Apply(ctx, tx, ev)
 				return err
 			})
 			if err != nil {

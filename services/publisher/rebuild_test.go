@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/services/publisher/projector"
 )
 
-func (r *rig) rebuild(swap bool) (*Rebuilt, error) {
+func (r *rig) rebuild(swap bool) (*projector.Rebuilt, error) {
 	r.t.Helper()
-	return Rebuilder{Bus: r.bus, DB: r.db, Cfg: r.cfg, Log: r.log}.Run(r.t.Context(), 10, swap)
+	return projector.Rebuilder{Bus: r.bus, DB: r.db, Cfg: r.cfg.Projector(), Log: r.log}.Run(r.t.Context(), 10, swap)
 }
 
 func TestRebuild(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 
 // recall ends a post whose account was disconnected. One that may be live is looked for first.
 func (s *Service) recall(ctx context.Context, old *posts.Post) error {
-	if buried, err := buriedNow(ctx, s.db, old.AccountID); err != nil || buried {
+	if erased, err := accounts.HasTombstone(ctx, s.db, old.AccountID); err != nil || erased {
 		if err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func (r *reconciliation) againstEvents(ctx context.Context, p *posts.Post) (disp
 	case fact == nil:
 	case fact.Snapshot().Rev > p.Rev:
 		d := r.of(p, "row", "EVENTS has told rev %d (%s), the row has rev %d.", fact.Snapshot().Rev, fact.Fact(), p.Rev)
-		position, err := r.recorder.position(ctx, r.DB)
+		position, err := r.projector.Position(ctx, r.DB)
 		if err != nil {
 			return true, err
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/waiting"
 	"github.com/omni-write/threads/services/publisher/draft"
+	"github.com/omni-write/threads/services/publisher/projector"
 )
 
 func TestTwoPublishers(t *testing.T) {
@@ -44,6 +45,11 @@ func (r *rig) snapshots() map[string]events.Post {
 	return m
 }
 
+// projector is one beside those of the publishers.
+func (r *rig) projector() *projector.Projector {
+	return projector.New(r.cfg.Projector(), projector.Deps{Bus: r.bus, DB: r.db, Log: r.log, Now: time.Now})
+}
+
 // A replay of EVENTS into an empty table gives the same table, but for the working columns.
 func TestReplay(t *testing.T) {
 	t.Parallel()
@@ -64,13 +70,13 @@ func TestReplay(t *testing.T) {
 	if _, err := r.db.ExecContext(t.Context(), "TRUNCATE posts, recorder_positions"); err != nil {
 		t.Fatal(err)
 	}
-	rec := &recorder{db: r.db, bus: r.bus, log: r.log, now: time.Now, cfg: r.cfg, store: posts.NewStore(r.db, 0, 0), nudge: make(chan struct{}, 1)}
+	rec := r.projector()
 	s, err := r.bus.JetStream().Stream(t.Context(), events.StreamEvents)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // the second time changes nothing
-		if err := rec.replay(t.Context(), r.db, 1, s.CachedInfo().State.LastSeq); err != nil {
+		if err := rec.Replay(t.Context(), r.db, 1, s.CachedInfo().State.LastSeq); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(before, r.snapshots()); diff != "" {
@@ -78,7 +84,7 @@ func TestReplay(t *testing.T) {
 		}
 	}
 	for id, dormant := range map[string]bool{waiting.ID: false, live.ID: true} {
-		p, err := rec.store.Get(t.Context(), r.db, id)
+		p, err := posts.NewStore(r.db, 0, 0).Get(t.Context(), r.db, id)
 		if err != nil {
 			t.Fatal(err)
 		}

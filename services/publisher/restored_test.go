@@ -11,6 +11,7 @@ import (
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/services/publisher/projector"
 )
 
 // backedUp are the tables that a backup of Postgres has of the publisher.
@@ -158,7 +159,7 @@ func TestAnOutageCostsOneList(t *testing.T) {
 	r.recorded()
 	stop()
 	r.sql("UPDATE posts SET publish_at = now(), wake_at = now()")
-	r.sql("UPDATE recorder_positions SET updated_at = now() - interval '1 minute' WHERE name = ?", aliveName)
+	r.sql("UPDATE recorder_positions SET updated_at = now() - interval '1 minute' WHERE name = ?", projector.AliveRow)
 	r.start()
 	for _, p := range posts {
 		r.once(r.await(p.ID, events.FactPublished))
@@ -184,7 +185,7 @@ func TestStartBesideAnother(t *testing.T) {
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
 	// Its time comes without a wake-up: only a look at the rows could take it for one that went out.
 	r.sql("UPDATE posts SET publish_at = now(), wake_at = now() + interval '1 minute' WHERE id = ?", p.ID)
-	if err := s.recorder.check(t.Context()); err != nil {
+	if err := s.projector.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if row := r.row(p.ID, events.StateScheduled); row.Doubt {
@@ -202,9 +203,9 @@ func TestOutageLeavesWhoWaits(t *testing.T) {
 	stop()
 	r.sql("UPDATE posts SET publish_at = now(), wake_at = now()")
 	r.sql("UPDATE posts SET state = 'waiting', wake_at = now() + interval '1 hour' WHERE id = ?", waits.ID)
-	r.sql("UPDATE recorder_positions SET updated_at = now() - interval '1 minute' WHERE name = ?", aliveName)
+	r.sql("UPDATE recorder_positions SET updated_at = now() - interval '1 minute' WHERE name = ?", projector.AliveRow)
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
-	if err := s.recorder.check(t.Context()); err != nil {
+	if err := s.projector.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if row := r.row(waits.ID, events.StateWaiting); row.Doubt {

@@ -7,9 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/uptrace/bun"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
@@ -35,7 +34,7 @@ func (s *Service) rounds(ctx context.Context) error {
 		return nil
 	}
 	for pause(ctx, min(roundsEvery, s.cfg.InsightsEvery)) {
-		if !s.current.Load() {
+		if !s.projector.IsCurrent() {
 			continue
 		}
 		if err := s.roundsOnce(ctx); err != nil && ctx.Err() == nil {

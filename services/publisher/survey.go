@@ -161,7 +161,7 @@ func (s *Service) surveyOnce(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("count the overdue posts: %w", err)
 	}
-	position, end, err := s.recorder.behind(ctx)
+	position, end, err := s.projector.Behind(ctx)
 	if err != nil {
 		return err
 	}
@@ -247,18 +247,6 @@ func (s *Service) surveyQuotas(ctx context.Context) error {
 		quotaHeadroom.WithLabelValues(string(m.Quota)).Set(float64(max(m.Quota.Total()-m.Used, 0)))
 	}
 	return nil
-}
-
-// behind is how far the recorder has applied EVENTS, and how far EVENTS goes.
-func (r *recorder) behind(ctx context.Context) (position, end uint64, err error) {
-	if position, err = r.position(ctx, r.db); err != nil {
-		return 0, 0, err
-	}
-	stream, err := r.bus.JetStream().Stream(ctx, events.StreamEvents)
-	if err != nil {
-		return 0, 0, fmt.Errorf("find EVENTS: %w", err)
-	}
-	return position, max(position, stream.CachedInfo().State.LastSeq), nil
 }
 
 // age is how long ago something was, in seconds; 0 when it never was, or is yet to come.

@@ -34,7 +34,7 @@ const (
 func (s *Service) sweep(ctx context.Context) error {
 	var g errgroup.Group
 	others := make(chan struct{}, 1)
-	g.Go(func() error { return s.sweepEach(ctx, s.recorder.nudge, others, s.wakeOverdue) })
+	g.Go(func() error { return s.sweepEach(ctx, s.projector.AccountChanges(), others, s.wakeOverdue) })
 	g.Go(func() error {
 		return s.sweepEach(ctx, others, nil, s.forgetOldUses, s.armUnarmed, s.findGone, s.retellUntold, s.forgetCommands, s.forgetAttempts)
 	})
@@ -47,7 +47,7 @@ type sweepPass func(context.Context) (int, error)
 // sweepEach makes passes until ctx ends. A nudge begins a round early, and is handed on.
 func (s *Service) sweepEach(ctx context.Context, nudge <-chan struct{}, onwards chan<- struct{}, passes ...sweepPass) error {
 	for {
-		if s.current.Load() {
+		if s.projector.IsCurrent() {
 			if err := eachPass(ctx, passes...); err != nil && ctx.Err() == nil {
 				s.log.Warn("sweep cut short", errField(err))
 			}
@@ -203,7 +203,7 @@ func (s *Service) retellUntold(ctx context.Context) (int, error) {
 			done = append(done, events.NewPostEvent(p.Fact, p.Snapshot()))
 			return nil
 		})
-		if marking := s.recorder.noteTold(ctx, done); marking != nil {
+		if marking := s.projector.MarkEmitted(ctx, done); marking != nil {
 			return 0, errors.Join(err, marking)
 		}
 		sweepRepairs.WithLabelValues("told").Add(float64(len(done)))

@@ -168,7 +168,7 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 		if err := deaf.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		s.bus, s.recorder.bus = deaf, deaf
+		s.bus, s.projector.Bus = deaf, deaf
 		if err := s.concluded(t.Context(), row); err == nil || errors.Is(err, errDone) {
 			t.Fatalf("told without NATS: %v", err)
 		}

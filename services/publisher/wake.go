@@ -19,7 +19,7 @@ const maxSteps = 12
 // Wake looks at a post and does what its row says is due. A wake-up that is early, doubled, stale or about a post that
 // is gone changes nothing.
 func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
-	if !s.current.Load() {
+	if !s.projector.IsCurrent() {
 		return bus.Later(time.Second)
 	}
 	for step := range maxSteps {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/services/publisher"
+	"github.com/omni-write/threads/services/publisher/projector"
 )
 
 // RebuildFigure is how fast the table of posts is built anew from EVENTS.
@@ -37,7 +38,7 @@ func (e *env) rebuild(ctx context.Context) (*RebuildFigure, error) {
 	}
 	e.say("rebuild: building the table")
 	defer e.begin(ctx, "rebuild", "facts", 0)()
-	r := publisher.Rebuilder{Bus: e.Bus, DB: e.DB, Cfg: cfg, Log: e.quiet, Progress: func(done, all uint64) {
+	r := projector.Rebuilder{Bus: e.Bus, DB: e.DB, Cfg: cfg.Projector(), Log: e.quiet, Progress: func(done, all uint64) {
 		e.task.Set(int64(done), int64(all)) //nolint:gosec // a number of messages is small
 	}}
 	found, err := r.Run(ctx, 0, false)

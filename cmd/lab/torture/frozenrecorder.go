@@ -18,7 +18,7 @@ const (
 	// frozenLeases is how many leases old the freeze is when posts begin to be judged. What the frozen publisher had claimed
 	// or been handed, and what the restarted one had, is late by rights; by then others have taken it.
 	frozenLeases = 4
-	// recorderLock is the key of the publishers' advisory lock (services/publisher/recorder.go).
+	// recorderLock is the key of the publishers' advisory lock (services/publisher/projector/lock.go).
 	recorderLock = 0x7468726561647301
 )
 

@@ -1,4 +1,4 @@
-package publisher
+package projector
 
 import (
 	"context"
@@ -12,45 +12,27 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
-	"github.com/omni-write/threads/internal/posts"
 )
 
-// recorder writes what EVENTS tells into Postgres: final states, how far each post is told, and how far it has read.
-// One process at a time records, under a lock of Postgres, so that its position is exact; the others stand by.
-type recorder struct {
-	db    *bun.DB
-	bus   *bus.Bus
-	log   *zap.Logger
-	now   func() time.Time
-	cfg   Config
-	store *posts.Store
-	// outcomes are applied at once, by whoever told them, together with those of other posts.
-	outcomes *batch.Batcher[outcome]
-	// nudge asks for a sweep now: an account came or went, and its posts should not wait for the next round.
-	nudge chan struct{}
-	// holder is the session that another recorder leads with, as it was logged last.
-	holder int
-}
-
 const (
-	recorderName  = "publisher-recorder"
-	recorderBatch = 512
+	PositionRow = "publisher-recorder"
+	followBatch = 512
 	// recorderMoment is how far the recorder stays behind: longer than it takes to apply an event that was just told.
-	recorderMoment = 250 * time.Millisecond
-	standBy        = 2 * time.Second
+	followBehind = 250 * time.Millisecond
+	standByEvery = 2 * time.Second
 )
 
 // run records until ctx ends. It stands by while another process records.
-func (r *recorder) run(ctx context.Context) error {
+func (r *Projector) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := r.lead(ctx)
 		if err != nil && ctx.Err() == nil {
-			r.log.Warn("recorder starts over", zap.Error(err))
+			r.Log.Warn("recorder starts over", zap.Error(err))
 		}
-		if !pause(ctx, standBy) {
+		if !clock.Sleep(ctx, standByEvery) {
 			break
 		}
 	}
@@ -59,25 +41,25 @@ func (r *recorder) run(ctx context.Context) error {
 
 // lead takes the lock and records. The lock lives as long as its connection, and every batch is written through that
 // very connection: who has lost the lock can no longer write.
-func (r *recorder) lead(ctx context.Context) error {
+func (r *Projector) lead(ctx context.Context) error {
 	conn, mine, err := r.lock(ctx)
 	if err != nil || !mine {
 		return err
 	}
 	defer unlock(ctx, conn)
-	consumer, err := r.bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherRecorder)
+	consumer, err := r.Bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherRecorder)
 	if err != nil {
 		return fmt.Errorf("find the durable %s: %w", events.PublisherRecorder, err)
 	}
-	if err := r.catchUp(ctx, conn); err != nil {
+	if err := r.catchUpUnderLock(ctx, conn); err != nil {
 		return err
 	}
-	messages, err := consumer.Messages(bus.Pulls(2 * recorderBatch)...)
+	messages, err := consumer.Messages(bus.Pulls(2 * followBatch)...)
 	if err != nil {
 		return fmt.Errorf("read EVENTS: %w", err)
 	}
 	defer messages.Stop()
-	incoming := make(chan jetstream.Msg, recorderBatch)
+	incoming := make(chan jetstream.Msg, followBatch)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -94,12 +76,12 @@ func (r *recorder) lead(ctx context.Context) error {
 			}
 		}
 	}()
-	beat := time.NewTicker(recorderBeat)
+	beat := time.NewTicker(lockBeat)
 	defer beat.Stop()
 	for {
 		batch, ok := gather(ctx, incoming, beat.C)
 		if len(batch) == 0 && ok {
-			if err := stillMine(ctx, conn); err != nil {
+			if err := heartbeat(ctx, conn); err != nil {
 				return err
 			}
 		}
@@ -121,16 +103,16 @@ func (r *recorder) lead(ctx context.Context) error {
 }
 
 // catchUp applies what was told since the position, up to the end of EVENTS as it is now.
-func (r *recorder) catchUp(ctx context.Context, conn *bun.Conn) error {
-	position, err := r.position(ctx, conn)
+func (r *Projector) catchUpUnderLock(ctx context.Context, conn *bun.Conn) error {
+	position, err := r.Position(ctx, conn)
 	if err != nil {
 		return err
 	}
-	stream, err := r.bus.JetStream().Stream(ctx, events.StreamEvents)
+	stream, err := r.Bus.JetStream().Stream(ctx, events.StreamEvents)
 	if err != nil {
 		return fmt.Errorf("find EVENTS: %w", err)
 	}
-	return r.replay(ctx, conn, position+1, stream.CachedInfo().State.LastSeq)
+	return r.Replay(ctx, conn, position+1, stream.CachedInfo().State.LastSeq)
 }
 
 // gather waits for one message and takes with it what comes in the moment after. Whoever told an event applies it at once;
@@ -147,8 +129,8 @@ func gather(ctx context.Context, incoming <-chan jetstream.Msg, beat <-chan time
 	case <-ctx.Done():
 		return nil, false
 	}
-	moment := time.After(recorderMoment)
-	for len(batch) < recorderBatch {
+	moment := time.After(followBehind)
+	for len(batch) < followBatch {
 		select {
 		case m, ok := <-incoming:
 			if !ok {
@@ -169,77 +151,65 @@ func gather(ctx context.Context, incoming <-chan jetstream.Msg, beat <-chan time
 }
 
 // told is an event with its place in the stream.
-type told struct {
-	seq uint64
-	ev  events.Message // nil: a type that this version does not know
+type Event struct {
+	Seq     uint64
+	Message events.Message // nil: a type that this version does not know
 }
 
 // decode reads a message of EVENTS.
-func (r *recorder) decode(m jetstream.Msg) (told, error) {
+func (r *Projector) decode(m jetstream.Msg) (Event, error) {
 	meta, err := m.Metadata()
 	if err != nil {
-		return told{}, fmt.Errorf("read metadata: %w", err)
+		return Event{}, fmt.Errorf("read metadata: %w", err)
 	}
 	ev, err := events.Decode(m.Headers().Get(events.HeaderType), m.Data())
 	if err != nil {
 		// A fact that this version cannot read is not lost: it stays on EVENTS, for a newer one to rebuild from.
-		r.setAside(meta.Sequence.Stream, err)
+		r.skip(meta.Sequence.Stream, err)
 	}
-	return told{meta.Sequence.Stream, ev}, nil
+	return Event{meta.Sequence.Stream, ev}, nil
 }
 
 // applyBatch applies messages and moves the position, in one transaction.
-func (r *recorder) applyBatch(ctx context.Context, conn *bun.Conn, batch []jetstream.Msg) error {
-	facts := make([]told, len(batch))
+func (r *Projector) applyBatch(ctx context.Context, conn *bun.Conn, batch []jetstream.Msg) error {
+	facts := make([]Event, len(batch))
 	for i, m := range batch {
 		var err error
 		if facts[i], err = r.decode(m); err != nil {
 			return err
 		}
 	}
-	position, err := r.position(ctx, conn)
+	position, err := r.Position(ctx, conn)
 	if err != nil {
 		return err
 	}
 	next, end, gap := position+1, position, false
 	for _, f := range facts {
-		gap = gap || f.seq > next
-		next, end = max(next, f.seq+1), max(end, f.seq)
+		gap = gap || f.Seq > next
+		next, end = max(next, f.Seq+1), max(end, f.Seq)
 	}
 	if gap { // the durable gave what lies between to somebody who is gone: read it from the stream itself
-		return r.replay(ctx, conn, position+1, end)
+		return r.Replay(ctx, conn, position+1, end)
 	}
-	return r.applyAll(ctx, conn, facts)
+	return r.ApplyAll(ctx, conn, facts)
 }
 
 // position is the sequence of the last event that is in the tables; 0 before the first.
-func (r *recorder) position(ctx context.Context, db bun.IDB) (uint64, error) {
+func (r *Projector) Position(ctx context.Context, db bun.IDB) (uint64, error) {
 	var seq uint64
-	err := db.NewSelect().Table("recorder_positions").Column("seq").Where("name = ?", recorderName).Scan(ctx, &seq)
+	err := db.NewSelect().Table("recorder_positions").Column("seq").Where("name = ?", PositionRow).Scan(ctx, &seq)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("read the recorder's position: %w", err)
 	}
 	return seq, nil
 }
 
-func (r *recorder) setPosition(ctx context.Context, db bun.IDB, seq uint64) error {
+func (r *Projector) setPosition(ctx context.Context, db bun.IDB, seq uint64) error {
 	_, err := db.NewRaw(`INSERT INTO recorder_positions (name, seq, updated_at) VALUES (?, ?, ?)
 		ON CONFLICT (name) DO UPDATE SET seq = EXCLUDED.seq, updated_at = EXCLUDED.updated_at
-		WHERE recorder_positions.seq < EXCLUDED.seq`, recorderName, int64(seq), r.now()).Exec(ctx) //nolint:gosec // a stream sequence fits
+		WHERE recorder_positions.seq < EXCLUDED.seq`, PositionRow, int64(seq), r.Now()).Exec(ctx) //nolint:gosec // a stream sequence fits
 	if err != nil {
 		return fmt.Errorf("move the recorder's position: %w", err)
 	}
 	return nil
-}
-
-// pause waits, and says whether ctx still stands.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -1,4 +1,4 @@
-package publisher
+package projector
 
 import (
 	"context"
@@ -64,7 +64,7 @@ const (
 // says, under the rule of a restored database: every post that is due is looked for on Threads before anything is made.
 // That needs all publishers stopped.
 func (b Rebuilder) Run(ctx context.Context, show int, swap bool) (*Rebuilt, error) {
-	r := &recorder{db: b.DB, bus: b.Bus, log: b.Log, now: time.Now, cfg: b.Cfg}
+	r := New(b.Cfg, Deps{Bus: b.Bus, DB: b.DB, Log: b.Log, Now: time.Now})
 	if swap {
 		free, err := b.standStill(ctx)
 		if err != nil {
@@ -100,11 +100,11 @@ func (b Rebuilder) standStill(ctx context.Context) (free func(), err error) {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	free = func() {
-		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(?)", recorderLock)
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(?)", LockKey)
 		_ = conn.Close()
 	}
 	var mine bool
-	if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock(?)", recorderLock).Scan(&mine); err != nil {
+	if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock(?)", LockKey).Scan(&mine); err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("take the recorder's lock: %w", err)
 	}
@@ -124,7 +124,7 @@ func (b Rebuilder) standStill(ctx context.Context) (free func(), err error) {
 }
 
 // fill reads EVENTS from its start and keeps the latest of each post.
-func (b Rebuilder) fill(ctx context.Context, r *recorder, found *Rebuilt) error {
+func (b Rebuilder) fill(ctx context.Context, r *Projector, found *Rebuilt) error {
 	stream, err := b.Bus.JetStream().Stream(ctx, events.StreamEvents)
 	if err != nil {
 		return fmt.Errorf("find EVENTS: %w", err)
@@ -158,11 +158,11 @@ func (b Rebuilder) fill(ctx context.Context, r *recorder, found *Rebuilt) error 
 			if err != nil {
 				return err
 			}
-			if fact.seq > found.Last {
+			if fact.Seq > found.Last {
 				break
 			}
 			found.Events++
-			batch.add(fact.ev)
+			batch.add(fact.Message)
 			if found.Events%rebuildBatch == 0 || found.Events == all {
 				select {
 				case batches <- batch.take():
@@ -316,7 +316,7 @@ func (b Rebuilder) eachDifference(ctx context.Context, db bun.IDB, do func(diffe
 }
 
 // swap makes the rows that differ what EVENTS says. What they were is kept in posts_before_rebuild.
-func (b Rebuilder) swap(ctx context.Context, r *recorder, found *Rebuilt) error {
+func (b Rebuilder) swap(ctx context.Context, r *Projector, found *Rebuilt) error {
 	return pg.InTx(ctx, b.DB, func(ctx context.Context, tx bun.Tx) error {
 		if _, err := tx.ExecContext(ctx, "DROP TABLE IF EXISTS posts_before_rebuild; CREATE TABLE posts_before_rebuild AS TABLE posts WITH NO DATA"); err != nil {
 			return fmt.Errorf("make the table posts_before_rebuild: %w", err)
@@ -346,7 +346,7 @@ func (b Rebuilder) swap(ctx context.Context, r *recorder, found *Rebuilt) error 
 		if err != nil {
 			return err
 		}
-		if err := r.doubtAll(ctx, tx); err != nil {
+		if err := r.MarkAllUnconfirmed(ctx, tx); err != nil {
 			return err
 		}
 		return r.setPosition(ctx, tx, found.Last)
@@ -354,11 +354,11 @@ func (b Rebuilder) swap(ctx context.Context, r *recorder, found *Rebuilt) error 
 }
 
 // replace writes posts as EVENTS has them over their rows.
-func (r *recorder) replace(ctx context.Context, tx bun.Tx, list []posts.Post) error {
+func (r *Projector) replace(ctx context.Context, tx bun.Tx, list []posts.Post) error {
 	ids := make([]string, len(list))
 	for i := range list {
 		ids[i] = list[i].ID
-		list[i].WakeAfterReplay(r.cfg.timing(), r.now())
+		list[i].WakeAfterReplay(r.cfg.Timing, r.Now())
 		list[i].Canonicalize()
 	}
 	if _, err := tx.NewRaw("INSERT INTO posts_before_rebuild SELECT * FROM posts WHERE id IN (?)", bun.List(ids)).Exec(ctx); err != nil {

@@ -1,4 +1,4 @@
-package publisher
+package projector
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 )
@@ -19,8 +20,8 @@ import (
 // check compares how far the recorder has acknowledged EVENTS with how far Postgres has applied it. Postgres behind
 // the acknowledgements can only mean that it was restored from a backup: then rows may call posts unpublished that are
 // live, and nothing is published until an operator has said since when.
-func (r *recorder) check(ctx context.Context) error {
-	consumer, err := r.bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherRecorder)
+func (r *Projector) Check(ctx context.Context) error {
+	consumer, err := r.Bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherRecorder)
 	if err != nil {
 		return fmt.Errorf("find the durable %s: %w", events.PublisherRecorder, err)
 	}
@@ -28,56 +29,56 @@ func (r *recorder) check(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the durable %s: %w", events.PublisherRecorder, err)
 	}
-	position, err := r.position(ctx, r.db)
+	position, err := r.Position(ctx, r.DB)
 	if err != nil {
 		return err
 	}
-	if err := r.newStream(ctx, position); err != nil {
+	if err := r.startOverOnNewStream(ctx, position); err != nil {
 		return err
 	}
 	floor := info.AckFloor.Stream
-	unfinished, err := r.db.NewSelect().Table("recorder_positions").Where("name = ?", restoring).Exists(ctx)
+	unfinished, err := r.DB.NewSelect().Table("recorder_positions").Where("name = ?", RestoringRow).Exists(ctx)
 	if err != nil {
 		return fmt.Errorf("look for an unfinished restore: %w", err)
 	}
 	if floor <= position && !unfinished {
-		return r.presumeCalls(ctx)
+		return r.PresumeCalls(ctx)
 	}
 	if r.cfg.RestoredSince.IsZero() {
 		return fmt.Errorf("postgres has applied EVENTS up to %d, but %d was acknowledged: the database was restored from a backup or replaced. "+
 			"Nothing is published, for posts that look unpublished may be live. Set PUBLISHER_RESTORED_SINCE to the time of the backup "+
 			"(RFC 3339) and start again: every post due by now is then looked for on Threads first", position, floor)
 	}
-	r.log.Warn("postgres was restored: applying the events it lacks", zap.Uint64("from", position+1), zap.Uint64("to", floor))
+	r.Log.Warn("postgres was restored: applying the events it lacks", zap.Uint64("from", position+1), zap.Uint64("to", floor))
 	// Marked until every due post is doubted: a crash in between, or a second publisher that starts meanwhile, must not
 	// take the rows as they were in the backup for the truth.
-	_, err = r.db.NewRaw("INSERT INTO recorder_positions (name, seq, updated_at) VALUES (?, 0, ?) ON CONFLICT DO NOTHING", restoring, r.now()).Exec(ctx)
+	_, err = r.DB.NewRaw("INSERT INTO recorder_positions (name, seq, updated_at) VALUES (?, 0, ?) ON CONFLICT DO NOTHING", RestoringRow, r.Now()).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("mark the restore: %w", err)
 	}
 	// To the very end, not only to what was acknowledged: a post must not be doubted whose outcome is on EVENTS.
-	stream, err := r.bus.JetStream().Stream(ctx, events.StreamEvents)
+	stream, err := r.Bus.JetStream().Stream(ctx, events.StreamEvents)
 	if err != nil {
 		return fmt.Errorf("find EVENTS: %w", err)
 	}
-	if err := r.replay(ctx, r.db, position+1, stream.CachedInfo().State.LastSeq); err != nil {
+	if err := r.Replay(ctx, r.DB, position+1, stream.CachedInfo().State.LastSeq); err != nil {
 		return err
 	}
-	return pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) error {
-		if err := r.doubtAll(ctx, tx); err != nil {
+	return pg.InTx(ctx, r.DB, func(ctx context.Context, tx bun.Tx) error {
+		if err := r.MarkAllUnconfirmed(ctx, tx); err != nil {
 			return err
 		}
-		if _, err := tx.NewDelete().Table("recorder_positions").Where("name = ?", restoring).Exec(ctx); err != nil {
+		if _, err := tx.NewDelete().Table("recorder_positions").Where("name = ?", RestoringRow).Exec(ctx); err != nil {
 			return fmt.Errorf("end the restore: %w", err)
 		}
-		return r.noteAlive(ctx, tx)
+		return r.saveAlive(ctx, tx)
 	})
 }
 
 // newStream begins to count anew where EVENTS is younger than Postgres: it was deleted, and what it tells now has
 // sequences that Postgres would take for known. The rows stand; they were applied.
-func (r *recorder) newStream(ctx context.Context, position uint64) error {
-	stream, err := r.bus.JetStream().Stream(ctx, events.StreamEvents)
+func (r *Projector) startOverOnNewStream(ctx context.Context, position uint64) error {
+	stream, err := r.Bus.JetStream().Stream(ctx, events.StreamEvents)
 	if err != nil {
 		return fmt.Errorf("find EVENTS: %w", err)
 	}
@@ -85,23 +86,23 @@ func (r *recorder) newStream(ctx context.Context, position uint64) error {
 	if position <= end {
 		return nil
 	}
-	r.log.Warn("EVENTS was replaced by a new stream: counting from its start", zap.Uint64("applied", position), zap.Uint64("end", end))
-	if _, err := r.db.NewDelete().Table("recorder_positions").Where("name = ? AND seq = ?", recorderName, position).Exec(ctx); err != nil {
+	r.Log.Warn("EVENTS was replaced by a new stream: counting from its start", zap.Uint64("applied", position), zap.Uint64("end", end))
+	if _, err := r.DB.NewDelete().Table("recorder_positions").Where("name = ? AND seq = ?", PositionRow, position).Exec(ctx); err != nil {
 		return fmt.Errorf("begin to count anew: %w", err)
 	}
 	return nil
 }
 
 // restoring is the row of recorder_positions that stands while a restore is worked off.
-const restoring = "publisher-restoring"
+const RestoringRow = "publisher-restoring"
 
 // replay applies the events of a range, straight from the stream. The durable would not deliver again what it counts as
 // acknowledged, and holds back for AckWait what a dead process had in hand.
-func (r *recorder) replay(ctx context.Context, db bun.IDB, from, to uint64) error {
+func (r *Projector) Replay(ctx context.Context, db bun.IDB, from, to uint64) error {
 	if from > to {
 		return nil
 	}
-	consumer, err := r.bus.JetStream().OrderedConsumer(ctx, events.StreamEvents, jetstream.OrderedConsumerConfig{
+	consumer, err := r.Bus.JetStream().OrderedConsumer(ctx, events.StreamEvents, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
 		InactiveThreshold: 30 * time.Second, // it stays that long after we are done
 	})
@@ -113,11 +114,11 @@ func (r *recorder) replay(ctx context.Context, db bun.IDB, from, to uint64) erro
 		return fmt.Errorf("read EVENTS from %d: %w", from, err)
 	}
 	defer messages.Stop()
-	stream, err := r.bus.JetStream().Stream(ctx, events.StreamEvents)
+	stream, err := r.Bus.JetStream().Stream(ctx, events.StreamEvents)
 	if err != nil {
 		return fmt.Errorf("find EVENTS: %w", err)
 	}
-	var batch []told
+	var batch []Event
 	for from <= to {
 		m, err := messages.Next(jetstream.NextMaxWait(replayPatience))
 		if errors.Is(err, nats.ErrTimeout) || errors.Is(err, jetstream.ErrNoMessages) {
@@ -135,15 +136,15 @@ func (r *recorder) replay(ctx context.Context, db bun.IDB, from, to uint64) erro
 		if err != nil {
 			return err
 		}
-		from = fact.seq + 1
-		if batch = append(batch, fact); len(batch) == recorderBatch || from > to {
-			if err := r.applyAll(ctx, db, batch); err != nil {
+		from = fact.Seq + 1
+		if batch = append(batch, fact); len(batch) == followBatch || from > to {
+			if err := r.ApplyAll(ctx, db, batch); err != nil {
 				return err
 			}
 			batch = batch[:0]
 		}
 	}
-	if err := r.applyAll(ctx, db, batch); err != nil {
+	if err := r.ApplyAll(ctx, db, batch); err != nil {
 		return err
 	}
 	return r.setPosition(ctx, db, to)
@@ -154,16 +155,16 @@ const replayPatience = 2 * time.Second
 
 // doubtAll makes every post unconfirmed that is due and not final: each is looked for on Threads before a container is
 // made for it.
-func (r *recorder) doubtAll(ctx context.Context, tx bun.Tx) error {
+func (r *Projector) MarkAllUnconfirmed(ctx context.Context, tx bun.Tx) error {
 	reason := events.Faultf(events.Unknown, "The database was restored from a backup; we are asking Threads whether this post went out.")
 	res, err := tx.NewUpdate().Model((*posts.Post)(nil)).
-		Set("state = ?", events.StateUnconfirmed).Set("reason = ?", reason).Set("wake_at = ?", r.now()).
+		Set("state = ?", events.StateUnconfirmed).Set("reason = ?", reason).Set("wake_at = ?", r.Now()).
 		Set("lease = NULL, lease_until = NULL, armed_at = NULL").
-		Set("rev = rev + 1").Set("fact = ?", events.FactUnconfirmed).Set("updated_at = ?", r.now()). // told, by the sweep
+		Set("rev = rev + 1").Set("fact = ?", events.FactUnconfirmed).Set("updated_at = ?", r.Now()). // told, by the sweep
 		Set("doubt = true, doubt_since = least(doubt_since, publish_at), on_absent = ?", posts.AbsentRetry).
 		// A backup may know no deadline, or an old one: without it a single lagging list would allow a second post.
 		Set("call_deadline = greatest(call_deadline, clock_timestamp())"). // greatest passes over NULL
-		Where("publish_at <= ?", r.now()).
+		Where("publish_at <= ?", r.Now()).
 		// What was only presumed when the backup was made may have gone out since.
 		Where("state IN (?) OR state = ? AND on_absent = ?", bun.List([]events.State{events.StateScheduled, events.StateReady, events.StateWaiting, events.StatePublishing}),
 			events.StateUnconfirmed, posts.AbsentResume).
@@ -172,7 +173,7 @@ func (r *recorder) doubtAll(ctx context.Context, tx bun.Tx) error {
 		return fmt.Errorf("doubt the posts that were due: %w", err)
 	}
 	n, _ := res.RowsAffected()
-	r.log.Warn("posts are looked for on Threads before anything else", zap.Int64("posts", n), zap.Time("restored_since", r.cfg.RestoredSince))
+	r.Log.Warn("posts are looked for on Threads before anything else", zap.Int64("posts", n), zap.Time("restored_since", r.cfg.RestoredSince))
 	return nil
 }
 
@@ -180,45 +181,69 @@ func (r *recorder) doubtAll(ctx context.Context, tx bun.Tx) error {
 // row may not know yet that its post went out. It applies what is missing itself and needs no lock for it: a recorder that
 // holds the lock may stand still, and one that works is not disturbed, since nothing is applied twice and the position
 // only moves past what is applied.
-func (s *Service) catchUp(ctx context.Context) error {
+func (r *Projector) CatchUp(ctx context.Context) error {
 	for {
-		position, err := s.applyToEnd(ctx)
+		position, err := r.applyToEnd(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // told to stop
 		case err == nil:
-			s.current.Store(true)
-			s.log.Info("events applied; posts may go out", zap.Uint64("position", position))
+			r.current.Store(true)
+			r.Log.Info("events applied; posts may go out", zap.Uint64("position", position))
 			return nil
 		}
-		s.log.Warn("events cannot be applied yet; trying again", errField(err))
-		if !pause(ctx, time.Second) {
+		r.Log.Warn("events cannot be applied yet; trying again", zap.Error(err))
+		if !clock.Sleep(ctx, time.Second) {
 			return nil
 		}
 	}
 }
 
 // applyToEnd applies EVENTS up to its end as it is now, and says where that is.
-func (s *Service) applyToEnd(ctx context.Context) (uint64, error) {
-	stream, err := s.bus.JetStream().Stream(ctx, events.StreamEvents)
+func (r *Projector) applyToEnd(ctx context.Context) (uint64, error) {
+	stream, err := r.Bus.JetStream().Stream(ctx, events.StreamEvents)
 	if err != nil {
 		return 0, fmt.Errorf("find EVENTS: %w", err)
 	}
 	end := stream.CachedInfo().State.LastSeq
-	position, err := s.recorder.position(ctx, s.db)
-	if err != nil || position >= end || s.drained(ctx, position) {
+	position, err := r.Position(ctx, r.DB)
+	if err != nil || position >= end || r.drained(ctx, position) {
 		return position, err
 	}
-	return end, s.recorder.replay(ctx, s.db, position+1, end)
+	return end, r.Replay(ctx, r.DB, position+1, end)
 }
 
 // drained says that nothing is left for the recorder to read, though the stream's end lies ahead of the position. What it has
 // acknowledged and Postgres does not have is read again.
-func (s *Service) drained(ctx context.Context, position uint64) bool {
-	consumer, err := s.bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherRecorder)
+func (r *Projector) drained(ctx context.Context, position uint64) bool {
+	consumer, err := r.Bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherRecorder)
 	if err != nil {
 		return false
 	}
 	info := consumer.CachedInfo() // as of the lookup just now
 	return info.NumPending == 0 && info.NumAckPending == 0 && info.AckFloor.Stream <= position
+}
+
+// wakePaused has the posts that waited for their account to be resumed looked at now.
+func (r *Projector) WakePaused(ctx context.Context, db bun.IDB, accountID string) error {
+	_, err := db.NewUpdate().Model((*posts.Post)(nil)).Set("wake_at = ?", r.Now().Add(-2*r.cfg.SweepGrace)).Set("armed_at = NULL").
+		Where("account_id = ? AND state IN (?) AND reason->>'code' = ?", accountID,
+			bun.List([]events.State{events.StateWaiting, events.StateUnconfirmed}), events.Paused).
+		Where("wake_at > ?", r.Now()).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("wake the posts of account %s: %w", accountID, err)
+	}
+	return nil
+}
+
+// behind is how far the recorder has applied EVENTS, and how far EVENTS goes.
+func (r *Projector) Behind(ctx context.Context) (position, end uint64, err error) {
+	if position, err = r.Position(ctx, r.DB); err != nil {
+		return 0, 0, err
+	}
+	stream, err := r.Bus.JetStream().Stream(ctx, events.StreamEvents)
+	if err != nil {
+		return 0, 0, fmt.Errorf("find EVENTS: %w", err)
+	}
+	return position, max(position, stream.CachedInfo().State.LastSeq), nil
 }

@@ -1,4 +1,4 @@
-package publisher
+package projector
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/crash"
@@ -23,16 +24,16 @@ import (
 // applyAll applies events and moves the position. One whose words have no place in the tables, as those of a version that
 // nobody has migrated to, is set aside like one that cannot be read: it stays on EVENTS, for a newer version to rebuild
 // from, and holds nobody up.
-func (r *recorder) applyAll(ctx context.Context, conn bun.IDB, facts []told) error {
-	err := r.applyTogether(ctx, conn, facts)
+func (r *Projector) ApplyAll(ctx context.Context, conn bun.IDB, facts []Event) error {
+	err := r.applyInTx(ctx, conn, facts)
 	if !pg.Unfit(err) {
 		return err
 	}
 	for _, f := range facts {
-		err := r.applyTogether(ctx, conn, []told{f})
+		err := r.applyInTx(ctx, conn, []Event{f})
 		if pg.Unfit(err) {
-			r.setAside(f.seq, err)
-			err = r.applyTogether(ctx, conn, []told{{seq: f.seq}})
+			r.skip(f.Seq, err)
+			err = r.applyInTx(ctx, conn, []Event{{Seq: f.Seq}})
 		}
 		if err != nil {
 			return err
@@ -41,13 +42,13 @@ func (r *recorder) applyAll(ctx context.Context, conn bun.IDB, facts []told) err
 	return nil
 }
 
-func (r *recorder) setAside(seq uint64, err error) {
-	factsSetAside.Inc()
-	r.log.Error("fact set aside; it stays on EVENTS", zap.Uint64("seq", seq), zap.Error(err))
+func (r *Projector) skip(seq uint64, err error) {
+	eventsSkipped.Inc()
+	r.Log.Error("fact set aside; it stays on EVENTS", zap.Uint64("seq", seq), zap.Error(err))
 }
 
 // applyTogether applies events and moves the position, in one transaction. What was applied before is skipped.
-func (r *recorder) applyTogether(ctx context.Context, conn bun.IDB, facts []told) error {
+func (r *Projector) applyInTx(ctx context.Context, conn bun.IDB, facts []Event) error {
 	if len(facts) == 0 {
 		return nil
 	}
@@ -55,11 +56,11 @@ func (r *recorder) applyTogether(ctx context.Context, conn bun.IDB, facts []told
 	var waiting []commands.Command
 	err := pg.InTx(ctx, conn, func(ctx context.Context, tx bun.Tx) error {
 		waiting = nil
-		position, err := r.position(ctx, tx)
+		position, err := r.Position(ctx, tx)
 		if err != nil {
 			return err
 		}
-		facts, err := r.unburied(ctx, tx, facts)
+		facts, err := r.withoutErased(ctx, tx, facts)
 		if err != nil {
 			return err
 		}
@@ -69,14 +70,14 @@ func (r *recorder) applyTogether(ctx context.Context, conn bun.IDB, facts []told
 		}
 		var there []events.PostEvent // rows that are where the event leads, and are only to be marked as told
 		for _, f := range facts {
-			if f.seq <= position {
+			if f.Seq <= position {
 				continue
 			}
-			position = f.seq
-			if ev, ok := f.ev.(events.PostEvent); ok {
+			position = f.Seq
+			if ev, ok := f.Message.(events.PostEvent); ok {
 				row, rev := rows[ev.Snapshot().ID], ev.Snapshot().Rev
-				if row.Rev >= rev && ev.Fact() == events.FactPublished && row.unaware() {
-					w, err := r.stand(ctx, tx, ev, row.Rev)
+				if row.Rev >= rev && ev.Fact() == events.FactPublished && row.misses() {
+					w, err := r.replaceByStanding(ctx, tx, ev, row.Rev)
 					if err != nil {
 						return err
 					}
@@ -91,13 +92,13 @@ func (r *recorder) applyTogether(ctx context.Context, conn bun.IDB, facts []told
 					continue
 				}
 			}
-			w, err := r.apply(ctx, tx, f.ev)
+			w, err := r.Apply(ctx, tx, f.Message)
 			if err != nil {
 				return err
 			}
 			waiting = append(waiting, w...)
 		}
-		w, err := r.markTold(ctx, tx, there)
+		w, err := r.markEmitted(ctx, tx, there)
 		if err != nil {
 			return err
 		}
@@ -109,9 +110,9 @@ func (r *recorder) applyTogether(ctx context.Context, conn bun.IDB, facts []told
 	}
 	crash.At(crash.RecordApplied)
 	for _, f := range facts {
-		if _, ok := f.ev.(events.AccountEvent); ok {
+		if _, ok := f.Message.(events.AccountEvent); ok {
 			select {
-			case r.nudge <- struct{}{}:
+			case r.accountChanges <- struct{}{}:
 			default: // asked for already
 			}
 		}
@@ -120,17 +121,17 @@ func (r *recorder) applyTogether(ctx context.Context, conn bun.IDB, facts []told
 }
 
 // outcome is an event on its way into the row by whoever told it, and the commands that it ends.
-type outcome struct {
-	ev      events.PostEvent
-	waiting *[]commands.Command
+type Outcome struct {
+	Event events.PostEvent
+	Ended *[]commands.Command
 }
 
 // applyNow applies an event that has just been told, without waiting for it to come round.
-func (r *recorder) applyNow(ctx context.Context, ev events.PostEvent) error {
+func (r *Projector) ApplyNow(ctx context.Context, ev events.PostEvent) error {
 	var waiting []commands.Command
-	err := r.outcomes.Do(ctx, outcome{ev, &waiting})
+	err := r.outcomes.Do(ctx, Outcome{ev, &waiting})
 	if errors.Is(err, batch.ErrAlone) {
-		waiting, err = r.applyAlone(ctx, ev)
+		waiting, err = r.ApplyAlone(ctx, ev)
 	}
 	if err != nil {
 		return err
@@ -140,8 +141,8 @@ func (r *recorder) applyNow(ctx context.Context, ev events.PostEvent) error {
 
 // applyStanding makes a post final by the PostPublished that stands on EVENTS, not by ours: a restored database, or a person,
 // had another idea of its revs, and the world has heard only of the first.
-func (r *recorder) applyStanding(ctx context.Context, p *posts.Post, subject string) error {
-	stream, err := r.bus.JetStream().Stream(ctx, events.StreamEvents)
+func (r *Projector) ApplyStanding(ctx context.Context, p *posts.Post, subject string) error {
+	stream, err := r.Bus.JetStream().Stream(ctx, events.StreamEvents)
 	if err != nil {
 		return fmt.Errorf("find EVENTS: %w", err)
 	}
@@ -158,21 +159,18 @@ func (r *recorder) applyStanding(ctx context.Context, p *posts.Post, subject str
 		return fmt.Errorf("what stands on %s is a %s", subject, msg.Type())
 	}
 	var waiting []commands.Command
-	err = pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) (err error) {
-		waiting, err = r.stand(ctx, tx, ev, p.Rev)
+	err = pg.InTx(ctx, r.DB, func(ctx context.Context, tx bun.Tx) (err error) {
+		waiting, err = r.replaceByStanding(ctx, tx, ev, p.Rev)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if err := r.reply(ctx, waiting); err != nil {
-		return err
-	}
-	return errDone
+	return r.reply(ctx, waiting)
 }
 
 // stand makes a row what the PostPublished on EVENTS says, whatever rev the row has come to meanwhile.
-func (r *recorder) stand(ctx context.Context, tx bun.Tx, ev events.PostEvent, rev int64) ([]commands.Command, error) {
+func (r *Projector) replaceByStanding(ctx context.Context, tx bun.Tx, ev events.PostEvent, rev int64) ([]commands.Command, error) {
 	standing := posts.FromSnapshot(ev.Snapshot())
 	standing.Fact = ev.Fact()
 	standing.Rev = max(standing.Rev, rev+1)
@@ -180,29 +178,29 @@ func (r *recorder) stand(ctx context.Context, tx bun.Tx, ev events.PostEvent, re
 	if err := r.applyPost(ctx, tx, &standing); err != nil {
 		return nil, err
 	}
-	return r.finish(ctx, tx, ev)
+	return r.finishCommands(ctx, tx, ev)
 }
 
 // applyOutcomes makes many posts final in one transaction: those that lack nothing else. The others are batch.ErrAlone.
-func (r *recorder) applyOutcomes(ctx context.Context, items []outcome) []error {
+func (r *Projector) ApplyTogether(ctx context.Context, items []Outcome) []error {
 	order := slices.Clone(items) // always the same, so that two batches cannot wait for each other
-	slices.SortFunc(order, func(a, b outcome) int { return strings.Compare(a.ev.Snapshot().ID, b.ev.Snapshot().ID) })
+	slices.SortFunc(order, func(a, b Outcome) int { return strings.Compare(a.Event.Snapshot().ID, b.Event.Snapshot().ID) })
 	var final map[string]bool
-	err := pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) (err error) {
+	err := pg.InTx(ctx, r.DB, func(ctx context.Context, tx bun.Tx) (err error) {
 		if final, err = r.finalize(ctx, tx, order); err != nil || len(final) == 0 {
 			return err
 		}
 		evs := make([]events.PostEvent, len(order))
 		for i, o := range order {
-			evs[i] = o.ev
+			evs[i] = o.Event
 		}
 		awaited, err := r.awaited(ctx, tx, evs)
 		if err != nil {
 			return err
 		}
 		for _, o := range order {
-			if id := o.ev.Snapshot().ID; final[id] && awaited[id] {
-				if *o.waiting, err = r.finish(ctx, tx, o.ev); err != nil {
+			if id := o.Event.Snapshot().ID; final[id] && awaited[id] {
+				if *o.Ended, err = r.finishCommands(ctx, tx, o.Event); err != nil {
 					return err
 				}
 			}
@@ -214,7 +212,7 @@ func (r *recorder) applyOutcomes(ctx context.Context, items []outcome) []error {
 	}
 	errs := make([]error, len(items))
 	for i, o := range items {
-		if !final[o.ev.Snapshot().ID] {
+		if !final[o.Event.Snapshot().ID] {
 			errs[i] = batch.ErrAlone
 		}
 	}
@@ -222,11 +220,11 @@ func (r *recorder) applyOutcomes(ctx context.Context, items []outcome) []error {
 }
 
 // applyAlone applies events in a transaction of their own.
-func (r *recorder) applyAlone(ctx context.Context, evs ...events.PostEvent) (waiting []commands.Command, err error) {
-	err = pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) error {
+func (r *Projector) ApplyAlone(ctx context.Context, evs ...events.PostEvent) (waiting []commands.Command, err error) {
+	err = pg.InTx(ctx, r.DB, func(ctx context.Context, tx bun.Tx) error {
 		waiting = nil
 		for _, ev := range evs {
-			if gone, err := buriedNow(ctx, tx, ev.Snapshot().AccountID); err != nil || gone {
+			if erased, err := accounts.HasTombstone(ctx, tx, ev.Snapshot().AccountID); err != nil || erased {
 				return err
 			}
 			p := posts.FromSnapshot(ev.Snapshot())
@@ -234,7 +232,7 @@ func (r *recorder) applyAlone(ctx context.Context, evs ...events.PostEvent) (wai
 			if err := r.applyPost(ctx, tx, &p); err != nil {
 				return err
 			}
-			ended, err := r.finish(ctx, tx, ev)
+			ended, err := r.finishCommands(ctx, tx, ev)
 			if err != nil {
 				return err
 			}
@@ -247,7 +245,7 @@ func (r *recorder) applyAlone(ctx context.Context, evs ...events.PostEvent) (wai
 
 // finalize makes the rows final that are noted as published and lack nothing but the event: the usual case, in one
 // statement. It returns those it made.
-func (r *recorder) finalize(ctx context.Context, tx bun.Tx, batch []outcome) (map[string]bool, error) {
+func (r *Projector) finalize(ctx context.Context, tx bun.Tx, batch []Outcome) (map[string]bool, error) {
 	type row struct {
 		ID        string        `bun:"id"`
 		Rev       int64         `bun:"rev"`
@@ -259,13 +257,13 @@ func (r *recorder) finalize(ctx context.Context, tx bun.Tx, batch []outcome) (ma
 	var rows []row
 	var ids []string
 	for _, o := range batch {
-		if p := o.ev.Snapshot(); o.ev.Fact() == events.FactPublished {
+		if p := o.Event.Snapshot(); o.Event.Fact() == events.FactPublished {
 			if p.Parts == nil {
 				p.Parts = []events.Part{}
 			}
 			ids = append(ids, p.ID)
 			final := posts.FromSnapshot(p)
-			final.LookForPermalinks(r.cfg.timing(), r.now())
+			final.LookForPermalinks(r.cfg.Timing, r.Now())
 			rows = append(rows, row{p.ID, p.Rev, posts.Value(p.Permalink), p.Parts, p.UpdatedAt, posts.OptionalTime(final.WakeAt)})
 		}
 	}
@@ -290,7 +288,7 @@ func (r *recorder) finalize(ctx context.Context, tx bun.Tx, batch []outcome) (ma
 }
 
 // awaited are the posts of a batch whose outcome somebody waits for.
-func (r *recorder) awaited(ctx context.Context, tx bun.Tx, batch []events.PostEvent) (map[string]bool, error) {
+func (r *Projector) awaited(ctx context.Context, tx bun.Tx, batch []events.PostEvent) (map[string]bool, error) {
 	ids := make([]string, len(batch))
 	for i, ev := range batch {
 		ids[i] = ev.Snapshot().ID
@@ -307,18 +305,18 @@ func (r *recorder) awaited(ctx context.Context, tx bun.Tx, batch []events.PostEv
 }
 
 // reply tells those who wait for a command's outcome. Whoever is not listening any more reads it by the command's id.
-func (r *recorder) reply(ctx context.Context, waiting []commands.Command) error {
+func (r *Projector) reply(ctx context.Context, waiting []commands.Command) error {
 	for _, c := range waiting {
 		o, _ := c.Done()
-		if err := r.bus.Reply(ctx, c.OutcomeTo, o); err != nil {
-			r.log.Warn("outcome not delivered", zap.String("command_id", c.ID), zap.Error(err))
+		if err := r.Bus.Reply(ctx, c.OutcomeTo, o); err != nil {
+			r.Log.Warn("outcome not delivered", zap.String("command_id", c.ID), zap.Error(err))
 		}
 	}
 	return nil
 }
 
 // revOf is how far a row has come, and how far it is told.
-type revOf struct {
+type progress struct {
 	ID      string       `bun:"id"`
 	Rev     int64        `bun:"rev"`
 	ToldRev int64        `bun:"told_rev"`
@@ -327,28 +325,28 @@ type revOf struct {
 
 // unaware says that the row does not know of its post what a PostPublished says: that was told by one who could no longer
 // write it, while others moved the row on.
-func (r revOf) unaware() bool {
+func (r progress) misses() bool {
 	return r.State != events.StatePublished && r.State != events.StateConcluding
 }
 
 // revs reads how far the posts of a batch have come. It locks nothing: who told an event applies it at the same moment,
 // and what is written below is guarded by the row's rev.
-func (r *recorder) revs(ctx context.Context, db bun.IDB, facts []told) (map[string]revOf, error) {
+func (r *Projector) revs(ctx context.Context, db bun.IDB, facts []Event) (map[string]progress, error) {
 	var ids []string
 	for _, f := range facts {
-		if ev, ok := f.ev.(events.PostEvent); ok {
+		if ev, ok := f.Message.(events.PostEvent); ok {
 			ids = append(ids, ev.Snapshot().ID)
 		}
 	}
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	var rows []revOf
+	var rows []progress
 	err := db.NewSelect().Table("posts").Column("id", "rev", "told_rev", "state").Where("id IN (?)", bun.List(ids)).Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("read revs: %w", err)
 	}
-	m := make(map[string]revOf, len(rows))
+	m := make(map[string]progress, len(rows))
 	for _, row := range rows {
 		m[row.ID] = row
 	}
@@ -356,7 +354,7 @@ func (r *recorder) revs(ctx context.Context, db bun.IDB, facts []told) (map[stri
 }
 
 // markTold marks rows as told, in one statement, and ends the commands that wait for these facts.
-func (r *recorder) markTold(ctx context.Context, tx bun.Tx, there []events.PostEvent) (waiting []commands.Command, err error) {
+func (r *Projector) markEmitted(ctx context.Context, tx bun.Tx, there []events.PostEvent) (waiting []commands.Command, err error) {
 	if len(there) == 0 {
 		return nil, nil
 	}
@@ -388,7 +386,7 @@ func (r *recorder) markTold(ctx context.Context, tx bun.Tx, there []events.PostE
 		if !awaited[ev.Snapshot().ID] {
 			continue
 		}
-		w, err := r.finish(ctx, tx, ev)
+		w, err := r.finishCommands(ctx, tx, ev)
 		if err != nil {
 			return nil, err
 		}
@@ -398,10 +396,10 @@ func (r *recorder) markTold(ctx context.Context, tx bun.Tx, there []events.PostE
 }
 
 // noteTold marks rows whose fact is known to stand on EVENTS, as it is marked when the fact is read from there.
-func (r *recorder) noteTold(ctx context.Context, there []events.PostEvent) error {
+func (r *Projector) MarkEmitted(ctx context.Context, there []events.PostEvent) error {
 	var waiting []commands.Command
-	err := pg.InTx(ctx, r.db, func(ctx context.Context, tx bun.Tx) (err error) {
-		waiting, err = r.markTold(ctx, tx, there)
+	err := pg.InTx(ctx, r.DB, func(ctx context.Context, tx bun.Tx) (err error) {
+		waiting, err = r.markEmitted(ctx, tx, there)
 		return err
 	})
 	if err != nil {
@@ -411,27 +409,27 @@ func (r *recorder) noteTold(ctx context.Context, there []events.PostEvent) error
 }
 
 // apply writes one event. Applying it twice, or after a later one, changes nothing.
-func (r *recorder) apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]commands.Command, error) {
+func (r *Projector) Apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]commands.Command, error) {
 	switch ev := ev.(type) {
 	case events.AccountConnected:
-		return nil, r.wake(ctx, tx, ev.Account().ID, events.StateWaiting, events.StateUnconfirmed)
+		return nil, r.wakePosts(ctx, tx, ev.Account().ID, events.StateWaiting, events.StateUnconfirmed)
 	case events.AccountResumed:
-		return nil, r.wakePaused(ctx, tx, ev.Account().ID)
+		return nil, r.WakePaused(ctx, tx, ev.Account().ID)
 	case events.PublishedOnThreads: // perhaps the post whose outcome nobody knows yet: asking is cheap
-		return nil, r.wake(ctx, tx, ev.AccountID, events.StateUnconfirmed)
+		return nil, r.wakePosts(ctx, tx, ev.AccountID, events.StateUnconfirmed)
 	case events.DeletedOnThreads:
-		return nil, r.gone(ctx, tx, ev)
+		return nil, r.saveRemoteDeletion(ctx, tx, ev)
 	case events.AccountErased:
-		return nil, r.buryAgain(ctx, tx, ev)
+		return nil, r.restoreTombstone(ctx, tx, ev)
 	case events.AccountDisconnected:
-		return nil, r.wake(ctx, tx, ev.Account().ID, events.StateScheduled, events.StateReady, events.StateWaiting)
+		return nil, r.wakePosts(ctx, tx, ev.Account().ID, events.StateScheduled, events.StateReady, events.StateWaiting)
 	case events.PostEvent:
 		p := posts.FromSnapshot(ev.Snapshot())
 		p.Fact, p.ToldRev = ev.Fact(), p.Rev
 		if err := r.applyPost(ctx, tx, &p); err != nil {
 			return nil, err
 		}
-		return r.finish(ctx, tx, ev)
+		return r.finishCommands(ctx, tx, ev)
 	}
 	return nil, nil
 }
@@ -439,7 +437,7 @@ func (r *recorder) apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]c
 // applyPost brings the row to what the event says, if the row is behind; a row that is missing (an empty table, a
 // restored one) is written anew. A row that is already there is only marked as told. The working columns of a row that is
 // behind belong to another revision, so they begin anew.
-func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *posts.Post) error {
+func (r *Projector) applyPost(ctx context.Context, tx bun.Tx, p *posts.Post) error {
 	res, err := tx.NewUpdate().Model((*posts.Post)(nil)).
 		Set("told_rev = ?", p.Rev).
 		Where("id = ? AND rev = ? AND told_rev < ?", p.ID, p.Rev, p.Rev).Exec(ctx)
@@ -449,7 +447,7 @@ func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *posts.Post) erro
 	if n, err := res.RowsAffected(); err != nil || n > 0 {
 		return err
 	}
-	p.WakeAfterReplay(r.cfg.timing(), r.now())
+	p.WakeAfterReplay(r.cfg.Timing, r.Now())
 	p.Canonicalize()
 	res, err = tx.NewInsert().Model(p).
 		Value("call_deadline", "CASE WHEN ? THEN clock_timestamp() END", p.Doubt). // whenever its call was made, it has ended by then
@@ -468,30 +466,30 @@ func (r *recorder) applyPost(ctx context.Context, tx bun.Tx, p *posts.Post) erro
 }
 
 // finish ends the commands that wait for this fact.
-func (r *recorder) finish(ctx context.Context, tx bun.Tx, ev events.PostEvent) ([]commands.Command, error) {
+func (r *Projector) finishCommands(ctx context.Context, tx bun.Tx, ev events.PostEvent) ([]commands.Command, error) {
 	p := ev.Snapshot()
 	publishing, deleting := []string{events.PublishPost{}.Type()}, []string{events.DeletePost{}.Type()}
 	switch ev.Fact() {
 	case events.FactPublished:
-		return commands.FinishForPost(ctx, tx, p.ID, publishing, nil, p, r.now())
+		return commands.FinishForPost(ctx, tx, p.ID, publishing, nil, p, r.Now())
 	case events.FactFailed:
-		return commands.FinishForPost(ctx, tx, p.ID, publishing, p.Reason, nil, r.now())
+		return commands.FinishForPost(ctx, tx, p.ID, publishing, p.Reason, nil, r.Now())
 	case events.FactCancelled:
-		return commands.FinishForPost(ctx, tx, p.ID, publishing, events.Faultf(events.Conflict, "This post was cancelled before it went out."), nil, r.now())
+		return commands.FinishForPost(ctx, tx, p.ID, publishing, events.Faultf(events.Conflict, "This post was cancelled before it went out."), nil, r.Now())
 	case events.FactDeleted:
-		return commands.FinishForPost(ctx, tx, p.ID, deleting, nil, p, r.now())
+		return commands.FinishForPost(ctx, tx, p.ID, deleting, nil, p, r.Now())
 	case events.FactDeleteFailed:
-		return commands.FinishForPost(ctx, tx, p.ID, deleting, p.Reason, nil, r.now())
+		return commands.FinishForPost(ctx, tx, p.ID, deleting, p.Reason, nil, r.Now())
 	}
 	return nil, nil
 }
 
 // wake has the posts of an account looked at now: those that waited for its reconnect go on, those of one that was taken
 // away are cancelled. The sweep does the waking, at once: to it they are overdue.
-func (r *recorder) wake(ctx context.Context, tx bun.Tx, accountID string, states ...events.State) error {
-	_, err := tx.NewUpdate().Model((*posts.Post)(nil)).Set("wake_at = ?", r.now().Add(-2*r.cfg.SweepGrace)).Set("armed_at = NULL").
+func (r *Projector) wakePosts(ctx context.Context, tx bun.Tx, accountID string, states ...events.State) error {
+	_, err := tx.NewUpdate().Model((*posts.Post)(nil)).Set("wake_at = ?", r.Now().Add(-2*r.cfg.SweepGrace)).Set("armed_at = NULL").
 		Where("account_id = ? AND state IN (?)", accountID, bun.List(states)).
-		Where("wake_at > ?", r.now()).Exec(ctx)
+		Where("wake_at > ?", r.Now()).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("wake the posts of account %s: %w", accountID, err)
 	}

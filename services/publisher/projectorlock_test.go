@@ -10,8 +10,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/outage"
 	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/services/publisher/projector"
 )
 
 // Whoever holds the recorder's lock and stands still keeps no publisher shut: it reads to the end by itself, says for whom it
@@ -22,7 +22,7 @@ func TestStartBesideASilentRecorder(t *testing.T) {
 	s, stop := r.start()
 	p := r.schedule(time.Hour, "told before")
 	r.await(p.ID, events.FactScheduled)
-	waiting.Until(t, "it records", func() bool { at, err := s.recorder.position(t.Context(), r.db); return err == nil && at > 0 })
+	waiting.Until(t, "it records", func() bool { at, err := s.projector.Position(t.Context(), r.db); return err == nil && at > 0 })
 	stop()
 
 	frozen, err := r.db.Conn(t.Context()) // as one of an old release, which ends by no silence
@@ -32,7 +32,7 @@ func TestStartBesideASilentRecorder(t *testing.T) {
 	defer frozen.Close()
 	waiting.Until(t, "the lock", func() bool {
 		var got bool
-		return frozen.QueryRowContext(t.Context(), "SELECT pg_try_advisory_lock(?)", int64(recorderLock)).Scan(&got) == nil && got
+		return frozen.QueryRowContext(t.Context(), "SELECT pg_try_advisory_lock(?)", int64(projector.LockKey)).Scan(&got) == nil && got
 	})
 	var pid int
 	if err := frozen.QueryRowContext(t.Context(), "SELECT pg_backend_pid()").Scan(&pid); err != nil {
@@ -58,29 +58,6 @@ func TestStartBesideASilentRecorder(t *testing.T) {
 	})
 }
 
-// A recorder that stands still loses the lock by its silence, and can write nothing afterwards.
-func TestSilentRecorderLosesItsLock(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: zap.NewNop()})
-	frozen, mine, err := s.recorder.lock(t.Context())
-	if err != nil || !mine {
-		t.Fatalf("%t, %v", mine, err)
-	}
-	defer unlock(t.Context(), frozen)
-	other := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: zap.NewNop()})
-	waiting.Until(t, "the lock of the one that says nothing", func() bool {
-		conn, mine, err := other.recorder.lock(t.Context())
-		if mine {
-			unlock(t.Context(), conn)
-		}
-		return err == nil && mine
-	})
-	if err := s.recorder.setPosition(t.Context(), frozen, 7); !outage.Is(err) {
-		t.Errorf("without the lock it writes: %v", err)
-	}
-}
-
 // Several that apply the same facts at once, one of them under the lock, leave the rows and the position as one alone does.
 func TestApplyingBesideARecorder(t *testing.T) {
 	t.Parallel()
@@ -101,7 +78,7 @@ func TestApplyingBesideARecorder(t *testing.T) {
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			if err := s.catchUp(t.Context()); err != nil {
+			if err := s.projector.CatchUp(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
