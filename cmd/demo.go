@@ -41,7 +41,7 @@ func runDemo(ctx context.Context, p *program, exit bool, log *zap.Logger) error 
 		return err
 	}
 	return system.Run(ctx, func(ctx context.Context) error {
-		if err := walkthrough.Tell(ctx, system.Place, p.out, !exit); err != nil {
+		if err := walkthrough.Run(ctx, system.Endpoints, p.out, !exit); err != nil {
 			return fmt.Errorf("the walkthrough broke off: %w", err)
 		}
 		if exit {

@@ -18,7 +18,7 @@ It works on the deployment of NATS_URL and DATABASE_URL. Where neither is set, o
 
 // operate runs a command for the people who run the system.
 func (p *program) operate(ctx context.Context, run func(context.Context, *ops.Deployment) error) error {
-	getenv := standalone.Near(p.getenv)
+	getenv := standalone.Discover(p.getenv)
 	common, err := process.Env[boot.Common](getenv)
 	if err != nil {
 		return err

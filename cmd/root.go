@@ -59,7 +59,7 @@ Exit codes: 0 when it was done or stopped by Ctrl-C, 1 when it failed, 2 when th
 				if err != nil {
 					return err
 				}
-				return system.Run(ctx, func(context.Context) error { return walkthrough.Welcome(p.out, system.Place) })
+				return system.Run(ctx, func(context.Context) error { return walkthrough.Welcome(p.out, system.Endpoints) })
 			})
 		},
 	}

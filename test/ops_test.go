@@ -78,7 +78,7 @@ func TestOps(t *testing.T) {
 	})
 
 	t.Run("explain tells a post's story in its order", func(t *testing.T) {
-		var story ops.Story
+		var story ops.History
 		if err := json.Unmarshal([]byte(h.mustOp("explain", "--json", p.ID)), &story); err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/omni-write/threads/services/tokenkeeper"
 )
 
-// Service is one service of the house, put together from the environment: the same way in a process of its own as in
+// Service is one service, put together from the environment: the same way in a process of its own as in
 // standalone.
 type Service struct {
 	process.Part

@@ -24,25 +24,25 @@ func (d *Deployment) Explain(ctx context.Context, id string, asJSON bool) error 
 	if err != nil {
 		return err
 	}
-	story, err := Explain(ctx, b.JetStream(), db, id)
+	h, err := Explain(ctx, b.JetStream(), db, id)
 	if err != nil {
 		return err
 	}
 	if asJSON {
-		return d.printJSON(story)
+		return d.printJSON(h)
 	}
-	return PrintStory(d.out, story, time.Now())
+	return PrintHistory(d.out, h, time.Now())
 }
 
-// Story is everything that is known of a post, in the order in which it happened.
-type Story struct {
+// History is everything that is known of a post, in the order in which it happened.
+type History struct {
 	PostID   string   `json:"postId"`
 	Row      *PostRow `json:"row"` // null: there is no such row
-	Timeline []Moment `json:"timeline"`
+	Timeline []Entry  `json:"timeline"`
 }
 
-// Moment is one thing that happened, or will.
-type Moment struct {
+// Entry is one thing that happened, or will.
+type Entry struct {
 	At     time.Time `json:"at"`
 	Source string    `json:"source"` // request, command, event, threads, alarm, dead, row
 	What   string    `json:"what"`
@@ -82,35 +82,35 @@ type PostRow struct {
 	Failures     int           `bun:"failures" json:"failures"`
 }
 
-// Explain gathers a post's story from the row, the log of calls, the commands, the streams and the alarms. id is ours,
+// Explain gathers a post's history from the row, the log of calls, the commands, the streams and the alarms. id is ours,
 // Threads' media id, or the original's of a post that was taken over.
-func Explain(ctx context.Context, js jetstream.JetStream, db bun.IDB, id string) (Story, error) {
+func Explain(ctx context.Context, js jetstream.JetStream, db bun.IDB, id string) (History, error) {
 	row, err := findRow(ctx, db, id)
 	if err == nil && row == nil {
 		row, err = findOriginal(ctx, db, id)
 	}
 	if err != nil {
-		return Story{}, err
+		return History{}, err
 	}
-	story := Story{PostID: id, Row: row}
+	h := History{PostID: id, Row: row}
 	if row != nil {
-		story.PostID = row.ID
+		h.PostID = row.ID
 	}
-	if !word.MatchString(story.PostID) {
-		return Story{}, fmt.Errorf("%q cannot be the id of a post", id)
+	if !word.MatchString(h.PostID) {
+		return History{}, fmt.Errorf("%q cannot be the id of a post", id)
 	}
-	for _, gather := range []func(context.Context, jetstream.JetStream, bun.IDB, *Story) error{
+	for _, gather := range []func(context.Context, jetstream.JetStream, bun.IDB, *History) error{
 		gatherEvents, gatherCommands, gatherWaiting, gatherCalls, gatherAlarms, gatherDead,
 	} {
-		if err := gather(ctx, js, db, &story); err != nil {
-			return story, err
+		if err := gather(ctx, js, db, &h); err != nil {
+			return h, err
 		}
 	}
-	slices.SortStableFunc(story.Timeline, func(a, b Moment) int { return a.At.Compare(b.At) })
-	if row == nil && len(story.Timeline) == 0 {
-		return story, fmt.Errorf("nothing is known of a post %s: no row, no event, no command", id)
+	slices.SortStableFunc(h.Timeline, func(a, b Entry) int { return a.At.Compare(b.At) })
+	if row == nil && len(h.Timeline) == 0 {
+		return h, fmt.Errorf("nothing is known of a post %s: no row, no event, no command", id)
 	}
-	return story, nil
+	return h, nil
 }
 
 func findRow(ctx context.Context, db bun.IDB, id string) (*PostRow, error) {
@@ -153,9 +153,9 @@ func findOriginal(ctx context.Context, db bun.IDB, id string) (*PostRow, error) 
 	return nil, nil //nolint:nilnil // no row is an answer
 }
 
-func (s *Story) add(m Moment) { m.At = m.At.UTC(); s.Timeline = append(s.Timeline, m) }
+func (s *History) add(m Entry) { m.At = m.At.UTC(); s.Timeline = append(s.Timeline, m) }
 
-func gatherEvents(ctx context.Context, js jetstream.JetStream, _ bun.IDB, s *Story) error {
+func gatherEvents(ctx context.Context, js jetstream.JetStream, _ bun.IDB, s *History) error {
 	requests := map[string]bool{}
 	_, err := Replay{Post: s.PostID}.Each(ctx, js, func(m Message) error {
 		_, what := about(m)
@@ -163,17 +163,17 @@ func gatherEvents(ctx context.Context, js jetstream.JetStream, _ bun.IDB, s *Sto
 		if at.IsZero() {
 			at = m.Stored
 		}
-		s.add(Moment{At: at, Source: "event", What: m.Meta.Type + ": " + what, ID: m.Meta.ID, Cause: m.Meta.Causation, Seq: m.Seq})
+		s.add(Entry{At: at, Source: "event", What: m.Meta.Type + ": " + what, ID: m.Meta.ID, Cause: m.Meta.Causation, Seq: m.Seq})
 		if c := m.Meta.Correlation; c != "" && !requests[c] {
 			requests[c] = true
-			s.add(Moment{At: at.Add(-time.Nanosecond), Source: "request", What: "an HTTP request led to what follows; the gateway's log has it", ID: c})
+			s.add(Entry{At: at.Add(-time.Nanosecond), Source: "request", What: "an HTTP request led to what follows; the gateway's log has it", ID: c})
 		}
 		return nil
 	})
 	return err
 }
 
-func gatherCommands(ctx context.Context, _ jetstream.JetStream, db bun.IDB, s *Story) error {
+func gatherCommands(ctx context.Context, _ jetstream.JetStream, db bun.IDB, s *History) error {
 	var rows []struct {
 		ID         string     `bun:"id"`
 		Type       string     `bun:"type"`
@@ -192,7 +192,7 @@ func gatherCommands(ctx context.Context, _ jetstream.JetStream, db bun.IDB, s *S
 		if c.Key != nil {
 			what += ", with an Idempotency-Key"
 		}
-		s.add(Moment{At: c.CreatedAt, Source: "command", What: what, ID: c.ID})
+		s.add(Entry{At: c.CreatedAt, Source: "command", What: what, ID: c.ID})
 		if c.FinishedAt == nil {
 			continue
 		}
@@ -201,7 +201,7 @@ func gatherCommands(ctx context.Context, _ jetstream.JetStream, db bun.IDB, s *S
 		if json.Unmarshal(c.Outcome, &o) == nil && o.Fault != nil {
 			what = fmt.Sprintf("%s is refused: %s: %s", c.Type, o.Fault.Code, o.Fault.Message)
 		}
-		s.add(Moment{At: *c.FinishedAt, Source: "command", What: what, ID: c.ID})
+		s.add(Entry{At: *c.FinishedAt, Source: "command", What: what, ID: c.ID})
 	}
 	return nil
 }
@@ -211,7 +211,7 @@ const mostWaiting = 2000
 
 // gatherWaiting finds commands of the post that no service has taken on yet. COMMANDS is a work queue: its messages are
 // read one by one, beside its consumers.
-func gatherWaiting(ctx context.Context, js jetstream.JetStream, _ bun.IDB, s *Story) error {
+func gatherWaiting(ctx context.Context, js jetstream.JetStream, _ bun.IDB, s *History) error {
 	stream, err := js.Stream(ctx, events.StreamCommands)
 	if err != nil {
 		return fmt.Errorf("find stream %s: %w", events.StreamCommands, err)
@@ -226,7 +226,7 @@ func gatherWaiting(ctx context.Context, js jetstream.JetStream, _ bun.IDB, s *St
 			return fmt.Errorf("read COMMANDS at %d: %w", seq, err)
 		}
 		if bytes.Contains(raw.Data, []byte(`"`+s.PostID+`"`)) {
-			s.add(Moment{At: raw.Time, Source: "command", What: raw.Header.Get(events.HeaderType) + " lies on COMMANDS, not yet done",
+			s.add(Entry{At: raw.Time, Source: "command", What: raw.Header.Get(events.HeaderType) + " lies on COMMANDS, not yet done",
 				ID: raw.Header.Get(events.HeaderID), Seq: raw.Sequence})
 		}
 		seq = raw.Sequence + 1
@@ -234,7 +234,7 @@ func gatherWaiting(ctx context.Context, js jetstream.JetStream, _ bun.IDB, s *St
 	return nil
 }
 
-func gatherCalls(ctx context.Context, _ jetstream.JetStream, db bun.IDB, s *Story) error {
+func gatherCalls(ctx context.Context, _ jetstream.JetStream, db bun.IDB, s *History) error {
 	var rows []struct {
 		At      time.Time `bun:"at"`
 		Phase   string    `bun:"phase"`
@@ -255,12 +255,12 @@ func gatherCalls(ctx context.Context, _ jetstream.JetStream, db bun.IDB, s *Stor
 		if a.Code != 0 {
 			what += fmt.Sprintf(" (%d/%d)", a.Code, a.Subcode)
 		}
-		s.add(Moment{At: a.At, Source: "threads", What: what, ID: a.TraceID})
+		s.add(Entry{At: a.At, Source: "threads", What: what, ID: a.TraceID})
 	}
 	return nil
 }
 
-func gatherAlarms(ctx context.Context, js jetstream.JetStream, _ bun.IDB, s *Story) error {
+func gatherAlarms(ctx context.Context, js jetstream.JetStream, _ bun.IDB, s *History) error {
 	stream, err := js.Stream(ctx, events.StreamPostAlarms)
 	if err != nil {
 		return fmt.Errorf("find stream %s: %w", events.StreamPostAlarms, err)
@@ -279,16 +279,16 @@ func gatherAlarms(ctx context.Context, js jetstream.JetStream, _ bun.IDB, s *Sto
 		if at := strings.TrimPrefix(raw.Header.Get("Nats-Schedule"), "@at "); at != "" {
 			what += " for " + at
 		}
-		s.add(Moment{At: raw.Time, Source: "alarm", What: what, Seq: raw.Sequence})
+		s.add(Entry{At: raw.Time, Source: "alarm", What: what, Seq: raw.Sequence})
 	}
 	return nil
 }
 
-func gatherDead(ctx context.Context, js jetstream.JetStream, _ bun.IDB, s *Story) error {
+func gatherDead(ctx context.Context, js jetstream.JetStream, _ bun.IDB, s *History) error {
 	_, err := read(ctx, js, events.StreamDead, selection{}, func(m Message) error {
 		if bytes.Contains(m.Body, []byte(`"`+s.PostID+`"`)) {
 			l := letterOf(m.Seq, m.Stored, m.Header, m.Body)
-			s.add(Moment{At: l.At, Source: "dead", What: fmt.Sprintf("%s was set aside after %s deliveries: %s", l.Type, l.Deliveries, l.Error), ID: l.ID, Seq: l.Seq})
+			s.add(Entry{At: l.At, Source: "dead", What: fmt.Sprintf("%s was set aside after %s deliveries: %s", l.Type, l.Deliveries, l.Error), ID: l.ID, Seq: l.Seq})
 		}
 		return nil
 	})
@@ -296,7 +296,7 @@ func gatherDead(ctx context.Context, js jetstream.JetStream, _ bun.IDB, s *Story
 }
 
 // Standing says in one sentence where the post stands, and what comes next.
-func (s Story) Standing(now time.Time) string {
+func (s History) Standing(now time.Time) string {
 	p := s.Row
 	switch {
 	case p == nil:
@@ -331,8 +331,8 @@ func deref(s *string) string {
 	return *s
 }
 
-// PrintStory writes a story for people.
-func PrintStory(out io.Writer, s Story, now time.Time) error {
+// PrintHistory writes a history for people.
+func PrintHistory(out io.Writer, s History, now time.Time) error {
 	if _, err := fmt.Fprintf(out, "Post %s\n%s\n", s.PostID, s.Standing(now)); err != nil {
 		return err
 	}

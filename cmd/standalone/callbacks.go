@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// setCallbacks tells the simulator where the house hears that a person removed the app, or wants their data deleted: what
+// setCallbacks tells the simulator where the system hears that a person removed the app, or wants their data deleted: what
 // the app's dashboard at Meta has as its uninstall and data-deletion addresses.
-func (h *House) setCallbacks(ctx context.Context) error {
+func (sys *System) setCallbacks(ctx context.Context) error {
 	body, err := json.Marshal(map[string]string{
-		"uninstall_url":     h.Place.GatewayURL + "/api/threads/uninstall",
-		"data_deletion_url": h.Place.GatewayURL + "/api/threads/data-deletion",
+		"uninstall_url":     sys.Endpoints.GatewayURL + "/api/threads/uninstall",
+		"data_deletion_url": sys.Endpoints.GatewayURL + "/api/threads/data-deletion",
 	})
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.Place.SimulatorURL+"/_sim/callbacks", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, sys.Endpoints.SimulatorURL+"/_sim/callbacks", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

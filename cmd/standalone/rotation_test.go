@@ -20,7 +20,7 @@ import (
 
 // A whole rotation by the command an operator uses, while posts go out and tokens are refreshed without a pause.
 func TestRotation(t *testing.T) {
-	h := newHome(t)
+	h := newSystem(t)
 	const people = 4
 	for i := range people {
 		h.connect(fmt.Sprint("user", i), fmt.Sprint("person", i))

@@ -22,13 +22,13 @@ import (
 // What must never be stored, logged or answered is looked for everywhere after a life with many bad moments: those are
 // when an address or an answer finds its way into an error.
 func TestSecretsStayHome(t *testing.T) {
-	h := newHome(t)
+	h := newSystem(t)
 	h.keysetSecrets()
 
 	for _, op := range []string{threads.OpExchange, threads.OpExchangeLong, threads.OpMe, threads.OpDebugToken} {
 		for _, kind := range []string{threadssim.Edge5xx, threadssim.DropResponse, threadssim.ErrorBeforeCommit} {
 			h.fault(op, kind)
-			h.dance("ada", "ada", 1)
+			h.oauth("ada", "ada", 1)
 			h.sim.ClearFaults()
 		}
 	}
@@ -86,7 +86,7 @@ func TestSecretsStayHome(t *testing.T) {
 }
 
 // planted shows that the search finds what is there: in a log, in a table, on a stream.
-func (h *home) planted() {
+func (h *system) planted() {
 	h.Helper()
 	grant, err := h.sim.Token("mallory")
 	if err != nil {
@@ -104,7 +104,7 @@ func (h *home) planted() {
 			return err
 		},
 		"a stream": func() error {
-			_, err := h.House.Place.JetStream.Publish(h.Context(), events.Dead("planted"), []byte(token))
+			_, err := h.System.Endpoints.JetStream.Publish(h.Context(), events.Dead("planted"), []byte(token))
 			return err
 		},
 	} {
@@ -118,7 +118,7 @@ func (h *home) planted() {
 	}
 }
 
-func (h *home) fault(op, kind string, code ...int) {
+func (h *system) fault(op, kind string, code ...int) {
 	h.Helper()
 	f := threadssim.Fault{Op: op, Kind: kind}
 	if len(code) > 0 {
@@ -130,7 +130,7 @@ func (h *home) fault(op, kind string, code ...int) {
 }
 
 // refusals are answers to what is wrong, wherever it is wrong.
-func (h *home) refusals(id string) {
+func (h *system) refusals(id string) {
 	h.Helper()
 	for _, r := range []struct{ method, path, body string }{
 		{http.MethodPost, "/api/threads/post", `{"text":`},
@@ -153,7 +153,7 @@ func (h *home) refusals(id string) {
 }
 
 // webhook makes one, whose secret is told once and sealed.
-func (h *home) webhook(user string) {
+func (h *system) webhook(user string) {
 	h.Helper()
 	status, answer := h.call(user, http.MethodPost, "/api/threads/webhooks",
 		map[string]any{"url": "https://hooks.example.com/in", "facts": []string{"account.mentioned"}}, true)
@@ -169,7 +169,7 @@ func (h *home) webhook(user string) {
 var keyValue = regexp.MustCompile(`"value": ?"([^"]+)"`)
 
 // keysetSecrets are the keys, as they are in the file and as they are in memory.
-func (h *home) keysetSecrets() {
+func (h *system) keysetSecrets() {
 	h.Helper()
 	content, err := os.ReadFile(h.keysetPath())
 	if err != nil {
@@ -190,7 +190,7 @@ func (h *home) keysetSecrets() {
 }
 
 // promote puts a new key into use and waits until all is sealed with it.
-func (h *home) promote() {
+func (h *system) promote() {
 	h.Helper()
 	file := accounts.KeysetFile{Path: h.keysetPath()}
 	id, err := file.Add()

@@ -20,23 +20,23 @@ import (
 // hookFields are the webhooks that an app can subscribe to.
 var hookFields = []string{"publish", "delete", "replies", "mentions"}
 
-// hearSimulator subscribes the house to the simulator's webhooks once it is up, as an app's dashboard would to Meta's.
-func (h *House) hearSimulator(sim *threadssim.Sim) error {
-	token, err := secretFile(filepath.Join(h.dir, "webhook-verify-token"))
+// receiveWebhooks subscribes the system to the simulator's webhooks once it is up, as an app's dashboard would to Meta's.
+func (sys *System) receiveWebhooks(sim *threadssim.Sim) error {
+	token, err := secretFile(filepath.Join(sys.dir, "webhook-verify-token"))
 	if err != nil {
 		return fmt.Errorf("make the webhooks' verify token: %w", err)
 	}
-	h.set("THREADS_WEBHOOK_VERIFY_TOKEN", token)
-	h.parts = append(h.parts, process.Part{Name: "webhooks", Run: func(ctx context.Context) error {
+	sys.set("THREADS_WEBHOOK_VERIFY_TOKEN", token)
+	sys.parts = append(sys.parts, process.Part{Name: "webhooks", Run: func(ctx context.Context) error {
 		for ctx.Err() == nil {
-			err := h.subscribe(ctx, sim)
+			err := sys.subscribe(ctx, sim)
 			if err == nil {
-				err = h.setCallbacks(ctx)
+				err = sys.setCallbacks(ctx)
 			}
 			if err == nil {
 				return nil
 			}
-			h.log.Debug("the simulator's webhooks are not subscribed to yet", zap.Error(err))
+			sys.log.Debug("the simulator's webhooks are not subscribed to yet", zap.Error(err))
 			select {
 			case <-time.After(500 * time.Millisecond):
 			case <-ctx.Done():
@@ -48,21 +48,21 @@ func (h *House) hearSimulator(sim *threadssim.Sim) error {
 }
 
 // subscribe asks the simulator for its webhooks, unless it brings them already: a subscription survives a restart.
-func (h *House) subscribe(ctx context.Context, sim *threadssim.Sim) error {
-	if err := h.awaitReady(ctx); err != nil {
+func (sys *System) subscribe(ctx context.Context, sim *threadssim.Sim) error {
+	if err := sys.awaitReady(ctx); err != nil {
 		return err
 	}
-	address := h.Place.GatewayURL + "/api/threads/webhook"
+	address := sys.Endpoints.GatewayURL + "/api/threads/webhook"
 	if slices.ContainsFunc(sim.Hooks(), func(k threadssim.Hook) bool { return k.CallbackURL == address }) {
 		return nil
 	}
 	body, err := json.Marshal(map[string]any{
-		"callback_url": address, "verify_token": h.getenv("THREADS_WEBHOOK_VERIFY_TOKEN"), "fields": hookFields,
+		"callback_url": address, "verify_token": sys.getenv("THREADS_WEBHOOK_VERIFY_TOKEN"), "fields": hookFields,
 	})
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.Place.SimulatorURL+"/_sim/webhooks", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, sys.Endpoints.SimulatorURL+"/_sim/webhooks", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

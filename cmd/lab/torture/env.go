@@ -13,10 +13,10 @@ import (
 	"github.com/omni-write/threads/cmd/lab/rig"
 )
 
-// normal is what the simulator is like between the troubles: quick. It takes what a round needs no longer.
+// normal is what the simulator is like between the faults: quick. It takes what a round needs no longer.
 const normal = `{"processing_time":{"text":"100ms","image":"250ms","video":"400ms","carousel":"150ms"}}`
 
-// waits are the publishers' waits, shrunk together with the simulator's delays: no trouble holds a publish call back for
+// waits are the publishers' waits, shrunk together with the simulator's delays: no fault holds a publish call back for
 // longer than CALL_TIMEOUT and SECOND_CALL_AFTER together, so that a second call is as safe here as it is at Threads.
 var waits = map[string]string{
 	"PUBLISHER_LEAD_TEXT": "2s", "PUBLISHER_LEAD_IMAGE": "3s", "PUBLISHER_LEAD_VIDEO": "4s",

@@ -17,12 +17,12 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 )
 
-// trouble is one way in which the world goes wrong for the length of a round. Either it is a habit of the simulator
-// (habits), or something that happens beside the posts (happens), which leaves everything running when it returns.
-type trouble struct {
+// fault is one way in which the world goes wrong for the length of a round. Either it is a setting of the simulator
+// (patch), or something that happens beside the posts (act), which leaves everything running when it returns.
+type fault struct {
 	name string
 	what string
-	knob string // two troubles with the same one do not go together
+	knob string // two faults with the same one do not go together
 	top  bool   // one of the most dangerous: always in CI's sample
 	// provokes are rules of the simulator (docs/simulator.md, Inspection) that it makes even a good client break.
 	provokes []string
@@ -30,42 +30,42 @@ type trouble struct {
 
 	// others is how long quiet tenants have posts due beside it, whose lateness it is judged by; 0: there are none.
 	others time.Duration
-	// own are the posts of the tenant that the trouble is about, if it is about one.
+	// own are the posts of the tenant that the fault is about, if it is about one.
 	own func(p *plan, o Options, upTo func(time.Duration) time.Duration)
 
-	habits  func(rng *rand.Rand, now time.Time) string
-	happens func(ctx context.Context, r *round, rng *rand.Rand) error
+	patch func(rng *rand.Rand, now time.Time) string
+	act   func(ctx context.Context, r *round, rng *rand.Rand) error
 }
 
 // ofPublishing are the calls that cannot be undone.
 const ofPublishing = `"ops":["publish","repost"]`
 
-func hidden(code string, top bool) trouble {
-	return trouble{name: "hidden-" + code, what: "a publish takes effect and is answered with " + code, knob: "hidden_success", top: top,
-		habits: func(rng *rand.Rand, _ time.Time) string {
+func hidden(code string, top bool) fault {
+	return fault{name: "hidden-" + code, what: "a publish takes effect and is answered with " + code, knob: "hidden_success", top: top,
+		patch: func(rng *rand.Rand, _ time.Time) string {
 			return fmt.Sprintf(`{"hidden_success":{"probability":%.2f,"error":%q,%s}}`, share(rng, 0.2, 0.6), code, ofPublishing)
 		}}
 }
 
-func knob(name, what, group string, patch func(rng *rand.Rand) string) trouble {
-	return trouble{name: name, what: what, knob: group, fails: group == "processing_error", habits: func(rng *rand.Rand, _ time.Time) string { return patch(rng) }}
+func knob(name, what, group string, patch func(rng *rand.Rand) string) fault {
+	return fault{name: name, what: what, knob: group, fails: group == "processing_error", patch: func(rng *rand.Rand, _ time.Time) string { return patch(rng) }}
 }
 
-func throttled(code int) trouble {
+func throttled(code int) fault {
 	return knob(fmt.Sprintf("throttle-%d", code), "calls of all kinds are throttled", "throttle", func(rng *rand.Rand) string {
 		return fmt.Sprintf(`{"throttle":{"probability":%.2f,"code":%d,"retry_after":"1s"}}`, share(rng, 0.1, 0.3), code)
 	})
 }
 
-// troubles are all of them.
-var troubles = []trouble{
+// faults are all of them.
+var faults = []fault{
 	hidden("10/500", true), hidden("2/500", false), hidden("2/400", false), hidden("2207051/403", true),
 	{name: "drop-after", what: "the connection is cut after a publish took effect", knob: "drop_response", top: true,
-		habits: func(rng *rand.Rand, _ time.Time) string {
+		patch: func(rng *rand.Rand, _ time.Time) string {
 			return fmt.Sprintf(`{"drop_response":{"probability":%.2f,"when":"after",%s}}`, share(rng, 0.2, 0.6), ofPublishing)
 		}},
 	{name: "drop-before", what: "the connection is cut before a publish took effect", knob: "drop_response", top: true,
-		habits: func(rng *rand.Rand, _ time.Time) string {
+		patch: func(rng *rand.Rand, _ time.Time) string {
 			return fmt.Sprintf(`{"drop_response":{"probability":%.2f,"when":"before",%s}}`, share(rng, 0.2, 0.6), ofPublishing)
 		}},
 	knob("drop-others", "connections of all other calls are cut", "drop_response", func(rng *rand.Rand) string {
@@ -89,7 +89,7 @@ var troubles = []trouble{
 		return `{"processing_time":{"text":"0s..3s","image":"1s..6s","video":"2s..8s","carousel":"0s..4s"}}`
 	}),
 	{name: "endless-processing", what: "containers never leave IN_PROGRESS", knob: "processing_time", fails: true,
-		habits: func(*rand.Rand, time.Time) string {
+		patch: func(*rand.Rand, time.Time) string {
 			endless := `{"min":"25h","max":"25h","chance":0.25}`
 			return fmt.Sprintf(`{"processing_time":{"text":%s,"image":%s,"carousel":%s}}`, endless, endless, endless)
 		}},
@@ -103,13 +103,13 @@ var troubles = []trouble{
 	}),
 	// A negative look is worth something only when lists lag less than SECOND_CALL_AFTER, as at Threads.
 	{name: "list-lag", what: "lists do not show a post at once", knob: "list_lag", top: true,
-		habits: func(*rand.Rand, time.Time) string { return `{"list_lag":"0s..1800ms"}` }},
+		patch: func(*rand.Rand, time.Time) string { return `{"list_lag":"0s..1800ms"}` }},
 	knob("permalink", "permalinks lag, or never come", "permalink_lag", func(*rand.Rand) string {
 		return `{"permalink_lag":"0s..3s","permalink_withheld":0.2}`
 	}),
 	throttled(4), throttled(17), throttled(429),
 	{name: "spam-block", what: "publishes are refused as spam, and half of them are live all the same", knob: "spam_block",
-		habits: func(_ *rand.Rand, now time.Time) string {
+		patch: func(_ *rand.Rand, now time.Time) string {
 			return fmt.Sprintf(`{"spam_block":{"until":%q,"live":0.5}}`, now.Add(window*2/3).UTC().Format(time.RFC3339))
 		}},
 	knob("edge-5xx", "an edge answers in the place of Threads", "edge_5xx", func(rng *rand.Rand) string {
@@ -119,40 +119,40 @@ var troubles = []trouble{
 	knob("small-quota", "the day's quota is used up soon", "quota_total", func(rng *rand.Rand) string {
 		return fmt.Sprintf(`{"quota_total":{"posts":%d,"replies":%d,"deletes":1}}`, 2+rng.IntN(3), 1+rng.IntN(3))
 	}),
-	{name: "errors", what: "exact calls are refused with codes, before they take effect", fails: true, provokes: []string{"retry_of_a_permanent_refusal"}, happens: errorsBefore},
-	{name: "errors-after", what: "exact publishes take effect and are answered with codes", top: true, happens: errorsAfter},
+	{name: "errors", what: "exact calls are refused with codes, before they take effect", fails: true, provokes: []string{"retry_of_a_permanent_refusal"}, act: errorsBefore},
+	{name: "errors-after", what: "exact publishes take effect and are answered with codes", top: true, act: errorsAfter},
 
-	{name: "kill", what: "publishers are killed at random moments", top: true, happens: kill},
-	{name: "kill-all", what: "all publishers are killed at once", happens: killAll},
-	{name: "crash-points", what: "publishers die at named steps", top: true, happens: crashPoints},
-	{name: "freeze", what: "publishers are stopped past their leases, and go on", top: true, happens: freeze},
-	{name: "freeze-long", what: "a publisher is stopped past AckWait, and goes on", happens: freezeLong},
-	{name: "wake-lost", what: "alarms and wake-ups are purged again and again", top: true, happens: purge},
-	{name: "wake-extra", what: "wake-ups come doubled, early and stale", happens: extraWakes},
-	{name: "nats", what: "NATS stops, or is killed, and comes back", top: true, happens: natsAway},
-	{name: "postgres", what: "Postgres stops and comes back", top: true, happens: postgresAway},
-	{name: "postgres-stall", what: "Postgres hangs for some seconds", happens: postgresStalls},
-	{name: "both-away", what: "NATS and Postgres stop and come back, in any order", happens: bothAway},
-	{name: "revoked", what: "tokens die, and the accounts are connected again", provokes: []string{"retry_of_a_permanent_refusal"}, happens: revoke},
-	{name: "disconnected", what: "accounts are disconnected, and connected again", happens: disconnect},
-	{name: "clock", what: "Threads' clock is stepped back and forth", happens: stepClock},
-	{name: "clock-publishers", what: "the publishers' clocks are set back and forth, each by itself", top: true, happens: setClocks},
-	{name: "nats-long", what: "NATS stops for a minute", happens: natsAwayLong},
-	{name: "postgres-long", what: "Postgres stops for a minute", happens: postgresAwayLong},
+	{name: "kill", what: "publishers are killed at random moments", top: true, act: kill},
+	{name: "kill-all", what: "all publishers are killed at once", act: killAll},
+	{name: "crash-points", what: "publishers die at named steps", top: true, act: crashPoints},
+	{name: "freeze", what: "publishers are stopped past their leases, and go on", top: true, act: freeze},
+	{name: "freeze-long", what: "a publisher is stopped past AckWait, and goes on", act: freezeLong},
+	{name: "wake-lost", what: "alarms and wake-ups are purged again and again", top: true, act: purge},
+	{name: "wake-extra", what: "wake-ups come doubled, early and stale", act: extraWakes},
+	{name: "nats", what: "NATS stops, or is killed, and comes back", top: true, act: natsAway},
+	{name: "postgres", what: "Postgres stops and comes back", top: true, act: postgresAway},
+	{name: "postgres-stall", what: "Postgres hangs for some seconds", act: postgresStalls},
+	{name: "both-away", what: "NATS and Postgres stop and come back, in any order", act: bothAway},
+	{name: "revoked", what: "tokens die, and the accounts are connected again", provokes: []string{"retry_of_a_permanent_refusal"}, act: revoke},
+	{name: "disconnected", what: "accounts are disconnected, and connected again", act: disconnect},
+	{name: "clock", what: "Threads' clock is stepped back and forth", act: stepClock},
+	{name: "clock-publishers", what: "the publishers' clocks are set back and forth, each by itself", top: true, act: setClocks},
+	{name: "nats-long", what: "NATS stops for a minute", act: natsAwayLong},
+	{name: "postgres-long", what: "Postgres stops for a minute", act: postgresAwayLong},
 
 	{name: noisyTenant, what: "one user asks for everything at once, with pictures from a slow host", top: true,
-		others: noisyFor, own: ownNoise, happens: makeNoise},
+		others: noisyFor, own: ownNoise, act: makeNoise},
 	{name: frozenRecorder, what: "the publisher that records stands still, and another is started again", top: true,
-		others: frozenFor, happens: freezeRecorder},
+		others: frozenFor, act: freezeRecorder},
 	{name: lockedAccount, what: "the row of one account is locked from outside", top: true,
-		others: lockedFor, own: ownLocked, happens: lockAccount},
+		others: lockedFor, own: ownLocked, act: lockAccount},
 }
 
 // share is a probability within bounds.
 func share(rng *rand.Rand, low, high float64) float64 { return low + rng.Float64()*(high-low) }
 
-// rngOf is the chance of one trouble in one round: what one draws does not change what another does.
-func (p *plan) rngOf(t *trouble) *rand.Rand { return p.rngFor(t.name) }
+// rngOf is the chance of one fault in one round: what one draws does not change what another does.
+func (p *plan) rngOf(t *fault) *rand.Rand { return p.rngFor(t.name) }
 
 func (p *plan) rngFor(name string) *rand.Rand {
 	h := fnv.New64a()

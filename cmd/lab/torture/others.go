@@ -8,11 +8,11 @@ import (
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
-// Nobody stops anybody: in a round with a trouble that is made by one tenant, or by one process of several, there are quiet
+// Nobody stops anybody: in a round with a fault that is made by one tenant, or by one process of several, there are quiet
 // tenants beside it, who post texts and do nothing else. How late their posts are is measured apart from all others.
 
 const (
-	// kindQuiet is a post of a quiet tenant, kindOwn one of the tenant that a trouble is about.
+	// kindQuiet is a post of a quiet tenant, kindOwn one of the tenant that a fault is about.
 	kindQuiet = "quiet"
 	kindOwn   = "own"
 
@@ -22,27 +22,27 @@ const (
 	quietAhead = 3 * time.Second
 )
 
-// aloneEvery rounds, each trouble with quiet tenants beside it has one to itself, so that every run judges it.
+// aloneEvery rounds, each fault with quiet tenants beside it has one to itself, so that every run judges it.
 const aloneEvery = 20
 
-// aloneIn is the trouble that has the round of that number to itself, if one has: the second, the fourth and so on.
-func aloneIn(number int) *trouble {
+// aloneIn is the fault that has the round of that number to itself, if one has: the second, the fourth and so on.
+func aloneIn(number int) *fault {
 	turn := number % aloneEvery
-	for i := range troubles {
-		if troubles[i].others == 0 {
+	for i := range faults {
+		if faults[i].others == 0 {
 			continue
 		}
 		if turn -= 2; turn == 0 {
-			return &troubles[i]
+			return &faults[i]
 		}
 	}
 	return nil
 }
 
-// drawOthers adds the quiet tenants, and what the troubles' own tenants post. It draws from chances of its own: the posts of
+// drawOthers adds the quiet tenants, and what the faults' own tenants post. It draws from chances of its own: the posts of
 // all other rounds, and the others of this one, stay as they are.
 func (p *plan) drawOthers(o Options) {
-	for _, t := range p.troubles {
+	for _, t := range p.faults {
 		p.until = max(p.until, t.others)
 	}
 	if p.until == 0 {
@@ -53,7 +53,7 @@ func (p *plan) drawOthers(o Options) {
 	}
 	rng := p.rngFor("others")
 	upTo := func(d time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(d))) }
-	for _, t := range p.troubles {
+	for _, t := range p.faults {
 		if t.own != nil {
 			t.own(p, o, upTo)
 		}
@@ -72,7 +72,7 @@ func (p *plan) drawOthers(o Options) {
 	}
 }
 
-// tenant adds an account for a trouble's own tenant.
+// tenant adds an account for a fault's own tenant.
 func (p *plan) tenant(name string) (account int) {
 	if p.tenants == nil {
 		p.tenants = map[string]int{}
@@ -82,10 +82,10 @@ func (p *plan) tenant(name string) (account int) {
 	return p.accounts - 1
 }
 
-// tenant is the account of a trouble's own tenant.
+// tenant is the account of a fault's own tenant.
 func (r *round) tenant(name string) *account { return r.accounts[r.plan.tenants[name]] }
 
-// ordeal says which posts of quiet tenants a trouble is judged by: those that were due while it lasted. A zero time bounds
+// ordeal says which posts of quiet tenants a fault is judged by: those that were due while it lasted. A zero time bounds
 // nothing.
 type ordeal struct {
 	from, until time.Time
@@ -94,7 +94,7 @@ type ordeal struct {
 	accepted time.Time
 }
 
-// judgedBy says what a trouble is judged by. Without it the round measures and does not judge.
+// judgedBy says what a fault is judged by. Without it the round measures and does not judge.
 func (r *round) judgedBy(o ordeal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -113,7 +113,7 @@ func (o ordeal) counts(p otherPost) bool {
 	return !p.due.Before(o.from) && (o.until.IsZero() || !p.due.After(o.until)) && (o.accepted.IsZero() || p.accepted.Before(o.accepted))
 }
 
-// split parts what is judged from what is only shown. Where other troubles are in the round too, they may rightly delay
+// split parts what is judged from what is only shown. Where other faults are in the round too, they may rightly delay
 // everybody, and nothing is judged.
 func split(posts []otherPost, o *ordeal, alone bool) (judged, shown []otherPost) {
 	for _, p := range posts {
@@ -176,7 +176,7 @@ func (v *verdict) others(ctx context.Context, bound time.Duration) {
 	if len(posts) == 0 {
 		return
 	}
-	alone := len(v.plan.troubles) == 1
+	alone := len(v.plan.faults) == 1
 	v.judged, v.shown = split(posts, v.ordeal, alone)
 	if alone && len(v.judged) == 0 {
 		v.violated(ctx, nil, "no post of a quiet tenant could be judged, so the round shows nothing")

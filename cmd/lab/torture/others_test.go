@@ -10,7 +10,7 @@ import (
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
-// Within ten rounds each trouble that delays nobody else has one to itself, whatever the seed, and there are quiet tenants
+// Within ten rounds each fault that delays nobody else has one to itself, whatever the seed, and there are quiet tenants
 // whenever it is there.
 func TestPlansJudgeOthersLateness(t *testing.T) {
 	t.Parallel()
@@ -18,11 +18,11 @@ func TestPlansJudgeOthersLateness(t *testing.T) {
 		alone := map[string]bool{}
 		for n := 1; n <= 100; n++ {
 			p := newPlan(Options{seed: seed, posts: 40}, n)
-			if n <= 10 && len(p.troubles) == 1 && p.troubles[0].others > 0 {
-				alone[p.troubles[0].name] = true
+			if n <= 10 && len(p.faults) == 1 && p.faults[0].others > 0 {
+				alone[p.faults[0].name] = true
 			}
 			wanted, quiet, numbers := false, 0, map[int]bool{}
-			for _, tr := range p.troubles {
+			for _, tr := range p.faults {
 				wanted = wanted || tr.others > 0
 				if tr.own != nil && p.tenants[tr.name] == 0 {
 					t.Errorf("round %d of seed %d: %s has no tenant", n, seed, tr.name)
@@ -165,7 +165,7 @@ func TestOthersVerdict(t *testing.T) {
 		"late":    {func(w *world) { w.commits[0].ArrivedNS += int64(2 * time.Second) }, "of other tenants were late", 1},
 		"late, with others": {func(w *world) {
 			w.commits[0].ArrivedNS += int64(2 * time.Second)
-			w.round.plan.troubles = append(w.round.plan.troubles, find("kill"))
+			w.round.plan.faults = append(w.round.plan.faults, find("kill"))
 		}, "", 0},
 		"never":          {func(w *world) { w.commits = nil }, "of other tenants were late", 1},
 		"never accepted": {func(w *world) { w.commits, w.row = nil, nil }, "of other tenants were late", 1},
@@ -174,16 +174,16 @@ func TestOthersVerdict(t *testing.T) {
 			again.ArrivedNS += int64(time.Minute)
 			w.commits = append(w.commits, again)
 		}, "", 1},
-		"edited in the table":         {func(w *world) { w.row.PublishAt = due.Add(-2 * time.Second) }, "of other tenants were late", 1},
-		"nothing came of the trouble": {func(w *world) { w.round.ordeal = nil }, "the round shows nothing", 0},
-		"no quiet tenants":            {func(w *world) { w.round.posts[0].kind = kindText }, "", 0},
+		"edited in the table":       {func(w *world) { w.row.PublishAt = due.Add(-2 * time.Second) }, "of other tenants were late", 1},
+		"nothing came of the fault": {func(w *world) { w.round.ordeal = nil }, "the round shows nothing", 0},
+		"no quiet tenants":          {func(w *world) { w.round.posts[0].kind = kindText }, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			q := &handed{planned: &planned{kind: kindQuiet, refers: -1, due: 5 * time.Second, draft: events.Draft{Text: "hello"}},
 				id: "post_1", account: &account{name: "ann"}}
 			w := &world{
-				round: &round{plan: &plan{troubles: []*trouble{find(lockedAccount)}}, began: began, posts: []*handed{q},
+				round: &round{plan: &plan{faults: []*fault{find(lockedAccount)}}, began: began, posts: []*handed{q},
 					ordeal: &ordeal{from: began, until: began.Add(time.Minute)}},
 				row:     &posts.Post{ID: "post_1", PublishAt: due, CreatedAt: began},
 				commits: []threadssim.Post{{ID: "1", Username: "ann", Text: "hello", ArrivedNS: due.Add(time.Millisecond).UnixNano()}},

@@ -9,7 +9,7 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// A round hands in its posts within handIn, has them due by window, and lets its troubles rage until then.
+// A round hands in its posts within handIn, has them due by window, and lets its faults rage until then.
 const (
 	handIn = 3 * time.Second
 	window = 11 * time.Second
@@ -21,11 +21,11 @@ type plan struct {
 	number     int
 	publishers int
 	accounts   int
-	tenants    map[string]int // accounts of the troubles' own tenants, by the troubles' names
+	tenants    map[string]int // accounts of the faults' own tenants, by the faults' names
 	posts      []*planned
 	until      time.Duration // quiet tenants have posts due until then; 0: there are none
-	troubles   []*trouble
-	rng        *rand.Rand // of what the troubles draw
+	faults     []*fault
+	rng        *rand.Rand // of what the faults draw
 }
 
 // planned is one post, and what its owner does with it. Times count from the beginning of the round.
@@ -75,7 +75,7 @@ const (
 	verbDelete = "delete"
 )
 
-// calmEvery round has no trouble: it shows that the house works, and what lateness is without.
+// calmEvery round has no fault: it shows that the system works, and what lateness is without.
 const calmEvery = 10
 
 func newPlan(o Options, number int) *plan {
@@ -88,7 +88,7 @@ func newPlan(o Options, number int) *plan {
 		p.publishers = o.publishers
 	}
 	p.accounts = max(3, o.posts/8)
-	p.drawTroubles(o)
+	p.drawFaults(o)
 	if p.has(frozenRecorder) {
 		p.publishers = max(p.publishers, 2) // one stands still, another goes on
 	}
@@ -97,36 +97,36 @@ func newPlan(o Options, number int) *plan {
 	return p
 }
 
-// drawTroubles draws a pair, in which no two want the same knob. Where the run has only the top ones, each has its turn.
-func (p *plan) drawTroubles(o Options) {
+// drawFaults draws a pair, in which no two want the same knob. Where the run has only the top ones, each has its turn.
+func (p *plan) drawFaults(o Options) {
 	if names := o.names(); len(names) > 0 {
 		for _, name := range names {
-			p.troubles = append(p.troubles, find(name))
+			p.faults = append(p.faults, find(name))
 		}
 		return
 	}
 	if !o.top && p.number%calmEvery == 0 {
 		return
 	}
-	var pool []*trouble
-	for i := range troubles {
-		if !o.top || troubles[i].top {
-			pool = append(pool, &troubles[i])
+	var pool []*fault
+	for i := range faults {
+		if !o.top || faults[i].top {
+			pool = append(pool, &faults[i])
 		}
 	}
 	if o.top { // all of them at once, in two rounds
 		for i, t := range pool {
 			if i%2 == p.number%2 {
-				p.troubles = append(p.troubles, t)
+				p.faults = append(p.faults, t)
 			}
 		}
 		return
 	}
 	if t := aloneIn(p.number); t != nil {
-		p.troubles = append(p.troubles, t)
+		p.faults = append(p.faults, t)
 		return
 	}
-	// Each trouble leads in its turn, in an order of this seed, so that a long run leaves none out.
+	// Each fault leads in its turn, in an order of this seed, so that a long run leaves none out.
 	order := rand.New(rand.NewPCG(p.seed, 0)).Perm(len(pool)) //nolint:gosec // as above
 	turn := 0
 	for n := 1; n < p.number; n++ {
@@ -135,14 +135,14 @@ func (p *plan) drawTroubles(o Options) {
 		}
 	}
 	first := pool[order[turn%len(pool)]]
-	p.troubles = append(p.troubles, first)
+	p.faults = append(p.faults, first)
 	if p.rng.Float64() < 0.15 {
 		return // alone
 	}
 	for range 20 {
 		t := pool[p.rng.IntN(len(pool))]
 		if t != first && (t.knob == "" || t.knob != first.knob) {
-			p.troubles = append(p.troubles, t)
+			p.faults = append(p.faults, t)
 			return
 		}
 	}
@@ -254,16 +254,16 @@ func (p *plan) draw(q *planned) {
 }
 
 func (p *plan) has(name string) bool {
-	return slices.ContainsFunc(p.troubles, func(t *trouble) bool { return t.name == name })
+	return slices.ContainsFunc(p.faults, func(t *fault) bool { return t.name == name })
 }
 
-// String names the troubles of a plan.
+// String names the faults of a plan.
 func (p *plan) String() string {
-	if len(p.troubles) == 0 {
+	if len(p.faults) == 0 {
 		return "calm"
 	}
 	s := ""
-	for i, t := range p.troubles {
+	for i, t := range p.faults {
 		if i > 0 {
 			s += " + "
 		}

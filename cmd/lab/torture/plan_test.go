@@ -27,36 +27,36 @@ func TestPlanIsTheSeeds(t *testing.T) {
 	if reflect.DeepEqual(one.posts, newPlan(o, 3).posts) {
 		t.Error("two seeds made the same plan")
 	}
-	for _, tr := range troubles {
+	for _, tr := range faults {
 		if tr.rngSample(one) != tr.rngSample(again) {
 			t.Errorf("%s draws something else the second time", tr.name)
 		}
 	}
 }
 
-func (t *trouble) rngSample(p *plan) uint64 { return p.rngOf(t).Uint64() }
+func (t *fault) rngSample(p *plan) uint64 { return p.rngOf(t).Uint64() }
 
-// Each trouble has its turn in a long run, alone or first of a pair; no pair wants one knob twice; each tenth round is calm.
+// Each fault has its turn in a long run, alone or first of a pair; no pair wants one knob twice; each tenth round is calm.
 func TestPlansLeaveNothingOut(t *testing.T) {
 	t.Parallel()
 	seen, kindsSeen, verbs := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	led := map[string]bool{}
-	for n := 1; len(led) < len(troubles) && n < 1000; n++ {
+	for n := 1; len(led) < len(faults) && n < 1000; n++ {
 		p := newPlan(Options{seed: 9, posts: 40}, n)
-		if calm := len(p.troubles) == 0; calm != (n%calmEvery == 0) {
+		if calm := len(p.faults) == 0; calm != (n%calmEvery == 0) {
 			t.Errorf("round %d has %s", n, p)
 		}
-		if len(p.troubles) > 0 && aloneIn(n) == nil {
-			if first := p.troubles[0].name; led[first] {
+		if len(p.faults) > 0 && aloneIn(n) == nil {
+			if first := p.faults[0].name; led[first] {
 				t.Errorf("%s leads round %d, and others have not yet", first, n)
 			} else {
 				led[first] = true
 			}
 		}
-		if len(p.troubles) == 2 && p.troubles[0].knob != "" && p.troubles[0].knob == p.troubles[1].knob {
+		if len(p.faults) == 2 && p.faults[0].knob != "" && p.faults[0].knob == p.faults[1].knob {
 			t.Errorf("round %d has %s, which want the same knob", n, p)
 		}
-		for _, tr := range p.troubles {
+		for _, tr := range p.faults {
 			seen[tr.name] = true
 		}
 		for _, q := range p.posts {
@@ -66,7 +66,7 @@ func TestPlansLeaveNothingOut(t *testing.T) {
 			}
 		}
 	}
-	for _, tr := range troubles {
+	for _, tr := range faults {
 		if !seen[tr.name] {
 			t.Errorf("%s has no turn", tr.name)
 		}
@@ -98,14 +98,14 @@ func TestHabits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tr := range troubles {
-		if tr.habits == nil {
+	for _, tr := range faults {
+		if tr.patch == nil {
 			continue
 		}
 		for n := range 5 {
 			p := newPlan(Options{seed: uint64(n), posts: 10}, 1)
 			k := threadssim.Quick()
-			if err := k.Read([]byte(tr.habits(p.rngOf(&tr), time.Now()))); err != nil {
+			if err := k.Read([]byte(tr.patch(p.rngOf(&tr), time.Now()))); err != nil {
 				t.Errorf("%s: %v", tr.name, err)
 			}
 			if k.PublishLatency.Max+k.APILatency.Max > safe {
@@ -176,7 +176,7 @@ func TestVerdict(t *testing.T) {
 				row:     &posts.Post{ID: "post_1", Text: "hello", State: events.StatePublished, MediaID: "1", PublishAt: due, CalledAt: due},
 				commits: []threadssim.Post{{ID: "1", Username: "ann", Text: "hello", ArrivedNS: due.Add(time.Millisecond).UnixNano()}},
 				told:    []string{"scheduled", "published"},
-				plan:    &plan{troubles: []*trouble{find("kill")}},
+				plan:    &plan{faults: []*fault{find("kill")}},
 			}
 			c.change(w)
 			q := &handed{planned: &planned{kind: kindText, refers: -1, draft: events.Draft{Text: "hello"}}, id: "post_1", account: &account{name: "ann"}}

@@ -16,13 +16,13 @@ type Report struct {
 	Rounds []Round `json:"rounds"`
 	// Posts are the posts by kind and outcome.
 	Posts map[string]map[string]int `json:"posts"`
-	// Troubles says in how many rounds each was; Happened what that came to, Answers how the simulator's calls ended.
-	Troubles map[string]int `json:"troubles"`
+	// Faults says in how many rounds each was; Happened what that came to, Answers how the simulator's calls ended.
+	Faults   map[string]int `json:"troubles"`
 	Happened map[string]int `json:"happened"`
 	Answers  map[string]int `json:"answers"`
 	Calm     Lateness       `json:"latenessCalmMs"`
 	Stormy   Lateness       `json:"latenessStormyMs"`
-	// Others is the lateness of quiet tenants' posts, by the trouble beside them.
+	// Others is the lateness of quiet tenants' posts, by the fault beside them.
 	Others     map[string]*Others `json:"latenessOthersMs"`
 	Violations []Violation        `json:"violations"`
 
@@ -30,7 +30,7 @@ type Report struct {
 	othersWithin time.Duration
 }
 
-// Others is the lateness of quiet tenants' posts beside a trouble: of those that it is judged by, in rounds that it had to
+// Others is the lateness of quiet tenants' posts beside a fault: of those that it is judged by, in rounds that it had to
 // itself, and of all others.
 type Others struct {
 	Judged Lateness `json:"judged"`
@@ -42,7 +42,7 @@ type Others struct {
 // Round is one round of a run.
 type Round struct {
 	Number   int            `json:"number"`
-	Troubles string         `json:"troubles"`
+	Faults   string         `json:"troubles"`
 	Posts    int            `json:"posts"`
 	Outcomes map[string]int `json:"outcomes"`
 	Happened map[string]int `json:"happened"`
@@ -64,7 +64,7 @@ type Lateness struct {
 
 func newReport(o Options) *Report {
 	return &Report{
-		Seed: o.seed, Posts: map[string]map[string]int{}, Troubles: map[string]int{}, Happened: map[string]int{},
+		Seed: o.seed, Posts: map[string]map[string]int{}, Faults: map[string]int{}, Happened: map[string]int{},
 		Answers: map[string]int{}, Others: map[string]*Others{}, Violations: []Violation{}, othersWithin: o.othersWithin,
 	}
 }
@@ -77,14 +77,14 @@ func (r *Report) add(round *round, v *verdict) {
 		}
 		r.Posts[q.kind][v.outcome(q)]++
 	}
-	one := Round{Number: round.plan.number, Troubles: round.plan.String(), Posts: len(round.posts), Outcomes: v.tallyOutcomes(),
+	one := Round{Number: round.plan.number, Faults: round.plan.String(), Posts: len(round.posts), Outcomes: v.tallyOutcomes(),
 		Happened: round.tally(), Hurried: round.hurry, Held: round.held, HeldStory: v.heldStory, Took: v.took.Seconds()}
 	r.Rounds = append(r.Rounds, one)
 	for what, n := range one.Happened {
 		r.Happened[what] += n
 	}
-	for _, t := range round.plan.troubles {
-		r.Troubles[t.name]++
+	for _, t := range round.plan.faults {
+		r.Faults[t.name]++
 	}
 	for _, c := range v.calls {
 		if c.Status != 200 && strings.HasPrefix(c.User, fmt.Sprintf("t%d.r%d.", r.Seed, round.plan.number)) {
@@ -98,13 +98,13 @@ func (r *Report) add(round *round, v *verdict) {
 			r.Answers[what]++
 		}
 	}
-	if len(round.plan.troubles) == 0 {
+	if len(round.plan.faults) == 0 {
 		r.calm = append(r.calm, v.lateBy...)
 	} else {
 		r.stormy = append(r.stormy, v.lateBy...)
 	}
 	r.Calm, r.Stormy = lateness(r.calm), lateness(r.stormy)
-	for _, t := range round.plan.troubles {
+	for _, t := range round.plan.faults {
 		if t.others > 0 {
 			r.addOthers(t.name, v)
 		}
@@ -228,11 +228,11 @@ func (r *Report) print(w io.Writer) {
 	say("")
 	say("what happened: %s", counted(r.Happened))
 	say("Threads' answers but 200: %s", counted(r.Answers))
-	say("rounds with each trouble: %s", counted(r.Troubles))
+	say("rounds with each fault: %s", counted(r.Faults))
 	for _, l := range []struct {
 		name string
 		Lateness
-	}{{"without trouble", r.Calm}, {"with trouble", r.Stormy}} {
+	}{{"without fault", r.Calm}, {"with fault", r.Stormy}} {
 		if l.Posts > 0 {
 			say("lateness %s: %s", l.name, l.Lateness)
 		}
@@ -243,7 +243,7 @@ func (r *Report) print(w io.Writer) {
 	}
 	say("")
 	for _, v := range r.Violations {
-		say("VIOLATED in round %d (%s): %s %s", v.Round, v.Troubles, v.Post, v.What)
+		say("VIOLATED in round %d (%s): %s %s", v.Round, v.Faults, v.Post, v.What)
 		for _, line := range v.Story {
 			say("    %s", line)
 		}

@@ -22,7 +22,7 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 )
 
-// settleFor is how long posts may take to come to an end once the troubles are over. It is more than AckWait (30 s), after
+// settleFor is how long posts may take to come to an end once the faults are over. It is more than AckWait (30 s), after
 // which the messages of a killed process come again.
 const settleFor = 4 * time.Minute
 
@@ -156,7 +156,7 @@ func (r *round) prepare(ctx context.Context) error {
 	return nil
 }
 
-// grant connects an account, for the first time or again, as auth does at the end of the dance.
+// grant connects an account, for the first time or again, as auth does at the end of OAuth.
 func (r *round) grant(ctx context.Context, a *account) error {
 	var g struct {
 		AccessToken string   `json:"access_token"`
@@ -217,22 +217,22 @@ func (r *round) step(ctx context.Context, ahead time.Duration) error {
 	return r.env.ask(ctx, "POST", "clock", fmt.Sprintf(`{"advance":%q}`, by), nil)
 }
 
-// play hands the posts in and lets the troubles rage.
+// play hands the posts in and lets the faults happen.
 func (r *round) play(ctx context.Context) error {
-	for _, t := range r.plan.troubles {
-		if t.habits != nil {
-			if err := r.env.ask(ctx, "PATCH", "knobs", t.habits(r.plan.rngOf(t), time.Now()), nil); err != nil {
+	for _, t := range r.plan.faults {
+		if t.patch != nil {
+			if err := r.env.ask(ctx, "PATCH", "knobs", t.patch(r.plan.rngOf(t), time.Now()), nil); err != nil {
 				return err
 			}
 		}
 	}
 	r.began = time.Now()
 	var wait sync.WaitGroup
-	errs := make(chan error, len(r.plan.troubles))
-	for _, t := range r.plan.troubles {
-		if t.happens != nil {
+	errs := make(chan error, len(r.plan.faults))
+	for _, t := range r.plan.faults {
+		if t.act != nil {
 			wait.Go(func() {
-				if err := t.happens(ctx, r, r.plan.rngOf(t)); err != nil {
+				if err := t.act(ctx, r, r.plan.rngOf(t)); err != nil {
 					errs <- fmt.Errorf("%s: %w", t.name, err)
 				}
 			})
@@ -346,7 +346,7 @@ func (r *round) sendBare(ctx context.Context, user, key string, cmd events.Comma
 	r.bare = append(r.bare, id)
 }
 
-// clear ends the troubles: what Threads has promised stays promised, all else is well again.
+// clear ends the faults: what Threads has promised stays promised, all else is well again.
 func (r *round) clear(ctx context.Context) error {
 	if err := r.env.ask(ctx, "DELETE", "knobs", "", nil); err != nil {
 		return err
@@ -425,12 +425,12 @@ func (r *round) outcomes(ctx context.Context) (map[string]*events.Outcome, error
 
 // settle waits until every command is answered, and every post that was accepted has come to its end and is told.
 func (r *round) settle(ctx context.Context) error {
-	lastHurry := time.Now()
+	lastPassed := time.Now()
 	began := time.Now()
 	return rig.Within(ctx, settleFor, "everything to settle", func(ctx context.Context) error {
-		if time.Since(lastHurry) > time.Second {
-			lastHurry = time.Now()
-			if err := r.hurryUp(ctx); err != nil {
+		if time.Since(lastPassed) > time.Second {
+			lastPassed = time.Now()
+			if err := r.passTime(ctx); err != nil {
 				return err
 			}
 		}
@@ -481,10 +481,10 @@ func (r *round) settled(ctx context.Context, rows map[string]*posts.Post) error 
 	return nil
 }
 
-// hurryUp lets time pass for posts that wait long for something that is well again: a throttle, a full quota, a container
+// passTime lets time pass for posts that wait long for something that is well again: a throttle, a full quota, a container
 // that never ends. Their rows are moved as the hours would move them; nothing else can wake them, so this hides no lost
 // wake-up of the others.
-func (r *round) hurryUp(ctx context.Context) error {
+func (r *round) passTime(ctx context.Context) error {
 	res, err := r.env.DB.NewUpdate().Table("posts").Set("wake_at = now(), armed_at = NULL").
 		Where("id IN (?)", bun.List(r.ids())).Where("wake_at > now() + interval '10 seconds'").Where("lease IS NULL").Exec(ctx)
 	if err != nil {

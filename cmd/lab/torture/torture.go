@@ -1,7 +1,7 @@
 // Package torture holds the promise of the product against everything that can go wrong at once: posts of all kinds go out
 // through real parts, each in a process of its own, while Threads misbehaves, processes are killed and stopped, wake-ups
 // are lost and doubled, and NATS and Postgres go away and come back. After each round Threads, EVENTS and the table must
-// tell the same story: nothing lost, nothing twice, nothing early.
+// say the same: nothing lost, nothing twice, nothing early.
 //
 // A round is drawn from the seed and its number, so it can be repeated: --seed S --from N --rounds 1. What is repeated is the
 // plan; how the processes race with each other is the machine's.
@@ -27,7 +27,7 @@ import (
 )
 
 // ErrViolated says that a promise was broken; the report says which.
-var ErrViolated = errors.New("a promise was broken; the report tells the story")
+var ErrViolated = errors.New("a promise was broken; the report says which")
 
 // Options are what a run is asked for.
 type Options struct {
@@ -43,7 +43,7 @@ type Options struct {
 	logs       bool
 	// othersWithin bounds the p99 of the lateness of quiet tenants' posts.
 	othersWithin time.Duration
-	top          bool // only the most dangerous troubles, and none that makes a round long
+	top          bool // only the most dangerous faults, and none that makes a round long
 }
 
 // AddFlags adds what a run can be asked for to a set of flags.
@@ -93,7 +93,7 @@ func (o Options) mistakes() error {
 	return errors.Join(wrong...)
 }
 
-// names are the troubles asked for.
+// names are the faults asked for.
 func (o Options) names() []string {
 	if o.only == "" || o.only == "list" {
 		return nil
@@ -104,7 +104,7 @@ func (o Options) names() []string {
 // Run goes through the rounds and writes the report.
 func (o Options) Run(ctx context.Context, out, errOut io.Writer) error {
 	if o.only == "list" {
-		for _, t := range troubles {
+		for _, t := range faults {
 			_, _ = fmt.Fprintf(out, "%-18s %s\n", t.name, t.what)
 		}
 		return nil
@@ -211,16 +211,16 @@ func (r *Report) write(path string, out io.Writer) error {
 // FaultNames are the names of all faults, for --only.
 func FaultNames() []string {
 	names := []string{"list"}
-	for _, t := range troubles {
+	for _, t := range faults {
 		names = append(names, t.name)
 	}
 	return names
 }
 
-// find is the trouble of a name.
-func find(name string) *trouble {
-	if i := slices.IndexFunc(troubles, func(t trouble) bool { return t.name == name }); i >= 0 {
-		return &troubles[i]
+// find is the fault of a name.
+func find(name string) *fault {
+	if i := slices.IndexFunc(faults, func(t fault) bool { return t.name == name }); i >= 0 {
+		return &faults[i]
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 	rigtest.Main(m)
 }
 
-// TestSample is two rounds with the most dangerous troubles, of another seed each day. TORTURE_SEED repeats one.
+// TestSample is two rounds with the most dangerous faults, of another seed each day. TORTURE_SEED repeats one.
 func TestSample(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UTC().YearDay())

@@ -35,15 +35,15 @@ type verdict struct {
 
 // Violation is a broken promise, with all that is known of the post.
 type Violation struct {
-	Round    int      `json:"round"`
-	Troubles string   `json:"troubles"`
-	Post     string   `json:"post,omitempty"`
-	What     string   `json:"what"`
-	Story    []string `json:"story,omitempty"`
+	Round  int      `json:"round"`
+	Faults string   `json:"troubles"`
+	Post   string   `json:"post,omitempty"`
+	What   string   `json:"what"`
+	Story  []string `json:"story,omitempty"`
 }
 
 func (v *verdict) violated(ctx context.Context, q *handed, format string, args ...any) {
-	one := Violation{Round: v.plan.number, Troubles: v.plan.String(), What: fmt.Sprintf(format, args...)}
+	one := Violation{Round: v.plan.number, Faults: v.plan.String(), What: fmt.Sprintf(format, args...)}
 	if q != nil {
 		one.Post = q.id
 		if v.env != nil { // without a system there is nobody to ask
@@ -250,7 +250,7 @@ const sweptWithin = 15 * time.Second
 
 // onlyWakes says that nothing but wake-ups went wrong, if anything did.
 func (v *verdict) onlyWakes() bool {
-	return !slices.ContainsFunc(v.plan.troubles, func(t *trouble) bool { return t.name != "wake-lost" && t.name != "wake-extra" })
+	return !slices.ContainsFunc(v.plan.faults, func(t *fault) bool { return t.name != "wake-lost" && t.name != "wake-extra" })
 }
 
 // trueTime takes the steps of the simulator's clock out of a time of its own: the latest true time at which it can have read
@@ -311,7 +311,7 @@ func (v *verdict) post(ctx context.Context, q *handed) {
 	if p.State == events.StateCancelled && !v.accepted(q, verbCancel) && !v.has("disconnected") {
 		v.violated(ctx, q, "it is cancelled, and nobody asked for that")
 	}
-	if p.State == events.StateParked && len(v.plan.troubles) == 0 {
+	if p.State == events.StateParked && len(v.plan.faults) == 0 {
 		v.violated(ctx, q, "it is parked in a calm round: %s", reason(p))
 	}
 }
@@ -325,7 +325,7 @@ func reason(p *posts.Post) string {
 
 // mayFail says whether something excuses the failure of a post: Threads refused it, or what it refers to is not live.
 func (v *verdict) mayFail(q *handed, p *posts.Post) bool {
-	for _, t := range v.plan.troubles {
+	for _, t := range v.plan.faults {
 		if t.fails {
 			return true
 		}
@@ -428,7 +428,7 @@ func (v *verdict) invariants(ctx context.Context) error {
 		if m.User == "" { // a call that was cut off in the middle: a killed publisher's, which nobody answers
 			continue
 		}
-		excused := slices.ContainsFunc(v.plan.troubles, func(t *trouble) bool { return slices.Contains(t.provokes, m.Rule) })
+		excused := slices.ContainsFunc(v.plan.faults, func(t *fault) bool { return slices.Contains(t.provokes, m.Rule) })
 		if !excused {
 			v.violated(ctx, nil, "the simulator says: %s by %s at %s: %s", m.Rule, m.User, m.At.Format(time.StampMilli), m.Detail)
 		}

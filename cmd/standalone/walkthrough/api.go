@@ -56,7 +56,7 @@ func (a *api) do(ctx context.Context, method, path string, body, out any) (statu
 }
 
 // Browse does what a person does with a browser: opens the address, reads Threads' page, presses Allow, and is sent back.
-// It returns the address at which the dance ends.
+// It returns the address at which the OAuth flow ends.
 func Browse(ctx context.Context, address string) (end string, err error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {

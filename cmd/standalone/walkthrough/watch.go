@@ -11,9 +11,9 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// watch follows EVENTS from now on: it prints each event and lets the story wait for one.
+// watch follows EVENTS from now on: it prints each event and lets the walkthrough wait for one.
 type watch struct {
-	paper   *paper
+	printer *printer
 	consume jetstream.ConsumeContext
 
 	mu    sync.Mutex
@@ -21,12 +21,12 @@ type watch struct {
 	news  chan struct{}               // closed and replaced at each event
 }
 
-func watchEvents(ctx context.Context, js jetstream.JetStream, p *paper) (*watch, error) {
+func watchEvents(ctx context.Context, js jetstream.JetStream, p *printer) (*watch, error) {
 	consumer, err := js.OrderedConsumer(ctx, events.StreamEvents, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverNewPolicy})
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to %s: %w", events.StreamEvents, err)
 	}
-	w := &watch{paper: p, facts: map[string]events.PostEvent{}, news: make(chan struct{})}
+	w := &watch{printer: p, facts: map[string]events.PostEvent{}, news: make(chan struct{})}
 	if w.consume, err = consumer.Consume(w.take); err != nil {
 		return nil, fmt.Errorf("subscribe to %s: %w", events.StreamEvents, err)
 	}
@@ -46,13 +46,13 @@ func (w *watch) take(m jetstream.Msg) {
 		if ev.Connection.Username != nil {
 			name = *ev.Connection.Username
 		}
-		w.paper.line("AccountConnected", "@%s is %s, with %d scopes", name, ev.Connection.ID, len(ev.Connection.Scopes))
+		w.printer.line("AccountConnected", "@%s is %s, with %d scopes", name, ev.Connection.ID, len(ev.Connection.Scopes))
 	case events.PostPublished:
-		w.paper.line("PostPublished", "%-46s %+.1f ms late  %s", quoted(ev.Post), deref(ev.Post.LatenessMs), deref(ev.Post.Permalink))
+		w.printer.line("PostPublished", "%-46s %+.1f ms late  %s", quoted(ev.Post), deref(ev.Post.LatenessMs), deref(ev.Post.Permalink))
 	case events.PostFailed:
-		w.paper.line("PostFailed", "%-46s %s", quoted(ev.Post), deref(ev.Post.ErrorMessage))
+		w.printer.line("PostFailed", "%-46s %s", quoted(ev.Post), deref(ev.Post.ErrorMessage))
 	case events.PostEvent:
-		w.paper.line(factName(ev.Fact()), "%s", quoted(ev.Snapshot()))
+		w.printer.line(factName(ev.Fact()), "%s", quoted(ev.Snapshot()))
 	}
 	if ev, ok := msg.(events.PostEvent); ok {
 		w.mu.Lock()

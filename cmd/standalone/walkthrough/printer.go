@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// paper prints the story: one line an event, with its time.
-type paper struct {
+// printer prints the walkthrough: one line an event, with its time.
+type printer struct {
 	mu  sync.Mutex
 	out io.Writer
 }
 
-func newPaper(out io.Writer) *paper { return &paper{out: out} }
+func newPrinter(out io.Writer) *printer { return &printer{out: out} }
 
 // line prints one thing that happened: when, what, and the rest.
-func (p *paper) line(what, format string, args ...any) {
+func (p *printer) line(what, format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_, _ = fmt.Fprintf(p.out, "%s  %-22s %s\n", time.Now().Format("15:04:05.000"), what, fmt.Sprintf(format, args...))

@@ -1,4 +1,4 @@
-// Package demo tells the story of the product with the real parts: an account is connected through the OAuth dance, posts
+// Package walkthrough shows the product with the real parts: an account is connected through OAuth, posts
 // go out at their second, one is taken back, one is deleted, and every event is printed as it is told. It is a user of the
 // system like any other: HTTP in, EVENTS out.
 package walkthrough
@@ -14,14 +14,14 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// Place is where the system can be reached.
-type Place struct {
+// Endpoints are where the system can be reached.
+type Endpoints struct {
 	GatewayURL   string
 	SimulatorURL string
 	NATSURL      string
 	AdminURL     string
 	DatabaseURL  string // without the password
-	Addresses    string // a file with all of these, and the password
+	EnvFile      string // a file with all of these, and the password
 	JetStream    jetstream.JetStream
 	// Token makes a bearer token for a user.
 	Token func(user string) (string, error)
@@ -29,28 +29,28 @@ type Place struct {
 
 const (
 	user = "user_demo"
-	// patience is how long a single step may take before the story counts as broken.
+	// patience is how long a single step may take before the walkthrough counts as broken.
 	patience = 30 * time.Second
 	textIn   = 5 * time.Second
 	imageIn  = 10 * time.Second
 )
 
-// Tell plays the story and prints it; where everything stays up afterwards, also how to go on. An error says which step did not
+// Run walks through the product and prints it; where everything stays up afterwards, also how to go on. An error says which step did not
 // happen.
-func Tell(ctx context.Context, p Place, out io.Writer, stays bool) error {
+func Run(ctx context.Context, p Endpoints, out io.Writer, stays bool) error {
 	token, err := p.Token(user)
 	if err != nil {
 		return fmt.Errorf("make a dev token: %w", err)
 	}
 	api := &api{base: p.GatewayURL, token: token}
-	paper := newPaper(out)
-	watch, err := watchEvents(ctx, p.JetStream, paper)
+	lines := newPrinter(out)
+	watch, err := watchEvents(ctx, p.JetStream, lines)
 	if err != nil {
 		return err
 	}
 	defer watch.stop()
 
-	s := &story{api: api, paper: paper, watch: watch}
+	s := &steps{api: api, printer: lines, watch: watch}
 	for _, step := range []struct {
 		name string
 		run  func(context.Context) error
@@ -72,15 +72,15 @@ func Tell(ctx context.Context, p Place, out io.Writer, stays bool) error {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
-	_, _ = fmt.Fprintln(out, "\nThat was the story.")
+	_, _ = fmt.Fprintln(out, "\nThat was the walkthrough.")
 	if stays {
-		whereNext(out, p, token)
+		printNext(out, p, token)
 	}
 	return nil
 }
 
 // Welcome says that everything is up, and how to go on.
-func Welcome(out io.Writer, p Place) error {
+func Welcome(out io.Writer, p Endpoints) error {
 	_, _ = fmt.Fprintf(out, "Everything is up at %s.\n", p.GatewayURL)
 	token, err := p.Token(user)
 	if err != nil {
@@ -93,12 +93,12 @@ Connect an account: open the address that this prints.
     -H 'Authorization: Bearer %s'
 `, p.GatewayURL, token)
 	_, _ = fmt.Fprint(out, connect)
-	whereNext(out, p, token)
+	printNext(out, p, token)
 	return nil
 }
 
-// whereNext says how to go on by hand.
-func whereNext(out io.Writer, p Place, token string) {
+// printNext says how to go on by hand.
+func printNext(out io.Writer, p Endpoints, token string) {
 	at := time.Now().Add(time.Minute).UTC().Format(time.RFC3339)
 	_, _ = fmt.Fprintf(out, `
 Look around:
@@ -109,7 +109,7 @@ Look around:
   the events       nats --server %[3]s sub --stream %[6]s --all 'threads.evt.>'
   the database     %[4]s          (its password: %[9]s)
   health           %[5]s/readyz and /metrics
-  one post's story go run . explain POST          (no settings needed here; also reconcile, replay, doctor, …)
+  one post's way   go run . explain POST          (no settings needed here; also reconcile, replay, doctor, …)
 
 Schedule one yourself, a minute ahead:
 
@@ -118,5 +118,5 @@ Schedule one yourself, a minute ahead:
     -H 'Content-Type: application/json' \
     -d '{"text":"Hello from curl","scheduledAt":"%[8]s"}'
 
-`, p.GatewayURL, p.SimulatorURL, p.NATSURL, p.DatabaseURL, p.AdminURL, events.StreamEvents, token, at, p.Addresses)
+`, p.GatewayURL, p.SimulatorURL, p.NATSURL, p.DatabaseURL, p.AdminURL, events.StreamEvents, token, at, p.EnvFile)
 }

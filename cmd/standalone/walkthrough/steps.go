@@ -13,17 +13,17 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// story is what happens, step by step. The steps share the posts they made.
-type story struct {
-	api   *api
-	paper *paper
-	watch *watch
+// steps are what happens, one after the other. They share the posts they made.
+type steps struct {
+	api     *api
+	printer *printer
+	watch   *watch
 
 	now, text, image, cancelled events.Post
 }
 
-func (s *story) connect(ctx context.Context) error {
-	s.paper.line("→ connect", "GET /api/auth/threads, then Threads' own page, then Allow")
+func (s *steps) connect(ctx context.Context) error {
+	s.printer.line("→ connect", "GET /api/auth/threads, then Threads' own page, then Allow")
 	var begun struct {
 		AuthorizationURL string `json:"authorizationUrl"`
 	}
@@ -53,8 +53,8 @@ func (s *story) connect(ctx context.Context) error {
 	return nil
 }
 
-func (s *story) postNow(ctx context.Context) error {
-	s.paper.line("→ post now", "POST /api/threads/post")
+func (s *steps) postNow(ctx context.Context) error {
+	s.printer.line("→ post now", "POST /api/threads/post")
 	status, err := s.api.do(ctx, http.MethodPost, "/api/threads/post", map[string]any{"text": "Good morning, Threads."}, &s.now)
 	if err != nil {
 		return err
@@ -66,9 +66,9 @@ func (s *story) postNow(ctx context.Context) error {
 	return err
 }
 
-func (s *story) schedule(ctx context.Context, in time.Duration, text, mediaURL string, into *events.Post) error {
+func (s *steps) schedule(ctx context.Context, in time.Duration, text, mediaURL string, into *events.Post) error {
 	at := time.Now().Add(in)
-	s.paper.line("→ schedule", "POST /api/threads/post/schedule for %s", at.Format("15:04:05.000"))
+	s.printer.line("→ schedule", "POST /api/threads/post/schedule for %s", at.Format("15:04:05.000"))
 	body := map[string]any{"text": text, "scheduledAt": at.UTC().Format(time.RFC3339Nano)}
 	if mediaURL != "" {
 		body["mediaUrl"] = mediaURL
@@ -77,19 +77,19 @@ func (s *story) schedule(ctx context.Context, in time.Duration, text, mediaURL s
 	return err
 }
 
-func (s *story) scheduleText(ctx context.Context) error {
+func (s *steps) scheduleText(ctx context.Context) error {
 	return s.schedule(ctx, textIn, "This one was scheduled, to the millisecond.", "", &s.text)
 }
 
-func (s *story) scheduleImage(ctx context.Context) error {
+func (s *steps) scheduleImage(ctx context.Context) error {
 	return s.schedule(ctx, imageIn, "And this one has a picture.", "https://example.com/sunrise.jpg", &s.image)
 }
 
-func (s *story) cancelOne(ctx context.Context) error {
+func (s *steps) cancelOne(ctx context.Context) error {
 	if err := s.schedule(ctx, time.Hour, "Nobody will read this.", "", &s.cancelled); err != nil {
 		return err
 	}
-	s.paper.line("→ cancel", "DELETE /api/threads/post/schedule/%s", s.cancelled.ID)
+	s.printer.line("→ cancel", "DELETE /api/threads/post/schedule/%s", s.cancelled.ID)
 	if _, err := s.api.do(ctx, http.MethodDelete, "/api/threads/post/schedule/"+s.cancelled.ID, nil, &s.cancelled); err != nil {
 		return err
 	}
@@ -100,9 +100,9 @@ func (s *story) cancelOne(ctx context.Context) error {
 	return err
 }
 
-func (s *story) deleteOne(ctx context.Context) error {
+func (s *steps) deleteOne(ctx context.Context) error {
 	id := deref(s.now.PostedTweetID)
-	s.paper.line("→ delete", "DELETE /api/threads/post/%s", id)
+	s.printer.line("→ delete", "DELETE /api/threads/post/%s", id)
 	if _, err := s.api.do(ctx, http.MethodDelete, "/api/threads/post/"+id, nil, &s.now); err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (s *story) deleteOne(ctx context.Context) error {
 	return err
 }
 
-func (s *story) seePublished(ctx context.Context, p events.Post) error {
+func (s *steps) seePublished(ctx context.Context, p events.Post) error {
 	told, err := s.watch.await(ctx, p.ID, events.FactPublished)
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (s *story) seePublished(ctx context.Context, p events.Post) error {
 }
 
 // compare holds what was told against what the simulator committed: each post once, none early.
-func (s *story) compare(ctx context.Context, simulatorURL string) error {
+func (s *steps) compare(ctx context.Context, simulatorURL string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, simulatorURL+"/_sim/posts", nil)
 	if err != nil {
 		return err
@@ -171,6 +171,6 @@ func (s *story) compare(ctx context.Context, simulatorURL string) error {
 			return fmt.Errorf("%q arrived %d times", p.Text, n)
 		}
 	}
-	s.paper.line("✓ compared", "Threads has each post once, none before its time")
+	s.printer.line("✓ compared", "Threads has each post once, none before its time")
 	return nil
 }

@@ -29,27 +29,27 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 const appSecret = "planted-app-secret-8d1f2c"
 
-// home is the whole house in this process, which logs everything it has to say, before a Threads that notes every token
+// system is the whole system in this process, which logs everything it has to say, before a Threads that notes every token
 // and code that passes.
-type home struct {
+type system struct {
 	*testing.T
-	House *standalone.House
-	dir   string
-	db    *bun.DB
-	sim   *threadssim.Sim
-	logs  *observer.ObservedLogs
-	log   *zap.Logger
+	System *standalone.System
+	dir    string
+	db     *bun.DB
+	sim    *threadssim.Sim
+	logs   *observer.ObservedLogs
+	log    *zap.Logger
 
 	secrets secretcheck.Secrets
 	mu      sync.Mutex
 	answers secretcheck.Places
 }
 
-func newHome(t *testing.T) *home {
+func newSystem(t *testing.T) *system {
 	t.Helper()
 	t.Parallel()
 	core, logs := observer.New(zap.DebugLevel)
-	h := &home{T: t, dir: t.TempDir(), logs: logs, log: zap.New(core), answers: secretcheck.Places{}}
+	h := &system{T: t, dir: t.TempDir(), logs: logs, log: zap.New(core), answers: secretcheck.Places{}}
 	address := pgtest.URL(t)
 	var err error
 	if h.db, err = pg.Open(t.Context(), pg.Config{URL: address, Application: "test", MaxConns: 4}, zap.NewNop()); err != nil {
@@ -69,30 +69,30 @@ func newHome(t *testing.T) *home {
 		"THREADS_API_URL": web.URL, "THREADS_AUTHORIZE_URL": web.URL + "/oauth/authorize",
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	if h.House, err = standalone.Start(ctx, func(name string) string { return env[name] }, h.log); err != nil {
+	if h.System, err = standalone.Start(ctx, func(name string) string { return env[name] }, h.log); err != nil {
 		stop()
 		t.Fatal(err)
 	}
 	up, ended := make(chan struct{}), make(chan error, 1)
-	go func() { ended <- h.House.Run(ctx, func(context.Context) error { close(up); return nil }) }()
+	go func() { ended <- h.System.Run(ctx, func(context.Context) error { close(up); return nil }) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil && ctx.Err() == nil {
-			t.Errorf("the house ended with %v", err)
+			t.Errorf("the system ended with %v", err)
 		}
 	})
 	select {
 	case <-up:
 	case err := <-ended:
 		ended <- nil // for the end of the test, which waits for it as well
-		t.Fatalf("the house ended with %v", err)
+		t.Fatalf("the system ended with %v", err)
 	}
 	h.secrets.Add("app secret", appSecret)
 	return h
 }
 
 // overhear notes what secrets go to Threads and come from it.
-func (h *home) overhear(w http.ResponseWriter, r *http.Request) {
+func (h *system) overhear(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body) // a cut request is a request too
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	form, _ := url.ParseQuery(string(body))
@@ -123,9 +123,9 @@ func (t *tee) Write(b []byte) (int, error) {
 func (t *tee) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
 // call makes a request as a user, and keeps its answer for the search unless it is one that hands a secret to its owner.
-func (h *home) call(user, method, path string, body any, handsOut ...bool) (int, []byte) {
+func (h *system) call(user, method, path string, body any, handsOut ...bool) (int, []byte) {
 	h.Helper()
-	token, err := h.House.Place.Token(user)
+	token, err := h.System.Endpoints.Token(user)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func (h *home) call(user, method, path string, body any, handsOut ...bool) (int,
 		}
 		payload = strings.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(h.Context(), method, h.House.Place.GatewayURL+path, payload)
+	req, err := http.NewRequestWithContext(h.Context(), method, h.System.Endpoints.GatewayURL+path, payload)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -166,14 +166,14 @@ func (h *home) call(user, method, path string, body any, handsOut ...bool) (int,
 	return resp.StatusCode, answer
 }
 
-func (h *home) keep(what string, header http.Header, body string) {
+func (h *system) keep(what string, header http.Header, body string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.answers[fmt.Sprintf("answer %d: %s", len(h.answers), what)] = fmt.Sprint(header, body)
 }
 
 // must is call where only the given status is right.
-func (h *home) must(status int, user, method, path string, body any, into any) {
+func (h *system) must(status int, user, method, path string, body any, into any) {
 	h.Helper()
 	got, answer := h.call(user, method, path, body)
 	if got != status {
@@ -186,9 +186,9 @@ func (h *home) must(status int, user, method, path string, body any, into any) {
 	}
 }
 
-// dance is a browser's way from Connect to the frontend's page, the query of which it returns. All that passes through the
+// oauth is a browser's way from Connect to the frontend's page, the query of which it returns. All that passes through the
 // browser is noted. replay says how often the last step is made again.
-func (h *home) dance(user, name string, replay int) url.Values {
+func (h *system) oauth(user, name string, replay int) url.Values {
 	h.Helper()
 	status, answer := h.call(user, http.MethodGet, "/api/auth/threads", nil, true)
 	var begun struct {
@@ -215,9 +215,9 @@ func (h *home) dance(user, name string, replay int) url.Values {
 	end, _ := h.visit(back, cookies)
 	for range replay {
 		again, _ := h.visit(back, cookies)
-		h.keep("the end of a replayed dance", nil, again)
+		h.keep("the end of a replayed oauth", nil, again)
 	}
-	h.keep("the end of a dance", nil, end)
+	h.keep("the end of a oauth", nil, end)
 	at, err := url.Parse(end)
 	if err != nil {
 		h.Fatal(err)
@@ -226,7 +226,7 @@ func (h *home) dance(user, name string, replay int) url.Values {
 }
 
 // note takes the secrets out of an address.
-func (h *home) note(address string) {
+func (h *system) note(address string) {
 	h.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
@@ -238,7 +238,7 @@ func (h *home) note(address string) {
 }
 
 // visit opens an address and returns where it leads.
-func (h *home) visit(address string, cookies []*http.Cookie) (string, []*http.Cookie) {
+func (h *system) visit(address string, cookies []*http.Cookie) (string, []*http.Cookie) {
 	h.Helper()
 	req, err := http.NewRequestWithContext(h.Context(), http.MethodGet, address, nil)
 	if err != nil {
@@ -260,26 +260,26 @@ func (h *home) visit(address string, cookies []*http.Cookie) (string, []*http.Co
 	return resp.Header.Get("Location"), resp.Cookies()
 }
 
-// connect is a dance that must succeed.
-func (h *home) connect(user, name string) {
+// connect is a oauth that must succeed.
+func (h *system) connect(user, name string) {
 	h.Helper()
-	if q := h.dance(user, name, 0); q.Has("error") || q.Has("reason") {
+	if q := h.oauth(user, name, 0); q.Has("error") || q.Has("reason") {
 		h.Fatalf("not connected: %v", q)
 	}
 }
 
 // aged makes every token of ours older than it is, so that it may be refreshed.
-func (h *home) aged() {
+func (h *system) aged() {
 	h.Helper()
 	if _, err := h.db.NewRaw("UPDATE social_connections SET token_issued_at = token_issued_at - interval '25 hours'").Exec(h.Context()); err != nil {
 		h.Fatal(err)
 	}
 }
 
-func (h *home) keysetPath() string { return filepath.Join(h.dir, "keyset.json") }
+func (h *system) keysetPath() string { return filepath.Join(h.dir, "keyset.json") }
 
-// everything is all that the house has stored, logged and answered.
-func (h *home) everything() secretcheck.Places {
+// everything is all that the system has stored, logged and answered.
+func (h *system) everything() secretcheck.Places {
 	h.Helper()
 	all := secretcheck.Places{}
 	gather := func(in secretcheck.Places, err error) {
@@ -293,7 +293,7 @@ func (h *home) everything() secretcheck.Places {
 		all.Add(in)
 	}
 	gather(secretcheck.Postgres(h.Context(), h.db))
-	gather(secretcheck.NATS(h.Context(), h.House.Place.JetStream))
+	gather(secretcheck.NATS(h.Context(), h.System.Endpoints.JetStream))
 	gather(secretcheck.Files(filepath.Join(h.dir, "nats")))
 	gather(secretcheck.Logs(h.logs.All()))
 	h.mu.Lock()

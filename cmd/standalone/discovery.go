@@ -9,35 +9,35 @@ import (
 	"strings"
 )
 
-// addressFile is where a house that runs leaves how it can be reached, in the form of a shell's assignments: so that the
+// envFile is where a system that runs leaves how it can be reached, in the form of a shell's assignments: so that the
 // commands for operators need no settings beside it. Only its owner may read it, for the database's password is in it.
-const addressFile = "house.env"
+const envFile = "house.env"
 
-// ways are the settings that lead to a house.
-var ways = []string{
+// discovered are the settings that lead to a system.
+var discovered = []string{
 	"AUTH_ISSUER", "DATABASE_URL", "NATS_URL", "PUBLIC_URL", "THREADS_API_URL", "THREADS_APP_ID", "THREADS_APP_SECRET_FILE", "THREADS_AUTHORIZE_URL",
 	"THREADS_FAILURE_REDIRECT_URI", "THREADS_REDIRECT_URI", "THREADS_SUCCESS_REDIRECT_URI", "TOKEN_KEYSET_FILE",
 }
 
-// leaveAddresses writes the file, and takes it away when the house ends.
-func (h *House) leaveAddresses() error {
+// writeEnvFile writes the file, and takes it away when the system ends.
+func (sys *System) writeEnvFile() error {
 	var lines strings.Builder
-	for _, name := range ways {
-		if value := h.getenv(name); value != "" {
+	for _, name := range discovered {
+		if value := sys.getenv(name); value != "" {
 			fmt.Fprintf(&lines, "%s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 		}
 	}
-	path := filepath.Join(h.dir, addressFile)
-	h.Place.Addresses = path
+	path := filepath.Join(sys.dir, envFile)
+	sys.Endpoints.EnvFile = path
 	if err := os.WriteFile(path, []byte(lines.String()), 0o600); err != nil {
 		return fmt.Errorf("leave the addresses: %w", err)
 	}
-	h.closers = append(h.closers, func() error { return os.Remove(path) })
+	sys.closers = append(sys.closers, func() error { return os.Remove(path) })
 	return nil
 }
 
-// Near adds to the environment how the house in the state directory is reached, unless the environment leads anywhere itself.
-func Near(getenv func(string) string) func(string) string {
+// Discover adds to the environment how the system of the state directory is reached, unless the environment leads anywhere itself.
+func Discover(getenv func(string) string) func(string) string {
 	for _, name := range []string{"NATS_URL", "DATABASE_URL", "NATS_URL_FILE", "DATABASE_URL_FILE"} {
 		if getenv(name) != "" {
 			return getenv
@@ -47,14 +47,14 @@ func Near(getenv func(string) string) func(string) string {
 	if err != nil {
 		return getenv
 	}
-	text, err := os.ReadFile(filepath.Join(dir, addressFile))
+	text, err := os.ReadFile(filepath.Join(dir, envFile))
 	if err != nil {
 		return getenv
 	}
 	there := map[string]string{}
 	for line := range strings.Lines(string(text)) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		if slices.Contains(ways, name) {
+		if slices.Contains(discovered, name) {
 			there[name] = strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(value, "'"), "'"), `'\''`, "'")
 		}
 	}
