@@ -44,8 +44,8 @@ func isTrusted(address netip.Addr, trusted []netip.Prefix) bool {
 	return slices.ContainsFunc(trusted, func(network netip.Prefix) bool { return network.Contains(address.WithZone("")) })
 }
 
-// household is whom an address is counted with. A line of IPv6 is a /64, whose addresses cost nothing.
-func household(address netip.Addr) string {
+// clientKey is whom an address is counted with. A line of IPv6 is a /64, whose addresses cost nothing.
+func clientKey(address netip.Addr) string {
 	if address.Is6() {
 		if network, err := address.WithZone("").Prefix(64); err == nil {
 			return network.String()

@@ -8,7 +8,7 @@ import (
 
 func TestAddressOf(t *testing.T) {
 	t.Parallel()
-	trusted := DoorConfig{TrustedProxies: []string{"10.0.0.0/8", " 192.0.2.7", "2001:db8:1::/48"}}.trusted()
+	trusted := LimitsConfig{TrustedProxies: []string{"10.0.0.0/8", " 192.0.2.7", "2001:db8:1::/48"}}.trusted()
 	if len(trusted) != 3 {
 		t.Fatal(trusted)
 	}
@@ -45,7 +45,7 @@ func TestAddressOf(t *testing.T) {
 			for _, f := range c.forwarded {
 				r.Header.Add("X-Forwarded-For", f)
 			}
-			if got := household(addressOf(r, trusted)); got != c.want {
+			if got := clientKey(addressOf(r, trusted)); got != c.want {
 				t.Errorf("%s, want %s", got, c.want)
 			}
 		})

@@ -115,26 +115,6 @@ func usableID(sub string) bool {
 	return sub != "" && len(sub) <= 255 && !strings.ContainsFunc(sub, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) })
 }
 
-// Why somebody is not signed in: what a frontend can do differs, and nothing finer is told.
-const (
-	tokenMissing   = "token_missing"
-	tokenExpired   = "token_expired"
-	tokenInvalid   = "token_invalid"
-	sessionPending = "session_pending"
-)
-
-var notSignedInWords = map[string]string{
-	tokenMissing:   "Send a bearer token in the Authorization header.",
-	tokenExpired:   "The sign-in has expired; sign in again.",
-	tokenInvalid:   "The bearer token is not accepted here; sign in again.",
-	sessionPending: "The sign-in is not finished; finish it and try again.",
-}
-
-func notSignedIn(code string) *events.Fault {
-	sentence := notSignedInWords[code]
-	return events.Faultf(events.Unauthorized, "%s", sentence).At("/Authorization", code, sentence)
-}
-
 type userKey struct{}
 
 // userOf is who asks, on routes that require it.
@@ -167,10 +147,10 @@ func (s *Service) requireUser(api huma.API) func(huma.Context, func(huma.Context
 		}
 		who, err := s.whoAsks(ctx)
 		if err != nil {
-			s.refuseStranger(api, ctx, err)
+			s.edge.rejectUnauthenticated(api, ctx, err)
 			return
 		}
-		noteOf(ctx.Context()).user = who.user
+		InfoOf(ctx.Context()).User = who.user
 		next(huma.WithValue(ctx, userKey{}, who))
 	}
 }

@@ -209,9 +209,9 @@ func (s *Service) previewRow(ctx context.Context, r row, out *ImportedRow) {
 		return
 	}
 	out.Status, out.ScheduledAt, out.Zoned = "valid", &cmd.PublishAt, cmd.Draft.Zoned
-	out.Warnings = flawsOf(v.Warnings, r.post.hasMediaURL())
+	out.Warnings = fieldErrorsFrom(v.Warnings, r.post.hasMediaURL())
 	if !v.Valid && !out.Repeated {
-		out.Status, out.Errors = "refused", flawsOf(v.Errors, r.post.hasMediaURL())
+		out.Status, out.Errors = "refused", fieldErrorsFrom(v.Errors, r.post.hasMediaURL())
 	}
 }
 
@@ -240,14 +240,14 @@ func (s *Service) importRow(ctx context.Context, r row, out *ImportedRow) {
 }
 
 func (r *ImportedRow) refuse(err error) {
-	p := ofError(err)
+	p := FromError(err)
 	r.Status, r.Errors = "refused", p.Errors
 	if len(r.Errors) == 0 {
 		r.Errors = []Flaw{{Pointer: "", Detail: p.Detail, Code: string(p.Code)}}
 	}
-	var later *unknownOutcome
+	var later *UnknownOutcome
 	if errors.As(err, &later) { // it may be stored all the same
-		r.Status, r.CommandID = "pending", later.commandID
+		r.Status, r.CommandID = "pending", later.CommandID
 	}
 }
 
@@ -262,7 +262,7 @@ func readRows(contentType string, body []byte) (rows []row, err error) {
 	case err == nil && (kind == typeLines || kind == "application/jsonl" || kind == "application/x-jsonlines"):
 		rows = readLines(body)
 	default:
-		return nil, newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "This content type is not taken here",
+		return nil, NewProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "This content type is not taken here",
 			"Send the posts as text/csv or as application/x-ndjson, in UTF-8.")
 	}
 	if err != nil {

@@ -89,8 +89,8 @@ func ofCallback(ctx context.Context, err error) error {
 	if f.Code == events.Invalid {
 		status, code, title = http.StatusBadRequest, codeUnreadable, "The body cannot be read"
 	}
-	p := newProblem(status, code, title, f.Message)
-	p.RequestID = noteOf(ctx).requestID
+	p := NewProblem(status, code, title, f.Message)
+	p.RequestID = InfoOf(ctx).RequestID
 	for _, d := range f.Details {
 		p.Errors = append(p.Errors, Flaw{Pointer: d.Pointer, Detail: d.Message, Code: d.Code})
 	}

@@ -54,7 +54,7 @@ func (s *Service) getCommand(ctx context.Context, in *commandInput) (*commandOut
 	case !o.Done:
 		out.Body.Status, out.RetryAfter = "pending", "1"
 	case o.Fault != nil:
-		out.Body.Status, out.Body.Error = "failed", ofFault(o.Fault)
+		out.Body.Status, out.Body.Error = "failed", FromFault(o.Fault)
 	default:
 		out.Body.Status, out.Body.Result = "succeeded", o.Result
 	}

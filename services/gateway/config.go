@@ -48,7 +48,7 @@ type Config struct {
 	// `Prefer: wait=<seconds>` itself. From 0s to 30s. Default 10s.
 	Wait time.Duration `env:"WAIT" envDefault:"10s"`
 
-	DoorConfig
+	LimitsConfig
 	LiveConfig
 }
 
@@ -87,7 +87,7 @@ func (c Config) Mistakes() []error {
 			complain("%s is not an http(s) address", address.name)
 		}
 	}
-	wrong = append(wrong, c.doorMistakes()...)
+	wrong = append(wrong, c.limitsMistakes()...)
 	wrong = append(wrong, c.liveMistakes()...)
 	for _, origin := range c.CORSOrigins {
 		if err := checkOrigin(strings.TrimSpace(origin)); err != nil {

@@ -9,12 +9,12 @@ import (
 
 // cors lets pages of the configured origins call the API, and no others. No credentials: the API knows people by their
 // bearer token, and a cookie that a page could send along would be a way to act in somebody's name.
-func (s *Service) cors(next http.Handler) http.Handler {
-	if len(s.cfg.CORSOrigins) == 0 {
+func (e *Edge) cors(next http.Handler) http.Handler {
+	if len(e.CORSOrigins) == 0 {
 		return next // rs/cors would take an empty list for "everybody"
 	}
-	origins := make([]string, 0, len(s.cfg.CORSOrigins))
-	for _, o := range s.cfg.CORSOrigins {
+	origins := make([]string, 0, len(e.CORSOrigins))
+	for _, o := range e.CORSOrigins {
 		origins = append(origins, strings.TrimSpace(o))
 	}
 	return cors.New(cors.Options{

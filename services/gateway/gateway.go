@@ -1,6 +1,6 @@
-// Package gateway is the HTTP door of the house, and a thin one: it finds out who is asking, checks the shape of what
-// they send, sends a command or asks a question, and encodes what comes back. It has no database, no token of Threads
-// and no rule of the trade.
+// Package gateway is the HTTP API, and a thin one: it finds out who is asking, validates what they send, sends a command
+// or asks a question, and encodes what comes back. It has no database, no token of Threads and no rule about posts. Its
+// routes are in routes.go; what every request goes through is in edge, live streams in live, the API's description in apidoc.
 package gateway
 
 import (
@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
@@ -37,9 +36,8 @@ type Service struct {
 
 	keys    *keys
 	auth    *verifier
-	live    *live
-	rates   allowances
-	trusted []netip.Prefix
+	live    *Streams
+	edge    *Edge
 	handler http.Handler
 }
 
@@ -54,15 +52,23 @@ func New(cfg Config, d Deps) (*Service, error) {
 	s := &Service{cfg: cfg, bus: d.Bus, log: d.Log, listener: d.Listener, now: d.Now}
 	s.keys = newKeys(cfg.AuthIssuer, cfg.AuthJWKSURL)
 	s.auth = newVerifier(cfg, s.keys, d.Now)
-	s.cfg.LiveConfig, s.cfg.DoorConfig = cfg.liveDefaults(), cfg.doorDefaults()
-	s.rates, s.trusted = newAllowances(cfg.DoorConfig), cfg.trusted()
-	s.live = newLive(d.Bus, d.Log, s.cfg)
+	s.cfg.LiveConfig, s.cfg.LimitsConfig = cfg.LiveConfig.withDefaults(), cfg.LimitsConfig.withDefaults()
+	s.edge = newEdge(Options{
+		Limits: s.cfg.LimitsConfig, CORSOrigins: cfg.CORSOrigins, HTTPS: cfg.publicBase().Scheme == "https", Log: d.Log, Now: d.Now,
+		MaxBody: maxImport + 1, Quiet: routeHealth, BrowserRoutes: routeStartOAuth, Exempt: exempt, User: userOf,
+	})
+	s.live = newStreams(s.cfg.LiveConfig, d.Bus, d.Log, d.Now)
 	routes, err := s.routes()
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	s.handler = s.dress(routes)
+	s.handler = s.edge.chain(routes)
 	return s, nil
+}
+
+// exempt says of a request that it costs nothing, or has a limit of its own.
+func exempt(r *http.Request) bool {
+	return r.URL.Path == pathHealth || r.URL.Path == routeEvents && r.Method == http.MethodGet
 }
 
 // Handler answers the requests, for a server of the caller's own.
@@ -87,8 +93,8 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	srv := &http.Server{
 		Handler: s.handler, ErrorLog: zap.NewStdLog(s.log),
-		// Bodies and answers have limits of their own: fence.
-		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: maxHeadersRead,
+		// Bodies and answers have limits of their own: edge.
+		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: MaxHeadersRead,
 	}
 	srv.RegisterOnShutdown(s.live.close)
 	g, ctx := errgroup.WithContext(ctx)

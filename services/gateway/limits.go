@@ -13,7 +13,7 @@ type getLimitsInput struct {
 
 type limitsOutput struct{ Body events.Limits }
 
-// getLimits shows how much of its allowances an account has left, now or at a later time.
+// getLimits shows how much of its limits an account has left, now or at a later time.
 func (s *Service) getLimits(ctx context.Context, in *getLimitsInput) (*limitsOutput, error) {
 	at, err := moment("/at", in.At)
 	if err != nil {

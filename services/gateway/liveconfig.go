@@ -22,7 +22,7 @@ type LiveConfig struct {
 	LiveStreams        int `env:"LIVE_STREAMS" envDefault:"10000"`
 }
 
-func (c LiveConfig) liveDefaults() LiveConfig {
+func (c LiveConfig) withDefaults() LiveConfig {
 	c.LiveHeartbeat = cmp.Or(c.LiveHeartbeat, 15*time.Second)
 	c.LiveBuffer = cmp.Or(c.LiveBuffer, 256)
 	c.LiveReplay = cmp.Or(c.LiveReplay, 10_000)

@@ -18,44 +18,41 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 )
 
-// maxAnyBody is the most that any request's body may have; each operation has a limit of its own.
-const maxAnyBody = maxImport + 1
-
-// dress puts around the routes what every request goes through, the outermost first.
-func (s *Service) dress(routes *http.ServeMux) http.Handler {
-	return s.observe(s.secure(s.cors(s.fence(limitBody(problemsForMisses(routes))))))
+// chain is the middleware that every request goes through before its route, the outermost first.
+func (e *Edge) chain(routes *http.ServeMux) http.Handler {
+	return e.observe(e.secure(e.cors(e.limitConcurrency(e.limitBody(e.problemsForMisses(routes))))))
 }
 
-// note is what is known of a request beside the request: for its log line and its problem.
-type note struct {
-	requestID string
-	route     string // the pattern that matched: a label of few values
-	user      string
-	err       error // what went wrong on our side; it is logged here and told to nobody
+// Info is what is known of a request beside the request: for its log line and its problem.
+type Info struct {
+	RequestID string
+	Route     string // the pattern that matched: a label of few values
+	User      string
+	Err       error // what went wrong on our side; it is logged here and told to nobody
 }
 
-type noteKey struct{}
+type infoKey struct{}
 
-// noteOf is the request's note; an empty one, which nobody reads, where there is none.
-func noteOf(ctx context.Context) *note {
-	if n, ok := ctx.Value(noteKey{}).(*note); ok {
+// InfoOf is the request's Info; an empty one, which nobody reads, where there is none.
+func InfoOf(ctx context.Context) *Info {
+	if n, ok := ctx.Value(infoKey{}).(*Info); ok {
 		return n
 	}
-	return new(note)
+	return new(Info)
 }
 
 // observe gives the request its id, catches panics, and says once how the request went. Query strings are never logged:
 // tickets and OAuth codes travel in them.
-func (s *Service) observe(next http.Handler) http.Handler {
+func (e *Edge) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n := &note{requestID: requestID(r.Header.Get("X-Request-Id")), route: "none"}
-		ctx := context.WithValue(r.Context(), noteKey{}, n)
-		ctx = bus.WithCorrelation(ctx, n.requestID)
+		n := &Info{RequestID: requestID(r.Header.Get("X-Request-Id")), Route: "none"}
+		ctx := context.WithValue(r.Context(), infoKey{}, n)
+		ctx = bus.WithCorrelation(ctx, n.RequestID)
 		ctx = bus.WithTraceParent(ctx, r.Header.Get("Traceparent")) // a trace that began at the caller goes on
 		ctx, span := bus.Begin(ctx, r.Method, trace.SpanKindServer)
 		r = r.WithContext(ctx)
 		seen := &watchedWriter{ResponseWriter: w}
-		seen.Header().Set("X-Request-Id", n.requestID)
+		seen.Header().Set("X-Request-Id", n.RequestID)
 
 		began := time.Now()
 		defer func() {
@@ -63,30 +60,30 @@ func (s *Service) observe(next http.Handler) http.Handler {
 				if p == http.ErrAbortHandler { //nolint:errorlint // net/http's own word, compared as it does
 					panic(p)
 				}
-				n.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+				n.Err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 				if seen.status == 0 {
-					ofError(n.err).write(seen, r)
+					FromError(n.Err).write(seen, r)
 				}
 			}
 			took := time.Since(began)
-			measure(n.route, r.Method, seen.status, took)
+			measure(n.Route, r.Method, seen.status, took)
 			endSpan(span, r.Method, n, seen.status)
-			s.logRequest(r, n, seen, took)
+			e.logRequest(r, n, seen, took)
 		}()
 		next.ServeHTTP(seen, r)
 	})
 }
 
 // endSpan says what the span of a request was about: the pattern of its route, never the address itself.
-func endSpan(span trace.Span, method string, n *note, status int) {
+func endSpan(span trace.Span, method string, n *Info, status int) {
 	if !span.IsRecording() {
 		return
 	}
-	route := strings.TrimPrefix(n.route, method+" ")
+	route := strings.TrimPrefix(n.Route, method+" ")
 	span.SetName(method + " " + route)
 	span.SetAttributes(
 		attribute.String("http.request.method", method), attribute.String("http.route", route),
-		attribute.Int("http.response.status_code", status), attribute.String("omni.request_id", n.requestID),
+		attribute.Int("http.response.status_code", status), attribute.String("omni.request_id", n.RequestID),
 	)
 	if status >= http.StatusInternalServerError {
 		span.SetStatus(otelcodes.Error, "failed")
@@ -94,26 +91,26 @@ func endSpan(span trace.Span, method string, n *note, status int) {
 	span.End()
 }
 
-func (s *Service) logRequest(r *http.Request, n *note, w *watchedWriter, took time.Duration) {
+func (e *Edge) logRequest(r *http.Request, n *Info, w *watchedWriter, took time.Duration) {
 	fields := []zap.Field{
-		zap.String("request_id", n.requestID), zap.String("method", r.Method), zap.String("route", n.route),
+		zap.String("request_id", n.RequestID), zap.String("method", r.Method), zap.String("route", n.Route),
 		zap.Int("status", w.status), zap.Int64("bytes", w.written), zap.Duration("took", took),
 	}
-	if n.user != "" {
-		fields = append(fields, zap.String("user_id", n.user))
+	if n.User != "" {
+		fields = append(fields, zap.String("user_id", n.User))
 	}
 	if id := bus.TraceID(r.Context()); id != "" {
 		fields = append(fields, zap.String("trace_id", id))
 	}
 	switch {
 	case w.status >= http.StatusInternalServerError && w.status != http.StatusServiceUnavailable:
-		s.log.Error("request failed", append(fields, zap.Error(n.err))...)
+		e.Log.Error("request failed", append(fields, zap.Error(n.Err))...)
 	case w.status >= http.StatusInternalServerError:
-		s.log.Warn("request could not be served", append(fields, zap.Error(n.err))...)
-	case n.route == routeHealth:
-		s.log.Debug("request", fields...)
+		e.Log.Warn("request could not be served", append(fields, zap.Error(n.Err))...)
+	case n.Route == e.Quiet:
+		e.Log.Debug("request", fields...)
 	default:
-		s.log.Info("request", fields...)
+		e.Log.Info("request", fields...)
 	}
 }
 
@@ -155,11 +152,10 @@ func (w *watchedWriter) Write(b []byte) (int, error) {
 func (w *watchedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // secure sets the headers that keep browsers from doing more with an answer than it is for.
-func (s *Service) secure(next http.Handler) http.Handler {
-	https := s.cfg.publicBase().Scheme == "https"
+func (e *Edge) secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		if https {
+		if e.HTTPS {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
@@ -171,18 +167,18 @@ func (s *Service) secure(next http.Handler) http.Handler {
 	})
 }
 
-func limitBody(next http.Handler) http.Handler {
+func (e *Edge) limitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxAnyBody)
+		r.Body = http.MaxBytesReader(w, r.Body, e.MaxBody)
 		next.ServeHTTP(w, r)
 	})
 }
 
 // problemsForMisses answers with a problem where the mux would answer 404 or 405 in plain text. The mux is still the
 // one that decides, and that lists the allowed methods.
-func problemsForMisses(mux *http.ServeMux) http.Handler {
+func (e *Edge) problemsForMisses(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodHead && strings.HasPrefix(r.URL.Path, routeStartOAuth) {
+		if r.Method == http.MethodHead && strings.HasPrefix(r.URL.Path, e.BrowserRoutes) {
 			// These two act, and whoever only looks at a link must not use up what it carries.
 			w.Header().Set("Allow", http.MethodGet)
 			(&missWriter{ResponseWriter: w, request: r}).WriteHeader(http.StatusMethodNotAllowed)
@@ -193,7 +189,7 @@ func problemsForMisses(mux *http.ServeMux) http.Handler {
 			mux.ServeHTTP(&missWriter{ResponseWriter: w, request: r}, r)
 			return
 		}
-		noteOf(r.Context()).route = pattern
+		InfoOf(r.Context()).Route = pattern
 		mux.ServeHTTP(w, r)
 	})
 }
@@ -210,11 +206,11 @@ func (w *missWriter) WriteHeader(status int) {
 	switch status {
 	case http.StatusNotFound:
 		w.replaced = true
-		newProblem(status, codeNoRoute, table[events.NotFound].title, "There is nothing at this address; /openapi.json lists what there is.").
+		NewProblem(status, codeNoRoute, table[events.NotFound].title, "There is nothing at this address; /openapi.json lists what there is.").
 			write(w.ResponseWriter, w.request)
 	case http.StatusMethodNotAllowed:
 		w.replaced = true
-		newProblem(status, codeMethodNotAllowed, "This method is not for this address", "The Allow header lists the methods of this address.").
+		NewProblem(status, codeMethodNotAllowed, "This method is not for this address", "The Allow header lists the methods of this address.").
 			write(w.ResponseWriter, w.request)
 	default:
 		w.ResponseWriter.WriteHeader(status)

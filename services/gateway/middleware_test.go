@@ -14,8 +14,8 @@ import (
 func TestObservePanics(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zap.ErrorLevel)
-	s := &Service{log: zap.New(core)}
-	h := s.observe(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("the secret reason") }))
+	e := newEdge(Options{Log: zap.New(core)})
+	h := e.observe(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("the secret reason") }))
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 	if w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), `"code":"internal"`) || strings.Contains(w.Body.String(), "secret") {

@@ -84,7 +84,7 @@ func (s *Service) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirec
 		if err != nil {
 			return nil, err
 		}
-		noteOf(ctx).user = who.user
+		InfoOf(ctx).User = who.user
 		if accepts(in.Accept, "application/json") {
 			return s.authorization(ctx, who, in.AccountID)
 		}
@@ -167,7 +167,7 @@ func (s *Service) finishOAuth(ctx context.Context, in *finishOAuthInput) (*redir
 	if err != nil {
 		return s.failed(err), nil
 	}
-	noteOf(ctx).user = connected.UserID
+	InfoOf(ctx).User = connected.UserID
 	return &redirect{
 		Status: http.StatusFound, SetCookie: s.stateCookie("", -1), Body: noBody,
 		Location: withQuery(s.cfg.SuccessRedirectURI, func(q url.Values) { q.Set("account", connected.ID) }),
@@ -179,7 +179,7 @@ func (s *Service) finishOAuth(ctx context.Context, in *finishOAuthInput) (*redir
 func (s *Service) failed(err error) *redirect {
 	reason := reasonOf(err)
 	cookie := ""
-	if danceOver(err) {
+	if flowOver(err) {
 		cookie = s.stateCookie("", -1)
 	}
 	return &redirect{
@@ -193,10 +193,10 @@ func (s *Service) failed(err error) *redirect {
 	}
 }
 
-// danceOver says whether a failure has ended the dance of this browser. One that was not even recognised has not: whoever
+// flowOver says whether a failure has ended the dance of this browser. One that was not even recognised has not: whoever
 // lures a person to our callback with a made-up state must not take away the cookie of the dance that they are in.
-func danceOver(err error) bool {
-	p := ofError(err)
+func flowOver(err error) bool {
+	p := FromError(err)
 	switch p.Code {
 	case events.Invalid, events.Unauthorized, events.Internal, events.Unknown:
 		return false
@@ -208,7 +208,7 @@ func danceOver(err error) bool {
 
 // reasonOf is the finest word that there is for a failure.
 func reasonOf(err error) string {
-	p := ofError(err)
+	p := FromError(err)
 	if len(p.Errors) > 0 {
 		return cmp.Or(p.Errors[0].Code, string(p.Code))
 	}

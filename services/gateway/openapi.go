@@ -267,8 +267,8 @@ func problemName(status int) string {
 	return strings.ReplaceAll(http.StatusText(status), " ", "")
 }
 
-// doorProblems are the problems that no service has, by status.
-var doorProblems = map[int][]events.Code{
+// edgeProblems are the problems that no service has, by status.
+var edgeProblems = map[int][]events.Code{
 	http.StatusBadRequest:            {codeUnreadable},
 	http.StatusForbidden:             {codeNotMeta},
 	http.StatusPreconditionFailed:    {events.Conflict},
@@ -281,7 +281,7 @@ var doorProblems = map[int][]events.Code{
 
 // problemResponses adds the problems to the components: one response for each status, with the codes that it comes with.
 func problemResponses(doc *huma.OpenAPI) {
-	codes := maps.Clone(doorProblems)
+	codes := maps.Clone(edgeProblems)
 	for code, row := range table {
 		codes[row.status] = append(slices.Clone(codes[row.status]), code)
 	}
@@ -298,7 +298,7 @@ func problemResponses(doc *huma.OpenAPI) {
 	doc.Components.Responses = map[string]*huma.Response{}
 	for status, list := range codes {
 		slices.Sort(list)
-		example := newProblem(status, list[0], titleOf(status, list[0]), sentences[status])
+		example := NewProblem(status, list[0], titleOf(status, list[0]), sentences[status])
 		example.RequestID = "0199a1c2-7d3e-7a44-9a53-0c8f1b1f2a10"
 		if status == http.StatusUnprocessableEntity {
 			example.Errors = []Flaw{{Pointer: "/scheduledAt", Code: "time_without_offset", Detail: example.Detail}}

@@ -20,9 +20,9 @@ var rateLimited = promauto.NewCounterVec(prometheus.CounterOpts{
 	Name: "threads_http_rate_limited_total", Help: "Requests that were turned away because of a rate, by the policy's name.",
 }, []string{"policy"})
 
-// allowance is a policy of how many requests a minute each of many may make. Everybody has a bucket that holds a minute's
-// worth, and fills up steadily. A nil allowance allows everything.
-type allowance struct {
+// ratePolicy says how many requests a minute each client may make. Everybody has a bucket that holds a minute's
+// worth, and fills up steadily. A nil ratePolicy allows everything.
+type ratePolicy struct {
 	name      string // as in the RateLimit headers
 	perMinute int
 	most      int // buckets in a generation
@@ -37,27 +37,27 @@ type allowance struct {
 const (
 	// window is what the rates are counted over, and how long a bucket takes to fill.
 	window = time.Minute
-	// mostBuckets bounds the memory of an allowance: two generations of some 200 bytes each. When there are more in a
+	// mostBuckets bounds the memory of an ratePolicy: two generations of some 200 bytes each. When there are more in a
 	// minute, those not seen for the longest get a full bucket again.
 	mostBuckets = 100_000
 )
 
-func newAllowance(name string, perMinute int) *allowance {
+func newRatePolicy(name string, perMinute int) *ratePolicy {
 	if perMinute == 0 {
 		return nil
 	}
-	return &allowance{name: name, perMinute: perMinute, most: mostBuckets, young: map[string]*rate.Limiter{}}
+	return &ratePolicy{name: name, perMinute: perMinute, most: mostBuckets, young: map[string]*rate.Limiter{}}
 }
 
-// standing is how much somebody has left.
-type standing struct {
+// remaining is how much somebody has left.
+type remaining struct {
 	left int
 	full time.Duration // until everything is there again
 	next time.Duration // until one more is there; 0 while there is
 }
 
 // bucket is somebody's bucket.
-func (a *allowance) bucket(who string, now time.Time) *rate.Limiter {
+func (a *ratePolicy) bucket(who string, now time.Time) *rate.Limiter {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if now.Sub(a.turned) >= window || len(a.young) >= a.most {
@@ -77,28 +77,30 @@ func (a *allowance) bucket(who string, now time.Time) *rate.Limiter {
 }
 
 // take takes one from somebody's bucket, if there is one, and says what is left.
-func (a *allowance) take(who string, now time.Time) (standing, bool) { return a.takeSome(who, 1, now) }
+func (a *ratePolicy) take(who string, now time.Time) (remaining, bool) {
+	return a.takeSome(who, 1, now)
+}
 
 // takeSome takes n from somebody's bucket, if there are so many; next is until there are.
-func (a *allowance) takeSome(who string, n int, now time.Time) (standing, bool) {
+func (a *ratePolicy) takeSome(who string, n int, now time.Time) (remaining, bool) {
 	b := a.bucket(who, now)
 	ok := b.AllowN(now, n)
-	left := a.standing(b, now)
+	left := a.remainingIn(b, now)
 	if !ok {
 		left.next = a.filling(float64(n) - b.TokensAt(now))
 	}
 	return left, ok
 }
 
-// look says what is left without taking any.
-func (a *allowance) look(who string, now time.Time) (standing, bool) {
-	s := a.standing(a.bucket(who, now), now)
+// peek says what is left without taking any.
+func (a *ratePolicy) peek(who string, now time.Time) (remaining, bool) {
+	s := a.remainingIn(a.bucket(who, now), now)
 	return s, s.left > 0
 }
 
-func (a *allowance) standing(b *rate.Limiter, now time.Time) standing {
+func (a *ratePolicy) remainingIn(b *rate.Limiter, now time.Time) remaining {
 	tokens := b.TokensAt(now)
-	s := standing{left: max(0, int(tokens)), full: a.filling(float64(a.perMinute) - tokens)}
+	s := remaining{left: max(0, int(tokens)), full: a.filling(float64(a.perMinute) - tokens)}
 	if s.left == 0 {
 		s.next = a.filling(1 - tokens)
 	}
@@ -106,29 +108,29 @@ func (a *allowance) standing(b *rate.Limiter, now time.Time) standing {
 }
 
 // filling is how long a bucket takes to gain so much.
-func (a *allowance) filling(tokens float64) time.Duration {
+func (a *ratePolicy) filling(tokens float64) time.Duration {
 	return time.Duration(max(0, tokens) / float64(a.perMinute) * float64(window))
 }
 
-// say tells the client, in the words of draft-ietf-httpapi-ratelimit-headers.
-func (a *allowance) say(s standing, set func(name, value string)) {
+// setHeaders tells the client, in the words of draft-ietf-httpapi-ratelimit-headers.
+func (a *ratePolicy) setHeaders(s remaining, set func(name, value string)) {
 	set("RateLimit-Policy", fmt.Sprintf(`"%s";q=%d;w=%d`, a.name, a.perMinute, int(window.Seconds())))
 	set("RateLimit", fmt.Sprintf(`"%s";r=%d;t=%d`, a.name, s.left, int(math.Ceil(s.full.Seconds()))))
 }
 
-// refuse is the answer to one too many.
-func (a *allowance) refuse(s standing) error {
+// exceeded is the answer to one too many.
+func (a *ratePolicy) exceeded(s remaining) error {
 	rateLimited.WithLabelValues(a.name).Inc()
 	return events.Faultf(events.RateLimited, "That is more than %d requests within a minute; please wait a moment.", a.perMinute).After(s.next)
 }
 
-// allowances are those of a gateway.
-type allowances struct{ reads, writes, anonymous *allowance }
+// ratePolicies are those of a gateway.
+type ratePolicies struct{ reads, writes, anonymous *ratePolicy }
 
-func newAllowances(cfg DoorConfig) allowances {
-	return allowances{
-		reads: newAllowance("reads", cfg.RateReads), writes: newAllowance("writes", cfg.RateWrites),
-		anonymous: newAllowance("anonymous", cfg.RateAnonymous),
+func newRatePolicies(cfg LimitsConfig) ratePolicies {
+	return ratePolicies{
+		reads: newRatePolicy("reads", cfg.RateReads), writes: newRatePolicy("writes", cfg.RateWrites),
+		anonymous: newRatePolicy("anonymous", cfg.RateAnonymous),
 	}
 }
 
@@ -139,69 +141,69 @@ func changesSomething(method string) bool {
 
 // limitRate turns away who asks too often: a user by their own rate, and what no user stands behind by the address that
 // it comes from.
-func (s *Service) limitRate(api huma.API) func(huma.Context, func(huma.Context)) {
+func (e *Edge) limitRate(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		user := userOf(ctx.Context())
+		user := e.User(ctx.Context())
 		if user == "" {
-			s.limitAnonymous(api, ctx, next)
+			e.limitAnonymous(api, ctx, next)
 			return
 		}
-		a := s.rates.reads
+		a := e.rates.reads
 		if changesSomething(ctx.Method()) {
-			a = s.rates.writes
+			a = e.rates.writes
 		}
-		if a.allows(api, ctx, user, s.now()) {
+		if a.allows(api, ctx, user, e.Now()) {
 			next(charged(ctx, user))
 		}
 	}
 }
 
 // allows takes one from the bucket and tells the client; or refuses the request, and says no.
-func (a *allowance) allows(api huma.API, ctx huma.Context, who string, now time.Time) bool {
+func (a *ratePolicy) allows(api huma.API, ctx huma.Context, who string, now time.Time) bool {
 	if a == nil {
 		return true
 	}
 	left, ok := a.take(who, now)
-	a.say(left, ctx.SetHeader)
+	a.setHeaders(left, ctx.SetHeader)
 	if !ok {
-		_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", a.refuse(left))
+		_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", a.exceeded(left))
 	}
 	return ok
 }
 
 // limitAnonymous limits what no user stands behind. Open operations that change something are Meta's: it signs, and may
 // come as often as it has something to tell. So these count only when they were refused.
-func (s *Service) limitAnonymous(api huma.API, ctx huma.Context, next func(huma.Context)) {
-	a := s.rates.anonymous
+func (e *Edge) limitAnonymous(api huma.API, ctx huma.Context, next func(huma.Context)) {
+	a := e.rates.anonymous
 	if a == nil {
 		next(ctx)
 		return
 	}
-	from := s.householdOf(ctx)
+	from := e.clientKeyOf(ctx)
 	if !changesSomething(ctx.Method()) {
-		if a.allows(api, ctx, from, s.now()) {
+		if a.allows(api, ctx, from, e.Now()) {
 			next(ctx)
 		}
 		return
 	}
-	if left, ok := a.look(from, s.now()); !ok {
-		_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", a.refuse(left))
+	if left, ok := a.peek(from, e.Now()); !ok {
+		_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", a.exceeded(left))
 		return
 	}
 	next(ctx)
 	if status := ctx.Status(); status >= http.StatusBadRequest && status < http.StatusInternalServerError {
-		a.take(from, s.now())
+		a.take(from, e.Now())
 	}
 }
 
-// refuseStranger answers who is not signed in: with why, or, when their address has tried that too often, to wait.
-func (s *Service) refuseStranger(api huma.API, ctx huma.Context, why error) {
-	if s.rates.anonymous.allows(api, ctx, s.householdOf(ctx), s.now()) {
+// rejectUnauthenticated answers who is not signed in: with why, or, when their address has tried that too often, to wait.
+func (e *Edge) rejectUnauthenticated(api huma.API, ctx huma.Context, why error) {
+	if e.rates.anonymous.allows(api, ctx, e.clientKeyOf(ctx), e.Now()) {
 		_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", why)
 	}
 }
 
-func (s *Service) householdOf(ctx huma.Context) string {
+func (e *Edge) clientKeyOf(ctx huma.Context) string {
 	r, _ := humago.Unwrap(ctx)
-	return household(addressOf(r, s.trusted))
+	return clientKey(addressOf(r, e.trusted))
 }

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// TestAllowance looks from inside: it chooses the time.
-func TestAllowance(t *testing.T) {
+// TestRatePolicy looks from inside: it chooses the time.
+func TestRatePolicy(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	drain := func(t *testing.T, a *allowance, who string, at time.Time) (n int) {
+	drain := func(t *testing.T, a *ratePolicy, who string, at time.Time) (n int) {
 		t.Helper()
 		for ; n <= a.perMinute; n++ {
 			if _, ok := a.take(who, at); !ok {
@@ -22,7 +22,7 @@ func TestAllowance(t *testing.T) {
 
 	t.Run("is a minute's worth at once, and then flows back steadily", func(t *testing.T) {
 		t.Parallel()
-		a := newAllowance("reads", 60)
+		a := newRatePolicy("reads", 60)
 		if n := drain(t, a, "ada", now); n != 60 {
 			t.Fatalf("%d at once", n)
 		}
@@ -40,7 +40,7 @@ func TestAllowance(t *testing.T) {
 
 	t.Run("of one is not another's", func(t *testing.T) {
 		t.Parallel()
-		a := newAllowance("reads", 10)
+		a := newRatePolicy("reads", 10)
 		drain(t, a, "ada", now)
 		if n := drain(t, a, "bob", now); n != 10 {
 			t.Errorf("%d for bob", n)
@@ -49,7 +49,7 @@ func TestAllowance(t *testing.T) {
 
 	t.Run("forgets nobody who has something to wait for", func(t *testing.T) {
 		t.Parallel()
-		a := newAllowance("reads", 60)
+		a := newRatePolicy("reads", 60)
 		a.take("first", now) // begins a generation
 		drain(t, a, "ada", now.Add(59*time.Second))
 		a.take("second", now.Add(61*time.Second)) // begins another
@@ -66,7 +66,7 @@ func TestAllowance(t *testing.T) {
 
 	t.Run("remembers a bounded number of people", func(t *testing.T) {
 		t.Parallel()
-		a := newAllowance("anonymous", 10)
+		a := newRatePolicy("anonymous", 10)
 		a.most = 100
 		for i := range 10_000 {
 			a.take(fmt.Sprint(i), now)
@@ -84,13 +84,13 @@ func TestAllowance(t *testing.T) {
 
 	t.Run("says what is left in the words of the draft", func(t *testing.T) {
 		t.Parallel()
-		a := newAllowance("writes", 120)
-		var left standing
+		a := newRatePolicy("writes", 120)
+		var left remaining
 		for range 3 {
 			left, _ = a.take("ada", now)
 		}
 		got := map[string]string{}
-		a.say(left, func(name, value string) { got[name] = value })
+		a.setHeaders(left, func(name, value string) { got[name] = value })
 		if got["RateLimit-Policy"] != `"writes";q=120;w=60` || got["RateLimit"] != `"writes";r=117;t=2` {
 			t.Errorf("%v", got)
 		}
@@ -98,7 +98,7 @@ func TestAllowance(t *testing.T) {
 
 	t.Run("is not limited at 0", func(t *testing.T) {
 		t.Parallel()
-		if newAllowance("reads", 0) != nil {
+		if newRatePolicy("reads", 0) != nil {
 			t.Error("limited")
 		}
 	})

@@ -22,7 +22,7 @@ const (
 	routeWebhook    = "/api/threads/webhook"
 )
 
-// routes is the whole HTTP surface. Everything but the two steps of the OAuth dance needs a bearer token.
+// routes is the whole HTTP surface. Everything but the two steps of the OAuth flow needs a bearer token.
 func (s *Service) routes() (*http.ServeMux, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc(routeHealth, health)
@@ -80,7 +80,7 @@ func (s *Service) routes() (*http.ServeMux, error) {
 	s.callbackRoutes(api)
 
 	// What Threads tells of an account.
-	huma.Register(api, authed(http.MethodGet, "/api/threads/limits", "getLimits", "How much of its allowances an account has left, now or later").
+	huma.Register(api, authed(http.MethodGet, "/api/threads/limits", "getLimits", "How much of its ratePolicies an account has left, now or later").
 		asksThreads().op(), s.getLimits)
 	huma.Register(api, authed(http.MethodGet, "/api/threads/insights", "getAccountInsights", "The figures of an account, now and before").
 		asksThreads().op(), s.getAccountInsights)
@@ -117,11 +117,11 @@ func (s *Service) routes() (*http.ServeMux, error) {
 
 	// Commands.
 	huma.Register(api, authed(http.MethodGet, "/api/threads/commands/{id}", "getCommand", "How a command ended, after a 202").op(), s.getCommand)
-	s.furnish(api)
+	s.edge.applyDefaults(api)
 	if err := describe(api.OpenAPI(), cmp.Or(s.cfg.publicBase().Path, "/")); err != nil {
 		return nil, err
 	}
-	return mux, s.docs(mux, api.OpenAPI())
+	return mux, servePage(mux, api.OpenAPI())
 }
 
 func health(w http.ResponseWriter, _ *http.Request) {
@@ -130,7 +130,7 @@ func health(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Service) api(mux *http.ServeMux) huma.API {
-	speakProblems()
+	installProblems()
 	cfg := huma.DefaultConfig("Omni Write · Threads", "1.0.0")
 	cfg.CreateHooks = nil // they would add a $schema to every body and a Link to every answer
 	cfg.DocsPath, cfg.SchemasPath = "", ""
@@ -141,7 +141,7 @@ func (s *Service) api(mux *http.ServeMux) huma.API {
 		"ticket": {Type: "apiKey", In: "query", Name: "ticket", Description: "A ticket of POST /api/auth/ticket, good once."},
 	}
 	api := humago.New(mux, cfg)
-	api.UseMiddleware(s.requireUser(api), s.limitRate(api), s.checkShape(api))
+	api.UseMiddleware(s.requireUser(api), s.edge.limitRate(api), s.edge.validateRequest(api))
 	return api
 }
 

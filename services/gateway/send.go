@@ -99,20 +99,11 @@ func (s *Service) outcomeOfRepeat(ctx context.Context, cmd events.Command, o bus
 	return outcome, err == nil && outcome.Done
 }
 
-// unknownOutcome is a fault whose truth will be known under the command's id.
-type unknownOutcome struct {
-	*events.Fault
-	commandID string
-}
-
-// Unwrap is the fault.
-func (u *unknownOutcome) Unwrap() error { return u.Fault }
-
 // whereToAsk adds to an unknown outcome the command by which it will be known.
 func whereToAsk(err error, commandID string) error {
 	var f *events.Fault
 	if errors.As(err, &f) && f.Code == events.Unknown {
-		return &unknownOutcome{Fault: f, commandID: commandID}
+		return &UnknownOutcome{Fault: f, CommandID: commandID, Instance: commandPath(commandID)}
 	}
 	return err
 }

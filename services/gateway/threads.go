@@ -63,7 +63,7 @@ func moment(at, written string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, written)
 	if err != nil {
-		flaw := timeFlaw(at, written)
+		flaw := timeError(at, written)
 		return t, events.Faultf(events.Invalid, "%s", flaw.Detail).At(at, flaw.Code, flaw.Detail)
 	}
 	return t.UTC(), nil

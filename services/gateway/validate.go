@@ -55,11 +55,11 @@ func (s *Service) validatePost(ctx context.Context, in *validateInput) (*validat
 		return nil, err
 	}
 	guessed := in.Body.hasMediaURL()
-	return &validateOutput{Body: TrialResult{Validation: v, Errors: flawsOf(v.Errors, guessed), Warnings: flawsOf(v.Warnings, guessed), Zoned: zoned}}, nil
+	return &validateOutput{Body: TrialResult{Validation: v, Errors: fieldErrorsFrom(v.Errors, guessed), Warnings: fieldErrorsFrom(v.Warnings, guessed), Zoned: zoned}}, nil
 }
 
-// flawsOf puts details into the words of a problem. guessed says that the client's media is in mediaUrl.
-func flawsOf(details []events.Detail, guessed bool) []Flaw {
+// fieldErrorsFrom puts details into the words of a problem. guessed says that the client's media is in mediaUrl.
+func fieldErrorsFrom(details []events.Detail, guessed bool) []Flaw {
 	list := []Flaw{}
 	for _, d := range details {
 		if guessed {

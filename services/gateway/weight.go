@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/omni-write/threads/events"
 )
 
@@ -19,53 +17,23 @@ const (
 	searchedRows = 3000
 )
 
-type chargeKey struct{}
-
-// charge is who a request is charged to, and where the client is told.
-type charge struct {
-	user string
-	ctx  huma.Context
-}
-
-// charged lets the handler of a user's request charge more than one.
-func charged(ctx huma.Context, user string) huma.Context {
-	return huma.WithValue(ctx, chargeKey{}, charge{user, ctx})
-}
-
-// spend charges n more to the user of a request, or refuses it. Nothing weighs more than a whole minute.
-func (s *Service) spend(ctx context.Context, a *allowance, n int) error {
-	c, ok := ctx.Value(chargeKey{}).(charge)
-	if !ok || a == nil || n <= 0 {
-		return nil
-	}
-	n = min(n, a.perMinute-1) // one is taken already
-	left, ok := a.takeSome(c.user, n, s.now())
-	a.say(left, c.ctx.SetHeader)
-	if ok {
-		return nil
-	}
-	rateLimited.WithLabelValues(a.name).Inc()
-	return events.Faultf(events.RateLimited,
-		"This counts as %d requests, and is more than %d within a minute; please wait a moment, or ask for less at once.", n+1, a.perMinute).After(left.next)
-}
-
 // spendPage charges a page of up to limit posts, in which words are looked for or not.
 func (s *Service) spendPage(ctx context.Context, limit int, search string) error {
 	if search != "" {
 		limit += searchedRows
 	}
-	return s.spend(ctx, s.rates.reads, (limit-1)/rowsOfOne)
+	return s.edge.SpendReads(ctx, (limit-1)/rowsOfOne)
 }
 
 // spendRows charges the posts of a file: each is a write, or in a preview a read.
 func (s *Service) spendRows(ctx context.Context, rows int, preview bool) error {
-	a := s.rates.writes
+	spend, perMinute := s.edge.SpendWrites, s.cfg.RateWrites
 	if preview {
-		a = s.rates.reads
+		spend, perMinute = s.edge.SpendReads, s.cfg.RateReads
 	}
-	if a != nil && rows > a.perMinute {
-		words := fmt.Sprintf("Each post of a file counts as a request, of which you may make %d a minute; send up to so many at a time.", a.perMinute)
+	if perMinute != 0 && rows > perMinute {
+		words := fmt.Sprintf("Each post of a file counts as a request, of which you may make %d a minute; send up to so many at a time.", perMinute)
 		return events.Faultf(events.Invalid, "%s", words).At("", "row_count", words)
 	}
-	return s.spend(ctx, a, rows-1)
+	return spend(ctx, rows-1)
 }

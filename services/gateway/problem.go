@@ -36,7 +36,7 @@ var table = map[events.Code]struct {
 	events.Internal:       {http.StatusInternalServerError, "Something went wrong on our side"},
 }
 
-// Codes of problems that no service has: they are between the client and this door.
+// Codes of problems that no service has: they are between the client and the gateway.
 const (
 	codeMethodNotAllowed events.Code = "method_not_allowed"
 	codeNoRoute          events.Code = "no_such_route"
@@ -82,7 +82,7 @@ func (p *Problem) GetStatus() int { return p.Status }
 // ContentType is for huma.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
-func newProblem(status int, code events.Code, title, detail string) *Problem {
+func NewProblem(status int, code events.Code, title, detail string) *Problem {
 	return &Problem{
 		Type: problemType + string(code), Title: title, Status: status,
 		Detail: detail, Code: code,
@@ -94,13 +94,13 @@ const revMismatch = "rev_mismatch"
 
 const internalSentence = "Something went wrong on our side; it was noted under this request's id."
 
-// ofFault is the problem that a fault is to a client.
-func ofFault(f *events.Fault) *Problem {
+// FromFault is the problem that a fault is to a client.
+func FromFault(f *events.Fault) *Problem {
 	row, ok := table[f.Code]
 	if !ok { // from a newer service
 		row = table[events.Internal]
 	}
-	p := newProblem(row.status, f.Code, row.title, cmp.Or(f.Message, internalSentence))
+	p := NewProblem(row.status, f.Code, row.title, cmp.Or(f.Message, internalSentence))
 	for _, d := range f.Details {
 		p.Errors = append(p.Errors, Flaw{Pointer: d.Pointer, Detail: d.Message, Code: d.Code})
 	}
@@ -114,8 +114,8 @@ func ofFault(f *events.Fault) *Problem {
 	return p
 }
 
-// ofError is the problem of whatever a handler returned. What is not a fault is our mistake, and its text stays here.
-func ofError(err error) *Problem {
+// FromError is the problem of whatever a handler returned. What is not a fault is our mistake, and its text stays here.
+func FromError(err error) *Problem {
 	var ready *Problem
 	if errors.As(err, &ready) {
 		return ready
@@ -124,14 +124,14 @@ func ofError(err error) *Problem {
 	switch {
 	case errors.As(err, &f):
 	case outage.Is(err):
-		return ofFault(events.Faultf(events.Unavailable, "A part of the system is away at the moment; please try again shortly."))
+		return FromFault(events.Faultf(events.Unavailable, "A part of the system is away at the moment; please try again shortly."))
 	default:
-		return ofFault(events.Faultf(events.Internal, internalSentence))
+		return FromFault(events.Faultf(events.Internal, internalSentence))
 	}
-	p := ofFault(f)
-	var later *unknownOutcome
+	p := FromFault(f)
+	var later *UnknownOutcome
 	if errors.As(err, &later) {
-		p.Instance = commandPath(later.commandID)
+		p.Instance = later.Instance
 	}
 	return p
 }
@@ -163,7 +163,7 @@ func (p *Problem) challenge() string {
 
 // write answers with a problem outside huma.
 func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
-	p.RequestID = noteOf(r.Context()).requestID
+	p.RequestID = InfoOf(r.Context()).RequestID
 	p.headers(w.Header().Set)
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
@@ -172,21 +172,21 @@ func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// speakProblems makes huma answer with our problems. Its hooks are global to the program, so they are set once and hold
+// installProblems makes huma answer with our problems. Its hooks are global to the program, so they are set once and hold
 // nothing of any gateway.
-var speakProblems = sync.OnceFunc(func() {
+var installProblems = sync.OnceFunc(func() {
 	huma.ValidateStrictCasing = true // Text is not text, as it was not for the original
-	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError { return ofHuma(status, msg, errs) }
+	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError { return fromHuma(status, msg, errs) }
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, msg string, errs ...error) huma.StatusError {
-		p := ofHuma(status, msg, errs)
+		p := fromHuma(status, msg, errs)
 		if p.Code == codeTooLarge {
 			p = tooLarge(ctx.Operation())
 		}
-		note := noteOf(ctx.Context())
+		info := InfoOf(ctx.Context())
 		if p.Status >= http.StatusInternalServerError {
-			note.err = errors.Join(errs...)
+			info.Err = errors.Join(errs...)
 		}
-		p.RequestID = note.requestID
+		p.RequestID = info.RequestID
 		p.headers(ctx.SetHeader)
 		return p
 	}
@@ -195,37 +195,47 @@ var speakProblems = sync.OnceFunc(func() {
 // finishProblem completes a problem that a handler made itself; huma writes such as they are.
 func finishProblem(ctx huma.Context, _ string, body any) (any, error) {
 	if p, ok := body.(*Problem); ok && p.RequestID == "" {
-		p.RequestID = noteOf(ctx.Context()).requestID
+		p.RequestID = InfoOf(ctx.Context()).RequestID
 		p.headers(ctx.SetHeader)
 	}
 	return body, nil
 }
 
-// ofHuma is the problem of what huma found, or of what a handler returned through it.
-func ofHuma(status int, msg string, errs []error) *Problem {
+// fromHuma is the problem of what huma found, or of what a handler returned through it.
+func fromHuma(status int, msg string, errs []error) *Problem {
 	if msg == "cannot read request body" { // huma's 500; but it was the client who hung up
 		status = http.StatusBadRequest
 	}
 	switch status {
 	case http.StatusInternalServerError:
-		return ofError(errors.Join(errs...))
+		return FromError(errors.Join(errs...))
 	case http.StatusRequestEntityTooLarge:
-		return newProblem(status, codeTooLarge, "The request is too large", "The body of this request is larger than it may be.")
+		return NewProblem(status, codeTooLarge, "The request is too large", "The body of this request is larger than it may be.")
 	case http.StatusUnsupportedMediaType:
-		return newProblem(status, codeMediaType, "The body is not JSON", "Send the body as application/json.")
+		return NewProblem(status, codeMediaType, "The body is not JSON", "Send the body as application/json.")
 	case http.StatusRequestTimeout:
-		return newProblem(status, codeTimeout, "The request took too long", "The body did not arrive in time; please send it again.")
+		return NewProblem(status, codeTimeout, "The request took too long", "The body did not arrive in time; please send it again.")
 	case http.StatusBadRequest:
-		p := newProblem(status, codeUnreadable, "The body cannot be read", "The body is missing or is not well-formed JSON.")
-		p.Errors = flaws(errs)
+		p := NewProblem(status, codeUnreadable, "The body cannot be read", "The body is missing or is not well-formed JSON.")
+		p.Errors = fieldErrorsOf(errs)
 		return p
 	default:
 		row := table[events.Invalid]
-		p := newProblem(cmp.Or(status, row.status), events.Invalid, row.title, "The request is not of the right shape; see the errors.")
-		p.Errors = flaws(errs)
+		p := NewProblem(cmp.Or(status, row.status), events.Invalid, row.title, "The request is not of the right shape; see the errors.")
+		p.Errors = fieldErrorsOf(errs)
 		if len(p.Errors) == 1 {
 			p.Detail = p.Errors[0].Detail
 		}
 		return p
 	}
 }
+
+// UnknownOutcome is the fault of a command whose outcome will be known at Instance.
+type UnknownOutcome struct {
+	*events.Fault
+	CommandID string
+	Instance  string
+}
+
+// Unwrap is the fault.
+func (u *UnknownOutcome) Unwrap() error { return u.Fault }

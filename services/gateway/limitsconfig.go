@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// DoorConfig is how much a gateway takes on from outside. Zero values mean the default, but for the rates, where zero
+// LimitsConfig is how much a gateway takes on from outside. Zero values mean the default, but for the rates, where zero
 // means no limit.
-type DoorConfig struct {
+type LimitsConfig struct {
 	// MaxBody is the most bytes that a request's body may have; an import may have 2 MiB. From 4096 to 786432, for a
 	// command travels in one message. Default 262144.
 	MaxBody int64 `env:"MAX_BODY_BYTES" envDefault:"262144"`
@@ -39,14 +39,14 @@ const (
 	minRate                        = 10
 )
 
-func (c DoorConfig) doorDefaults() DoorConfig {
+func (c LimitsConfig) withDefaults() LimitsConfig {
 	c.MaxBody = cmp.Or(c.MaxBody, 256<<10)
 	c.BodyTimeout = cmp.Or(c.BodyTimeout, 10*time.Second)
 	c.MaxInFlight = cmp.Or(c.MaxInFlight, 1024)
 	return c
 }
 
-func (c DoorConfig) doorMistakes() (wrong []error) {
+func (c LimitsConfig) limitsMistakes() (wrong []error) {
 	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
 	if c.MaxBody != 0 && (c.MaxBody < minBody || c.MaxBody > maxBody) {
 		complain("MAX_BODY_BYTES is not from %d to %d", minBody, maxBody)
@@ -77,7 +77,7 @@ func (c DoorConfig) doorMistakes() (wrong []error) {
 }
 
 // trusted are the networks of TrustedProxies.
-func (c DoorConfig) trusted() []netip.Prefix {
+func (c LimitsConfig) trusted() []netip.Prefix {
 	var networks []netip.Prefix
 	for _, text := range c.TrustedProxies {
 		if network, err := parseNetwork(text); err == nil { // Mistakes has told of the others

@@ -26,8 +26,8 @@ const (
 	docsCSP   = "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-// docs registers the page.
-func (s *Service) docs(mux *http.ServeMux, doc *huma.OpenAPI) error {
+// servePage registers the page.
+func servePage(mux *http.ServeMux, doc *huma.OpenAPI) error {
 	page, err := renderDocs(doc)
 	if err != nil {
 		return fmt.Errorf("make the page of the API: %w", err)

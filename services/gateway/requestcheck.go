@@ -17,30 +17,28 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// checkShape refuses, before anything is done, what leaves open what is meant: an address that cannot be read, a parameter
+// validateRequest refuses, before anything is done, what leaves open what is meant: an address that cannot be read, a parameter
 // that comes twice, an answer in a form that we do not have, a body that is too large.
-func (s *Service) checkShape(api huma.API) func(huma.Context, func(huma.Context)) {
+func (e *Edge) validateRequest(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, _ := humago.Unwrap(ctx)
 		op := ctx.Operation()
-		var flaw error
-		if !isDance(op.Path) { // a person's browser comes there, and ends at the frontend whatever is wrong
-			flaw = checkAddress(r, op)
+		var found error
+		if !strings.HasPrefix(op.Path, e.BrowserRoutes) { // a person's browser comes there, and ends at the frontend whatever is wrong
+			found = checkAddress(r, op)
 		}
 		for _, check := range []func(*http.Request, *huma.Operation) error{checkHeaders, checkAccept, checkLength} {
-			if flaw == nil {
-				flaw = check(r, op)
+			if found == nil {
+				found = check(r, op)
 			}
 		}
-		if flaw != nil {
-			_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", flaw)
+		if found != nil {
+			_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", found)
 			return
 		}
 		next(ctx)
 	}
 }
-
-func isDance(path string) bool { return strings.HasPrefix(path, routeStartOAuth) }
 
 // checkAddress wants text in the query, and each parameter once. An id in the path that is none is missing, like any other.
 func checkAddress(r *http.Request, op *huma.Operation) error {
@@ -66,7 +64,7 @@ func checkAddress(r *http.Request, op *huma.Operation) error {
 func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 func unreadableAddress() error {
-	return newProblem(http.StatusBadRequest, codeUnreadable, "The address cannot be read",
+	return NewProblem(http.StatusBadRequest, codeUnreadable, "The address cannot be read",
 		"The address is not well encoded, or contains U+0000; encode it as UTF-8, with percent signs.")
 }
 
@@ -79,7 +77,7 @@ func checkHeaders(r *http.Request, op *huma.Operation) error {
 		}
 	}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return newProblem(http.StatusUnsupportedMediaType, codeMediaType, "The body is compressed", "Send the body without compression.")
+		return NewProblem(http.StatusUnsupportedMediaType, codeMediaType, "The body is compressed", "Send the body without compression.")
 	}
 	if r.Header.Get("If-Match") != "" && changesSomething(op.Method) && !takesHeader(op, "If-Match") {
 		const sentence = "This request cannot be made conditional; leave If-Match out."
@@ -113,7 +111,7 @@ func checkAccept(r *http.Request, op *huma.Operation) error {
 		return nil
 	}
 	slices.Sort(ours)
-	return newProblem(http.StatusNotAcceptable, codeNotAcceptable, "There is no answer of that kind",
+	return NewProblem(http.StatusNotAcceptable, codeNotAcceptable, "There is no answer of that kind",
 		"The answer to this request is "+strings.Join(slices.Compact(ours), " or ")+"; allow that in Accept, or leave Accept out.")
 }
 
@@ -148,13 +146,13 @@ func checkLength(r *http.Request, op *huma.Operation) error {
 
 // tooLarge names the limit of an operation. huma stops at its limit and not after it, so ours is one byte less.
 func tooLarge(op *huma.Operation) *Problem {
-	return newProblem(http.StatusRequestEntityTooLarge, codeTooLarge, "The request is too large",
+	return NewProblem(http.StatusRequestEntityTooLarge, codeTooLarge, "The request is too large",
 		"The body of this request may have up to "+strconv.FormatInt(op.MaxBodyBytes>>10, 10)+" KiB.")
 }
 
-// furnish gives every operation the limits of this gateway where it has none of its own, and says in the description what
-// any of them may be answered with at the door.
-func (s *Service) furnish(api huma.API) {
+// applyDefaults gives every operation the limits of this gateway where it has none of its own, and says in the description what
+// any of them may be answered with before it is reached.
+func (e *Edge) applyDefaults(api huma.API) {
 	const humasMaxBody, humasBodyTimeout = 1 << 20, 5 * time.Second // what huma fills in
 	for _, item := range api.OpenAPI().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Put, item.Delete} {
@@ -162,18 +160,18 @@ func (s *Service) furnish(api huma.API) {
 				continue
 			}
 			if op.MaxBodyBytes == humasMaxBody || op.MaxBodyBytes == 0 {
-				op.MaxBodyBytes = s.cfg.MaxBody + 1
+				op.MaxBodyBytes = e.Limits.MaxBody + 1
 			}
 			if op.BodyReadTimeout == humasBodyTimeout {
-				op.BodyReadTimeout = s.cfg.BodyTimeout
+				op.BodyReadTimeout = e.Limits.BodyTimeout
 			}
-			op.Errors = append(op.Errors, atTheDoor(op)...)
+			op.Errors = append(op.Errors, commonErrors(op)...)
 		}
 	}
 }
 
-// atTheDoor are the problems that an operation may be answered with whatever it does.
-func atTheDoor(op *huma.Operation) []int {
+// commonErrors are the problems that an operation may be answered with whatever it does.
+func commonErrors(op *huma.Operation) []int {
 	all := []int{
 		http.StatusBadRequest, http.StatusNotAcceptable, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusTooManyRequests,
 	}

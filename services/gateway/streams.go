@@ -24,18 +24,17 @@ var (
 	}, []string{"reason"})
 )
 
-// live is the one reader of EVENTS in this process, and the listeners to whom it gives what it reads. It reads while
+// Streams is the one reader of EVENTS in this process, and the listeners to whom it gives what it reads. It reads while
 // somebody listens.
-type live struct {
+type Streams struct {
 	bus     *bus.Bus
 	log     *zap.Logger
-	most    int // listeners in this process
-	perUser int
-	buffer  int
+	cfg     LiveConfig
+	now     func() time.Time
 	replays chan struct{} // as many at once as have room in it
 
 	mu    sync.Mutex
-	users map[string]map[*listener]struct{}
+	users map[string]map[*Listener]struct{}
 	count int
 	// reading is the number of the reading under way; stop ends it and is nil when there is none. A reading that was
 	// stopped may still hold a fact in hand, and must not hand it out beside the next one.
@@ -48,11 +47,11 @@ type live struct {
 	close  func()
 }
 
-func newLive(b *bus.Bus, log *zap.Logger, cfg Config) *live {
-	l := &live{
-		bus: b, log: log, most: cfg.LiveStreams, perUser: cfg.LiveStreamsPerUser, buffer: cfg.LiveBuffer,
+func newStreams(cfg LiveConfig, b *bus.Bus, log *zap.Logger, now func() time.Time) *Streams {
+	l := &Streams{
+		cfg: cfg, bus: b, log: log, now: now,
 		replays: make(chan struct{}, replaysAtOnce),
-		users:   map[string]map[*listener]struct{}{}, closed: make(chan struct{}),
+		users:   map[string]map[*Listener]struct{}{}, closed: make(chan struct{}),
 	}
 	l.close = sync.OnceFunc(func() { close(l.closed) })
 	return l
@@ -62,8 +61,8 @@ func newLive(b *bus.Bus, log *zap.Logger, cfg Config) *live {
 // of its clients at once.
 const replaysAtOnce = 16
 
-// listener is a client's place among the listeners.
-type listener struct {
+// Listener is a client's place among the listeners.
+type Listener struct {
 	user    string
 	account string // only this one's facts; empty: all
 	names   map[string]bool
@@ -78,7 +77,7 @@ type listener struct {
 }
 
 // wants says whether a frame is for this client.
-func (l *listener) wants(f *frame) bool {
+func (l *Listener) wants(f *frame) bool {
 	return (l.account == "" || l.account == f.account) && (l.names == nil || l.names[f.name])
 }
 
@@ -93,8 +92,8 @@ const (
 )
 
 // enter gives the listener its place. From then on everything that happens comes to its queue.
-func (h *live) enter(ctx context.Context, l *listener) error {
-	l.queue, l.gone = make(chan *frame, h.buffer), make(chan struct{})
+func (h *Streams) enter(ctx context.Context, l *Listener) error {
+	l.queue, l.gone = make(chan *frame, h.cfg.LiveBuffer), make(chan struct{})
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	select {
@@ -103,15 +102,15 @@ func (h *live) enter(ctx context.Context, l *listener) error {
 	default:
 	}
 	switch {
-	case len(h.users[l.user]) >= h.perUser:
-		return events.Faultf(events.RateLimited, "You have %d live streams open here; close one before you open another.", h.perUser).
+	case len(h.users[l.user]) >= h.cfg.LiveStreamsPerUser:
+		return events.Faultf(events.RateLimited, "You have %d live streams open here; close one before you open another.", h.cfg.LiveStreamsPerUser).
 			After(10 * time.Second)
-	case h.count >= h.most:
+	case h.count >= h.cfg.LiveStreams:
 		return events.Faultf(events.Unavailable, "There are more live streams than we can take on; please try again shortly.").
 			After(10 * time.Second)
 	}
 	if h.users[l.user] == nil {
-		h.users[l.user] = map[*listener]struct{}{}
+		h.users[l.user] = map[*Listener]struct{}{}
 	}
 	h.users[l.user][l] = struct{}{} // before anything is asked: the place is taken
 	h.count++
@@ -127,7 +126,7 @@ func (h *live) enter(ctx context.Context, l *listener) error {
 }
 
 // begin begins to read, unless somebody does. The caller holds the lock, which is let go while the server is asked.
-func (h *live) begin(ctx context.Context) error {
+func (h *Streams) begin(ctx context.Context) error {
 	if h.stop != nil {
 		return nil
 	}
@@ -151,14 +150,14 @@ func (h *live) begin(ctx context.Context) error {
 }
 
 // leave gives the listener's place back. The last one ends the reading.
-func (h *live) leave(l *listener) {
+func (h *Streams) leave(l *Listener) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.drop(l, "")
 }
 
 // drop takes a listener away. The caller holds the lock.
-func (h *live) drop(l *listener, why string) {
+func (h *Streams) drop(l *Listener, why string) {
 	mine := h.users[l.user]
 	if _, there := mine[l]; !there {
 		return
@@ -181,11 +180,11 @@ func (h *live) drop(l *listener, why string) {
 const rereadAfter = 250 * time.Millisecond
 
 // read reads EVENTS from a place to the end of ctx. When NATS was away it goes on where it was: listeners notice nothing.
-func (h *live) read(ctx context.Context, reading int, after uint64) {
+func (h *Streams) read(ctx context.Context, reading int, after uint64) {
 	for ctx.Err() == nil {
 		err := h.bus.Follow(ctx, after, []string{events.EveryFact}, func(f bus.Fact) error {
 			after = f.Sequence
-			return h.tell(reading, f)
+			return h.hand(reading, f)
 		})
 		if ctx.Err() != nil || errors.Is(err, errStale) {
 			return
@@ -203,9 +202,9 @@ func (h *live) read(ctx context.Context, reading int, after uint64) {
 
 var errStale = errors.New("another reading has begun")
 
-// tell gives a fact to those of its user's listeners who want it. Nobody is waited for: whose queue is full is dropped,
+// hand gives a fact to those of its user's listeners who want it. Nobody is waited for: whose queue is full is dropped,
 // and comes back from where it was.
-func (h *live) tell(reading int, f bus.Fact) error {
+func (h *Streams) hand(reading int, f bus.Fact) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if reading != h.reading || h.stop == nil {
@@ -232,7 +231,7 @@ func (h *live) tell(reading int, f bus.Fact) error {
 
 // replaced sends everybody away when EVENTS is not the stream that was read: what they know of places is worth nothing.
 // They come back, and hear that they must read anew.
-func (h *live) replaced(reading int, extent bus.Extent) bool {
+func (h *Streams) replaced(reading int, extent bus.Extent) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if reading != h.reading || h.stop == nil {
@@ -251,8 +250,8 @@ func (h *live) replaced(reading int, extent bus.Extent) bool {
 }
 
 // idle is the place up to which the client knows everything, provided that it holds nothing unwritten and its queue is
-// empty. No fact can come between the two looks, because tell takes the same lock.
-func (h *live) idle(l *listener) (place, bool) {
+// empty. No fact can come between the two looks, because hand takes the same lock.
+func (h *Streams) idle(l *Listener) (place, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(l.queue) > 0 || h.at.sequence < l.after {

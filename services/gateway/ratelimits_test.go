@@ -160,7 +160,7 @@ func anIssuer(t *testing.T) (*issuer.Issuer, string) {
 	return who, id.URL
 }
 
-func TestDoorConfig(t *testing.T) {
+func TestLimitsConfig(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{
 		"PUBLIC_URL": "http://api.example", "THREADS_SUCCESS_REDIRECT_URI": "http://app.example",
@@ -169,7 +169,7 @@ func TestDoorConfig(t *testing.T) {
 	cfg, err := gateway.ConfigFromEnv(func(name string) string { return env[name] })
 	if err != nil || cfg.RateReads != 3000 || cfg.RateWrites != 1200 || cfg.RateAnonymous != 600 || cfg.MaxBody != 256<<10 ||
 		cfg.MaxInFlight != 1024 || cfg.BodyTimeout != 10*time.Second {
-		t.Errorf("%+v, %v", cfg.DoorConfig, err)
+		t.Errorf("%+v, %v", cfg.LimitsConfig, err)
 	}
 	for name, value := range map[string]string{
 		"RATE_LIMIT_READS_PER_MINUTE": "9", "RATE_LIMIT_WRITES_PER_MINUTE": "-1", "RATE_LIMIT_ANONYMOUS_PER_MINUTE": "1",
@@ -188,6 +188,6 @@ func TestDoorConfig(t *testing.T) {
 	off := map[string]string{"RATE_LIMIT_READS_PER_MINUTE": "0"}
 	cfg, err = gateway.ConfigFromEnv(func(name string) string { return off[name] + env[name] })
 	if err != nil || cfg.RateReads != 0 {
-		t.Errorf("%+v, %v", cfg.DoorConfig, err)
+		t.Errorf("%+v, %v", cfg.LimitsConfig, err)
 	}
 }

@@ -47,10 +47,10 @@ func when(at string, written Moment, clock Clock) (time.Time, events.Zoned, erro
 	text := strings.ToUpper(string(written))
 	instant, err := time.Parse(time.RFC3339, text)
 	if err != nil && clock.TimeZone != "" {
-		instant, zoned.TimeDecision, err = onTheClock(text, loc, clock.second())
+		instant, zoned.TimeDecision, err = localTime(text, loc, clock.second())
 	}
 	if err != nil {
-		flaw := timeFlaw(at, text)
+		flaw := timeError(at, text)
 		return instant, zoned, events.Faultf(events.Invalid, "%s", flaw.Detail).At(at, flaw.Code, flaw.Detail)
 	}
 	return instant.UTC(), zoned, writable(at, instant)
@@ -65,10 +65,10 @@ func zoneOf(zone string) (*time.Location, error) {
 	return loc, nil
 }
 
-// onTheClock finds the moment at which the clocks of a zone show a time. An hour that comes twice means the first, unless
+// localTime finds the moment at which the clocks of a zone show a time. An hour that comes twice means the first, unless
 // the second is asked for; one that is left out means the moment that would have been it, had the clocks not been put
 // forward: 02:30 becomes 03:30.
-func onTheClock(written string, loc *time.Location, second bool) (time.Time, events.TimeDecision, error) {
+func localTime(written string, loc *time.Location, second bool) (time.Time, events.TimeDecision, error) {
 	var shown time.Time
 	var err error
 	for _, layout := range localLayouts {

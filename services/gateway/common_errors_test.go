@@ -14,9 +14,9 @@ import (
 // limitSaid is how a refusal of a large body names the route's limit.
 var limitSaid = regexp.MustCompile(`may have up to [1-9][0-9]* KiB\.$`)
 
-// TestEveryDoor tries the same wrong things at every operation of the description, so that a route that is added
+// TestCommonErrors tries the same wrong things at every operation of the description, so that a route that is added
 // without one of the doors is found out without a line here.
-func TestEveryDoor(t *testing.T) {
+func TestCommonErrors(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
 	doc := parsed(t, served(t))

@@ -20,10 +20,9 @@ func (u untilFlushed) Flush() { u.end() }
 // A client that comes from a gateway whose reading was ahead of ours knows some of what we read next.
 func TestFollowSkipsWhatTheClientHas(t *testing.T) {
 	t.Parallel()
-	s := &Service{live: &live{at: place{1, 5}}}
-	s.cfg.LiveHeartbeat = time.Minute
-	l := &listener{queue: make(chan *frame, 3), after: 6}
-	if at, ok := s.live.idle(l); ok {
+	h := &Streams{at: place{1, 5}, cfg: LiveConfig{LiveHeartbeat: time.Minute}}
+	l := &Listener{queue: make(chan *frame, 3), after: 6}
+	if at, ok := h.idle(l); ok {
 		t.Errorf("the client is told that it is at %v, behind what it knows", at)
 	}
 	for n := range uint64(3) {
@@ -31,7 +30,7 @@ func TestFollowSkipsWhatTheClientHas(t *testing.T) {
 	}
 	ctx, end := context.WithCancel(t.Context())
 	w := untilFlushed{httptest.NewRecorder(), end}
-	if err := s.follow(ctx, openSink(w), l); !errors.Is(err, context.Canceled) {
+	if err := h.follow(ctx, openSink(w), l); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	if got := w.Body.String(); got != "7" {

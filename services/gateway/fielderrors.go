@@ -11,66 +11,66 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// flaws puts what huma's validator found into our words. The validator keeps the offending values beside its messages;
+// fieldErrorsOf puts what huma's validator found into our words. The validator keeps the offending values beside its messages;
 // they are looked at here and go no further.
-func flaws(errs []error) []Flaw {
+func fieldErrorsOf(errs []error) []Flaw {
 	var found []Flaw
 	for _, err := range errs {
 		var f *events.Fault
 		var d *huma.ErrorDetail
 		switch {
 		case errors.As(err, &f):
-			found = append(found, ofFault(f).Errors...)
+			found = append(found, FromFault(f).Errors...)
 		case errors.As(err, &d):
-			found = append(found, flawOf(d))
+			found = append(found, fieldErrorOf(d))
 		}
 	}
 	return found
 }
 
-func flawOf(d *huma.ErrorDetail) Flaw {
+func fieldErrorOf(d *huma.ErrorDetail) Flaw {
 	at := pointer(d.Location)
-	flaw := func(code, detail string) Flaw { return Flaw{Pointer: at, Code: code, Detail: detail} }
+	fail := func(code, detail string) Flaw { return Flaw{Pointer: at, Code: code, Detail: detail} }
 	switch msg := d.Message; {
 	case msg == validation.MsgUnexpectedProperty:
-		return flaw("unknown_field", "This field is not known here; take it out, or check its spelling.")
+		return fail("unknown_field", "This field is not known here; take it out, or check its spelling.")
 	case msg == validation.MsgExpectedRFC3339DateTime:
-		return timeFlaw(at, d.Value)
+		return timeError(at, d.Value)
 	case msg == validation.MsgExpectedString:
-		return flaw("not_a_string", "This must be a string.")
+		return fail("not_a_string", "This must be a string.")
 	case msg == validation.MsgExpectedInteger, msg == validation.MsgExpectedNumber, msg == "invalid integer":
-		return flaw("not_a_number", "This must be a whole number.")
+		return fail("not_a_number", "This must be a whole number.")
 	case msg == validation.MsgExpectedArray:
-		return flaw("not_a_list", "This must be a list.")
+		return fail("not_a_list", "This must be a list.")
 	case msg == validation.MsgExpectedObject:
-		return flaw("not_an_object", "This must be an object.")
+		return fail("not_an_object", "This must be an object.")
 	case strings.HasPrefix(msg, "expected string to match pattern") && strings.HasSuffix(at, "/scheduledAt"):
-		return timeFlaw(at, d.Value)
+		return timeError(at, d.Value)
 	case strings.HasPrefix(msg, "expected value to be one of "):
-		return flaw("not_a_choice", "This must be one of "+strings.TrimPrefix(msg, "expected value to be one of ")+".")
+		return fail("not_a_choice", "This must be one of "+strings.TrimPrefix(msg, "expected value to be one of ")+".")
 	case strings.HasPrefix(msg, "expected required property "):
 		name, _, _ := strings.Cut(strings.TrimPrefix(msg, "expected required property "), " ")
 		at += "/" + name
-		return flaw("missing", "This field is required.")
+		return fail("missing", "This field is required.")
 	case msg == errNUL.Error():
-		return flaw("nul_character", "The body contains the character U+0000, which no text may have; take it out.")
+		return fail("nul_character", "The body contains the character U+0000, which no text may have; take it out.")
 	case msg == errNotUTF8.Error():
-		return flaw("not_utf8", "The body is not valid UTF-8; encode it so.")
+		return fail("not_utf8", "The body is not valid UTF-8; encode it so.")
 	case msg == errHalf.Error():
-		return flaw("half_pair", "The body contains half of a surrogate pair, which is no character; send both halves.")
+		return fail("half_pair", "The body contains half of a surrogate pair, which is no character; send both halves.")
 	case msg == errTwice.Error():
-		return flaw("name_twice", "The body has the same name twice in one object; say it once.")
+		return fail("name_twice", "The body has the same name twice in one object; say it once.")
 	case msg == errDeep.Error():
-		return flaw("too_deep", "The body is nested too deep; 32 levels are the most.")
+		return fail("too_deep", "The body is nested too deep; 32 levels are the most.")
 	case d.Location == "body":
-		return flaw("not_json", "The body is not well-formed JSON.")
+		return fail("not_json", "The body is not well-formed JSON.")
 	default:
-		return flaw("invalid", "This value is not accepted here.")
+		return fail("invalid", "This value is not accepted here.")
 	}
 }
 
-// timeFlaw tells a time without an offset, which means another moment in every zone, from what is no time at all.
-func timeFlaw(at string, value any) Flaw {
+// timeError tells a time without an offset, which means another moment in every zone, from what is no time at all.
+func timeError(at string, value any) Flaw {
 	written, _ := value.(string)
 	for _, layout := range []string{
 		"2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,

@@ -1,0 +1,114 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+)
+
+type streamInput struct {
+	AccountQuery
+	Facts       string `query:"facts" doc:"Only these facts, with commas between: published,failed or post.published."`
+	Ticket      string `query:"ticket" doc:"A ticket, good once, for EventSource, which cannot send a bearer token."`
+	LastEventID string `header:"Last-Event-ID" doc:"The id of the last event that you have: what you missed comes first."`
+	ResumeAfter string `query:"lastEventId" doc:"The same, for a new EventSource, which cannot send it as a header."`
+
+	onceOnly
+	head bool
+}
+
+// Resolve looks for repeated parameters, and whether only the headers are asked for.
+func (in *streamInput) Resolve(ctx huma.Context) []error {
+	in.check(ctx)
+	in.head = ctx.Method() == http.MethodHead
+	return nil
+}
+
+// streamEvents opens a live stream of the caller's facts.
+func (s *Service) streamEvents(ctx context.Context, in *streamInput) (*huma.StreamResponse, error) {
+	if in.head { // a look must not use up a ticket, and must end
+		return &huma.StreamResponse{Body: func(c huma.Context) { c.SetHeader("Content-Type", "text/event-stream") }}, nil
+	}
+	if in.repeated != "" {
+		return nil, in.refuse()
+	}
+	l := &Listener{account: in.AccountID}
+	var err error
+	if l.names, err = factNames(in.Facts); err != nil {
+		return nil, err
+	}
+	who, err := s.listenerOf(ctx, in.Ticket)
+	if err != nil {
+		return nil, err
+	}
+	l.user = who.user
+	InfoOf(ctx).User = who.user
+
+	resumed := in.LastEventID
+	if resumed == "" {
+		resumed = in.ResumeAfter
+	}
+	var accounts []string
+	if resumed != "" || l.account != "" {
+		if accounts, err = s.accountsOf(ctx, l); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.live.enter(ctx, l); err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(c huma.Context) {
+		_, w := humago.Unwrap(c)
+		s.live.serve(c.Context(), w, l, who.until, resumed, accounts)
+	}}, nil
+}
+
+// listenerOf is who listens, by the bearer token or by a ticket.
+func (s *Service) listenerOf(ctx context.Context, ticket string) (session, error) {
+	if ticket == "" {
+		return sessionOf(ctx), nil
+	}
+	holder, err := bus.Ask[events.TicketHolder](ctx, s.bus, events.RedeemTicket{Ticket: ticket})
+	if err != nil {
+		return session{}, err
+	}
+	return session{holder.UserID, holder.SignedInUntil}, nil
+}
+
+// accountsOf are the accounts whose facts the client may have missed.
+func (s *Service) accountsOf(ctx context.Context, l *Listener) ([]string, error) {
+	all, err := bus.Ask[events.AccountIDs](ctx, s.bus, events.ListAccountIDs{UserID: l.user})
+	switch {
+	case err != nil:
+		return nil, err
+	case l.account == "":
+		return all.IDs, nil
+	case !slices.Contains(all.IDs, l.account):
+		return nil, events.Faultf(events.NotFound, "There is no connected account with this id among yours.")
+	}
+	return []string{l.account}, nil
+}
+
+// eventStreamDoc is what /openapi.json says of the stream.
+const eventStreamDoc = "Server-sent events. A fact has its name as `event` (post.published, account.connected, …), the whole post " +
+	"or connection after it as `data`, and an opaque `id` to resume after. `ready` says that what you missed is told. `reset` says that what you missed cannot be told: " +
+	"read again what you show. `end` says why the stream ends; connect again, with the last id. An `id` may also come alone, " +
+	"with a heartbeat: it is the place up to which you know everything."
+
+// streams documents an answer of text/event-stream, which may also be asked for with a ticket.
+func (o *operation) streams(doc string) *operation {
+	o.Security = signedInOrTicket
+	o.DefaultStatus = http.StatusOK
+	o.Errors = append(o.Errors, http.StatusTooManyRequests)
+	o.Responses["200"] = &huma.Response{
+		Description: doc,
+		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
+	}
+	return o
+}
