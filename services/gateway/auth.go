@@ -14,6 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 // leeway is how far the issuer's clock may be from ours. Clerk's tokens live a minute; more would stretch them much.
@@ -67,10 +68,10 @@ func (v *verifier) session(ctx context.Context, header string) (session, error) 
 	scheme, token, _ := strings.Cut(header, " ")
 	token = strings.TrimSpace(token)
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return session{}, notSignedIn(tokenMissing)
+		return session{}, edge.NotSignedIn(edge.TokenMissing)
 	}
 	if len(token) > maxToken {
-		return session{}, notSignedIn(tokenInvalid)
+		return session{}, edge.NotSignedIn(edge.TokenInvalid)
 	}
 	if !v.keys.loaded() {
 		if err := v.keys.readOnDemand(ctx); err != nil || !v.keys.loaded() {
@@ -81,17 +82,17 @@ func (v *verifier) session(ctx context.Context, header string) (session, error) 
 	parsed, err := v.parser.ParseWithClaims(token, &c, v.find.KeyfuncCtx(ctx))
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired) && errorsOnly(err, jwt.ErrTokenExpired):
-		return session{}, notSignedIn(tokenExpired)
+		return session{}, edge.NotSignedIn(edge.TokenExpired)
 	case err != nil:
-		return session{}, notSignedIn(tokenInvalid)
+		return session{}, edge.NotSignedIn(edge.TokenInvalid)
 	case parsed.Header["crit"] != nil: // it says that something must be understood, and we understand no extension
-		return session{}, notSignedIn(tokenInvalid)
+		return session{}, edge.NotSignedIn(edge.TokenInvalid)
 	case c.AuthorizedParty != "" && len(v.parties) > 0 && !slices.Contains(v.parties, c.AuthorizedParty):
-		return session{}, notSignedIn(tokenInvalid)
+		return session{}, edge.NotSignedIn(edge.TokenInvalid)
 	case !usableID(c.Subject):
-		return session{}, notSignedIn(tokenInvalid)
+		return session{}, edge.NotSignedIn(edge.TokenInvalid)
 	case c.SessionStatus == "pending":
-		return session{}, notSignedIn(sessionPending)
+		return session{}, edge.NotSignedIn(edge.SessionPending)
 	}
 	return session{c.Subject, c.ExpiresAt.Time}, nil
 }
@@ -147,10 +148,10 @@ func (s *Service) requireUser(api huma.API) func(huma.Context, func(huma.Context
 		}
 		who, err := s.whoAsks(ctx)
 		if err != nil {
-			s.edge.rejectUnauthenticated(api, ctx, err)
+			s.edge.RejectUnauthenticated(api, ctx, err)
 			return
 		}
-		InfoOf(ctx.Context()).User = who.user
+		edge.InfoOf(ctx.Context()).User = who.user
 		next(huma.WithValue(ctx, userKey{}, who))
 	}
 }
@@ -159,7 +160,7 @@ func (s *Service) requireUser(api huma.API) func(huma.Context, func(huma.Context
 func (s *Service) whoAsks(ctx huma.Context) (session, error) {
 	r, _ := humago.Unwrap(ctx)
 	if len(r.Header.Values("Authorization")) > 1 {
-		return session{}, notSignedIn(tokenInvalid)
+		return session{}, edge.NotSignedIn(edge.TokenInvalid)
 	}
 	return s.auth.session(ctx.Context(), ctx.Header("Authorization"))
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 const (
@@ -61,8 +62,8 @@ type ImportedRow struct {
 	Repeated    bool       `json:"repeated,omitempty" doc:"The row was imported before, and is that post; it is not posted again."`
 	ScheduledAt *time.Time `json:"scheduledAt,omitempty"`
 	events.Zoned
-	Errors   []Flaw `json:"errors,omitempty"`
-	Warnings []Flaw `json:"warnings,omitempty"`
+	Errors   []edge.Flaw `json:"errors,omitempty"`
+	Warnings []edge.Flaw `json:"warnings,omitempty"`
 }
 
 // Imported is what became of a file.
@@ -240,12 +241,12 @@ func (s *Service) importRow(ctx context.Context, r row, out *ImportedRow) {
 }
 
 func (r *ImportedRow) refuse(err error) {
-	p := FromError(err)
+	p := edge.FromError(err)
 	r.Status, r.Errors = "refused", p.Errors
 	if len(r.Errors) == 0 {
-		r.Errors = []Flaw{{Pointer: "", Detail: p.Detail, Code: string(p.Code)}}
+		r.Errors = []edge.Flaw{{Pointer: "", Detail: p.Detail, Code: string(p.Code)}}
 	}
-	var later *UnknownOutcome
+	var later *edge.UnknownOutcome
 	if errors.As(err, &later) { // it may be stored all the same
 		r.Status, r.CommandID = "pending", later.CommandID
 	}
@@ -262,7 +263,7 @@ func readRows(contentType string, body []byte) (rows []row, err error) {
 	case err == nil && (kind == typeLines || kind == "application/jsonl" || kind == "application/x-jsonlines"):
 		rows = readLines(body)
 	default:
-		return nil, NewProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "This content type is not taken here",
+		return nil, edge.NewProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "This content type is not taken here",
 			"Send the posts as text/csv or as application/x-ndjson, in UTF-8.")
 	}
 	if err != nil {
@@ -299,7 +300,7 @@ func readLines(body []byte) (rows []row) {
 // strictly refuses what the bodies of other requests may not have either.
 func strictly(line []byte) error {
 	var tree any
-	if err := readStrictly(line, &tree); err != nil {
+	if err := edge.ReadStrictly(line, &tree); err != nil {
 		return lineFault(err)
 	}
 	return nil

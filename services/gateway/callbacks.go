@@ -14,6 +14,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 const (
@@ -85,19 +86,17 @@ func ofCallback(ctx context.Context, err error) error {
 	if !errors.As(err, &f) || f.Code != events.Unauthorized && f.Code != events.Invalid {
 		return err
 	}
-	status, code, title := http.StatusForbidden, codeNotMeta, "This is not from Meta"
+	status, code, title := http.StatusForbidden, edge.CodeNotMeta, "This is not from Meta"
 	if f.Code == events.Invalid {
-		status, code, title = http.StatusBadRequest, codeUnreadable, "The body cannot be read"
+		status, code, title = http.StatusBadRequest, edge.CodeUnreadable, "The body cannot be read"
 	}
-	p := NewProblem(status, code, title, f.Message)
-	p.RequestID = InfoOf(ctx).RequestID
+	p := edge.NewProblem(status, code, title, f.Message)
+	p.RequestID = edge.InfoOf(ctx).RequestID
 	for _, d := range f.Details {
-		p.Errors = append(p.Errors, Flaw{Pointer: d.Pointer, Detail: d.Message, Code: d.Code})
+		p.Errors = append(p.Errors, edge.Flaw{Pointer: d.Pointer, Detail: d.Message, Code: d.Code})
 	}
 	return p
 }
-
-const codeNotMeta events.Code = "not_from_meta"
 
 type dataDeletionInput struct {
 	Code   string `path:"code" doc:"The confirmation code."`

@@ -10,6 +10,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 func commandPath(id string) string { return "/api/threads/commands/" + url.PathEscape(id) }
@@ -19,7 +20,7 @@ type Command struct {
 	CommandID string          `json:"commandId"`
 	Status    string          `json:"status" enum:"pending,succeeded,failed"`
 	Result    json.RawMessage `json:"result,omitempty" doc:"What it made, when it succeeded: the same as the request would have answered."`
-	Error     *Problem        `json:"error,omitempty" doc:"Why it failed, as the request would have answered."`
+	Error     *edge.Problem   `json:"error,omitempty" doc:"Why it failed, as the request would have answered."`
 }
 
 type commandInput struct {
@@ -54,7 +55,7 @@ func (s *Service) getCommand(ctx context.Context, in *commandInput) (*commandOut
 	case !o.Done:
 		out.Body.Status, out.RetryAfter = "pending", "1"
 	case o.Fault != nil:
-		out.Body.Status, out.Body.Error = "failed", FromFault(o.Fault)
+		out.Body.Status, out.Body.Error = "failed", edge.FromFault(o.Fault)
 	default:
 		out.Body.Status, out.Body.Result = "succeeded", o.Result
 	}

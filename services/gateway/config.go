@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/internal/process"
+	"github.com/omni-write/threads/services/gateway/edge"
+	"github.com/omni-write/threads/services/gateway/live"
 )
 
 // Config is how a gateway works. It holds no secret.
@@ -48,8 +50,8 @@ type Config struct {
 	// `Prefer: wait=<seconds>` itself. From 0s to 30s. Default 10s.
 	Wait time.Duration `env:"WAIT" envDefault:"10s"`
 
-	LimitsConfig
-	LiveConfig
+	edge.LimitsConfig
+	live.StreamsConfig
 }
 
 // ConfigFromEnv reads the configuration from the environment. It reports everything that is wrong at once.
@@ -87,8 +89,8 @@ func (c Config) Mistakes() []error {
 			complain("%s is not an http(s) address", address.name)
 		}
 	}
-	wrong = append(wrong, c.limitsMistakes()...)
-	wrong = append(wrong, c.liveMistakes()...)
+	wrong = append(wrong, c.LimitsConfig.Mistakes()...)
+	wrong = append(wrong, c.StreamsConfig.Mistakes()...)
 	for _, origin := range c.CORSOrigins {
 		if err := checkOrigin(strings.TrimSpace(origin)); err != nil {
 			complain("CORS_ORIGINS: %w", err)

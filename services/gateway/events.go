@@ -10,6 +10,8 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/services/gateway/edge"
+	"github.com/omni-write/threads/services/gateway/live"
 )
 
 type streamInput struct {
@@ -38,34 +40,34 @@ func (s *Service) streamEvents(ctx context.Context, in *streamInput) (*huma.Stre
 	if in.repeated != "" {
 		return nil, in.refuse()
 	}
-	l := &Listener{account: in.AccountID}
+	l := &live.Listener{Account: in.AccountID}
 	var err error
-	if l.names, err = factNames(in.Facts); err != nil {
+	if l.Names, err = live.FactNames(in.Facts); err != nil {
 		return nil, err
 	}
 	who, err := s.listenerOf(ctx, in.Ticket)
 	if err != nil {
 		return nil, err
 	}
-	l.user = who.user
-	InfoOf(ctx).User = who.user
+	l.User = who.user
+	edge.InfoOf(ctx).User = who.user
 
 	resumed := in.LastEventID
 	if resumed == "" {
 		resumed = in.ResumeAfter
 	}
 	var accounts []string
-	if resumed != "" || l.account != "" {
+	if resumed != "" || l.Account != "" {
 		if accounts, err = s.accountsOf(ctx, l); err != nil {
 			return nil, err
 		}
 	}
-	if err := s.live.enter(ctx, l); err != nil {
+	if err := s.live.Enter(ctx, l); err != nil {
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		_, w := humago.Unwrap(c)
-		s.live.serve(c.Context(), w, l, who.until, resumed, accounts)
+		s.live.Serve(c.Context(), w, l, who.until, resumed, accounts)
 	}}, nil
 }
 
@@ -82,17 +84,17 @@ func (s *Service) listenerOf(ctx context.Context, ticket string) (session, error
 }
 
 // accountsOf are the accounts whose facts the client may have missed.
-func (s *Service) accountsOf(ctx context.Context, l *Listener) ([]string, error) {
-	all, err := bus.Ask[events.AccountIDs](ctx, s.bus, events.ListAccountIDs{UserID: l.user})
+func (s *Service) accountsOf(ctx context.Context, l *live.Listener) ([]string, error) {
+	all, err := bus.Ask[events.AccountIDs](ctx, s.bus, events.ListAccountIDs{UserID: l.User})
 	switch {
 	case err != nil:
 		return nil, err
-	case l.account == "":
+	case l.Account == "":
 		return all.IDs, nil
-	case !slices.Contains(all.IDs, l.account):
+	case !slices.Contains(all.IDs, l.Account):
 		return nil, events.Faultf(events.NotFound, "There is no connected account with this id among yours.")
 	}
-	return []string{l.account}, nil
+	return []string{l.Account}, nil
 }
 
 // eventStreamDoc is what /openapi.json says of the stream.

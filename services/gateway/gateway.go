@@ -15,6 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/services/gateway/edge"
+	"github.com/omni-write/threads/services/gateway/live"
 )
 
 // Deps is what a gateway works with.
@@ -36,8 +38,8 @@ type Service struct {
 
 	keys    *keys
 	auth    *verifier
-	live    *Streams
-	edge    *Edge
+	live    *live.Streams
+	edge    *edge.Edge
 	handler http.Handler
 }
 
@@ -52,17 +54,17 @@ func New(cfg Config, d Deps) (*Service, error) {
 	s := &Service{cfg: cfg, bus: d.Bus, log: d.Log, listener: d.Listener, now: d.Now}
 	s.keys = newKeys(cfg.AuthIssuer, cfg.AuthJWKSURL)
 	s.auth = newVerifier(cfg, s.keys, d.Now)
-	s.cfg.LiveConfig, s.cfg.LimitsConfig = cfg.LiveConfig.withDefaults(), cfg.LimitsConfig.withDefaults()
-	s.edge = newEdge(Options{
+	s.cfg.StreamsConfig, s.cfg.LimitsConfig = cfg.StreamsConfig.WithDefaults(), cfg.LimitsConfig.WithDefaults()
+	s.edge = edge.New(edge.Options{
 		Limits: s.cfg.LimitsConfig, CORSOrigins: cfg.CORSOrigins, HTTPS: cfg.publicBase().Scheme == "https", Log: d.Log, Now: d.Now,
 		MaxBody: maxImport + 1, Quiet: routeHealth, BrowserRoutes: routeStartOAuth, Exempt: exempt, User: userOf,
 	})
-	s.live = newStreams(s.cfg.LiveConfig, d.Bus, d.Log, d.Now)
+	s.live = live.New(s.cfg.StreamsConfig, d.Bus, d.Log, d.Now)
 	routes, err := s.routes()
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	s.handler = s.edge.chain(routes)
+	s.handler = s.edge.Chain(routes)
 	return s, nil
 }
 
@@ -94,9 +96,9 @@ func (s *Service) Run(ctx context.Context) error {
 	srv := &http.Server{
 		Handler: s.handler, ErrorLog: zap.NewStdLog(s.log),
 		// Bodies and answers have limits of their own: edge.
-		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: MaxHeadersRead,
+		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: edge.MaxHeadersRead,
 	}
-	srv.RegisterOnShutdown(s.live.close)
+	srv.RegisterOnShutdown(s.live.Close)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.keys.keepFresh(ctx, s.log) })
 	g.Go(func() error {

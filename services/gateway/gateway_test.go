@@ -20,6 +20,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/services/gateway"
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 // house is a gateway over real HTTP and real NATS. Its neighbours are whatever the test lets answer.
@@ -155,9 +156,9 @@ func (r reply) is(t *testing.T, status int, v any) {
 }
 
 // problem fails the test unless the reply is a well-made problem of this status and code, which points at the fields.
-func (r reply) problem(t *testing.T, status int, code string, pointers ...string) gateway.Problem {
+func (r reply) problem(t *testing.T, status int, code string, pointers ...string) edge.Problem {
 	t.Helper()
-	var p gateway.Problem
+	var p edge.Problem
 	r.is(t, status, &p)
 	if ct := r.header.Get("Content-Type"); ct != "application/problem+json" {
 		t.Errorf("content type %q", ct)
@@ -166,7 +167,7 @@ func (r reply) problem(t *testing.T, status int, code string, pointers ...string
 		t.Errorf("%s", r.body)
 	}
 	for _, want := range pointers {
-		if !slices.ContainsFunc(p.Errors, func(f gateway.Flaw) bool { return f.Pointer == want && f.Detail != "" && f.Code != "" }) {
+		if !slices.ContainsFunc(p.Errors, func(f edge.Flaw) bool { return f.Pointer == want && f.Detail != "" && f.Code != "" }) {
 			t.Errorf("nothing points at %s: %s", want, r.body)
 		}
 	}

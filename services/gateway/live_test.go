@@ -21,6 +21,7 @@ import (
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/waiting"
 	"github.com/omni-write/threads/services/gateway"
+	"github.com/omni-write/threads/services/gateway/live"
 )
 
 func TestStreamEvents(t *testing.T) {
@@ -297,7 +298,7 @@ func TestStreamEvents(t *testing.T) {
 		h := setup(t, func(c *gateway.Config) { c.LiveHeartbeat = time.Second })
 		s, err := gateway.New(gateway.Config{
 			PublicURL: "http://api.example", SuccessRedirectURI: "http://app.example", FailureRedirectURI: "http://app.example",
-			AuthIssuer: issuerOf(t, h.token), LiveConfig: gateway.LiveConfig{LiveHeartbeat: time.Second},
+			AuthIssuer: issuerOf(t, h.token), StreamsConfig: live.StreamsConfig{LiveHeartbeat: time.Second},
 		}, gateway.Deps{Bus: h.bus, Log: zap.NewNop()})
 		if err != nil {
 			t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 const (
@@ -75,8 +76,8 @@ func (s *Service) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirec
 	if in.repeated != "" {
 		return nil, in.refuse()
 	}
-	if !storable(in.AccountID) {
-		return nil, unreadableAddress()
+	if !edge.Storable(in.AccountID) {
+		return nil, edge.UnreadableAddress()
 	}
 	question := events.BeginOAuth{Ticket: in.Ticket, AccountID: in.AccountID}
 	if in.Ticket == "" {
@@ -84,7 +85,7 @@ func (s *Service) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirec
 		if err != nil {
 			return nil, err
 		}
-		InfoOf(ctx).User = who.user
+		edge.InfoOf(ctx).User = who.user
 		if accepts(in.Accept, "application/json") {
 			return s.authorization(ctx, who, in.AccountID)
 		}
@@ -167,7 +168,7 @@ func (s *Service) finishOAuth(ctx context.Context, in *finishOAuthInput) (*redir
 	if err != nil {
 		return s.failed(err), nil
 	}
-	InfoOf(ctx).User = connected.UserID
+	edge.InfoOf(ctx).User = connected.UserID
 	return &redirect{
 		Status: http.StatusFound, SetCookie: s.stateCookie("", -1), Body: noBody,
 		Location: withQuery(s.cfg.SuccessRedirectURI, func(q url.Values) { q.Set("account", connected.ID) }),
@@ -196,7 +197,7 @@ func (s *Service) failed(err error) *redirect {
 // flowOver says whether a failure has ended the dance of this browser. One that was not even recognised has not: whoever
 // lures a person to our callback with a made-up state must not take away the cookie of the dance that they are in.
 func flowOver(err error) bool {
-	p := FromError(err)
+	p := edge.FromError(err)
 	switch p.Code {
 	case events.Invalid, events.Unauthorized, events.Internal, events.Unknown:
 		return false
@@ -208,7 +209,7 @@ func flowOver(err error) bool {
 
 // reasonOf is the finest word that there is for a failure.
 func reasonOf(err error) string {
-	p := FromError(err)
+	p := edge.FromError(err)
 	if len(p.Errors) > 0 {
 		return cmp.Or(p.Errors[0].Code, string(p.Code))
 	}

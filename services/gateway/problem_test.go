@@ -9,6 +9,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/services/gateway"
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 func TestFaults(t *testing.T) {
@@ -130,7 +131,7 @@ func TestCORS(t *testing.T) {
 
 func TestProblemIsWhatRFC9457Says(t *testing.T) {
 	t.Parallel()
-	b, err := json.Marshal(gateway.Problem{Type: "t", Title: "T", Status: 422, Detail: "d", Code: "invalid", Errors: []gateway.Flaw{{Pointer: "/text"}}})
+	b, err := json.Marshal(edge.Problem{Type: "t", Title: "T", Status: 422, Detail: "d", Code: "invalid", Errors: []edge.Flaw{{Pointer: "/text"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

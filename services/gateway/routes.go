@@ -10,6 +10,8 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/services/gateway/apidoc"
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 // Routes that are also spelled elsewhere.
@@ -80,7 +82,7 @@ func (s *Service) routes() (*http.ServeMux, error) {
 	s.callbackRoutes(api)
 
 	// What Threads tells of an account.
-	huma.Register(api, authed(http.MethodGet, "/api/threads/limits", "getLimits", "How much of its ratePolicies an account has left, now or later").
+	huma.Register(api, authed(http.MethodGet, "/api/threads/limits", "getLimits", "How much of its allowances an account has left, now or later").
 		asksThreads().op(), s.getLimits)
 	huma.Register(api, authed(http.MethodGet, "/api/threads/insights", "getAccountInsights", "The figures of an account, now and before").
 		asksThreads().op(), s.getAccountInsights)
@@ -117,11 +119,11 @@ func (s *Service) routes() (*http.ServeMux, error) {
 
 	// Commands.
 	huma.Register(api, authed(http.MethodGet, "/api/threads/commands/{id}", "getCommand", "How a command ended, after a 202").op(), s.getCommand)
-	s.edge.applyDefaults(api)
-	if err := describe(api.OpenAPI(), cmp.Or(s.cfg.publicBase().Path, "/")); err != nil {
+	s.edge.ApplyDefaults(api)
+	if err := apidoc.Describe(api.OpenAPI(), cmp.Or(s.cfg.publicBase().Path, "/")); err != nil {
 		return nil, err
 	}
-	return mux, servePage(mux, api.OpenAPI())
+	return mux, apidoc.ServePage(mux, api.OpenAPI())
 }
 
 func health(w http.ResponseWriter, _ *http.Request) {
@@ -130,18 +132,18 @@ func health(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Service) api(mux *http.ServeMux) huma.API {
-	installProblems()
+	edge.InstallProblems()
 	cfg := huma.DefaultConfig("Omni Write · Threads", "1.0.0")
 	cfg.CreateHooks = nil // they would add a $schema to every body and a Link to every answer
 	cfg.DocsPath, cfg.SchemasPath = "", ""
-	cfg.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
-	cfg.Transformers = []huma.Transformer{finishProblem}
+	cfg.Formats = map[string]huma.Format{"application/json": edge.StrictJSON, "json": edge.StrictJSON}
+	cfg.Transformers = []huma.Transformer{edge.FinishProblem}
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A token of the configured issuer."},
 		"ticket": {Type: "apiKey", In: "query", Name: "ticket", Description: "A ticket of POST /api/auth/ticket, good once."},
 	}
 	api := humago.New(mux, cfg)
-	api.UseMiddleware(s.requireUser(api), s.edge.limitRate(api), s.edge.validateRequest(api))
+	api.UseMiddleware(s.requireUser(api), s.edge.LimitRate(api), s.edge.ValidateRequest(api))
 	return api
 }
 

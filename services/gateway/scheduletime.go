@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 // Moment is a time as a client writes it: RFC 3339 with Z or an offset, or, beside a timeZone, a time on the clocks there.
@@ -50,7 +51,7 @@ func when(at string, written Moment, clock Clock) (time.Time, events.Zoned, erro
 		instant, zoned.TimeDecision, err = localTime(text, loc, clock.second())
 	}
 	if err != nil {
-		flaw := timeError(at, text)
+		flaw := edge.TimeError(at, text)
 		return instant, zoned, events.Faultf(events.Invalid, "%s", flaw.Detail).At(at, flaw.Code, flaw.Detail)
 	}
 	return instant.UTC(), zoned, writable(at, instant)

@@ -15,6 +15,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 // Change is part of every request that changes something: it becomes a command.
@@ -103,7 +104,7 @@ func (s *Service) outcomeOfRepeat(ctx context.Context, cmd events.Command, o bus
 func whereToAsk(err error, commandID string) error {
 	var f *events.Fault
 	if errors.As(err, &f) && f.Code == events.Unknown {
-		return &UnknownOutcome{Fault: f, CommandID: commandID, Instance: commandPath(commandID)}
+		return &edge.UnknownOutcome{Fault: f, CommandID: commandID, Instance: commandPath(commandID)}
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 // What the routes have in common for which Threads is asked while the client waits.
@@ -63,7 +64,7 @@ func moment(at, written string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, written)
 	if err != nil {
-		flaw := timeError(at, written)
+		flaw := edge.TimeError(at, written)
 		return t, events.Faultf(events.Invalid, "%s", flaw.Detail).At(at, flaw.Code, flaw.Detail)
 	}
 	return t.UTC(), nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 const routeValidate = "/api/threads/post/validate"
@@ -25,8 +26,8 @@ type validateInput struct {
 // TrialResult is what would become of it.
 type TrialResult struct {
 	events.Validation
-	Errors   []Flaw `json:"errors" doc:"What would refuse the post, with the codes of a refusal."`
-	Warnings []Flaw `json:"warnings" doc:"What would not refuse it, but should be known."`
+	Errors   []edge.Flaw `json:"errors" doc:"What would refuse the post, with the codes of a refusal."`
+	Warnings []edge.Flaw `json:"warnings" doc:"What would not refuse it, but should be known."`
 	events.Zoned
 }
 
@@ -59,13 +60,13 @@ func (s *Service) validatePost(ctx context.Context, in *validateInput) (*validat
 }
 
 // fieldErrorsFrom puts details into the words of a problem. guessed says that the client's media is in mediaUrl.
-func fieldErrorsFrom(details []events.Detail, guessed bool) []Flaw {
-	list := []Flaw{}
+func fieldErrorsFrom(details []events.Detail, guessed bool) []edge.Flaw {
+	list := []edge.Flaw{}
 	for _, d := range details {
 		if guessed {
 			d.Pointer = toMediaURL(d.Pointer)
 		}
-		list = append(list, Flaw{Pointer: d.Pointer, Detail: d.Message, Code: d.Code})
+		list = append(list, edge.Flaw{Pointer: d.Pointer, Detail: d.Message, Code: d.Code})
 	}
 	return list
 }

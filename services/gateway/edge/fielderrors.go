@@ -1,4 +1,4 @@
-package gateway
+package edge
 
 import (
 	"errors"
@@ -35,7 +35,7 @@ func fieldErrorOf(d *huma.ErrorDetail) Flaw {
 	case msg == validation.MsgUnexpectedProperty:
 		return fail("unknown_field", "This field is not known here; take it out, or check its spelling.")
 	case msg == validation.MsgExpectedRFC3339DateTime:
-		return timeError(at, d.Value)
+		return TimeError(at, d.Value)
 	case msg == validation.MsgExpectedString:
 		return fail("not_a_string", "This must be a string.")
 	case msg == validation.MsgExpectedInteger, msg == validation.MsgExpectedNumber, msg == "invalid integer":
@@ -45,7 +45,7 @@ func fieldErrorOf(d *huma.ErrorDetail) Flaw {
 	case msg == validation.MsgExpectedObject:
 		return fail("not_an_object", "This must be an object.")
 	case strings.HasPrefix(msg, "expected string to match pattern") && strings.HasSuffix(at, "/scheduledAt"):
-		return timeError(at, d.Value)
+		return TimeError(at, d.Value)
 	case strings.HasPrefix(msg, "expected value to be one of "):
 		return fail("not_a_choice", "This must be one of "+strings.TrimPrefix(msg, "expected value to be one of ")+".")
 	case strings.HasPrefix(msg, "expected required property "):
@@ -69,8 +69,8 @@ func fieldErrorOf(d *huma.ErrorDetail) Flaw {
 	}
 }
 
-// timeError tells a time without an offset, which means another moment in every zone, from what is no time at all.
-func timeError(at string, value any) Flaw {
+// TimeError tells a time without an offset, which means another moment in every zone, from what is no time at all.
+func TimeError(at string, value any) Flaw {
 	written, _ := value.(string)
 	for _, layout := range []string{
 		"2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,

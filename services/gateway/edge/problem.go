@@ -1,4 +1,4 @@
-package gateway
+package edge
 
 import (
 	"cmp"
@@ -16,9 +16,9 @@ import (
 )
 
 // The one table from faults to HTTP: what went wrong → status and title. A fault's own sentence becomes the detail.
-var table = map[events.Code]struct {
-	status int
-	title  string
+var Table = map[events.Code]struct {
+	Status int
+	Title  string
 }{
 	events.Invalid:        {http.StatusUnprocessableEntity, "The request breaks a rule"},
 	events.KeyReused:      {http.StatusUnprocessableEntity, "The Idempotency-Key was used for another request"},
@@ -39,13 +39,14 @@ var table = map[events.Code]struct {
 // Codes of problems that no service has: they are between the client and the gateway.
 const (
 	codeMethodNotAllowed events.Code = "method_not_allowed"
+	CodeNotMeta          events.Code = "not_from_meta"
 	codeNoRoute          events.Code = "no_such_route"
-	codeUnreadable       events.Code = "unreadable"
-	codeTooLarge         events.Code = "too_large"
-	codeMediaType        events.Code = "unsupported_media_type"
-	codeTimeout          events.Code = "timeout"
-	codeNotAcceptable    events.Code = "not_acceptable"
-	codeAddressTooLong   events.Code = "address_too_long"
+	CodeUnreadable       events.Code = "unreadable"
+	CodeTooLarge         events.Code = "too_large"
+	CodeMediaType        events.Code = "unsupported_media_type"
+	CodeTimeout          events.Code = "timeout"
+	CodeNotAcceptable    events.Code = "not_acceptable"
+	CodeAddressTooLong   events.Code = "address_too_long"
 	codeHeadersTooLarge  events.Code = "headers_too_large"
 )
 
@@ -92,15 +93,15 @@ func NewProblem(status int, code events.Code, title, detail string) *Problem {
 // revMismatch is the detail of a conflict that is with If-Match alone.
 const revMismatch = "rev_mismatch"
 
-const internalSentence = "Something went wrong on our side; it was noted under this request's id."
+const InternalSentence = "Something went wrong on our side; it was noted under this request's id."
 
 // FromFault is the problem that a fault is to a client.
 func FromFault(f *events.Fault) *Problem {
-	row, ok := table[f.Code]
+	row, ok := Table[f.Code]
 	if !ok { // from a newer service
-		row = table[events.Internal]
+		row = Table[events.Internal]
 	}
-	p := NewProblem(row.status, f.Code, row.title, cmp.Or(f.Message, internalSentence))
+	p := NewProblem(row.Status, f.Code, row.Title, cmp.Or(f.Message, InternalSentence))
 	for _, d := range f.Details {
 		p.Errors = append(p.Errors, Flaw{Pointer: d.Pointer, Detail: d.Message, Code: d.Code})
 	}
@@ -126,7 +127,7 @@ func FromError(err error) *Problem {
 	case outage.Is(err):
 		return FromFault(events.Faultf(events.Unavailable, "A part of the system is away at the moment; please try again shortly."))
 	default:
-		return FromFault(events.Faultf(events.Internal, internalSentence))
+		return FromFault(events.Faultf(events.Internal, InternalSentence))
 	}
 	p := FromFault(f)
 	var later *UnknownOutcome
@@ -154,7 +155,7 @@ func (p *Problem) headers(set func(name, value string)) {
 func (p *Problem) challenge() string {
 	for _, f := range p.Errors {
 		switch f.Code {
-		case tokenInvalid, tokenExpired, sessionPending:
+		case TokenInvalid, TokenExpired, SessionPending:
 			return `Bearer error="invalid_token"`
 		}
 	}
@@ -172,14 +173,14 @@ func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// installProblems makes huma answer with our problems. Its hooks are global to the program, so they are set once and hold
+// InstallProblems makes huma answer with our problems. Its hooks are global to the program, so they are set once and hold
 // nothing of any gateway.
-var installProblems = sync.OnceFunc(func() {
+var InstallProblems = sync.OnceFunc(func() {
 	huma.ValidateStrictCasing = true // Text is not text, as it was not for the original
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError { return fromHuma(status, msg, errs) }
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, msg string, errs ...error) huma.StatusError {
 		p := fromHuma(status, msg, errs)
-		if p.Code == codeTooLarge {
+		if p.Code == CodeTooLarge {
 			p = tooLarge(ctx.Operation())
 		}
 		info := InfoOf(ctx.Context())
@@ -192,8 +193,8 @@ var installProblems = sync.OnceFunc(func() {
 	}
 })
 
-// finishProblem completes a problem that a handler made itself; huma writes such as they are.
-func finishProblem(ctx huma.Context, _ string, body any) (any, error) {
+// FinishProblem completes a problem that a handler made itself; huma writes such as they are.
+func FinishProblem(ctx huma.Context, _ string, body any) (any, error) {
 	if p, ok := body.(*Problem); ok && p.RequestID == "" {
 		p.RequestID = InfoOf(ctx.Context()).RequestID
 		p.headers(ctx.SetHeader)
@@ -210,18 +211,18 @@ func fromHuma(status int, msg string, errs []error) *Problem {
 	case http.StatusInternalServerError:
 		return FromError(errors.Join(errs...))
 	case http.StatusRequestEntityTooLarge:
-		return NewProblem(status, codeTooLarge, "The request is too large", "The body of this request is larger than it may be.")
+		return NewProblem(status, CodeTooLarge, "The request is too large", "The body of this request is larger than it may be.")
 	case http.StatusUnsupportedMediaType:
-		return NewProblem(status, codeMediaType, "The body is not JSON", "Send the body as application/json.")
+		return NewProblem(status, CodeMediaType, "The body is not JSON", "Send the body as application/json.")
 	case http.StatusRequestTimeout:
-		return NewProblem(status, codeTimeout, "The request took too long", "The body did not arrive in time; please send it again.")
+		return NewProblem(status, CodeTimeout, "The request took too long", "The body did not arrive in time; please send it again.")
 	case http.StatusBadRequest:
-		p := NewProblem(status, codeUnreadable, "The body cannot be read", "The body is missing or is not well-formed JSON.")
+		p := NewProblem(status, CodeUnreadable, "The body cannot be read", "The body is missing or is not well-formed JSON.")
 		p.Errors = fieldErrorsOf(errs)
 		return p
 	default:
-		row := table[events.Invalid]
-		p := NewProblem(cmp.Or(status, row.status), events.Invalid, row.title, "The request is not of the right shape; see the errors.")
+		row := Table[events.Invalid]
+		p := NewProblem(cmp.Or(status, row.Status), events.Invalid, row.Title, "The request is not of the right shape; see the errors.")
 		p.Errors = fieldErrorsOf(errs)
 		if len(p.Errors) == 1 {
 			p.Detail = p.Errors[0].Detail

@@ -1,4 +1,4 @@
-package gateway
+package edge
 
 import (
 	"fmt"
@@ -139,9 +139,9 @@ func changesSomething(method string) bool {
 	return method != http.MethodGet && method != http.MethodHead
 }
 
-// limitRate turns away who asks too often: a user by their own rate, and what no user stands behind by the address that
+// LimitRate turns away who asks too often: a user by their own rate, and what no user stands behind by the address that
 // it comes from.
-func (e *Edge) limitRate(api huma.API) func(huma.Context, func(huma.Context)) {
+func (e *Edge) LimitRate(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		user := e.User(ctx.Context())
 		if user == "" {
@@ -196,8 +196,8 @@ func (e *Edge) limitAnonymous(api huma.API, ctx huma.Context, next func(huma.Con
 	}
 }
 
-// rejectUnauthenticated answers who is not signed in: with why, or, when their address has tried that too often, to wait.
-func (e *Edge) rejectUnauthenticated(api huma.API, ctx huma.Context, why error) {
+// RejectUnauthenticated answers who is not signed in: with why, or, when their address has tried that too often, to wait.
+func (e *Edge) RejectUnauthenticated(api huma.API, ctx huma.Context, why error) {
 	if e.rates.anonymous.allows(api, ctx, e.clientKeyOf(ctx), e.Now()) {
 		_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", why)
 	}

@@ -1,6 +1,6 @@
 // Package edge is what every request goes through, whatever it asks for: deadlines and limits, headers for browsers, strict
 // JSON, rates, and one way of saying what is wrong. It knows no resource.
-package gateway
+package edge
 
 import (
 	"context"
@@ -39,6 +39,6 @@ type Edge struct {
 	trusted []netip.Prefix
 }
 
-func newEdge(o Options) *Edge {
+func New(o Options) *Edge {
 	return &Edge{Options: o, rates: newRatePolicies(o.Limits), trusted: o.Limits.trusted()}
 }

@@ -1,4 +1,4 @@
-package gateway
+package apidoc
 
 import (
 	"maps"
@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 // exactSchemas says of answers what Go's types do not: the words that a field may have, and what may be null.
@@ -94,4 +95,4 @@ func list[T ~string](words ...T) []any {
 }
 
 // codes are those of the table.
-func codes() []any { return list(slices.Sorted(maps.Keys(table))...) }
+func codes() []any { return list(slices.Sorted(maps.Keys(edge.Table))...) }

@@ -1,4 +1,4 @@
-package gateway
+package live
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 )
 
-// factNames reads the filter of facts: names, or the last words of names. Nil means all.
-func factNames(filter string) (map[string]bool, error) {
+// FactNames reads the filter of facts: names, or the last words of names. Nil means all.
+func FactNames(filter string) (map[string]bool, error) {
 	if strings.TrimSpace(filter) == "" {
 		return nil, nil //nolint:nilnil // nil is no filter
 	}
@@ -41,8 +41,8 @@ func factNames(filter string) (map[string]bool, error) {
 // unknownLife is how long a stream lives when nobody said how long its sign-in does.
 const unknownLife = 10 * time.Minute
 
-// serve is a stream from its first byte to its last.
-func (h *Streams) serve(
+// Serve is a stream from its first byte to its last.
+func (h *Streams) Serve(
 	ctx context.Context, w http.ResponseWriter, l *Listener, until time.Time, resumed string, accounts []string,
 ) {
 	liveStreams.Inc()
@@ -178,7 +178,7 @@ func (h *Streams) replay(ctx context.Context, out *sink, l *Listener, from place
 			return context.Cause(ctx)
 		}
 		told := frameOf(time.Unix(0, l.joined.born), f)
-		if events.OwnerOf(f.Body) != l.user || !l.wants(told) {
+		if events.OwnerOf(f.Body) != l.User || !l.wants(told) {
 			return nil
 		}
 		out.put(told.bytes)

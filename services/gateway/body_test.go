@@ -11,6 +11,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 // FuzzBody puts anything in a body: it is understood, or refused with a problem that is well made and no mistake of ours.
@@ -37,7 +39,7 @@ func FuzzBody(f *testing.F) {
 		r := httptest.NewRequest(http.MethodPost, "/fuzz", bytes.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
-		s.edge.chain(mux).ServeHTTP(w, r)
+		s.edge.Chain(mux).ServeHTTP(w, r)
 		return w
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -49,7 +51,7 @@ func FuzzBody(f *testing.F) {
 			}
 			return
 		}
-		var p Problem
+		var p edge.Problem
 		dec := json.NewDecoder(w.Body)
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&p); err != nil || w.Code < 400 || w.Code >= 500 || p.Status != w.Code || p.Code == "" || p.Detail == "" {

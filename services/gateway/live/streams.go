@@ -1,4 +1,6 @@
-package gateway
+// Package live gives users what happens to their posts and accounts, as it happens: server-sent events, from one reading
+// of EVENTS for all who listen to this process.
+package live
 
 import (
 	"context"
@@ -29,7 +31,7 @@ var (
 type Streams struct {
 	bus     *bus.Bus
 	log     *zap.Logger
-	cfg     LiveConfig
+	cfg     StreamsConfig
 	now     func() time.Time
 	replays chan struct{} // as many at once as have room in it
 
@@ -44,16 +46,16 @@ type Streams struct {
 	born    time.Time
 	// closed is closed when the process stops.
 	closed chan struct{}
-	close  func()
+	Close  func()
 }
 
-func newStreams(cfg LiveConfig, b *bus.Bus, log *zap.Logger, now func() time.Time) *Streams {
+func New(cfg StreamsConfig, b *bus.Bus, log *zap.Logger, now func() time.Time) *Streams {
 	l := &Streams{
 		cfg: cfg, bus: b, log: log, now: now,
 		replays: make(chan struct{}, replaysAtOnce),
 		users:   map[string]map[*Listener]struct{}{}, closed: make(chan struct{}),
 	}
-	l.close = sync.OnceFunc(func() { close(l.closed) })
+	l.Close = sync.OnceFunc(func() { close(l.closed) })
 	return l
 }
 
@@ -63,9 +65,9 @@ const replaysAtOnce = 16
 
 // Listener is a client's place among the listeners.
 type Listener struct {
-	user    string
-	account string // only this one's facts; empty: all
-	names   map[string]bool
+	User    string
+	Account string // only this one's facts; empty: all
+	Names   map[string]bool
 	queue   chan *frame
 	// joined is the last fact before the first that queue will bring. Facts up to after are not handed over: another
 	// gateway, whose reading was ahead of ours, has told them to this client.
@@ -78,7 +80,7 @@ type Listener struct {
 
 // wants says whether a frame is for this client.
 func (l *Listener) wants(f *frame) bool {
-	return (l.account == "" || l.account == f.account) && (l.names == nil || l.names[f.name])
+	return (l.Account == "" || l.Account == f.account) && (l.Names == nil || l.Names[f.name])
 }
 
 // Why a stream ends.
@@ -91,8 +93,8 @@ const (
 	endClient   = "client"
 )
 
-// enter gives the listener its place. From then on everything that happens comes to its queue.
-func (h *Streams) enter(ctx context.Context, l *Listener) error {
+// Enter gives the listener its place. From then on everything that happens comes to its queue.
+func (h *Streams) Enter(ctx context.Context, l *Listener) error {
 	l.queue, l.gone = make(chan *frame, h.cfg.LiveBuffer), make(chan struct{})
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -102,23 +104,23 @@ func (h *Streams) enter(ctx context.Context, l *Listener) error {
 	default:
 	}
 	switch {
-	case len(h.users[l.user]) >= h.cfg.LiveStreamsPerUser:
+	case len(h.users[l.User]) >= h.cfg.LiveStreamsPerUser:
 		return events.Faultf(events.RateLimited, "You have %d live streams open here; close one before you open another.", h.cfg.LiveStreamsPerUser).
 			After(10 * time.Second)
 	case h.count >= h.cfg.LiveStreams:
 		return events.Faultf(events.Unavailable, "There are more live streams than we can take on; please try again shortly.").
 			After(10 * time.Second)
 	}
-	if h.users[l.user] == nil {
-		h.users[l.user] = map[*Listener]struct{}{}
+	if h.users[l.User] == nil {
+		h.users[l.User] = map[*Listener]struct{}{}
 	}
-	h.users[l.user][l] = struct{}{} // before anything is asked: the place is taken
+	h.users[l.User][l] = struct{}{} // before anything is asked: the place is taken
 	h.count++
 	if err := h.begin(ctx); err != nil {
 		h.drop(l, "")
 		return err
 	}
-	if _, still := h.users[l.user][l]; !still {
+	if _, still := h.users[l.User][l]; !still {
 		return events.Faultf(events.Unavailable, "This part is just restarting; please try again in a moment.").After(time.Second)
 	}
 	l.joined = h.at
@@ -158,13 +160,13 @@ func (h *Streams) leave(l *Listener) {
 
 // drop takes a listener away. The caller holds the lock.
 func (h *Streams) drop(l *Listener, why string) {
-	mine := h.users[l.user]
+	mine := h.users[l.User]
 	if _, there := mine[l]; !there {
 		return
 	}
 	delete(mine, l)
 	if len(mine) == 0 {
-		delete(h.users, l.user)
+		delete(h.users, l.User)
 	}
 	h.count--
 	if l.why = why; why != "" {

@@ -1,4 +1,4 @@
-package gateway
+package edge
 
 import (
 	"cmp"
@@ -39,14 +39,14 @@ const (
 	minRate                        = 10
 )
 
-func (c LimitsConfig) withDefaults() LimitsConfig {
+func (c LimitsConfig) WithDefaults() LimitsConfig {
 	c.MaxBody = cmp.Or(c.MaxBody, 256<<10)
 	c.BodyTimeout = cmp.Or(c.BodyTimeout, 10*time.Second)
 	c.MaxInFlight = cmp.Or(c.MaxInFlight, 1024)
 	return c
 }
 
-func (c LimitsConfig) limitsMistakes() (wrong []error) {
+func (c LimitsConfig) Mistakes() (wrong []error) {
 	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
 	if c.MaxBody != 0 && (c.MaxBody < minBody || c.MaxBody > maxBody) {
 		complain("MAX_BODY_BYTES is not from %d to %d", minBody, maxBody)

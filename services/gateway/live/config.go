@@ -1,4 +1,4 @@
-package gateway
+package live
 
 import (
 	"cmp"
@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// LiveConfig is how the live streams of a gateway work. Zero values mean the default.
-type LiveConfig struct {
+// StreamsConfig is how the live streams of a gateway work. Zero values mean the default.
+type StreamsConfig struct {
 	// LiveHeartbeat is how often a quiet stream gives a sign of life; proxies cut what is silent for a minute. From 1s to
 	// 1m. Default 15s.
 	LiveHeartbeat time.Duration `env:"LIVE_HEARTBEAT" envDefault:"15s"`
@@ -22,7 +22,7 @@ type LiveConfig struct {
 	LiveStreams        int `env:"LIVE_STREAMS" envDefault:"10000"`
 }
 
-func (c LiveConfig) withDefaults() LiveConfig {
+func (c StreamsConfig) WithDefaults() StreamsConfig {
 	c.LiveHeartbeat = cmp.Or(c.LiveHeartbeat, 15*time.Second)
 	c.LiveBuffer = cmp.Or(c.LiveBuffer, 256)
 	c.LiveReplay = cmp.Or(c.LiveReplay, 10_000)
@@ -31,7 +31,7 @@ func (c LiveConfig) withDefaults() LiveConfig {
 	return c
 }
 
-func (c LiveConfig) liveMistakes() (wrong []error) {
+func (c StreamsConfig) Mistakes() (wrong []error) {
 	if c.LiveHeartbeat != 0 && (c.LiveHeartbeat < time.Second || c.LiveHeartbeat > time.Minute) {
 		wrong = append(wrong, fmt.Errorf("LIVE_HEARTBEAT is not from 1s to 1m"))
 	}

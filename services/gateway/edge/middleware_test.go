@@ -1,4 +1,4 @@
-package gateway
+package edge
 
 import (
 	"net/http"
@@ -14,7 +14,7 @@ import (
 func TestObservePanics(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zap.ErrorLevel)
-	e := newEdge(Options{Log: zap.New(core)})
+	e := New(Options{Log: zap.New(core)})
 	h := e.observe(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("the secret reason") }))
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))

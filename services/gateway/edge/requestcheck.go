@@ -1,4 +1,4 @@
-package gateway
+package edge
 
 import (
 	"errors"
@@ -17,9 +17,9 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// validateRequest refuses, before anything is done, what leaves open what is meant: an address that cannot be read, a parameter
+// ValidateRequest refuses, before anything is done, what leaves open what is meant: an address that cannot be read, a parameter
 // that comes twice, an answer in a form that we do not have, a body that is too large.
-func (e *Edge) validateRequest(api huma.API) func(huma.Context, func(huma.Context)) {
+func (e *Edge) ValidateRequest(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, _ := humago.Unwrap(ctx)
 		op := ctx.Operation()
@@ -44,11 +44,11 @@ func (e *Edge) validateRequest(api huma.API) func(huma.Context, func(huma.Contex
 func checkAddress(r *http.Request, op *huma.Operation) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return unreadableAddress()
+		return UnreadableAddress()
 	}
 	for name, values := range query {
-		if !storable(name) || slices.ContainsFunc(values, func(v string) bool { return !storable(v) }) {
-			return unreadableAddress()
+		if !Storable(name) || slices.ContainsFunc(values, func(v string) bool { return !Storable(v) }) {
+			return UnreadableAddress()
 		}
 	}
 	for _, p := range op.Parameters {
@@ -60,11 +60,11 @@ func checkAddress(r *http.Request, op *huma.Operation) error {
 	return nil
 }
 
-// storable says that a text is one: encoded as such, and without the character that no database takes.
-func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
+// Storable says that a text is one: encoded as such, and without the character that no database takes.
+func Storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
-func unreadableAddress() error {
-	return NewProblem(http.StatusBadRequest, codeUnreadable, "The address cannot be read",
+func UnreadableAddress() error {
+	return NewProblem(http.StatusBadRequest, CodeUnreadable, "The address cannot be read",
 		"The address is not well encoded, or contains U+0000; encode it as UTF-8, with percent signs.")
 }
 
@@ -77,7 +77,7 @@ func checkHeaders(r *http.Request, op *huma.Operation) error {
 		}
 	}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return NewProblem(http.StatusUnsupportedMediaType, codeMediaType, "The body is compressed", "Send the body without compression.")
+		return NewProblem(http.StatusUnsupportedMediaType, CodeMediaType, "The body is compressed", "Send the body without compression.")
 	}
 	if r.Header.Get("If-Match") != "" && changesSomething(op.Method) && !takesHeader(op, "If-Match") {
 		const sentence = "This request cannot be made conditional; leave If-Match out."
@@ -111,7 +111,7 @@ func checkAccept(r *http.Request, op *huma.Operation) error {
 		return nil
 	}
 	slices.Sort(ours)
-	return NewProblem(http.StatusNotAcceptable, codeNotAcceptable, "There is no answer of that kind",
+	return NewProblem(http.StatusNotAcceptable, CodeNotAcceptable, "There is no answer of that kind",
 		"The answer to this request is "+strings.Join(slices.Compact(ours), " or ")+"; allow that in Accept, or leave Accept out.")
 }
 
@@ -146,13 +146,13 @@ func checkLength(r *http.Request, op *huma.Operation) error {
 
 // tooLarge names the limit of an operation. huma stops at its limit and not after it, so ours is one byte less.
 func tooLarge(op *huma.Operation) *Problem {
-	return NewProblem(http.StatusRequestEntityTooLarge, codeTooLarge, "The request is too large",
+	return NewProblem(http.StatusRequestEntityTooLarge, CodeTooLarge, "The request is too large",
 		"The body of this request may have up to "+strconv.FormatInt(op.MaxBodyBytes>>10, 10)+" KiB.")
 }
 
-// applyDefaults gives every operation the limits of this gateway where it has none of its own, and says in the description what
+// ApplyDefaults gives every operation the limits of this gateway where it has none of its own, and says in the description what
 // any of them may be answered with before it is reached.
-func (e *Edge) applyDefaults(api huma.API) {
+func (e *Edge) ApplyDefaults(api huma.API) {
 	const humasMaxBody, humasBodyTimeout = 1 << 20, 5 * time.Second // what huma fills in
 	for _, item := range api.OpenAPI().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Put, item.Delete} {

@@ -1,4 +1,4 @@
-package gateway
+package edge
 
 import (
 	"bytes"
@@ -12,9 +12,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// strictJSON reads and writes bodies. It refuses what encoding/json would mend without a word (bytes that are not UTF-8
+// StrictJSON reads and writes bodies. It refuses what encoding/json would mend without a word (bytes that are not UTF-8
 // become U+FFFD) and what a database cannot store (U+0000), so that neither is found out when the post is due.
-var strictJSON = huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: readStrictly}
+var StrictJSON = huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: ReadStrictly}
 
 var (
 	errNotUTF8 = errors.New("the body is not valid UTF-8")
@@ -27,7 +27,7 @@ var (
 // maxDepth is how deep a body may be nested; our own are five deep.
 const maxDepth = 32
 
-func readStrictly(data []byte, into any) error {
+func ReadStrictly(data []byte, into any) error {
 	if !utf8.Valid(data) {
 		return errNotUTF8
 	}

@@ -1,4 +1,4 @@
-package gateway
+package apidoc
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 // The page at /docs is the API's description for people. It is made once, from the description itself, and needs nothing
@@ -26,8 +28,8 @@ const (
 	docsCSP   = "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-// servePage registers the page.
-func servePage(mux *http.ServeMux, doc *huma.OpenAPI) error {
+// ServePage registers the page.
+func ServePage(mux *http.ServeMux, doc *huma.OpenAPI) error {
 	page, err := renderDocs(doc)
 	if err != nil {
 		return fmt.Errorf("make the page of the API: %w", err)
@@ -161,7 +163,7 @@ func answerOf(doc *huma.OpenAPI, status, name string, r *huma.Response) docsAnsw
 	}
 	if body := r.Content["application/problem+json"]; body != nil {
 		a.Codes = body.Schema.AllOf[1].Properties["code"].Enum
-		if p, ok := body.Example.(*Problem); ok {
+		if p, ok := body.Example.(*edge.Problem); ok {
 			a.Status = fmt.Sprint(p.Status)
 		}
 	}

@@ -1,4 +1,4 @@
-package gateway
+package edge
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 )
 
-// chain is the middleware that every request goes through before its route, the outermost first.
-func (e *Edge) chain(routes *http.ServeMux) http.Handler {
+// Chain is the middleware that every request goes through before its route, the outermost first.
+func (e *Edge) Chain(routes *http.ServeMux) http.Handler {
 	return e.observe(e.secure(e.cors(e.limitConcurrency(e.limitBody(e.problemsForMisses(routes))))))
 }
 
@@ -206,7 +206,7 @@ func (w *missWriter) WriteHeader(status int) {
 	switch status {
 	case http.StatusNotFound:
 		w.replaced = true
-		NewProblem(status, codeNoRoute, table[events.NotFound].title, "There is nothing at this address; /openapi.json lists what there is.").
+		NewProblem(status, codeNoRoute, Table[events.NotFound].Title, "There is nothing at this address; /openapi.json lists what there is.").
 			write(w.ResponseWriter, w.request)
 	case http.StatusMethodNotAllowed:
 		w.replaced = true

@@ -1,4 +1,5 @@
-package gateway
+// Package apidoc completes the description of the API, /openapi.json, and makes the page at /docs of it.
+package apidoc
 
 import (
 	"bytes"
@@ -15,10 +16,11 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 // The API's description is made from the code: routes, parameters and bodies from routes.go and the types of the
-// handlers. What code cannot say, the words and the examples, is in docs/operations.yaml under the operation's id.
+// handlers. What code cannot say, the words and the examples, is in docs/operations.yaml, under the operation's id.
 
 //go:embed docs/operations.yaml
 var operationsYAML []byte
@@ -97,8 +99,8 @@ func readManual() (*manual, error) {
 	return m, nil
 }
 
-// describe completes the description of a finished set of routes.
-func describe(doc *huma.OpenAPI, base string) error {
+// Describe completes the description of a finished set of routes.
+func Describe(doc *huma.OpenAPI, base string) error {
 	m, err := readManual()
 	if err != nil {
 		return err
@@ -269,21 +271,21 @@ func problemName(status int) string {
 
 // edgeProblems are the problems that no service has, by status.
 var edgeProblems = map[int][]events.Code{
-	http.StatusBadRequest:            {codeUnreadable},
-	http.StatusForbidden:             {codeNotMeta},
+	http.StatusBadRequest:            {edge.CodeUnreadable},
+	http.StatusForbidden:             {edge.CodeNotMeta},
 	http.StatusPreconditionFailed:    {events.Conflict},
-	http.StatusRequestEntityTooLarge: {codeTooLarge},
-	http.StatusRequestURITooLong:     {codeAddressTooLong},
-	http.StatusUnsupportedMediaType:  {codeMediaType},
-	http.StatusNotAcceptable:         {codeNotAcceptable},
-	http.StatusRequestTimeout:        {codeTimeout},
+	http.StatusRequestEntityTooLarge: {edge.CodeTooLarge},
+	http.StatusRequestURITooLong:     {edge.CodeAddressTooLong},
+	http.StatusUnsupportedMediaType:  {edge.CodeMediaType},
+	http.StatusNotAcceptable:         {edge.CodeNotAcceptable},
+	http.StatusRequestTimeout:        {edge.CodeTimeout},
 }
 
 // problemResponses adds the problems to the components: one response for each status, with the codes that it comes with.
 func problemResponses(doc *huma.OpenAPI) {
 	codes := maps.Clone(edgeProblems)
-	for code, row := range table {
-		codes[row.status] = append(slices.Clone(codes[row.status]), code)
+	for code, row := range edge.Table {
+		codes[row.Status] = append(slices.Clone(codes[row.Status]), code)
 	}
 	doc.Components.Headers = map[string]*huma.Header{
 		"RateLimit": {
@@ -298,10 +300,10 @@ func problemResponses(doc *huma.OpenAPI) {
 	doc.Components.Responses = map[string]*huma.Response{}
 	for status, list := range codes {
 		slices.Sort(list)
-		example := NewProblem(status, list[0], titleOf(status, list[0]), sentences[status])
+		example := edge.NewProblem(status, list[0], titleOf(status, list[0]), sentences[status])
 		example.RequestID = "0199a1c2-7d3e-7a44-9a53-0c8f1b1f2a10"
 		if status == http.StatusUnprocessableEntity {
-			example.Errors = []Flaw{{Pointer: "/scheduledAt", Code: "time_without_offset", Detail: example.Detail}}
+			example.Errors = []edge.Flaw{{Pointer: "/scheduledAt", Code: "time_without_offset", Detail: example.Detail}}
 		}
 		choices := make([]any, len(list))
 		for i, code := range list {
@@ -357,13 +359,13 @@ var sentences = map[int]string{
 	http.StatusUnsupportedMediaType:  "Send the body as application/json.",
 	http.StatusUnprocessableEntity:   "This time does not say in which zone it is; add Z for UTC or an offset such as +02:00.",
 	http.StatusTooManyRequests:       "Threads allows no more searches today.",
-	http.StatusInternalServerError:   internalSentence,
+	http.StatusInternalServerError:   edge.InternalSentence,
 	http.StatusServiceUnavailable:    "It is not known yet whether this happened; ask at the Location, do not repeat it.",
 }
 
 func titleOf(status int, code events.Code) string {
-	if row, ok := table[code]; ok && row.status == status {
-		return row.title
+	if row, ok := edge.Table[code]; ok && row.Status == status {
+		return row.Title
 	}
 	switch status {
 	case http.StatusRequestEntityTooLarge:

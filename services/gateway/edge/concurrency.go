@@ -1,4 +1,4 @@
-package gateway
+package edge
 
 import (
 	"net/http"
@@ -35,7 +35,7 @@ func (e *Edge) limitConcurrency(next http.Handler) http.Handler {
 		w = e.setDeadlines(w, r)
 		switch {
 		case len(r.RequestURI) > maxURL:
-			NewProblem(http.StatusRequestURITooLong, codeAddressTooLong, "The address is too long",
+			NewProblem(http.StatusRequestURITooLong, CodeAddressTooLong, "The address is too long",
 				"An address may have up to 8 KiB, with its query.").write(w, r)
 			return
 		case headerBytes(r) > maxHeaders:

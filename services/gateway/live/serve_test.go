@@ -1,4 +1,4 @@
-package gateway
+package live
 
 import (
 	"context"
@@ -20,7 +20,7 @@ func (u untilFlushed) Flush() { u.end() }
 // A client that comes from a gateway whose reading was ahead of ours knows some of what we read next.
 func TestFollowSkipsWhatTheClientHas(t *testing.T) {
 	t.Parallel()
-	h := &Streams{at: place{1, 5}, cfg: LiveConfig{LiveHeartbeat: time.Minute}}
+	h := &Streams{at: place{1, 5}, cfg: StreamsConfig{LiveHeartbeat: time.Minute}}
 	l := &Listener{queue: make(chan *frame, 3), after: 6}
 	if at, ok := h.idle(l); ok {
 		t.Errorf("the client is told that it is at %v, behind what it knows", at)
