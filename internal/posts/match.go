@@ -3,6 +3,7 @@ package posts
 import (
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
@@ -10,6 +11,9 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/threads"
 )
+
+// LookBack is how long before the claim a post may be dated and still be ours: clocks differ.
+const LookBack = time.Minute
 
 // Matches says whether a listed post could be the part in hand. A repost is known by what it reposts, a carousel for
 // sure by its children where Threads lists the very container ids (threads-api §4.10). Everything else by its words, kind

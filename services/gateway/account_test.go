@@ -290,7 +290,7 @@ func TestHistory(t *testing.T) {
 func TestKeepsFigures(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(c *publisher.Config) {
-		c.InsightsEvery, c.InsightsSpacing = 300*time.Millisecond, time.Millisecond
+		c.Engagement.InsightsEvery, c.Engagement.InsightsSpacing = 300*time.Millisecond, time.Millisecond
 	})
 	few := w.connect(ada, "ada.second", threads.ScopeBasic, threads.ScopeContentPublish)
 	var p events.Post

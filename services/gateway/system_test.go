@@ -64,7 +64,7 @@ func newWorld(t *testing.T, changes ...func(*publisher.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.APIURL, cfg.ReadsKept, cfg.BreakerAfter, cfg.HistorySettle = server.URL, 0, 1000, 0
+	cfg.APIURL, cfg.Engagement.ReadsKept, cfg.BreakerAfter, cfg.Engagement.HistorySettle = server.URL, 0, 1000, 0
 	for _, change := range changes {
 		change(&cfg)
 	}

@@ -13,14 +13,23 @@ import (
 // here but its place, and for long.
 var asksThreads = bus.Bounds{AtOnce: 64, PerUser: 4, Waiting: 28}
 
-// answer opens the publisher to questions: threads.ask.post.get, threads.ask.post.list, threads.ask.command.get.
+// answer registers the questions that the publisher answers.
 func (s *Service) answer() error {
 	return errors.Join(
 		bus.Answer(s.bus, s.GetPost),
 		bus.Answer(s.bus, s.ListPosts),
 		bus.Answer(s.bus, s.GetCommand),
 		bus.Answer(s.bus, s.drafts.ValidatePost, asksThreads),
-		s.answerAccounts(),
+		bus.Answer(s.bus, s.engagement.GetLimits, asksThreads),
+		bus.Answer(s.bus, s.engagement.GetAccountInsights, asksThreads),
+		bus.Answer(s.bus, s.engagement.GetPostInsights, asksThreads),
+		bus.Answer(s.bus, s.engagement.ListReplies, asksThreads),
+		bus.Answer(s.bus, s.engagement.ListMentions, asksThreads),
+		bus.Answer(s.bus, s.engagement.SearchPosts, asksThreads),
+		bus.Answer(s.bus, s.engagement.LookUpProfile, asksThreads),
+		bus.Answer(s.bus, s.engagement.ListProfilePosts, asksThreads),
+		bus.Answer(s.bus, s.engagement.FindLocations, asksThreads),
+		bus.Answer(s.bus, s.engagement.GetHistoryImport),
 	)
 }
 

@@ -35,3 +35,6 @@ func place(ctx context.Context, places chan struct{}) (done func(), err error) {
 		return nil, ctx.Err()
 	}
 }
+
+// busy says that half of the slots for calls are taken.
+func (c *calls) busy() bool { return 2*len(c.slots) >= cap(c.slots) }

@@ -9,6 +9,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/engagement"
 	"github.com/omni-write/threads/services/publisher/projector"
 	"github.com/omni-write/threads/services/publisher/webhooks"
 )
@@ -94,7 +95,7 @@ type Config struct {
 	// backup. Every post that was due since then is looked for on Threads before anything is published.
 	RestoredSince time.Time `env:"PUBLISHER_RESTORED_SINCE"`
 
-	AccountConfig
+	Engagement engagement.Config
 	RetentionConfig
 
 	slots int // wake-ups in hand at once; 0: 4096
@@ -126,7 +127,7 @@ func (c Config) Mistakes() (wrong []error) {
 	if c.CreationsInFlight < 1 || c.CreationsPerAccount < 1 {
 		wrong = append(wrong, fmt.Errorf("PUBLISHER_CREATIONS_IN_FLIGHT and PUBLISHER_CREATIONS_PER_ACCOUNT must be at least 1"))
 	}
-	wrong = append(wrong, c.AccountConfig.mistakes()...)
+	wrong = append(wrong, c.Engagement.Mistakes()...)
 	wrong = append(wrong, c.RetentionConfig.mistakes()...)
 	wrong = append(wrong, c.Webhooks.Mistakes()...)
 	if c.BreakerAfter < 1 {

@@ -123,7 +123,7 @@ func (s *Service) target(ctx context.Context, cmd events.DeletePost) (*posts.Pos
 			return nil, mediaErr
 		}
 		if mediaErr == nil && ownedBy(account, media) {
-			return s.imported(account, media), nil
+			return posts.Imported(account, media, s.now()), nil
 		}
 	}
 	return nil, err
@@ -133,19 +133,6 @@ func (s *Service) target(ctx context.Context, cmd events.DeletePost) (*posts.Pos
 // only to some whose it is.
 func ownedBy(a accounts.Account, m threads.Media) bool {
 	return m.OwnerID == a.ProviderUserID || m.ReplyOfMine || m.OwnerID == "" && a.Username != "" && strings.EqualFold(m.Username, a.Username)
-}
-
-// imported is the row of a post that was made elsewhere.
-func (s *Service) imported(account accounts.Account, m threads.Media) *posts.Post {
-	now := s.now()
-	p := &posts.Post{
-		ID: events.PostIDFor(account.UserID, "imported "+m.ID), UserID: account.UserID, AccountID: account.ID, Kind: events.KindImported,
-		Text: m.Text, PublishAt: m.Timestamp,
-		State: events.StatePublished, MediaID: m.ID, Permalink: m.Permalink, AcceptedAt: m.Timestamp,
-		CreatedAt: now, UpdatedAt: now,
-	}
-	p.ContentHash = p.Hash()
-	return p
 }
 
 // delete takes a live post off Threads, a chain from its last part to its first. Threads is asked before and after each

@@ -84,7 +84,7 @@ func (r *rig) publishNow(text string) events.Post {
 func TestImportHistory(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.cfg.HistorySettle = 0
+	r.cfg.Engagement.HistorySettle = 0
 	r.account = r.connect(testUser, "demo.user", allScopes...)
 	r.person("friend")
 	const list = 120 // more than a page
@@ -236,7 +236,7 @@ func TestImportHolds(t *testing.T) {
 func TestImportGoesOn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.cfg.HistorySettle = 0
+	r.cfg.Engagement.HistorySettle = 0
 	for i := range 230 {
 		r.say("demo.user", fmt.Sprintf("old %d", i), time.Duration(300-i)*time.Minute)
 	}
@@ -248,7 +248,7 @@ func TestImportGoesOn(t *testing.T) {
 	dying, cancel := context.WithCancel(t.Context())
 	go func() {
 		for {
-			if h, err := s.GetHistoryImport(t.Context(), events.GetHistoryImport{UserID: testUser}); err != nil || h.Listed > 0 {
+			if h, err := s.engagement.GetHistoryImport(t.Context(), events.GetHistoryImport{UserID: testUser}); err != nil || h.Listed > 0 {
 				cancel()
 				return
 			}
@@ -258,7 +258,7 @@ func TestImportGoesOn(t *testing.T) {
 	if _, err := importAll(dying, s, d, cmd); err == nil {
 		t.Fatal("it ended before it could be stopped")
 	}
-	half, err := s.GetHistoryImport(t.Context(), events.GetHistoryImport{UserID: testUser})
+	half, err := s.engagement.GetHistoryImport(t.Context(), events.GetHistoryImport{UserID: testUser})
 	if err != nil || half.Status != "running" || half.Imported != 100 {
 		t.Fatalf("half way: %+v, %v", half, err)
 	}
@@ -297,7 +297,7 @@ func TestImportGoesOn(t *testing.T) {
 // importAll imports page by page until the import ends, or ctx does.
 func importAll(ctx context.Context, s *Service, d bus.Delivery, cmd events.ImportHistory) (any, error) {
 	for {
-		result, err := s.ImportHistory(ctx, d, cmd)
+		result, err := s.engagement.ImportHistory(ctx, d, cmd)
 		if !errors.Is(err, ownercalls.ErrMore) {
 			return result, err
 		}
@@ -330,7 +330,7 @@ func TestImportOfADeadAccount(t *testing.T) {
 func TestImportOfRepliesGoesOn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.cfg.HistorySettle = 0
+	r.cfg.Engagement.HistorySettle = 0
 	r.account = r.connect(testUser, "demo.user", allScopes...)
 	r.person("friend")
 	root := r.say("friend", "ask me anything", 60*time.Hour)

@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	// lookBack is how long before the claim a post may be dated and still be ours: clocks differ.
-	lookBack = time.Minute
 	// lookFar is how long before the claim a post that says the same is still no proof of absence.
 	lookFar = 15 * time.Minute
 	// lookJust is the same for one that says something else: what was posted by hand before the claim is not ours.
@@ -113,7 +111,7 @@ func (s *Service) scan(ctx context.Context, p *posts.Post, a access) (sighting, 
 			}
 			switch same := posts.Matches(p, m); {
 			case known[m.ID]:
-			case same && dated(lookBack):
+			case same && dated(posts.LookBack):
 				seen.same = append(seen.same, m)
 			case same, dated(lookJust) && posts.CouldBe(p, m):
 				seen.similar = append(seen.similar, m)
@@ -144,8 +142,8 @@ func (s *Service) readList(ctx context.Context, a access, name string, since tim
 	case threads.OpGhostPosts:
 		list = s.api.GhostPosts
 	}
-	if since.Before(earliestList) {
-		since = earliestList
+	if since.Before(threads.EarliestList) {
+		since = threads.EarliestList
 	}
 	q := threads.ListQuery{Since: since, Limit: 100}
 	for range lookPages {

@@ -26,6 +26,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher/draft"
+	"github.com/omni-write/threads/services/publisher/engagement"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
 	"github.com/omni-write/threads/services/publisher/projector"
 	"github.com/omni-write/threads/services/publisher/webhooks"
@@ -54,14 +55,14 @@ type Service struct {
 	log   *zap.Logger
 	now   func() time.Time
 
-	calls       *calls
-	creations   *limiter.Limiter
-	questions   *limiter.Limiter
-	permalinks  *limiter.Limiter
-	inHand      inHand
-	answers     *answers
-	recentReads *recentReads
-	ownerCalls  *ownercalls.Service
+	calls      *calls
+	creations  *limiter.Limiter
+	questions  *limiter.Limiter
+	permalinks *limiter.Limiter
+	inHand     inHand
+	answers    *answers
+	engagement *engagement.Service
+	ownerCalls *ownercalls.Service
 	// What every post in a rush needs of the database goes there together with that of the others: else a thousand
 	// posts would queue for its few connections, one small statement each.
 	postReads    *batch.Batcher[batch.Read[posts.Post]]
@@ -101,7 +102,7 @@ func New(cfg Config, d Deps) *Service {
 		questions:  limiter.NewShared(cfg.wakes()/4, questionsPerAccount),
 		permalinks: limiter.NewShared(cfg.wakes()/4, permalinksPerAccount),
 		answers:    newAnswers(),
-		readings:   newReadings(), recentReads: newRecentReads(cfg.ReadsKept),
+		readings:   newReadings(),
 		ownerCalls: ownercalls.New(ownercalls.Config{ThrottleWait: cfg.ThrottleWait},
 			ownercalls.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now}),
 	}
@@ -111,9 +112,18 @@ func New(cfg Config, d Deps) *Service {
 	s.postReads = &batch.Batcher[batch.Read[posts.Post]]{Size: readBatch, AtOnce: 2, Work: s.store.ReadMany}
 	s.accountReads = &batch.Batcher[batch.Read[accounts.Account]]{Size: readBatch, AtOnce: 2, Work: s.readAccounts}
 	s.ownAccounts = &batch.Batcher[batch.Read[[]accounts.Account]]{Size: readBatch, AtOnce: 2, Work: s.readOwn}
+	s.projector = projector.New(cfg.Projector(), projector.Deps{Bus: d.Bus, DB: d.DB, Store: s.store, Log: d.Log, Now: d.Now})
+	s.engagement = engagement.New(cfg.Engagement, engagement.Deps{
+		Bus: d.Bus, DB: d.DB, Side: d.Side, Threads: d.Threads, Posts: s.store, Calls: s.ownerCalls,
+		Apply: func(ctx context.Context, imported ...events.PostEvent) error {
+			_, err := s.projector.ApplyAlone(ctx, imported...) // of one account, and nobody waits for any of them
+			return err
+		},
+		Erased: s.graves.has, Ready: s.projector.IsCurrent, Busy: s.calls.busy, Log: d.Log, Now: d.Now,
+	})
 	s.drafts = draft.New(draft.Config{
 		MediaNetworks: cfg.MediaNetworks, MediaPorts: cfg.MediaPorts, PublishWithin: cfg.PublishWithin, Timing: cfg.timing(),
-	}, draft.Deps{DB: s.side().DB, Posts: s.side(), Limits: s.forecast, Log: d.Log, Now: d.Now})
+	}, draft.Deps{DB: s.side().DB, Posts: s.side(), Limits: s.engagement.Forecast, Log: d.Log, Now: d.Now})
 	s.acceptances = &batch.Batcher[acceptance]{Size: acceptBatch, AtOnce: 2, Work: s.acceptBatch}
 	// One batch of claims at a time: two would only wait for each other's accounts.
 	s.claims = &batch.Batcher[posts.Claim]{Size: claimBatch, AtOnce: 1, Work: func(ctx context.Context, batch []posts.Claim) []error {
@@ -122,7 +132,6 @@ func New(cfg Config, d Deps) *Service {
 	s.notes = &batch.Batcher[posts.Outcome]{Size: noteBatch, AtOnce: 2, Work: s.store.SaveOutcomes}
 	s.links = &batch.Batcher[*posts.Post]{Size: linkBatch, AtOnce: 2, Work: s.store.SavePermalinks}
 	s.webhooks = webhooks.New(cfg.Webhooks, webhooks.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
-	s.projector = projector.New(cfg.Projector(), projector.Deps{Bus: d.Bus, DB: d.DB, Store: s.store, Log: d.Log, Now: d.Now})
 	return s
 }
 
@@ -150,9 +159,9 @@ func (s *Service) Run(ctx context.Context) error {
 	bus.OnCommand(commands, s.RetryPost)
 	ownercalls.On(s.ownerCalls, commands, s.DeletePost, s.madeElsewhere)
 	ownercalls.On(s.ownerCalls, commands, s.ResolvePost, saidToBeLive)
-	ownercalls.On(s.ownerCalls, commands, s.ImportHistory, nil)
-	ownercalls.On(s.ownerCalls, commands, s.HideReply, nil)
-	ownercalls.On(s.ownerCalls, commands, s.ApproveReply, nil)
+	ownercalls.On(s.ownerCalls, commands, s.engagement.ImportHistory, nil)
+	ownercalls.On(s.ownerCalls, commands, s.engagement.HideReply, nil)
+	ownercalls.On(s.ownerCalls, commands, s.engagement.ApproveReply, nil)
 	commands.OnDead(s.Dead)
 
 	due := bus.NewHandlers()
@@ -186,7 +195,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return s.projector.Run(ctx)
 	})
 	g.Go(func() error { return s.sweep(ctx) })
-	g.Go(func() error { return s.rounds(ctx) })
+	g.Go(func() error { return s.engagement.CollectInsights(ctx) })
 	g.Go(func() error { return s.erase(ctx) })
 	g.Go(func() error { return s.survey(ctx) })
 	stopped := make(chan time.Time, 1)

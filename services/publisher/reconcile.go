@@ -264,15 +264,15 @@ func (r *reconciliation) listed(ctx context.Context, a access, since, until time
 	if a.account.HasScope(threads.ScopeReadReplies) {
 		lists = append(lists, r.api.Replies)
 	}
-	if since.Before(earliestList) {
-		since = earliestList
+	if since.Before(threads.EarliestList) {
+		since = threads.EarliestList
 	}
 	if until.After(r.now()) {
 		until = time.Time{}
 	}
 	all := map[string]threads.Media{}
 	for _, list := range lists {
-		q := threads.ListQuery{Since: since, Until: until, Limit: maxPage}
+		q := threads.ListQuery{Since: since, Until: until, Limit: threads.MaxPage}
 		for pages := 0; ; pages++ {
 			if pages == lookPages {
 				return all, errEndless
@@ -391,7 +391,7 @@ func (r *reconciliation) media(ctx context.Context, p *posts.Post, a access, lis
 func (r *reconciliation) vanished(ctx context.Context, p *posts.Post, a access, d Discrepancy) {
 	d.Says = "The row says that it is live, but Threads does not know it any more."
 	at := clock.Latest(p.AcceptedAt, p.PublishAt)
-	switch list, err := r.listed(ctx, a, p.PublishAt.Add(-lookBack), at.Add(24*time.Hour)); {
+	switch list, err := r.listed(ctx, a, p.PublishAt.Add(-posts.LookBack), at.Add(24*time.Hour)); {
 	case !p.DeleteRequestedAt.IsZero():
 		d.Says += " Its deletion was asked for."
 		d.Mend = mendLook

@@ -1,7 +1,6 @@
 package publisher
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,8 +10,6 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/posts"
-	"github.com/omni-write/threads/internal/threads"
-	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 // longChain is a chain whose parts have twenty pictures each, at addresses of the given length.
@@ -124,27 +121,5 @@ func TestListsEndByBytes(t *testing.T) {
 	}
 	if found != 700 {
 		t.Errorf("a search finds %d of 700 posts", found)
-	}
-}
-
-// Threads' own pages are read again, shorter, where they are too large for one message.
-func TestThreadsPagesEndByBytes(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	r.account = r.connect(testUser, "demo.user", allScopes...)
-	s := r.idle()
-	all := 40
-	q := threads.ListQuery{Limit: 25}
-	var limits []int
-	page, err := s.listed(t.Context(), r.account, threads.ScopeBasic, &q, func(context.Context, ownercalls.Access) (threads.Page, error) {
-		limits = append(limits, q.Limit)
-		p := threads.Page{After: fmt.Sprint("after ", q.Limit)}
-		for i := range min(all, q.Limit) {
-			p.Data = append(p.Data, threads.Media{ID: fmt.Sprint(i), Text: strings.Repeat("語", 10_000)})
-		}
-		return p, nil
-	})
-	if err != nil || len(limits) != 2 || len(page.Items) != limits[1] || page.Next != fmt.Sprint("after ", limits[1]) {
-		t.Errorf("%d posts and the cursor %q, read with limits %v, %v", len(page.Items), page.Next, limits, err)
 	}
 }

@@ -60,7 +60,7 @@ func (s *Service) findLinks(ctx context.Context, old *posts.Post) error {
 	if !found {
 		at := s.cfg.timing().NextPermalinkLook(s.now(), next.Failures)
 		if !at.IsZero() {
-			at = clock.Latest(at, s.now().Add(wait(err))) // not before Threads takes a question
+			at = clock.Latest(at, s.now().Add(ownercalls.RetryAfter(err))) // not before Threads takes a question
 		}
 		return s.store.SnoozeEnded(ctx, old, at)
 	}

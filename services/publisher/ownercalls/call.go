@@ -180,3 +180,12 @@ func (s *Service) acquire(ctx context.Context, a accounts.Account) (release func
 		<-s.slots.inHand
 	}, nil
 }
+
+// RetryAfter is how long a fault says to wait, within what a command may be put off.
+func RetryAfter(err error) time.Duration {
+	f := new(events.Fault)
+	if !errors.As(err, &f) {
+		return 0
+	}
+	return min(time.Duration(f.RetryAfter)*time.Second, 5*time.Minute)
+}

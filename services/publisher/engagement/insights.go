@@ -1,4 +1,4 @@
-package publisher
+package engagement
 
 import (
 	"context"
@@ -21,10 +21,10 @@ import (
 var earliestInsights = time.Unix(1712991600, 0).UTC()
 
 const (
-	// usualSnapshots are told when nobody says how many; maxSnapshots keep an answer well under what NATS carries.
-	usualSnapshots = 90
-	maxSnapshots   = 1000
-	maxMetrics     = 20
+	// defaultSnapshots are told when nobody says how many; maxSnapshots keep an answer well under what NATS carries.
+	defaultSnapshots = 90
+	maxSnapshots     = 1000
+	maxMetrics       = 20
 )
 
 // GetAccountInsights answers with the figures of an account, read from Threads now, and as they were before. Figures of the
@@ -37,7 +37,7 @@ func (s *Service) GetAccountInsights(ctx context.Context, q events.GetAccountIns
 	if fault := checkSpan(q.Since, q.Until, q.Breakdown, q.Metrics, now); fault != nil {
 		return events.Insights{}, fault
 	}
-	account, err := accounts.Resolve(ctx, s.side().DB, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side, q.UserID, q.AccountID)
 	if err != nil {
 		return events.Insights{}, err
 	}
@@ -47,18 +47,18 @@ func (s *Service) GetAccountInsights(ctx context.Context, q events.GetAccountIns
 	}
 	key := fmt.Sprint("insights ", account.ID, account.Rev, ask)
 	usual := len(q.Metrics) == 0 && q.Since.IsZero() && q.Until.IsZero() && q.Breakdown == ""
-	of := figuresOf{account.ID, ""}
+	of := subject{account.ID, ""}
 	read := func(ctx context.Context, a ownercalls.Access) ([]threads.Metric, error) {
 		return s.api.AccountInsights(ctx, a.Token, ask)
 	}
-	metrics, at, err := s.figures(ctx, account, key, of, usual, read)
+	metrics, at, err := s.readInsights(ctx, account, key, of, usual, read)
 	if err != nil {
 		return events.Insights{}, err
 	}
 	i := events.Insights{
 		AccountID: account.ID, ReadAt: at.UTC(), Since: posts.OptionalTime(q.Since), Until: posts.OptionalTime(q.Until), Metrics: metrics,
 	}
-	i.Snapshots, err = snapshots(ctx, s.side().DB, of, q.Snapshots)
+	i.Snapshots, err = snapshots(ctx, s.side, of, q.Snapshots)
 	return i, err
 }
 
@@ -67,23 +67,23 @@ func (s *Service) GetPostInsights(ctx context.Context, q events.GetPostInsights)
 	if fault := checkInsights(q.Metrics, q.Snapshots); fault != nil {
 		return events.Insights{}, fault
 	}
-	post, err := s.named(ctx, q.UserID, q.AccountID, q.ID)
+	post, err := s.resolveTarget(ctx, q.UserID, q.AccountID, q.ID)
 	if err != nil {
 		return events.Insights{}, err
 	}
-	of := figuresOf{post.account.ID, post.mediaID}
+	of := subject{post.account.ID, post.mediaID}
 	key := fmt.Sprint("insights ", post.account.ID, post.account.Rev, post.mediaID, q.Metrics)
 	read := func(ctx context.Context, a ownercalls.Access) ([]threads.Metric, error) {
 		return s.api.MediaInsights(ctx, a.Token, post.mediaID, q.Metrics...)
 	}
-	metrics, at, err := s.figures(ctx, post.account, key, of, len(q.Metrics) == 0, read)
+	metrics, at, err := s.readInsights(ctx, post.account, key, of, len(q.Metrics) == 0, read)
 	if err != nil {
 		return events.Insights{}, err
 	}
 	i := events.Insights{
 		AccountID: post.account.ID, PostID: post.postID, MediaID: post.mediaID, ReadAt: at.UTC(), Metrics: metrics,
 	}
-	i.Snapshots, err = snapshots(ctx, s.side().DB, of, q.Snapshots)
+	i.Snapshots, err = snapshots(ctx, s.side, of, q.Snapshots)
 	return i, err
 }
 
@@ -113,7 +113,7 @@ func checkSpan(since, until time.Time, breakdown string, metrics []string, now t
 	if until.After(now) {
 		f.At("/until", "time_in_future", "There are no figures of the future; leave until out for now.")
 	}
-	if !since.IsZero() && !since.Before(maxTimeOr(until, now)) {
+	if !since.IsZero() && !since.Before(timeOr(until, now)) {
 		f.At("/since", "span_empty", "since must be before until.")
 	}
 	wanted := slices.Contains(metrics, demographics)
@@ -127,18 +127,18 @@ func checkSpan(since, until time.Time, breakdown string, metrics []string, now t
 }
 
 // maxTimeOr is t, or the other where there is none.
-func maxTimeOr(t, other time.Time) time.Time {
+func timeOr(t, other time.Time) time.Time {
 	if t.IsZero() {
 		return other
 	}
 	return t
 }
 
-// figuresOf names what figures are of: a post, or the account itself.
-type figuresOf struct{ accountID, mediaID string }
+// subject names what figures are of: a post, or the account itself.
+type subject struct{ accountID, mediaID string }
 
 // figures reads metrics, at most ReadsKept old, and keeps them as a snapshot where they compare with others.
-func (s *Service) figures(ctx context.Context, account accounts.Account, key string, of figuresOf, keep bool,
+func (s *Service) readInsights(ctx context.Context, account accounts.Account, key string, of subject, keep bool,
 	read func(context.Context, ownercalls.Access) ([]threads.Metric, error)) ([]events.Metric, time.Time, error) {
 	if metrics, at, ok := recently[[]events.Metric](s.recentReads, key, s.now()); ok {
 		if err := account.MayUse(threads.ScopeManageInsights); err != nil {
@@ -146,7 +146,7 @@ func (s *Service) figures(ctx context.Context, account accounts.Account, key str
 		}
 		return metrics, at, nil
 	}
-	told, err := ownercalls.Do(ctx, s.ownerCalls, account, threads.ScopeManageInsights, read)
+	told, err := ownercalls.Do(ctx, s.calls, account, threads.ScopeManageInsights, read)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -154,7 +154,7 @@ func (s *Service) figures(ctx context.Context, account accounts.Account, key str
 	metrics := metricsOf(told)
 	s.recentReads.put(key, metrics, at)
 	if keep {
-		if err := keepSnapshot(ctx, s.side().DB, of, at, metrics); err != nil {
+		if err := saveSnapshot(ctx, s.side, of, at, metrics); err != nil {
 			return nil, at, err
 		}
 	}
@@ -215,8 +215,8 @@ type snapshot struct {
 	Metrics   map[string]float64 `bun:"metrics,type:jsonb"`
 }
 
-// keepSnapshot keeps figures: the latest of each hour, so that a page that is open all day costs no table.
-func keepSnapshot(ctx context.Context, db bun.IDB, of figuresOf, at time.Time, metrics []events.Metric) error {
+// saveSnapshot keeps figures: the latest of each hour, so that a page that is open all day costs no table.
+func saveSnapshot(ctx context.Context, db bun.IDB, of subject, at time.Time, metrics []events.Metric) error {
 	values := valuesOf(metrics)
 	if len(values) == 0 {
 		return nil // of a repost there are none
@@ -232,9 +232,9 @@ func keepSnapshot(ctx context.Context, db bun.IDB, of figuresOf, at time.Time, m
 }
 
 // snapshots reads the latest of what was kept, the oldest first.
-func snapshots(ctx context.Context, db bun.IDB, of figuresOf, limit int) ([]events.InsightSnapshot, error) {
+func snapshots(ctx context.Context, db bun.IDB, of subject, limit int) ([]events.InsightSnapshot, error) {
 	if limit == 0 {
-		limit = usualSnapshots
+		limit = defaultSnapshots
 	}
 	var rows []snapshot
 	err := db.NewSelect().Model(&rows).Column("at", "metrics").
@@ -250,8 +250,8 @@ func snapshots(ctx context.Context, db bun.IDB, of figuresOf, limit int) ([]even
 	return out, nil
 }
 
-// forgetSnapshots deletes what was kept for long enough.
-func forgetSnapshots(ctx context.Context, db bun.IDB, before time.Time) error {
+// deleteSnapshots deletes what was kept for long enough.
+func deleteSnapshots(ctx context.Context, db bun.IDB, before time.Time) error {
 	if _, err := db.NewDelete().Model((*snapshot)(nil)).Where("at < ?", before).Exec(ctx); err != nil {
 		return fmt.Errorf("forget old figures: %w", err)
 	}

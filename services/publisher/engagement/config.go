@@ -1,12 +1,12 @@
-package publisher
+package engagement
 
 import (
 	"fmt"
 	"time"
 )
 
-// AccountConfig is how the publisher reads figures, limits and history for the owners of accounts.
-type AccountConfig struct {
+// Config is how the publisher reads figures, limits and history for the owners of accounts.
+type Config struct {
 	// ReadsKept is how long figures and limits that were read from Threads are good for whoever asks next. 0: not at all.
 	ReadsKept time.Duration `env:"PUBLISHER_READS_KEPT" envDefault:"30s"`
 
@@ -29,7 +29,7 @@ type AccountConfig struct {
 	HistoryPages int `env:"PUBLISHER_HISTORY_PAGES" envDefault:"200"`
 }
 
-func (c AccountConfig) mistakes() (wrong []error) {
+func (c Config) Mistakes() (wrong []error) {
 	for _, d := range []struct {
 		name string
 		is   time.Duration

@@ -1,4 +1,4 @@
-package publisher
+package engagement
 
 import (
 	"context"
@@ -11,15 +11,15 @@ import (
 
 // ListMentions answers with the public posts of others that name the account.
 func (s *Service) ListMentions(ctx context.Context, q events.ListMentions) (events.ThreadsPage, error) {
-	list, err := s.listQuery(q.Limit, q.After, q.Since, q.Until)
+	list, err := s.pageQuery(q.Limit, q.After, q.Since, q.Until)
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
-	account, err := accounts.Resolve(ctx, s.side().DB, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side, q.UserID, q.AccountID)
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
-	return s.listed(ctx, account, threads.ScopeManageMentions, &list, func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
+	return s.fetchPage(ctx, account, threads.ScopeManageMentions, &list, func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
 		return s.api.Mentions(ctx, a.Token, list)
 	})
 }

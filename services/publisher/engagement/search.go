@@ -1,4 +1,4 @@
-package publisher
+package engagement
 
 import (
 	"context"
@@ -20,7 +20,7 @@ const maxQuery = 200
 // SearchPosts answers with public posts that have a word or a topic tag. Only a search that finds something counts, 2,200
 // of them in a day; without Threads' approval of the app it finds the account's own posts alone.
 func (s *Service) SearchPosts(ctx context.Context, q events.SearchPosts) (events.ThreadsPage, error) {
-	list, err := s.listQuery(q.Limit, q.After, q.Since, q.Until)
+	list, err := s.pageQuery(q.Limit, q.After, q.Since, q.Until)
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
@@ -38,11 +38,11 @@ func (s *Service) SearchPosts(ctx context.Context, q events.SearchPosts) (events
 	if fault := draft.FieldErrors(f); fault != nil {
 		return events.ThreadsPage{}, fault
 	}
-	account, err := accounts.Resolve(ctx, s.side().DB, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side, q.UserID, q.AccountID)
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
-	if err := s.maySearch(ctx, account.ID, posts.QuotaKeywords); err != nil {
+	if err := s.checkSearchQuota(ctx, account.ID, posts.QuotaKeywords); err != nil {
 		return events.ThreadsPage{}, err
 	}
 	find := func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
@@ -50,9 +50,9 @@ func (s *Service) SearchPosts(ctx context.Context, q events.SearchPosts) (events
 			Q: q.Query, Recent: q.Recent, Tag: q.Tag, MediaType: strings.ToUpper(q.MediaType), Author: author, ListQuery: list,
 		})
 	}
-	page, err := s.listed(ctx, account, threads.ScopeKeywordSearch, &list, find)
+	page, err := s.fetchPage(ctx, account, threads.ScopeKeywordSearch, &list, find)
 	if err == nil && len(page.Items) > 0 {
-		s.searched(ctx, account.ID, posts.QuotaKeywords)
+		s.countSearch(ctx, account.ID, posts.QuotaKeywords)
 	}
 	return page, err
 }
@@ -66,16 +66,16 @@ func isUsername(name string) bool {
 
 // LookUpProfile answers with what anyone may see of a public profile.
 func (s *Service) LookUpProfile(ctx context.Context, q events.LookUpProfile) (events.PublicProfile, error) {
-	account, name, err := s.discovery(ctx, q.UserID, q.AccountID, q.Username)
+	account, name, err := s.resolveProfile(ctx, q.UserID, q.AccountID, q.Username)
 	if err != nil {
 		return events.PublicProfile{}, err
 	}
 	look := func(ctx context.Context, a ownercalls.Access) (threads.PublicProfile, error) {
-		s.searched(ctx, account.ID, posts.QuotaProfiles)
+		s.countSearch(ctx, account.ID, posts.QuotaProfiles)
 		p, err := s.api.ProfileLookup(ctx, a.Token, name)
-		return p, noProfile(err)
+		return p, profileFault(err)
 	}
-	p, err := ownercalls.Do(ctx, s.ownerCalls, account, threads.ScopeProfileDiscovery, look)
+	p, err := ownercalls.Do(ctx, s.calls, account, threads.ScopeProfileDiscovery, look)
 	if err != nil {
 		return events.PublicProfile{}, err
 	}
@@ -87,40 +87,40 @@ func (s *Service) LookUpProfile(ctx context.Context, q events.LookUpProfile) (ev
 
 // ListProfilePosts answers with the posts of a public profile.
 func (s *Service) ListProfilePosts(ctx context.Context, q events.ListProfilePosts) (events.ThreadsPage, error) {
-	list, err := s.listQuery(q.Limit, q.After, q.Since, q.Until)
+	list, err := s.pageQuery(q.Limit, q.After, q.Since, q.Until)
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
-	account, name, err := s.discovery(ctx, q.UserID, q.AccountID, q.Username)
+	account, name, err := s.resolveProfile(ctx, q.UserID, q.AccountID, q.Username)
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
 	look := func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
-		s.searched(ctx, account.ID, posts.QuotaProfiles)
+		s.countSearch(ctx, account.ID, posts.QuotaProfiles)
 		page, err := s.api.ProfilePosts(ctx, a.Token, name, list)
 		if list.After != "" {
 			return page, err // the profile was there a page ago
 		}
-		return page, noProfile(err)
+		return page, profileFault(err)
 	}
-	return s.listed(ctx, account, threads.ScopeProfileDiscovery, &list, look)
+	return s.fetchPage(ctx, account, threads.ScopeProfileDiscovery, &list, look)
 }
 
 // discovery is the account that looks at a profile, and the profile's name.
-func (s *Service) discovery(ctx context.Context, userID, accountID, username string) (accounts.Account, string, error) {
+func (s *Service) resolveProfile(ctx context.Context, userID, accountID, username string) (accounts.Account, string, error) {
 	name := strings.TrimPrefix(username, "@")
 	if !isUsername(name) {
 		return accounts.Account{}, "", events.Faultf(events.Invalid, notUsername).At("/username", "username_invalid", notUsername)
 	}
-	account, err := accounts.Resolve(ctx, s.side().DB, userID, accountID)
+	account, err := accounts.Resolve(ctx, s.side, userID, accountID)
 	if err != nil {
 		return account, "", err
 	}
-	return account, name, s.maySearch(ctx, account.ID, posts.QuotaProfiles)
+	return account, name, s.checkSearchQuota(ctx, account.ID, posts.QuotaProfiles)
 }
 
 // noProfile is Threads' word that a profile is not to be had, whichever way it says it.
-func noProfile(err error) error {
+func profileFault(err error) error {
 	if class := threads.ClassOf(err); class == threads.Invalid || class == threads.NotFound {
 		return events.Faultf(events.NotFound, "Threads shows no public profile of this name with at least 100 followers.")
 	}
@@ -143,11 +143,11 @@ func (s *Service) FindLocations(ctx context.Context, q events.FindLocations) (ev
 	if fault := draft.FieldErrors(f); fault != nil {
 		return events.LocationList{}, fault
 	}
-	account, err := accounts.Resolve(ctx, s.side().DB, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side, q.UserID, q.AccountID)
 	if err != nil {
 		return events.LocationList{}, err
 	}
-	if err := s.maySearch(ctx, account.ID, posts.QuotaLocations); err != nil {
+	if err := s.checkSearchQuota(ctx, account.ID, posts.QuotaLocations); err != nil {
 		return events.LocationList{}, err
 	}
 	var near *threads.Point
@@ -155,10 +155,10 @@ func (s *Service) FindLocations(ctx context.Context, q events.FindLocations) (ev
 		near = &threads.Point{Latitude: *q.Latitude, Longitude: *q.Longitude}
 	}
 	look := func(ctx context.Context, a ownercalls.Access) ([]threads.Location, error) {
-		s.searched(ctx, account.ID, posts.QuotaLocations)
+		s.countSearch(ctx, account.ID, posts.QuotaLocations)
 		return s.api.LocationSearch(ctx, a.Token, q.Name, near)
 	}
-	found, err := ownercalls.Do(ctx, s.ownerCalls, account, threads.ScopeLocationTagging, look)
+	found, err := ownercalls.Do(ctx, s.calls, account, threads.ScopeLocationTagging, look)
 	if err != nil {
 		return events.LocationList{}, err
 	}

@@ -1,4 +1,4 @@
-package publisher
+package engagement
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
+	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
@@ -25,18 +26,18 @@ func (s *Service) GetLimits(ctx context.Context, q events.GetLimits) (events.Lim
 		const words = "This time has passed; limits are told for now, or for a later time."
 		return events.Limits{}, events.Faultf(events.Invalid, words).At("/at", "time_in_past", words)
 	}
-	account, err := accounts.Resolve(ctx, s.side().DB, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side, q.UserID, q.AccountID)
 	if err != nil {
 		return events.Limits{}, err
 	}
-	return s.forecast(ctx, account, clock.Latest(at, now), now)
+	return s.Forecast(ctx, account, clock.Latest(at, now), now)
 }
 
 // forecast is what an account has left at a time. What Threads counts beyond our own uses was used by others, we do not
 // know when: it is taken to count for a whole day from now.
-func (s *Service) forecast(ctx context.Context, account accounts.Account, at, now time.Time) (events.Limits, error) {
+func (s *Service) Forecast(ctx context.Context, account accounts.Account, at, now time.Time) (events.Limits, error) {
 	l := events.Limits{AccountID: account.ID, At: at.UTC()}
-	theirs, readAt, err := s.theirLimits(ctx, account)
+	theirs, readAt, err := s.threadsLimits(ctx, account)
 	var fault *events.Fault
 	switch {
 	case errors.As(err, &fault):
@@ -46,11 +47,11 @@ func (s *Service) forecast(ctx context.Context, account accounts.Account, at, no
 	default:
 		l.ReadAt = posts.OptionalTime(readAt)
 	}
-	ours, err := s.side().QuotaUsesAt(ctx, s.side().DB, account.ID, now, at)
+	ours, err := s.posts.QuotaUsesAt(ctx, s.side, account.ID, now, at)
 	if err != nil {
 		return events.Limits{}, err
 	}
-	queued, err := s.side().QueuedUses(ctx, s.side().DB, account.ID, now, at)
+	queued, err := s.posts.QueuedUses(ctx, s.side, account.ID, now, at)
 	if err != nil {
 		return events.Limits{}, err
 	}
@@ -79,12 +80,12 @@ func (s *Service) forecast(ctx context.Context, account accounts.Account, at, no
 }
 
 // theirLimits is Threads' word, at most ReadsKept old.
-func (s *Service) theirLimits(ctx context.Context, account accounts.Account) (threads.Limits, time.Time, error) {
+func (s *Service) threadsLimits(ctx context.Context, account accounts.Account) (threads.Limits, time.Time, error) {
 	key := fmt.Sprint("limits ", account.ID, account.Rev)
 	if l, at, ok := recently[threads.Limits](s.recentReads, key, s.now()); ok {
 		return l, at, nil
 	}
-	l, err := ownercalls.Do(ctx, s.ownerCalls, account, "", func(ctx context.Context, a ownercalls.Access) (threads.Limits, error) {
+	l, err := ownercalls.Do(ctx, s.calls, account, "", func(ctx context.Context, a ownercalls.Access) (threads.Limits, error) {
 		return s.api.Limits(ctx, a.Token, a.Account.Scopes)
 	})
 	at := s.now()
@@ -104,9 +105,9 @@ type searchUse struct {
 }
 
 // maySearch refuses a search for which no place is left.
-func (s *Service) maySearch(ctx context.Context, accountID string, q posts.Quota) error {
+func (s *Service) checkSearchQuota(ctx context.Context, accountID string, q posts.Quota) error {
 	now := s.now()
-	uses, err := s.side().QuotaUsesAt(ctx, s.side().DB, accountID, now, now)
+	uses, err := s.posts.QuotaUsesAt(ctx, s.side, accountID, now, now)
 	if err != nil {
 		return err
 	}
@@ -119,15 +120,15 @@ func (s *Service) maySearch(ctx context.Context, accountID string, q posts.Quota
 }
 
 // searched notes a search that counts. A note that is lost makes us ask once too often, and Threads says so itself.
-func (s *Service) searched(ctx context.Context, accountID string, q posts.Quota) {
-	_, err := s.side().DB.NewInsert().Model(&searchUse{AccountID: accountID, Quota: q, At: s.now()}).Exec(ctx)
+func (s *Service) countSearch(ctx context.Context, accountID string, q posts.Quota) {
+	_, err := s.side.NewInsert().Model(&searchUse{AccountID: accountID, Quota: q, At: s.now()}).Exec(ctx)
 	if err != nil {
-		s.log.Warn("a search is not counted", accountField(accountID), errField(err))
+		s.log.Warn("a search is not counted", zap.String("account_id", accountID), zap.Error(err))
 	}
 }
 
-// forgetSearches deletes what has left the window long ago.
-func forgetSearches(ctx context.Context, db bun.IDB, now time.Time) error {
+// deleteSearches deletes what has left the window long ago.
+func deleteSearches(ctx context.Context, db bun.IDB, now time.Time) error {
 	if _, err := db.NewDelete().Model((*searchUse)(nil)).Where("at < ?", now.Add(-2*posts.QuotaWindow)).Exec(ctx); err != nil {
 		return fmt.Errorf("forget old searches: %w", err)
 	}

@@ -1,4 +1,4 @@
-package publisher
+package engagement
 
 import (
 	"context"
@@ -15,32 +15,25 @@ import (
 	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
-const (
-	// maxPage is Threads' own; a page of so many posts is well under what NATS carries.
-	maxPage = 100
-	// maxCursor is more than any cursor of Threads has; theirs are handed through as they are.
-	maxCursor = 1000
-)
-
-// earliestList is where Threads' lists begin; it refuses an earlier since (threads-api §1.9).
-var earliestList = time.Unix(1688540400, 0).UTC()
+// maxCursor is more than any cursor of Threads has; theirs are handed through as they are.
+const maxCursor = 1000
 
 // listQuery checks what narrows a list of Threads.
-func (s *Service) listQuery(limit int, after string, since, until time.Time) (threads.ListQuery, error) {
+func (s *Service) pageQuery(limit int, after string, since, until time.Time) (threads.ListQuery, error) {
 	f := events.Faultf(events.Invalid, "This list cannot be asked for so; see the details.")
-	if limit < 0 || limit > maxPage {
-		f.At("/limit", "out_of_range", fmt.Sprintf("limit is from 1 to %d.", maxPage))
+	if limit < 0 || limit > threads.MaxPage {
+		f.At("/limit", "out_of_range", fmt.Sprintf("limit is from 1 to %d.", threads.MaxPage))
 	}
 	if len(after) > maxCursor || strings.ContainsFunc(after, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		f.At("/after", "cursor_invalid", "This cursor is not one of Threads'; take it from the page before.")
 	}
-	if !since.IsZero() && since.Before(earliestList) {
+	if !since.IsZero() && since.Before(threads.EarliestList) {
 		f.At("/since", "too_early", "Threads began on 5 July 2023; choose a later time.")
 	}
 	if until.After(s.now()) {
 		f.At("/until", "time_in_future", "until must not be in the future; leave it out for now.")
 	}
-	if !since.IsZero() && !since.Before(maxTimeOr(until, s.now())) {
+	if !since.IsZero() && !since.Before(timeOr(until, s.now())) {
 		f.At("/since", "span_empty", "since must be before until.")
 	}
 	if fault := draft.FieldErrors(f); fault != nil {
@@ -51,10 +44,10 @@ func (s *Service) listQuery(limit int, after string, since, until time.Time) (th
 
 // listed is a page of Threads as we show it. list reads it as q says. A cursor that Threads does not take is the caller's. A
 // page that is larger than a message may be is read again, with as many posts as fit: only Threads has its cursors.
-func (s *Service) listed(ctx context.Context, account accounts.Account, scope string, q *threads.ListQuery,
+func (s *Service) fetchPage(ctx context.Context, account accounts.Account, scope string, q *threads.ListQuery,
 	list func(context.Context, ownercalls.Access) (threads.Page, error)) (events.ThreadsPage, error) {
 	for range rereads {
-		page, err := s.listedOnce(ctx, account, scope, q, list)
+		page, err := s.fetchPageOnce(ctx, account, scope, q, list)
 		if err != nil {
 			return events.ThreadsPage{}, err
 		}
@@ -71,9 +64,9 @@ func (s *Service) listed(ctx context.Context, account accounts.Account, scope st
 // rereads bounds how often a page is read that is too large.
 const rereads = 3
 
-func (s *Service) listedOnce(ctx context.Context, account accounts.Account, scope string, q *threads.ListQuery,
+func (s *Service) fetchPageOnce(ctx context.Context, account accounts.Account, scope string, q *threads.ListQuery,
 	list func(context.Context, ownercalls.Access) (threads.Page, error)) (events.ThreadsPage, error) {
-	page, err := ownercalls.Do(ctx, s.ownerCalls, account, scope, func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
+	page, err := ownercalls.Do(ctx, s.calls, account, scope, func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
 		page, err := list(ctx, a)
 		if threads.ClassOf(err) == threads.Invalid && q.After != "" {
 			const words = "Threads does not take this cursor; begin with the first page."
@@ -88,7 +81,7 @@ func (s *Service) listedOnce(ctx context.Context, account accounts.Account, scop
 	for i, m := range page.Data {
 		ids[i] = m.ID
 	}
-	ours, err := s.side().IDsByMediaID(ctx, s.side().DB, account.ID, ids)
+	ours, err := s.posts.IDsByMediaID(ctx, s.side, account.ID, ids)
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}

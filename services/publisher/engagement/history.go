@@ -1,4 +1,4 @@
-package publisher
+package engagement
 
 import (
 	"context"
@@ -65,7 +65,7 @@ type historyImport struct {
 	FinishedAt  time.Time     `bun:"finished_at,nullzero"`
 }
 
-func (h *historyImport) shown() events.HistoryImport {
+func (h *historyImport) view() events.HistoryImport {
 	return events.HistoryImport{
 		AccountID: h.AccountID, CommandID: h.CommandID, Status: h.Status,
 		Listed: h.Listed, Imported: h.Imported, Known: h.Known, HeldBack: h.HeldBack,
@@ -76,12 +76,12 @@ func (h *historyImport) shown() events.HistoryImport {
 
 // GetHistoryImport answers how the last import of an account's history stands.
 func (s *Service) GetHistoryImport(ctx context.Context, q events.GetHistoryImport) (events.HistoryImport, error) {
-	account, err := accounts.Resolve(ctx, s.side().DB, q.UserID, q.AccountID)
+	account, err := accounts.Resolve(ctx, s.side, q.UserID, q.AccountID)
 	if err != nil {
 		return events.HistoryImport{}, err
 	}
 	h := new(historyImport)
-	err = s.side().DB.NewSelect().Model(h).Where("account_id = ?", account.ID).Scan(ctx)
+	err = s.side.NewSelect().Model(h).Where("account_id = ?", account.ID).Scan(ctx)
 	if errors.Is(err, sql.ErrNoRows) {
 		return events.HistoryImport{AccountID: account.ID, Status: "none"}, nil
 	}
@@ -89,19 +89,19 @@ func (s *Service) GetHistoryImport(ctx context.Context, q events.GetHistoryImpor
 		return events.HistoryImport{}, fmt.Errorf("read the import: %w", err)
 	}
 	if h.Status == importRunning { // its command may have been set aside, where nobody could finish it
-		if c, err := commands.Find(ctx, s.side().DB, h.CommandID); err == nil && c != nil {
+		if c, err := commands.Find(ctx, s.side, h.CommandID); err == nil && c != nil {
 			if o, done := c.Done(); done && o.Fault != nil {
 				h.Status, h.Fault = importFailed, o.Fault
 			}
 		}
 	}
-	return h.shown(), nil
+	return h.view(), nil
 }
 
 // ImportHistory imports the posts that an account made elsewhere: it reads the account's own lists, one page a call, and emits each
 // post that has no row yet. Its progress is saved with every page; after a crash it goes on there.
 func (s *Service) ImportHistory(ctx context.Context, d bus.Delivery, cmd events.ImportHistory) (any, error) {
-	return s.ownerCalls.Once(ctx, d, cmd, func(ctx context.Context) (any, error) { return s.importNext(ctx, d, cmd) })
+	return s.calls.Once(ctx, d, cmd, func(ctx context.Context) (any, error) { return s.importNext(ctx, d, cmd) })
 }
 
 // importNext imports the next page, and is done with the last.
@@ -116,7 +116,7 @@ func (s *Service) importNext(ctx context.Context, d bus.Delivery, cmd events.Imp
 			return nil, bus.Later(time.Second) // somebody else goes on with it
 		case errors.Is(err, &events.Fault{Code: events.Unavailable}), errors.Is(err, &events.Fault{Code: events.RateLimited}):
 			if s.now().Sub(h.StartedAt) < importFor {
-				return nil, bus.Later(max(wait(err), clock.Backoff(int(min(d.Deliveries, 20)))))
+				return nil, bus.Later(max(ownercalls.RetryAfter(err), clock.Backoff(int(min(d.Deliveries, 20)))))
 			}
 			gaveUp := events.Faultf(events.Missed,
 				"Threads did not answer for hours, so the import was ended; begin it again, it takes up what is missing.")
@@ -139,16 +139,7 @@ func (s *Service) importNext(ctx context.Context, d bus.Delivery, cmd events.Imp
 	if h.Fault != nil {
 		return nil, h.Fault
 	}
-	return h.shown(), nil
-}
-
-// wait is how long a fault says to wait, within what a command may be put off.
-func wait(err error) time.Duration {
-	f := new(events.Fault)
-	if !errors.As(err, &f) {
-		return 0
-	}
-	return min(time.Duration(f.RetryAfter)*time.Second, 5*time.Minute)
+	return h.view(), nil
 }
 
 // beginImport makes the import's row, or finds the one that this very command made before.
@@ -171,7 +162,7 @@ func (s *Service) beginImport(ctx context.Context, d bus.Delivery, cmd events.Im
 		Since: cmd.Since, Until: now.Add(-s.cfg.HistorySettle), WithReplies: cmd.Replies, List: listPosts,
 		StartedAt: now, UpdatedAt: now,
 	}
-	if _, err := s.listQuery(0, "", cmd.Since, fresh.Until); err != nil {
+	if _, err := s.pageQuery(0, "", cmd.Since, fresh.Until); err != nil {
 		return nil, err
 	}
 	h := new(historyImport)
@@ -206,7 +197,7 @@ func (s *Service) beginImport(ctx context.Context, d bus.Delivery, cmd events.Im
 // importPage reads one page, tells what is new in it, and saves how far that is. A crash before the saving has the page
 // read again: what was told by then is known.
 func (s *Service) importPage(ctx context.Context, h *historyImport) error {
-	account, err := accounts.Resolve(ctx, s.side().DB, h.UserID, h.AccountID)
+	account, err := accounts.Resolve(ctx, s.side, h.UserID, h.AccountID)
 	if err != nil {
 		return err
 	}
@@ -221,7 +212,7 @@ func (s *Service) importPage(ctx context.Context, h *historyImport) error {
 	if err != nil {
 		return err
 	}
-	if err := s.takeOver(ctx, account, &next, page.Data); err != nil {
+	if err := s.importNew(ctx, account, &next, page.Data); err != nil {
 		return err
 	}
 	next.Pages++
@@ -244,8 +235,8 @@ func (s *Service) historyPage(ctx context.Context, account accounts.Account, h *
 	if h.List == listReplies {
 		list, scope = s.api.Replies, threads.ScopeReadReplies
 	}
-	return ownercalls.Do(ctx, s.ownerCalls, account, scope, func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
-		page, err := list(ctx, a.Token, threads.ListQuery{Since: h.Since, Until: h.Until, After: h.Cursor, Limit: maxPage})
+	return ownercalls.Do(ctx, s.calls, account, scope, func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
+		page, err := list(ctx, a.Token, threads.ListQuery{Since: h.Since, Until: h.Until, After: h.Cursor, Limit: threads.MaxPage})
 		further := !h.Reached.IsZero() && h.Reached.Before(h.Until.Add(-time.Second)) // else it would begin where it began before
 		if threads.ClassOf(err) == threads.Invalid && h.Cursor != "" && further {
 			return page, errCursorDead
@@ -256,7 +247,7 @@ func (s *Service) historyPage(ctx context.Context, account accounts.Account, h *
 
 // takeOver tells the posts of a page that are no rows yet, and writes them. A post that could be one of ours whose outcome
 // is not known is left alone: it is found out what it is, and the next import knows.
-func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *historyImport, page []threads.Media) error {
+func (s *Service) importNew(ctx context.Context, account accounts.Account, h *historyImport, page []threads.Media) error {
 	ids := make([]string, len(page))
 	var first, last time.Time
 	for i, m := range page {
@@ -269,11 +260,11 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 	if last.IsZero() {
 		return nil // the page that proves the end
 	}
-	known, err := s.side().IDsByMediaID(ctx, s.side().DB, account.ID, ids)
+	known, err := s.posts.IDsByMediaID(ctx, s.side, account.ID, ids)
 	if err != nil {
 		return err
 	}
-	doubtful, err := s.side().WithoutOutcome(ctx, s.side().DB, account, first.Add(-(draft.MaxPublishWithin+60)*time.Second), last.Add(2*lookBack))
+	doubtful, err := s.posts.WithoutOutcome(ctx, s.side, account, first.Add(-(draft.MaxPublishWithin+60)*time.Second), last.Add(2*posts.LookBack))
 	if err != nil {
 		return err
 	}
@@ -287,13 +278,13 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 		case m.Timestamp.IsZero() || m.Timestamp.After(h.Until) || mayBeOurs(doubtful, m):
 			h.HeldBack++
 		default:
-			p := s.imported(account, m)
+			p := posts.Imported(account, m, s.now())
 			p.Rev, p.Fact = 1, events.FactImported
 			p.ReplyTo, p.QuotePostID, p.RepostOf = m.ReplyToID, m.QuotedID, m.RepostedID
 			p.Canonicalize()
 			if err := draft.CheckSize(p); err != nil || strings.ContainsRune(p.Text, 0) {
 				// Neither a fact nor a row can hold it, and the others of its page should not wait for it.
-				s.log.Warn("a post of a history cannot be taken over", accountField(account.ID), zap.String("media_id", m.ID))
+				s.log.Warn("a post of a history cannot be taken over", zap.String("account_id", account.ID), zap.String("media_id", m.ID))
 				h.HeldBack++
 				continue
 			}
@@ -307,14 +298,13 @@ func (s *Service) takeOver(ctx context.Context, account accounts.Account, h *his
 	if len(facts) == 0 {
 		return nil
 	}
-	if s.graves.has(account.ID) {
+	if s.erased(account.ID) {
 		return fmt.Errorf("the account is erased: %w", posts.ErrLost)
 	}
 	if err := s.bus.Emit(ctx, facts...); err != nil {
 		return fmt.Errorf("tell what was imported: %w", err)
 	}
-	_, err = s.projector.ApplyAlone(ctx, imported...) // of one account, and nobody waits for any of them
-	return err
+	return s.apply(ctx, imported...)
 }
 
 // earlier is the earlier of two times of which the first may be none yet.
@@ -353,6 +343,6 @@ func (s *Service) saveImport(ctx context.Context, was, next, h *historyImport) e
 func (s *Service) endImport(ctx context.Context, h *historyImport, fault *events.Fault) error {
 	next := *h
 	next.Status, next.Fault, next.FinishedAt = importFailed, fault, s.now().UTC()
-	s.log.Info("import of a history ended early", accountField(h.AccountID), zap.String("code", string(fault.Code)))
+	s.log.Info("import of a history ended early", zap.String("account_id", h.AccountID), zap.String("code", string(fault.Code)))
 	return s.saveImport(ctx, h, &next, h)
 }

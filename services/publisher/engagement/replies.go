@@ -1,4 +1,4 @@
-package publisher
+package engagement
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 
 // ListReplies answers with what was said below a post, hidden replies included.
 func (s *Service) ListReplies(ctx context.Context, q events.ListReplies) (events.ThreadsPage, error) {
-	list, err := s.listQuery(q.Limit, q.After, time.Time{}, time.Time{})
+	list, err := s.pageQuery(q.Limit, q.After, time.Time{}, time.Time{})
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
@@ -31,7 +31,7 @@ func (s *Service) ListReplies(ctx context.Context, q events.ListReplies) (events
 		return events.ThreadsPage{}, events.Faultf(events.Invalid, words).At("/status", "status_without_pending", words)
 	}
 	list.OldestFirst = q.OldestFirst
-	post, err := s.named(ctx, q.UserID, q.AccountID, q.ID)
+	post, err := s.resolveTarget(ctx, q.UserID, q.AccountID, q.ID)
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
@@ -49,7 +49,7 @@ func (s *Service) ListReplies(ctx context.Context, q events.ListReplies) (events
 		}
 		return s.api.RepliesTo(ctx, a.Token, post.mediaID, list)
 	}
-	return s.listed(ctx, post.account, threads.ScopeReadReplies, &list, read)
+	return s.fetchPage(ctx, post.account, threads.ScopeReadReplies, &list, read)
 }
 
 // HideReply hides a reply in a conversation of the account, with what was said below it, or shows it again.
@@ -80,8 +80,8 @@ const moderateFor = time.Hour
 // moderate has Threads do something to a reply. To do it twice is to do it once, so a crash between the call and its note
 // costs a call. That the reply is the account's to moderate, Threads itself judges: it is asked with the account's token.
 func (s *Service) moderate(ctx context.Context, d bus.Delivery, cmd events.Command, r reply, do moderation) (any, error) {
-	return s.ownerCalls.Once(ctx, d, cmd, func(ctx context.Context) (any, error) {
-		state, err := s.moderated(ctx, r, do)
+	return s.calls.Once(ctx, d, cmd, func(ctx context.Context) (any, error) {
+		state, err := s.moderateOnce(ctx, r, do)
 		if errors.Is(err, &events.Fault{Code: events.Unavailable}) {
 			if s.now().Sub(d.Meta.Time) < moderateFor {
 				return nil, bus.Later(clock.Backoff(int(min(d.Deliveries, 20))))
@@ -92,8 +92,8 @@ func (s *Service) moderate(ctx context.Context, d bus.Delivery, cmd events.Comma
 	})
 }
 
-func (s *Service) moderated(ctx context.Context, r reply, do moderation) (events.ReplyState, error) {
-	post, err := s.named(ctx, r.userID, r.accountID, r.id)
+func (s *Service) moderateOnce(ctx context.Context, r reply, do moderation) (events.ReplyState, error) {
+	post, err := s.resolveTarget(ctx, r.userID, r.accountID, r.id)
 	if err != nil {
 		return events.ReplyState{}, err
 	}
@@ -104,7 +104,7 @@ func (s *Service) moderated(ctx context.Context, r reply, do moderation) (events
 		}
 		return state, err
 	}
-	state, err := ownercalls.Do(ctx, s.ownerCalls, post.account, threads.ScopeManageReplies, call)
+	state, err := ownercalls.Do(ctx, s.calls, post.account, threads.ScopeManageReplies, call)
 	state.AccountID, state.MediaID = post.account.ID, post.mediaID
 	return state, err
 }

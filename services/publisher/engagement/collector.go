@@ -1,4 +1,4 @@
-package publisher
+package engagement
 
 import (
 	"context"
@@ -8,56 +8,58 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 const (
-	// roundsEvery is how often it is looked whose figures are due, firstRound how long after an account came at the latest.
-	roundsEvery = time.Minute
-	firstRound  = 10 * time.Minute
-	// roundAgain is when an account comes next whose round could not be ended.
-	roundAgain = time.Hour
-	// insightsOf is how old a post may be whose figures are kept: after a month they hardly move.
-	insightsOf = 30 * 24 * time.Hour
+	// collectEvery is how often it is looked whose figures are due, firstWithin how long after an account came at the latest.
+	collectEvery = time.Minute
+	firstWithin  = 10 * time.Minute
+	// collectAgainAfter is when an account comes next whose round could not be ended.
+	collectAgainAfter = time.Hour
+	// insightsFor is how old a post may be whose figures are kept: after a month they hardly move.
+	insightsFor = 30 * 24 * time.Hour
 )
 
 // rounds keeps the figures of every account and its latest posts, once in InsightsEvery, so that trends are there for
 // whoever asks later. It is the least urgent thing that a publisher does: few accounts at a time, with a pause after each
 // call, and none while half of the places for publishing are taken.
-func (s *Service) rounds(ctx context.Context) error {
+func (s *Service) CollectInsights(ctx context.Context) error {
 	if s.cfg.InsightsEvery == 0 {
 		return nil
 	}
-	for pause(ctx, min(roundsEvery, s.cfg.InsightsEvery)) {
-		if !s.projector.IsCurrent() {
+	for clock.Sleep(ctx, min(collectEvery, s.cfg.InsightsEvery)) {
+		if !s.ready() {
 			continue
 		}
-		if err := s.roundsOnce(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("figures are not kept this time", errField(err))
+		if err := s.collectDue(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("figures are not kept this time", zap.Error(err))
 		}
 	}
 	return nil
 }
 
-func (s *Service) roundsOnce(ctx context.Context) error {
-	if err := forgetSearches(ctx, s.db, s.now()); err != nil {
+func (s *Service) collectDue(ctx context.Context) error {
+	if err := deleteSearches(ctx, s.db, s.now()); err != nil {
 		return err
 	}
 	if s.cfg.InsightsKept > 0 {
-		if err := forgetSnapshots(ctx, s.db, s.now().Add(-s.cfg.InsightsKept)); err != nil {
+		if err := deleteSnapshots(ctx, s.db, s.now().Add(-s.cfg.InsightsKept)); err != nil {
 			return err
 		}
 	}
-	if err := planRounds(ctx, s.db, s.now(), min(firstRound, s.cfg.InsightsEvery)); err != nil {
+	if err := planCollections(ctx, s.db, s.now(), min(firstWithin, s.cfg.InsightsEvery)); err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
-		due, err := takeRounds(ctx, s.db, s.now(), s.cfg.InsightsAtOnce)
+		due, err := claimDue(ctx, s.db, s.now(), s.cfg.InsightsAtOnce)
 		if err != nil || len(due) == 0 {
 			return err
 		}
@@ -65,8 +67,8 @@ func (s *Service) roundsOnce(ctx context.Context) error {
 		for _, id := range due {
 			g.Go(func() error {
 				// It was taken for an hour: one that fails keeps nobody else from their round.
-				if err := s.round(ctx, id); err != nil && ctx.Err() == nil {
-					s.log.Warn("the figures of an account are not kept this time", accountField(id), errField(err))
+				if err := s.collectAccount(ctx, id); err != nil && ctx.Err() == nil {
+					s.log.Warn("the figures of an account are not kept this time", zap.String("account_id", id), zap.Error(err))
 				}
 				return nil
 			})
@@ -77,12 +79,12 @@ func (s *Service) roundsOnce(ctx context.Context) error {
 }
 
 // round keeps the figures of one account. What Threads does not tell today is no trouble: the next round asks again.
-func (s *Service) round(ctx context.Context, accountID string) error {
+func (s *Service) collectAccount(ctx context.Context, accountID string) error {
 	account, err := accounts.Get(ctx, s.db, accountID)
 	if err != nil {
 		return err
 	}
-	ended, err := s.keepFigures(ctx, account)
+	ended, err := s.collect(ctx, account)
 	if err != nil || !ended {
 		return err // it stays due in an hour
 	}
@@ -96,13 +98,13 @@ func (s *Service) round(ctx context.Context, accountID string) error {
 
 // keepFigures reads and keeps the figures of an account and its latest posts. ended is false when Threads wants to be left
 // alone.
-func (s *Service) keepFigures(ctx context.Context, account accounts.Account) (ended bool, err error) {
-	posts, err := s.store.LatestMediaIDs(ctx, account, s.now().Add(-insightsOf), s.cfg.InsightsPosts)
+func (s *Service) collect(ctx context.Context, account accounts.Account) (ended bool, err error) {
+	posts, err := s.posts.LatestMediaIDs(ctx, account, s.now().Add(-insightsFor), s.cfg.InsightsPosts)
 	if err != nil {
 		return false, err
 	}
 	for _, mediaID := range append([]string{""}, posts...) {
-		if !s.quiet(ctx) {
+		if !s.waitForRoom(ctx) {
 			return false, nil
 		}
 		read := func(ctx context.Context, a ownercalls.Access) ([]threads.Metric, error) {
@@ -111,7 +113,7 @@ func (s *Service) keepFigures(ctx context.Context, account accounts.Account) (en
 			}
 			return s.api.MediaInsights(ctx, a.Token, mediaID)
 		}
-		told, err := ownercalls.Do(ctx, s.ownerCalls, account, threads.ScopeManageInsights, read)
+		told, err := ownercalls.Do(ctx, s.calls, account, threads.ScopeManageInsights, read)
 		fault := new(events.Fault)
 		switch {
 		case errors.As(err, &fault) && (fault.Code == events.NotFound || fault.Code == events.Refused):
@@ -121,11 +123,11 @@ func (s *Service) keepFigures(ctx context.Context, account accounts.Account) (en
 		case err != nil:
 			return false, err
 		default:
-			if err := keepSnapshot(ctx, s.db, figuresOf{account.ID, mediaID}, s.now(), metricsOf(told)); err != nil {
+			if err := saveSnapshot(ctx, s.db, subject{account.ID, mediaID}, s.now(), metricsOf(told)); err != nil {
 				return false, err
 			}
 		}
-		if !pause(ctx, s.cfg.InsightsSpacing) {
+		if !clock.Sleep(ctx, s.cfg.InsightsSpacing) {
 			return false, nil
 		}
 	}
@@ -133,21 +135,18 @@ func (s *Service) keepFigures(ctx context.Context, account accounts.Account) (en
 }
 
 // quiet waits until publishing leaves room.
-func (s *Service) quiet(ctx context.Context) bool {
-	for s.calls.busy() {
-		if !pause(ctx, time.Second) {
+func (s *Service) waitForRoom(ctx context.Context) bool {
+	for s.busy() {
+		if !clock.Sleep(ctx, time.Second) {
 			return false
 		}
 	}
 	return ctx.Err() == nil
 }
 
-// busy says that half of the places for calls are taken.
-func (c *calls) busy() bool { return 2*len(c.slots) >= cap(c.slots) }
-
-// planRounds gives every account that has figures its first round, at some moment within the given time, so that not all
+// planCollections gives every account that has figures its first round, at some moment within the given time, so that not all
 // come at once.
-func planRounds(ctx context.Context, db bun.IDB, now time.Time, within time.Duration) error {
+func planCollections(ctx context.Context, db bun.IDB, now time.Time, within time.Duration) error {
 	type row struct {
 		AccountID string    `bun:"account_id"`
 		NextAt    time.Time `bun:"next_at"`
@@ -170,15 +169,15 @@ func planRounds(ctx context.Context, db bun.IDB, now time.Time, within time.Dura
 	return nil
 }
 
-// takeRounds takes accounts whose round is due, for an hour: who dies on the way is followed by another then. Accounts that
+// claimDue takes accounts whose round is due, for an hour: who dies on the way is followed by another then. Accounts that
 // lost the scope or the token are passed over.
-func takeRounds(ctx context.Context, db bun.IDB, now time.Time, limit int) (ids []string, err error) {
+func claimDue(ctx context.Context, db bun.IDB, now time.Time, limit int) (ids []string, err error) {
 	due := db.NewSelect().TableExpr("insight_rounds AS r").ColumnExpr("r.account_id").
 		Join("JOIN social_connections c ON c.id = r.account_id").
 		Where("r.next_at <= ? AND c.status = ? AND ? = ANY (c.scopes)", now, events.ConnectionActive, threads.ScopeManageInsights).
 		Order("r.next_at").Limit(int64(limit)).For("UPDATE OF r SKIP LOCKED")
 	err = db.NewUpdate().With("due", due).TableExpr("insight_rounds AS r").TableExpr("due").
-		Set("next_at = ?", now.Add(roundAgain)).Where("r.account_id = due.account_id").Returning("r.account_id").Scan(ctx, &ids)
+		Set("next_at = ?", now.Add(collectAgainAfter)).Where("r.account_id = due.account_id").Returning("r.account_id").Scan(ctx, &ids)
 	if err != nil {
 		return nil, fmt.Errorf("take rounds: %w", err)
 	}
