@@ -84,6 +84,8 @@ func TestMovingIn(t *testing.T) {
 			VALUES ($1, 'THREADS', $2, $3, now() AT TIME ZONE 'UTC' + interval '50 days', $4, $5)`,
 			fmt.Sprintf("mine%d", n+1), token.UserID, token.AccessToken, fmt.Sprintf("user_%d", n+1), name)
 	}
+	// Before every time in its queue, however long the import takes here.
+	stopped := time.Now().Add(-30 * time.Second).UTC().Format(time.RFC3339Nano)
 	due := time.Now().Add(15 * time.Second).UTC().Truncate(time.Millisecond)
 	for n := range 20 {
 		exec1(t, source, `INSERT INTO "ScheduledTweet" ("id", "userId", "provider", "text", "scheduledAt", "status") VALUES ($1, $2, 'THREADS', $3, $4, 'QUEUED')`,
@@ -99,20 +101,20 @@ func TestMovingIn(t *testing.T) {
 	if n := early.Posts["QUEUED"][original.Left]; n != 11 || early.Posts["QUEUED"][original.Taken] != 0 {
 		t.Errorf("with the old backend running, of the queued 11 it left %d: %+v", n, early.Posts)
 	}
-	dry := im.run("--dry-run", "--old-backend-stopped-at", "1s")
+	dry := im.run("--dry-run", "--old-backend-stopped-at", stopped)
 	if !dry.DryRun || h.rows(t, "posts") != 0 {
 		t.Errorf("a dry run wrote %d posts", h.rows(t, "posts"))
 	}
 
-	im.killedAfter(4000, "--old-backend-stopped-at", "1s")
+	im.killedAfter(4000, "--old-backend-stopped-at", stopped)
 	if n := h.rows(t, "posts"); n < 2000 || n > 9000 {
 		t.Fatalf("it was to be killed in the middle, with %d posts here", n)
 	}
 	started := time.Now()
-	whole := im.run("--old-backend-stopped-at", "30s")
+	whole := im.run("--old-backend-stopped-at", stopped)
 	t.Logf("the rest took %s:\n%+v", time.Since(started), whole)
 	first := h.tables(t)
-	again := im.run("--old-backend-stopped-at", "30s")
+	again := im.run("--old-backend-stopped-at", stopped)
 	t.Logf("once more, with nothing to do, took %.1f s", again.Seconds)
 	if second := h.tables(t); first != second {
 		t.Error("taking over again changed what is here")
@@ -167,7 +169,7 @@ func TestMovingIn(t *testing.T) {
 	exec1(t, source, `UPDATE "ScheduledTweet" SET "status" = 'CANCELLED' WHERE "id" = 'row12'`)
 	exec1(t, source, `UPDATE "ScheduledTweet" SET "status" = 'POSTED', "postedTweetId" = '124' WHERE "id" = 'bad7'`)
 	exec1(t, source, `UPDATE "SocialConnection" SET "accessTokenExpiresAt" = '2030-01-01' WHERE "id" = 'con20'`) // was dead
-	late := im.run("--old-backend-stopped-at", "30s")
+	late := im.run("--old-backend-stopped-at", stopped)
 	if late.Connections[original.Renewed] != 1 || late.ReconnectRequired != 9 {
 		t.Errorf("a token that lives longer: %+v", late)
 	}
@@ -182,7 +184,7 @@ func TestMovingIn(t *testing.T) {
 		t.Errorf("what was settled there: %+v", late.Posts)
 	}
 	settled := h.tables(t)
-	im.run("--old-backend-stopped-at", "30s")
+	im.run("--old-backend-stopped-at", stopped)
 	if h.tables(t) != settled {
 		t.Error("following it again changed what is here")
 	}
@@ -190,7 +192,7 @@ func TestMovingIn(t *testing.T) {
 	ours := openSource(t, h.setting("DATABASE_URL"))
 	exec1(t, ours, `WITH gone AS (DELETE FROM social_connections WHERE user_id = 'user_7' RETURNING id), posts AS (DELETE FROM posts WHERE user_id = 'user_7')
 		INSERT INTO erased_accounts (account_id, user_id, buried_at, stage) SELECT id, 'user_7', now(), 'done' FROM gone`)
-	forgotten := im.run("--old-backend-stopped-at", "30s")
+	forgotten := im.run("--old-backend-stopped-at", stopped)
 	var left int
 	err := ours.QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM posts WHERE user_id = 'user_7') +
 		(SELECT count(*) FROM social_connections WHERE user_id = 'user_7')`).Scan(&left)
