@@ -11,8 +11,8 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// ExcludedUnlessConcluding is excluded, but for a row that waits for this very event: what was tried for it led here.
-func ExcludedUnlessConcluding(columns []string) string {
+// excludedUnlessConcluding is excluded, but for a row that waits for this very event: what was tried for it led here.
+func excludedUnlessConcluding(columns []string) string {
 	set := make([]string, len(columns))
 	for i, c := range columns {
 		set[i] = fmt.Sprintf("%s = CASE WHEN post.state = 'concluding' AND post.rev = EXCLUDED.rev - 1 THEN post.%s ELSE EXCLUDED.%s END", c, c, c)
@@ -20,7 +20,7 @@ func ExcludedUnlessConcluding(columns []string) string {
 	return strings.Join(set, ", ")
 }
 
-func Excluded(columns []string) string {
+func excluded(columns []string) string {
 	set := make([]string, len(columns))
 	for i, c := range columns {
 		set[i] = c + " = EXCLUDED." + c
@@ -32,18 +32,18 @@ func Excluded(columns []string) string {
 var (
 	// identityColumns never change.
 	identityColumns = []string{"id", "user_id", "account_id", "kind", "created_at"}
-	// ContentColumns are what was asked for, outcomeColumns what became of it, both as events tell it.
-	ContentColumns = []string{
+	// contentColumns are what was asked for, outcomeColumns what became of it, both as events tell it.
+	contentColumns = []string{
 		"text", "media", "options", "parts", "reply_to", "quote_post_id", "repost_of", "publish_at", "time_zone", "time_decision", "publish_within",
 	}
-	OutcomeColumns = []string{
+	outcomeColumns = []string{
 		"state", "reason", "media_id", "permalink", "called_at", "accepted_at", "delete_requested_at", "deleted_at", "rev", "fact",
 	}
-	// ProgressColumns follow from the event, or count how far the row is told.
-	ProgressColumns = []string{"content_hash", "updated_at", "told_rev"}
+	// progressColumns follow from the event, or count how far the row is told.
+	progressColumns = []string{"content_hash", "updated_at", "told_rev"}
 	// Working columns are ours alone, in no event. They belong to one revision: whose turn it is, and what was tried for it.
-	TurnColumns  = []string{"wake_at", "armed_at", "lease", "lease_until", "doubt", "doubt_since", "on_absent", "failures"}
-	TriedColumns = []string{
+	turnColumns  = []string{"wake_at", "armed_at", "lease", "lease_until", "doubt", "doubt_since", "on_absent", "failures"}
+	triedColumns = []string{
 		"parent_id", "quoted_id", "container_id", "container_at", "children", "built_from", "attempt", "claimed_at", "call_deadline", "not_ready",
 		"rebuilds", "finished_seen_at",
 	}
@@ -51,23 +51,23 @@ var (
 	traceColumns = []string{"trace_parent", "recalled"}
 )
 
-// EmittedColumns are what an event tells, and a row must agree with. The state and its reason agree once the post is final;
+// emittedColumns are what an event tells, and a row must agree with. The state and its reason agree once the post is final;
 // before that a worker may be on its way between two told states.
-func EmittedColumns() []string {
-	return slices.Concat(identityColumns[1:], ContentColumns, OutcomeColumns)
+func emittedColumns() []string {
+	return slices.Concat(identityColumns[1:], contentColumns, outcomeColumns)
 }
 
 // SettledStates are those in which the row must say what the event says.
 const SettledStates = "('published', 'failed', 'cancelled', 'parked')"
 
-// DiffersFrom names the columns in which a row says something else than the one that EVENTS leads to. What a row says is
+// differsFrom names the columns in which a row says something else than the one that EVENTS leads to. What a row says is
 // its snapshot: of a chain its own columns are those of the part in hand.
-func (p *Post) DiffersFrom(rebuilt *Post) (columns []string, err error) {
+func (p *Post) differsFrom(rebuilt *Post) (columns []string, err error) {
 	says, should := FromSnapshot(p.Snapshot()), FromSnapshot(rebuilt.Snapshot())
 	says.Fact, should.Fact = p.Fact, rebuilt.Fact
 	says.Canonicalize()
 	should.Canonicalize()
-	for _, column := range EmittedColumns() {
+	for _, column := range emittedColumns() {
 		if p.mayDiffer(column, rebuilt) {
 			continue
 		}

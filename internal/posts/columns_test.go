@@ -10,7 +10,7 @@ import (
 // Whoever adds a column says whether an event tells it, or whether it belongs to one revision.
 func TestEveryColumnHasItsPlace(t *testing.T) {
 	t.Parallel()
-	listed := slices.Concat(identityColumns, ContentColumns, OutcomeColumns, ProgressColumns, TurnColumns, TriedColumns, traceColumns)
+	listed := slices.Concat(identityColumns, contentColumns, outcomeColumns, progressColumns, turnColumns, triedColumns, traceColumns)
 	post := reflect.TypeFor[Post]()
 	for i := range post.NumField() {
 		name, _, _ := strings.Cut(post.Field(i).Tag.Get("bun"), ",")

@@ -8,7 +8,6 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/internal/pg"
-	"github.com/omni-write/threads/services/publisher/projector"
 )
 
 // Threads tells by webhook that a post of an account is gone, whoever took it away. That may come before we know the
@@ -49,7 +48,7 @@ func (s *Service) findGone(ctx context.Context) (int, error) {
 	return 0, s.eachOf(ctx, "gone", &s.ungone, ids, func(ctx context.Context, i int) error {
 		g := found[i]
 		err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-			return projector.MarkDeletedRemotely(ctx, tx, g.AccountID, g.MediaID, g.GoneAt)
+			return s.store.MarkDeletedRemotely(ctx, tx, g.AccountID, g.MediaID, g.GoneAt)
 		})
 		if err == nil {
 			sweepRepairs.WithLabelValues("gone").Inc()

@@ -166,7 +166,10 @@ func TestRestoredPresumption(t *testing.T) {
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
 	p := r.inDoubt(s, testUser, r.account.ID, "presumed at the time of the backup")
 	r.sql("UPDATE posts SET on_absent = 'resume', attempt = 0, claimed_at = NULL, call_deadline = NULL")
-	err := pg.InTx(t.Context(), r.db, func(ctx context.Context, tx bun.Tx) error { return s.projector.MarkAllUnconfirmed(ctx, tx) })
+	err := pg.InTx(t.Context(), r.db, func(ctx context.Context, tx bun.Tx) error {
+		_, err := s.store.MarkAllUnconfirmed(ctx, tx, time.Now())
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func (r *rig) snapshots() map[string]events.Post {
 
 // projector is one beside those of the publishers.
 func (r *rig) projector() *projector.Projector {
-	return projector.New(r.cfg.Projector(), projector.Deps{Bus: r.bus, DB: r.db, Log: r.log, Now: time.Now})
+	return projector.New(r.cfg.Projector(), projector.Deps{Bus: r.bus, DB: r.db, Store: posts.NewStore(r.db, 0, 0), Log: r.log, Now: time.Now})
 }
 
 // A replay of EVENTS into an empty table gives the same table, but for the working columns.

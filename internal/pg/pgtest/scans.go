@@ -32,10 +32,9 @@ var small = []string{"posts_unsettled", "posts_untold", "posts_unarmed", "posts_
 
 // wholeTable are the statements that read a whole table, or all open posts, because that is what they are for, once.
 var wholeTable = map[string]string{
-	"services/publisher/projector/rebuild.go": "compares every row with EVENTS",
-	"services/publisher/projector/restore.go": "every post that was due, after a restore",
-	"services/publisher/projector/alive.go":   "the open posts that were due since a publisher was last alive, at a start",
-	"cmd/ops/original/":                       "an import, once",
+	"internal/posts/rebuilt.go":  "compares every row with EVENTS",
+	"internal/posts/restored.go": "every open post that was due, after a restore or since a publisher was last alive, at a start",
+	"cmd/ops/original/":          "an import, once",
 }
 
 // statements are those of the tests of this process, each once.

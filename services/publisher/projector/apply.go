@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,19 +20,19 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 )
 
-// applyAll applies events and moves the position. One whose words have no place in the tables, as those of a version that
-// nobody has migrated to, is set aside like one that cannot be read: it stays on EVENTS, for a newer version to rebuild
-// from, and holds nobody up.
-func (r *Projector) ApplyAll(ctx context.Context, conn bun.IDB, facts []Event) error {
-	err := r.applyInTx(ctx, conn, facts)
+// ApplyAll applies events and moves the position. One whose values have no place in the tables, as those of a version that
+// nobody has migrated to, is skipped like one that cannot be read: it stays on EVENTS, for a newer version to rebuild from,
+// and holds nobody up.
+func (r *Projector) ApplyAll(ctx context.Context, conn bun.IDB, evs []Event) error {
+	err := r.applyInTx(ctx, conn, evs)
 	if !pg.Unfit(err) {
 		return err
 	}
-	for _, f := range facts {
-		err := r.applyInTx(ctx, conn, []Event{f})
+	for _, e := range evs {
+		err := r.applyInTx(ctx, conn, []Event{e})
 		if pg.Unfit(err) {
-			r.skip(f.Seq, err)
-			err = r.applyInTx(ctx, conn, []Event{{Seq: f.Seq}})
+			r.skip(e.Seq, err)
+			err = r.applyInTx(ctx, conn, []Event{{Seq: e.Seq}})
 		}
 		if err != nil {
 			return err
@@ -44,12 +43,12 @@ func (r *Projector) ApplyAll(ctx context.Context, conn bun.IDB, facts []Event) e
 
 func (r *Projector) skip(seq uint64, err error) {
 	eventsSkipped.Inc()
-	r.Log.Error("fact set aside; it stays on EVENTS", zap.Uint64("seq", seq), zap.Error(err))
+	r.Log.Error("event skipped; it stays on EVENTS", zap.Uint64("seq", seq), zap.Error(err))
 }
 
-// applyTogether applies events and moves the position, in one transaction. What was applied before is skipped.
-func (r *Projector) applyInTx(ctx context.Context, conn bun.IDB, facts []Event) error {
-	if len(facts) == 0 {
+// applyInTx applies events and moves the position, in one transaction. What was applied before is skipped.
+func (r *Projector) applyInTx(ctx context.Context, conn bun.IDB, evs []Event) error {
+	if len(evs) == 0 {
 		return nil
 	}
 	crash.At(crash.RecordReceived)
@@ -60,23 +59,29 @@ func (r *Projector) applyInTx(ctx context.Context, conn bun.IDB, facts []Event) 
 		if err != nil {
 			return err
 		}
-		facts, err := r.withoutErased(ctx, tx, facts)
+		evs, err := r.withoutErased(ctx, tx, evs)
 		if err != nil {
 			return err
 		}
-		rows, err := r.revs(ctx, tx, facts)
+		var ids []string
+		for _, e := range evs {
+			if ev, ok := e.Message.(events.PostEvent); ok {
+				ids = append(ids, ev.Snapshot().ID)
+			}
+		}
+		rows, err := r.Store.ProgressOf(ctx, tx, ids)
 		if err != nil {
 			return err
 		}
-		var there []events.PostEvent // rows that are where the event leads, and are only to be marked as told
-		for _, f := range facts {
-			if f.Seq <= position {
+		var there []events.PostEvent // their rows are where the event leads, and are only to be marked
+		for _, e := range evs {
+			if e.Seq <= position {
 				continue
 			}
-			position = f.Seq
-			if ev, ok := f.Message.(events.PostEvent); ok {
+			position = e.Seq
+			if ev, ok := e.Message.(events.PostEvent); ok {
 				row, rev := rows[ev.Snapshot().ID], ev.Snapshot().Rev
-				if row.Rev >= rev && ev.Fact() == events.FactPublished && row.misses() {
+				if row.Rev >= rev && ev.Fact() == events.FactPublished && row.MissesOutcome() {
 					w, err := r.replaceByStanding(ctx, tx, ev, row.Rev)
 					if err != nil {
 						return err
@@ -85,14 +90,14 @@ func (r *Projector) applyInTx(ctx context.Context, conn bun.IDB, facts []Event) 
 					continue
 				}
 				if row.ToldRev >= rev {
-					continue // applied at once by whoever told it
+					continue // applied at once by whoever emitted it
 				}
 				if row.Rev >= rev {
 					there = append(there, ev)
 					continue
 				}
 			}
-			w, err := r.Apply(ctx, tx, f.Message)
+			w, err := r.Apply(ctx, tx, e.Message)
 			if err != nil {
 				return err
 			}
@@ -109,8 +114,8 @@ func (r *Projector) applyInTx(ctx context.Context, conn bun.IDB, facts []Event) 
 		return err
 	}
 	crash.At(crash.RecordApplied)
-	for _, f := range facts {
-		if _, ok := f.Message.(events.AccountEvent); ok {
+	for _, e := range evs {
+		if _, ok := e.Message.(events.AccountEvent); ok {
 			select {
 			case r.accountChanges <- struct{}{}:
 			default: // asked for already
@@ -120,13 +125,13 @@ func (r *Projector) applyInTx(ctx context.Context, conn bun.IDB, facts []Event) 
 	return r.reply(ctx, waiting)
 }
 
-// outcome is an event on its way into the row by whoever told it, and the commands that it ends.
+// Outcome is an event that whoever emitted it applies, and the commands that it ends.
 type Outcome struct {
 	Event events.PostEvent
 	Ended *[]commands.Command
 }
 
-// applyNow applies an event that has just been told, without waiting for it to come round.
+// ApplyNow applies an event that has just been emitted, without waiting for it to come round.
 func (r *Projector) ApplyNow(ctx context.Context, ev events.PostEvent) error {
 	var waiting []commands.Command
 	err := r.outcomes.Do(ctx, Outcome{ev, &waiting})
@@ -139,7 +144,7 @@ func (r *Projector) ApplyNow(ctx context.Context, ev events.PostEvent) error {
 	return r.reply(ctx, waiting)
 }
 
-// applyStanding makes a post final by the PostPublished that stands on EVENTS, not by ours: a restored database, or a person,
+// ApplyStanding makes a post final by the PostPublished that stands on EVENTS, not by ours: a restored database, or a person,
 // had another idea of its revs, and the world has heard only of the first.
 func (r *Projector) ApplyStanding(ctx context.Context, p *posts.Post, subject string) error {
 	stream, err := r.Bus.JetStream().Stream(ctx, events.StreamEvents)
@@ -169,19 +174,19 @@ func (r *Projector) ApplyStanding(ctx context.Context, p *posts.Post, subject st
 	return r.reply(ctx, waiting)
 }
 
-// stand makes a row what the PostPublished on EVENTS says, whatever rev the row has come to meanwhile.
+// replaceByStanding makes a row what the PostPublished on EVENTS says, whatever rev the row has come to meanwhile.
 func (r *Projector) replaceByStanding(ctx context.Context, tx bun.Tx, ev events.PostEvent, rev int64) ([]commands.Command, error) {
 	standing := posts.FromSnapshot(ev.Snapshot())
 	standing.Fact = ev.Fact()
 	standing.Rev = max(standing.Rev, rev+1)
 	standing.ToldRev = standing.Rev
-	if err := r.applyPost(ctx, tx, &standing); err != nil {
+	if err := r.Store.Apply(ctx, tx, &standing, r.cfg.Timing, r.Now()); err != nil {
 		return nil, err
 	}
 	return r.finishCommands(ctx, tx, ev)
 }
 
-// applyOutcomes makes many posts final in one transaction: those that lack nothing else. The others are batch.ErrAlone.
+// ApplyTogether makes many posts final in one transaction: those that lack nothing else. The others are batch.ErrAlone.
 func (r *Projector) ApplyTogether(ctx context.Context, items []Outcome) []error {
 	order := slices.Clone(items) // always the same, so that two batches cannot wait for each other
 	slices.SortFunc(order, func(a, b Outcome) int { return strings.Compare(a.Event.Snapshot().ID, b.Event.Snapshot().ID) })
@@ -219,7 +224,7 @@ func (r *Projector) ApplyTogether(ctx context.Context, items []Outcome) []error 
 	return errs
 }
 
-// applyAlone applies events in a transaction of their own.
+// ApplyAlone applies events in a transaction of their own.
 func (r *Projector) ApplyAlone(ctx context.Context, evs ...events.PostEvent) (waiting []commands.Command, err error) {
 	err = pg.InTx(ctx, r.DB, func(ctx context.Context, tx bun.Tx) error {
 		waiting = nil
@@ -229,7 +234,7 @@ func (r *Projector) ApplyAlone(ctx context.Context, evs ...events.PostEvent) (wa
 			}
 			p := posts.FromSnapshot(ev.Snapshot())
 			p.Fact, p.ToldRev = ev.Fact(), p.Rev
-			if err := r.applyPost(ctx, tx, &p); err != nil {
+			if err := r.Store.Apply(ctx, tx, &p, r.cfg.Timing, r.Now()); err != nil {
 				return err
 			}
 			ended, err := r.finishCommands(ctx, tx, ev)
@@ -243,48 +248,17 @@ func (r *Projector) ApplyAlone(ctx context.Context, evs ...events.PostEvent) (wa
 	return waiting, err
 }
 
-// finalize makes the rows final that are noted as published and lack nothing but the event: the usual case, in one
-// statement. It returns those it made.
-func (r *Projector) finalize(ctx context.Context, tx bun.Tx, batch []Outcome) (map[string]bool, error) {
-	type row struct {
-		ID        string        `bun:"id"`
-		Rev       int64         `bun:"rev"`
-		Permalink string        `bun:"permalink"`
-		Parts     []events.Part `bun:"parts,type:jsonb"`
-		UpdatedAt time.Time     `bun:"updated_at,type:timestamptz"`
-		WakeAt    *time.Time    `bun:"wake_at,type:timestamptz"` // for a permalink that is late
-	}
-	var rows []row
-	var ids []string
-	for _, o := range batch {
-		if p := o.Event.Snapshot(); o.Event.Fact() == events.FactPublished {
-			if p.Parts == nil {
-				p.Parts = []events.Part{}
-			}
-			ids = append(ids, p.ID)
-			final := posts.FromSnapshot(p)
-			final.LookForPermalinks(r.cfg.Timing, r.Now())
-			rows = append(rows, row{p.ID, p.Rev, posts.Value(p.Permalink), p.Parts, p.UpdatedAt, posts.OptionalTime(final.WakeAt)})
+// finalize makes the rows final that lack nothing but their event, and returns those it made.
+func (r *Projector) finalize(ctx context.Context, tx bun.Tx, outcomes []Outcome) (map[string]bool, error) {
+	var published []posts.Post
+	for _, o := range outcomes {
+		if o.Event.Fact() == events.FactPublished {
+			p := posts.FromSnapshot(o.Event.Snapshot())
+			p.LookForPermalinks(r.cfg.Timing, r.Now())
+			published = append(published, p)
 		}
 	}
-	if len(rows) == 0 {
-		return nil, nil //nolint:nilnil // nothing to make
-	}
-	var made []string
-	err := tx.NewUpdate().With("o", tx.NewValues(&rows)).With("free", posts.LockFree(tx, ids)).Model((*posts.Post)(nil)).TableExpr("o, free").
-		Set("state = 'published', rev = o.rev, told_rev = o.rev, updated_at = o.updated_at").
-		Set("permalink = nullif(o.permalink, ''), parts = o.parts").
-		Set("wake_at = o.wake_at, failures = 0, armed_at = NULL, lease = NULL, lease_until = NULL").
-		Where("post.id = free.id AND post.id = o.id AND post.rev = o.rev - 1 AND post.state = 'concluding' AND post.fact = ?", events.FactPublished).
-		Returning("post.id").Scan(ctx, &made)
-	if err != nil {
-		return nil, fmt.Errorf("apply %s: %w", events.FactPublished, err)
-	}
-	final := make(map[string]bool, len(made))
-	for _, id := range made {
-		final[id] = true
-	}
-	return final, nil
+	return r.Store.Finalize(ctx, tx, published)
 }
 
 // awaited are the posts of a batch whose outcome somebody waits for.
@@ -315,68 +289,17 @@ func (r *Projector) reply(ctx context.Context, waiting []commands.Command) error
 	return nil
 }
 
-// revOf is how far a row has come, and how far it is told.
-type progress struct {
-	ID      string       `bun:"id"`
-	Rev     int64        `bun:"rev"`
-	ToldRev int64        `bun:"told_rev"`
-	State   events.State `bun:"state"`
-}
-
-// unaware says that the row does not know of its post what a PostPublished says: that was told by one who could no longer
-// write it, while others moved the row on.
-func (r progress) misses() bool {
-	return r.State != events.StatePublished && r.State != events.StateConcluding
-}
-
-// revs reads how far the posts of a batch have come. It locks nothing: who told an event applies it at the same moment,
-// and what is written below is guarded by the row's rev.
-func (r *Projector) revs(ctx context.Context, db bun.IDB, facts []Event) (map[string]progress, error) {
-	var ids []string
-	for _, f := range facts {
-		if ev, ok := f.Message.(events.PostEvent); ok {
-			ids = append(ids, ev.Snapshot().ID)
-		}
-	}
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	var rows []progress
-	err := db.NewSelect().Table("posts").Column("id", "rev", "told_rev", "state").Where("id IN (?)", bun.List(ids)).Scan(ctx, &rows)
-	if err != nil {
-		return nil, fmt.Errorf("read revs: %w", err)
-	}
-	m := make(map[string]progress, len(rows))
-	for _, row := range rows {
-		m[row.ID] = row
-	}
-	return m, nil
-}
-
-// markTold marks rows as told, in one statement, and ends the commands that wait for these facts.
+// markEmitted marks rows, in one statement, whose events are on EVENTS, and ends the commands that wait for these events.
 func (r *Projector) markEmitted(ctx context.Context, tx bun.Tx, there []events.PostEvent) (waiting []commands.Command, err error) {
 	if len(there) == 0 {
 		return nil, nil
 	}
-	latest := map[string]events.PostEvent{}
+	revs := map[string]int64{}
 	for _, ev := range there {
-		latest[ev.Snapshot().ID] = ev // in the order of EVENTS: the last is the highest
+		revs[ev.Snapshot().ID] = ev.Snapshot().Rev // in the order of EVENTS: the last is the highest
 	}
-	type row struct {
-		ID  string `bun:"id"`
-		Rev int64  `bun:"rev"`
-	}
-	rows := make([]row, 0, len(latest))
-	for id, ev := range latest {
-		rows = append(rows, row{id, ev.Snapshot().Rev})
-	}
-	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.ID, b.ID) })
-	// A row that somebody else holds is left as it is: all that comes after it would wait. The sweep finds it untold.
-	_, err = tx.NewUpdate().With("t", tx.NewValues(&rows)).With("free", posts.LockFree(tx, slices.Collect(maps.Keys(latest)))).
-		Model((*posts.Post)(nil)).TableExpr("t, free").Set("told_rev = t.rev").
-		Where("post.id = free.id AND post.id = t.id AND post.rev = t.rev AND post.told_rev < t.rev").Exec(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("mark as told: %w", err)
+	if err := r.Store.MarkEmitted(ctx, tx, revs); err != nil {
+		return nil, err
 	}
 	awaited, err := r.awaited(ctx, tx, there)
 	if err != nil {
@@ -395,7 +318,7 @@ func (r *Projector) markEmitted(ctx context.Context, tx bun.Tx, there []events.P
 	return waiting, nil
 }
 
-// noteTold marks rows whose fact is known to stand on EVENTS, as it is marked when the fact is read from there.
+// MarkEmitted marks rows whose event is known to be on EVENTS, as they are marked when the event is read from there.
 func (r *Projector) MarkEmitted(ctx context.Context, there []events.PostEvent) error {
 	var waiting []commands.Command
 	err := pg.InTx(ctx, r.DB, func(ctx context.Context, tx bun.Tx) (err error) {
@@ -408,7 +331,7 @@ func (r *Projector) MarkEmitted(ctx context.Context, there []events.PostEvent) e
 	return r.reply(ctx, waiting)
 }
 
-// apply writes one event. Applying it twice, or after a later one, changes nothing.
+// Apply writes one event. Applying it twice, or after a later one, changes nothing.
 func (r *Projector) Apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]commands.Command, error) {
 	switch ev := ev.(type) {
 	case events.AccountConnected:
@@ -426,7 +349,7 @@ func (r *Projector) Apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]
 	case events.PostEvent:
 		p := posts.FromSnapshot(ev.Snapshot())
 		p.Fact, p.ToldRev = ev.Fact(), p.Rev
-		if err := r.applyPost(ctx, tx, &p); err != nil {
+		if err := r.Store.Apply(ctx, tx, &p, r.cfg.Timing, r.Now()); err != nil {
 			return nil, err
 		}
 		return r.finishCommands(ctx, tx, ev)
@@ -434,38 +357,7 @@ func (r *Projector) Apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]
 	return nil, nil
 }
 
-// applyPost brings the row to what the event says, if the row is behind; a row that is missing (an empty table, a
-// restored one) is written anew. A row that is already there is only marked as told. The working columns of a row that is
-// behind belong to another revision, so they begin anew.
-func (r *Projector) applyPost(ctx context.Context, tx bun.Tx, p *posts.Post) error {
-	res, err := tx.NewUpdate().Model((*posts.Post)(nil)).
-		Set("told_rev = ?", p.Rev).
-		Where("id = ? AND rev = ? AND told_rev < ?", p.ID, p.Rev, p.Rev).Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("mark told: %w", err)
-	}
-	if n, err := res.RowsAffected(); err != nil || n > 0 {
-		return err
-	}
-	p.WakeAfterReplay(r.cfg.Timing, r.Now())
-	p.Canonicalize()
-	res, err = tx.NewInsert().Model(p).
-		Value("call_deadline", "CASE WHEN ? THEN clock_timestamp() END", p.Doubt). // whenever its call was made, it has ended by then
-		On("CONFLICT (id) DO UPDATE").
-		Set(posts.Excluded(slices.Concat(posts.ContentColumns, posts.OutcomeColumns, posts.ProgressColumns, posts.TurnColumns))).
-		Set(posts.ExcludedUnlessConcluding(posts.TriedColumns)).
-		// Only a higher rev: a late or doubled event changes nothing.
-		Where("post.rev < EXCLUDED.rev").Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("apply %s: %w", p.Fact, err)
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return err
-	}
-	return posts.FreeQuotaOfEnded(ctx, tx, p)
-}
-
-// finish ends the commands that wait for this fact.
+// finishCommands ends the commands that wait for this event.
 func (r *Projector) finishCommands(ctx context.Context, tx bun.Tx, ev events.PostEvent) ([]commands.Command, error) {
 	p := ev.Snapshot()
 	publishing, deleting := []string{events.PublishPost{}.Type()}, []string{events.DeletePost{}.Type()}
@@ -484,14 +376,16 @@ func (r *Projector) finishCommands(ctx context.Context, tx bun.Tx, ev events.Pos
 	return nil, nil
 }
 
-// wake has the posts of an account looked at now: those that waited for its reconnect go on, those of one that was taken
+// wakePosts has the posts of an account looked at now: those that waited for its reconnect go on, those of one that was taken
 // away are cancelled. The sweep does the waking, at once: to it they are overdue.
 func (r *Projector) wakePosts(ctx context.Context, tx bun.Tx, accountID string, states ...events.State) error {
-	_, err := tx.NewUpdate().Model((*posts.Post)(nil)).Set("wake_at = ?", r.Now().Add(-2*r.cfg.SweepGrace)).Set("armed_at = NULL").
-		Where("account_id = ? AND state IN (?)", accountID, bun.List(states)).
-		Where("wake_at > ?", r.Now()).Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("wake the posts of account %s: %w", accountID, err)
-	}
-	return nil
+	return r.Store.WakeOfAccount(ctx, tx, accountID, r.overdue(), r.Now(), states...)
 }
+
+// WakePaused has the posts that waited for their account to be resumed looked at now.
+func (r *Projector) WakePaused(ctx context.Context, db bun.IDB, accountID string) error {
+	return r.Store.WakePaused(ctx, db, accountID, r.overdue(), r.Now())
+}
+
+// overdue is a wake-up time that the sweep takes for overdue.
+func (r *Projector) overdue() time.Time { return r.Now().Add(-2 * r.cfg.SweepGrace) }

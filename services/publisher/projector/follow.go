@@ -20,17 +20,17 @@ import (
 const (
 	PositionRow = "publisher-recorder"
 	followBatch = 512
-	// recorderMoment is how far the recorder stays behind: longer than it takes to apply an event that was just told.
+	// followBehind is how far it stays behind: longer than it takes to apply an event that was just emitted.
 	followBehind = 250 * time.Millisecond
 	standByEvery = 2 * time.Second
 )
 
-// run records until ctx ends. It stands by while another process records.
+// Run follows EVENTS until ctx ends. It stands by while another process does.
 func (r *Projector) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := r.lead(ctx)
 		if err != nil && ctx.Err() == nil {
-			r.Log.Warn("recorder starts over", zap.Error(err))
+			r.Log.Warn("projector starts over", zap.Error(err))
 		}
 		if !clock.Sleep(ctx, standByEvery) {
 			break
@@ -102,7 +102,7 @@ func (r *Projector) lead(ctx context.Context) error {
 	}
 }
 
-// catchUp applies what was told since the position, up to the end of EVENTS as it is now.
+// catchUpUnderLock applies what was emitted since the position, up to the end of EVENTS as it is now.
 func (r *Projector) catchUpUnderLock(ctx context.Context, conn *bun.Conn) error {
 	position, err := r.Position(ctx, conn)
 	if err != nil {
@@ -115,8 +115,8 @@ func (r *Projector) catchUpUnderLock(ctx context.Context, conn *bun.Conn) error 
 	return r.Replay(ctx, conn, position+1, stream.CachedInfo().State.LastSeq)
 }
 
-// gather waits for one message and takes with it what comes in the moment after. Whoever told an event applies it at once;
-// the recorder, who would only get in their way, comes after them. With the beat it returns empty-handed.
+// gather waits for one message and takes with it what comes in the moment after. Whoever emitted an event applies it
+// at once; the projector would only get in their way, so it comes after them. With the beat it returns empty-handed.
 func gather(ctx context.Context, incoming <-chan jetstream.Msg, beat <-chan time.Time) (batch []jetstream.Msg, ok bool) {
 	select {
 	case m, ok := <-incoming:
@@ -150,7 +150,7 @@ func gather(ctx context.Context, incoming <-chan jetstream.Msg, beat <-chan time
 	return batch, true
 }
 
-// told is an event with its place in the stream.
+// Event is an event with its place in the stream.
 type Event struct {
 	Seq     uint64
 	Message events.Message // nil: a type that this version does not know
@@ -172,10 +172,10 @@ func (r *Projector) decode(m jetstream.Msg) (Event, error) {
 
 // applyBatch applies messages and moves the position, in one transaction.
 func (r *Projector) applyBatch(ctx context.Context, conn *bun.Conn, batch []jetstream.Msg) error {
-	facts := make([]Event, len(batch))
+	evs := make([]Event, len(batch))
 	for i, m := range batch {
 		var err error
-		if facts[i], err = r.decode(m); err != nil {
+		if evs[i], err = r.decode(m); err != nil {
 			return err
 		}
 	}
@@ -184,14 +184,14 @@ func (r *Projector) applyBatch(ctx context.Context, conn *bun.Conn, batch []jets
 		return err
 	}
 	next, end, gap := position+1, position, false
-	for _, f := range facts {
-		gap = gap || f.Seq > next
-		next, end = max(next, f.Seq+1), max(end, f.Seq)
+	for _, e := range evs {
+		gap = gap || e.Seq > next
+		next, end = max(next, e.Seq+1), max(end, e.Seq)
 	}
 	if gap { // the durable gave what lies between to somebody who is gone: read it from the stream itself
 		return r.Replay(ctx, conn, position+1, end)
 	}
-	return r.ApplyAll(ctx, conn, facts)
+	return r.ApplyAll(ctx, conn, evs)
 }
 
 // position is the sequence of the last event that is in the tables; 0 before the first.
@@ -199,7 +199,7 @@ func (r *Projector) Position(ctx context.Context, db bun.IDB) (uint64, error) {
 	var seq uint64
 	err := db.NewSelect().Table("recorder_positions").Column("seq").Where("name = ?", PositionRow).Scan(ctx, &seq)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return 0, fmt.Errorf("read the recorder's position: %w", err)
+		return 0, fmt.Errorf("read the projector's position: %w", err)
 	}
 	return seq, nil
 }
@@ -209,7 +209,7 @@ func (r *Projector) setPosition(ctx context.Context, db bun.IDB, seq uint64) err
 		ON CONFLICT (name) DO UPDATE SET seq = EXCLUDED.seq, updated_at = EXCLUDED.updated_at
 		WHERE recorder_positions.seq < EXCLUDED.seq`, PositionRow, int64(seq), r.Now()).Exec(ctx) //nolint:gosec // a stream sequence fits
 	if err != nil {
-		return fmt.Errorf("move the recorder's position: %w", err)
+		return fmt.Errorf("move the projector's position: %w", err)
 	}
 	return nil
 }

@@ -14,15 +14,15 @@ import (
 
 const (
 	LockKey = 0x7468726561647301 // "threads", 1
-	// recorderSilence is how long the recorder's session may say nothing before Postgres ends it, and with it the lock: a
-	// process that stands still must not keep the others from recording. recorderBeat is how often it says something.
+	// lockSilence is how long the session of the one that follows EVENTS may say nothing before Postgres ends it, and with it the lock: a
+	// process that stands still must not keep the others from following. lockBeat is how often it says something.
 	lockSilence = 10 * time.Second
 	lockBeat    = 2 * time.Second
-	// recorderPatience bounds what is asked only for the lock's sake.
+	// lockPatience bounds what is asked only for the lock's sake.
 	lockPatience = 5 * time.Second
 )
 
-// lock tries to become the one that records. The lock and the limit of its session's silence are one statement, so that no
+// lock tries to become the one that follows EVENTS. The lock and the limit of its session's silence are one statement, so that no
 // standstill comes between them.
 func (r *Projector) lock(ctx context.Context) (*bun.Conn, bool, error) {
 	conn, err := r.DB.Conn(ctx)
@@ -39,13 +39,13 @@ func (r *Projector) lock(ctx context.Context) (*bun.Conn, bool, error) {
 	switch {
 	case err != nil:
 		unlock(ctx, &conn)
-		return nil, false, fmt.Errorf("take the recorder's lock: %w", err)
+		return nil, false, fmt.Errorf("take the projector's lock: %w", err)
 	case !mine:
 		err = r.logHolder(asked, &conn)
 		return nil, false, errors.Join(err, conn.Close())
 	}
 	r.holder = 0
-	r.Log.Info("recording: this process writes what EVENTS tells into Postgres")
+	r.Log.Info("projecting: this process follows EVENTS into Postgres")
 	return &conn, true, nil
 }
 
@@ -58,17 +58,17 @@ func unlock(ctx context.Context, conn *bun.Conn) {
 	_ = conn.Close()
 }
 
-// stillMine is the heartbeat of the lock's session.
+// heartbeat is the heartbeat of the lock's session.
 func heartbeat(ctx context.Context, conn *bun.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
 	if _, err := conn.ExecContext(ctx, "SELECT 1"); err != nil {
-		return fmt.Errorf("the session with the recorder's lock: %w", err)
+		return fmt.Errorf("the session with the projector's lock: %w", err)
 	}
 	return nil
 }
 
-// standBy says once of each holder who holds the lock.
+// logHolder says once of each holder who holds the lock.
 func (r *Projector) logHolder(ctx context.Context, conn *bun.Conn) error {
 	var holder struct {
 		PID         int
@@ -86,10 +86,10 @@ func (r *Projector) logHolder(ctx context.Context, conn *bun.Conn) error {
 		return nil // gone meanwhile, or known
 	}
 	if err != nil {
-		return fmt.Errorf("find who holds the recorder's lock: %w", err)
+		return fmt.Errorf("find who holds the projector's lock: %w", err)
 	}
 	r.holder = holder.PID
-	r.Log.Info("standing by: another session records", zap.String("holder", holder.Application), zap.Int("holder_pid", holder.PID),
+	r.Log.Info("standing by: another session follows EVENTS", zap.String("holder", holder.Application), zap.Int("holder_pid", holder.PID),
 		zap.String("holder_address", holder.Address), zap.Duration("holder_quiet_for", time.Duration(holder.Quiet*float64(time.Second))))
 	return nil
 }

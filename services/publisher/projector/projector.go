@@ -1,3 +1,5 @@
+// Package projector writes what EVENTS says into Postgres (docs/architecture.md): it follows EVENTS, applies each event to the
+// table of posts once, catches up at a start, and restores or rebuilds the table. It knows nothing of publishing.
 package projector
 
 import (
@@ -12,7 +14,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 )
 
-// projectorConfig is what a projector needs to know.
+// Config is what a projector needs to know.
 type Config struct {
 	Timing posts.Timing
 	// SweepGrace is how long after its wake-up time a post counts as overdue.
@@ -21,7 +23,7 @@ type Config struct {
 	RestoredSince time.Time
 }
 
-// projectorDeps is what a projector works with.
+// Deps is what a projector works with.
 type Deps struct {
 	Bus   *bus.Bus
 	DB    *bun.DB
@@ -30,7 +32,7 @@ type Deps struct {
 	Now   func() time.Time
 }
 
-// recorder writes what EVENTS says into Postgres: final states, up to which revision each post's events are on EVENTS, and
+// Projector writes what EVENTS says into Postgres: final states, up to which revision each post's events are on EVENTS, and
 // how far EVENTS is applied.
 //
 // An event is applied at once by whoever emitted it (ApplyNow), and again, without effect, when it comes round on EVENTS
@@ -52,16 +54,16 @@ type Projector struct {
 // applyBatch is how many outcomes are applied together.
 const applyBatch = 256
 
-// newProjector makes a projector. It does no I/O.
+// New makes a projector. It does no I/O.
 func New(cfg Config, d Deps) *Projector {
 	r := &Projector{Deps: d, cfg: cfg, accountChanges: make(chan struct{}, 1)}
 	r.outcomes = &batch.Batcher[Outcome]{Size: applyBatch, AtOnce: 2, Work: r.ApplyTogether}
 	return r
 }
 
-// isCurrent says whether EVENTS, as it stood at the start, is applied to its end. Before that a row may not know yet that its
+// IsCurrent says whether EVENTS, as it stood at the start, is applied to its end. Before that a row may not know yet that its
 // post went out.
 func (r *Projector) IsCurrent() bool { return r.current.Load() }
 
-// changesOfAccounts receives when an account came or went, so that its posts are looked at now.
+// AccountChanges receives when an account came or went, so that its posts are looked at now.
 func (r *Projector) AccountChanges() <-chan struct{} { return r.accountChanges }

@@ -3,63 +3,18 @@ package projector
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strconv"
-	"time"
 
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/posts"
 )
 
-// gone keeps the word, and marks the post if there is one.
+// saveRemoteDeletion keeps what Threads says by webhook, and marks the post if there is one.
 func (r *Projector) saveRemoteDeletion(ctx context.Context, tx bun.Tx, ev events.DeletedOnThreads) error {
 	_, err := tx.NewRaw("INSERT INTO posts_gone (account_id, media_id, gone_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
 		ev.AccountID, ev.MediaID, ev.At).Exec(ctx)
 	if err != nil {
-		return fmt.Errorf("keep that a post is gone: %w", err)
+		return fmt.Errorf("keep that a post is deleted at Threads: %w", err)
 	}
-	return MarkDeletedRemotely(ctx, tx, ev.AccountID, ev.MediaID, ev.At)
-}
-
-// markGone marks the row whose post, or a part of it, is gone from Threads. A row that its owner asked us to delete is left
-// to whoever does that: they look at Threads and find the same. The telling is the sweep's, or that of whoever the row wakes
-// when a part of a chain is gone.
-func MarkDeletedRemotely(ctx context.Context, tx bun.Tx, accountID, mediaID string, at time.Time) error {
-	var rows []posts.Post
-	err := tx.NewSelect().Model(&rows).Where("account_id = ?", accountID).
-		Where("media_id = ? OR parts @> ?::jsonb AND parts <> '[]'", mediaID, `[{"mediaId":`+strconv.Quote(mediaID)+`}]`).
-		Where("state IN ('published', 'failed') AND deleted_at IS NULL AND delete_requested_at IS NULL").
-		Where("told_rev >= rev"). // what is told after this is not lost: the word is kept, and looked for again
-		Where("lease IS NULL OR lease_until < now()").For("UPDATE").Scan(ctx)
-	if err != nil {
-		return fmt.Errorf("find the post that is gone: %w", err)
-	}
-	for i := range rows {
-		p := &rows[i]
-		if !slices.Contains(p.LiveMediaIDs(), mediaID) {
-			continue
-		}
-		for k := range p.Parts {
-			if p.Parts[k].MediaID == mediaID {
-				p.Parts[k].DeletedAt = posts.OptionalTime(at)
-			}
-		}
-		p.UpdatedAt = at
-		p.Rev++
-		q := tx.NewUpdate().Model(p).Where("id = ?", p.ID).Column("parts", "updated_at", "rev", "fact")
-		if !p.IsChain() || len(p.LiveMediaIDs()) == 0 { // a chain is gone with its last part, as when we delete it
-			p.DeletedAt, p.Fact = at, events.FactDeleted
-			q = q.Column("deleted_at")
-		} else {
-			p.Fact, p.ToldRev = events.FactUpdated, p.Rev // updates.go
-			q = q.Column("told_rev").Set("wake_at = now(), armed_at = NULL")
-		}
-		p.Canonicalize()
-		if _, err := q.Exec(ctx); err != nil {
-			return fmt.Errorf("mark a post as gone: %w", err)
-		}
-	}
-	return nil
+	return r.Store.MarkDeletedRemotely(ctx, tx, ev.AccountID, ev.MediaID, ev.At)
 }

@@ -14,10 +14,9 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
-	"github.com/omni-write/threads/internal/posts"
 )
 
-// check compares how far the recorder has acknowledged EVENTS with how far Postgres has applied it. Postgres behind
+// Check compares how far the projector has acknowledged EVENTS with how far Postgres has applied it. Postgres behind
 // the acknowledgements can only mean that it was restored from a backup: then rows may call posts unpublished that are
 // live, and nothing is published until an operator has said since when.
 func (r *Projector) Check(ctx context.Context) error {
@@ -50,13 +49,13 @@ func (r *Projector) Check(ctx context.Context) error {
 			"(RFC 3339) and start again: every post due by now is then looked for on Threads first", position, floor)
 	}
 	r.Log.Warn("postgres was restored: applying the events it lacks", zap.Uint64("from", position+1), zap.Uint64("to", floor))
-	// Marked until every due post is doubted: a crash in between, or a second publisher that starts meanwhile, must not
+	// Marked until every due post is unconfirmed: a crash in between, or a second publisher that starts meanwhile, must not
 	// take the rows as they were in the backup for the truth.
 	_, err = r.DB.NewRaw("INSERT INTO recorder_positions (name, seq, updated_at) VALUES (?, 0, ?) ON CONFLICT DO NOTHING", RestoringRow, r.Now()).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("mark the restore: %w", err)
 	}
-	// To the very end, not only to what was acknowledged: a post must not be doubted whose outcome is on EVENTS.
+	// To the very end, not only to what was acknowledged: a post must not become unconfirmed whose outcome is on EVENTS.
 	stream, err := r.Bus.JetStream().Stream(ctx, events.StreamEvents)
 	if err != nil {
 		return fmt.Errorf("find EVENTS: %w", err)
@@ -65,7 +64,7 @@ func (r *Projector) Check(ctx context.Context) error {
 		return err
 	}
 	return pg.InTx(ctx, r.DB, func(ctx context.Context, tx bun.Tx) error {
-		if err := r.MarkAllUnconfirmed(ctx, tx); err != nil {
+		if err := r.markAllUnconfirmed(ctx, tx); err != nil {
 			return err
 		}
 		if _, err := tx.NewDelete().Table("recorder_positions").Where("name = ?", RestoringRow).Exec(ctx); err != nil {
@@ -75,7 +74,7 @@ func (r *Projector) Check(ctx context.Context) error {
 	})
 }
 
-// newStream begins to count anew where EVENTS is younger than Postgres: it was deleted, and what it tells now has
+// startOverOnNewStream begins to count anew where EVENTS is younger than Postgres: it was deleted, and what it tells now has
 // sequences that Postgres would take for known. The rows stand; they were applied.
 func (r *Projector) startOverOnNewStream(ctx context.Context, position uint64) error {
 	stream, err := r.Bus.JetStream().Stream(ctx, events.StreamEvents)
@@ -93,10 +92,10 @@ func (r *Projector) startOverOnNewStream(ctx context.Context, position uint64) e
 	return nil
 }
 
-// restoring is the row of recorder_positions that stands while a restore is worked off.
+// RestoringRow is the row of recorder_positions that stands while a restore is worked off.
 const RestoringRow = "publisher-restoring"
 
-// replay applies the events of a range, straight from the stream. The durable would not deliver again what it counts as
+// Replay applies the events of a range, straight from the stream. The durable would not deliver again what it counts as
 // acknowledged, and holds back for AckWait what a dead process had in hand.
 func (r *Projector) Replay(ctx context.Context, db bun.IDB, from, to uint64) error {
 	if from > to {
@@ -132,12 +131,12 @@ func (r *Projector) Replay(ctx context.Context, db bun.IDB, from, to uint64) err
 		if err != nil {
 			return fmt.Errorf("read EVENTS at %d: %w", from, err)
 		}
-		fact, err := r.decode(m)
+		e, err := r.decode(m)
 		if err != nil {
 			return err
 		}
-		from = fact.Seq + 1
-		if batch = append(batch, fact); len(batch) == followBatch || from > to {
+		from = e.Seq + 1
+		if batch = append(batch, e); len(batch) == followBatch || from > to {
 			if err := r.ApplyAll(ctx, db, batch); err != nil {
 				return err
 			}
@@ -153,33 +152,20 @@ func (r *Projector) Replay(ctx context.Context, db bun.IDB, from, to uint64) err
 // replayPatience is how long the next event of a replay may take to come.
 const replayPatience = 2 * time.Second
 
-// doubtAll makes every post unconfirmed that is due and not final: each is looked for on Threads before a container is
-// made for it.
-func (r *Projector) MarkAllUnconfirmed(ctx context.Context, tx bun.Tx) error {
-	reason := events.Faultf(events.Unknown, "The database was restored from a backup; we are asking Threads whether this post went out.")
-	res, err := tx.NewUpdate().Model((*posts.Post)(nil)).
-		Set("state = ?", events.StateUnconfirmed).Set("reason = ?", reason).Set("wake_at = ?", r.Now()).
-		Set("lease = NULL, lease_until = NULL, armed_at = NULL").
-		Set("rev = rev + 1").Set("fact = ?", events.FactUnconfirmed).Set("updated_at = ?", r.Now()). // told, by the sweep
-		Set("doubt = true, doubt_since = least(doubt_since, publish_at), on_absent = ?", posts.AbsentRetry).
-		// A backup may know no deadline, or an old one: without it a single lagging list would allow a second post.
-		Set("call_deadline = greatest(call_deadline, clock_timestamp())"). // greatest passes over NULL
-		Where("publish_at <= ?", r.Now()).
-		// What was only presumed when the backup was made may have gone out since.
-		Where("state IN (?) OR state = ? AND on_absent = ?", bun.List([]events.State{events.StateScheduled, events.StateReady, events.StateWaiting, events.StatePublishing}),
-			events.StateUnconfirmed, posts.AbsentResume).
-		Exec(ctx)
+// markAllUnconfirmed makes every post unconfirmed that is due and not final: each is looked for on Threads before a container
+// is made for it.
+func (r *Projector) markAllUnconfirmed(ctx context.Context, tx bun.Tx) error {
+	n, err := r.Store.MarkAllUnconfirmed(ctx, tx, r.Now())
 	if err != nil {
-		return fmt.Errorf("doubt the posts that were due: %w", err)
+		return err
 	}
-	n, _ := res.RowsAffected()
 	r.Log.Warn("posts are looked for on Threads before anything else", zap.Int64("posts", n), zap.Time("restored_since", r.cfg.RestoredSince))
 	return nil
 }
 
-// catchUp opens the publisher for business once EVENTS, as it stood at the start, is applied to its end: until then a
-// row may not know yet that its post went out. It applies what is missing itself and needs no lock for it: a recorder that
-// holds the lock may stand still, and one that works is not disturbed, since nothing is applied twice and the position
+// CatchUp opens the publisher for business once EVENTS, as it stood at the start, is applied to its end: until then a
+// row may not know yet that its post went out. It applies what is missing itself and needs no lock for it: a process that
+// holds the lock may be frozen, and one that works is not disturbed, since nothing is applied twice and the position
 // only moves past what is applied.
 func (r *Projector) CatchUp(ctx context.Context) error {
 	for {
@@ -213,7 +199,7 @@ func (r *Projector) applyToEnd(ctx context.Context) (uint64, error) {
 	return end, r.Replay(ctx, r.DB, position+1, end)
 }
 
-// drained says that nothing is left for the recorder to read, though the stream's end lies ahead of the position. What it has
+// drained says that nothing is left for the projector to read, though the stream's end lies ahead of the position. What it has
 // acknowledged and Postgres does not have is read again.
 func (r *Projector) drained(ctx context.Context, position uint64) bool {
 	consumer, err := r.Bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherRecorder)
@@ -224,19 +210,7 @@ func (r *Projector) drained(ctx context.Context, position uint64) bool {
 	return info.NumPending == 0 && info.NumAckPending == 0 && info.AckFloor.Stream <= position
 }
 
-// wakePaused has the posts that waited for their account to be resumed looked at now.
-func (r *Projector) WakePaused(ctx context.Context, db bun.IDB, accountID string) error {
-	_, err := db.NewUpdate().Model((*posts.Post)(nil)).Set("wake_at = ?", r.Now().Add(-2*r.cfg.SweepGrace)).Set("armed_at = NULL").
-		Where("account_id = ? AND state IN (?) AND reason->>'code' = ?", accountID,
-			bun.List([]events.State{events.StateWaiting, events.StateUnconfirmed}), events.Paused).
-		Where("wake_at > ?", r.Now()).Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("wake the posts of account %s: %w", accountID, err)
-	}
-	return nil
-}
-
-// behind is how far the recorder has applied EVENTS, and how far EVENTS goes.
+// Behind is how far EVENTS is applied, and how far EVENTS goes.
 func (r *Projector) Behind(ctx context.Context) (position, end uint64, err error) {
 	if position, err = r.Position(ctx, r.DB); err != nil {
 		return 0, 0, err
