@@ -19,18 +19,18 @@ import (
 )
 
 const (
-	// collectEvery is how often it is looked whose figures are due, firstWithin how long after an account came at the latest.
+	// collectEvery is how often accounts are looked for whose insights are due, firstWithin how soon a new account has its first.
 	collectEvery = time.Minute
 	firstWithin  = 10 * time.Minute
-	// collectAgainAfter is when an account comes next whose round could not be ended.
+	// collectAgainAfter is when an account is tried again whose insights could not all be read.
 	collectAgainAfter = time.Hour
-	// insightsFor is how old a post may be whose figures are kept: after a month they hardly move.
+	// insightsFor is how old a post may be whose insights are collected: after a month they hardly change.
 	insightsFor = 30 * 24 * time.Hour
 )
 
-// rounds keeps the figures of every account and its latest posts, once in InsightsEvery, so that trends are there for
-// whoever asks later. It is the least urgent thing that a publisher does: few accounts at a time, with a pause after each
-// call, and none while half of the places for publishing are taken.
+// CollectInsights saves the insights of every account and of its latest posts, once in InsightsEvery, so that their trends can be
+// asked for later. It is the least urgent work of a publisher: few accounts at a time, with a pause after each call, and none
+// while publishing takes half of its calls.
 func (s *Service) CollectInsights(ctx context.Context) error {
 	if s.cfg.InsightsEvery == 0 {
 		return nil
@@ -40,7 +40,7 @@ func (s *Service) CollectInsights(ctx context.Context) error {
 			continue
 		}
 		if err := s.collectDue(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("figures are not kept this time", zap.Error(err))
+			s.log.Warn("insights are not collected this time", zap.Error(err))
 		}
 	}
 	return nil
@@ -66,9 +66,9 @@ func (s *Service) collectDue(ctx context.Context) error {
 		var g errgroup.Group
 		for _, id := range due {
 			g.Go(func() error {
-				// It was taken for an hour: one that fails keeps nobody else from their round.
+				// It was claimed for an hour: one that fails keeps no other from being collected.
 				if err := s.collectAccount(ctx, id); err != nil && ctx.Err() == nil {
-					s.log.Warn("the figures of an account are not kept this time", zap.String("account_id", id), zap.Error(err))
+					s.log.Warn("the insights of an account are not collected this time", zap.String("account_id", id), zap.Error(err))
 				}
 				return nil
 			})
@@ -78,7 +78,7 @@ func (s *Service) collectDue(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// round keeps the figures of one account. What Threads does not tell today is no trouble: the next round asks again.
+// collectAccount collects the insights of one account. What Threads does not answer now is asked again the next time.
 func (s *Service) collectAccount(ctx context.Context, accountID string) error {
 	account, err := accounts.Get(ctx, s.db, accountID)
 	if err != nil {
@@ -91,19 +91,18 @@ func (s *Service) collectAccount(ctx context.Context, accountID string) error {
 	_, err = s.db.NewUpdate().Table("insight_rounds").Set("next_at = ?", s.now().Add(s.cfg.InsightsEvery)).
 		Where("account_id = ?", accountID).Exec(ctx)
 	if err != nil {
-		return fmt.Errorf("note a round: %w", err)
+		return fmt.Errorf("save when insights are due: %w", err)
 	}
 	return nil
 }
 
-// keepFigures reads and keeps the figures of an account and its latest posts. ended is false when Threads wants to be left
-// alone.
+// collect reads and saves the insights of an account and its latest posts. ended is false when Threads answers no more for now.
 func (s *Service) collect(ctx context.Context, account accounts.Account) (ended bool, err error) {
-	posts, err := s.posts.LatestMediaIDs(ctx, account, s.now().Add(-insightsFor), s.cfg.InsightsPosts)
+	mediaIDs, err := s.posts.LatestMediaIDs(ctx, account, s.now().Add(-insightsFor), s.cfg.InsightsPosts)
 	if err != nil {
 		return false, err
 	}
-	for _, mediaID := range append([]string{""}, posts...) {
+	for _, mediaID := range append([]string{""}, mediaIDs...) {
 		if !s.waitForRoom(ctx) {
 			return false, nil
 		}
@@ -113,17 +112,17 @@ func (s *Service) collect(ctx context.Context, account accounts.Account) (ended 
 			}
 			return s.api.MediaInsights(ctx, a.Token, mediaID)
 		}
-		told, err := ownercalls.Do(ctx, s.calls, account, threads.ScopeManageInsights, read)
+		metrics, err := ownercalls.Do(ctx, s.calls, account, threads.ScopeManageInsights, read)
 		fault := new(events.Fault)
 		switch {
 		case errors.As(err, &fault) && (fault.Code == events.NotFound || fault.Code == events.Refused):
-			// This post is gone, or has no figures; the next may have.
+			// This post is deleted, or has no insights; the next may have some.
 		case errors.As(err, &fault):
 			return false, nil
 		case err != nil:
 			return false, err
 		default:
-			if err := saveSnapshot(ctx, s.db, subject{account.ID, mediaID}, s.now(), metricsOf(told)); err != nil {
+			if err := saveSnapshot(ctx, s.db, subject{account.ID, mediaID}, s.now(), metricsOf(metrics)); err != nil {
 				return false, err
 			}
 		}
@@ -134,7 +133,7 @@ func (s *Service) collect(ctx context.Context, account accounts.Account) (ended 
 	return true, nil
 }
 
-// quiet waits until publishing leaves room.
+// waitForRoom waits until publishing leaves room.
 func (s *Service) waitForRoom(ctx context.Context) bool {
 	for s.busy() {
 		if !clock.Sleep(ctx, time.Second) {
@@ -144,8 +143,8 @@ func (s *Service) waitForRoom(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// planCollections gives every account that has figures its first round, at some moment within the given time, so that not all
-// come at once.
+// planCollections plans the first collection of every account that allows it, at a random moment within the given time, so that
+// not all come at once.
 func planCollections(ctx context.Context, db bun.IDB, now time.Time, within time.Duration) error {
 	type row struct {
 		AccountID string    `bun:"account_id"`
@@ -164,13 +163,13 @@ func planCollections(ctx context.Context, db bun.IDB, now time.Time, within time
 	}
 	_, err = db.NewInsert().Model(&rows).ModelTableExpr("insight_rounds").On("CONFLICT DO NOTHING").Exec(ctx)
 	if err != nil {
-		return fmt.Errorf("plan rounds: %w", err)
+		return fmt.Errorf("plan collections: %w", err)
 	}
 	return nil
 }
 
-// claimDue takes accounts whose round is due, for an hour: who dies on the way is followed by another then. Accounts that
-// lost the scope or the token are passed over.
+// claimDue claims accounts whose insights are due, for an hour: when the process that claimed one dies, another collects it then.
+// Accounts without the scope or a valid token are left out.
 func claimDue(ctx context.Context, db bun.IDB, now time.Time, limit int) (ids []string, err error) {
 	due := db.NewSelect().TableExpr("insight_rounds AS r").ColumnExpr("r.account_id").
 		Join("JOIN social_connections c ON c.id = r.account_id").
@@ -179,7 +178,7 @@ func claimDue(ctx context.Context, db bun.IDB, now time.Time, limit int) (ids []
 	err = db.NewUpdate().With("due", due).TableExpr("insight_rounds AS r").TableExpr("due").
 		Set("next_at = ?", now.Add(collectAgainAfter)).Where("r.account_id = due.account_id").Returning("r.account_id").Scan(ctx, &ids)
 	if err != nil {
-		return nil, fmt.Errorf("take rounds: %w", err)
+		return nil, fmt.Errorf("claim due insights: %w", err)
 	}
 	return ids, nil
 }

@@ -30,7 +30,7 @@ const (
 	importStale = 10 * time.Minute
 )
 
-// The words of an import's status and of the list it reads.
+// The values of an import's status and of the list it reads.
 const (
 	importRunning = "running"
 	importDone    = "done"
@@ -88,7 +88,7 @@ func (s *Service) GetHistoryImport(ctx context.Context, q events.GetHistoryImpor
 	if err != nil {
 		return events.HistoryImport{}, fmt.Errorf("read the import: %w", err)
 	}
-	if h.Status == importRunning { // its command may have been set aside, where nobody could finish it
+	if h.Status == importRunning { // its command may be a dead letter, which nobody finishes
 		if c, err := commands.Find(ctx, s.side, h.CommandID); err == nil && c != nil {
 			if o, done := c.Done(); done && o.Fault != nil {
 				h.Status, h.Fault = importFailed, o.Fault
@@ -113,7 +113,7 @@ func (s *Service) importNext(ctx context.Context, d bus.Delivery, cmd events.Imp
 	if h.Status == importRunning {
 		switch err := s.importPage(ctx, h); {
 		case errors.Is(err, posts.ErrLost):
-			return nil, bus.Later(time.Second) // somebody else goes on with it
+			return nil, bus.Later(time.Second) // another worker goes on with it
 		case errors.Is(err, &events.Fault{Code: events.Unavailable}), errors.Is(err, &events.Fault{Code: events.RateLimited}):
 			if s.now().Sub(h.StartedAt) < importFor {
 				return nil, bus.Later(max(ownercalls.RetryAfter(err), clock.Backoff(int(min(d.Deliveries, 20)))))
@@ -167,13 +167,13 @@ func (s *Service) beginImport(ctx context.Context, d bus.Delivery, cmd events.Im
 	}
 	h := new(historyImport)
 	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		// The row that is there is locked; where there is none, two beginners meet at the key. The insert judges.
+		// An existing row is locked; where there is none, two commands meet at the key, and the insert decides.
 		err := tx.NewSelect().Model(h).Where("account_id = ?", account.ID).For("UPDATE").Scan(ctx)
 		switch {
 		case err != nil && !errors.Is(err, sql.ErrNoRows):
 			return fmt.Errorf("read the import: %w", err)
 		case err == nil && h.CommandID == d.Meta.ID:
-			return nil // ours, to be gone on with
+			return nil // begun by this command, which goes on
 		}
 		*h = fresh
 		res, err := tx.NewInsert().Model(&fresh).On("CONFLICT (account_id) DO UPDATE").
@@ -194,8 +194,8 @@ func (s *Service) beginImport(ctx context.Context, d bus.Delivery, cmd events.Im
 	return h, err
 }
 
-// importPage reads one page, tells what is new in it, and saves how far that is. A crash before the saving has the page
-// read again: what was told by then is known.
+// importPage reads one page, emits what is new in it, and saves the progress. A crash before the saving has the page read again:
+// what was emitted by then has a row.
 func (s *Service) importPage(ctx context.Context, h *historyImport) error {
 	account, err := accounts.Resolve(ctx, s.side, h.UserID, h.AccountID)
 	if err != nil {
@@ -245,8 +245,8 @@ func (s *Service) historyPage(ctx context.Context, account accounts.Account, h *
 	})
 }
 
-// takeOver tells the posts of a page that are no rows yet, and writes them. A post that could be one of ours whose outcome
-// is not known is left alone: it is found out what it is, and the next import knows.
+// importNew emits the posts of a page that have no row yet, and applies them. A post that could be one of ours whose outcome is not
+// known is left out: once the outcome is known, the next import decides.
 func (s *Service) importNew(ctx context.Context, account accounts.Account, h *historyImport, page []threads.Media) error {
 	ids := make([]string, len(page))
 	var first, last time.Time
@@ -283,8 +283,8 @@ func (s *Service) importNew(ctx context.Context, account accounts.Account, h *hi
 			p.ReplyTo, p.QuotePostID, p.RepostOf = m.ReplyToID, m.QuotedID, m.RepostedID
 			p.Canonicalize()
 			if err := draft.CheckSize(p); err != nil || strings.ContainsRune(p.Text, 0) {
-				// Neither a fact nor a row can hold it, and the others of its page should not wait for it.
-				s.log.Warn("a post of a history cannot be taken over", zap.String("account_id", account.ID), zap.String("media_id", m.ID))
+				// Neither a fact nor a row can hold it; the other posts of its page are imported all the same.
+				s.log.Warn("a post of a history cannot be imported", zap.String("account_id", account.ID), zap.String("media_id", m.ID))
 				h.HeldBack++
 				continue
 			}
@@ -302,12 +302,12 @@ func (s *Service) importNew(ctx context.Context, account accounts.Account, h *hi
 		return fmt.Errorf("the account is erased: %w", posts.ErrLost)
 	}
 	if err := s.bus.Emit(ctx, facts...); err != nil {
-		return fmt.Errorf("tell what was imported: %w", err)
+		return fmt.Errorf("emit what was imported: %w", err)
 	}
 	return s.apply(ctx, imported...)
 }
 
-// earlier is the earlier of two times of which the first may be none yet.
+// earlier is the earlier of two times; a first that is zero counts as none.
 func earlier(known, t time.Time) time.Time {
 	if known.IsZero() || t.Before(known) {
 		return t
@@ -315,7 +315,7 @@ func earlier(known, t time.Time) time.Time {
 	return known
 }
 
-// mayBeOurs says whether a listed post has the words of one of ours whose outcome is not known.
+// mayBeOurs says whether a listed post has the text of one of ours whose outcome is not known.
 func mayBeOurs(doubtful []posts.Post, m threads.Media) bool {
 	for i := range doubtful {
 		p := &doubtful[i]

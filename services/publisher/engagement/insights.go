@@ -17,18 +17,18 @@ import (
 	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
-// earliestInsights is where Threads' figures begin; it refuses an earlier since (threads-api §6.2).
+// earliestInsights is where Threads' insights begin; it refuses an earlier since (threads-api §6.2).
 var earliestInsights = time.Unix(1712991600, 0).UTC()
 
 const (
-	// defaultSnapshots are told when nobody says how many; maxSnapshots keep an answer well under what NATS carries.
+	// defaultSnapshots are answered when nobody says how many; maxSnapshots keep an answer well under what NATS carries.
 	defaultSnapshots = 90
 	maxSnapshots     = 1000
 	maxMetrics       = 20
 )
 
-// GetAccountInsights answers with the figures of an account, read from Threads now, and as they were before. Figures of the
-// usual day and the usual metrics are kept: those of other times would not compare.
+// GetAccountInsights answers with the insights of an account, read from Threads now, and as they were before. Only those of the
+// default time and metrics are saved as snapshots: those of other times would not compare.
 func (s *Service) GetAccountInsights(ctx context.Context, q events.GetAccountInsights) (events.Insights, error) {
 	now := s.now()
 	if fault := checkInsights(q.Metrics, q.Snapshots); fault != nil {
@@ -46,12 +46,12 @@ func (s *Service) GetAccountInsights(ctx context.Context, q events.GetAccountIns
 		ask.Metrics = []string{demographics}
 	}
 	key := fmt.Sprint("insights ", account.ID, account.Rev, ask)
-	usual := len(q.Metrics) == 0 && q.Since.IsZero() && q.Until.IsZero() && q.Breakdown == ""
+	comparable := len(q.Metrics) == 0 && q.Since.IsZero() && q.Until.IsZero() && q.Breakdown == ""
 	of := subject{account.ID, ""}
 	read := func(ctx context.Context, a ownercalls.Access) ([]threads.Metric, error) {
 		return s.api.AccountInsights(ctx, a.Token, ask)
 	}
-	metrics, at, err := s.readInsights(ctx, account, key, of, usual, read)
+	metrics, at, err := s.readInsights(ctx, account, key, of, comparable, read)
 	if err != nil {
 		return events.Insights{}, err
 	}
@@ -62,7 +62,7 @@ func (s *Service) GetAccountInsights(ctx context.Context, q events.GetAccountIns
 	return i, err
 }
 
-// GetPostInsights answers with the figures of a post over its whole life, and as they were before.
+// GetPostInsights answers with the insights of a post over its whole life, and as they were before.
 func (s *Service) GetPostInsights(ctx context.Context, q events.GetPostInsights) (events.Insights, error) {
 	if fault := checkInsights(q.Metrics, q.Snapshots); fault != nil {
 		return events.Insights{}, fault
@@ -126,7 +126,7 @@ func checkSpan(since, until time.Time, breakdown string, metrics []string, now t
 	return draft.FieldErrors(f)
 }
 
-// maxTimeOr is t, or the other where there is none.
+// timeOr is t, or the other where t is zero.
 func timeOr(t, other time.Time) time.Time {
 	if t.IsZero() {
 		return other
@@ -134,10 +134,10 @@ func timeOr(t, other time.Time) time.Time {
 	return t
 }
 
-// subject names what figures are of: a post, or the account itself.
+// subject is what insights are about: a post, or the account itself where there is no media id.
 type subject struct{ accountID, mediaID string }
 
-// figures reads metrics, at most ReadsKept old, and keeps them as a snapshot where they compare with others.
+// readInsights reads metrics, at most ReadsKept old, and saves them as a snapshot where keep says so.
 func (s *Service) readInsights(ctx context.Context, account accounts.Account, key string, of subject, keep bool,
 	read func(context.Context, ownercalls.Access) ([]threads.Metric, error)) ([]events.Metric, time.Time, error) {
 	if metrics, at, ok := recently[[]events.Metric](s.recentReads, key, s.now()); ok {
@@ -146,12 +146,12 @@ func (s *Service) readInsights(ctx context.Context, account accounts.Account, ke
 		}
 		return metrics, at, nil
 	}
-	told, err := ownercalls.Do(ctx, s.calls, account, threads.ScopeManageInsights, read)
+	fresh, err := ownercalls.Do(ctx, s.calls, account, threads.ScopeManageInsights, read)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
 	at := s.now()
-	metrics := metricsOf(told)
+	metrics := metricsOf(fresh)
 	s.recentReads.put(key, metrics, at)
 	if keep {
 		if err := saveSnapshot(ctx, s.side, of, at, metrics); err != nil {
@@ -161,9 +161,9 @@ func (s *Service) readInsights(ctx context.Context, account accounts.Account, ke
 	return metrics, at, nil
 }
 
-func metricsOf(told []threads.Metric) []events.Metric {
-	metrics := make([]events.Metric, len(told))
-	for i, m := range told {
+func metricsOf(list []threads.Metric) []events.Metric {
+	metrics := make([]events.Metric, len(list))
+	for i, m := range list {
 		metrics[i] = events.Metric{Name: m.Name, Period: m.Period, Title: m.Title}
 		if m.HasTotal {
 			metrics[i].Total = new(m.Total)
@@ -204,7 +204,7 @@ func valuesOf(metrics []events.Metric) map[string]float64 {
 	return values
 }
 
-// snapshot is figures as they were at a moment.
+// snapshot is insights as they were at a moment.
 type snapshot struct {
 	bun.BaseModel `bun:"table:insight_snapshots"`
 
@@ -215,23 +215,23 @@ type snapshot struct {
 	Metrics   map[string]float64 `bun:"metrics,type:jsonb"`
 }
 
-// saveSnapshot keeps figures: the latest of each hour, so that a page that is open all day costs no table.
+// saveSnapshot saves insights: the latest of each hour, so that a page that is open all day does not fill the table.
 func saveSnapshot(ctx context.Context, db bun.IDB, of subject, at time.Time, metrics []events.Metric) error {
 	values := valuesOf(metrics)
 	if len(values) == 0 {
-		return nil // of a repost there are none
+		return nil // a repost has none
 	}
 	at = at.UTC()
 	one := snapshot{AccountID: of.accountID, MediaID: of.mediaID, Hour: at.Truncate(time.Hour), At: at, Metrics: values}
 	_, err := db.NewInsert().Model(&one).On("CONFLICT (account_id, media_id, hour) DO UPDATE").
 		Set("at = EXCLUDED.at, metrics = EXCLUDED.metrics").Where("snapshot.at < EXCLUDED.at").Exec(ctx)
 	if err != nil {
-		return fmt.Errorf("keep figures: %w", err)
+		return fmt.Errorf("save insights: %w", err)
 	}
 	return nil
 }
 
-// snapshots reads the latest of what was kept, the oldest first.
+// snapshots reads the latest snapshots, the oldest first.
 func snapshots(ctx context.Context, db bun.IDB, of subject, limit int) ([]events.InsightSnapshot, error) {
 	if limit == 0 {
 		limit = defaultSnapshots
@@ -241,7 +241,7 @@ func snapshots(ctx context.Context, db bun.IDB, of subject, limit int) ([]events
 		Where("account_id = ? AND media_id = ?", of.accountID, of.mediaID).
 		Order("hour DESC").Limit(int64(limit)).Scan(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read kept figures: %w", err)
+		return nil, fmt.Errorf("read saved insights: %w", err)
 	}
 	out := make([]events.InsightSnapshot, len(rows))
 	for i, r := range rows {
@@ -250,10 +250,10 @@ func snapshots(ctx context.Context, db bun.IDB, of subject, limit int) ([]events
 	return out, nil
 }
 
-// deleteSnapshots deletes what was kept for long enough.
+// deleteSnapshots deletes the snapshots from before a time.
 func deleteSnapshots(ctx context.Context, db bun.IDB, before time.Time) error {
 	if _, err := db.NewDelete().Model((*snapshot)(nil)).Where("at < ?", before).Exec(ctx); err != nil {
-		return fmt.Errorf("forget old figures: %w", err)
+		return fmt.Errorf("delete old insights: %w", err)
 	}
 	return nil
 }

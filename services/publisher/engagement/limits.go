@@ -33,8 +33,8 @@ func (s *Service) GetLimits(ctx context.Context, q events.GetLimits) (events.Lim
 	return s.Forecast(ctx, account, clock.Latest(at, now), now)
 }
 
-// forecast is what an account has left at a time. What Threads counts beyond our own uses was used by others, we do not
-// know when: it is taken to count for a whole day from now.
+// Forecast is what an account has left of its allowances at a time. What Threads counts beyond our own uses was used by others, we
+// do not know when: it is taken to count for a whole day from now.
 func (s *Service) Forecast(ctx context.Context, account accounts.Account, at, now time.Time) (events.Limits, error) {
 	l := events.Limits{AccountID: account.ID, At: at.UTC()}
 	theirs, readAt, err := s.threadsLimits(ctx, account)
@@ -79,7 +79,7 @@ func (s *Service) Forecast(ctx context.Context, account accounts.Account, at, no
 	return l, nil
 }
 
-// theirLimits is Threads' word, at most ReadsKept old.
+// threadsLimits are the limits as Threads counts them, at most ReadsKept old.
 func (s *Service) threadsLimits(ctx context.Context, account accounts.Account) (threads.Limits, time.Time, error) {
 	key := fmt.Sprint("limits ", account.ID, account.Rev)
 	if l, at, ok := recently[threads.Limits](s.recentReads, key, s.now()); ok {
@@ -104,7 +104,7 @@ type searchUse struct {
 	At        time.Time   `bun:"at"`
 }
 
-// maySearch refuses a search for which no place is left.
+// checkSearchQuota refuses a search when the account's allowance is used up.
 func (s *Service) checkSearchQuota(ctx context.Context, accountID string, q posts.Quota) error {
 	now := s.now()
 	uses, err := s.posts.QuotaUsesAt(ctx, s.side, accountID, now, now)
@@ -119,7 +119,7 @@ func (s *Service) checkSearchQuota(ctx context.Context, accountID string, q post
 	return nil
 }
 
-// searched notes a search that counts. A note that is lost makes us ask once too often, and Threads says so itself.
+// countSearch saves a search that counts. When that fails we may search once too often, which Threads refuses itself.
 func (s *Service) countSearch(ctx context.Context, accountID string, q posts.Quota) {
 	_, err := s.side.NewInsert().Model(&searchUse{AccountID: accountID, Quota: q, At: s.now()}).Exec(ctx)
 	if err != nil {
@@ -127,10 +127,10 @@ func (s *Service) countSearch(ctx context.Context, accountID string, q posts.Quo
 	}
 }
 
-// deleteSearches deletes what has left the window long ago.
+// deleteSearches deletes the searches that no longer count.
 func deleteSearches(ctx context.Context, db bun.IDB, now time.Time) error {
 	if _, err := db.NewDelete().Model((*searchUse)(nil)).Where("at < ?", now.Add(-2*posts.QuotaWindow)).Exec(ctx); err != nil {
-		return fmt.Errorf("forget old searches: %w", err)
+		return fmt.Errorf("delete old searches: %w", err)
 	}
 	return nil
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
-// maxCursor is more than any cursor of Threads has; theirs are handed through as they are.
+// maxCursor is more than any cursor of Threads has; theirs are passed on as they are.
 const maxCursor = 1000
 
-// listQuery checks what narrows a list of Threads.
+// pageQuery checks what narrows a list of Threads.
 func (s *Service) pageQuery(limit int, after string, since, until time.Time) (threads.ListQuery, error) {
 	f := events.Faultf(events.Invalid, "This list cannot be asked for so; see the details.")
 	if limit < 0 || limit > threads.MaxPage {
@@ -42,8 +42,8 @@ func (s *Service) pageQuery(limit int, after string, since, until time.Time) (th
 	return threads.ListQuery{Since: since, Until: until, After: after, Limit: limit}, nil
 }
 
-// listed is a page of Threads as we show it. list reads it as q says. A cursor that Threads does not take is the caller's. A
-// page that is larger than a message may be is read again, with as many posts as fit: only Threads has its cursors.
+// fetchPage is a page of a list of Threads as we answer it. list reads it as q says. A cursor that Threads refuses is the caller's
+// mistake. A page that does not fit into a message is read again, with as many posts as fit: only Threads has its cursors.
 func (s *Service) fetchPage(ctx context.Context, account accounts.Account, scope string, q *threads.ListQuery,
 	list func(context.Context, ownercalls.Access) (threads.Page, error)) (events.ThreadsPage, error) {
 	for range rereads {

@@ -13,7 +13,7 @@ import (
 	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
-// ListReplies answers with what was said below a post, hidden replies included.
+// ListReplies answers with the replies below a post, hidden ones included.
 func (s *Service) ListReplies(ctx context.Context, q events.ListReplies) (events.ThreadsPage, error) {
 	list, err := s.pageQuery(q.Limit, q.After, time.Time{}, time.Time{})
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *Service) ListReplies(ctx context.Context, q events.ListReplies) (events
 	return s.fetchPage(ctx, post.account, threads.ScopeReadReplies, &list, read)
 }
 
-// HideReply hides a reply in a conversation of the account, with what was said below it, or shows it again.
+// HideReply hides a reply in a conversation of the account, with the replies below it, or shows it again.
 func (s *Service) HideReply(ctx context.Context, d bus.Delivery, cmd events.HideReply) (any, error) {
 	hide := func(ctx context.Context, a ownercalls.Access, id string) (events.ReplyState, error) {
 		return events.ReplyState{Hidden: &cmd.Hide}, s.api.Hide(ctx, a.Token, id, cmd.Hide)
@@ -68,7 +68,7 @@ func (s *Service) ApproveReply(ctx context.Context, d bus.Delivery, cmd events.A
 	return s.moderate(ctx, d, cmd, reply{cmd.UserID, cmd.AccountID, cmd.ID}, approve)
 }
 
-// reply is whose reply is moderated, as the command names it.
+// reply is the reply that is moderated, as the command names it.
 type reply struct{ userID, accountID, id string }
 
 // moderation is what Threads is asked to do to the reply with a media id.
@@ -77,8 +77,8 @@ type moderation func(ctx context.Context, a ownercalls.Access, mediaID string) (
 // moderateFor is how long a moderation is tried while Threads does not answer.
 const moderateFor = time.Hour
 
-// moderate has Threads do something to a reply. To do it twice is to do it once, so a crash between the call and its note
-// costs a call. That the reply is the account's to moderate, Threads itself judges: it is asked with the account's token.
+// moderate has Threads do something to a reply. Doing it twice changes nothing more, so a crash between the call and the saving of
+// its outcome costs a call. Threads itself checks that the account may moderate the reply: it is asked with the account's token.
 func (s *Service) moderate(ctx context.Context, d bus.Delivery, cmd events.Command, r reply, do moderation) (any, error) {
 	return s.calls.Once(ctx, d, cmd, func(ctx context.Context) (any, error) {
 		state, err := s.moderateOnce(ctx, r, do)

@@ -70,12 +70,12 @@ func (s *Service) LookUpProfile(ctx context.Context, q events.LookUpProfile) (ev
 	if err != nil {
 		return events.PublicProfile{}, err
 	}
-	look := func(ctx context.Context, a ownercalls.Access) (threads.PublicProfile, error) {
+	read := func(ctx context.Context, a ownercalls.Access) (threads.PublicProfile, error) {
 		s.countSearch(ctx, account.ID, posts.QuotaProfiles)
 		p, err := s.api.ProfileLookup(ctx, a.Token, name)
 		return p, profileFault(err)
 	}
-	p, err := ownercalls.Do(ctx, s.calls, account, threads.ScopeProfileDiscovery, look)
+	p, err := ownercalls.Do(ctx, s.calls, account, threads.ScopeProfileDiscovery, read)
 	if err != nil {
 		return events.PublicProfile{}, err
 	}
@@ -95,7 +95,7 @@ func (s *Service) ListProfilePosts(ctx context.Context, q events.ListProfilePost
 	if err != nil {
 		return events.ThreadsPage{}, err
 	}
-	look := func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
+	read := func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
 		s.countSearch(ctx, account.ID, posts.QuotaProfiles)
 		page, err := s.api.ProfilePosts(ctx, a.Token, name, list)
 		if list.After != "" {
@@ -103,10 +103,10 @@ func (s *Service) ListProfilePosts(ctx context.Context, q events.ListProfilePost
 		}
 		return page, profileFault(err)
 	}
-	return s.fetchPage(ctx, account, threads.ScopeProfileDiscovery, &list, look)
+	return s.fetchPage(ctx, account, threads.ScopeProfileDiscovery, &list, read)
 }
 
-// discovery is the account that looks at a profile, and the profile's name.
+// resolveProfile is the account through which a profile is read, and the profile's name.
 func (s *Service) resolveProfile(ctx context.Context, userID, accountID, username string) (accounts.Account, string, error) {
 	name := strings.TrimPrefix(username, "@")
 	if !isUsername(name) {
@@ -119,7 +119,7 @@ func (s *Service) resolveProfile(ctx context.Context, userID, accountID, usernam
 	return account, name, s.checkSearchQuota(ctx, account.ID, posts.QuotaProfiles)
 }
 
-// noProfile is Threads' word that a profile is not to be had, whichever way it says it.
+// profileFault says that Threads shows no such profile, in whichever way it answered that.
 func profileFault(err error) error {
 	if class := threads.ClassOf(err); class == threads.Invalid || class == threads.NotFound {
 		return events.Faultf(events.NotFound, "Threads shows no public profile of this name with at least 100 followers.")
@@ -150,15 +150,15 @@ func (s *Service) FindLocations(ctx context.Context, q events.FindLocations) (ev
 	if err := s.checkSearchQuota(ctx, account.ID, posts.QuotaLocations); err != nil {
 		return events.LocationList{}, err
 	}
-	var near *threads.Point
+	var point *threads.Point
 	if q.Latitude != nil {
-		near = &threads.Point{Latitude: *q.Latitude, Longitude: *q.Longitude}
+		point = &threads.Point{Latitude: *q.Latitude, Longitude: *q.Longitude}
 	}
-	look := func(ctx context.Context, a ownercalls.Access) ([]threads.Location, error) {
+	read := func(ctx context.Context, a ownercalls.Access) ([]threads.Location, error) {
 		s.countSearch(ctx, account.ID, posts.QuotaLocations)
-		return s.api.LocationSearch(ctx, a.Token, q.Name, near)
+		return s.api.LocationSearch(ctx, a.Token, q.Name, point)
 	}
-	found, err := ownercalls.Do(ctx, s.calls, account, threads.ScopeLocationTagging, look)
+	found, err := ownercalls.Do(ctx, s.calls, account, threads.ScopeLocationTagging, read)
 	if err != nil {
 		return events.LocationList{}, err
 	}
