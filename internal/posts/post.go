@@ -115,8 +115,8 @@ var legalMoves = map[events.State][]events.State{
 	events.StateFailed:      {events.StateScheduled},
 }
 
-// MayMove says whether a post may go from one state to another. Staying is always legal.
-func MayMove(from, to events.State) bool { return from == to || slices.Contains(legalMoves[from], to) }
+// mayMove says whether a post may go from one state to another. Staying is always legal.
+func mayMove(from, to events.State) bool { return from == to || slices.Contains(legalMoves[from], to) }
 
 // IsOpen says whether the owner may still change or take back a post in this state.
 func IsOpen(s events.State) bool {

@@ -169,7 +169,7 @@ func (s *Store) Save(ctx context.Context, db bun.IDB, was, p *Post) error {
 }
 
 func (s *Store) write(ctx context.Context, db bun.IDB, was, p *Post) error {
-	if !MayMove(was.State, p.State) {
+	if !mayMove(was.State, p.State) {
 		return fmt.Errorf("post %s: no way from %s to %s", p.ID, was.State, p.State)
 	}
 	if err := keepsDoubt(was, p); err != nil {

@@ -49,30 +49,6 @@ func (r *rig) inject(f threadssim.Fault) {
 	}
 }
 
-func TestEqualTexts(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	// The first answer is lost. While its outcome is unknown the second must wait: afterwards nobody could tell them apart.
-	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropResponse})
-	r.start()
-	at := time.Now().Add(700 * time.Millisecond)
-	var list []events.Post
-	for range 2 {
-		p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "the same words"}, PublishAt: at}, 5*time.Second)
-		if fault != nil {
-			t.Fatal(fault)
-		}
-		list = append(list, p)
-	}
-	ids := map[string]bool{}
-	for _, p := range list {
-		ids[*r.await(p.ID, events.FactPublished).PostedTweetID] = true
-	}
-	if n, _ := r.arrivals("the same words"); n != 2 || len(ids) != 2 {
-		t.Errorf("two posts became %d at Threads, with %d ids", n, len(ids))
-	}
-}
-
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 

@@ -1,7 +1,6 @@
 package publisher
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -59,25 +58,6 @@ func TestDoubtStands(t *testing.T) {
 		if err := s.store.Save(t.Context(), r.db, &p, &next); (err == nil) != c.allowed {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-// A container built from other words, whoever left it there, is never published.
-func TestContainerOfOtherWords(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	r.start()
-	p := r.schedule(3*time.Second, "old words")
-	r.row(p.ID, events.StateReady)
-	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET text = 'new words' WHERE id = ?", p.ID); err != nil {
-		t.Fatal(err)
-	}
-	r.await(p.ID, events.FactPublished)
-	if old, _ := r.arrivals("old words"); old != 0 {
-		t.Errorf("the old words are live")
-	}
-	if n, _ := r.arrivals("new words"); n != 1 {
-		t.Errorf("the new words are live %d times", n)
 	}
 }
 
@@ -147,28 +127,6 @@ func TestSeveralLostAnswers(t *testing.T) {
 	}
 	if seen, _, err := s.look(t.Context(), &other, a); err != nil || len(seen.same) != 1 {
 		t.Errorf("the other is not found: %+v, %v", seen, err)
-	}
-}
-
-// Two of our users have connected one Threads account. Equal words of theirs cannot be told apart there either.
-func TestEqualTextsOfTwoUsers(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	other := r.connect("user_2", "demo.user")
-	if other.ProviderUserID != r.account.ProviderUserID || other.ID == r.account.ID {
-		t.Fatal("they are not two connections of one Threads user")
-	}
-	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
-	r.inDoubt(s, testUser, r.account.ID, "said by both")
-	ready := posts.Post{ID: events.NewPostID(), State: events.StateReady, Rev: 2, ToldRev: 2, Fact: events.FactPrepared, UserID: "user_2", AccountID: other.ID, Kind: events.KindPost,
-		Text: "said by both", PublishAt: time.Now(), PublishWithin: 3600, ContainerID: "17990000000000013", ContainerAt: time.Now(),
-		WakeAt: time.Now().Add(time.Hour), CreatedAt: time.Now(), UpdatedAt: time.Now()}
-	ready.ContentHash, ready.BuiltFrom = ready.Hash(), ready.Source()
-	if err := s.store.Insert(t.Context(), r.db, &ready); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.claim(t.Context(), &ready); !errors.Is(err, posts.ErrDuplicateContent) {
-		t.Errorf("the claim of equal words answers %v", err)
 	}
 }
 

@@ -1,8 +1,6 @@
 package publisher
 
 import (
-	"context"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -11,73 +9,8 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/posts"
-	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/services/publisher/projector"
 )
-
-// Two workers have read the same ready row. The first one's call comes back to ready (24/4279009), which leaves state and
-// rev as they were; the second must find that it lost, and not call without having looked.
-func TestStaleClaim(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	s, stop := r.start()
-	p := r.schedule(time.Minute, "stale claim")
-	r.row(p.ID, events.StateReady)
-	stop() // from here on nobody works but the test
-	s.bus, s.projector.Bus = r.bus, r.bus
-	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = now(), wake_at = now()"); err != nil {
-		t.Fatal(err)
-	}
-	first, second := r.row(p.ID, events.StateReady), r.row(p.ID, events.StateReady)
-	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.NotFound})
-	if err := s.publish(context.Background(), &first); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.publish(context.Background(), &second); !errors.Is(err, posts.ErrLost) {
-		t.Errorf("the second worker got %v", err)
-	}
-	if row := r.row(p.ID, events.StateReady); row.Attempt != 1 || row.NotReady != 1 {
-		t.Errorf("the row forgot the first call: %s", r.rows())
-	}
-}
-
-// "Not found" can hide a success. A post whose time, or whose container, ends before the next call is looked for first.
-func TestHiddenSuccess(t *testing.T) {
-	t.Parallel()
-	for name, change := range map[string]string{
-		"its container dies": "container_at = now() - interval '23 hours 30 minutes'",
-		"its time passes":    "publish_at = publish_at - interval '25 hours'",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t)
-			s, stop := r.start()
-			p := r.schedule(time.Minute, name)
-			r.row(p.ID, events.StateReady)
-			stop()
-			s.bus, s.projector.Bus = r.bus, r.bus
-			if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = now(), wake_at = now()"); err != nil {
-				t.Fatal(err)
-			}
-			row := r.row(p.ID, events.StateReady)
-			r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.ErrorAfterCommit, HTTP: 400, Code: 24, Subcode: 4279009})
-			if err := s.publish(context.Background(), &row); err != nil {
-				t.Fatal(err)
-			}
-			if row := r.row(p.ID, events.StateReady); row.Attempt != 1 {
-				t.Fatalf("the call was not made: %s", r.rows())
-			}
-			if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET "+change+", wake_at = now()"); err != nil {
-				t.Fatal(err)
-			}
-			r.start()
-			live := r.await(p.ID, events.FactPublished)
-			if n, _ := r.arrivals(name); n != 1 || *live.PostedTweetID != r.sim.Posts()[0].ID {
-				t.Errorf("Threads has it %d times", n)
-			}
-		})
-	}
-}
 
 // A puller that is gone took events and never acked them: the recorder must not step over them.
 func TestStolenEvents(t *testing.T) {
@@ -120,25 +53,6 @@ func TestStolenEvents(t *testing.T) {
 		}
 		r.schedule(time.Hour, "nudge "+events.NewPostID())
 		pause(t.Context(), 100*time.Millisecond)
-	}
-}
-
-func TestEditKeepsItsWord(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	r.start()
-	photo := func(alt string) []events.Media {
-		return []events.Media{{Type: events.Image, URL: "https://cdn.example/a.jpg", AltText: alt}}
-	}
-	p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "x", Media: photo("old")}, PublishAt: time.Now().Add(time.Minute)}, 5*time.Second)
-	if fault != nil {
-		t.Fatal(fault)
-	}
-	r.row(p.ID, events.StateReady)
-	media := photo("new")
-	edited, fault := r.do(events.EditPost{PostID: p.ID, UserID: testUser, Media: &media}, 5*time.Second)
-	if fault != nil || edited.Media[0].AltText != "new" || edited.State != events.StateScheduled {
-		t.Errorf("the alternative text is %q in state %s, %v", edited.Media[0].AltText, edited.State, fault)
 	}
 }
 
@@ -207,62 +121,5 @@ func TestRetellWhileConcluding(t *testing.T) {
 	r.row(p.ID, events.StateFailed)
 	if n := r.told(p.ID, events.FactFailed); n != 1 {
 		t.Errorf("it was told as failed %d times", n)
-	}
-}
-
-// Two pictures under one caption cannot be told apart in the account's list: while one is in doubt the other waits.
-func TestSameCaption(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropRequest})
-	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.Latency, DelayMS: 1200, Nth: 2})
-	r.start()
-	ids := map[string]bool{}
-	var list []events.Post
-	for i, in := range []time.Duration{time.Second, 1500 * time.Millisecond} {
-		media := []events.Media{{Type: events.Image, URL: "https://cdn.example/" + string(rune('a'+i)) + ".jpg"}}
-		p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "one caption", Media: media}, PublishAt: time.Now().Add(in)}, 5*time.Second)
-		if fault != nil {
-			t.Fatal(fault)
-		}
-		list = append(list, p)
-	}
-	for _, p := range list {
-		ids[*r.await(p.ID, events.FactPublished).PostedTweetID] = true
-	}
-	if n, _ := r.arrivals("one caption"); n != 2 || len(ids) != 2 {
-		t.Errorf("two posts became %d at Threads, with %d ids%s", n, len(ids), r.rows())
-	}
-}
-
-// A read that does not find the post is no proof that it is gone.
-func TestDeleteNotVisible(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	r.start()
-	p, fault := r.do(events.PublishPost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "not visible"}, PublishAt: time.Now()}, 10*time.Second)
-	if fault != nil {
-		t.Fatal(fault)
-	}
-	r.inject(threadssim.Fault{Op: "media", Kind: threadssim.NotFound})
-	if gone, fault := r.do(events.DeletePost{ID: p.ID, UserID: testUser}, 10*time.Second); fault != nil || gone.Status != events.StatusDeleted {
-		t.Fatalf("answered %+v, %v", gone, fault)
-	}
-	for _, sp := range r.sim.Posts() {
-		if !sp.Deleted {
-			t.Error("it was told as deleted, and Threads still has it")
-		}
-	}
-}
-
-// A creation that takes longer than the lease keeps its lease: one container, and the post goes out.
-func TestSlowCreation(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	r.inject(threadssim.Fault{Op: "create", Kind: threadssim.Latency, DelayMS: 3500}) // the lease is 2 s
-	r.start()
-	r.once(r.await(r.schedule(500*time.Millisecond, "slow creation").ID, events.FactPublished))
-	if n := len(r.sim.Containers()); n != 1 {
-		t.Errorf("%d containers were made", n)
 	}
 }

@@ -2,59 +2,17 @@ package publisher
 
 import (
 	"context"
-	"errors"
-	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/pg"
-	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
-
-// A token that is replaced during the call is no reason to trouble its owner: the post goes out with the new one.
-func TestTokenReplacedDuringTheCall(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	var once sync.Once
-	edge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if strings.HasSuffix(req.URL.Path, "/threads_publish") {
-			once.Do(func() {
-				if err := r.sim.Revoke("demo.user", 0); err != nil {
-					t.Error(err)
-				}
-				r.connect(testUser, "demo.user")
-			})
-		}
-		r.sim.ServeHTTP(w, req)
-	}))
-	t.Cleanup(edge.Close)
-	r.api = threads.New(threads.Config{BaseURL: edge.URL, AppID: threadssim.DefaultAppID, AppSecret: threadssim.DefaultAppSecret,
-		PublishTimeout: r.cfg.CallTimeout, HTTP: &http.Client{Transport: &http.Transport{}}})
-	r.start()
-	p := r.await(r.schedule(300*time.Millisecond, "with the new token").ID, events.FactPublished)
-	r.once(p)
-	for _, fact := range []events.PostFact{events.FactPostponed, events.FactUnconfirmed} {
-		if n := r.told(p.ID, fact); n != 0 {
-			t.Errorf("its owner was told %d times that it is %s", n, fact)
-		}
-	}
-	stream, err := r.bus.JetStream().Stream(t.Context(), events.StreamEvents)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stream.GetLastMsgForSubject(t.Context(), "threads.evt.account."+r.account.ID+".reconnect_required"); !errors.Is(err, jetstream.ErrMsgNotFound) {
-		t.Errorf("its owner was asked to reconnect: %v", err)
-	}
-}
 
 // reconnectAtOnce disconnects the account and connects it again before anybody has heard of it.
 func (r *rig) reconnectAtOnce(scopes ...string) {

@@ -163,15 +163,3 @@ func TestRestore(t *testing.T) {
 		}
 	}
 }
-
-func TestMoves(t *testing.T) {
-	t.Parallel()
-	for _, c := range [][2]events.State{
-		{events.StatePublished, events.StateReady}, {events.StateCancelled, events.StateScheduled}, {events.StateScheduled, events.StatePublishing},
-		{events.StatePublishing, events.StateCancelled}, {events.StateParked, events.StateReady}, {events.StateUnconfirmed, events.StatePublishing},
-	} {
-		if posts.MayMove(c[0], c[1]) {
-			t.Errorf("%s to %s is allowed", c[0], c[1])
-		}
-	}
-}
