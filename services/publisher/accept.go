@@ -52,7 +52,7 @@ func (s *Service) accept(ctx context.Context, d bus.Delivery, cmd events.Command
 		return s.repeat(ctx, prior)
 	}
 	crash.At(crash.ScheduleCommitted)
-	if err := s.armAndTell(ctx, p); err != nil {
+	if err := s.armAndEmit(ctx, p); err != nil {
 		return nil, err
 	}
 	crash.At(crash.ScheduleTold)

@@ -108,8 +108,8 @@ func (a *answers) finish(until time.Duration) {
 	}
 }
 
-// answered saves an answer. Where that does not succeed at once it goes on beside the caller, who is told why.
-func (s *Service) answered(ctx context.Context, a answer) error {
+// saveAnswer saves an answer. Where that does not succeed at once it goes on beside the caller, who is told why.
+func (s *Service) saveAnswer(ctx context.Context, a answer) error {
 	err := a.save(ctx, a.post)
 	if err == nil || errors.Is(err, errDone) {
 		return err
@@ -132,7 +132,7 @@ func (s *Service) saveLater(ctx context.Context, a answer) {
 		select {
 		case <-time.After(wait):
 		case <-s.answers.ended:
-			s.tellLastWord(ctx, a, log)
+			s.emitUnsavedOutcome(ctx, a, log)
 			return
 		}
 		saved, err := s.saveOnce(ctx, a, log)
@@ -174,8 +174,8 @@ func (s *Service) saveOnce(ctx context.Context, a answer, log *zap.Logger) (save
 	return true, nil
 }
 
-// tellLastWord is all that can be done for an answer when the process ends first.
-func (s *Service) tellLastWord(ctx context.Context, a answer, log *zap.Logger) {
+// emitUnsavedOutcome is all that can be done for an answer when the process ends first.
+func (s *Service) emitUnsavedOutcome(ctx context.Context, a answer, log *zap.Logger) {
 	err := errors.New("it can only be asked for again")
 	if a.lastWord != nil {
 		ctx, cancel := context.WithTimeout(ctx, lastWordWithin)

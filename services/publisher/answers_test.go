@@ -172,7 +172,7 @@ func TestAnswerIsSavedBeforeOlderFacts(t *testing.T) {
 	}
 	s.bus, s.projector.Bus = deaf, deaf
 	called := time.Now()
-	err = s.published(t.Context(), claimed, "18060000000000017", "https://www.threads.com/@demo.user/post/x", called, called, events.Attempt{At: called, Phase: "publish", OK: true})
+	err = s.recordSuccess(t.Context(), claimed, "18060000000000017", "https://www.threads.com/@demo.user/post/x", called, called, events.Attempt{At: called, Phase: "publish", OK: true})
 	if err == nil || errors.Is(err, errDone) {
 		t.Fatalf("told without NATS: %v", err)
 	}
@@ -199,7 +199,7 @@ func TestLastWordOfAnAnswer(t *testing.T) {
 	a := s.answerOf(claimed, "18060000000000018", called, called, events.Attempt{At: called, Phase: "publish", OK: true}, nil)
 	// Another publisher has found the call without an answer, and nobody may look.
 	row := r.any(p.ID)
-	if err := s.park(t.Context(), &row, blind()); err != nil {
+	if err := s.park(t.Context(), &row, listNotReadable()); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.lastWord(t.Context()); err != nil {

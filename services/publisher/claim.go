@@ -44,7 +44,7 @@ func (s *Service) claim(ctx context.Context, old *posts.Post) (*posts.Post, erro
 	}
 	if !decided(err) { // it may have been made all the same; the next wake-up sees
 		s.store.Unacknowledged.Add(next.Lease, old)
-		return nil, bus.Later(unheardAgain)
+		return nil, bus.Later(unacknowledgedLook)
 	}
 	return nil, err
 }

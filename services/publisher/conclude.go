@@ -13,9 +13,9 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 )
 
-// published notes a clear yes. It is in the row before anyone is told, so no crash can lose it. A part of a chain that
+// recordSuccess notes a clear yes. It is in the row before anyone is told, so no crash can lose it. A part of a chain that
 // is not the last is told as such, and the next one's turn comes.
-func (s *Service) published(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) error {
+func (s *Service) recordSuccess(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) error {
 	if old.CurrentPart() == 0 {
 		s.measureLateness(old, called)
 	}
@@ -54,7 +54,7 @@ func (s *Service) conclude(ctx context.Context, old, p *posts.Post, tried ...eve
 	p.UpdatedAt = s.now()
 	p.WakeAt = s.now().Add(s.cfg.Lease + time.Second) // when this worker is gone, the next tells it
 	p.ArmedAt = time.Time{}
-	err := s.note(ctx, old, p, tried)
+	err := s.saveOutcome(ctx, old, p, tried)
 	if errors.Is(pg.Map(err), pg.ErrExists) {
 		// Another row of this account has this media id. One of the two is wrong, and no machine can say which.
 		return s.park(ctx, old, sameMedia(), tried...)
@@ -64,25 +64,25 @@ func (s *Service) conclude(ctx context.Context, old, p *posts.Post, tried ...eve
 	}
 	crash.At(crash.PublishNoted)
 	// What is still to be told of the post comes before its end, but nothing of it may stand before the end for good.
-	if err := s.tellFirst(ctx, old); err != nil {
+	if err := s.flushOutbox(ctx, old); err != nil {
 		s.log.Warn("a change is told only with the outcome", postField(p.ID), errField(err))
 	}
-	return s.concluded(ctx, p)
+	return s.finishOutcome(ctx, p)
 }
 
-// note writes the answer into the row: a plain yes together with those of other posts, anything else by itself.
-func (s *Service) note(ctx context.Context, old, p *posts.Post, tried []events.Attempt) error {
+// saveOutcome writes the answer into the row: a plain yes together with those of other posts, anything else by itself.
+func (s *Service) saveOutcome(ctx context.Context, old, p *posts.Post, tried []events.Attempt) error {
 	if p.Fact == events.FactPublished && !p.IsChain() && old.State == events.StatePublishing {
-		if err := s.notes.Do(ctx, posts.Outcome{Old: old, Next: p, Tried: tried}); !errors.Is(err, batch.ErrAlone) {
+		if err := s.outcomes.Do(ctx, posts.Outcome{Old: old, Next: p, Tried: tried}); !errors.Is(err, batch.ErrAlone) {
 			return err
 		}
 	}
 	return s.store.SaveStep(ctx, old, p, tried...)
 }
 
-// concluded tells the noted answer and has the recorder apply it; then the post is done. It runs again after a crash, to
+// finishOutcome tells the noted answer and has the recorder apply it; then the post is done. It runs again after a crash, to
 // the same effect.
-func (s *Service) concluded(ctx context.Context, p *posts.Post) error {
+func (s *Service) finishOutcome(ctx context.Context, p *posts.Post) error {
 	if p.Fact == events.FactPublished {
 		if err := s.fetchPermalinks(ctx, p); err != nil {
 			return err
@@ -90,12 +90,12 @@ func (s *Service) concluded(ctx context.Context, p *posts.Post) error {
 	}
 	crash.At(crash.PublishTelling)
 	ev := posts.OutcomeEvent(p, p.Fact)
-	if there, err := s.toldLongAgo(ctx, p, ev); err != nil {
+	if there, err := s.emittedLongAgo(ctx, p, ev); err != nil {
 		return err
 	} else if there {
 		return s.applied(ctx, ev)
 	}
-	if err := s.emit(ctx, ev); errors.Is(err, errTold) {
+	if err := s.emit(ctx, ev); errors.Is(err, errAlreadyEmitted) {
 		if err := s.projector.ApplyStanding(ctx, p, ev.Subject()); err != nil {
 			return err
 		}
@@ -107,10 +107,10 @@ func (s *Service) concluded(ctx context.Context, p *posts.Post) error {
 	return s.applied(ctx, ev)
 }
 
-// toldLongAgo says whether a failure stands on EVENTS already: Postgres may have been away since it was told, for longer
+// emittedLongAgo says whether a failure stands on EVENTS already: Postgres may have been away since it was told, for longer
 // than JetStream knows a repeat. A second PostPublished is refused by the stream itself.
-func (s *Service) toldLongAgo(ctx context.Context, p *posts.Post, ev events.PostEvent) (bool, error) {
-	if p.Fact != events.FactFailed || s.now().Sub(p.UpdatedAt) < retellAfter {
+func (s *Service) emittedLongAgo(ctx context.Context, p *posts.Post, ev events.PostEvent) (bool, error) {
+	if p.Fact != events.FactFailed || s.now().Sub(p.UpdatedAt) < republishAfter {
 		return false, nil
 	}
 	return s.bus.Emitted(ctx, ev)
@@ -129,7 +129,7 @@ func (s *Service) applied(ctx context.Context, ev events.PostEvent) error {
 
 // fetchPermalinks asks for the permalinks of a live post that are not known yet, for a few seconds: they may lag
 // (threads-api §5.4). They are in the row before they travel in the event. A post whose link does not come is no less
-// live, and the link is looked for later (updates.go), as it is where many wait for theirs: a wake-up in hand is not for that.
+// live, and the link is looked for later (ended.go), as it is where many wait for theirs: a wake-up in hand is not for that.
 func (s *Service) fetchPermalinks(ctx context.Context, p *posts.Post) error {
 	wanted, links := p.WithoutPermalink(), map[string]string{}
 	if len(wanted) == 0 {

@@ -29,17 +29,17 @@ func (s *Service) confirm(ctx context.Context, old *posts.Post) error {
 	if err != nil {
 		return s.noAccess(ctx, old) // without a token nothing can be asked; the reconnect wakes it
 	}
-	var ref refWaits
-	old, _, err = s.refer(ctx, old) // the row of an event knows what was asked for, not what it turned out to be
+	var ref referenceWaits
+	old, _, err = s.resolveReferences(ctx, old) // the row of an event knows what was asked for, not what it turned out to be
 	switch {
 	case errors.As(err, &ref) && ref.mayBeLive:
-		return s.refInDoubt(ctx, old, ref)
+		return s.waitForReferenceInDoubt(ctx, old, ref)
 	case err != nil && !notLive(err):
 		return err
 	}
 	if old.Kind == events.KindRepost || old.ContainerID == "" || !old.BuiltFromRow() || old.Presumed() {
 		// There is no container, or not of what the row says now: Postgres was restored (restore.go). Only the lists can tell.
-		return s.lookOr(ctx, old, a, old.Kind == events.KindRepost)
+		return s.findOrEndDoubt(ctx, old, a, old.Kind == events.KindRepost)
 	}
 	began := s.now()
 	status, err := s.api.ContainerStatus(ctx, a.token, old.ContainerID)
@@ -51,54 +51,54 @@ func (s *Service) confirm(ctx context.Context, old *posts.Post) error {
 			s.declareReconnect(ctx, a)
 			return s.noAccess(ctx, old, tried)
 		case e != nil && (e.Class == threads.NotReady || e.Class == threads.NotFound):
-			return s.lookOr(ctx, old, a, false, tried) // unreadable
+			return s.findOrEndDoubt(ctx, old, a, false, tried) // unreadable
 		}
-		return s.couldNotAsk(ctx, old, err, tried)
+		return s.askFailed(ctx, old, err, tried)
 	}
 	tried.Message = statusSentence(status)
 	switch status.Status {
 	case threads.StatusPublished:
-		return s.find(ctx, old, a, tried)
+		return s.findMediaID(ctx, old, a, tried)
 	case threads.StatusFinished:
-		return s.finished(ctx, old, a, tried)
+		return s.containerFinished(ctx, old, a, tried)
 	case threads.StatusError, threads.StatusExpired:
-		return s.lookOr(ctx, old, a, false, tried)
+		return s.findOrEndDoubt(ctx, old, a, false, tried)
 	}
 	return s.askAgain(ctx, old, "", tried) // IN_PROGRESS, or a word we do not know
 }
 
-// find gives a post that is live its id. The lists may lag; the post is not rebuilt, whatever they say.
-func (s *Service) find(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
-	seen, looked, err := s.look(ctx, old, a)
-	if errors.Is(err, errBlind) {
-		return s.park(ctx, old, blind(), tried, looked)
+// findMediaID gives a post that is live its id. The lists may lag; the post is not rebuilt, whatever they say.
+func (s *Service) findMediaID(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
+	seen, looked, err := s.findPublished(ctx, old, a)
+	if errors.Is(err, errMissingScope) {
+		return s.park(ctx, old, listNotReadable(), tried, looked)
 	}
 	if err != nil {
-		return s.couldNotAsk(ctx, old, err, tried, looked)
+		return s.askFailed(ctx, old, err, tried, looked)
 	}
-	switch len(seen.same) {
+	switch len(seen.matching) {
 	case 1:
-		return s.foundLive(ctx, old, seen.same[0], tried, looked)
+		return s.foundLive(ctx, old, seen.matching[0], tried, looked)
 	case 0:
 		return s.askAgain(ctx, old, "This post is live, but its id could not be found out; please look at the profile.", tried, looked)
 	}
-	return s.park(ctx, old, several(), tried, looked)
+	return s.park(ctx, old, ambiguous(), tried, looked)
 }
 
-// finished handles a container that is still unpublished.
-func (s *Service) finished(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
+// containerFinished handles a container that is still unpublished.
+func (s *Service) containerFinished(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
 	switch {
 	case old.OnAbsent == posts.AbsentFail:
-		return s.lookOr(ctx, old, a, true, tried)
+		return s.findOrEndDoubt(ctx, old, a, true, tried)
 	case old.OnAbsent == posts.AbsentWait && old.NotReady < len(notReadyWaits) && old.Attempt < maxCalls:
 		return s.answeredAgain(ctx, old, a, tried)
 	case old.FinishedSeenAt.IsZero():
 		seen := old.SeeFinished(old.LeasedAt)
 		return s.step(ctx, old, seen.LookAgainAt(s.now().Add(min(s.cfg.FinishedApart, s.untilAsked(seen)))), "", tried)
-	case old.LeasedAt.Before(s.settles(old)):
+	case old.LeasedAt.Before(s.absenceProvenAt(old)):
 		return s.askAgain(ctx, old, "", tried)
 	}
-	return s.lookOr(ctx, old, a, true, tried)
+	return s.findOrEndDoubt(ctx, old, a, true, tried)
 }
 
 // answeredAgain has a container called again whose last call was refused for what passes, once it has passed. The doubt
@@ -110,18 +110,18 @@ func (s *Service) answeredAgain(ctx context.Context, old *posts.Post, a access, 
 	}
 	switch {
 	case err != nil:
-		return s.couldNotAsk(ctx, old, err, tried)
-	case full && old.LeasedAt.Before(s.settles(old)):
+		return s.askFailed(ctx, old, err, tried)
+	case full && old.LeasedAt.Before(s.absenceProvenAt(old)):
 		return s.askAgain(ctx, old, "", tried)
 	case full: // that lasts for hours: what waits so long is not to be in doubt
-		return s.lookOr(ctx, old, a, true, tried)
+		return s.findOrEndDoubt(ctx, old, a, true, tried)
 	}
-	return s.again(ctx, old, old.CallUnpublished(s.now().Add(wait)), tried)
+	return s.callAgainLater(ctx, old, old.CallUnpublished(s.now().Add(wait)), tried)
 }
 
-// settles is when a look that does not find the post proves it absent: every call has surely ended, and FINISHED, where it
+// absenceProvenAt is when a look that does not find the post proves it absent: every call has surely ended, and FINISHED, where it
 // was read, was read twice with a pause between. By the database's clock: ours may have been set since.
-func (s *Service) settles(p *posts.Post) time.Time {
+func (s *Service) absenceProvenAt(p *posts.Post) time.Time {
 	if p.Presumed() {
 		return time.Time{}
 	}
@@ -132,30 +132,30 @@ func (s *Service) settles(p *posts.Post) time.Time {
 	return moment
 }
 
-// lookOr looks for the post in the account's lists. Only a look that finds neither it nor anything that could be it, after
+// findOrEndDoubt looks for the post in the account's lists. Only a look that finds neither it nor anything that could be it, after
 // every call has surely ended, ends the doubt. usable says that the container can still be published.
-func (s *Service) lookOr(ctx context.Context, old *posts.Post, a access, usable bool, tried ...events.Attempt) error {
-	seen, looked, err := s.look(ctx, old, a)
+func (s *Service) findOrEndDoubt(ctx context.Context, old *posts.Post, a access, usable bool, tried ...events.Attempt) error {
+	seen, looked, err := s.findPublished(ctx, old, a)
 	tried = append(tried, looked)
 	switch {
-	case errors.Is(err, errBlind) && !old.Presumed():
-		return s.park(ctx, old, blind(), tried...)
-	case err != nil && !errors.Is(err, errBlind):
-		return s.couldNotAsk(ctx, old, err, tried...)
-	case len(seen.same) == 1:
-		return s.foundLive(ctx, old, seen.same[0], tried...)
-	case len(seen.same) > 1:
-		return s.park(ctx, old, several(), tried...)
-	case old.LeasedAt.Before(s.settles(old)):
+	case errors.Is(err, errMissingScope) && !old.Presumed():
+		return s.park(ctx, old, listNotReadable(), tried...)
+	case err != nil && !errors.Is(err, errMissingScope):
+		return s.askFailed(ctx, old, err, tried...)
+	case len(seen.matching) == 1:
+		return s.foundLive(ctx, old, seen.matching[0], tried...)
+	case len(seen.matching) > 1:
+		return s.park(ctx, old, ambiguous(), tried...)
+	case old.LeasedAt.Before(s.absenceProvenAt(old)):
 		return s.askAgain(ctx, old, "", tried...)
 	case len(seen.similar) > 0 && !old.Presumed():
 		return s.park(ctx, old, similar(), tried...)
 	}
-	return s.absent(ctx, old, usable, tried...)
+	return s.provenAbsent(ctx, old, usable, tried...)
 }
 
-// absent is what becomes of a post that is proven not to be live.
-func (s *Service) absent(ctx context.Context, old *posts.Post, usable bool, tried ...events.Attempt) error {
+// provenAbsent is what becomes of a post that is proven not to be live.
+func (s *Service) provenAbsent(ctx context.Context, old *posts.Post, usable bool, tried ...events.Attempt) error {
 	switch old.OnAbsent {
 	case posts.AbsentFail:
 		return s.conclude(ctx, old, old.WithoutDoubt(posts.ProofAbsent).Fail(old.Reason, s.now()), tried...)
@@ -173,12 +173,12 @@ func (s *Service) absent(ctx context.Context, old *posts.Post, usable bool, trie
 // publishAgain allows a second call, for the same container where there is one, so many times.
 func (s *Service) publishAgain(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
 	if old.Attempt >= maxCalls {
-		return s.park(ctx, old, lost(), tried...)
+		return s.park(ctx, old, lostSeveralTimes(), tried...)
 	}
-	return s.again(ctx, old, old.PublishAgain(s.now()), tried...)
+	return s.callAgainLater(ctx, old, old.PublishAgain(s.now()), tried...)
 }
 
-func (s *Service) again(ctx context.Context, old, next *posts.Post, tried ...events.Attempt) error {
+func (s *Service) callAgainLater(ctx context.Context, old, next *posts.Post, tried ...events.Attempt) error {
 	if err := s.step(ctx, old, next, "", tried...); err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (s *Service) again(ctx context.Context, old, next *posts.Post, tried ...eve
 	return nil
 }
 
-func lost() *events.Fault {
+func lostSeveralTimes() *events.Fault {
 	return events.Faultf(events.Unknown, "Threads lost this post several times; please look at the profile.")
 }
 
@@ -196,14 +196,14 @@ func (s *Service) buildAgain(ctx context.Context, old *posts.Post, tried ...even
 		return s.publishAgain(ctx, old, tried...)
 	}
 	if old.Rebuilds >= maxRebuilds {
-		return s.park(ctx, old, lost(), tried...)
+		return s.park(ctx, old, lostSeveralTimes(), tried...)
 	}
-	return s.again(ctx, old, old.BuildAgain(s.now()), tried...)
+	return s.callAgainLater(ctx, old, old.BuildAgain(s.now()), tried...)
 }
 
 // resumeAgain takes up a post of which no call was known, and none was made.
 func (s *Service) resumeAgain(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
-	return s.again(ctx, old, old.ResumeUncalled(s.now()), tried...)
+	return s.callAgainLater(ctx, old, old.ResumeUncalled(s.now()), tried...)
 }
 
 // waitForRoom postpones a post that Threads refused for a limit and does not show.
@@ -214,7 +214,7 @@ func (s *Service) waitForRoom(ctx context.Context, old *posts.Post, usable bool,
 	}
 	wait, _, err := s.roomAgain(ctx, a, old.QuotaKind(), 0) // which limit it was decides for how long
 	if err != nil {
-		return s.couldNotAsk(ctx, old, err, tried...)
+		return s.askFailed(ctx, old, err, tried...)
 	}
 	reason := *old.Reason
 	next, fact := old.WaitForRoom(usable, reason.After(wait), s.now().Add(wait))
@@ -223,7 +223,7 @@ func (s *Service) waitForRoom(ctx context.Context, old *posts.Post, usable bool,
 
 // foundLive concludes with a post that was found among the account's own.
 func (s *Service) foundLive(ctx context.Context, old *posts.Post, m threads.Media, tried ...events.Attempt) error {
-	return s.published(ctx, old, m.ID, m.Permalink, old.LikelyCalledAt(), s.now(), tried...)
+	return s.recordSuccess(ctx, old, m.ID, m.Permalink, old.LikelyCalledAt(), s.now(), tried...)
 }
 
 // askAgain keeps the post unconfirmed after a look that settled nothing. After ConfirmFor a person must look; giveUp is what
@@ -239,9 +239,9 @@ func (s *Service) askAgain(ctx context.Context, old *posts.Post, giveUp string, 
 	return s.step(ctx, old, next, "", tried...)
 }
 
-// couldNotAsk keeps the post unconfirmed after a look that failed. Failures count apart from looks: the first after a good
+// askFailed keeps the post unconfirmed after a look that failed. Failures count apart from looks: the first after a good
 // one costs a second, not minutes.
-func (s *Service) couldNotAsk(ctx context.Context, old *posts.Post, err error, tried ...events.Attempt) error {
+func (s *Service) askFailed(ctx context.Context, old *posts.Post, err error, tried ...events.Attempt) error {
 	if s.confirmOver(old) {
 		return s.gaveUp(ctx, old, "", tried...)
 	}
@@ -261,13 +261,13 @@ func (s *Service) noAccess(ctx context.Context, old *posts.Post, tried ...events
 	return s.step(ctx, old, old.TryAgainAt(s.now().Add(wait)), "", tried...)
 }
 
-// refInDoubt keeps a post unconfirmed that is to be looked for at another one of which it is not known either whether it is
+// waitForReferenceInDoubt keeps a post unconfirmed that is to be looked for at another one of which it is not known either whether it is
 // live: without the other's id no list could show it.
-func (s *Service) refInDoubt(ctx context.Context, old *posts.Post, ref refWaits) error {
+func (s *Service) waitForReferenceInDoubt(ctx context.Context, old *posts.Post, ref referenceWaits) error {
 	if s.confirmOver(old) {
 		return s.gaveUp(ctx, old, "")
 	}
-	return s.step(ctx, old, old.TryAgainAt(s.now().Add(ref.again(s.now(), s.cfg.RefLook))), "")
+	return s.step(ctx, old, old.TryAgainAt(s.now().Add(ref.pause(s.now(), s.cfg.RefLook))), "")
 }
 
 func (s *Service) gaveUp(ctx context.Context, old *posts.Post, why string, tried ...events.Attempt) error {
@@ -291,7 +291,7 @@ const presumedTries = 4
 // there on seconds again. All by the database's clock.
 func (s *Service) untilAsked(p *posts.Post) time.Duration {
 	spread := func(age time.Duration) time.Duration { return min(max(age/2, time.Second), 5*time.Minute) }
-	moment, began := s.settles(p), p.AskedSince()
+	moment, began := s.absenceProvenAt(p), p.AskedSince()
 	if before := moment.Sub(p.LeasedAt); before > 0 {
 		return min(spread(p.LeasedAt.Sub(began)), before)
 	}
@@ -322,8 +322,8 @@ func (s *Service) park(ctx context.Context, old *posts.Post, reason *events.Faul
 	return nil
 }
 
-// blind is the reason of a post whose list this connection may not read.
-func blind() *events.Fault {
+// listNotReadable is the reason of a post whose list this connection may not read.
+func listNotReadable() *events.Fault {
 	return events.Faultf(events.MissingScope, "It is not known whether this reply is live, and the connection may not read replies; please look at the profile.")
 }
 
@@ -331,6 +331,6 @@ func similar() *events.Fault {
 	return events.Faultf(events.Unknown, "Threads did not say whether this post went out, and another one on the profile could be it; please look at the profile.")
 }
 
-func several() *events.Fault {
+func ambiguous() *events.Fault {
 	return events.Faultf(events.Unknown, "Several posts on the profile could be this one; please look at the profile.")
 }

@@ -35,7 +35,7 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 		id = target.ID
 	}
 	if target != nil {
-		if err := s.tellFirst(ctx, target); err != nil {
+		if err := s.flushOutbox(ctx, target); err != nil {
 			return nil, err
 		}
 	}
@@ -53,7 +53,7 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 		case err != nil:
 			return nil, err
 		case old.State == events.StateConcluding:
-			return nil, errSettling
+			return nil, errConcluding
 		case !old.DeletedAt.IsZero():
 			gone = old
 			return old.Snapshot(), nil // gone already: that is what was asked for
@@ -89,7 +89,7 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 		return gone.Snapshot(), nil // deleted before
 	}
 	crash.At(crash.DeleteRequested)
-	if err := s.armAndTell(ctx, p); err != nil {
+	if err := s.armAndEmit(ctx, p); err != nil {
 		return nil, err
 	}
 	return nil, bus.Pending
@@ -147,8 +147,8 @@ func (s *Service) delete(ctx context.Context, old *posts.Post) error {
 	defer s.keepLease(ctx, old)()
 	a, err := s.access(ctx, old)
 	if accounts.Unopened(err) {
-		_ = s.lockedOut(old, err) // the row's reason is about the post, which is live or failed
-		return s.step(ctx, old, old.SnoozeUntil(s.now().Add(lockedLook)), "")
+		_ = s.keyUnavailable(old, err) // the row's reason is about the post, which is live or failed
+		return s.step(ctx, old, old.SnoozeUntil(s.now().Add(keyLook)), "")
 	}
 	if err != nil {
 		return s.deleteFailed(ctx, old, accounts.MustReconnect())
@@ -173,7 +173,7 @@ func (s *Service) delete(ctx context.Context, old *posts.Post) error {
 	crash.At(crash.DeleteCalled)
 	tried := s.tried("delete", began, err)
 	if err == nil {
-		return s.answered(context.WithoutCancel(ctx), answer{post: old, tried: tried,
+		return s.saveAnswer(context.WithoutCancel(ctx), answer{post: old, tried: tried,
 			awaited: func(row *posts.Post) bool {
 				return !row.DeleteRequestedAt.IsZero() && row.DeletedAt.IsZero() && slices.Contains(row.LiveMediaIDs(), id)
 			},

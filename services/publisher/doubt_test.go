@@ -118,14 +118,14 @@ func TestSeveralLostAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if seen, _, err := s.look(t.Context(), &p, a); err != nil || len(seen.similar) != 1 || len(seen.same) != 0 {
+	if seen, _, err := s.findPublished(t.Context(), &p, a); err != nil || len(seen.similar) != 1 || len(seen.matching) != 0 {
 		t.Errorf("what no row knows could be it: %+v, %v", seen, err)
 	}
 	other := r.inDoubt(s, testUser, r.account.ID, "live, and its answer was lost")
-	if seen, _, err := s.look(t.Context(), &p, a); err != nil || len(seen.similar)+len(seen.same) != 0 {
+	if seen, _, err := s.findPublished(t.Context(), &p, a); err != nil || len(seen.similar)+len(seen.matching) != 0 {
 		t.Errorf("another post explains it: %+v, %v", seen, err)
 	}
-	if seen, _, err := s.look(t.Context(), &other, a); err != nil || len(seen.same) != 1 {
+	if seen, _, err := s.findPublished(t.Context(), &other, a); err != nil || len(seen.matching) != 1 {
 		t.Errorf("the other is not found: %+v, %v", seen, err)
 	}
 }

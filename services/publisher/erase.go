@@ -25,18 +25,18 @@ const eraseEvery = 2 * time.Second
 // eraseBatch is how many posts go in one transaction.
 const eraseBatch = 500
 
-// graves are the accounts that were erased lately, as this process last looked. No fact of theirs is told. A fact that
+// erased are the accounts that were erased lately, as this process last looked. No fact of theirs is told. A fact that
 // slips through in between, or from a process that stood still, is taken away by the next round of the erasure.
-type graves struct {
+type tombstones struct {
 	ids atomic.Pointer[map[string]bool]
 }
 
-func (g *graves) has(accountID string) bool {
+func (g *tombstones) has(accountID string) bool {
 	ids := g.ids.Load()
 	return ids != nil && (*ids)[accountID]
 }
 
-func (g *graves) set(list []string) {
+func (g *tombstones) set(list []string) {
 	ids := make(map[string]bool, len(list))
 	for _, id := range list {
 		ids[id] = true
@@ -67,7 +67,7 @@ func (s *Service) eraseOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.graves.set(fresh)
+	s.erased.set(fresh)
 	due, err := accounts.ToErase(ctx, s.db, s.now(), accounts.StageRows)
 	if err != nil {
 		return err
@@ -129,13 +129,13 @@ func (s *Service) eraseRows(ctx context.Context, t accounts.Tombstone) error {
 		return err
 	}
 	for _, c := range unheard {
-		s.tellErased(ctx, c.CommandID, c.OutcomeTo)
+		s.replyErased(ctx, c.CommandID, c.OutcomeTo)
 	}
 	return nil
 }
 
-// tellErased tells whoever waits for a command. Who asks by its id hears the same.
-func (s *Service) tellErased(ctx context.Context, id, outcomeTo string) {
+// replyErased tells whoever waits for a command. Who asks by its id hears the same.
+func (s *Service) replyErased(ctx context.Context, id, outcomeTo string) {
 	if err := s.bus.Reply(ctx, outcomeTo, events.Outcome{CommandID: id, Done: true, Fault: erased()}); err != nil {
 		s.log.Warn("outcome not delivered", zap.String("command_id", id), errField(err))
 	}
@@ -163,7 +163,7 @@ func (s *Service) erasePosts(ctx context.Context, t accounts.Tombstone) (int, er
 		return 0, fmt.Errorf("erase posts: %w", err)
 	}
 	for _, c := range awaited {
-		s.tellErased(ctx, c.ID, c.OutcomeTo)
+		s.replyErased(ctx, c.ID, c.OutcomeTo)
 	}
 	return len(ids), nil
 }

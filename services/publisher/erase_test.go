@@ -149,7 +149,7 @@ func TestErase(t *testing.T) {
 		p := r.schedule(500*time.Millisecond, "in flight")
 		r.row(p.ID, events.StatePublishing)
 		r.bury(r.account)
-		for !s.graves.has(r.account.ID) { // this process has looked
+		for !s.erased.has(r.account.ID) { // this process has looked
 			pause(t.Context(), time.Millisecond)
 		}
 		if row := r.row(p.ID, events.StatePublishing); row.Lease == "" {

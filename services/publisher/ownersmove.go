@@ -17,7 +17,7 @@ import (
 func (s *Service) ownersMove(ctx context.Context, d bus.Delivery, cmd events.Command, userID, id string, ifRev int64,
 	allowed func(*posts.Post) error, move func(ctx context.Context, tx bun.Tx, old *posts.Post) (next *posts.Post, err error)) (any, error) {
 	id = events.PostIDOf(userID, id)
-	if err := s.tellUnsaid(ctx, userID, id); err != nil {
+	if err := s.flushOutboxOf(ctx, userID, id); err != nil {
 		return nil, err
 	}
 	var moved *posts.Post
@@ -35,7 +35,7 @@ func (s *Service) ownersMove(ctx context.Context, d bus.Delivery, cmd events.Com
 			return nil, revMismatch(old)
 		}
 		if old.State == events.StateConcluding {
-			return nil, errSettling
+			return nil, errConcluding
 		}
 		next, err := move(ctx, tx, old)
 		if err != nil {
@@ -65,7 +65,7 @@ func (s *Service) ownersMove(ctx context.Context, d bus.Delivery, cmd events.Com
 			s.log.Warn("alarm of a cancelled post left behind", postField(moved.ID), errField(err))
 		}
 	}
-	if err := s.armAndTell(ctx, moved); err != nil {
+	if err := s.armAndEmit(ctx, moved); err != nil {
 		return nil, err
 	}
 	return moved.Snapshot(), nil

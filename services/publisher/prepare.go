@@ -31,15 +31,15 @@ func (s *Service) prepare(ctx context.Context, old *posts.Post) error {
 	defer s.keepLease(ctx, old)()
 	a, err := s.access(ctx, old)
 	if err != nil {
-		return s.noToken(ctx, old, err)
+		return s.waitForToken(ctx, old, err)
 	}
 	crash.At(crash.PrepareLeased)
 	if old.ContainerID == "" && len(old.Children) == 0 && old.PublishAt.Add(-old.Lead(s.cfg.timing())).After(s.now()) {
 		// It was woken because something changed for its account.
 		return s.step(ctx, old, old.Released().ScheduleAnew(s.cfg.timing()), "")
 	}
-	if next, found, err := s.refer(ctx, old); err != nil {
-		return s.noRef(ctx, old, err)
+	if next, found, err := s.resolveReferences(ctx, old); err != nil {
+		return s.waitForReference(ctx, old, err)
 	} else if found {
 		return s.step(ctx, old, next.SnoozeUntil(s.now()), "")
 	}
@@ -66,7 +66,7 @@ func (s *Service) build(ctx context.Context, old *posts.Post, a access) (done bo
 	_, media := old.Content()
 	carousel := len(media) > 1
 	if (old.ContainerID != "" || len(old.Children) > 0) && !old.BuiltFromRow() {
-		return false, s.stale(ctx, old)
+		return false, s.discardContainer(ctx, old)
 	}
 	switch {
 	case carousel && len(old.Children) < len(media):
@@ -122,7 +122,7 @@ func (s *Service) inspect(ctx context.Context, old *posts.Post, a access, contai
 	tried := s.tried("status", began, err)
 	if err != nil {
 		if e := apiError(err); e != nil && e.Class == threads.NotReady && s.now().Sub(old.ContainerAt) < notVisibleFor {
-			return false, s.lookAgain(ctx, old, tried) // a fresh container may not be visible yet
+			return false, s.inspectAgain(ctx, old, tried) // a fresh container may not be visible yet
 		}
 		if e := apiError(err); e != nil && (e.Class == threads.NotReady || e.Class == threads.NotFound) {
 			return false, s.rebuild(ctx, old, tried)
@@ -138,7 +138,7 @@ func (s *Service) inspect(ctx context.Context, old *posts.Post, a access, contai
 		if s.now().Sub(old.ContainerAt) > processingLimit(old) {
 			return false, s.rebuild(ctx, old, tried)
 		}
-		return false, s.lookAgain(ctx, old, tried)
+		return false, s.inspectAgain(ctx, old, tried)
 	case threads.StatusError:
 		tried.OK = false
 		if status.ErrorMessage == "UNKNOWN" || status.ErrorMessage == "" {
@@ -183,9 +183,9 @@ func processingLimit(p *posts.Post) time.Duration {
 	return 10 * time.Minute
 }
 
-// lookAgain waits a tenth of the container's age, from a quarter of a second to fifteen: soon after its birth we look
+// inspectAgain waits a tenth of the container's age, from a quarter of a second to fifteen: soon after its birth we look
 // often, later seldom.
-func (s *Service) lookAgain(ctx context.Context, old *posts.Post, tried events.Attempt) error {
+func (s *Service) inspectAgain(ctx context.Context, old *posts.Post, tried events.Attempt) error {
 	next := old.LookAgainAt(s.now().Add(min(max(s.now().Sub(old.ContainerAt)/10, firstLook), 15*time.Second)))
 	if s.now().Sub(old.ContainerAt) < 2*firstLook {
 		return s.step(ctx, old, next, "", tried)

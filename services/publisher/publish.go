@@ -31,11 +31,11 @@ func (s *Service) publish(ctx context.Context, old *posts.Post) error {
 	case old.Doubt && old.ContainerID != "" && !old.BuiltFromRow(): // likewise; the release before this one did not note what of
 		return s.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer())
 	case old.ContainerExpired(now) || old.ContainerID != "" && !old.BuiltFromRow():
-		return s.stale(ctx, old)
+		return s.discardContainer(ctx, old)
 	}
 	a, err := s.access(ctx, old)
 	if err != nil {
-		return s.noToken(ctx, old, err)
+		return s.waitForToken(ctx, old, err)
 	}
 	if old.PublishAt.Sub(now) > 2*posts.Hold { // it was woken because something changed for its account
 		return s.step(ctx, old, old.ScheduleAnew(s.cfg.timing()), "")
@@ -47,11 +47,11 @@ func (s *Service) publish(ctx context.Context, old *posts.Post) error {
 		return err
 	}
 	if s.answers.full() {
-		return s.noPlace(ctx, old, time.Second) // the answer could not be saved
+		return s.snoozeForPlace(ctx, old, time.Second) // the answer could not be saved
 	}
 	release, again := s.calls.Hold(old.UserID, old.AccountID, s.now)
 	if release == nil {
-		return s.noPlace(ctx, old, again) // the account's other posts are on their way
+		return s.snoozeForPlace(ctx, old, again) // the account's other posts are on their way
 	}
 	defer release()
 	unclaim, err := s.calls.claim(ctx)
@@ -62,8 +62,8 @@ func (s *Service) publish(ctx context.Context, old *posts.Post) error {
 
 	landed := func() { release(); unclaim() }
 	if !old.Doubt {
-		if err := s.stillThere(ctx, old); err != nil {
-			return s.noRef(ctx, old, err)
+		if err := s.checkReferences(ctx, old); err != nil {
+			return s.waitForReference(ctx, old, err)
 		}
 		return s.claimAndCall(ctx, old, a, landed)
 	}
@@ -116,8 +116,8 @@ func unclearAnswer() *events.Fault {
 	return events.Faultf(events.Unknown, "Threads did not say whether this post went out; we are asking.")
 }
 
-// stillThere sees that our own post that this one refers to has not been deleted since it was prepared.
-func (s *Service) stillThere(ctx context.Context, old *posts.Post) error {
+// checkReferences sees that our own post that this one refers to has not been deleted since it was prepared.
+func (s *Service) checkReferences(ctx context.Context, old *posts.Post) error {
 	for _, id := range []string{old.ReplyTo, old.QuotePostID, old.RepostOf} {
 		if old.CurrentPart() > 0 || !events.IsPostID(id) {
 			continue
@@ -137,7 +137,7 @@ func (s *Service) claimAndCall(ctx context.Context, old *posts.Post, a access, l
 	var held posts.AccountPausedError
 	switch {
 	case errors.Is(err, posts.ErrAccountBusy):
-		return s.noPlace(ctx, old, busyAgain)
+		return s.snoozeForPlace(ctx, old, busyAgain)
 	case errors.As(err, &held):
 		return s.paused(ctx, old, held.Account)
 	case errors.Is(err, posts.ErrDuplicateContent):
@@ -158,7 +158,7 @@ func (s *Service) claimAndCall(ctx context.Context, old *posts.Post, a access, l
 // that nobody waits for is a question that somebody must ask. landed frees the places of the call as soon as it is over.
 func (s *Service) call(ctx context.Context, before, p *posts.Post, a access, landed func()) error {
 	if err := s.until(ctx, p.PublishAt); err != nil {
-		return s.unsent(context.WithoutCancel(ctx), before, p, err, events.Attempt{At: s.now(), Phase: "publish", Message: "Stopped before the call was made."})
+		return s.releaseClaim(context.WithoutCancel(ctx), before, p, err, events.Attempt{At: s.now(), Phase: "publish", Message: "Stopped before the call was made."})
 	}
 	ctx = context.WithoutCancel(ctx)
 	stopRenewing := s.keepLease(ctx, p)
@@ -190,14 +190,14 @@ func (s *Service) call(ctx context.Context, before, p *posts.Post, a access, lan
 	}
 	tried := s.tried("publish", called, err)
 	if errors.Is(err, threads.ErrNotSent) {
-		return s.unsent(ctx, before, p, err, tried)
+		return s.releaseClaim(ctx, before, p, err, tried)
 	}
 	crash.At(crash.PublishCalled)
-	return s.answered(ctx, s.answerOf(p, mediaID, called, answered, tried, func(ctx context.Context, row *posts.Post) error {
+	return s.saveAnswer(ctx, s.answerOf(p, mediaID, called, answered, tried, func(ctx context.Context, row *posts.Post) error {
 		if err == nil {
-			return s.published(ctx, row, mediaID, "", called, answered, tried)
+			return s.recordSuccess(ctx, row, mediaID, "", called, answered, tried)
 		}
-		return s.unclear(ctx, row, a, err, called, tried)
+		return s.handlePublishError(ctx, row, a, err, called, tried)
 	}))
 }
 
@@ -209,8 +209,8 @@ func (s *Service) callThreads(ctx context.Context, a access, p *posts.Post, befo
 	return s.api.Publish(ctx, a.token, p.ContainerID, before)
 }
 
-// unclear sorts what came back instead of a media id. Any of it may hide a success, so the doubt stands.
-func (s *Service) unclear(ctx context.Context, old *posts.Post, a access, err error, called time.Time, tried events.Attempt) error {
+// handlePublishError sorts what came back instead of a media id. Any of it may hide a success, so the doubt stands.
+func (s *Service) handlePublishError(ctx context.Context, old *posts.Post, a access, err error, called time.Time, tried events.Attempt) error {
 	e := apiError(err)
 	if e == nil {
 		e = &threads.Error{Class: threads.Ambiguous, Sentence: "Threads' answer was lost."}
@@ -248,8 +248,8 @@ func (s *Service) unclear(ctx context.Context, old *posts.Post, a access, err er
 	return s.unconfirmedFrom(ctx, old, asked, posts.AbsentRetry, unclearAnswer(), tried)
 }
 
-// unsent takes a claim back when nothing has left this process.
-func (s *Service) unsent(ctx context.Context, before, old *posts.Post, why error, tried events.Attempt) error {
+// releaseClaim takes a claim back when nothing has left this process.
+func (s *Service) releaseClaim(ctx context.Context, before, old *posts.Post, why error, tried events.Attempt) error {
 	next := old.ReleaseClaim(before)
 	if errors.Is(why, errDown) {
 		return s.waitForThreads(ctx, old, next)
@@ -274,8 +274,8 @@ func threadsDown() *events.Fault {
 	return events.Faultf(events.Unavailable, "Threads does not answer at the moment; this post goes out as soon as it does.")
 }
 
-// stale drops a container that is about to die, to build another.
-func (s *Service) stale(ctx context.Context, old *posts.Post) error {
+// discardContainer drops a container that is about to die, to build another.
+func (s *Service) discardContainer(ctx context.Context, old *posts.Post) error {
 	return s.step(ctx, old, old.BuildAnew(s.now()), "")
 }
 

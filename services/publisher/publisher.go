@@ -71,19 +71,19 @@ type Service struct {
 	acceptances  *batch.Batcher[acceptance]
 	drafts       *draft.Service
 	claims       *batch.Batcher[posts.Claim]
-	notes        *batch.Batcher[posts.Outcome]
+	outcomes     *batch.Batcher[posts.Outcome]
 	delays       *batch.Batcher[posts.Delayed]
 	spacings     *batch.Batcher[spacing]
 	links        *batch.Batcher[*posts.Post]
 	projector    *projector.Projector
 	webhooks     *webhooks.Service
-	told         tellings
+	emitted      emittedRevisions
 	// What the passes of the sweep could not put right.
-	unwoken, unarmed, ungone, untold aside
-	forgetting                       forgetting
-	graves                           graves
-	readings                         *readings
-	progress                         progress
+	unwoken, unarmed, ungone, notEmitted putOff
+	forgetting                           forgetting
+	erased                               tombstones
+	readings                             *readings
+	progress                             progress
 }
 
 // New makes a publisher. It does no I/O.
@@ -101,8 +101,8 @@ func New(cfg Config, d Deps) *Service {
 		creations:  limiter.NewShared(min(cfg.CreationsInFlight, cfg.wakes()/4), cfg.CreationsPerAccount),
 		questions:  limiter.NewShared(cfg.wakes()/4, questionsPerAccount),
 		permalinks: limiter.NewShared(cfg.wakes()/4, permalinksPerAccount),
-		answers:    newAnswers(),
-		readings:   newReadings(),
+		answers:    newAnswers(), emitted: newEmittedRevisions(),
+		readings: newReadings(),
 		ownerCalls: ownercalls.New(ownercalls.Config{ThrottleWait: cfg.ThrottleWait},
 			ownercalls.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now}),
 	}
@@ -119,7 +119,7 @@ func New(cfg Config, d Deps) *Service {
 			_, err := s.projector.ApplyAlone(ctx, imported...) // of one account, and nobody waits for any of them
 			return err
 		},
-		Erased: s.graves.has, Ready: s.projector.IsCurrent, Busy: s.calls.busy, Log: d.Log, Now: d.Now,
+		Erased: s.erased.has, Ready: s.projector.IsCurrent, Busy: s.calls.busy, Log: d.Log, Now: d.Now,
 	})
 	s.drafts = draft.New(draft.Config{
 		MediaNetworks: cfg.MediaNetworks, MediaPorts: cfg.MediaPorts, PublishWithin: cfg.PublishWithin, Timing: cfg.timing(),
@@ -129,7 +129,7 @@ func New(cfg Config, d Deps) *Service {
 	s.claims = &batch.Batcher[posts.Claim]{Size: claimBatch, AtOnce: 1, Work: func(ctx context.Context, batch []posts.Claim) []error {
 		return s.store.Claim(ctx, batch, cfg.Spacing, s.now())
 	}}
-	s.notes = &batch.Batcher[posts.Outcome]{Size: noteBatch, AtOnce: 2, Work: s.store.SaveOutcomes}
+	s.outcomes = &batch.Batcher[posts.Outcome]{Size: noteBatch, AtOnce: 2, Work: s.store.SaveOutcomes}
 	s.links = &batch.Batcher[*posts.Post]{Size: linkBatch, AtOnce: 2, Work: s.store.SavePermalinks}
 	s.webhooks = webhooks.New(cfg.Webhooks, webhooks.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
 	return s

@@ -111,7 +111,7 @@ func TestPlacesAreGivenBack(t *testing.T) {
 			t.Fatal(errs)
 		}
 		claimed := r.any(p.ID)
-		if err := s.park(t.Context(), &claimed, several()); err != nil {
+		if err := s.park(t.Context(), &claimed, ambiguous()); err != nil {
 			t.Fatal(err)
 		}
 		if n := r.places(p.ID); n != 1 {
@@ -134,7 +134,7 @@ func TestPlacesAreGivenBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.unsent(t.Context(), p, claimed, threads.ErrNotSent, events.Attempt{At: time.Now(), Phase: "publish"}); err != nil {
+		if err := s.releaseClaim(t.Context(), p, claimed, threads.ErrNotSent, events.Attempt{At: time.Now(), Phase: "publish"}); err != nil {
 			t.Fatal(err)
 		}
 		if n := r.places(p.ID); n != 0 {

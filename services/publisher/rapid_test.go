@@ -422,7 +422,7 @@ func (m *machine) lastSeq() uint64 {
 func (m *machine) rebuild() {
 	ctx := context.Background()
 	for _, p := range m.rows() {
-		if err := m.s.tellFirst(ctx, &p); err != nil { // as the next wake-up or the sweep would
+		if err := m.s.flushOutbox(ctx, &p); err != nil { // as the next wake-up or the sweep would
 			m.Fatal(err)
 		}
 	}

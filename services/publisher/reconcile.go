@@ -184,7 +184,7 @@ func reason(err error) string {
 // account compares an account, its posts, and what Threads lists of it.
 func (r *reconciliation) account(ctx context.Context, account accounts.Account) error {
 	r.out.Accounts++
-	if account.ToldRev < account.Rev && r.now().Sub(account.UpdatedAt) > retellAfter {
+	if account.ToldRev < account.Rev && r.now().Sub(account.UpdatedAt) > republishAfter {
 		r.found(ctx, Discrepancy{AccountID: account.ID, Check: "account", Says: "A change of the account is not told on EVENTS.", Mend: "tell it"},
 			func(ctx context.Context) error { return accounts.Tell(ctx, r.DB, r.bus.Emit, account.ID) })
 	}
@@ -295,7 +295,7 @@ func (r *reconciliation) listed(ctx context.Context, a access, since, until time
 
 // post compares one post. listed may hold it already, as Threads shows it.
 func (r *reconciliation) post(ctx context.Context, p *posts.Post, a *access, listed map[string]threads.Media) error {
-	if p.Lease != "" && p.LeaseUntil.After(r.now()) || r.now().Sub(p.UpdatedAt) < retellAfter {
+	if p.Lease != "" && p.LeaseUntil.After(r.now()) || r.now().Sub(p.UpdatedAt) < republishAfter {
 		return nil // somebody is at it: what is seen now would be half a move
 	}
 	disputed, err := r.againstEvents(ctx, p)
@@ -352,7 +352,7 @@ func (r *reconciliation) container(ctx context.Context, p *posts.Post, a access)
 	case (lost || status.Status == threads.StatusExpired || status.Status == threads.StatusError) && p.State == events.StateReady && !p.Doubt:
 		d := r.of(p, "container", "The row says ready, but Threads no longer has its container, or could not process it.")
 		d.Mend = "have it built anew"
-		r.found(ctx, d, func(ctx context.Context) error { return r.stale(ctx, p) })
+		r.found(ctx, d, func(ctx context.Context) error { return r.discardContainer(ctx, p) })
 	case lost && p.Doubt:
 		r.found(ctx, r.of(p, "container", "Threads no longer knows its container, and a call was made for it; the publisher looks for it at %s.", stamp(p.WakeAt)), nil)
 	}

@@ -23,7 +23,7 @@ func (r *reconciliation) againstEvents(ctx context.Context, p *posts.Post) (disp
 	if err != nil {
 		return false, err
 	}
-	tell := func(ctx context.Context) error { return r.tell(ctx, p) }
+	tell := func(ctx context.Context) error { return r.emitChange(ctx, p) }
 	const mend = "tell it"
 	concluding := p.State == events.StateConcluding // its outcome is told with the next rev, by the publisher
 	switch {

@@ -41,13 +41,13 @@ func (s *Service) CancelPost(ctx context.Context, d bus.Delivery, cmd events.Can
 	})
 }
 
-// tellUnsaid tells what a crash has left untold of a post, before its owner's next move takes its place.
-func (s *Service) tellUnsaid(ctx context.Context, userID, id string) error {
+// flushOutboxOf tells what a crash has left untold of a post, before its owner's next move takes its place.
+func (s *Service) flushOutboxOf(ctx context.Context, userID, id string) error {
 	p, err := s.store.Find(ctx, s.db, userID, id)
 	if err != nil {
 		return nil //nolint:nilerr // the move itself says so
 	}
-	return s.tellFirst(ctx, p)
+	return s.flushOutbox(ctx, p)
 }
 
 // once runs do in a transaction that also notes the command and its outcome. A command that was noted before comes
@@ -59,7 +59,7 @@ func (s *Service) once(ctx context.Context, d bus.Delivery, cmd events.Command, 
 		return commands.Once(ctx, s.db, commands.New(d.Meta, cmd, postID), s.now, do)
 	}
 	prior, err := once()
-	for n := 0; n < settleTries && errors.Is(err, errSettling) && pause(ctx, settlePause); n++ {
+	for n := 0; n < concludingTries && errors.Is(err, errConcluding) && pause(ctx, concludingPause); n++ {
 		prior, err = once()
 	}
 	if errors.Is(err, posts.ErrLost) {
@@ -68,13 +68,13 @@ func (s *Service) once(ctx context.Context, d bus.Delivery, cmd events.Command, 
 	return prior, err
 }
 
-// errSettling says that the outcome of the post is being told at this moment. Whoever heard of it and acts on it at once
+// errConcluding says that the outcome of the post is being told at this moment. Whoever heard of it and acts on it at once
 // comes a few milliseconds too early, and need not know.
-var errSettling = errors.New("the post is being settled at this moment")
+var errConcluding = errors.New("the post is being settled at this moment")
 
 const (
-	settleTries = 40
-	settlePause = 50 * time.Millisecond
+	concludingTries = 40
+	concludingPause = 50 * time.Millisecond
 )
 
 // repeat answers a command that was noted before: its outcome again, and what may not have been told yet.
@@ -90,7 +90,7 @@ func (s *Service) repeat(ctx context.Context, prior *commands.Command) (any, err
 		}
 	}
 	if err == nil && p.ToldRev < p.Rev {
-		if err := s.tellAgain(ctx, p); err != nil {
+		if err := s.republish(ctx, p); err != nil {
 			return nil, err
 		}
 	}
@@ -109,12 +109,12 @@ func (s *Service) willArm(p *posts.Post) {
 	}
 }
 
-// armAndTell sets the alarm and tells the fact, side by side.
-func (s *Service) armAndTell(ctx context.Context, p *posts.Post) error {
+// armAndEmit sets the alarm and tells the fact, side by side.
+func (s *Service) armAndEmit(ctx context.Context, p *posts.Post) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.arm(ctx, p) })
 	if p.ToldRev < p.Rev { // a post that a command found already there may be told
-		g.Go(func() error { return s.tell(ctx, p) })
+		g.Go(func() error { return s.emitChange(ctx, p) })
 	}
 	return g.Wait()
 }

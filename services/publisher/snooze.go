@@ -47,8 +47,8 @@ func mayWaitInHand(wait time.Duration, waiting int64) bool {
 	return wait <= tooNear && waiting < mostInHand
 }
 
-// noPlace puts off a post that found no place. Nothing is held meanwhile.
-func (s *Service) noPlace(ctx context.Context, p *posts.Post, again time.Duration) error {
+// snoozeForPlace puts off a post that found no place. Nothing is held meanwhile.
+func (s *Service) snoozeForPlace(ctx context.Context, p *posts.Post, again time.Duration) error {
 	if again <= time.Second && s.inHand.take(again) {
 		return bus.Later(again)
 	}

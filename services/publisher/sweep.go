@@ -36,7 +36,7 @@ func (s *Service) sweep(ctx context.Context) error {
 	others := make(chan struct{}, 1)
 	g.Go(func() error { return s.sweepEach(ctx, s.projector.AccountChanges(), others, s.wakeOverdue) })
 	g.Go(func() error {
-		return s.sweepEach(ctx, others, nil, s.forgetOldUses, s.armUnarmed, s.findGone, s.retellUntold, s.forgetCommands, s.forgetAttempts)
+		return s.sweepEach(ctx, others, nil, s.forgetOldUses, s.armUnarmed, s.findGone, s.republishMissing, s.forgetCommands, s.forgetAttempts)
 	})
 	return g.Wait()
 }
@@ -69,7 +69,7 @@ func (s *Service) sweepEach(ctx context.Context, nudge <-chan struct{}, onwards 
 
 // sweepOnce makes every pass.
 func (s *Service) sweepOnce(ctx context.Context) error {
-	return eachPass(ctx, s.forgetOldUses, s.wakeOverdue, s.armUnarmed, s.findGone, s.retellUntold, s.forgetCommands, s.forgetAttempts)
+	return eachPass(ctx, s.forgetOldUses, s.wakeOverdue, s.armUnarmed, s.findGone, s.republishMissing, s.forgetCommands, s.forgetAttempts)
 }
 
 func (s *Service) forgetOldUses(ctx context.Context) (int, error) {
@@ -94,7 +94,7 @@ func eachPass(ctx context.Context, passes ...sweepPass) error {
 // eachOf puts right the posts of a batch, some of them at the same time. One that cannot be put right is logged, left out
 // of the next batches, and stops no other. It fails when there was no time for some, or when none could be put right:
 // then it is probably not they that are wrong.
-func (s *Service) eachOf(ctx context.Context, pass string, left *aside, ids []string, right func(context.Context, int) error) error {
+func (s *Service) eachOf(ctx context.Context, pass string, left *putOff, ids []string, right func(context.Context, int) error) error {
 	ctx, cancel := context.WithTimeout(ctx, passWithin)
 	defer cancel()
 	var g errgroup.Group
@@ -179,23 +179,23 @@ func (s *Service) armUnarmed(ctx context.Context) (int, error) {
 	})
 }
 
-// retellBatch is how many whole posts the sweep holds at once.
-const retellBatch = 64
+// republishBatch is how many whole posts the sweep holds at once.
+const republishBatch = 64
 
-// retellUntold tells changes that a crash left untold, and notes that they are told: while nobody records, nobody else
+// republishMissing tells changes that a crash left untold, and notes that they are told: while nobody records, nobody else
 // does. That costs a post nothing on its way, and one statement here.
-func (s *Service) retellUntold(ctx context.Context) (int, error) {
+func (s *Service) republishMissing(ctx context.Context) (int, error) {
 	for {
 		now := s.now()
-		list, err := s.store.NotEmitted(ctx, posts.Due{Now: now, Grace: retellAfter, Except: s.untold.ids(now), Most: retellBatch})
+		list, err := s.store.NotEmitted(ctx, posts.Due{Now: now, Grace: republishAfter, Except: s.notEmitted.ids(now), Most: republishBatch})
 		if err != nil {
 			return 0, err
 		}
 		var mu sync.Mutex
 		var done []events.PostEvent
-		err = s.eachOf(ctx, "tell", &s.untold, idsOfPosts(list), func(ctx context.Context, i int) error {
+		err = s.eachOf(ctx, "tell", &s.notEmitted, idsOfPosts(list), func(ctx context.Context, i int) error {
 			p := &list[i]
-			if err := s.tellAgain(ctx, p); err != nil {
+			if err := s.republish(ctx, p); err != nil {
 				return err
 			}
 			mu.Lock()
@@ -207,7 +207,7 @@ func (s *Service) retellUntold(ctx context.Context) (int, error) {
 			return 0, errors.Join(err, marking)
 		}
 		sweepRepairs.WithLabelValues("told").Add(float64(len(done)))
-		if err != nil || len(list) < retellBatch {
+		if err != nil || len(list) < republishBatch {
 			return 0, err
 		}
 	}

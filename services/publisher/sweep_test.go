@@ -50,7 +50,7 @@ func TestSweepGoesOn(t *testing.T) {
 	if row := r.row(victim.ID, events.StateScheduled); row.ToldRev != row.Rev {
 		t.Errorf("it is told up to rev %d of %d in its row", row.ToldRev, row.Rev)
 	}
-	if left := s.untold.ids(s.now()); len(left) != 4 { // with the empty one
+	if left := s.notEmitted.ids(s.now()); len(left) != 4 { // with the empty one
 		t.Errorf("left out of the next batch are %d posts, want 3", len(left)-1)
 	}
 	if err := s.sweepOnce(t.Context()); err != nil {
@@ -106,7 +106,7 @@ func TestToldOnceWhileNobodyRecords(t *testing.T) {
 	// Nor do those who come to the post before the sweep does.
 	r.change("UPDATE posts SET told_rev = 0")
 	other := r.idle()
-	if err := other.retell(t.Context(), new(r.row(p.ID, events.StateScheduled))); err != nil {
+	if err := other.flushOldOutbox(t.Context(), new(r.row(p.ID, events.StateScheduled))); err != nil {
 		t.Error(err)
 	}
 	r.forgetIDs()
@@ -181,7 +181,7 @@ func TestFailureToldOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.forgetIDs()
-	if err := s.concluded(t.Context(), &row); !errors.Is(err, errDone) {
+	if err := s.finishOutcome(t.Context(), &row); !errors.Is(err, errDone) {
 		t.Error(err)
 	}
 	if n := r.told(p.ID, events.FactFailed); n != 1 {
@@ -195,7 +195,7 @@ func TestFailureToldOnce(t *testing.T) {
 func TestSweepSurvivesAPost(t *testing.T) {
 	t.Parallel()
 	s := &Service{log: zap.NewNop(), now: time.Now}
-	var left aside
+	var left putOff
 	right := make(chan int, 3)
 	err := s.eachOf(t.Context(), "test", &left, []string{"a", "b", "c"}, func(_ context.Context, i int) error {
 		if i == 1 {

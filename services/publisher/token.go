@@ -32,11 +32,11 @@ func (s *Service) access(ctx context.Context, p *posts.Post) (access, error) {
 	return access{token, *account}, err
 }
 
-// noToken handles an account whose token cannot be had: the post waits for the reconnect, or is cancelled with the account
+// waitForToken handles an account whose token cannot be had: the post waits for the reconnect, or is cancelled with the account
 // that its owner took away.
-func (s *Service) noToken(ctx context.Context, old *posts.Post, err error) error {
+func (s *Service) waitForToken(ctx context.Context, old *posts.Post, err error) error {
 	if accounts.Unopened(err) {
-		return s.postpone(ctx, old, s.lockedOut(old, err), s.now().Add(lockedLook))
+		return s.postpone(ctx, old, s.keyUnavailable(old, err), s.now().Add(keyLook))
 	}
 	gone := errors.Is(err, &events.Fault{Code: events.NotFound})
 	switch {
@@ -53,11 +53,11 @@ func (s *Service) noToken(ctx context.Context, old *posts.Post, err error) error
 	return err
 }
 
-// lockedLook is how often a post is looked at whose account's token our keyset does not open.
-const lockedLook = time.Minute
+// keyLook is how often a post is looked at whose account's token our keyset does not open.
+const keyLook = time.Minute
 
-// lockedOut is why such a post waits: a mistake in the keyset, which ends no connection. It is said aloud, to those who run us.
-func (s *Service) lockedOut(old *posts.Post, err error) *events.Fault {
+// keyUnavailable is why such a post waits: a mistake in the keyset, which ends no connection. It is said aloud, to those who run us.
+func (s *Service) keyUnavailable(old *posts.Post, err error) *events.Fault {
 	s.log.Error("the keyset does not open a token; its posts wait", postField(old.ID), accountField(old.AccountID), errField(err))
 	return events.Faultf(events.Unavailable, "The key to this account's token is missing on our side; the post waits, and goes out as soon as it is back.")
 }

@@ -33,11 +33,11 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 		if step == 0 {
 			bus.Link(ctx, p.TraceParent)
 		}
-		if err := s.retell(ctx, p); err != nil {
+		if err := s.flushOldOutbox(ctx, p); err != nil {
 			return err
 		}
 		if before, ok := s.store.Unacknowledged.Claimed(p); ok {
-			if err := s.unclaim(ctx, before, p); err != nil {
+			if err := s.releaseUnacknowledged(ctx, before, p); err != nil {
 				return err
 			}
 			continue
@@ -84,7 +84,7 @@ func (s *Service) work(ctx context.Context, p *posts.Post) error {
 	if places, whose := s.placesFor(p); places != nil {
 		release, again := places.Hold(p.UserID, whose, s.now)
 		if release == nil {
-			return s.noPlace(ctx, p, again)
+			return s.snoozeForPlace(ctx, p, again)
 		}
 		defer release()
 	}
@@ -99,9 +99,9 @@ func (s *Service) work(ctx context.Context, p *posts.Post) error {
 		// Publishing with a lapsed lease: whoever called is gone, or cut off. That permits asking, never calling.
 		return s.confirm(ctx, p)
 	case events.StateConcluding:
-		return s.concluded(ctx, p)
+		return s.finishOutcome(ctx, p)
 	case events.StatePublished, events.StateFailed:
-		return s.afterwards(ctx, p)
+		return s.afterEnd(ctx, p)
 	}
 	return fmt.Errorf("post %s is %s and yet has a time to be woken", p.ID, p.State)
 }
@@ -121,17 +121,17 @@ func (s *Service) placesFor(p *posts.Post) (places *limiter.Limiter, whose strin
 	return nil, ""
 }
 
-// retell tells a change whose telling was cut short. A change of the last seconds is left alone: whoever made it is
+// flushOldOutbox tells a change whose telling was cut short. A change of the last seconds is left alone: whoever made it is
 // telling it, or the recorder has not come to it yet.
-func (s *Service) retell(ctx context.Context, p *posts.Post) error {
-	if p.ToldRev >= p.Rev || s.now().Sub(p.UpdatedAt) < retellAfter {
+func (s *Service) flushOldOutbox(ctx context.Context, p *posts.Post) error {
+	if p.ToldRev >= p.Rev || s.now().Sub(p.UpdatedAt) < republishAfter {
 		return nil
 	}
-	return s.tellAgain(ctx, p)
+	return s.republish(ctx, p)
 }
 
-// retellAfter is how old an untold change must be before another worker tells it.
-const retellAfter = 10 * time.Second
+// republishAfter is how old an untold change must be before another worker tells it.
+const republishAfter = 10 * time.Second
 
 // resume takes a waiting post up again, where its container allows.
 func (s *Service) resume(ctx context.Context, old *posts.Post) error {

@@ -13,28 +13,28 @@ import (
 // A post may refer to another: reply to it, quote it, repost it. The other is named by Threads' media id, or by our id of
 // a post that need not be live yet; then this one waits for it.
 
-// errRefGone says that a post that is referred to will not be live.
-var errRefGone = errors.New("a post that is referred to will not be live")
+// errReferenceGone says that a post that is referred to will not be live.
+var errReferenceGone = errors.New("a post that is referred to will not be live")
 
-// refWaits says that a post that is referred to is not live yet, and when its time is; or that it may be live; or that it
+// referenceWaits says that a post that is referred to is not live yet, and when its time is; or that it may be live; or that it
 // failed, and may be tried again.
-type refWaits struct {
+type referenceWaits struct {
 	until     time.Time
 	mayBeLive bool
 	failed    bool
 }
 
-func (refWaits) Error() string { return "a post that is referred to is not live yet" }
+func (referenceWaits) Error() string { return "a post that is referred to is not live yet" }
 
 // notLive says that an error is about a post that is referred to and cannot be.
 func notLive(err error) bool {
-	var waits refWaits
-	return errors.Is(err, errRefGone) || errors.As(err, &waits)
+	var waits referenceWaits
+	return errors.Is(err, errReferenceGone) || errors.As(err, &waits)
 }
 
-// refer finds the media ids of what the post refers to. found says that something new was found, and is to be saved. With an
+// resolveReferences finds the media ids of what the post refers to. found says that something new was found, and is to be saved. With an
 // error comes what was found by then.
-func (s *Service) refer(ctx context.Context, p *posts.Post) (next *posts.Post, found bool, err error) {
+func (s *Service) resolveReferences(ctx context.Context, p *posts.Post) (next *posts.Post, found bool, err error) {
 	asked := p.ReplyTo
 	if p.Kind == events.KindRepost {
 		asked = p.RepostOf
@@ -62,36 +62,36 @@ func (s *Service) mediaOf(ctx context.Context, id string) (string, error) {
 	other, err := s.store.Get(ctx, s.db, id)
 	switch {
 	case errors.Is(err, &events.Fault{Code: events.NotFound}):
-		return "", errRefGone
+		return "", errReferenceGone
 	case err != nil:
 		return "", fmt.Errorf("read the post that is referred to: %w", err)
 	case !other.DeletedAt.IsZero():
-		return other.MediaID, errRefGone // what went out before may still refer to it
+		return other.MediaID, errReferenceGone // what went out before may still refer to it
 	case other.State == events.StatePublished:
 		return other.MediaID, nil
 	case other.State == events.StateCancelled:
-		return "", errRefGone
+		return "", errReferenceGone
 	}
-	return "", refWaits{other.PublishAt, other.MayBeLive(), other.State == events.StateFailed}
+	return "", referenceWaits{other.PublishAt, other.MayBeLive(), other.State == events.StateFailed}
 }
 
-// again is the pause before it is looked at once more: short in the first minutes after its hour, later long.
-func (w refWaits) again(now time.Time, most time.Duration) time.Duration {
+// pause is the pause before it is looked at once more: short in the first minutes after its hour, later long.
+func (w referenceWaits) pause(now time.Time, most time.Duration) time.Duration {
 	return min(max(now.Sub(w.until)/20, w.until.Sub(now), 500*time.Millisecond), most) // it may be cancelled, or made earlier
 }
 
-// noRef handles a post whose reference is not live: it waits, or fails where there is nothing to wait for.
-func (s *Service) noRef(ctx context.Context, old *posts.Post, err error) error {
-	var waits refWaits
+// waitForReference handles a post whose reference is not live: it waits, or fails where there is nothing to wait for.
+func (s *Service) waitForReference(ctx context.Context, old *posts.Post, err error) error {
+	var waits referenceWaits
 	switch {
-	case errors.Is(err, errRefGone):
+	case errors.Is(err, errReferenceGone):
 		return s.fail(ctx, old, events.Faultf(events.Refused, "The post that this one refers to was cancelled or deleted; this one has no place to go."))
 	case errors.As(err, &waits):
 		reason := events.Faultf(events.Unavailable, "This post waits for the one that it refers to.")
 		if waits.failed {
 			reason = events.Faultf(events.Refused, "The post that this one refers to did not go out; this one follows if that is tried again.")
 		}
-		return s.postpone(ctx, old, reason, s.now().Add(waits.again(s.now(), s.cfg.RefLook)))
+		return s.postpone(ctx, old, reason, s.now().Add(waits.pause(s.now(), s.cfg.RefLook)))
 	}
 	return err
 }

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// aside are posts that a pass of the sweep could not put right. They are left out for a while, each time for longer, so
+// putOff are posts that a pass of the sweep could not put right. They are left out for a while, each time for longer, so
 // that they do not take the places of all others in its batches. To forget them costs a try and nothing else.
-type aside struct {
+type putOff struct {
 	mu    sync.Mutex
-	posts map[string]putAside
+	posts map[string]putOffOnce
 }
 
-type putAside struct {
+type putOffOnce struct {
 	until time.Time
 	times int
 }
@@ -21,25 +21,25 @@ type putAside struct {
 const maxAside = 2_000
 
 // put leaves a post out, twice as long as the last time, from SweepEvery to five minutes.
-func (a *aside) put(id string, now time.Time, every time.Duration) {
+func (a *putOff) put(id string, now time.Time, every time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.posts == nil || len(a.posts) >= maxAside {
-		a.posts = map[string]putAside{}
+		a.posts = map[string]putOffOnce{}
 	}
 	times := a.posts[id].times
-	a.posts[id] = putAside{now.Add(min(every<<min(times, 10), 5*time.Minute)), times + 1}
+	a.posts[id] = putOffOnce{now.Add(min(every<<min(times, 10), 5*time.Minute)), times + 1}
 }
 
 // done says that a post was put right.
-func (a *aside) done(id string) {
+func (a *putOff) done(id string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.posts, id)
 }
 
 // ids are the posts that are left out now; never empty, so that they can stand in a list of SQL.
-func (a *aside) ids(now time.Time) []string {
+func (a *putOff) ids(now time.Time) []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	ids := []string{""}

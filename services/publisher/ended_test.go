@@ -169,7 +169,7 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.bus, s.projector.Bus = deaf, deaf
-		if err := s.concluded(t.Context(), row); err == nil || errors.Is(err, errDone) {
+		if err := s.finishOutcome(t.Context(), row); err == nil || errors.Is(err, errDone) {
 			t.Fatalf("told without NATS: %v", err)
 		}
 		kept := r.any(row.ID)
@@ -177,7 +177,7 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 			t.Error("what was about to be told is not in the row")
 		}
 		again := r.idle()
-		if err := again.concluded(t.Context(), &kept); !errors.Is(err, errDone) {
+		if err := again.finishOutcome(t.Context(), &kept); !errors.Is(err, errDone) {
 			t.Fatal(err)
 		}
 		if told := r.lastTold(row.ID, events.FactPublished); *told.Permalink != kept.Permalink || r.any(row.ID).Permalink != kept.Permalink {
@@ -192,7 +192,7 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 		if err := r.bus.Emit(t.Context(), posts.OutcomeEvent(&first, events.FactPublished)); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.concluded(t.Context(), row); !errors.Is(err, errDone) {
+		if err := s.finishOutcome(t.Context(), row); !errors.Is(err, errDone) {
 			t.Fatal(err)
 		}
 		if now := r.any(row.ID); now.Permalink != first.Permalink || now.State != events.StatePublished || r.told(row.ID, events.FactPublished) != 1 {

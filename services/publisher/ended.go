@@ -19,10 +19,10 @@ import (
 // told change, post.updated. The row counts as told from its saving on, because a publisher of an older version does not
 // know the fact and could not tell it; that wake_at is set sees to the telling.
 
-// afterwards does what is left to be done for a post that has ended.
-func (s *Service) afterwards(ctx context.Context, old *posts.Post) error {
+// afterEnd does what is left to be done for a post that has ended.
+func (s *Service) afterEnd(ctx context.Context, old *posts.Post) error {
 	if old.Fact == events.FactUpdated {
-		if err := s.tellAgain(ctx, old); err != nil {
+		if err := s.republish(ctx, old); err != nil {
 			return err
 		}
 	}
@@ -32,12 +32,12 @@ func (s *Service) afterwards(ctx context.Context, old *posts.Post) error {
 	if len(old.WithoutPermalink()) == 0 || old.Failures >= posts.PermalinkLooks {
 		return s.store.SnoozeEnded(ctx, old, time.Time{})
 	}
-	return s.findLinks(ctx, old)
+	return s.findPermalinks(ctx, old)
 }
 
-// findLinks asks for the permalinks that were not there when the post was told. It takes the places of what owners ask
+// findPermalinks asks for the permalinks that were not there when the post was told. It takes the places of what owners ask
 // for, never one of a post's, and what goes wrong is no more than a look in vain.
-func (s *Service) findLinks(ctx context.Context, old *posts.Post) error {
+func (s *Service) findPermalinks(ctx context.Context, old *posts.Post) error {
 	account, err := batch.Fetch(ctx, s.accountReads, old.AccountID)
 	if err != nil {
 		return err
@@ -82,8 +82,8 @@ func (s *Service) update(ctx context.Context, old, p *posts.Post, tried ...event
 	if err != nil {
 		return err
 	}
-	if err := s.tellFirst(ctx, old); err != nil {
+	if err := s.flushOutbox(ctx, old); err != nil {
 		s.log.Warn("a change is told only with the next one", postField(p.ID), errField(err))
 	}
-	return s.tell(ctx, p)
+	return s.emitChange(ctx, p)
 }

@@ -21,26 +21,26 @@ const (
 	lookPages = 50
 )
 
-// sighting is what the lists of an account have that no row knows.
-type sighting struct {
-	same    []threads.Media // by its words, kind, place and time it is the post
-	similar []threads.Media // by its kind, place and time it could be: Threads may show other words than it was given
+// candidates is what the lists of an account have that no row knows.
+type candidates struct {
+	matching []threads.Media // by its words, kind, place and time it is the post
+	similar  []threads.Media // by its kind, place and time it could be: Threads may show other words than it was given
 }
 
-// look searches the account's own posts for one that a lost answer could belong to and that is not yet the post of another
+// findPublished searches the account's own posts for one that a lost answer could belong to and that is not yet the post of another
 // row. What finds the post may be strict; what permits a second call must not be.
-func (s *Service) look(ctx context.Context, p *posts.Post, a access) (seen sighting, tried events.Attempt, err error) {
+func (s *Service) findPublished(ctx context.Context, p *posts.Post, a access) (seen candidates, tried events.Attempt, err error) {
 	began := s.now()
-	if seen, err = s.scan(ctx, p, a); err == nil {
-		seen, err = s.unknown(ctx, p, seen)
+	if seen, err = s.listCandidates(ctx, p, a); err == nil {
+		seen, err = s.withoutKnown(ctx, p, seen)
 	}
 	tried = s.tried("look", began, err)
 	switch {
 	case err != nil:
-		return sighting{}, tried, err
-	case len(seen.same) == 1:
+		return candidates{}, tried, err
+	case len(seen.matching) == 1:
 		tried.Message = "The account's list has this post."
-	case len(seen.same) > 1:
+	case len(seen.matching) > 1:
 		tried.Message = "The account's list has several posts that could be this one."
 	case len(seen.similar) > 0:
 		tried.Message = "The account's list has a post that no row knows and that could be this one."
@@ -50,10 +50,10 @@ func (s *Service) look(ctx context.Context, p *posts.Post, a access) (seen sight
 	return seen, tried, nil
 }
 
-// unknown leaves out what is the post of another row, be it known to be or looked for as well.
-func (s *Service) unknown(ctx context.Context, p *posts.Post, seen sighting) (sighting, error) {
+// withoutKnown leaves out what is the post of another row, be it known to be or looked for as well.
+func (s *Service) withoutKnown(ctx context.Context, p *posts.Post, seen candidates) (candidates, error) {
 	var ids []string
-	for _, m := range append(slices.Clone(seen.same), seen.similar...) {
+	for _, m := range append(slices.Clone(seen.matching), seen.similar...) {
 		ids = append(ids, m.ID)
 	}
 	if len(ids) == 0 {
@@ -61,16 +61,16 @@ func (s *Service) unknown(ctx context.Context, p *posts.Post, seen sighting) (si
 	}
 	known, err := s.store.ClaimedMediaIDs(ctx, s.db, p.AccountID, ids)
 	if err != nil {
-		return sighting{}, err
+		return candidates{}, err
 	}
 	taken := func(m threads.Media) bool { return known[m.ID] }
-	seen.same, seen.similar = slices.DeleteFunc(seen.same, taken), slices.DeleteFunc(seen.similar, taken)
+	seen.matching, seen.similar = slices.DeleteFunc(seen.matching, taken), slices.DeleteFunc(seen.similar, taken)
 	if len(seen.similar) == 0 {
 		return seen, nil
 	}
 	others, err := s.store.OthersInDoubt(ctx, p)
 	if err != nil {
-		return sighting{}, err
+		return candidates{}, err
 	}
 	seen.similar = slices.DeleteFunc(seen.similar, func(m threads.Media) bool {
 		return slices.ContainsFunc(others, func(other posts.Post) bool { return posts.Matches(&other, m) })
@@ -78,32 +78,32 @@ func (s *Service) unknown(ctx context.Context, p *posts.Post, seen sighting) (si
 	return seen, nil
 }
 
-// errBlind says that the list which would have the post needs a scope that the account did not grant.
-var errBlind = errors.New("the list that would have this post cannot be read")
+// errMissingScope says that the list which would have the post needs a scope that the account did not grant.
+var errMissingScope = errors.New("the list that would have this post cannot be read")
 
 // errEndless says that a list went on for longer than any honest one.
 var errEndless = errors.New("the list of posts does not end")
 
-// scan reads the lists of the account that would have the post, newest first, back to its claim: replies are listed apart
+// listCandidates reads the lists of the account that would have the post, newest first, back to its claim: replies are listed apart
 // from posts, and ghost posts apart from both, though perhaps among the posts as well (threads-api §5.6).
-func (s *Service) scan(ctx context.Context, p *posts.Post, a access) (sighting, error) {
+func (s *Service) listCandidates(ctx context.Context, p *posts.Post, a access) (candidates, error) {
 	lists := []string{threads.OpPosts}
 	switch {
 	case p.IsReply():
 		if !a.account.HasScope(threads.ScopeReadReplies) {
-			return sighting{}, errBlind
+			return candidates{}, errMissingScope
 		}
 		lists[0] = threads.OpReplies
 	case p.Options.Ghost:
 		lists = append(lists, threads.OpGhostPosts)
 	}
 	since := p.DoubtedSince()
-	var seen sighting
+	var seen candidates
 	known := map[string]bool{}
 	for _, name := range lists {
 		listed, err := s.ownList(ctx, p, a, name, since.Add(-lookFar))
 		if err != nil {
-			return sighting{}, err
+			return candidates{}, err
 		}
 		for _, m := range listed {
 			dated := func(back time.Duration) bool {
@@ -112,7 +112,7 @@ func (s *Service) scan(ctx context.Context, p *posts.Post, a access) (sighting, 
 			switch same := posts.Matches(p, m); {
 			case known[m.ID]:
 			case same && dated(posts.LookBack):
-				seen.same = append(seen.same, m)
+				seen.matching = append(seen.matching, m)
 			case same, dated(lookJust) && posts.CouldBe(p, m):
 				seen.similar = append(seen.similar, m)
 			}

@@ -1,0 +1,132 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/nats-io/nats.go"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/crash"
+	"github.com/omni-write/threads/internal/posts"
+)
+
+// emitChange puts the fact that led to the row's rev on EVENTS. Emitting it again is the same event.
+func (s *Service) emitChange(ctx context.Context, p *posts.Post) error {
+	if p.State == events.StateConcluding {
+		return nil // fact is already the outcome's, and that is emitted with the next rev (conclude.go)
+	}
+	if err := s.emit(ctx, events.NewPostEvent(p.Fact, p.Snapshot())); err != nil {
+		return err
+	}
+	s.emitted.add(p.ID, p.Rev)
+	return nil
+}
+
+// republish is emitChange for a change that may have been emitted long ago, by whom nobody knows: JetStream knows a repeat for
+// some minutes only, and while nothing is applied the row does not say. So EVENTS is looked at first.
+func (s *Service) republish(ctx context.Context, p *posts.Post) error {
+	if p.State == events.StateConcluding || s.emitted.has(p.ID, p.Rev) {
+		return nil
+	}
+	there, err := s.bus.Emitted(ctx, events.NewPostEvent(p.Fact, p.Snapshot()))
+	if err != nil {
+		return fmt.Errorf("look whether %s is emitted: %w", p.Fact, err)
+	}
+	if !there {
+		return s.emitChange(ctx, p)
+	}
+	s.emitted.add(p.ID, p.Rev)
+	return nil
+}
+
+// flushOutbox emits a change before the next one takes its place in the row: a crash may have come between saving and
+// emitting it. What this process emitted itself, or the projector has seen on EVENTS, is not emitted again.
+func (s *Service) flushOutbox(ctx context.Context, old *posts.Post) error {
+	if old.ToldRev >= old.Rev {
+		return nil
+	}
+	err := s.republish(ctx, old)
+	if errors.Is(err, nats.ErrMaxPayload) { // of a post from before there was a bound: its next change may be smaller
+		s.log.Error("a change is too large to be emitted; only the next one is", postField(old.ID), errField(err))
+		return nil
+	}
+	return err
+}
+
+// emittedRevisions remember what this process has emitted. To forget is harmless: the same event twice is one.
+type emittedRevisions struct{ revs *lru.Cache[string, int64] }
+
+const maxEmittedRevisions = 100_000
+
+func newEmittedRevisions() emittedRevisions {
+	revs, _ := lru.New[string, int64](maxEmittedRevisions) // fails for a size of 0 only
+	return emittedRevisions{revs}
+}
+
+func (e emittedRevisions) add(id string, rev int64) { e.revs.Add(id, rev) }
+
+func (e emittedRevisions) has(id string, rev int64) bool {
+	emitted, _ := e.revs.Get(id)
+	return emitted == rev
+}
+
+// errAlreadyEmitted says that another event has emitted the outcome of a post: that one stands.
+var errAlreadyEmitted = errors.New("the outcome was emitted before, by another event")
+
+func (s *Service) emit(ctx context.Context, ev events.PostEvent) error {
+	if s.erased.has(ev.Snapshot().AccountID) {
+		return nil // its account is erased: there is nobody to tell it of
+	}
+	err := s.bus.Emit(ctx, ev)
+	if told := new(bus.AlreadyPublishedError); errors.As(err, &told) {
+		if told.ID == told.StandingID {
+			s.log.Info("a post was told as published before, with other words; those stand", errField(err))
+		} else {
+			s.log.Error("a post was told as published before, by another event; that one stands", errField(err))
+		}
+		return errAlreadyEmitted
+	}
+	if err != nil {
+		return fmt.Errorf("tell %s: %w", ev.Type(), err)
+	}
+	measureTold(ev)
+	return nil
+}
+
+// step saves one move of a worker: raises rev when the move is emitted, and emits it.
+func (s *Service) step(ctx context.Context, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
+	return s.stepBy(ctx, "", old, next, fact, tried...)
+}
+
+// stepBy is step, with the crash point between saving and emitting.
+func (s *Service) stepBy(ctx context.Context, saved crash.Point, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
+	next.UpdatedAt = s.now()
+	// What Threads answered is saved before anything else: an older change that cannot be emitted must not stand before it.
+	answer := len(tried) > 0
+	if fact != "" {
+		if !answer {
+			if err := s.flushOutbox(ctx, old); err != nil {
+				return err
+			}
+		}
+		next.Rev, next.Fact = old.Rev+1, fact
+	}
+	s.willArm(next)
+	if err := s.store.SaveStep(ctx, old, next, tried...); err != nil {
+		return err
+	}
+	crash.At(saved)
+	if fact == "" {
+		return nil
+	}
+	if answer {
+		if err := s.flushOutbox(ctx, old); err != nil {
+			return err
+		}
+	}
+	return s.emitChange(ctx, next)
+}

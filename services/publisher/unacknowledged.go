@@ -1,0 +1,27 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
+)
+
+// errUnacknowledged says that a claim was made, and its worker did not hear of it.
+var errUnacknowledged = errors.New("the claim was not heard of")
+
+// unacknowledgedLook is the pause before a claim of which nothing was heard is looked at.
+const unacknowledgedLook = 100 * time.Millisecond
+
+// releaseUnacknowledged takes back a claim of which nothing was heard: no call followed it.
+func (s *Service) releaseUnacknowledged(ctx context.Context, before, p *posts.Post) error {
+	tried := events.Attempt{At: s.now(), Phase: "publish", Message: "Stopped before the call was made."}
+	err := s.releaseClaim(ctx, before, p, errUnacknowledged, tried)
+	if err != nil && !errors.Is(err, posts.ErrLost) {
+		s.store.Unacknowledged.Add(p.Lease, before)
+		return err
+	}
+	return nil
+}
