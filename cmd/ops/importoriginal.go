@@ -71,8 +71,8 @@ func (d *Deployment) ImportOriginal(ctx context.Context, o ImportOptions) error 
 		return err
 	}
 	defer im.Source.Close()
-	print := rowPrinter(d.out, o.JSON)
-	im.Each = func(r original.Row) { task.Aside(func() { print(r) }) }
+	show := rowPrinter(d.out, o.JSON)
+	im.Each = func(r original.Row) { task.Aside(func() { show(r) }) }
 	report, err := im.Run(ctx)
 	task.Stop()
 	if o.JSON {

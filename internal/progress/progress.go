@@ -29,7 +29,7 @@ func Shown(ctx context.Context) bool { return ctx.Value(key{}) != nil }
 
 func isTerminal(out io.Writer) bool {
 	f, ok := out.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a descriptor is small
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // screen is where progress is shown.

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 )
 
 // LatenessFigure is how late the publish call is on a steady stream of posts.
@@ -171,8 +172,8 @@ func (e *env) awaitPrepared(ctx context.Context, run string, n int, until time.T
 		if err != nil || m[events.StateReady] == n {
 			return err
 		}
-		if err := sleep(ctx, lookEvery); err != nil {
-			return err
+		if !clock.Sleep(ctx, lookEvery) {
+			return ctx.Err()
 		}
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 )
 
 // planned is a post that a figure hands in.
@@ -114,8 +115,8 @@ func (e *env) settled(ctx context.Context, run string, n int) error {
 			return fmt.Errorf("%s: %d of %d posts have come to an end, and for %s no other has; they are %v",
 				run, done, n, standstill, m)
 		}
-		if err := sleep(ctx, lookEvery); err != nil {
-			return err
+		if !clock.Sleep(ctx, lookEvery) {
+			return ctx.Err()
 		}
 	}
 }

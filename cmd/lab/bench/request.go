@@ -5,29 +5,20 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/omni-write/threads/internal/clock"
 )
 
 // request makes one HTTP request, with a JSON body or none.
 func request(ctx context.Context, method, url, body string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body)) //nolint:gosec // G704: our own parts, or what the user wants measured
+	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	return http.DefaultClient.Do(req) //nolint:gosec // G704: as above
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return http.DefaultClient.Do(req)
 }
 
 // sleepUntil waits for an instant of the wall clock, never less.
@@ -37,8 +28,8 @@ func sleepUntil(ctx context.Context, at time.Time) error {
 		if wait <= 0 {
 			return nil
 		}
-		if err := sleep(ctx, wait); err != nil {
-			return err
+		if !clock.Sleep(ctx, wait) {
+			return ctx.Err()
 		}
 	}
 }

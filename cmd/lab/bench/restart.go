@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 )
 
 // RestartFigure is how long a publisher takes from kill -9 to ready, with many posts waiting for their time.
@@ -81,8 +82,8 @@ func (e *env) again(ctx context.Context) (seconds float64, memory int64, err err
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := sleep(ctx, e.o.sweepFor()); err != nil {
-		return 0, 0, err
+	if !clock.Sleep(ctx, e.o.sweepFor()) {
+		return 0, 0, ctx.Err()
 	}
 	memory, _ = e.publisher.Memory()
 	return took.Seconds(), memory, nil

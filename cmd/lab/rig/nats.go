@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/internal/bus/natsd"
+	"github.com/omni-write/threads/internal/clock"
 )
 
 func (s *System) startNATS(ctx context.Context) (err error) {
@@ -47,7 +48,7 @@ func (s *System) WithoutNATS(ctx context.Context, d time.Duration, inOrder bool)
 	} else {
 		s.nats.Kill()
 	}
-	Sleep(ctx, d)
+	clock.Sleep(ctx, d)
 	return s.openNATS()
 }
 

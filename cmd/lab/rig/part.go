@@ -16,6 +16,7 @@ import (
 
 	"github.com/omni-write/threads/cmd/boot"
 	"github.com/omni-write/threads/internal/bus/natsd"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/threads/threadssim"
@@ -180,7 +181,7 @@ func Profile(ctx context.Context, w io.Writer, d time.Duration) error {
 		return err
 	}
 	defer pprof.StopCPUProfile()
-	if !Sleep(ctx, d) {
+	if !clock.Sleep(ctx, d) {
 		return ctx.Err()
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg/local"
 )
 
@@ -57,6 +58,6 @@ func (s *System) WithoutPostgres(ctx context.Context, d time.Duration) error {
 	if err := s.postgres.Close(); err != nil {
 		return fmt.Errorf("stop Postgres: %w", err)
 	}
-	Sleep(ctx, d)
+	clock.Sleep(ctx, d)
 	return s.openPostgres(context.WithoutCancel(ctx))
 }

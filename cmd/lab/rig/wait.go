@@ -5,19 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"time"
-)
 
-// Sleep waits, and says whether the time has passed.
-func Sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
+	"github.com/omni-write/threads/internal/clock"
+)
 
 // ErrNotYet says that what is waited for has not happened.
 var ErrNotYet = errors.New("not yet")
@@ -35,7 +25,7 @@ func Within(ctx context.Context, d time.Duration, what string, check func(contex
 		if ctx.Err() == nil {
 			last = err // what the end of the time does to a check says nothing
 		}
-		if !Sleep(ctx, 50*time.Millisecond) {
+		if !clock.Sleep(ctx, 50*time.Millisecond) {
 			return fmt.Errorf("waited %s in vain for %s: %w", d, what, last)
 		}
 	}

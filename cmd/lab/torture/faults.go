@@ -11,8 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/omni-write/threads/cmd/lab/rig"
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/threads"
 )
@@ -162,7 +162,7 @@ func (p *plan) rngFor(name string) *rand.Rand {
 
 // moment waits for one between now and the end of the window, n times in a row.
 func moment(ctx context.Context, r *round, rng *rand.Rand, n int) bool {
-	return rig.Sleep(ctx, time.Duration(rng.Int64N(int64(2*window)/int64(n+1)))) && time.Since(r.began) < window
+	return clock.Sleep(ctx, time.Duration(rng.Int64N(int64(2*window)/int64(n+1)))) && time.Since(r.began) < window
 }
 
 func errorsBefore(ctx context.Context, r *round, rng *rand.Rand) error {
@@ -319,7 +319,7 @@ func postgresStalls(ctx context.Context, r *round, rng *rand.Rand) error {
 	for moment(ctx, r, rng, 3) {
 		r.count("Postgres stalled")
 		release := r.env.Proxy.Stall()
-		rig.Sleep(ctx, 2*time.Second+time.Duration(rng.Int64N(int64(4*time.Second))))
+		clock.Sleep(ctx, 2*time.Second+time.Duration(rng.Int64N(int64(4*time.Second))))
 		release()
 	}
 	return nil
@@ -337,12 +337,12 @@ func bothAway(ctx context.Context, r *round, rng *rand.Rand) error {
 	done := make(chan error, 1)
 	go func() {
 		if !natsFirst {
-			rig.Sleep(ctx, late)
+			clock.Sleep(ctx, late)
 		}
 		done <- r.env.WithoutNATS(ctx, first, inOrder)
 	}()
 	if natsFirst {
-		rig.Sleep(ctx, late)
+		clock.Sleep(ctx, late)
 	}
 	err := r.env.WithoutPostgres(ctx, second)
 	if other := <-done; err == nil {
@@ -359,7 +359,7 @@ func revoke(ctx context.Context, r *round, rng *rand.Rand) error {
 		if err := r.env.ask(ctx, "POST", "revoke", fmt.Sprintf(`{"username":%q,"subcode":%d}`, a.name, subcode), nil); err != nil {
 			return err
 		}
-		rig.Sleep(ctx, time.Duration(rng.Int64N(int64(3*time.Second))))
+		clock.Sleep(ctx, time.Duration(rng.Int64N(int64(3*time.Second))))
 		if rng.IntN(2) == 0 { // the others are connected again when the round ends
 			r.connect(ctx, a)
 		}
@@ -374,7 +374,7 @@ func disconnect(ctx context.Context, r *round, rng *rand.Rand) error {
 	a := r.accounts[rng.IntN(len(r.accounts))]
 	r.count("accounts disconnected")
 	r.disconnect(ctx, a)
-	rig.Sleep(ctx, time.Duration(rng.Int64N(int64(4*time.Second))))
+	clock.Sleep(ctx, time.Duration(rng.Int64N(int64(4*time.Second))))
 	r.connect(ctx, a)
 	return nil
 }

@@ -7,8 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/omni-write/threads/cmd/lab/rig"
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 )
 
 const (
@@ -60,7 +60,7 @@ func (r *round) lockRow(ctx context.Context, id string) (*sql.Tx, error) {
 			}
 			_ = tx.Rollback()
 		}
-		if time.Since(r.began) > r.plan.until || !rig.Sleep(ctx, 100*time.Millisecond) {
+		if time.Since(r.began) > r.plan.until || !clock.Sleep(ctx, 100*time.Millisecond) {
 			return nil, err
 		}
 	}

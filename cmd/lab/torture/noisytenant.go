@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/omni-write/threads/cmd/lab/rig"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -185,7 +185,7 @@ func (n *noise) read(ctx context.Context, wait *sync.WaitGroup) {
 			for ctx.Err() == nil {
 				_, _ = bus.Ask[events.PostList](ctx, n.env.Bus, events.ListPosts{UserID: n.pictures.user, Search: "noisy"})
 				n.count("lists")
-				rig.Sleep(ctx, 100*time.Millisecond)
+				clock.Sleep(ctx, 100*time.Millisecond)
 			}
 		})
 	}
@@ -213,7 +213,7 @@ func (r *round) askQuietly(ctx context.Context) {
 					r.count(fmt.Sprintf("questions of others without an answer after %s", patience))
 				}
 			})
-			if !rig.Sleep(ctx, 200*time.Millisecond) {
+			if !clock.Sleep(ctx, 200*time.Millisecond) {
 				return
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
@@ -187,7 +188,7 @@ func (r *round) grant(ctx context.Context, a *account) error {
 func (r *round) connect(ctx context.Context, a *account) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for r.grant(ctx, a) != nil && rig.Sleep(ctx, 200*time.Millisecond) {
+	for r.grant(ctx, a) != nil && clock.Sleep(ctx, 200*time.Millisecond) {
 	}
 }
 
@@ -199,7 +200,7 @@ func (r *round) disconnect(ctx context.Context, a *account) {
 		if err == nil {
 			err = accounts.Tell(ctx, r.env.DB, r.env.Bus.Emit, a.id)
 		}
-		if err == nil || !rig.Sleep(ctx, 200*time.Millisecond) {
+		if err == nil || !clock.Sleep(ctx, 200*time.Millisecond) {
 			return
 		}
 	}
@@ -254,7 +255,7 @@ func (r *round) play(ctx context.Context) error {
 }
 
 func (r *round) at(ctx context.Context, t time.Duration) bool {
-	return rig.Sleep(ctx, time.Until(r.began.Add(t)))
+	return clock.Sleep(ctx, time.Until(r.began.Add(t)))
 }
 
 // refersWithin is how long a post waits for the one that it refers to, which may fail and be tried again: less than a round

@@ -20,9 +20,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/omni-write/threads/cmd/lab/rig"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/contract"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/progress"
 )
 
@@ -170,7 +170,7 @@ func (o Options) progress(ctx context.Context, began time.Time) *progress.Task {
 	}
 	task := progress.Start(ctx, "torture", "s", int64(o.minutes*60)).Every(time.Minute)
 	go func() {
-		for rig.Sleep(ctx, time.Second) {
+		for clock.Sleep(ctx, time.Second) {
 			task.Set(int64(time.Since(began).Seconds()), 0)
 		}
 	}()

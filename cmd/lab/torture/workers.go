@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/cmd/lab/rig"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
 )
 
@@ -61,13 +62,13 @@ func (p *worker) keep(ctx context.Context) {
 		c, err := p.start(ctx)
 		if err != nil {
 			p.crashes.Add(1)
-			rig.Sleep(ctx, 300*time.Millisecond)
+			clock.Sleep(ctx, 300*time.Millisecond)
 			continue
 		}
 		select {
 		case <-c.Ended():
 			p.crashes.Add(1)
-			rig.Sleep(ctx, 200*time.Millisecond)
+			clock.Sleep(ctx, 200*time.Millisecond)
 		case <-ctx.Done():
 			c.Stop()
 		}
@@ -136,7 +137,7 @@ func (p *worker) kill(point string) {
 func (p *worker) freeze(ctx context.Context, d time.Duration) {
 	if c := p.current(); c != nil {
 		c.Pause()
-		rig.Sleep(ctx, d)
+		clock.Sleep(ctx, d)
 		c.Resume()
 	}
 }

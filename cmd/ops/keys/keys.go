@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/clock"
 )
 
 // settle is how long after a key was taken out the rows are counted once more: longer than a running service takes to see that
@@ -208,12 +209,8 @@ func (c Command) print(rows []row, left int) error {
 }
 
 func pass(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
+	if !clock.Sleep(ctx, d) {
 		return ctx.Err()
 	}
+	return nil
 }
