@@ -119,12 +119,8 @@ func (d *apiClient) await(ctx context.Context, gateway *rig.Process) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
-		resp, err := request(ctx, http.MethodGet, gateway.URL+"/readyz", "")
-		if err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
+		if gateway.Ready(ctx) == nil {
+			return nil
 		}
 		if !clock.Sleep(ctx, 20*time.Millisecond) {
 			d.stop()
