@@ -79,11 +79,11 @@ type Service struct {
 	webhooks     *webhooks.Service
 	emitted      emittedRevisions
 	// What the passes of the sweep could not put right.
-	unwoken, unarmed, ungone, notEmitted putOff
-	forgetting                           forgetting
-	erased                               tombstones
-	readings                             *readings
-	progress                             progress
+	unwoken, unarmed, unmarked, notEmitted putOff
+	forgetting                             forgetting
+	erased                                 tombstones
+	readings                               *readings
+	progress                               progress
 }
 
 // New makes a publisher. It does no I/O.

@@ -36,7 +36,7 @@ func (s *Service) sweep(ctx context.Context) error {
 	others := make(chan struct{}, 1)
 	g.Go(func() error { return s.sweepEach(ctx, s.projector.AccountChanges(), others, s.wakeOverdue) })
 	g.Go(func() error {
-		return s.sweepEach(ctx, others, nil, s.forgetOldUses, s.armUnarmed, s.findGone, s.republishMissing, s.forgetCommands, s.forgetAttempts)
+		return s.sweepEach(ctx, others, nil, s.forgetOldUses, s.armUnarmed, s.markDeletedRemotely, s.republishMissing, s.forgetCommands, s.forgetAttempts)
 	})
 	return g.Wait()
 }
@@ -69,7 +69,7 @@ func (s *Service) sweepEach(ctx context.Context, nudge <-chan struct{}, onwards 
 
 // sweepOnce makes every pass.
 func (s *Service) sweepOnce(ctx context.Context) error {
-	return eachPass(ctx, s.forgetOldUses, s.wakeOverdue, s.armUnarmed, s.findGone, s.republishMissing, s.forgetCommands, s.forgetAttempts)
+	return eachPass(ctx, s.forgetOldUses, s.wakeOverdue, s.armUnarmed, s.markDeletedRemotely, s.republishMissing, s.forgetCommands, s.forgetAttempts)
 }
 
 func (s *Service) forgetOldUses(ctx context.Context) (int, error) {

@@ -341,7 +341,7 @@ func (r *Projector) Apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]
 	case events.PublishedOnThreads: // perhaps the post whose outcome nobody knows yet: asking is cheap
 		return nil, r.wakePosts(ctx, tx, ev.AccountID, events.StateUnconfirmed)
 	case events.DeletedOnThreads:
-		return nil, r.saveRemoteDeletion(ctx, tx, ev)
+		return nil, r.Store.SaveRemoteDeletion(ctx, tx, posts.RemoteDeletion{AccountID: ev.AccountID, MediaID: ev.MediaID, At: ev.At})
 	case events.AccountErased:
 		return nil, r.restoreTombstone(ctx, tx, ev)
 	case events.AccountDisconnected:

@@ -10,8 +10,8 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 )
 
-// Threads tells by webhook that a post is gone, before or after we know of it ourselves.
-func TestGone(t *testing.T) {
+// Threads tells by webhook that a post is deleted, before or after its row knows the media id.
+func TestDeletedRemotely(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	_, stop := r.start()
