@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/omni-write/threads/services/publisher/maintenance"
+
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/services/publisher"
 )
@@ -49,7 +51,7 @@ func TestPauseAndReconcile(t *testing.T) {
 	if n := len(h.arrivals("held back")); n != 0 {
 		t.Fatalf("it went out %d times", n)
 	}
-	var again publisher.Pause
+	var again maintenance.Pause
 	if err := json.Unmarshal([]byte(h.mustOp("pause", "--json", account)), &again); err != nil || !again.Already || again.Queued != 1 || again.FirstMissed == nil {
 		t.Errorf("pause again says %+v, %v", again, err)
 	}

@@ -6,7 +6,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/omni-write/threads/services/publisher"
+	"github.com/omni-write/threads/services/publisher/maintenance"
 )
 
 // Pause holds an account's posts back, and returns when no call of them is on its way.
@@ -16,7 +16,7 @@ func (d *Deployment) Pause(ctx context.Context, accountID, reason string, asJSON
 		return err
 	}
 	var waited int64
-	p := publisher.Pauser{Bus: b, DB: db, Progress: func(calls int64) {
+	p := maintenance.Pauser{Bus: b, DB: db, Progress: func(calls int64) {
 		if calls != waited {
 			waited = calls
 			_, _ = fmt.Fprintf(d.errOut, "Waiting for %d calls that were claimed before the pause.\n", calls)
@@ -35,21 +35,21 @@ func (d *Deployment) Resume(ctx context.Context, accountID string, asJSON bool) 
 	if err != nil {
 		return err
 	}
-	done, err := publisher.Pauser{Bus: b, DB: db}.Resume(ctx, accountID)
+	done, err := maintenance.Pauser{Bus: b, DB: db}.Resume(ctx, accountID)
 	if err != nil {
 		return err
 	}
 	return d.printPause(done, asJSON)
 }
 
-func (d *Deployment) printPause(p publisher.Pause, asJSON bool) error {
+func (d *Deployment) printPause(p maintenance.Pause, asJSON bool) error {
 	if asJSON {
 		return d.printJSON(p)
 	}
 	return printPause(d.out, p)
 }
 
-func printPause(out io.Writer, p publisher.Pause) error {
+func printPause(out io.Writer, p maintenance.Pause) error {
 	l := lines{out: out}
 	say := l.say
 	id, at := p.Account.ID, p.Account.PausedAt

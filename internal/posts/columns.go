@@ -57,9 +57,6 @@ func emittedColumns() []string {
 	return slices.Concat(identityColumns[1:], contentColumns, outcomeColumns)
 }
 
-// SettledStates are those in which the row must say what the event says.
-const SettledStates = "('published', 'failed', 'cancelled', 'parked')"
-
 // differsFrom names the columns in which a row says something else than the one that EVENTS leads to. What a row says is
 // its snapshot: of a chain its own columns are those of the part in hand.
 func (p *Post) differsFrom(rebuilt *Post) (columns []string, err error) {

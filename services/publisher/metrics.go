@@ -10,7 +10,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 )
 
-// What this process does. What the whole house's posts are like is in survey.go.
+// What this process does. What the posts of all publishers are like is in package monitor.
 var (
 	lateness = promauto.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "threads_publish_lateness_seconds",

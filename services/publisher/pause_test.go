@@ -9,13 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/omni-write/threads/services/publisher/maintenance"
+
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
-func (r *rig) pauser() Pauser { return Pauser{Bus: r.bus, DB: r.db} }
+func (r *rig) pauser() maintenance.Pauser { return maintenance.Pauser{Bus: r.bus, DB: r.db} }
 
 // in counts the posts in a state.
 func (r *rig) in(state events.State) int {

@@ -27,6 +27,7 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher/draft"
 	"github.com/omni-write/threads/services/publisher/engagement"
+	"github.com/omni-write/threads/services/publisher/monitor"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
 	"github.com/omni-write/threads/services/publisher/projector"
 	"github.com/omni-write/threads/services/publisher/webhooks"
@@ -76,6 +77,7 @@ type Service struct {
 	spacings     *batch.Batcher[spacing]
 	links        *batch.Batcher[*posts.Post]
 	projector    *projector.Projector
+	monitor      *monitor.Monitor
 	webhooks     *webhooks.Service
 	emitted      emittedRevisions
 	// What the passes of the sweep could not put right.
@@ -83,7 +85,6 @@ type Service struct {
 	forgetting                             forgetting
 	erased                                 tombstones
 	readings                               *readings
-	progress                               progress
 }
 
 // New makes a publisher. It does no I/O.
@@ -132,6 +133,9 @@ func New(cfg Config, d Deps) *Service {
 	s.outcomes = &batch.Batcher[posts.Outcome]{Size: noteBatch, AtOnce: 2, Work: s.store.SaveOutcomes}
 	s.links = &batch.Batcher[*posts.Post]{Size: linkBatch, AtOnce: 2, Work: s.store.SavePermalinks}
 	s.webhooks = webhooks.New(cfg.Webhooks, webhooks.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
+	s.monitor = monitor.New(monitor.Deps{
+		DB: d.DB, Bus: d.Bus, Store: s.store, Projector: s.projector, Log: d.Log, Now: d.Now, SweepGrace: cfg.SweepGrace, StuckAfter: cfg.StuckAfter,
+	})
 	return s
 }
 
@@ -168,6 +172,7 @@ func (s *Service) Run(ctx context.Context) error {
 	due.OnWake(events.PostDue("*"), s.Wake)
 	due.OnWake(events.PostTickDue, s.Tick)
 
+	callPlaces.Set(float64(cap(s.calls.slots)))
 	if err := s.answer(); err != nil {
 		return err
 	}
@@ -197,7 +202,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.sweep(ctx) })
 	g.Go(func() error { return s.engagement.CollectInsights(ctx) })
 	g.Go(func() error { return s.erase(ctx) })
-	g.Go(func() error { return s.survey(ctx) })
+	g.Go(func() error { return s.monitor.Run(ctx) })
 	stopped := make(chan time.Time, 1)
 	context.AfterFunc(ctx, func() { stopped <- time.Now() })
 	err := g.Wait()
@@ -236,5 +241,5 @@ func (s *Service) Ready(ctx context.Context) error {
 	if err := s.bus.Healthy(ctx); err != nil {
 		return err
 	}
-	return s.progress.stuck(s.now(), s.cfg.StuckAfter)
+	return s.monitor.Stuck()
 }

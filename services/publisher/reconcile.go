@@ -126,13 +126,12 @@ func (r Reconciler) Run(ctx context.Context, id string) (*Reconciled, error) {
 	case !errors.Is(err, pg.ErrNotFound):
 		return nil, err
 	}
-	p := new(posts.Post)
-	err = r.DB.NewSelect().Model(p).Where("id = ? OR media_id = ?", id, id).OrderExpr("kind = ?", events.KindImported).Limit(1).Scan(ctx)
-	if errors.Is(pg.Map(err), pg.ErrNotFound) {
+	p, err := run.store.FindAny(ctx, r.DB, id)
+	if errors.Is(err, pg.ErrNotFound) {
 		return nil, fmt.Errorf("there is no account and no post %s; `explain` shows what EVENTS knows of a post without a row", id)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read post %s: %w", id, err)
+		return nil, err
 	}
 	run.out.Posts = 1
 	return run.out, run.post(ctx, p, run.open(ctx, p.AccountID), nil)
@@ -192,11 +191,9 @@ func (r *reconciliation) account(ctx context.Context, account accounts.Account) 
 		r.found(ctx, Discrepancy{AccountID: account.ID, Check: "account",
 			Says: fmt.Sprintf("The account is paused since %s; its posts wait until it is resumed.", account.PausedAt.UTC().Format(time.RFC3339))}, nil)
 	}
-	var list []posts.Post
-	err := r.DB.NewSelect().Model(&list).Where("account_id = ?", account.ID).
-		OrderExpr("state IN " + posts.SettledStates).OrderExpr("publish_at DESC").Limit(int64(r.Limit) + 1).Scan(ctx)
+	list, err := r.store.LatestOfAccount(ctx, r.DB, account.ID, r.Limit+1)
 	if err != nil {
-		return fmt.Errorf("read the posts of %s: %w", account.ID, err)
+		return err
 	}
 	if len(list) > r.Limit {
 		list, r.out.Cut = list[:r.Limit], true
@@ -319,9 +316,7 @@ func (r *reconciliation) of(p *posts.Post, check, format string, args ...any) Di
 // look has the publisher look at a post now. The sweep does the waking.
 func (r *reconciliation) look(p *posts.Post) func(context.Context) error {
 	return func(ctx context.Context) error {
-		return posts.Changed(r.DB.NewUpdate().Model((*posts.Post)(nil)).Set("wake_at = ?", r.now().Add(-2*r.cfg.SweepGrace)).Set("armed_at = NULL").
-			Where("id = ? AND state = ? AND rev = ?", p.ID, p.State, p.Rev).
-			Where("lease IS NULL OR lease_until < now()").Exec(ctx))
+		return r.store.WakeUnchanged(ctx, r.DB, p, r.now().Add(-2*r.cfg.SweepGrace))
 	}
 }
 

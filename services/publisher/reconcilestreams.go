@@ -128,8 +128,7 @@ func (r *reconciliation) againstAlarms(ctx context.Context, p *posts.Post) error
 	}
 	d.Mend = "have the sweep set its alarm"
 	r.found(ctx, d, func(ctx context.Context) error {
-		return posts.Changed(r.DB.NewUpdate().Model((*posts.Post)(nil)).Set("armed_at = NULL").
-			Where("id = ? AND rev = ? AND wake_at = ?", p.ID, p.Rev, p.WakeAt).Exec(ctx))
+		return r.store.ForgetAlarm(ctx, r.DB, p)
 	})
 	return nil
 }

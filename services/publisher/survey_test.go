@@ -70,10 +70,10 @@ func TestSurvey(t *testing.T) { //nolint:paralleltest // see above
 	if err := posts.SpendQuota(t.Context(), r.db, uses...); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.surveyOnce(t.Context()); err != nil {
+	if err := s.monitor.Measure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.surveyQuotas(t.Context()); err != nil {
+	if err := s.monitor.MeasureQuotas(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	is := func(want float64, name string, labels ...string) {
@@ -100,14 +100,14 @@ func TestSurvey(t *testing.T) { //nolint:paralleltest // see above
 	if err := r.bus.Emit(t.Context(), events.NewPostEvent(events.FactScheduled, later.Snapshot())); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.surveyOnce(t.Context()); err != nil {
+	if err := s.monitor.Measure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	is(1, "threads_recorder_behind")
 
 	for _, ahead := range []time.Duration{42 * time.Second, -42 * time.Second, 0} {
-		s.now = func() time.Time { return time.Now().Add(ahead) }
-		if err := s.surveyOnce(t.Context()); err != nil {
+		s.monitor.Now = func() time.Time { return time.Now().Add(ahead) }
+		if err := s.monitor.Measure(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := metric(t, "threads_clock_ahead_of_postgres_seconds"); math.Abs(got-ahead.Seconds()) > 1 {
@@ -138,38 +138,6 @@ func TestMetrics(t *testing.T) { //nolint:paralleltest // metrics are those of t
 		if was := before[strings.Join(w, " ")]; seen(w[0], w[1:]...) < was+1 {
 			t.Errorf("%v has not grown from %g", w, was)
 		}
-	}
-}
-
-func TestStuck(t *testing.T) {
-	t.Parallel()
-	at := func(s int) time.Time { return time.Unix(1_000_000+int64(s), 0) }
-	const after = 2 * time.Minute
-	fine := func() *progress {
-		return &progress{surveyed: at(0), moved: at(-500), stands: at(-500)}
-	}
-	for name, c := range map[string]struct {
-		change func(*progress)
-		want   string
-	}{
-		"nothing to do":                     {func(*progress) {}, ""},
-		"a survey that does not end":        {func(p *progress) { p.surveyed = at(-121) }, "could not be looked through for 2m1s"},
-		"a post that waits, others move":    {func(p *progress) { p.neglected, p.moved = at(-300), at(-5) }, ""},
-		"a post that waits, and none moves": {func(p *progress) { p.neglected = at(-300) }, "has been due for 5m0s"},
-		"a post that has not waited long":   {func(p *progress) { p.neglected = at(-100) }, ""},
-		"a recorder that is behind, moving": {func(p *progress) { p.behind, p.stands = 7, at(-1) }, ""},
-		"a recorder that does not get on":   {func(p *progress) { p.behind, p.stands = 7, at(-180) }, "7 facts of EVENTS"},
-		"a recorder that is not behind":     {func(p *progress) { p.stands = at(-180) }, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p := fine()
-			c.change(p)
-			err := p.stuck(at(0), after)
-			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-				t.Errorf("%v, want %q", err, c.want)
-			}
-		})
 	}
 }
 

@@ -54,7 +54,7 @@ func (s *Service) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 		}
 		err = s.work(ctx, p)
 		if err == nil || errors.Is(err, errDone) {
-			s.progress.move(s.now())
+			s.monitor.Moved()
 		}
 		switch {
 		case errors.Is(err, posts.ErrLost):

@@ -1,0 +1,250 @@
+// Package monitor measures what the posts of all publishers are like, for the metrics and for whether a publisher is ready.
+package monitor
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
+	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/services/publisher/projector"
+)
+
+const (
+	// measureEvery is how often a publisher looks at all posts, quotasEvery how often at all quotas.
+	measureEvery = 10 * time.Second
+	quotasEvery  = time.Minute
+)
+
+// What the posts are like. Every publisher measures the same; a dashboard takes the largest.
+var (
+	overduePosts = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "threads_posts_overdue",
+		Help: "Posts whose time has passed and that are not published, are not held up by something that their owner was told of, and are not asked for (threads_posts_unsettled has those).",
+	})
+	oldestOverdue = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "threads_posts_oldest_overdue_seconds",
+		Help: "How long the time of the oldest overdue post has passed; 0 when there is none.",
+	})
+	stalledFor = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "threads_posts_neglected_seconds",
+		Help: "How long the post that has waited longest for somebody to work on it has waited; 0 when there is none. More than PUBLISHER_STUCK_AFTER, while nothing moves, makes a publisher not ready.",
+	})
+	activePosts = promauto.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "threads_posts_unsettled",
+		Help: "Posts that are neither dormant nor final, by state: waiting, publishing, unconfirmed, concluding, parked.",
+	}, []string{"state"})
+	oldestActive = promauto.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "threads_posts_unsettled_oldest_seconds",
+		Help: "How long the time of the oldest post in each of those states has passed; 0 when there is none.",
+	}, []string{"state"})
+	waitingPosts = promauto.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "threads_posts_waiting",
+		Help: "Posts that are held up, by the code of the reason that their owner was told.",
+	}, []string{"code"})
+	projectorBehind = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "threads_recorder_behind",
+		Help: "Facts on EVENTS that are not applied to Postgres yet.",
+	})
+	deadLetters = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "threads_dead_letters",
+		Help: "Messages on DEAD: set aside, and waiting for somebody to look.",
+	})
+	quotaHeadroom = promauto.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "threads_quota_headroom",
+		Help: "How many places of a quota (posts, replies, deletes; in any 24 hours) the account has left that has fewest.",
+	}, []string{"quota"})
+	clockAhead = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "threads_clock_ahead_of_postgres_seconds",
+		Help: "By how much this publisher's clock is ahead of Postgres'; negative: behind. Posts go out by the publisher's.",
+	})
+	measuredAt = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "threads_survey_timestamp_seconds",
+		Help: "When the gauges of posts were last measured, unix time.",
+	})
+)
+
+// Monitor measures, and knows whether the posts of this process get on.
+type Monitor struct {
+	Deps
+
+	mu       sync.Mutex
+	measured time.Time // when it was last measured
+	moved    time.Time // when this process last got on with a post
+	stalled  time.Time // since when the post waits that has waited longest; zero: none
+	position uint64    // of the projector
+	behind   uint64
+	stands   time.Time // since when the projector is behind at that position
+}
+
+// Deps is what a monitor works with.
+type Deps struct {
+	DB        *bun.DB
+	Bus       *bus.Bus
+	Store     *posts.Store
+	Projector *projector.Projector
+	Log       *zap.Logger
+	Now       func() time.Time
+
+	SweepGrace time.Duration // how long after its wake-up time a post counts as overdue
+	StuckAfter time.Duration // how long nothing may move while posts are due
+}
+
+// New makes a monitor. It does no I/O.
+func New(d Deps) *Monitor { return &Monitor{Deps: d} }
+
+// Moved notes that this process got on with a post.
+func (m *Monitor) Moved() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.moved = m.Now()
+}
+
+// Stuck says what does not get on, or nil. What was measured is no older than StuckAfter, or that is what is wrong.
+func (m *Monitor) Stuck() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now, after := m.Now(), m.StuckAfter
+	took := func(since time.Time) time.Duration { return now.Sub(since).Round(time.Second) }
+	switch {
+	case now.Sub(m.measured) > after:
+		return fmt.Errorf("the posts could not be looked through for %s", took(m.measured))
+	case m.behind > 0 && now.Sub(m.stands) > after:
+		return fmt.Errorf("%d facts of EVENTS are not applied to Postgres, and have not become fewer for %s", m.behind, took(m.stands))
+	case !m.stalled.IsZero() && now.Sub(m.stalled) > after && now.Sub(m.moved) > after:
+		return fmt.Errorf("a post has been due for %s, and nothing moves", took(m.stalled))
+	}
+	return nil
+}
+
+// Run measures again and again until ctx ends.
+func (m *Monitor) Run(ctx context.Context) error {
+	m.mu.Lock()
+	m.measured, m.moved = m.Now(), m.Now() // nothing is late at the start
+	m.mu.Unlock()
+	var quotas time.Time
+	for {
+		err := m.Measure(ctx)
+		if err == nil && m.Now().Sub(quotas) >= quotasEvery {
+			quotas = m.Now()
+			err = m.MeasureQuotas(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			m.Log.Warn("the posts are not measured this time", zap.Error(err))
+		}
+		if !clock.Sleep(ctx, min(measureEvery, m.StuckAfter/4)) {
+			return nil
+		}
+	}
+}
+
+// Measure measures the posts once.
+func (m *Monitor) Measure(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, measureEvery)
+	defer cancel()
+	groups, err := m.Store.CountActive(ctx, m.DB)
+	if err != nil {
+		return err
+	}
+	if err := m.measureClock(ctx); err != nil {
+		return err
+	}
+	now := m.Now()
+	due, err := m.Store.CountOverdue(ctx, m.DB, now, m.SweepGrace)
+	if err != nil {
+		return err
+	}
+	position, end, err := m.Projector.Behind(ctx)
+	if err != nil {
+		return err
+	}
+	dead, err := m.Bus.JetStream().Stream(ctx, events.StreamDead)
+	if err != nil {
+		return fmt.Errorf("look at DEAD: %w", err)
+	}
+
+	counts, oldest, codes := map[events.State]int{}, map[events.State]time.Time{}, map[string]int{}
+	for _, g := range groups {
+		counts[g.State] += g.Posts
+		if at := oldest[g.State]; at.IsZero() || g.Oldest.Before(at) {
+			oldest[g.State] = g.Oldest
+		}
+		if g.State == events.StateWaiting {
+			codes[g.Code] += g.Posts
+		}
+	}
+	for _, state := range posts.ActiveStates {
+		activePosts.WithLabelValues(string(state)).Set(float64(counts[state]))
+		oldestActive.WithLabelValues(string(state)).Set(age(now, oldest[state]))
+	}
+	waitingPosts.Reset()
+	for code, n := range codes {
+		waitingPosts.WithLabelValues(code).Set(float64(n))
+	}
+	// A post that is being worked on is overdue too. One whose outcome is asked for may be live, and has gauges of its own.
+	for _, state := range []events.State{events.StatePublishing, events.StateConcluding} {
+		due.Overdue += counts[state]
+		if at := oldest[state]; !at.IsZero() && (due.Oldest.IsZero() || at.Before(due.Oldest)) {
+			due.Oldest = at
+		}
+	}
+	overduePosts.Set(float64(due.Overdue))
+	oldestOverdue.Set(age(now, due.Oldest))
+	stalledFor.Set(age(now, due.Stalled))
+	projectorBehind.Set(float64(end - position))
+	deadLetters.Set(float64(dead.CachedInfo().State.Msgs))
+	measuredAt.Set(float64(now.Unix()))
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.behind = end - position; m.behind == 0 || position != m.position {
+		m.stands = now
+	}
+	m.measured, m.stalled, m.position = now, due.Stalled, position
+	return nil
+}
+
+// measureClock compares our clock with Postgres', as far as the time that the question took allows.
+func (m *Monitor) measureClock(ctx context.Context) error {
+	asked := m.Now()
+	its, err := m.Store.Now(ctx, m.DB)
+	if err != nil {
+		return err
+	}
+	half := m.Now().Sub(asked) / 2
+	ahead := asked.Add(half).Sub(its)
+	if ahead.Abs() <= half {
+		ahead = 0
+	}
+	clockAhead.Set(ahead.Seconds())
+	return nil
+}
+
+// MeasureQuotas measures how much the accounts have left of their quotas, once.
+func (m *Monitor) MeasureQuotas(ctx context.Context) error {
+	most, err := m.Store.MostUsed(ctx, m.DB, m.Now())
+	if err != nil {
+		return err
+	}
+	for _, q := range []posts.Quota{posts.QuotaPosts, posts.QuotaReplies, posts.QuotaDeletes} {
+		quotaHeadroom.WithLabelValues(string(q)).Set(float64(max(q.Total()-most[q], 0)))
+	}
+	return nil
+}
+
+// age is how long ago something was, in seconds; 0 when it never was, or is yet to come.
+func age(now, at time.Time) float64 {
+	if at.IsZero() {
+		return 0
+	}
+	return max(now.Sub(at).Seconds(), 0)
+}
