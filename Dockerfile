@@ -5,8 +5,12 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
+# What `threads --version` says; the repository's history is not in the build.
+ARG COMMIT=""
+ARG DATE=""
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /threads .
+    CGO_ENABLED=0 go build -trimpath \
+    -ldflags "-s -w -X github.com/omni-write/threads/cmd.commit=$COMMIT -X github.com/omni-write/threads/cmd.date=$DATE" -o /threads .
 
 # NATS, with a directory for its streams that it may write without being root.
 FROM nats:2.15-alpine AS nats

@@ -176,10 +176,14 @@ func TestVersion(t *testing.T) {
 	built := &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{
 		{Key: "vcs.revision", Value: "0758f6d"}, {Key: "vcs.time", Value: "2026-11-30T01:02:03Z"}, {Key: "vcs.modified", Value: "true"},
 	}}
-	if is, want := versionOf(built), "threads v1.2.3\ncommit  0758f6d, with changes\ndate    2026-11-30T01:02:03Z\ngo      go1.26.8"; is != want {
+	if is, want := versionOf(built, "other", "other"), "threads v1.2.3\ncommit  0758f6d, with changes\ndate    2026-11-30T01:02:03Z\ngo      go1.26.8"; is != want {
 		t.Errorf("it says %q", is)
 	}
-	if is := versionOf(&debug.BuildInfo{}); !strings.Contains(is, "unknown") {
+	if is := versionOf(&debug.BuildInfo{}, "", ""); !strings.Contains(is, "unknown") {
+		t.Errorf("it says %q", is)
+	}
+	image := &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: "(devel)"}}
+	if is, want := versionOf(image, "0758f6d", "2026-11-30"), "threads (devel)\ncommit  0758f6d\ndate    2026-11-30\ngo      go1.26.8"; is != want {
 		t.Errorf("it says %q", is)
 	}
 }

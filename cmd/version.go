@@ -5,6 +5,9 @@ import (
 	"runtime/debug"
 )
 
+// commit and date are set by builds that have no history of the repository at hand, as the Dockerfile's.
+var commit, date string
+
 // version says which build this is: the module's version, and the commit with its date where the build knows it. `go build`
 // does, `go run` does not.
 func version() string {
@@ -12,24 +15,26 @@ func version() string {
 	if !ok {
 		return "threads, of an unknown build"
 	}
-	return versionOf(info)
+	return versionOf(info, commit, date)
 }
 
-func versionOf(info *debug.BuildInfo) string {
+func versionOf(info *debug.BuildInfo, commit, date string) string {
 	settings := map[string]string{}
 	for _, s := range info.Settings {
 		settings[s.Key] = s.Value
 	}
-	commit := "unknown (`go build` writes it down, `go run` does not)"
 	if revision := settings["vcs.revision"]; revision != "" {
-		commit = revision
+		commit, date = revision, settings["vcs.time"]
 		if settings["vcs.modified"] == "true" {
 			commit += ", with changes"
 		}
 	}
+	if commit == "" {
+		commit = "unknown (`go build` writes it down, `go run` does not)"
+	}
 	text := fmt.Sprintf("threads %s\ncommit  %s\n", info.Main.Version, commit)
-	if at := settings["vcs.time"]; at != "" {
-		text += fmt.Sprintf("date    %s\n", at)
+	if date != "" {
+		text += fmt.Sprintf("date    %s\n", date)
 	}
 	return text + "go      " + info.GoVersion
 }
