@@ -106,15 +106,15 @@ type WebhookReceived struct {
 	Facts int `json:"facts"`
 }
 
-// ShakeHands asks auth whether a handshake is Meta's, by the verify token. Answer: Handshake.
-type ShakeHands struct {
+// VerifyWebhook asks auth whether the verification of our webhook subscription is Meta's, by the verify token. Answer: WebhookVerified.
+type VerifyWebhook struct {
 	Mode        string `json:"mode"`
 	VerifyToken string `json:"verifyToken"`
 	Challenge   string `json:"challenge"`
 }
 
-// Handshake is what Meta wants to hear.
-type Handshake struct {
+// WebhookVerified is what Meta wants to hear.
+type WebhookVerified struct {
 	Challenge string `json:"challenge"`
 }
 
@@ -122,4 +122,4 @@ type Handshake struct {
 func (ReceiveWebhook) Subject() string { return ask("webhook", "receive") }
 
 // Subject is threads.ask.webhook.shake_hands.
-func (ShakeHands) Subject() string { return ask("webhook", "shake_hands") }
+func (VerifyWebhook) Subject() string { return ask("webhook", "shake_hands") }

@@ -42,11 +42,11 @@ func setAside(t *testing.T, b *bus.Bus, id string) (seq uint64) {
 func note(t *testing.T, db bun.IDB, id, postID string, o events.Outcome) {
 	t.Helper()
 	c := commands.Command{ID: id, UserID: "user_1", Type: (events.CancelPost{}).Type(), PostID: postID}
-	if _, err := commands.Begin(t.Context(), db, c, time.Now()); err != nil {
-		t.Fatal(err)
-	}
 	o.CommandID = id
-	if err := commands.Finish(t.Context(), db, o, time.Now()); err != nil {
+	_, _, err := commands.OnceByCall(t.Context(), db, c, time.Now, func(ctx context.Context) (any, error) {
+		return nil, commands.Finish(ctx, db, o, time.Now())
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }

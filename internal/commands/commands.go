@@ -41,13 +41,13 @@ func New(m events.Meta, cmd events.Command, postID string) Command {
 	}
 }
 
-// Begin notes the command, inside the caller's transaction. It returns the earlier record when this command, or
+// begin notes the command, inside the caller's transaction. It returns the earlier record when this command, or
 // another with the same user, key and body, was noted before; then the caller changes nothing. The same key with
 // another body is a Fault KeyReused.
 //
 // Two deliveries at once meet at the unique index: the second waits for the first's transaction and then finds
 // its record.
-func Begin(ctx context.Context, db bun.IDB, c Command, now time.Time) (prior *Command, err error) {
+func begin(ctx context.Context, db bun.IDB, c Command, now time.Time) (prior *Command, err error) {
 	c.CreatedAt = now.UTC()
 	res, err := db.NewInsert().Model(&c).On("CONFLICT DO NOTHING").Exec(ctx)
 	if err != nil {
@@ -72,7 +72,7 @@ func Begin(ctx context.Context, db bun.IDB, c Command, now time.Time) (prior *Co
 }
 
 // BeginAll notes several commands at once. Those that were noted before, or share the key of one that was, are left alone
-// and are not in the answer: Begin says what they are.
+// and are not in the answer: begin says what they are.
 func BeginAll(ctx context.Context, db bun.IDB, list []Command, now time.Time) (noted map[string]bool, err error) {
 	for i := range list {
 		list[i].CreatedAt = now.UTC()

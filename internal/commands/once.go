@@ -24,7 +24,7 @@ func Once(ctx context.Context, db bun.IDB, c Command, now func() time.Time,
 	err = pg.InTx(ctx, db, func(ctx context.Context, tx bun.Tx) error {
 		refused = nil
 		var err error
-		if prior, err = Begin(ctx, tx, c, now()); err != nil || prior != nil {
+		if prior, err = begin(ctx, tx, c, now()); err != nil || prior != nil {
 			return err
 		}
 		result, err := do(ctx, tx)
@@ -50,7 +50,7 @@ func Once(ctx context.Context, db bun.IDB, c Command, now func() time.Time,
 // as prior. What is an outcome is as in Once; do may have written it itself, for the first one stays.
 func OnceByCall(ctx context.Context, db bun.IDB, c Command, now func() time.Time,
 	do func(context.Context) (result any, err error)) (prior *Command, result any, err error) {
-	prior, err = Begin(ctx, db, c, now())
+	prior, err = begin(ctx, db, c, now())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -41,8 +41,8 @@ type Service struct {
 	log   *zap.Logger
 	now   func() time.Time
 
-	tickets once[ticketHolder]
-	states  once[dance]
+	tickets singleUse[ticketHolder]
+	states  singleUse[oauthFlow]
 
 	// toErase asks for a look at what is to be erased.
 	toErase chan struct{}
@@ -79,7 +79,7 @@ func (s *Service) Run(ctx context.Context) error {
 		answer(s, s.IssueTicket),
 		answer(s, s.RedeemTicket),
 		answer(s, s.ListAccountIDs),
-		answer(s, s.ShakeHands),
+		answer(s, s.VerifyWebhook),
 		answer(s, s.ReceiveWebhook),
 		answer(s, s.BeginOAuth),
 		answer(s, s.FinishOAuth),
@@ -133,7 +133,7 @@ func (s *Service) Ready(ctx context.Context) error {
 	return s.bus.Healthy(ctx)
 }
 
-// answer registers fn, so that Run can wait for the questions in hand: an OAuth dance that is cut short costs a person
+// answer registers fn, so that Run can wait for the questions in hand: an OAuth flow that is cut short costs a person
 // a new beginning.
 func answer[Q events.Question, A any](s *Service, fn func(context.Context, Q) (A, error), bounds ...bus.Bounds) error {
 	return bus.Answer(s.bus, func(ctx context.Context, q Q) (a A, err error) {

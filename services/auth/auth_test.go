@@ -31,8 +31,8 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 const redirectURI = "https://api.example/api/auth/threads/callback"
 
-// world is an auth on real NATS and Postgres, before a simulated Threads.
-type world struct {
+// env is an auth on real NATS and Postgres, before a simulated Threads.
+type env struct {
 	*testing.T
 	svc   *Service
 	bus   *bus.Bus
@@ -95,7 +95,7 @@ type tee struct {
 func (t *tee) Write(b []byte) (int, error) { t.body.Write(b); return t.ResponseWriter.Write(b) }
 func (t *tee) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
-func setup(t *testing.T) *world {
+func setup(t *testing.T) *env {
 	t.Parallel()
 	w := prepare(t)
 	w.run()
@@ -103,7 +103,7 @@ func setup(t *testing.T) *world {
 }
 
 // prepare is the world before auth runs in it.
-func prepare(t *testing.T) *world {
+func prepare(t *testing.T) *env {
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
 	log := zap.New(core)
@@ -145,11 +145,11 @@ func prepare(t *testing.T) *world {
 	}
 	db := pgtest.New(t)
 	svc := New(cfg, Deps{Bus: b, DB: db, Threads: threads.New(cfg.Threads()), Vault: vault, Log: log})
-	return &world{T: t, svc: svc, bus: b, db: db, vault: vault, sim: sim, wire: between, logs: logs}
+	return &env{T: t, svc: svc, bus: b, db: db, vault: vault, sim: sim, wire: between, logs: logs}
 }
 
 // run runs auth until the test ends, and returns when it is ready.
-func (w *world) run() {
+func (w *env) run() {
 	w.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -163,11 +163,11 @@ func (w *world) run() {
 	waiting.Until(w, "auth is ready", func() bool { return w.svc.Ready(ctx) == nil })
 }
 
-func ask[A any](w *world, q events.Question) (A, error) {
+func ask[A any](w *env, q events.Question) (A, error) {
 	return bus.Ask[A](w.Context(), w.bus, q)
 }
 
-func must[A any](w *world, q events.Question) A {
+func must[A any](w *env, q events.Question) A {
 	w.Helper()
 	a, err := ask[A](w, q)
 	if err != nil {
@@ -176,15 +176,15 @@ func must[A any](w *world, q events.Question) A {
 	return a
 }
 
-// begin opens the dance for a user, as a browser with a ticket does.
-func (w *world) begin(user string) events.OAuthBegun {
+// begin opens the flow for a user, as a browser with a ticket does.
+func (w *env) begin(user string) events.OAuthBegun {
 	w.Helper()
 	ticket := must[events.Ticket](w, events.IssueTicket{UserID: user})
 	return must[events.OAuthBegun](w, events.BeginOAuth{Ticket: ticket.Ticket})
 }
 
 // allow is a person who presses Allow at Threads; what comes back goes to finish. Without scopes all are granted.
-func (w *world) allow(begun events.OAuthBegun, username string, scopes ...string) events.FinishOAuth {
+func (w *env) allow(begun events.OAuthBegun, username string, scopes ...string) events.FinishOAuth {
 	w.Helper()
 	u, err := url.Parse(begun.AuthorizeURL)
 	if err != nil {
@@ -200,7 +200,7 @@ func (w *world) allow(begun events.OAuthBegun, username string, scopes ...string
 }
 
 // deny is a person who presses Cancel.
-func (w *world) deny(begun events.OAuthBegun) events.FinishOAuth {
+func (w *env) deny(begun events.OAuthBegun) events.FinishOAuth {
 	w.Helper()
 	u, err := url.Parse(begun.AuthorizeURL)
 	if err != nil {
@@ -212,7 +212,7 @@ func (w *world) deny(begun events.OAuthBegun) events.FinishOAuth {
 	return w.cameBack(begun, func(c *http.Client) (*http.Response, error) { return c.PostForm(u.String(), form) })
 }
 
-func (w *world) cameBack(begun events.OAuthBegun, visit func(*http.Client) (*http.Response, error)) events.FinishOAuth {
+func (w *env) cameBack(begun events.OAuthBegun, visit func(*http.Client) (*http.Response, error)) events.FinishOAuth {
 	w.Helper()
 	stay := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := visit(stay)
@@ -228,8 +228,8 @@ func (w *world) cameBack(begun events.OAuthBegun, visit func(*http.Client) (*htt
 	return events.FinishOAuth{State: q.Get("state"), Cookie: begun.Cookie, Code: q.Get("code"), Error: q.Get("error")}
 }
 
-// connect is the whole dance.
-func (w *world) connect(user, username string) events.Connection {
+// connect is the whole flow.
+func (w *env) connect(user, username string) events.Connection {
 	w.Helper()
 	return must[events.Connection](w, w.allow(w.begin(user), username))
 }

@@ -16,10 +16,10 @@ type ticketHolder struct {
 	Until time.Time `json:"until,omitzero"`
 }
 
-// dance is what is known of an OAuth dance between its beginning and its end.
-type dance struct {
+// oauthFlow is what is known of an OAuth flow between its beginning and its end.
+type oauthFlow struct {
 	User string `json:"user"`
-	// CookieHash ties the dance to the browser that began it. Without it, a link with somebody else's code would
+	// CookieHash ties the flow to the browser that began it. Without it, a link with somebody else's code would
 	// connect their Threads account to whoever clicks it.
 	CookieHash []byte `json:"cookieHash"`
 	// AccountID is the account that is to be connected again, if it is about one.
@@ -38,7 +38,7 @@ func (s *Service) IssueTicket(ctx context.Context, q events.IssueTicket) (events
 	return events.Ticket{Ticket: ticket, ExpiresIn: int(events.TicketLife / time.Second)}, nil
 }
 
-// BeginOAuth opens the dance for a user, or for the one whom the ticket stands for.
+// BeginOAuth opens the flow for a user, or for the one whom the ticket stands for.
 func (s *Service) BeginOAuth(ctx context.Context, q events.BeginOAuth) (events.OAuthBegun, error) {
 	user := q.UserID
 	if user == "" {
@@ -55,7 +55,7 @@ func (s *Service) BeginOAuth(ctx context.Context, q events.BeginOAuth) (events.O
 	}
 	state, cookie := newSecret(), newSecret()
 	hash := hashOf(cookie)
-	if err := s.states.put(ctx, state, dance{User: user, CookieHash: hash[:], AccountID: q.AccountID}); err != nil {
+	if err := s.states.put(ctx, state, oauthFlow{User: user, CookieHash: hash[:], AccountID: q.AccountID}); err != nil {
 		return events.OAuthBegun{}, err
 	}
 	return events.OAuthBegun{
@@ -71,7 +71,7 @@ func (s *Service) redeem(ctx context.Context, ticket string) (ticketHolder, erro
 	}
 	found, err := s.tickets.find(ctx, ticket)
 	if err == nil {
-		err = s.tickets.burn(ctx, found)
+		err = s.tickets.consume(ctx, found)
 	}
 	if errors.Is(err, errSpent) {
 		const stale = "This link was used before or is too old; please start again from where you came."

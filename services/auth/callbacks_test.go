@@ -35,7 +35,7 @@ func claims(threadsUserID string, issued time.Time) map[string]any {
 	}
 }
 
-func (w *world) signed(threadsUserID string, issued time.Time) []byte {
+func (w *env) signed(threadsUserID string, issued time.Time) []byte {
 	w.Helper()
 	return signedForm(w.T, threadssim.DefaultAppSecret, claims(threadsUserID, issued))
 }

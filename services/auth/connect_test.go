@@ -141,7 +141,7 @@ func TestFinishOAuthIsNotFooled(t *testing.T) {
 		}
 	})
 
-	t.Run("by another browser, whose try burns nothing", func(t *testing.T) {
+	t.Run("by another browser, whose try consumes nothing", func(t *testing.T) {
 		w := setup(t)
 		mine, theirs := w.begin("user_1"), w.begin("user_2")
 		back := w.allow(mine, "ada")
@@ -213,7 +213,7 @@ func TestFinishOAuthFails(t *testing.T) {
 	})
 }
 
-func (w *world) nothingConnected(user string) {
+func (w *env) nothingConnected(user string) {
 	w.Helper()
 	if list := must[events.ConnectionList](w, events.ListConnections{UserID: user}); len(list.Connections) > 0 {
 		w.Errorf("connected: %+v", list.Connections)

@@ -106,7 +106,7 @@ func TestRetell(t *testing.T) {
 	bustest.Await(t, w.bus, func(ev events.AccountConnected) bool { return ev.Connection.ID == a.ID })
 }
 
-func (w *world) account(id string) accounts.Account {
+func (w *env) account(id string) accounts.Account {
 	w.Helper()
 	a, err := accounts.Get(w.Context(), w.db, id)
 	if err != nil {
@@ -116,7 +116,7 @@ func (w *world) account(id string) accounts.Account {
 }
 
 // command is a command as its durable delivers it.
-func (w *world) command(cmd events.Disconnect) (events.Disconnect, bus.Delivery) {
+func (w *env) command(cmd events.Disconnect) (events.Disconnect, bus.Delivery) {
 	return cmd, bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Type: cmd.Type()}}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // stone reads a tombstone, and plays publisher where it is its turn.
-func (w *world) stone(id string) accounts.Tombstone {
+func (w *env) stone(id string) accounts.Tombstone {
 	w.Helper()
 	var t accounts.Tombstone
 	if err := w.db.NewSelect().Model(&t).Where("account_id = ?", id).Scan(w.Context()); err != nil {
@@ -32,7 +32,7 @@ func (w *world) stone(id string) accounts.Tombstone {
 }
 
 // facts counts what EVENTS has of an account, the fact of its erasure apart.
-func (w *world) facts(id string) int {
+func (w *env) facts(id string) int {
 	w.Helper()
 	s, err := w.bus.JetStream().Stream(w.Context(), events.StreamEvents)
 	if err != nil {
@@ -46,7 +46,7 @@ func (w *world) facts(id string) int {
 }
 
 // late is a fact that a worker tells who knows nothing of the erasure.
-func (w *world) late(account string) {
+func (w *env) late(account string) {
 	w.Helper()
 	p := events.Post{ID: events.NewPostID(), UserID: "user_1", AccountID: account, Text: "late", State: events.StateScheduled, Rev: 1}
 	if err := w.bus.Emit(w.Context(), events.NewPostEvent(events.FactScheduled, p)); err != nil {

@@ -19,11 +19,11 @@ import (
 // finishWithin bounds the exchange of a code and all that follows from it.
 const finishWithin = 2 * time.Minute
 
-// FinishOAuth ends the dance: what came back from Threads becomes a connected account. It is worked at most once: the
-// state is burnt before the code is spent, so a lost answer means to authorise again, and never a second exchange.
+// FinishOAuth ends the flow: what came back from Threads becomes a connected account. It is worked at most once: the
+// state is consumed before the code is spent, so a lost answer means to authorise again, and never a second exchange.
 func (s *Service) FinishOAuth(ctx context.Context, q events.FinishOAuth) (_ events.Connection, err error) {
 	defer func() { measureConnect(err) }()
-	begun, err := s.recognise(ctx, q)
+	begun, err := s.consumeState(ctx, q)
 	if err != nil {
 		return events.Connection{}, err
 	}
@@ -65,7 +65,7 @@ func (s *Service) FinishOAuth(ctx context.Context, q events.FinishOAuth) (_ even
 
 // sameAsBefore refuses a grant of another Threads user than the account that was to be connected again: its schedule would
 // go out under somebody else's name.
-func (s *Service) sameAsBefore(ctx context.Context, tx bun.Tx, begun dance, grant accounts.Grant) error {
+func (s *Service) sameAsBefore(ctx context.Context, tx bun.Tx, begun oauthFlow, grant accounts.Grant) error {
 	if begun.AccountID == "" {
 		return nil
 	}
@@ -85,21 +85,21 @@ const (
 	maxCode   = 4 << 10
 )
 
-// recognise finds the dance and burns its state. The cookie is compared first: a stranger who got hold of a state must
+// consumeState finds the flow and consumes its state. The cookie is compared first: a stranger who got hold of a state must
 // not be able to use it up.
-func (s *Service) recognise(ctx context.Context, q events.FinishOAuth) (dance, error) {
+func (s *Service) consumeState(ctx context.Context, q events.FinishOAuth) (oauthFlow, error) {
 	if len(q.State) > maxSecret || len(q.Cookie) > maxSecret || len(q.Code) > maxCode {
-		return dance{}, stateInvalid() // never ours, or Threads'
+		return oauthFlow{}, stateInvalid() // never ours, or Threads'
 	}
 	found, err := s.states.find(ctx, q.State)
 	if err == nil {
 		if cookie := hashOf(q.Cookie); subtle.ConstantTimeCompare(cookie[:], found.Value.CookieHash) != 1 {
-			return dance{}, stateInvalid()
+			return oauthFlow{}, stateInvalid()
 		}
-		err = s.states.burn(ctx, found)
+		err = s.states.consume(ctx, found)
 	}
 	if errors.Is(err, errSpent) {
-		return dance{}, stateInvalid()
+		return oauthFlow{}, stateInvalid()
 	}
 	return found.Value, err
 }

@@ -91,7 +91,7 @@ func TestProfile(t *testing.T) {
 }
 
 // replace gives the account another token, as a reconnect does.
-func (w *world) replace(c events.Connection, token threads.Token) {
+func (w *env) replace(c events.Connection, token threads.Token) {
 	err := pg.InTx(context.Background(), w.db, func(ctx context.Context, tx bun.Tx) error {
 		_, err := accounts.Connect(ctx, tx, w.vault, accounts.Grant{
 			UserID: c.UserID, ProviderUserID: c.ProviderUserID, Username: *c.Username, Scopes: c.Scopes,

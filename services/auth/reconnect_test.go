@@ -16,8 +16,8 @@ import (
 )
 
 func TestReconnect(t *testing.T) {
-	// again opens the dance for an account that is to be connected again.
-	again := func(w *world, user, account string) events.OAuthBegun {
+	// again opens the flow for an account that is to be connected again.
+	again := func(w *env, user, account string) events.OAuthBegun {
 		w.Helper()
 		return must[events.OAuthBegun](w, events.BeginOAuth{UserID: user, AccountID: account})
 	}
@@ -74,7 +74,7 @@ func TestReconnect(t *testing.T) {
 }
 
 func TestOAuthEnds(t *testing.T) {
-	t.Run("at Threads, when the redirect address is not the registered one, and the dance goes on", func(t *testing.T) {
+	t.Run("at Threads, when the redirect address is not the registered one, and the flow goes on", func(t *testing.T) {
 		w := setup(t)
 		begun := w.begin("user_1")
 		u, err := url.Parse(begun.AuthorizeURL)

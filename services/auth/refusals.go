@@ -9,7 +9,7 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 )
 
-// How a dance can fail. The code of the detail is the word that the gateway puts into the failure redirect.
+// How a flow can fail. The code of the detail is the word that the gateway puts into the failure redirect.
 
 func accessDenied() *events.Fault {
 	const sentence = "Access was not allowed on Threads; nothing was connected."
@@ -32,7 +32,7 @@ func otherUser() *events.Fault {
 	return events.Faultf(events.Conflict, sentence).At("/accountId", "other_threads_user", sentence)
 }
 
-// notGranted is for a dance that broke at Threads: over for good, or worth beginning again.
+// notGranted is for a flow that broke at Threads: over for good, or worth beginning again.
 func (s *Service) notGranted(err error) error {
 	refused, ok := errors.AsType[*threads.Error](err)
 	if !ok {

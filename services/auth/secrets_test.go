@@ -18,7 +18,7 @@ func TestSecretsStayHome(t *testing.T) {
 	var secrets secretcheck.Secrets
 	secrets.Add("app secret", threadssim.DefaultAppSecret)
 
-	dance := func(user string) {
+	flow := func(user string) {
 		ticket := must[events.Ticket](w, events.IssueTicket{UserID: user})
 		begun := must[events.OAuthBegun](w, events.BeginOAuth{Ticket: ticket.Ticket})
 		back := w.allow(begun, "ada")
@@ -34,11 +34,11 @@ func TestSecretsStayHome(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	dance("user_1")
+	flow("user_1")
 	for _, op := range []string{threads.OpExchange, threads.OpExchangeLong, threads.OpMe, threads.OpDebugToken} {
 		for _, kind := range []string{threadssim.Edge5xx, threadssim.DropResponse, threadssim.ErrorBeforeCommit} {
 			inject(op, kind)
-			dance("user_2")
+			flow("user_2")
 			w.sim.ClearFaults()
 		}
 	}
@@ -63,7 +63,7 @@ func TestSecretsStayHome(t *testing.T) {
 }
 
 // everythingWritten is every log line, every message of every stream, the buckets' among them, and every table.
-func (w *world) everythingWritten() secretcheck.Places {
+func (w *env) everythingWritten() secretcheck.Places {
 	w.Helper()
 	all := secretcheck.Places{}
 	gather := func(in secretcheck.Places, err error) {

@@ -15,15 +15,15 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 )
 
-// ShakeHands answers the question by which Meta finds out whether the callback address is ours.
-func (s *Service) ShakeHands(_ context.Context, q events.ShakeHands) (events.Handshake, error) {
+// VerifyWebhook answers the question by which Meta finds out whether the callback address is ours.
+func (s *Service) VerifyWebhook(_ context.Context, q events.VerifyWebhook) (events.WebhookVerified, error) {
 	challenge, ok := threads.VerifySubscription(url.Values{
 		"hub.mode": {q.Mode}, "hub.verify_token": {q.VerifyToken}, "hub.challenge": {q.Challenge},
 	}, s.cfg.WebhookVerifyToken.Reveal())
 	if !ok {
-		return events.Handshake{}, events.Faultf(events.Unauthorized, "The verify token is not ours, or none is set here.")
+		return events.WebhookVerified{}, events.Faultf(events.Unauthorized, "The verify token is not ours, or none is set here.")
 	}
-	return events.Handshake{Challenge: challenge}, nil
+	return events.WebhookVerified{Challenge: challenge}, nil
 }
 
 // ReceiveWebhook tells on EVENTS what Meta sent, if Meta sent it. It returns when everything is on disk there; what is

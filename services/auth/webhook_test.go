@@ -28,13 +28,13 @@ func sign(body, secret string) string {
 	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-func (w *world) receive(body string) (events.WebhookReceived, error) {
+func (w *env) receive(body string) (events.WebhookReceived, error) {
 	w.Helper()
 	return ask[events.WebhookReceived](w, events.ReceiveWebhook{Body: []byte(body), Signature: sign(body, threadssim.DefaultAppSecret)})
 }
 
 // told is how many facts lie on EVENTS.
-func (w *world) told() uint64 {
+func (w *env) told() uint64 {
 	w.Helper()
 	s, err := w.bus.JetStream().Stream(w.Context(), events.StreamEvents)
 	if err != nil {
@@ -164,25 +164,25 @@ func TestReceiveWebhook(t *testing.T) {
 	})
 }
 
-func TestShakeHands(t *testing.T) {
+func TestVerifyWebhook(t *testing.T) {
 	t.Parallel()
 	w := prepare(t)
 	w.svc.cfg.WebhookVerifyToken = "shared"
 	w.run()
-	hand, err := ask[events.Handshake](w, events.ShakeHands{Mode: "subscribe", VerifyToken: "shared", Challenge: "1158201444"})
+	hand, err := ask[events.WebhookVerified](w, events.VerifyWebhook{Mode: "subscribe", VerifyToken: "shared", Challenge: "1158201444"})
 	if err != nil || hand.Challenge != "1158201444" {
 		t.Errorf("%+v, %v", hand, err)
 	}
-	for _, q := range []events.ShakeHands{{Mode: "subscribe", VerifyToken: "guess"}, {Mode: "unsubscribe", VerifyToken: "shared"}, {Mode: "subscribe"}} {
-		_, err := ask[events.Handshake](w, q)
+	for _, q := range []events.VerifyWebhook{{Mode: "subscribe", VerifyToken: "guess"}, {Mode: "unsubscribe", VerifyToken: "shared"}, {Mode: "subscribe"}} {
+		_, err := ask[events.WebhookVerified](w, q)
 		refusedAs(t, err, events.Unauthorized, "")
 	}
 	none := setupQuietly(t)
-	_, err = ask[events.Handshake](none, events.ShakeHands{Mode: "subscribe", VerifyToken: ""})
+	_, err = ask[events.WebhookVerified](none, events.VerifyWebhook{Mode: "subscribe", VerifyToken: ""})
 	refusedAs(t, err, events.Unauthorized, "")
 }
 
-func setupQuietly(t *testing.T) *world {
+func setupQuietly(t *testing.T) *env {
 	t.Helper()
 	w := prepare(t)
 	w.run()

@@ -20,7 +20,7 @@ import (
 
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newEnv(t)
 	at := func(when time.Duration) (l events.Limits) {
 		t.Helper()
 		path := "/api/threads/limits"
@@ -83,7 +83,7 @@ func TestLimits(t *testing.T) {
 
 func TestInsights(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newEnv(t)
 	p := w.post(`{"text":"count me https://example.com","linkAttachment":"https://example.com"}`)
 
 	t.Run("of the account, in every shape", func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestInsights(t *testing.T) {
 // Every route keeps to its user, names the scope that is missing, and stays calm when Threads does not.
 func TestAccountRoutesRefuse(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newEnv(t)
 	p := w.post(`{"text":"ada's"}`)
 	reply := w.say("friend", "well said", 0, "reply_to_id", *p.PostedTweetID)
 
@@ -254,7 +254,7 @@ func TestAccountRoutesRefuse(t *testing.T) {
 
 func TestHistory(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newEnv(t)
 	var h events.HistoryImport
 	w.do(t, http.MethodGet, "/api/threads/history/import", "").is(t, http.StatusOK, &h)
 	if h.Status != "none" {
@@ -289,7 +289,7 @@ func TestHistory(t *testing.T) {
 // Figures are kept without anybody asking, of those who allow it.
 func TestKeepsFigures(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(c *publisher.Config) {
+	w := newEnv(t, func(c *publisher.Config) {
 		c.Engagement.InsightsEvery, c.Engagement.InsightsSpacing = 300*time.Millisecond, time.Millisecond
 	})
 	few := w.connect(ada, "ada.second", threads.ScopeBasic, threads.ScopeContentPublish)

@@ -21,10 +21,10 @@ import (
 )
 
 // running is a gateway as it really runs, with the limits of its own server, and raw connections to it.
-func running(t *testing.T, changes ...func(*gateway.Config)) *house {
+func running(t *testing.T, changes ...func(*gateway.Config)) *system {
 	t.Helper()
 	who, id := anIssuer(t)
-	h := &house{bus: bustest.New(t)}
+	h := &system{bus: bustest.New(t)}
 	var err error
 	if h.token, err = who.Token(ada, time.Hour); err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func running(t *testing.T, changes ...func(*gateway.Config)) *house {
 }
 
 // raw sends bytes as they are, and reads one answer.
-func (h *house) raw(t *testing.T, request string) reply {
+func (h *system) raw(t *testing.T, request string) reply {
 	t.Helper()
 	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(h.url, "http://"))
 	if err != nil {

@@ -169,14 +169,14 @@ func TestBearerTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	setup := func(t *testing.T, changes ...func(*gateway.Config)) (*house, *clerk) {
+	setup := func(t *testing.T, changes ...func(*gateway.Config)) (*system, *clerk) {
 		t.Helper()
 		c := newClerk(t)
 		c.add("rsa", rsaKey)
 		c.add("ec", ecKey)
 		c.add("ed", edKey)
 		c.add("enc", encKey)
-		h := &house{bus: bustest.New(t)}
+		h := &system{bus: bustest.New(t)}
 		h.url = serve(t, h.bus, append([]func(*gateway.Config){func(cfg *gateway.Config) { cfg.AuthIssuer = c.url }}, changes...)...)
 		answer(t, h, func(q events.ListConnections) (events.ConnectionList, error) {
 			if q.UserID != ada {
@@ -187,7 +187,7 @@ func TestBearerTokens(t *testing.T) {
 		return h, c
 	}
 	// shown is how the door answers to the token: 200, or the code of the flaw.
-	shown := func(t *testing.T, h *house, token string) string {
+	shown := func(t *testing.T, h *system, token string) string {
 		t.Helper()
 		h.token = token
 		r := h.do(t, http.MethodGet, "/api/threads/connections", "")

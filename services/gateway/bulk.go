@@ -187,7 +187,7 @@ func (r row) command(user string) (cmd events.SchedulePost, err error) {
 	if err != nil {
 		return cmd, err
 	}
-	cmd.PublishAt, draft.Zoned, err = when("/scheduledAt", r.post.ScheduledAt, r.post.Clock)
+	cmd.PublishAt, draft.Zoned, err = parseScheduleTime("/scheduledAt", r.post.ScheduledAt, r.post.Clock)
 	first := r.key.change(0) // the post is the same, whichever try is accepted
 	cmd.UserID, cmd.Draft, cmd.PostID = user, draft, first.postID(user)
 	return cmd, err
@@ -325,7 +325,7 @@ func lineFault(err error) error {
 // columns are what a CSV may have; the header line names them, in any order.
 var columns = map[string]func(p *ScheduledDraft, value string) error{
 	"text":           func(p *ScheduledDraft, v string) error { p.Text = v; return nil },
-	"scheduledAt":    func(p *ScheduledDraft, v string) error { p.ScheduledAt = Moment(v); return nil },
+	"scheduledAt":    func(p *ScheduledDraft, v string) error { p.ScheduledAt = LocalTime(v); return nil },
 	"timeZone":       func(p *ScheduledDraft, v string) error { p.TimeZone = v; return nil },
 	"fold":           func(p *ScheduledDraft, v string) error { n, err := strconv.Atoi(v); p.Fold = &n; return err },
 	"mediaUrl":       func(p *ScheduledDraft, v string) error { p.MediaURL = &v; return nil },

@@ -123,7 +123,7 @@ func TestDisconnectAsAsked(t *testing.T) {
 }
 
 // handleDisconnect lets auth disconnect whatever it is asked to, and keeps the last command.
-func (h *house) handleDisconnect(t *testing.T, got *events.Disconnect) {
+func (h *system) handleDisconnect(t *testing.T, got *events.Disconnect) {
 	t.Helper()
 	h.handle(t, events.AuthCommands, func(handlers *bus.Handlers) {
 		bus.OnCommand(handlers, func(_ context.Context, _ bus.Delivery, cmd events.Disconnect) (any, error) {

@@ -15,7 +15,7 @@ func TestConnections(t *testing.T) {
 	t.Parallel()
 	first := events.Connection{ID: "acct_1", UserID: ada, Status: events.ConnectionActive, Username: new("ada")}
 	second := events.Connection{ID: "acct_2", UserID: ada, Status: events.ConnectionReconnectRequired}
-	authWith := func(t *testing.T, list ...events.Connection) *house {
+	authWith := func(t *testing.T, list ...events.Connection) *system {
 		t.Helper()
 		h := setup(t)
 		answer(t, h, func(q events.ListConnections) (events.ConnectionList, error) {

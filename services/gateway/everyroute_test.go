@@ -28,8 +28,8 @@ type describedOperation struct {
 
 var placeholder = regexp.MustCompile(`\{[^}]+\}`)
 
-// described are the operations of a house, by its own description: also those that were added after this was written.
-func described(t *testing.T, h *house) []describedOperation {
+// described are the operations of a gateway, by its own description: also those that were added after this was written.
+func described(t *testing.T, h *system) []describedOperation {
 	t.Helper()
 	var doc struct {
 		Paths map[string]map[string]describedOperation

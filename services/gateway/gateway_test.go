@@ -23,8 +23,8 @@ import (
 	"github.com/omni-write/threads/services/gateway/edge"
 )
 
-// house is a gateway over real HTTP and real NATS. Its neighbours are whatever the test lets answer.
-type house struct {
+// system is a gateway over real HTTP and real NATS. Its neighbours are whatever the test lets answer.
+type system struct {
 	bus   *bus.Bus
 	url   string
 	token string // of user ada
@@ -32,7 +32,7 @@ type house struct {
 
 const ada = "user_ada"
 
-func setup(t *testing.T, changes ...func(*gateway.Config)) *house {
+func setup(t *testing.T, changes ...func(*gateway.Config)) *system {
 	t.Helper()
 	var who *issuer.Issuer
 	id := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { who.Handler().ServeHTTP(w, r) }))
@@ -45,7 +45,7 @@ func setup(t *testing.T, changes ...func(*gateway.Config)) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{bus: bustest.New(t), token: token}
+	h := &system{bus: bustest.New(t), token: token}
 	h.url = serve(t, h.bus, append([]func(*gateway.Config){func(c *gateway.Config) { c.AuthIssuer = id.URL }}, changes...)...)
 	return h
 }
@@ -78,7 +78,7 @@ func serveLogging(t *testing.T, b *bus.Bus, log *zap.Logger, changes ...func(*ga
 }
 
 // handle lets a neighbour do commands until the test ends.
-func (h *house) handle(t *testing.T, durable string, register func(*bus.Handlers)) {
+func (h *system) handle(t *testing.T, durable string, register func(*bus.Handlers)) {
 	t.Helper()
 	handlers := bus.NewHandlers()
 	register(handlers)
@@ -94,7 +94,7 @@ func (h *house) handle(t *testing.T, durable string, register func(*bus.Handlers
 }
 
 // answer lets a neighbour answer a kind of question.
-func answer[Q events.Question, A any](t *testing.T, h *house, fn func(Q) (A, error)) {
+func answer[Q events.Question, A any](t *testing.T, h *system, fn func(Q) (A, error)) {
 	t.Helper()
 	if err := bus.Answer(h.bus, func(_ context.Context, q Q) (A, error) { return fn(q) }); err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ type reply struct {
 }
 
 // do sends a request as ada. Headers are name, value, name, value; an empty value takes a header away.
-func (h *house) do(t *testing.T, method, path, body string, headers ...string) reply {
+func (h *system) do(t *testing.T, method, path, body string, headers ...string) reply {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, h.url+path, strings.NewReader(body))
 	if err != nil {

@@ -16,7 +16,7 @@ func TestIdempotency(t *testing.T) {
 	t.Parallel()
 
 	// kept remembers how commands ended, as the services' common table does.
-	setup := func(t *testing.T, changes ...func(*gateway.Config)) (h *house, seen <-chan bus.Delivery, posts <-chan string) {
+	setup := func(t *testing.T, changes ...func(*gateway.Config)) (h *system, seen <-chan bus.Delivery, posts <-chan string) {
 		t.Helper()
 		h = setup(t, changes...)
 		deliveries, ids := make(chan bus.Delivery, 8), make(chan string, 8)

@@ -28,7 +28,7 @@ func fact(user, account string, what events.PostFact, text string) events.Event 
 	return events.NewPostEvent(what, events.Post{ID: events.NewPostID(), UserID: user, AccountID: account, Text: text, Rev: 1})
 }
 
-func (h *house) tell(t *testing.T, evs ...events.Event) {
+func (h *system) tell(t *testing.T, evs ...events.Event) {
 	t.Helper()
 	if err := h.bus.Emit(t.Context(), evs...); err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ type listening struct {
 }
 
 // listen opens a stream. When it returns, the gateway has a place for it.
-func (h *house) listen(t *testing.T, query string, headers ...string) *listening {
+func (h *system) listen(t *testing.T, query string, headers ...string) *listening {
 	t.Helper()
 	l := h.dial(t, query, headers...)
 	if l.resp.StatusCode != http.StatusOK || l.resp.Header.Get("Content-Type") != "text/event-stream" {
@@ -70,7 +70,7 @@ func (h *house) listen(t *testing.T, query string, headers ...string) *listening
 	return l
 }
 
-func (h *house) dial(t *testing.T, query string, headers ...string) *listening {
+func (h *system) dial(t *testing.T, query string, headers ...string) *listening {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	limit := time.AfterFunc(waiting.Limit, cancel) // no test waits for ever
@@ -145,7 +145,7 @@ func (l *listening) place() string {
 	return l.id
 }
 
-func ownsA(t *testing.T, h *house) {
+func ownsA(t *testing.T, h *system) {
 	t.Helper()
 	answer(t, h, func(q events.ListAccountIDs) (events.AccountIDs, error) {
 		if q.UserID != ada {
@@ -171,8 +171,8 @@ func issuerOf(t *testing.T, token string) string {
 	return claims.Iss
 }
 
-// tokenFor is another token of ada's, which lives so long: the house's issuer is asked, as anyone may.
-func tokenFor(t *testing.T, h *house, life time.Duration) string {
+// tokenFor is another token of ada's, which lives so long: the system's issuer is asked, as anyone may.
+func tokenFor(t *testing.T, h *system, life time.Duration) string {
 	t.Helper()
 	id := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(id.Close)

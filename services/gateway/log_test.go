@@ -21,7 +21,7 @@ import (
 
 func TestLog(t *testing.T) {
 	t.Parallel()
-	setup := func(t *testing.T) (*house, *watchedLog) {
+	setup := func(t *testing.T) (*system, *watchedLog) {
 		t.Helper()
 		id := httptest.NewServer(http.NotFoundHandler())
 		t.Cleanup(id.Close)
@@ -30,7 +30,7 @@ func TestLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		id.Config.Handler = who.Handler()
-		h := &house{bus: bustest.New(t)}
+		h := &system{bus: bustest.New(t)}
 		if h.token, err = who.Token(ada, time.Hour); err != nil {
 			t.Fatal(err)
 		}

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// oauthCookie ties the dance to the browser that began it.
+	// oauthCookie ties the flow to the browser that began it.
 	oauthCookie = "threads_oauth_state"
 	// finishWithin is longer than other questions get: auth calls Threads four times. It is not asked again, because the
 	// code is good once; a lost answer means to start anew.
@@ -194,8 +194,8 @@ func (s *Service) failed(err error) *redirect {
 	}
 }
 
-// flowOver says whether a failure has ended the dance of this browser. One that was not even recognised has not: whoever
-// lures a person to our callback with a made-up state must not take away the cookie of the dance that they are in.
+// flowOver says whether a failure has ended the flow of this browser. One that was not even recognised has not: whoever
+// lures a person to our callback with a made-up state must not take away the cookie of the flow that they are in.
 func flowOver(err error) bool {
 	p := edge.FromError(err)
 	switch p.Code {
@@ -227,7 +227,7 @@ func withQuery(address string, change func(url.Values)) string {
 	return u.String()
 }
 
-// stateCookie is the cookie of the dance. SameSite is Lax and not Strict: the browser comes back from Threads.
+// stateCookie is the cookie of the flow. SameSite is Lax and not Strict: the browser comes back from Threads.
 func (s *Service) stateCookie(value string, maxAge int) string {
 	base := s.cfg.publicBase()
 	c := http.Cookie{ //nolint:gosec // Secure is set below, where there is https

@@ -15,8 +15,8 @@ const (
 	callback = "/api/auth/threads/callback"
 )
 
-// authThat begins and ends the dance for one ticket, one cookie and one code.
-func authThat(t *testing.T, h *house) {
+// authThat begins and ends the flow for one ticket, one cookie and one code.
+func authThat(t *testing.T, h *system) {
 	t.Helper()
 	answer(t, h, func(q events.IssueTicket) (events.Ticket, error) {
 		return events.Ticket{Ticket: "ticket-of-" + q.UserID, ExpiresIn: 30}, nil
@@ -168,7 +168,7 @@ func TestFinishOAuth(t *testing.T) {
 			if r.status != http.StatusFound || r.header.Get("Location") != c.want {
 				t.Errorf("%d %s", r.status, r.header.Get("Location"))
 			}
-			// A dance that was recognised is over. One that was not may be another's doing, who must not end it for the person.
+			// A flow that was recognised is over. One that was not may be another's doing, who must not end it for the person.
 			over := strings.Contains(c.want, "account=") || strings.HasSuffix(c.want, "access_denied")
 			if !over {
 				if set := r.header.Get("Set-Cookie"); set != "" {

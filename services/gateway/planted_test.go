@@ -8,14 +8,14 @@ import (
 	"github.com/omni-write/threads/services/gateway"
 )
 
-// A cookie that somebody else planted must not end the dance: it would connect one person's account to another's user.
+// A cookie that somebody else planted must not end the flow: it would connect one person's account to another's user.
 func TestPlantedCookie(t *testing.T) {
 	t.Parallel()
 	plain, secure := setup(t), setup(t, func(c *gateway.Config) { c.PublicURL = "https://api.example" })
 	authThat(t, plain)
 	authThat(t, secure)
 	for name, c := range map[string]struct {
-		h      *house
+		h      *system
 		cookie string
 		good   bool
 	}{

@@ -49,9 +49,9 @@ func (d *Draft) media() ([]events.Media, error) {
 	case d.hasMediaURL() && len(d.Media) > 0:
 		return nil, mediaTwice()
 	case d.hasMediaURL():
-		return guessed(*d.MediaURL), nil
+		return mediaFromURL(*d.MediaURL), nil
 	}
-	return stated(d.Media), nil
+	return mediaFromList(d.Media), nil
 }
 
 // hasMediaURL says whether there is one; an empty one is none, as forms send it.
@@ -64,7 +64,7 @@ func (d *Draft) event() (events.Draft, error) {
 		ReplyTo: d.ReplyTo, QuotePostID: d.QuotePostID, RepostOf: d.RepostOf, PublishWithin: d.PublishWithin,
 	}
 	for _, part := range d.Parts {
-		draft.Parts = append(draft.Parts, events.DraftPart{Text: part.Text, Media: stated(part.Media)})
+		draft.Parts = append(draft.Parts, events.DraftPart{Text: part.Text, Media: mediaFromList(part.Media)})
 	}
 	return draft, err
 }
@@ -74,7 +74,7 @@ func mediaTwice() error {
 	return events.Faultf(events.Invalid, sentence).At("/mediaUrl", "media_twice", sentence)
 }
 
-func stated(list []MediaInput) []events.Media {
+func mediaFromList(list []MediaInput) []events.Media {
 	var media []events.Media
 	for _, m := range list {
 		media = append(media, events.Media{Type: m.Type, URL: m.URL, AltText: m.AltText})
@@ -82,8 +82,8 @@ func stated(list []MediaInput) []events.Media {
 	return media
 }
 
-// guessed is the media of a mediaUrl.
-func guessed(address string) []events.Media {
+// mediaFromURL is the media of a mediaUrl.
+func mediaFromURL(address string) []events.Media {
 	m := events.Media{Type: events.Image, URL: address}
 	if u, err := url.Parse(address); err == nil {
 		switch strings.ToLower(path.Ext(u.Path)) {
@@ -94,7 +94,7 @@ func guessed(address string) []events.Media {
 	return []events.Media{m}
 }
 
-// fromMediaURL points the faults of a guessed media at the field that the client sent.
+// fromMediaURL points the faults of the media of a mediaUrl at the field that the client sent.
 func fromMediaURL(err error) error {
 	var f *events.Fault
 	if !errors.As(err, &f) || f.Code != events.Invalid {
@@ -134,9 +134,9 @@ func (s *Service) createPost(ctx context.Context, in *createPostInput) (*answer,
 }
 
 // created is the answer to what makes a post.
-func created(post *events.Post, commandID, postID string, guessed bool, err error) (*answer, error) {
+func created(post *events.Post, commandID, postID string, fromURL bool, err error) (*answer, error) {
 	switch {
-	case err != nil && guessed:
+	case err != nil && fromURL:
 		return nil, fromMediaURL(err)
 	case err != nil:
 		return nil, err
@@ -209,8 +209,8 @@ func (s *Service) deletePost(ctx context.Context, in *deletePostInput) (*answer,
 
 // RepostInput says when, and from which account.
 type RepostInput struct {
-	AccountID   string  `json:"accountId,omitempty" maxLength:"128" doc:"Which connected account; may be left out when there is only one."`
-	ScheduledAt *Moment `json:"scheduledAt,omitempty" doc:"When, as when scheduling. Left out: now."`
+	AccountID   string     `json:"accountId,omitempty" maxLength:"128" doc:"Which connected account; may be left out when there is only one."`
+	ScheduledAt *LocalTime `json:"scheduledAt,omitempty" doc:"When, as when scheduling. Left out: now."`
 	Clock
 }
 
@@ -232,7 +232,7 @@ func (s *Service) repost(ctx context.Context, in *repostInput) (*answer, error) 
 		RepostInput
 	}{in.ID, in.Body}
 	if at := in.Body.ScheduledAt; at != nil {
-		instant, zoned, err := when("/scheduledAt", *at, in.Body.Clock)
+		instant, zoned, err := parseScheduleTime("/scheduledAt", *at, in.Body.Clock)
 		if err != nil {
 			return nil, err
 		}

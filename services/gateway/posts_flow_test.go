@@ -35,7 +35,7 @@ func textsOf(p page) (list []string) {
 
 func TestFindPosts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newEnv(t)
 	base := time.Now().Add(48 * time.Hour).UTC().Truncate(time.Second)
 	schedule := func(text string, after time.Duration) (p events.Post) {
 		t.Helper()
@@ -120,7 +120,7 @@ func TestFindPosts(t *testing.T) {
 
 func TestZones(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newEnv(t)
 	year := time.Now().Year() + 1
 	var p events.Post
 	r := w.do(t, http.MethodPost, "/api/threads/post/schedule", fmt.Sprintf(`{"text":"summer","scheduledAt":"%d-07-01T09:30","timeZone":"Europe/Berlin"}`, year))
@@ -186,7 +186,7 @@ func TestValidate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, func(c *publisher.Config) {
+	w := newEnv(t, func(c *publisher.Config) {
 		c.MediaNetworks, c.MediaPorts = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, []uint16{uint16(port)}
 	})
 	try := func(body string) (v trial) {
@@ -267,7 +267,7 @@ type imported struct {
 
 func TestImport(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newEnv(t)
 	send := func(kind, query, body string) reply {
 		t.Helper()
 		return w.do(t, http.MethodPost, "/api/threads/post/import"+query, body, "Content-Type", kind)

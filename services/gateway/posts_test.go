@@ -15,7 +15,7 @@ import (
 )
 
 // publisherThat posts whatever it is told to, and shows the test what that was.
-func publisherThat(t *testing.T, h *house) <-chan events.Command {
+func publisherThat(t *testing.T, h *system) <-chan events.Command {
 	t.Helper()
 	seen := make(chan events.Command, 16)
 	row := func(id, user, text string, status events.Status) events.Post {
@@ -55,7 +55,7 @@ func publisherThat(t *testing.T, h *house) <-chan events.Command {
 }
 
 // publisherRefusing refuses every post in the same way.
-func publisherRefusing(t *testing.T, h *house, fault *events.Fault) {
+func publisherRefusing(t *testing.T, h *system, fault *events.Fault) {
 	t.Helper()
 	h.handle(t, events.PublisherCommands, func(on *bus.Handlers) {
 		bus.OnCommand(on, func(context.Context, bus.Delivery, events.PublishPost) (any, error) { return nil, fault })

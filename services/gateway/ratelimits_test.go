@@ -15,7 +15,7 @@ import (
 
 func TestRateLimits(t *testing.T) {
 	t.Parallel()
-	limited := func(t *testing.T, changes ...func(*gateway.Config)) *house {
+	limited := func(t *testing.T, changes ...func(*gateway.Config)) *system {
 		t.Helper()
 		h := setup(t, append([]func(*gateway.Config){func(c *gateway.Config) {
 			c.RateReads, c.RateWrites, c.RateAnonymous = 12, 10, 11

@@ -15,7 +15,7 @@ import (
 
 func TestReplies(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newEnv(t)
 	root := w.post(`{"text":"what do you think?","replyApprovals":false}`)
 	var ids []string
 	for _, text := range []string{"one", "two", "three"} {
@@ -138,7 +138,7 @@ func TestReplies(t *testing.T) {
 
 func TestSearch(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newEnv(t)
 	w.say("friend", "otters again", 2*time.Hour)
 	w.say("friend", "hello @ada.writes, have you read about otters?", time.Hour)
 	used := func() (l events.Limits) {

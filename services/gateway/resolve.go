@@ -8,7 +8,7 @@ import (
 
 // Retry says when to try again.
 type Retry struct {
-	ScheduledAt *Moment `json:"scheduledAt,omitempty" doc:"When: RFC 3339 with Z or an offset, or a time on the clocks of timeZone. Left out: now."`
+	ScheduledAt *LocalTime `json:"scheduledAt,omitempty" doc:"When: RFC 3339 with Z or an offset, or a time on the clocks of timeZone. Left out: now."`
 	Clock
 }
 
@@ -30,7 +30,7 @@ func (s *Service) retryPost(ctx context.Context, in *retryPostInput) (*answer, e
 	}
 	cmd := events.RetryPost{PostID: in.ID, UserID: userOf(ctx), IfRev: rev, PublishAt: s.now().UTC()}
 	if in.Body != nil && in.Body.ScheduledAt != nil {
-		if cmd.PublishAt, cmd.Zoned, err = when("/scheduledAt", *in.Body.ScheduledAt, in.Body.Clock); err != nil {
+		if cmd.PublishAt, cmd.Zoned, err = parseScheduleTime("/scheduledAt", *in.Body.ScheduledAt, in.Body.Clock); err != nil {
 			return nil, err
 		}
 	}

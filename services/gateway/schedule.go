@@ -20,7 +20,7 @@ import (
 // ScheduledDraft is a post for later.
 type ScheduledDraft struct {
 	Draft
-	ScheduledAt Moment `json:"scheduledAt" doc:"When, to the millisecond: RFC 3339 with Z or an offset; or, beside timeZone, a time on the clocks there."`
+	ScheduledAt LocalTime `json:"scheduledAt" doc:"When, to the millisecond: RFC 3339 with Z or an offset; or, beside timeZone, a time on the clocks there."`
 	Clock
 }
 
@@ -36,7 +36,7 @@ func (s *Service) schedulePost(ctx context.Context, in *schedulePostInput) (*ans
 		return nil, err
 	}
 	user := userOf(ctx)
-	at, zoned, err := when("/scheduledAt", in.Body.ScheduledAt, in.Body.Clock)
+	at, zoned, err := parseScheduleTime("/scheduledAt", in.Body.ScheduledAt, in.Body.Clock)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ type Edit struct {
 	MediaURL    field[string]       `json:"mediaUrl,omitzero" doc:"As when scheduling; null takes the media away."`
 	Media       field[[]MediaInput] `json:"media,omitzero" doc:"As when scheduling; null or an empty list takes the media away."`
 	Parts       []PartInput         `json:"parts,omitempty" doc:"The parts of a chain, all of them."`
-	ScheduledAt field[Moment]       `json:"scheduledAt,omitzero" doc:"As when scheduling."`
+	ScheduledAt field[LocalTime]    `json:"scheduledAt,omitzero" doc:"As when scheduling."`
 	Clock
 	EditedOptions
 }
@@ -216,9 +216,9 @@ func (e *Edit) media() (*[]events.Media, error) {
 	case e.hasMediaURL() && list != nil && len(*list) > 0:
 		return nil, mediaTwice()
 	case e.hasMediaURL():
-		return new(guessed(*address)), nil
+		return new(mediaFromURL(*address)), nil
 	case list != nil && len(*list) > 0:
-		return new(stated(*list)), nil
+		return new(mediaFromList(*list)), nil
 	case address != nil || list != nil:
 		return new([]events.Media{}), nil
 	}
@@ -257,10 +257,10 @@ func (s *Service) editPost(ctx context.Context, in *editPostInput) (*answer, err
 		return nil, err
 	}
 	for _, part := range in.Body.Parts {
-		cmd.Parts = append(cmd.Parts, events.DraftPart{Text: part.Text, Media: stated(part.Media)})
+		cmd.Parts = append(cmd.Parts, events.DraftPart{Text: part.Text, Media: mediaFromList(part.Media)})
 	}
 	if at.Given {
-		instant, zoned, err := when("/scheduledAt", *at.Value, in.Body.Clock)
+		instant, zoned, err := parseScheduleTime("/scheduledAt", *at.Value, in.Body.Clock)
 		if err != nil {
 			return nil, err
 		}

@@ -11,11 +11,11 @@ import (
 	"github.com/omni-write/threads/services/gateway/edge"
 )
 
-// Moment is a time as a client writes it: RFC 3339 with Z or an offset, or, beside a timeZone, a time on the clocks there.
-type Moment string
+// LocalTime is a time as a client writes it: RFC 3339 with Z or an offset, or, beside a timeZone, a time on the clocks there.
+type LocalTime string
 
-// Schema lets the form through that either of the two has; when reads it.
-func (Moment) Schema(huma.Registry) *huma.Schema {
+// Schema lets the form through that either of the two has; parseScheduleTime reads it.
+func (LocalTime) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{
 		Type: huma.TypeString, Pattern: `^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)?([Zz]|[+-]\d{2}:\d{2})?$`,
 		Examples: []any{"2027-03-28T10:00:00+02:00", "2027-03-28T10:00"},
@@ -34,8 +34,8 @@ func (c Clock) second() bool { return c.Fold != nil && *c.Fold == 1 }
 // localLayouts are the forms of a time without an offset.
 var localLayouts = []string{"2006-01-02T15:04:05", "2006-01-02T15:04"} // a fraction of a second is read anyway
 
-// when reads a time and its zone. at points to the time's field; the zone may be empty where the time has an offset.
-func when(at string, written Moment, clock Clock) (time.Time, events.Zoned, error) {
+// parseScheduleTime reads a time and its zone. at points to the time's field; the zone may be empty where the time has an offset.
+func parseScheduleTime(at string, written LocalTime, clock Clock) (time.Time, events.Zoned, error) {
 	zoned := events.Zoned{TimeZone: clock.TimeZone}
 	loc, err := zoneOf(clock.TimeZone)
 	if err != nil {
@@ -48,7 +48,7 @@ func when(at string, written Moment, clock Clock) (time.Time, events.Zoned, erro
 	text := strings.ToUpper(string(written))
 	instant, err := time.Parse(time.RFC3339, text)
 	if err != nil && clock.TimeZone != "" {
-		instant, zoned.TimeDecision, err = localTime(text, loc, clock.second())
+		instant, zoned.TimeDecision, err = resolveLocalTime(text, loc, clock.second())
 	}
 	if err != nil {
 		flaw := edge.TimeError(at, text)
@@ -66,10 +66,10 @@ func zoneOf(zone string) (*time.Location, error) {
 	return loc, nil
 }
 
-// localTime finds the moment at which the clocks of a zone show a time. An hour that comes twice means the first, unless
+// resolveLocalTime finds the moment at which the clocks of a zone show a time. An hour that comes twice means the first, unless
 // the second is asked for; one that is left out means the moment that would have been it, had the clocks not been put
 // forward: 02:30 becomes 03:30.
-func localTime(written string, loc *time.Location, second bool) (time.Time, events.TimeDecision, error) {
+func resolveLocalTime(written string, loc *time.Location, second bool) (time.Time, events.TimeDecision, error) {
 	var shown time.Time
 	var err error
 	for _, layout := range localLayouts {

@@ -11,7 +11,7 @@ import (
 func TestWhen(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		written  Moment
+		written  LocalTime
 		zone     string
 		want     string // UTC
 		decision events.TimeDecision
@@ -49,7 +49,7 @@ func TestWhen(t *testing.T) {
 		{"2027-06-01T10:00", "Local", "", "", "zone_unknown", nil},
 		{"2027-06-01T10:00", "../../etc/passwd", "", "", "zone_unknown", nil},
 	} {
-		at, zoned, err := when("/scheduledAt", c.written, Clock{TimeZone: c.zone, Fold: c.fold})
+		at, zoned, err := parseScheduleTime("/scheduledAt", c.written, Clock{TimeZone: c.zone, Fold: c.fold})
 		if c.flaw != "" {
 			var f *events.Fault
 			if !errors.As(err, &f) || len(f.Details) != 1 || f.Details[0].Code != c.flaw {

@@ -22,9 +22,9 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// world is a gateway, a publisher behind it, and a simulated Threads behind that.
-type world struct {
-	*house
+// env is a gateway, a publisher behind it, and a simulated Threads behind that.
+type env struct {
+	*system
 	t     *testing.T
 	db    *bun.DB
 	sim   *threadssim.Sim
@@ -41,9 +41,9 @@ var everything = []string{
 	threads.ScopeDelete, threads.ScopeKeywordSearch, threads.ScopeManageMentions, threads.ScopeLocationTagging, threads.ScopeProfileDiscovery,
 }
 
-func newWorld(t *testing.T, changes ...func(*publisher.Config)) *world {
+func newEnv(t *testing.T, changes ...func(*publisher.Config)) *env {
 	t.Helper()
-	w := &world{house: setup(t), t: t, db: pgtest.New(t)}
+	w := &env{system: setup(t), t: t, db: pgtest.New(t)}
 	var err error
 	w.sim, err = threadssim.New(threadssim.Options{Processing: threadssim.Processing{Text: 20 * time.Millisecond}})
 	if err != nil {
@@ -83,7 +83,7 @@ func newWorld(t *testing.T, changes ...func(*publisher.Config)) *world {
 }
 
 // connect gives a user a connected account.
-func (w *world) connect(user, name string, scopes ...string) (a accounts.Account) {
+func (w *env) connect(user, name string, scopes ...string) (a accounts.Account) {
 	w.t.Helper()
 	grant, err := w.sim.Token(name, scopes...)
 	if err != nil {
@@ -102,7 +102,7 @@ func (w *world) connect(user, name string, scopes ...string) (a accounts.Account
 }
 
 // say lets a person post at Threads, some time ago.
-func (w *world) say(username, text string, ago time.Duration, params ...string) string {
+func (w *env) say(username, text string, ago time.Duration, params ...string) string {
 	w.t.Helper()
 	if _, err := w.sim.AddPerson(threadssim.Person{Username: username}); err != nil {
 		w.t.Fatal(err)
@@ -125,20 +125,20 @@ func (w *world) say(username, text string, ago time.Duration, params ...string) 
 }
 
 // post publishes a post through the API.
-func (w *world) post(body string) (p events.Post) {
+func (w *env) post(body string) (p events.Post) {
 	w.t.Helper()
 	w.do(w.t, http.MethodPost, "/api/threads/post", body).is(w.t, http.StatusCreated, &p)
 	return p
 }
 
-func (w *world) inject(f threadssim.Fault) {
+func (w *env) inject(f threadssim.Fault) {
 	w.t.Helper()
 	if err := w.sim.Inject(f); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) page(path string) (p events.ThreadsPage) {
+func (w *env) page(path string) (p events.ThreadsPage) {
 	w.t.Helper()
 	w.do(w.t, http.MethodGet, path, "").is(w.t, http.StatusOK, &p)
 	return p

@@ -14,7 +14,7 @@ const routeValidate = "/api/threads/post/validate"
 // Trial is a post that is not yet wanted.
 type Trial struct {
 	Draft
-	ScheduledAt Moment `json:"scheduledAt,omitempty" doc:"As when scheduling. Left out: now."`
+	ScheduledAt LocalTime `json:"scheduledAt,omitempty" doc:"As when scheduling. Left out: now."`
 	Clock
 }
 
@@ -45,7 +45,7 @@ func (s *Service) validatePost(ctx context.Context, in *validateInput) (*validat
 	q := events.ValidatePost{UserID: userOf(ctx), Draft: draft, Fetch: in.Media}
 	var zoned events.Zoned
 	if in.Body.ScheduledAt != "" {
-		if q.PublishAt, zoned, err = when("/scheduledAt", in.Body.ScheduledAt, in.Body.Clock); err != nil {
+		if q.PublishAt, zoned, err = parseScheduleTime("/scheduledAt", in.Body.ScheduledAt, in.Body.Clock); err != nil {
 			return nil, err
 		}
 	}
@@ -55,15 +55,15 @@ func (s *Service) validatePost(ctx context.Context, in *validateInput) (*validat
 	if err != nil {
 		return nil, err
 	}
-	guessed := in.Body.hasMediaURL()
-	return &validateOutput{Body: TrialResult{Validation: v, Errors: fieldErrorsFrom(v.Errors, guessed), Warnings: fieldErrorsFrom(v.Warnings, guessed), Zoned: zoned}}, nil
+	fromURL := in.Body.hasMediaURL()
+	return &validateOutput{Body: TrialResult{Validation: v, Errors: fieldErrorsFrom(v.Errors, fromURL), Warnings: fieldErrorsFrom(v.Warnings, fromURL), Zoned: zoned}}, nil
 }
 
-// fieldErrorsFrom puts details into the words of a problem. guessed says that the client's media is in mediaUrl.
-func fieldErrorsFrom(details []events.Detail, guessed bool) []edge.Flaw {
+// fieldErrorsFrom puts details into the words of a problem. fromURL says that the client's media is in mediaUrl.
+func fieldErrorsFrom(details []events.Detail, fromURL bool) []edge.Flaw {
 	list := []edge.Flaw{}
 	for _, d := range details {
-		if guessed {
+		if fromURL {
 			d.Pointer = toMediaURL(d.Pointer)
 		}
 		list = append(list, edge.Flaw{Pointer: d.Pointer, Detail: d.Message, Code: d.Code})

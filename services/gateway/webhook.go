@@ -31,8 +31,8 @@ type confirmWebhookOutput struct {
 
 // confirmWebhook answers Meta's handshake with the bare challenge. Auth knows the token.
 func (s *Service) confirmWebhook(ctx context.Context, in *confirmWebhookInput) (*confirmWebhookOutput, error) {
-	question := events.ShakeHands{Mode: in.Mode, VerifyToken: in.VerifyToken, Challenge: in.Challenge}
-	hand, err := bus.Ask[events.Handshake](ctx, s.bus, question)
+	question := events.VerifyWebhook{Mode: in.Mode, VerifyToken: in.VerifyToken, Challenge: in.Challenge}
+	hand, err := bus.Ask[events.WebhookVerified](ctx, s.bus, question)
 	if err != nil {
 		return nil, err
 	}

@@ -15,11 +15,11 @@ func TestWebhook(t *testing.T) {
 	t.Run("gives the bare challenge back when auth says so", func(t *testing.T) {
 		t.Parallel()
 		h := setup(t)
-		answer(t, h, func(q events.ShakeHands) (events.Handshake, error) {
+		answer(t, h, func(q events.VerifyWebhook) (events.WebhookVerified, error) {
 			if q.Mode != "subscribe" || q.VerifyToken != "shared" {
-				return events.Handshake{}, events.Faultf(events.Unauthorized, "No.")
+				return events.WebhookVerified{}, events.Faultf(events.Unauthorized, "No.")
 			}
-			return events.Handshake{Challenge: q.Challenge}, nil
+			return events.WebhookVerified{Challenge: q.Challenge}, nil
 		})
 		const path = "/api/threads/webhook?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token="
 		r := h.do(t, http.MethodGet, path+"shared", "", "Authorization", "")

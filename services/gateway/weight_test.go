@@ -17,7 +17,7 @@ import (
 func TestWeights(t *testing.T) {
 	t.Parallel()
 	const perMinute = 60
-	limited := func(t *testing.T) (h *house, worked *atomic.Int64) {
+	limited := func(t *testing.T) (h *system, worked *atomic.Int64) {
 		t.Helper()
 		h, worked = setup(t, func(c *gateway.Config) { c.RateReads, c.RateWrites = perMinute, perMinute }), new(atomic.Int64)
 		answer(t, h, func(events.ListPosts) (events.PostList, error) { worked.Add(1); return events.PostList{}, nil })

@@ -13,14 +13,14 @@ import (
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
-func (w *world) private(username string) {
+func (w *env) private(username string) {
 	w.Helper()
 	if err := w.sim.SetUserKnobs(username, func(k *threadssim.Knobs) { k.ProfilePrivate = true }); err != nil {
 		w.Fatal(err)
 	}
 }
 
-func (w *world) sweep() {
+func (w *env) sweep() {
 	w.Helper()
 	if err := w.svc.Sweep(w.Context(), bus.Delivery{}, ""); err != nil {
 		w.Fatal(err)
@@ -28,7 +28,7 @@ func (w *world) sweep() {
 }
 
 // refreshed connects an account and keeps it until the given day of its grant.
-func (w *world) refreshed(user, name string, until time.Duration) accounts.Account {
+func (w *env) refreshed(user, name string, until time.Duration) accounts.Account {
 	w.Helper()
 	a := w.connect(user, name)
 	w.clock.pass(40 * day)
@@ -38,7 +38,7 @@ func (w *world) refreshed(user, name string, until time.Duration) accounts.Accou
 	return w.account(a.ID)
 }
 
-func (w *world) count(id, typ string) int {
+func (w *env) count(id, typ string) int {
 	w.Helper()
 	n := 0
 	for _, t := range w.told(id) {
@@ -174,7 +174,7 @@ func TestGrant(t *testing.T) {
 }
 
 // unwell has Threads fail the next calls that ask how long a grant lasts.
-func (w *world) unwell(calls int) {
+func (w *env) unwell(calls int) {
 	w.Helper()
 	if err := w.sim.Inject(threadssim.Fault{Op: threads.OpDebugToken, Kind: threadssim.Edge5xx, Times: calls}); err != nil {
 		w.Fatal(err)
@@ -182,7 +182,7 @@ func (w *world) unwell(calls int) {
 }
 
 // post is a row of the publisher's.
-func (w *world) post(id, accountID string, state events.State, at time.Time) {
+func (w *env) post(id, accountID string, state events.State, at time.Time) {
 	w.Helper()
 	_, err := w.db.NewRaw(`INSERT INTO posts (id, user_id, account_id, text, content_hash, publish_at, publish_within,
 		state, created_at, updated_at, rev, fact) VALUES (?, 'user_1', ?, '', '', ?, 60, ?, ?, ?, 1, 'scheduled')`,

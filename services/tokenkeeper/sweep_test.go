@@ -118,14 +118,14 @@ func TestSweep(t *testing.T) {
 	})
 }
 
-func (w *world) tell(id string) {
+func (w *env) tell(id string) {
 	w.Helper()
 	if err := accounts.Tell(w.Context(), w.db, w.bus.Emit, id); err != nil {
 		w.Fatal(err)
 	}
 }
 
-func (w *world) wipeAlarms() {
+func (w *env) wipeAlarms() {
 	w.Helper()
 	stream, err := w.bus.JetStream().Stream(w.Context(), events.StreamTokenAlarms)
 	if err != nil {

@@ -26,8 +26,8 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// world is a tokenkeeper on real NATS and Postgres, before a simulated Threads whose clock is the same.
-type world struct {
+// env is a tokenkeeper on real NATS and Postgres, before a simulated Threads whose clock is the same.
+type env struct {
 	*testing.T
 	svc   *Service
 	bus   *bus.Bus
@@ -91,10 +91,10 @@ func (x *wire) set(meanwhile func(w http.ResponseWriter, r *http.Request) bool) 
 }
 
 // setup makes the world; run sets it going. Most tests call the handlers themselves, as a durable would.
-func setup(t *testing.T) *world {
+func setup(t *testing.T) *env {
 	t.Helper()
 	t.Parallel()
-	w := &world{T: t, bus: bustest.New(t), db: pgtest.New(t), clock: &clock{at: time.Now().UTC().Truncate(time.Millisecond)}}
+	w := &env{T: t, bus: bustest.New(t), db: pgtest.New(t), clock: &clock{at: time.Now().UTC().Truncate(time.Millisecond)}}
 	var err error
 	if w.sim, err = threadssim.New(threadssim.Options{Now: w.clock.now}); err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func setup(t *testing.T) *world {
 }
 
 // run runs the tokenkeeper until the test ends.
-func (w *world) run() {
+func (w *env) run() {
 	w.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -134,7 +134,7 @@ func (w *world) run() {
 }
 
 // connect makes an account with a token of now.
-func (w *world) connect(user, username string) accounts.Account {
+func (w *env) connect(user, username string) accounts.Account {
 	w.Helper()
 	grant, err := w.sim.Token(username)
 	if err != nil {
@@ -156,7 +156,7 @@ func (w *world) connect(user, username string) accounts.Account {
 }
 
 // planned connects an account, plans its refresh and lets the time come.
-func (w *world) planned(user, username string) accounts.Account {
+func (w *env) planned(user, username string) accounts.Account {
 	w.Helper()
 	a := w.connect(user, username)
 	if err := w.svc.settle(w.Context(), a.ID); err != nil {
@@ -167,14 +167,14 @@ func (w *world) planned(user, username string) accounts.Account {
 	return a
 }
 
-func (w *world) due(id string) {
+func (w *env) due(id string) {
 	w.Helper()
 	if err := w.svc.Due(w.Context(), bus.Delivery{}, id); err != nil {
 		w.Fatalf("due: %v", err)
 	}
 }
 
-func (w *world) account(id string) accounts.Account {
+func (w *env) account(id string) accounts.Account {
 	w.Helper()
 	a, err := accounts.Get(w.Context(), w.db, id)
 	if err != nil {
@@ -184,7 +184,7 @@ func (w *world) account(id string) accounts.Account {
 }
 
 // works says whether Threads takes the token that is stored.
-func (w *world) works(id string) bool {
+func (w *env) works(id string) bool {
 	w.Helper()
 	token, _, err := accounts.Token(w.Context(), w.db, w.vault, id, w.clock.now())
 	if err != nil {
@@ -195,7 +195,7 @@ func (w *world) works(id string) bool {
 }
 
 // alarm is when the account's alarm will go off; the zero time when there is none.
-func (w *world) alarm(id string) time.Time {
+func (w *env) alarm(id string) time.Time {
 	w.Helper()
 	stream, err := w.bus.JetStream().Stream(w.Context(), events.StreamTokenAlarms)
 	if err != nil {
@@ -216,7 +216,7 @@ func (w *world) alarm(id string) time.Time {
 }
 
 // told is every fact of the account, by type.
-func (w *world) told(id string) []string {
+func (w *env) told(id string) []string {
 	w.Helper()
 	stream, err := w.bus.JetStream().Stream(w.Context(), events.StreamEvents)
 	if err != nil {

@@ -49,7 +49,7 @@ const (
 
 // virtual is two keepers side by side over half a year, before a Threads that has bad moments.
 type virtual struct {
-	*world
+	*env
 	rng     *rand.Rand
 	url     string // of the database
 	keepers [2]*keeper
@@ -112,9 +112,9 @@ func newVirtual(t *testing.T, seed uint64) *virtual {
 	t.Helper()
 	t.Parallel()
 	v := &virtual{
-		world: &world{T: t, bus: bustest.New(t), clock: &clock{at: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}},
-		rng:   rand.New(rand.NewPCG(seed, 1)),
-		url:   pgtest.URL(t), fates: map[string]fate{}, names: map[string]string{}, expects: map[string]events.ConnectionStatus{},
+		env: &env{T: t, bus: bustest.New(t), clock: &clock{at: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}},
+		rng: rand.New(rand.NewPCG(seed, 1)),
+		url: pgtest.URL(t), fates: map[string]fate{}, names: map[string]string{}, expects: map[string]events.ConnectionStatus{},
 	}
 	knobs := threadssim.Quick()
 	often := threadssim.Ops{threads.OpRefresh, threads.OpDebugToken, threads.OpMe}

@@ -9,7 +9,7 @@ func TestOnce(t *testing.T) {
 	w := setup(t)
 	ctx, states := t.Context(), w.svc.states
 	secret := newSecret()
-	if err := states.put(ctx, secret, dance{User: "user_1"}); err != nil {
+	if err := states.put(ctx, secret, oauthFlow{User: "user_1"}); err != nil {
 		t.Fatal(err)
 	}
 	one, err := states.find(ctx, secret)
@@ -20,13 +20,13 @@ func TestOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := states.burn(ctx, one); err != nil {
-		t.Errorf("the first burns it: %v", err)
+	if err := states.consume(ctx, one); err != nil {
+		t.Errorf("the first consumes it: %v", err)
 	}
-	if err := states.burn(ctx, two); !errors.Is(err, errSpent) {
+	if err := states.consume(ctx, two); !errors.Is(err, errSpent) {
 		t.Errorf("the second, who had found it too: %v", err)
 	}
 	if _, err := states.find(ctx, secret); !errors.Is(err, errSpent) {
-		t.Errorf("found after it was burnt: %v", err)
+		t.Errorf("found after it was consumed: %v", err)
 	}
 }

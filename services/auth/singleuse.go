@@ -16,20 +16,20 @@ import (
 // errSpent says that a secret is unknown, used or too old. Nobody is told which of the three.
 var errSpent = errors.New("the secret is unknown, used or too old")
 
-// once keeps what belongs to secrets that are good once and for a short while. The bucket's age limit is their life:
+// singleUse keeps what belongs to secrets that are good once and for a short while. The bucket's age limit is their life:
 // one clock for all, the server's. What is stored is a hash of the secret, so reading the bucket opens no door.
-type once[V any] struct {
+type singleUse[V any] struct {
 	kv jetstream.KeyValue
 }
 
-// entry is what was kept under a secret, as it was read. Its revision makes the burning exact.
+// entry is what was kept under a secret, as it was read. Its revision makes the consuming exact.
 type entry[V any] struct {
 	Value    V
 	key      string
 	revision uint64
 }
 
-func (o once[V]) put(ctx context.Context, secret string, value V) error {
+func (o singleUse[V]) put(ctx context.Context, secret string, value V) error {
 	body, err := json.Marshal(value)
 	if err != nil {
 		return fmt.Errorf("encode for %s: %w", o.kv.Bucket(), err)
@@ -40,8 +40,8 @@ func (o once[V]) put(ctx context.Context, secret string, value V) error {
 	return nil
 }
 
-// find reads without burning, or returns errSpent.
-func (o once[V]) find(ctx context.Context, secret string) (entry[V], error) {
+// find reads without consuming, or returns errSpent.
+func (o singleUse[V]) find(ctx context.Context, secret string) (entry[V], error) {
 	kept, err := o.kv.Get(ctx, keyOf(secret))
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return entry[V]{}, errSpent
@@ -56,15 +56,15 @@ func (o once[V]) find(ctx context.Context, secret string) (entry[V], error) {
 	return e, nil
 }
 
-// burn uses the secret up. Of two who found it, the revision lets one burn it; the other gets errSpent. An answer that
-// was lost counts as burnt: at most once is the promise.
-func (o once[V]) burn(ctx context.Context, e entry[V]) error {
+// consume uses the secret up. Of two who found it, the revision lets one consume it; the other gets errSpent. An answer that
+// was lost counts as consumed: at most once is the promise.
+func (o singleUse[V]) consume(ctx context.Context, e entry[V]) error {
 	err := o.kv.Delete(ctx, e.key, jetstream.LastRevision(e.revision))
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
 		return errSpent
 	}
 	if err != nil {
-		return fmt.Errorf("burn in %s: %w", o.kv.Bucket(), err)
+		return fmt.Errorf("consume in %s: %w", o.kv.Bucket(), err)
 	}
 	return nil
 }

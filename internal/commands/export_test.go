@@ -1,0 +1,4 @@
+package commands
+
+// Begin is begin, for tests.
+var Begin = begin
