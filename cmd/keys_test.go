@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/cmd/ops/keys"
-	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // desk is an operator with a keyset file, and a database that says what it is told to.
@@ -31,7 +31,7 @@ func newDesk(t *testing.T) *desk {
 	t.Parallel()
 	d := &desk{T: t, counts: map[uint32]int{}}
 	d.command = keys.Command{
-		File: accounts.KeysetFile{Path: filepath.Join(t.TempDir(), "keyset.json")}, Out: &d.out,
+		File: vault.KeysetFile{Path: filepath.Join(t.TempDir(), "keyset.json")}, Out: &d.out,
 		Count: func(context.Context) (map[uint32]int, error) { return d.counts, nil },
 		Wait: func(context.Context, time.Duration) error {
 			if d.waited != nil {

@@ -14,8 +14,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/cmd/standalone/issuer"
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus/natsd"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // Each service in a process of its own, by the commands that compose uses.
@@ -27,7 +27,7 @@ func TestSeparateProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
-	keyset, err := accounts.NewKeyset()
+	keyset, err := vault.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}

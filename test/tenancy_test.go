@@ -23,6 +23,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/vault"
 	"github.com/omni-write/threads/internal/waiting"
 )
 
@@ -280,7 +281,7 @@ func (h *system) connectAs(user, person string) accounts.Account {
 		h.t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	vault, err := accounts.OpenVaultFile(h.keyset(), zap.NewNop())
+	vault, err := vault.OpenFile(h.keyset(), zap.NewNop())
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -10,10 +10,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/process"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // reached is what a service is connected to.
@@ -23,7 +23,7 @@ type reached struct {
 	bus   *bus.Bus
 	db    *bun.DB
 	side  *bun.DB // nil: none
-	vault *accounts.Vault
+	vault *vault.Vault
 }
 
 // needs are the streams and durables that a service cannot work without.

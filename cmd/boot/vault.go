@@ -5,23 +5,23 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // liveVault is the vault of a process that goes on for long: a keyset in a file is taken anew when the file changes.
-func liveVault(c Common, file string, log *zap.Logger) (*accounts.Vault, error) {
+func liveVault(c Common, file string, log *zap.Logger) (*vault.Vault, error) {
 	if file == "" {
 		return OpenVault(c)
 	}
-	v, err := accounts.OpenVaultFile(file, log)
+	v, err := vault.OpenFile(file, log)
 	if err != nil {
 		return nil, fmt.Errorf("TOKEN_KEYSET_FILE: %w", err)
 	}
 	return v, nil
 }
 
-func OpenVault(c Common) (*accounts.Vault, error) {
-	v, err := accounts.OpenVault([]byte(c.Keyset))
+func OpenVault(c Common) (*vault.Vault, error) {
+	v, err := vault.Open([]byte(c.Keyset))
 	if err != nil {
 		return nil, fmt.Errorf("TOKEN_KEYSET: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/omni-write/threads/cmd/ops/keys"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/process"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // Keyset is the keyset in TOKEN_KEYSET_FILE, which need not exist yet. Where DATABASE_URL is set, what is sealed with each key
@@ -27,7 +28,7 @@ func Keyset(getenv func(string) string, out io.Writer) (keys.Command, error) {
 	if err != nil {
 		return keys.Command{}, err
 	}
-	c := keys.Command{File: accounts.KeysetFile{Path: getenv("TOKEN_KEYSET_FILE")}, Out: out}
+	c := keys.Command{File: vault.KeysetFile{Path: getenv("TOKEN_KEYSET_FILE")}, Out: out}
 	if c.File.Path == "" {
 		return c, errors.New("TOKEN_KEYSET_FILE is required: the file with the keyset; a keyset in TOKEN_KEYSET cannot be changed from here")
 	}

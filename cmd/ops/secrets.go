@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/natsd"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // clusterNodes are the NATS servers of compose.yaml's cluster.
@@ -29,7 +29,7 @@ func Secrets(dir string, out io.Writer) error {
 	}
 	s := secrets{dir: dir, out: out}
 	s.keep("postgres_password", random)
-	s.keep("token_keyset", accounts.NewKeyset)
+	s.keep("token_keyset", vault.NewKeyset)
 	if s.keep("threads_app_secret", random) {
 		s.say("  put the secret of your Threads app into %s, unless it is the simulator that you run against",
 			filepath.Join(dir, "threads_app_secret"))

@@ -15,6 +15,7 @@ import (
 	"github.com/omni-write/threads/cmd/ops/keys"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/vault"
 	"github.com/omni-write/threads/internal/waiting"
 )
 
@@ -57,7 +58,7 @@ func TestRotation(t *testing.T) {
 	})
 
 	var out bytes.Buffer
-	command := keys.Command{File: accounts.KeysetFile{Path: h.keysetPath()}, Out: &out,
+	command := keys.Command{File: vault.KeysetFile{Path: h.keysetPath()}, Out: &out,
 		Count: func(ctx context.Context) (map[uint32]int, error) { return accounts.SealedWith(ctx, h.db) }}
 	must := func(err error) {
 		t.Helper()

@@ -16,6 +16,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/vault"
 	"github.com/omni-write/threads/internal/waiting"
 )
 
@@ -192,7 +193,7 @@ func (h *system) keysetSecrets() {
 // promote puts a new key into use and waits until all is sealed with it.
 func (h *system) promote() {
 	h.Helper()
-	file := accounts.KeysetFile{Path: h.keysetPath()}
+	file := vault.KeysetFile{Path: h.keysetPath()}
 	id, err := file.Add()
 	if err == nil {
 		err = file.Promote(id)

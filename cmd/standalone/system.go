@@ -22,12 +22,12 @@ import (
 	"github.com/omni-write/threads/cmd/boot"
 	"github.com/omni-write/threads/cmd/standalone/issuer"
 	"github.com/omni-write/threads/cmd/standalone/walkthrough"
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus/natsd"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/local"
 	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // The ports that are used when they are free; otherwise any free one is.
@@ -188,7 +188,7 @@ func (sys *System) makeKeyset(context.Context) error {
 		return nil
 	}
 	path := filepath.Join(sys.dir, "keyset.json")
-	if _, err := accounts.LoadOrCreateKeyset(path, sys.log); err != nil {
+	if _, err := vault.LoadOrCreateKeyset(path, sys.log); err != nil {
 		return err
 	}
 	sys.env["TOKEN_KEYSET_FILE"] = path

@@ -1,5 +1,5 @@
-// Package accounts is the table of connected Threads accounts and the vault of their tokens: one concept with three
-// users (auth writes it, tokenkeeper keeps it fresh, publisher reads it). Whoever needs a token, has to say that
+// Package accounts is the table of connected Threads accounts with their sealed tokens: one concept with three users (auth
+// writes it, tokenkeeper keeps it fresh, publisher reads it). Whoever needs a token, has to say that
 // Threads no longer takes one, or tells the world what became of an account, does it through here, so that all
 // three do it alike.
 //

@@ -14,6 +14,8 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/vault"
+	"github.com/omni-write/threads/internal/vault/vaulttest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -27,26 +29,13 @@ const day = 24 * time.Hour
 type fixture struct {
 	*testing.T
 	db    *bun.DB
-	vault *accounts.Vault
+	vault *vault.Vault
 	told  []events.Event
 }
 
 func setup(t *testing.T) *fixture {
 	t.Parallel()
-	return &fixture{T: t, db: pgtest.New(t), vault: newVault(t)}
-}
-
-func newVault(t *testing.T) *accounts.Vault {
-	t.Helper()
-	keys, err := accounts.NewKeyset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := accounts.OpenVault(keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return &fixture{T: t, db: pgtest.New(t), vault: vaulttest.New(t)}
 }
 
 // emit is the bus: it keeps what it was given.

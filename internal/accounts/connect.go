@@ -10,6 +10,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/posts/queue"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // Grant is what a person allowed, as Threads told it.
@@ -24,7 +25,7 @@ type Grant struct {
 
 // Connect writes a grant, for the first time or again: the same person at Threads keeps the account's id and with it
 // schedule and history; another one is another account. Call Tell after the transaction.
-func Connect(ctx context.Context, tx bun.Tx, vault *Vault, g Grant, now time.Time) (Account, error) {
+func Connect(ctx context.Context, tx bun.Tx, vault *vault.Vault, g Grant, now time.Time) (Account, error) {
 	now = now.UTC()
 	// First find or make the row, because the token is sealed for its id. DO UPDATE, not DO NOTHING: it locks an
 	// existing row and returns it, so two callbacks at once cannot both believe to be first.

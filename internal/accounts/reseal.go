@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // sealedPlace is a column with secrets that a Vault has sealed. Whoever seals more, adds theirs here: a key that is
@@ -44,7 +46,7 @@ func SealedWith(ctx context.Context, db bun.IDB) (map[uint32]int, error) {
 		}
 		for _, r := range rows {
 			var id uint32
-			if len(r.Prefix) == prefixLen && r.Prefix[0] == tinkPrefix {
+			if len(r.Prefix) == vault.PrefixLen && r.Prefix[0] == vault.TinkPrefix {
 				id = binary.BigEndian.Uint32(r.Prefix[1:])
 			}
 			counts[id] += r.N
@@ -65,11 +67,11 @@ type Resealed struct {
 // Reseal seals with the vault's primary key what is sealed with another one, a batch at a time, until nothing is left that it
 // can. It changes neither a secret nor anything that others are told of, and any number may do it at once: a row that
 // changes under our hands stays as the other one wrote it.
-func Reseal(ctx context.Context, db bun.IDB, vault *Vault, batch int64) (done Resealed, err error) {
+func Reseal(ctx context.Context, db bun.IDB, v *vault.Vault, batch int64) (done Resealed, err error) {
 	for _, p := range sealedPlaces {
-		some, err := p.anyOld(ctx, db, vault.Primary())
+		some, err := p.anyOld(ctx, db, v.Primary())
 		if err == nil && some {
-			err = p.resealAll(ctx, db, vault, batch, &done)
+			err = p.resealAll(ctx, db, v, batch, &done)
 		}
 		if err != nil {
 			return done, err
@@ -78,7 +80,7 @@ func Reseal(ctx context.Context, db bun.IDB, vault *Vault, batch int64) (done Re
 	return done, nil
 }
 
-func (p sealedPlace) resealAll(ctx context.Context, db bun.IDB, vault *Vault, batch int64, done *Resealed) error {
+func (p sealedPlace) resealAll(ctx context.Context, db bun.IDB, v *vault.Vault, batch int64, done *Resealed) error {
 	for after, more := "", true; more; {
 		var rows []struct {
 			ID     string
@@ -86,18 +88,18 @@ func (p sealedPlace) resealAll(ctx context.Context, db bun.IDB, vault *Vault, ba
 		}
 		err := db.NewSelect().TableExpr("?", bun.Ident(p.table)).ColumnExpr("id, ? AS sealed", bun.Ident(p.column)).
 			Where("id > ?", after).
-			Where("substring(? from 1 for 5) <> ?", bun.Ident(p.column), prefixOf(vault.Primary())). // never true of NULL
+			Where("substring(? from 1 for 5) <> ?", bun.Ident(p.column), vault.PrefixOf(v.Primary())). // never true of NULL
 			Order("id").Limit(batch).Scan(ctx, &rows)
 		if err != nil {
 			return fmt.Errorf("look for what is sealed with an old key: %w", err)
 		}
 		for _, r := range rows {
 			after = r.ID
-			ok, err := p.reseal(ctx, db, vault, r.ID, r.Sealed)
+			ok, err := p.reseal(ctx, db, v, r.ID, r.Sealed)
 			switch {
 			case ok:
 				done.Done++
-			case err != nil && !Unopened(err):
+			case err != nil && !vault.Unopened(err):
 				return err
 			default:
 				done.Left++
@@ -111,7 +113,7 @@ func (p sealedPlace) resealAll(ctx context.Context, db bun.IDB, vault *Vault, ba
 
 // anyOld says whether there is something to do, which there hardly ever is. Asked like this an index answers.
 func (p sealedPlace) anyOld(ctx context.Context, db bun.IDB, primary uint32) (some bool, err error) {
-	prefix, column, table := prefixOf(primary), bun.Ident(p.column), bun.Ident(p.table)
+	prefix, column, table := vault.PrefixOf(primary), bun.Ident(p.column), bun.Ident(p.table)
 	err = db.NewRaw(`SELECT EXISTS (SELECT 1 FROM ? WHERE substring(? from 1 for 5) < ?)
 		OR EXISTS (SELECT 1 FROM ? WHERE substring(? from 1 for 5) > ?)`, table, column, prefix, table, column, prefix).Scan(ctx, &some)
 	if err != nil {
@@ -120,16 +122,16 @@ func (p sealedPlace) anyOld(ctx context.Context, db bun.IDB, primary uint32) (so
 	return some, nil
 }
 
-func (p sealedPlace) reseal(ctx context.Context, db bun.IDB, vault *Vault, id string, was []byte) (bool, error) {
-	secret, err := vault.Open(p.name+id, was)
+func (p sealedPlace) reseal(ctx context.Context, db bun.IDB, v *vault.Vault, id string, was []byte) (bool, error) {
+	secret, err := v.Open(p.name+id, was)
 	if err != nil {
 		return false, err
 	}
-	is, err := vault.Seal(p.name+id, secret)
+	is, err := v.Seal(p.name+id, secret)
 	if err != nil {
 		return false, err
 	}
-	if bytes.Equal(is[:prefixLen], was[:prefixLen]) {
+	if bytes.Equal(is[:vault.PrefixLen], was[:vault.PrefixLen]) {
 		return false, nil // the primary has just gone back to what it was
 	}
 	q := db.NewUpdate().TableExpr("?", bun.Ident(p.table)).Set("? = ?", bun.Ident(p.column), is).

@@ -13,6 +13,8 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/vault"
+	"github.com/omni-write/threads/internal/vault/vaulttest"
 )
 
 func TestSwappedRows(t *testing.T) {
@@ -23,7 +25,7 @@ func TestSwappedRows(t *testing.T) {
 	ok(t, err)
 	for _, id := range []string{a.ID, b.ID} {
 		_, _, err := accounts.Token(t.Context(), f.db, f.vault, id, start)
-		if !errors.Is(err, accounts.ErrNotOurs) {
+		if !errors.Is(err, vault.ErrNotOurs) {
 			t.Errorf("a token moved to another row: %v", err)
 		}
 		wantFault(t, err, events.Unavailable) // and not: reconnect
@@ -36,8 +38,8 @@ func TestSwappedRows(t *testing.T) {
 func TestReseal(t *testing.T) {
 	t.Run("seals everything anew, in batches, and nobody hears of it", func(t *testing.T) {
 		f := setup(t)
-		file, first := newFile(t)
-		f.vault = openFile(t, file)
+		file, first := vaulttest.NewFile(t)
+		f.vault = vaulttest.OpenFile(t, file)
 		tokens := map[string]threads.Token{}
 		for i := range 25 {
 			token := threads.Token("THQVJ" + strings.Repeat("x", i+1))
@@ -53,7 +55,7 @@ func TestReseal(t *testing.T) {
 		second, err := file.Add()
 		ok(t, err)
 		ok(t, file.Promote(second))
-		f.vault = openFile(t, file)
+		f.vault = vaulttest.OpenFile(t, file)
 		if counts := f.sealedWith(); counts[first] != 28 || counts[second] != 0 || len(counts) != 1 {
 			t.Fatalf("before: %v", counts)
 		}
@@ -70,7 +72,7 @@ func TestReseal(t *testing.T) {
 		if _, err := file.Retire(first); err != nil {
 			t.Fatal(err)
 		}
-		f.vault = openFile(t, file)
+		f.vault = vaulttest.OpenFile(t, file)
 		for id, want := range tokens {
 			token, a, err := accounts.Token(t.Context(), f.db, f.vault, id, start)
 			if err != nil || token.Reveal() != want.Reveal() || a.Rev != 1 || !a.UpdatedAt.Equal(start) {
@@ -94,27 +96,27 @@ func TestReseal(t *testing.T) {
 
 	t.Run("leaves alone what is being refreshed, and what it cannot open", func(t *testing.T) {
 		f := setup(t)
-		file, _ := newFile(t)
-		f.vault = openFile(t, file)
+		file, _ := vaulttest.NewFile(t)
+		f.vault = vaulttest.OpenFile(t, file)
 		leased, foreign := f.connect("u1", "1", "one", start), f.connect("u1", "2", "two", start)
 		free := f.connect("u1", "3", "three", start)
 		if _, claimed, err := accounts.ClaimRefresh(t.Context(), f.db, leased, "lease", time.Minute); err != nil || !claimed {
 			t.Fatal(claimed, err)
 		}
-		other, err := newVault(t).Seal(foreign.ID, "two")
+		other, err := vaulttest.New(t).Seal(foreign.ID, "two")
 		ok(t, err)
 		_, err = f.db.NewRaw("UPDATE social_connections SET access_token = ? WHERE id = ?", other, foreign.ID).Exec(t.Context())
 		ok(t, err)
 		second, err := file.Add()
 		ok(t, err)
 		ok(t, file.Promote(second))
-		f.vault = openFile(t, file)
+		f.vault = vaulttest.OpenFile(t, file)
 		done, err := accounts.Reseal(t.Context(), f.db, f.vault, 1)
 		ok(t, err)
-		if done.Done != 1 || done.Left != 2 || !errors.Is(done.Failed, accounts.ErrUnknownKey) {
+		if done.Done != 1 || done.Left != 2 || !errors.Is(done.Failed, vault.ErrUnknownKey) {
 			t.Errorf("%+v", done)
 		}
-		if idOf(t, f.get(free.ID).Sealed) != second || string(f.get(leased.ID).Sealed) != string(leased.Sealed) {
+		if vaulttest.IDOf(t, f.get(free.ID).Sealed) != second || string(f.get(leased.ID).Sealed) != string(leased.Sealed) {
 			t.Error("the wrong rows were sealed anew")
 		}
 		if got := f.get(foreign.ID).Status; got != events.ConnectionActive {
@@ -124,13 +126,13 @@ func TestReseal(t *testing.T) {
 
 	t.Run("gives way to whoever changes the row meanwhile", func(t *testing.T) {
 		f := setup(t)
-		file, _ := newFile(t)
-		f.vault = openFile(t, file)
+		file, _ := vaulttest.NewFile(t)
+		f.vault = vaulttest.OpenFile(t, file)
 		a := f.connect("u1", "1", "one", start)
 		second, err := file.Add()
 		ok(t, err)
 		ok(t, file.Promote(second))
-		f.vault = openFile(t, file)
+		f.vault = vaulttest.OpenFile(t, file)
 		done := make(chan error, 8)
 		for i := range 8 {
 			go func() {
@@ -193,4 +195,11 @@ func (f *fixture) webhook(id, secret, old string) {
 	_, err := f.db.NewRaw("INSERT INTO webhook_endpoints (id, user_id, url, secret, old_secret, created_at, updated_at) VALUES (?, 'u1', '', ?, ?, ?, ?)",
 		id, seal(secret), seal(old), start, start).Exec(f.Context())
 	ok(f.T, err)
+}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

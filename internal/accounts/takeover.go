@@ -10,6 +10,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // Taken says what became of a grant of another system.
@@ -31,7 +32,7 @@ const tokenLife = 60 * 24 * time.Hour
 //
 // A grant can be taken over again: a token that lives longer than ours replaces it, because the other system has
 // refreshed it since; nothing else changes what is here.
-func TakeOver(ctx context.Context, tx bun.Tx, vault *Vault, g Grant, granted, now time.Time) (Account, Taken, error) {
+func TakeOver(ctx context.Context, tx bun.Tx, vault *vault.Vault, g Grant, granted, now time.Time) (Account, Taken, error) {
 	id := events.OriginalAccountID(g.UserID, g.ProviderUserID)
 	issued := g.ExpiresAt.Add(-tokenLife)
 	if issued.After(now) {

@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // Deps is what auth works with.
@@ -26,7 +26,7 @@ type Deps struct {
 	Bus     *bus.Bus
 	DB      *bun.DB
 	Threads *threads.Client // made from Config.Threads
-	Vault   *accounts.Vault
+	Vault   *vault.Vault
 	Log     *zap.Logger
 	Now     func() time.Time // nil: time.Now
 }
@@ -37,7 +37,7 @@ type Service struct {
 	bus   *bus.Bus
 	db    *bun.DB
 	api   *threads.Client
-	vault *accounts.Vault
+	vault *vault.Vault
 	log   *zap.Logger
 	now   func() time.Time
 

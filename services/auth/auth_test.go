@@ -18,12 +18,12 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/vault"
 	"github.com/omni-write/threads/internal/waiting"
 )
 
@@ -37,7 +37,7 @@ type env struct {
 	svc   *Service
 	bus   *bus.Bus
 	db    *bun.DB
-	vault *accounts.Vault
+	vault *vault.Vault
 	sim   *threadssim.Sim
 	wire  *wire
 	logs  *observer.ObservedLogs
@@ -135,11 +135,11 @@ func prepare(t *testing.T) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := accounts.NewKeyset()
+	keys, err := vault.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
-	vault, err := accounts.OpenVault(keys)
+	vault, err := vault.Open(keys)
 	if err != nil {
 		t.Fatal(err)
 	}

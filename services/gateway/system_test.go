@@ -17,6 +17,7 @@ import (
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/vault"
 	"github.com/omni-write/threads/services/publisher"
 )
 
@@ -29,7 +30,7 @@ type env struct {
 	db    *bun.DB
 	sim   *threadssim.Sim
 	api   *threads.Client
-	vault *accounts.Vault
+	vault *vault.Vault
 	ada   accounts.Account
 }
 
@@ -51,11 +52,11 @@ func newEnv(t *testing.T, changes ...func(*publisher.Config)) *env {
 	}
 	server := httptest.NewServer(w.sim)
 	t.Cleanup(server.Close)
-	keyset, err := accounts.NewKeyset()
+	keyset, err := vault.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.vault, err = accounts.OpenVault(keyset); err != nil {
+	if w.vault, err = vault.Open(keyset); err != nil {
 		t.Fatal(err)
 	}
 	w.ada = w.connect(ada, "ada.writes", everything...)

@@ -17,6 +17,7 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/vault"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
@@ -146,7 +147,7 @@ func (s *Service) delete(ctx context.Context, old *posts.Post) error {
 	}
 	defer s.keepLease(ctx, old)()
 	a, err := s.access(ctx, old)
-	if accounts.Unopened(err) {
+	if vault.Unopened(err) {
 		_ = s.keyUnavailable(old, err) // the row's reason is about the post, which is live or failed
 		return s.step(ctx, old, old.SnoozeUntil(s.now().Add(keyLook)), "")
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // A keyset that lacks a key is our mistake. Posts wait, with a word, nobody is disconnected, and with the key back they go.
@@ -16,11 +17,11 @@ func TestKeysetMistake(t *testing.T) {
 	r := newRig(t)
 	r.log = zap.NewNop() // it is said as an error, as it should
 	right := r.vault
-	keys, err := accounts.NewKeyset()
+	keys, err := vault.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.vault, err = accounts.OpenVault(keys); err != nil {
+	if r.vault, err = vault.Open(keys); err != nil {
 		t.Fatal(err)
 	}
 	_, stop := r.start()

@@ -25,6 +25,7 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/vault"
 	"github.com/omni-write/threads/services/publisher/draft"
 	"github.com/omni-write/threads/services/publisher/engagement"
 	"github.com/omni-write/threads/services/publisher/monitor"
@@ -39,7 +40,7 @@ type Deps struct {
 	DB      *bun.DB
 	Side    *bun.DB // a pool of its own for questions and for calls on behalf of owners; nil: DB
 	Threads *threads.Client
-	Vault   *accounts.Vault
+	Vault   *vault.Vault
 	Log     *zap.Logger
 	Now     func() time.Time // nil: time.Now
 }
@@ -52,7 +53,7 @@ type Service struct {
 	store *posts.Store
 	aside *posts.Store // see side; nil: store
 	api   *threads.Client
-	vault *accounts.Vault
+	vault *vault.Vault
 	log   *zap.Logger
 	now   func() time.Time
 

@@ -25,6 +25,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/vault"
 	"github.com/omni-write/threads/internal/waiting"
 )
 
@@ -50,7 +51,7 @@ type rig struct {
 	side       *bun.DB // nil: db
 	sim        *threadssim.Sim
 	api        *threads.Client
-	vault      *accounts.Vault
+	vault      *vault.Vault
 	account    accounts.Account
 	log        *zap.Logger
 }
@@ -90,11 +91,11 @@ func newRigOn(t *testing.T, connect func(name string) *bus.Bus) *rig {
 		t.Fatal(err)
 	}
 	r.useSim(r.sim)
-	keyset, err := accounts.NewKeyset()
+	keyset, err := vault.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.vault, err = accounts.OpenVault(keyset); err != nil {
+	if r.vault, err = vault.Open(keyset); err != nil {
 		t.Fatal(err)
 	}
 	r.account = r.connect(testUser, "demo.user")

@@ -18,6 +18,7 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // Reconciler compares the rows of posts with EVENTS, with the alarms and with Threads, and says where they differ. Where
@@ -27,7 +28,7 @@ type Reconciler struct {
 	Bus     *bus.Bus
 	DB      *bun.DB
 	Threads *threads.Client
-	Vault   *accounts.Vault
+	Vault   *vault.Vault
 	Cfg     Config
 	Log     *zap.Logger
 

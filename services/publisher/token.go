@@ -10,6 +10,7 @@ import (
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // reconnectLook is how often a post that waits for a reconnect is looked at anyway; the reconnect itself wakes it at
@@ -35,7 +36,7 @@ func (s *Service) access(ctx context.Context, p *posts.Post) (access, error) {
 // waitForToken handles an account whose token cannot be had: the post waits for the reconnect, or is cancelled with the account
 // that its owner took away.
 func (s *Service) waitForToken(ctx context.Context, old *posts.Post, err error) error {
-	if accounts.Unopened(err) {
+	if vault.Unopened(err) {
 		return s.postpone(ctx, old, s.keyUnavailable(old, err), s.now().Add(keyLook))
 	}
 	gone := errors.Is(err, &events.Fault{Code: events.NotFound})

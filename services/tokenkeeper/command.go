@@ -13,6 +13,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // busyFor is when to look again at an account that another refresher has in hand.
@@ -73,7 +74,7 @@ func (s *Service) refreshNow(ctx context.Context, commandID string, cmd events.R
 	if errors.Is(err, errSuperseded) {
 		return a, events.Faultf(events.Conflict, "The account was connected anew or disconnected meanwhile; there is nothing to refresh.")
 	}
-	if accounts.Unopened(err) {
+	if vault.Unopened(err) {
 		s.log.Error("the keyset does not open a token", zap.String("account_id", a.ID), zap.Error(err))
 		if err := s.release(ctx, a); err != nil {
 			return a, err

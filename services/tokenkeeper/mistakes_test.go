@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 func TestNewToken(t *testing.T) {
@@ -53,11 +53,11 @@ func TestKeysetMistake(t *testing.T) {
 	w.private("ada")
 	a := w.planned("user_1", "ada")
 	right := w.vault
-	keys, err := accounts.NewKeyset()
+	keys, err := vault.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.svc.vault, err = accounts.OpenVault(keys); err != nil {
+	if w.svc.vault, err = vault.Open(keys); err != nil {
 		t.Fatal(err)
 	}
 	w.due(a.ID)

@@ -22,6 +22,7 @@ import (
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -32,7 +33,7 @@ type env struct {
 	svc   *Service
 	bus   *bus.Bus
 	db    *bun.DB
-	vault *accounts.Vault
+	vault *vault.Vault
 	sim   *threadssim.Sim
 	wire  *wire
 	clock *clock
@@ -102,11 +103,11 @@ func setup(t *testing.T) *env {
 	w.wire = &wire{sim: w.sim}
 	web := httptest.NewServer(w.wire)
 	t.Cleanup(web.Close)
-	keys, err := accounts.NewKeyset()
+	keys, err := vault.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.vault, err = accounts.OpenVault(keys); err != nil {
+	if w.vault, err = vault.Open(keys); err != nil {
 		t.Fatal(err)
 	}
 	cfg, err := ConfigFromEnv(func(name string) string { return map[string]string{"THREADS_API_URL": web.URL}[name] })

@@ -25,6 +25,7 @@ import (
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 const (
@@ -128,11 +129,11 @@ func newVirtual(t *testing.T, seed uint64) *virtual {
 	}
 	web := httptest.NewServer(http.HandlerFunc(v.serve))
 	t.Cleanup(web.Close)
-	keys, err := accounts.NewKeyset()
+	keys, err := vault.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v.vault, err = accounts.OpenVault(keys); err != nil {
+	if v.vault, err = vault.Open(keys); err != nil {
 		t.Fatal(err)
 	}
 	v.db = v.open(4)

@@ -14,10 +14,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/cmd/boot"
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/local"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 const loopback = "127.0.0.1"
@@ -40,7 +40,7 @@ type System struct {
 	DatabaseURL string
 	NATSURL     string
 	ThreadsURL  string // whoever starts a Threads sets it
-	Vault       *accounts.Vault
+	Vault       *vault.Vault
 	DB          *bun.DB
 	Bus         *bus.Bus // as the gateway, whose part we play: we hand in the posts
 	Proxy       *Proxy   // before Postgres, where it is breakable
@@ -94,12 +94,12 @@ func (s *System) makeDir(context.Context) (err error) {
 }
 
 func (s *System) makeKeyset(context.Context) error {
-	keyset, err := accounts.NewKeyset()
+	keyset, err := vault.NewKeyset()
 	if err != nil {
 		return err
 	}
 	s.keyset = string(keyset)
-	s.Vault, err = accounts.OpenVault(keyset)
+	s.Vault, err = vault.Open(keyset)
 	return err
 }
 

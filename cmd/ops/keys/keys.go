@@ -16,8 +16,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/clock"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // settle is how long after a key was taken out the rows are counted once more: longer than a running service takes to see that
@@ -26,7 +26,7 @@ const settle = 3 * time.Second
 
 // Command is what it works with.
 type Command struct {
-	File accounts.KeysetFile
+	File vault.KeysetFile
 	// Count says how many rows are sealed with which key; nil where no database is known.
 	Count func(context.Context) (map[uint32]int, error)
 	Out   io.Writer
@@ -41,7 +41,7 @@ func (c Command) say(format string, args ...any) error {
 
 // New makes the file with a first key, never over another.
 func (c Command) New() error {
-	id, err := accounts.NewKeysetFile(c.File.Path)
+	id, err := vault.NewKeysetFile(c.File.Path)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s is there already and stays as it is; `keys add` puts a new key into it", c.File.Path)
 	}
@@ -125,7 +125,7 @@ func (c Command) unused(ctx context.Context, id uint32) error {
 
 // row is a key as it is shown. Sealed is nil where no database was asked.
 type row struct {
-	accounts.Key
+	vault.Key
 	Known  bool `json:"known"` // in the keyset
 	Sealed *int `json:"sealed,omitempty"`
 }
@@ -155,7 +155,7 @@ func (c Command) List(ctx context.Context, asJSON bool) error {
 			return err
 		}
 	}
-	add := func(k accounts.Key, known bool) {
+	add := func(k vault.Key, known bool) {
 		r := row{Key: k, Known: known}
 		if counts != nil {
 			n := counts[k.ID]
@@ -170,8 +170,8 @@ func (c Command) List(ctx context.Context, asJSON bool) error {
 		add(k, true)
 	}
 	for _, id := range slices.Sorted(maps.Keys(counts)) {
-		if !slices.ContainsFunc(list, func(k accounts.Key) bool { return k.ID == id }) {
-			add(accounts.Key{ID: id}, false)
+		if !slices.ContainsFunc(list, func(k vault.Key) bool { return k.ID == id }) {
+			add(vault.Key{ID: id}, false)
 		}
 	}
 	if asJSON {

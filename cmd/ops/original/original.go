@@ -23,6 +23,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // Overdue says what becomes of posts that were due and that the original has not marked as posted. It may have published
@@ -41,7 +42,7 @@ type Import struct {
 	Source *Source
 	Bus    *bus.Bus // nil in a dry run
 	DB     *bun.DB
-	Vault  *accounts.Vault
+	Vault  *vault.Vault
 	Log    *zap.Logger
 	Now    func() time.Time // nil: time.Now
 

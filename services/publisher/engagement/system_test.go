@@ -20,6 +20,7 @@ import (
 	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/internal/vault"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
@@ -36,7 +37,7 @@ type system struct {
 	cfg     Config
 	bus     *bus.Bus
 	db      *bun.DB
-	vault   *accounts.Vault
+	vault   *vault.Vault
 	sim     *threadssim.Sim
 	api     *threads.Client
 	account accounts.Account
@@ -48,11 +49,11 @@ func setup(t *testing.T) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := accounts.NewKeyset()
+	keys, err := vault.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
-	vault, err := accounts.OpenVault(keys)
+	vault, err := vault.Open(keys)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,9 +12,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // Config is how calls on behalf of owners are made.
@@ -28,7 +28,7 @@ type Deps struct {
 	Bus   *bus.Bus
 	DB    *bun.DB
 	Side  *bun.DB // for what must take no connection from publishing; nil: DB
-	Vault *accounts.Vault
+	Vault *vault.Vault
 	Log   *zap.Logger
 	Now   func() time.Time
 }
@@ -38,7 +38,7 @@ type Service struct {
 	cfg      Config
 	bus      *bus.Bus
 	db, side *bun.DB
-	vault    *accounts.Vault
+	vault    *vault.Vault
 	log      *zap.Logger
 	now      func() time.Time
 	slots    slots

@@ -13,6 +13,7 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -22,17 +23,17 @@ type system struct {
 	*testing.T
 	bus     *bus.Bus
 	db      *bun.DB
-	vault   *accounts.Vault
+	vault   *vault.Vault
 	account accounts.Account
 }
 
 func setup(t *testing.T) *system {
 	t.Helper()
-	keys, err := accounts.NewKeyset()
+	keys, err := vault.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
-	vault, err := accounts.OpenVault(keys)
+	vault, err := vault.Open(keys)
 	if err != nil {
 		t.Fatal(err)
 	}

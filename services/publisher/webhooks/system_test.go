@@ -20,10 +20,10 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/vault"
 	"github.com/omni-write/threads/internal/waiting"
 )
 
@@ -40,18 +40,18 @@ type system struct {
 	cfg   Config
 	bus   *bus.Bus
 	db    *bun.DB
-	vault *accounts.Vault
+	vault *vault.Vault
 	ahead atomic.Int64 // of the clock, in nanoseconds
 }
 
 func setup(t *testing.T) *system {
 	t.Helper()
 	t.Parallel()
-	keys, err := accounts.NewKeyset()
+	keys, err := vault.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
-	vault, err := accounts.OpenVault(keys)
+	vault, err := vault.Open(keys)
 	if err != nil {
 		t.Fatal(err)
 	}

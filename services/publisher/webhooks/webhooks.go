@@ -16,8 +16,8 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 // Deps are what the webhooks need.
@@ -25,7 +25,7 @@ type Deps struct {
 	Bus   *bus.Bus
 	DB    *bun.DB
 	Side  *bun.DB // for questions; nil: DB
-	Vault *accounts.Vault
+	Vault *vault.Vault
 	Log   *zap.Logger
 	Now   func() time.Time
 }
@@ -36,7 +36,7 @@ type Service struct {
 	bus       *bus.Bus
 	db        *bun.DB
 	side      *bun.DB
-	vault     *accounts.Vault
+	vault     *vault.Vault
 	log       *zap.Logger
 	now       func() time.Time
 	addresses addressRules

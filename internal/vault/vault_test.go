@@ -1,4 +1,4 @@
-package accounts_test
+package vault_test
 
 import (
 	"bytes"
@@ -15,19 +15,19 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/vault"
 )
 
 func TestVault(t *testing.T) {
-	keys, err := accounts.NewKeyset()
+	keys, err := vault.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
-	vault, err := accounts.OpenVault(keys)
+	v, err := vault.Open(keys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealed, err := vault.Seal("acct_a", "THQVJsecret")
+	sealed, err := v.Seal("acct_a", "THQVJsecret")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,17 +36,17 @@ func TestVault(t *testing.T) {
 	}
 
 	t.Run("opens what it sealed, for the same account only", func(t *testing.T) {
-		token, err := vault.Open("acct_a", sealed)
+		token, err := v.Open("acct_a", sealed)
 		if err != nil || token.Reveal() != "THQVJsecret" {
 			t.Errorf("opened %q, %v", token.Reveal(), err)
 		}
-		if _, err := vault.Open("acct_b", sealed); err == nil {
+		if _, err := v.Open("acct_b", sealed); err == nil {
 			t.Error("a token moved to another row still opens")
 		}
 	})
 
 	t.Run("takes the keyset in base64 as well", func(t *testing.T) {
-		again, err := accounts.OpenVault([]byte(base64.StdEncoding.EncodeToString(keys) + "\n"))
+		again, err := vault.Open([]byte(base64.StdEncoding.EncodeToString(keys) + "\n"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestVault(t *testing.T) {
 	})
 
 	t.Run("after a rotation the old tokens still open", func(t *testing.T) {
-		rotated, err := accounts.OpenVault(rotate(t, keys))
+		rotated, err := vault.Open(rotate(t, keys))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,14 +67,14 @@ func TestVault(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := vault.Open("acct_a", anew); err == nil {
+		if _, err := v.Open("acct_a", anew); err == nil {
 			t.Error("the rotated vault still seals with the old key")
 		}
 	})
 
 	t.Run("refuses what is no keyset, and does not quote it", func(t *testing.T) {
 		for _, bad := range []string{"", "hunter2", `{"hunter2":1}`, base64.StdEncoding.EncodeToString([]byte("hunter2"))} {
-			if _, err := accounts.OpenVault([]byte(bad)); err == nil || strings.Contains(err.Error(), "hunter2") {
+			if _, err := vault.Open([]byte(bad)); err == nil || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("keyset %q: %v", bad, err)
 			}
 		}
@@ -112,7 +112,7 @@ func TestLoadOrCreateKeyset(t *testing.T) {
 		got := make([][]byte, 8)
 		var wg sync.WaitGroup
 		for i := range got {
-			wg.Go(func() { got[i], _ = accounts.LoadOrCreateKeyset(path, zap.NewNop()) })
+			wg.Go(func() { got[i], _ = vault.LoadOrCreateKeyset(path, zap.NewNop()) })
 		}
 		wg.Wait()
 		for _, keys := range got {
@@ -133,7 +133,7 @@ func TestLoadOrCreateKeyset(t *testing.T) {
 		core, logs := observer.New(zap.WarnLevel)
 		path := filepath.Join(t.TempDir(), "keyset.json")
 		for range 2 {
-			if _, err := accounts.LoadOrCreateKeyset(path, zap.New(core)); err != nil {
+			if _, err := vault.LoadOrCreateKeyset(path, zap.New(core)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -143,7 +143,7 @@ func TestLoadOrCreateKeyset(t *testing.T) {
 		if err := os.Chmod(path, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := accounts.LoadOrCreateKeyset(path, zap.New(core)); err != nil {
+		if _, err := vault.LoadOrCreateKeyset(path, zap.New(core)); err != nil {
 			t.Fatal(err)
 		}
 		if logs.FilterMessageSnippet("readable by others").Len() != 1 {

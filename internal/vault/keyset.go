@@ -1,4 +1,4 @@
-package accounts
+package vault
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// NewKeyset makes a fresh keyset with one AES-256-GCM key, as JSON for OpenVault.
+// NewKeyset makes a fresh keyset with one AES-256-GCM key, as JSON for Open.
 func NewKeyset() ([]byte, error) {
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {

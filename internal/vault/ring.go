@@ -1,4 +1,4 @@
-package accounts
+package vault
 
 import (
 	"bytes"
@@ -14,21 +14,21 @@ import (
 
 // What Tink puts before the bytes it seals: a version, and the key's id.
 const (
-	tinkPrefix = 1
-	prefixLen  = 5
+	TinkPrefix = 1
+	PrefixLen  = 5
 )
 
 // KeyID is the key that something was sealed with. It reports false where the bytes do not begin as sealed ones do.
 func KeyID(sealed []byte) (uint32, bool) {
-	if len(sealed) <= prefixLen || sealed[0] != tinkPrefix {
+	if len(sealed) <= PrefixLen || sealed[0] != TinkPrefix {
 		return 0, false
 	}
-	return binary.BigEndian.Uint32(sealed[1:prefixLen]), true
+	return binary.BigEndian.Uint32(sealed[1:PrefixLen]), true
 }
 
-// prefixOf is how everything begins that a key has sealed.
-func prefixOf(id uint32) []byte {
-	return binary.BigEndian.AppendUint32([]byte{tinkPrefix}, id)
+// PrefixOf is how everything begins that a key has sealed.
+func PrefixOf(id uint32) []byte {
+	return binary.BigEndian.AppendUint32([]byte{TinkPrefix}, id)
 }
 
 // readKeys reads a keyset in JSON, or in base64 of that JSON. Its errors do not quote it, as Tink's own may.

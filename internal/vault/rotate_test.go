@@ -1,4 +1,4 @@
-package accounts_test
+package vault_test
 
 import (
 	"errors"
@@ -12,27 +12,9 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/vault"
+	"github.com/omni-write/threads/internal/vault/vaulttest"
 )
-
-func newFile(t *testing.T) (accounts.KeysetFile, uint32) {
-	t.Helper()
-	f := accounts.KeysetFile{Path: filepath.Join(t.TempDir(), "keyset.json")}
-	id, err := accounts.NewKeysetFile(f.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f, id
-}
-
-func openFile(t *testing.T, f accounts.KeysetFile) *accounts.Vault {
-	t.Helper()
-	v, err := accounts.OpenVaultFile(f.Path, zap.NewNop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
 
 func ok(t *testing.T, err error) {
 	t.Helper()
@@ -46,10 +28,10 @@ func TestKeysetFile(t *testing.T) {
 
 	t.Run("is made once and never over another", func(t *testing.T) {
 		t.Parallel()
-		f, _ := newFile(t)
+		f, _ := vaulttest.NewFile(t)
 		was, err := os.ReadFile(f.Path)
 		ok(t, err)
-		if _, err := accounts.NewKeysetFile(f.Path); !errors.Is(err, fs.ErrExist) {
+		if _, err := vault.NewKeysetFile(f.Path); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("made a second time: %v", err)
 		}
 		is, err := os.ReadFile(f.Path)
@@ -64,21 +46,21 @@ func TestKeysetFile(t *testing.T) {
 
 	t.Run("a key is added, promoted and retired, and running vaults follow", func(t *testing.T) {
 		t.Parallel()
-		f, first := newFile(t)
-		v := openFile(t, f)
+		f, first := vaulttest.NewFile(t)
+		v := vaulttest.OpenFile(t, f)
 		old, err := v.Seal("acct_a", "THQVJone")
 		ok(t, err)
 		second, err := f.Add()
 		ok(t, err)
-		if sealed, err := v.Seal("acct_a", "THQVJtwo"); err != nil || idOf(t, sealed) != first {
-			t.Errorf("an added key seals before it is promoted: %d, %v", idOf(t, sealed), err)
+		if sealed, err := v.Seal("acct_a", "THQVJtwo"); err != nil || vaulttest.IDOf(t, sealed) != first {
+			t.Errorf("an added key seals before it is promoted: %d, %v", vaulttest.IDOf(t, sealed), err)
 		}
 		ok(t, f.Promote(second))
-		other := openFile(t, f)
+		other := vaulttest.OpenFile(t, f)
 		sealed, err := other.Seal("acct_a", "THQVJthree")
 		ok(t, err)
-		if idOf(t, sealed) != second {
-			t.Errorf("sealed with %d after the promotion of %d", idOf(t, sealed), second)
+		if vaulttest.IDOf(t, sealed) != second {
+			t.Errorf("sealed with %d after the promotion of %d", vaulttest.IDOf(t, sealed), second)
 		}
 		// The first vault has not looked since: what it cannot open makes it look.
 		if token, err := v.Open("acct_a", sealed); err != nil || token.Reveal() != "THQVJthree" {
@@ -92,19 +74,19 @@ func TestKeysetFile(t *testing.T) {
 		}
 		back, err := f.Retire(first)
 		ok(t, err)
-		_, err = openFile(t, f).Open("acct_a", old)
-		if !errors.Is(err, accounts.ErrUnknownKey) || !accounts.Unopened(err) {
+		_, err = vaulttest.OpenFile(t, f).Open("acct_a", old)
+		if !errors.Is(err, vault.ErrUnknownKey) || !vault.Unopened(err) {
 			t.Errorf("a retired key: %v", err)
 		}
 		ok(t, back())
-		if _, err := openFile(t, f).Open("acct_a", old); err != nil {
+		if _, err := vaulttest.OpenFile(t, f).Open("acct_a", old); err != nil {
 			t.Errorf("put back: %v", err)
 		}
 	})
 
 	t.Run("changes at once do not undo each other", func(t *testing.T) {
 		t.Parallel()
-		f, _ := newFile(t)
+		f, _ := vaulttest.NewFile(t)
 		added := make([]uint32, 8)
 		var wg sync.WaitGroup
 		for i := range added {
@@ -135,17 +117,17 @@ func TestKeysetFile(t *testing.T) {
 
 	t.Run("a file that breaks under a running vault is said, once, and the keys at hand stay", func(t *testing.T) {
 		t.Parallel()
-		f, _ := newFile(t)
+		f, _ := vaulttest.NewFile(t)
 		core, logs := observer.New(zap.ErrorLevel)
-		v, err := accounts.OpenVaultFile(f.Path, zap.New(core))
+		v, err := vault.OpenFile(f.Path, zap.New(core))
 		ok(t, err)
 		sealed, err := v.Seal("acct_a", "THQVJone")
 		ok(t, err)
-		foreign, err := newVault(t).Seal("acct_a", "THQVJtwo")
+		foreign, err := vaulttest.New(t).Seal("acct_a", "THQVJtwo")
 		ok(t, err)
 		ok(t, os.WriteFile(f.Path, []byte(`{"hunter2":1}`), 0o600))
 		for range 3 {
-			if _, err := v.Open("acct_a", foreign); !errors.Is(err, accounts.ErrUnknownKey) { // makes it look
+			if _, err := v.Open("acct_a", foreign); !errors.Is(err, vault.ErrUnknownKey) { // makes it look
 				t.Error(err)
 			}
 		}
@@ -158,16 +140,7 @@ func TestKeysetFile(t *testing.T) {
 	})
 }
 
-func idOf(t *testing.T, sealed []byte) uint32 {
-	t.Helper()
-	id, marked := accounts.KeyID(sealed)
-	if !marked {
-		t.Fatalf("%x does not say which key it is sealed with", sealed[:5])
-	}
-	return id
-}
-
-func has(keys []accounts.Key, id uint32) bool {
+func has(keys []vault.Key, id uint32) bool {
 	for _, k := range keys {
 		if k.ID == id {
 			return true

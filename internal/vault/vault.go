@@ -1,4 +1,5 @@
-package accounts
+// Package vault seals secrets for the row that they belong to, and keeps the files of the keys that do.
+package vault
 
 import (
 	"errors"
@@ -31,9 +32,9 @@ type Vault struct {
 	file *watched // nil when the keys cannot change
 }
 
-// OpenVault reads a Tink keyset, as JSON or as base64 of that JSON (which is kinder to environment variables).
+// Open reads a Tink keyset, as JSON or as base64 of that JSON (which is kinder to environment variables).
 // Its errors say nothing of the keys.
-func OpenVault(keysetJSON []byte) (*Vault, error) {
+func Open(keysetJSON []byte) (*Vault, error) {
 	keys, err := openRing(keysetJSON)
 	if err != nil {
 		return nil, err
@@ -43,9 +44,9 @@ func OpenVault(keysetJSON []byte) (*Vault, error) {
 	return v, nil
 }
 
-// OpenVaultFile is OpenVault on a file. When the file changes, the vault takes its keys within a second; a file that cannot
+// OpenFile is Open on a file. When the file changes, the vault takes its keys within a second; a file that cannot
 // be read then is logged, and the keys at hand stay.
-func OpenVaultFile(path string, log *zap.Logger) (*Vault, error) {
+func OpenFile(path string, log *zap.Logger) (*Vault, error) {
 	v := &Vault{file: &watched{path: path, log: log}}
 	keys, err := v.file.first()
 	if err != nil {

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package accounts
+package vault
 
 import "os"
 
