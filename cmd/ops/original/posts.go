@@ -12,6 +12,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
 )
 
@@ -207,8 +208,8 @@ func (i *Import) command(ctx context.Context, steps []step) error {
 		if time.Now().After(deadline) {
 			return errAway
 		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
-			return err
+		if !clock.Sleep(ctx, 20*time.Millisecond) {
+			return ctx.Err()
 		}
 	}
 	return nil
@@ -275,22 +276,11 @@ func (i *Import) settle(ctx context.Context) error {
 		case time.Now().After(deadline):
 			return errAway
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
-			return err
+		if !clock.Sleep(ctx, 50*time.Millisecond) {
+			return ctx.Err()
 		}
 	}
 }
 
 // patience is how long the publisher may take to get one step further.
 const patience = time.Minute
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

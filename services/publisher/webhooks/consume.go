@@ -14,6 +14,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/wire"
 )
 
@@ -31,7 +32,7 @@ func (s *Service) read(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := s.readOn(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("webhooks wait for facts", zap.Error(err))
-			pause(ctx, retryReadAfter)
+			clock.Sleep(ctx, retryReadAfter)
 		}
 	}
 	return nil

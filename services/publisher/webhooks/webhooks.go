@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/vault"
 )
 
@@ -98,20 +99,8 @@ func (s *Service) prune(ctx context.Context) error {
 		if err := s.deleteOld(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("old deliveries could not be deleted", zap.Error(err))
 		}
-		if !pause(ctx, pruneEvery) {
+		if !clock.Sleep(ctx, pruneEvery) {
 			return nil
 		}
-	}
-}
-
-// pause waits, and says whether ctx still stands.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
