@@ -165,7 +165,7 @@ func (s *Service) delete(ctx context.Context, old *posts.Post) error {
 	if err != nil && threads.ClassOf(err) != threads.NotFound {
 		return s.deleteLater(ctx, old, a, err, s.tried("look", began, err))
 	}
-	if err := s.mayDelete(ctx, old, len(live)); err != nil {
+	if may, err := s.mayDelete(ctx, old, len(live)); !may {
 		return err
 	}
 	crash.At(crash.DeleteCalling)
@@ -198,11 +198,11 @@ func (s *Service) delete(ctx context.Context, old *posts.Post) error {
 
 // mayDelete reserves a place of the day's deletions, under the account's lock. Without one the deletion waits, and where
 // somebody else holds the account.
-func (s *Service) mayDelete(ctx context.Context, old *posts.Post, part int) error {
+func (s *Service) mayDelete(ctx context.Context, old *posts.Post, part int) (may bool, err error) {
 	now := s.now()
 	var until time.Time
 	full := false
-	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 		until, full = time.Time{}, false
 		locked, err := accounts.LockAll(ctx, tx, []string{old.AccountID})
 		if err != nil || locked.Busy[old.AccountID] {
@@ -220,16 +220,13 @@ func (s *Service) mayDelete(ctx context.Context, old *posts.Post, part int) erro
 		return posts.SpendQuota(ctx, tx, posts.QuotaUse{AccountID: old.AccountID, Quota: posts.QuotaDeletes, At: now, PostID: old.ID, Part: part})
 	})
 	if err != nil || until.IsZero() {
-		return err
+		return err == nil, err
 	}
 	next := old.SnoozeUntil(until)
 	if full {
 		next = old.WaitToDelete(posts.QuotaDeletes.FullFault().After(until.Sub(now)), until)
 	}
-	if err := s.step(ctx, old, next, ""); err != nil {
-		return err
-	}
-	return posts.ErrLost // of the place, not of the row: nothing more is to be done now
+	return false, s.step(ctx, old, next, "")
 }
 
 func gone(err error) bool {
