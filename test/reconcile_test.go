@@ -10,7 +10,6 @@ import (
 	"github.com/omni-write/threads/services/publisher/maintenance"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/services/publisher"
 )
 
 // An operator pauses an account, its owner sees that and why, and nothing goes out until it is resumed.
@@ -78,7 +77,7 @@ func TestPauseAndReconcile(t *testing.T) {
 	if err != nil || !strings.Contains(words, "1 account and 2 posts looked at") {
 		t.Errorf("reconcile says %s, %v", words, err)
 	}
-	var found publisher.Reconciled
+	var found maintenance.Reconciled
 	out, err = h.opWith(settings, "reconcile", "--json", held.ID)
 	if err != nil || json.Unmarshal([]byte(out), &found) != nil || found.Posts != 1 || len(found.Differences) != 0 {
 		t.Errorf("of one post it says %s, %v", out, err)

@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/omni-write/threads/services/publisher/maintenance"
+
 	"github.com/omni-write/threads/cmd/boot"
 	"github.com/omni-write/threads/internal/progress"
 	"github.com/omni-write/threads/internal/threads"
@@ -26,19 +28,22 @@ type ReconcileOptions struct {
 func (d *Deployment) Reconcile(ctx context.Context, o ReconcileOptions) (err error) {
 	task := progress.Start(ctx, "reconcile", "posts", 0)
 	defer task.Stop()
-	r := publisher.Reconciler{Log: d.log, Mend: o.Mend, Limit: o.Limit, Since: o.Since, Progress: func(posts, about int) {
+	r := maintenance.Reconciler{Mend: o.Mend, Limit: o.Limit, Since: o.Since, Progress: func(posts, about int) {
 		task.Set(int64(posts), int64(about))
 	}}
-	if r.Cfg, err = publisher.ConfigFromEnv(d.getenv); err != nil {
+	cfg, err := publisher.ConfigFromEnv(d.getenv)
+	if err != nil {
 		return err
 	}
+	r.SweepGrace, r.ArmHorizon = cfg.SweepGrace, cfg.ArmHorizon
 	if r.Vault, err = boot.OpenVault(d.common); err != nil {
 		return err
 	}
-	r.Threads = threads.New(r.Cfg.Threads())
+	r.Threads = threads.New(cfg.Threads())
 	if r.Bus, r.DB, err = d.both(ctx); err != nil {
 		return err
 	}
+	r.Publisher = publisher.New(cfg, publisher.Deps{Bus: r.Bus, DB: r.DB, Threads: r.Threads, Vault: r.Vault, Log: d.log})
 	found, err := r.Run(ctx, o.ID)
 	task.Stop()
 	if err != nil {
@@ -50,7 +55,7 @@ func (d *Deployment) Reconcile(ctx context.Context, o ReconcileOptions) (err err
 	return printReconciled(d.out, found, o.Mend)
 }
 
-func printReconciled(out io.Writer, r *publisher.Reconciled, mend bool) error {
+func printReconciled(out io.Writer, r *maintenance.Reconciled, mend bool) error {
 	l := lines{out: out}
 	say := l.say
 	mendable := 0

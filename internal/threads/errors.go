@@ -91,6 +91,15 @@ func ClassOf(err error) Class {
 	return ""
 }
 
+// IsDeleted says that Threads does not know a post any more, and not that it does not find it just now.
+func IsDeleted(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Class == NotFound && e.Code != codeNotVisible
+}
+
+// codeNotVisible comes with subcode 4279009 for what Threads does not find just now, live or not (threads-api §9.3).
+const codeNotVisible = 24
+
 // refused is the error for a clear answer that says no.
 func (c *Client) refused(q call, resp *http.Response, r *refusal) *Error {
 	class, hint := classify(q.op, q.refers, r)

@@ -184,7 +184,7 @@ func (s *Service) delete(ctx context.Context, old *posts.Post) error {
 	_, lookErr := s.api.Media(ctx, a.token, id)
 	lasts := old.Failures >= 2 && threads.ClassOf(err) == threads.NotFound && threads.ClassOf(lookErr) == threads.NotFound &&
 		s.now().Sub(old.AcceptedAt) > parentLag // a younger one may only not be seen yet
-	if gone(lookErr) || lasts { // not visible, by either word, and for a while
+	if threads.IsDeleted(lookErr) || lasts { // not visible, by either word, and for a while
 		return s.deleted(ctx, old, id, tried)
 	}
 	if e := apiError(err); e != nil {
@@ -228,14 +228,6 @@ func (s *Service) mayDelete(ctx context.Context, old *posts.Post, part int) (may
 	}
 	return false, s.step(ctx, old, next, "")
 }
-
-func gone(err error) bool {
-	e := apiError(err)
-	return e != nil && e.Class == threads.NotFound && e.Code != codeNotVisible
-}
-
-// codeNotVisible comes with subcode 4279009 for what Threads does not find just now, live or not (threads-api §9.3).
-const codeNotVisible = 24
 
 // deleteLater sorts what went wrong: a no for good is told, everything else is tried again.
 func (s *Service) deleteLater(ctx context.Context, old *posts.Post, a access, err error, tried events.Attempt) error {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/omni-write/threads/services/publisher/maintenance"
+
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omni-write/threads/events"
@@ -16,9 +18,10 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 )
 
-func (r *rig) reconciler(mend bool) Reconciler {
-	return Reconciler{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Cfg: r.cfg, Log: r.log,
-		Mend: mend, Since: time.Now().Add(-time.Hour), Limit: 100}
+func (r *rig) reconciler(mend bool) maintenance.Reconciler {
+	return maintenance.Reconciler{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, SweepGrace: r.cfg.SweepGrace, ArmHorizon: r.cfg.ArmHorizon,
+		Publisher: New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log}),
+		Mend:      mend, Since: time.Now().Add(-time.Hour), Limit: 100}
 }
 
 // token is the account's, for what is done at Threads behind our back.
@@ -39,7 +42,7 @@ func (r *rig) exec(query string, args ...any) {
 }
 
 // checks are the differences that were found, by post or else by media id, and whether they can be mended.
-func checks(r *Reconciled) map[string]string {
+func checks(r *maintenance.Reconciled) map[string]string {
 	m := map[string]string{}
 	for _, d := range r.Differences {
 		id, word := d.PostID, d.Check
@@ -132,7 +135,7 @@ func TestReconcile(t *testing.T) {
 		untold.ID:                "event, mend", unarmed.ID: "alarm, mend", asleep.ID: "alarm, mend",
 		lost.ID: "container, mend", taken.ID: "container, mend", elsewhere: "elsewhere", takenMedia: "elsewhere",
 	}
-	look := func(mend bool) *Reconciled {
+	look := func(mend bool) *maintenance.Reconciled {
 		t.Helper()
 		found, err := r.reconciler(mend).Run(ctx, r.account.ID)
 		if err != nil {

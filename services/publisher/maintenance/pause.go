@@ -1,4 +1,5 @@
-// Package maintenance is the work of those who run the system: to pause an account and resume it.
+// Package maintenance is the work of those who run the system: to pause an account and resume it, and to compare rows with
+// EVENTS, the alarms and Threads.
 package maintenance
 
 import (

@@ -1,4 +1,4 @@
-package publisher
+package maintenance
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/uptrace/bun"
-	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
@@ -29,8 +28,11 @@ type Reconciler struct {
 	DB      *bun.DB
 	Threads *threads.Client
 	Vault   *vault.Vault
-	Cfg     Config
-	Log     *zap.Logger
+	// Publisher makes the moves by which a difference is mended; it need not run.
+	Publisher Publisher
+
+	SweepGrace time.Duration // how long after its wake-up time a post counts as overdue
+	ArmHorizon time.Duration // how far ahead of its time a post has an alarm
 
 	Mend  bool
 	Since time.Time // how far back the lists of Threads are read, of a whole account
@@ -40,6 +42,30 @@ type Reconciler struct {
 	Progress func(posts, about int)
 	Now      func() time.Time // nil: time.Now
 }
+
+// Publisher is what reconcile may have a publisher do to a post.
+type Publisher interface {
+	// LookForLive treats the outcome of a post as unknown, which Threads says is live.
+	LookForLive(ctx context.Context, p *posts.Post) error
+	// RebuildContainer has the container of a post built anew.
+	RebuildContainer(ctx context.Context, p *posts.Post) error
+	// EmitChange emits the event that led to the post's revision. Emitting it again is the same event.
+	EmitChange(ctx context.Context, p *posts.Post) error
+}
+
+const (
+	// settled is how old a change must be to be compared: until then its worker may be about to emit it.
+	settled = 10 * time.Second
+	// soon is the time within which a post is woken and has no alarm.
+	soon = 15 * time.Second
+	// notVisibleFor is how long a fresh container may answer 24/4279009 to a status read.
+	notVisibleFor = time.Minute
+	// mostPages bounds a list; 50 pages of 100 are more than any quota of two days.
+	mostPages = 50
+)
+
+// errEndless says that a list went on for longer than any honest one.
+var errEndless = errors.New("the list of posts does not end")
 
 // Reconciled is what a comparison found.
 type Reconciled struct {
@@ -66,10 +92,17 @@ type Discrepancy struct {
 	Failed string `json:"failed,omitempty"`
 }
 
+// access is an account with its token in clear.
+type access struct {
+	token   threads.Token
+	account accounts.Account
+}
+
 // reconciliation is one run.
 type reconciliation struct {
 	Reconciler
-	*Service
+
+	store         *posts.Store
 	ofAccounts    int // how many are compared; 0: one
 	out           *Reconciled
 	facts, alarms jetstream.Stream
@@ -79,8 +112,7 @@ func (r Reconciler) begin(ctx context.Context) (run *reconciliation, err error) 
 	if r.Now == nil {
 		r.Now = time.Now
 	}
-	s := New(r.Cfg, Deps{Bus: r.Bus, DB: r.DB, Threads: r.Threads, Vault: r.Vault, Log: r.Log, Now: r.Now})
-	run = &reconciliation{Reconciler: r, Service: s, out: &Reconciled{Differences: []Discrepancy{}}}
+	run = &reconciliation{Reconciler: r, store: posts.NewStore(r.DB, 0, 0), out: &Reconciled{Differences: []Discrepancy{}}}
 	if run.facts, err = r.Bus.JetStream().Stream(ctx, events.StreamEvents); err != nil {
 		return nil, fmt.Errorf("find %s: %w", events.StreamEvents, err)
 	}
@@ -159,8 +191,8 @@ func (r *reconciliation) open(ctx context.Context, accountID string) *access {
 	a := access{}
 	var err error
 	if a.account, err = accounts.Get(ctx, r.DB, accountID); err == nil {
-		if a.token, err = a.account.Open(r.vault, r.now()); err == nil {
-			_, err = r.api.Me(ctx, a.token)
+		if a.token, err = a.account.Open(r.Vault, r.Now()); err == nil {
+			_, err = r.Threads.Me(ctx, a.token)
 		}
 	}
 	if err == nil {
@@ -172,7 +204,7 @@ func (r *reconciliation) open(ctx context.Context, accountID string) *access {
 }
 
 func reason(err error) string {
-	if e := apiError(err); e != nil && e.Sentence != "" {
+	if e := new(threads.Error); errors.As(err, &e) && e.Sentence != "" {
 		return e.Sentence
 	}
 	if f := new(events.Fault); errors.As(err, &f) {
@@ -184,9 +216,9 @@ func reason(err error) string {
 // account compares an account, its posts, and what Threads lists of it.
 func (r *reconciliation) account(ctx context.Context, account accounts.Account) error {
 	r.out.Accounts++
-	if account.ToldRev < account.Rev && r.now().Sub(account.UpdatedAt) > republishAfter {
+	if account.ToldRev < account.Rev && r.Now().Sub(account.UpdatedAt) > settled {
 		r.found(ctx, Discrepancy{AccountID: account.ID, Check: "account", Says: "A change of the account is not told on EVENTS.", Mend: "tell it"},
-			func(ctx context.Context) error { return accounts.Tell(ctx, r.DB, r.bus.Emit, account.ID) })
+			func(ctx context.Context) error { return accounts.Tell(ctx, r.DB, r.Bus.Emit, account.ID) })
 	}
 	if account.Paused() {
 		r.found(ctx, Discrepancy{AccountID: account.ID, Check: "account",
@@ -258,21 +290,21 @@ func (r *reconciliation) elsewhere(ctx context.Context, account accounts.Account
 
 // listed is what Threads lists of an account in a time: posts, and replies where they may be read.
 func (r *reconciliation) listed(ctx context.Context, a access, since, until time.Time) (map[string]threads.Media, error) {
-	lists := []func(context.Context, threads.Token, threads.ListQuery) (threads.Page, error){r.api.Posts}
+	lists := []func(context.Context, threads.Token, threads.ListQuery) (threads.Page, error){r.Threads.Posts}
 	if a.account.HasScope(threads.ScopeReadReplies) {
-		lists = append(lists, r.api.Replies)
+		lists = append(lists, r.Threads.Replies)
 	}
 	if since.Before(threads.EarliestList) {
 		since = threads.EarliestList
 	}
-	if until.After(r.now()) {
+	if until.After(r.Now()) {
 		until = time.Time{}
 	}
 	all := map[string]threads.Media{}
 	for _, list := range lists {
 		q := threads.ListQuery{Since: since, Until: until, Limit: threads.MaxPage}
 		for pages := 0; ; pages++ {
-			if pages == lookPages {
+			if pages == mostPages {
 				return all, errEndless
 			}
 			page, err := list(ctx, a.token, q)
@@ -293,7 +325,7 @@ func (r *reconciliation) listed(ctx context.Context, a access, since, until time
 
 // post compares one post. listed may hold it already, as Threads shows it.
 func (r *reconciliation) post(ctx context.Context, p *posts.Post, a *access, listed map[string]threads.Media) error {
-	if p.Lease != "" && p.LeaseUntil.After(r.now()) || r.now().Sub(p.UpdatedAt) < republishAfter {
+	if p.Lease != "" && p.LeaseUntil.After(r.Now()) || r.Now().Sub(p.UpdatedAt) < settled {
 		return nil // somebody is at it: what is seen now would be half a move
 	}
 	disputed, err := r.againstEvents(ctx, p)
@@ -317,7 +349,7 @@ func (r *reconciliation) of(p *posts.Post, check, format string, args ...any) Di
 // look has the publisher look at a post now. The sweep does the waking.
 func (r *reconciliation) look(p *posts.Post) func(context.Context) error {
 	return func(ctx context.Context) error {
-		return r.store.WakeUnchanged(ctx, r.DB, p, r.now().Add(-2*r.cfg.SweepGrace))
+		return r.store.WakeUnchanged(ctx, r.DB, p, r.Now().Add(-2*r.SweepGrace))
 	}
 }
 
@@ -328,8 +360,8 @@ func (r *reconciliation) container(ctx context.Context, p *posts.Post, a access)
 	if p.ContainerID == "" || posts.IsFinal(p.State) || p.State == events.StateParked {
 		return
 	}
-	status, err := r.api.ContainerStatus(ctx, a.token, p.ContainerID)
-	lost := threads.ClassOf(err) == threads.NotFound || threads.ClassOf(err) == threads.NotReady && r.now().Sub(p.ContainerAt) > notVisibleFor
+	status, err := r.Threads.ContainerStatus(ctx, a.token, p.ContainerID)
+	lost := threads.ClassOf(err) == threads.NotFound || threads.ClassOf(err) == threads.NotReady && r.Now().Sub(p.ContainerAt) > notVisibleFor
 	if err != nil && !lost {
 		r.found(ctx, r.of(p, "threads", "Its container could not be read: %s", reason(err)), nil)
 		return
@@ -343,12 +375,12 @@ func (r *reconciliation) container(ctx context.Context, p *posts.Post, a access)
 		d := r.of(p, "container", "The row says %s, but Threads says that its container is published.", p.State)
 		d.Mend = "treat its outcome as unknown: the publisher looks for it before anything else"
 		r.found(ctx, d, func(ctx context.Context) error {
-			return r.unconfirmed(ctx, p, posts.AbsentRetry, alreadyLive())
+			return r.Publisher.LookForLive(ctx, p)
 		})
 	case (lost || status.Status == threads.StatusExpired || status.Status == threads.StatusError) && p.State == events.StateReady && !p.Doubt:
 		d := r.of(p, "container", "The row says ready, but Threads no longer has its container, or could not process it.")
 		d.Mend = "have it built anew"
-		r.found(ctx, d, func(ctx context.Context) error { return r.discardContainer(ctx, p) })
+		r.found(ctx, d, func(ctx context.Context) error { return r.Publisher.RebuildContainer(ctx, p) })
 	case lost && p.Doubt:
 		r.found(ctx, r.of(p, "container", "Threads no longer knows its container, and a call was made for it; the publisher looks for it at %s.", stamp(p.WakeAt)), nil)
 	}
@@ -366,14 +398,14 @@ func (r *reconciliation) media(ctx context.Context, p *posts.Post, a access, lis
 		m, there := listed[id]
 		var err error
 		if !there {
-			m, err = r.api.Media(ctx, a.token, id)
+			m, err = r.Threads.Media(ctx, a.token, id)
 		}
 		switch {
 		case err == nil && p.Kind != events.KindRepost && posts.Normalise(texts[id]) != posts.Normalise(m.Text):
 			d.Check, d.Says = "text", "Threads shows other words than the row has."
 			r.found(ctx, d, nil)
 		case err == nil:
-		case !gone(err):
+		case !threads.IsDeleted(err):
 			d.Check, d.Says = "threads", "The post could not be read: "+reason(err)
 			r.found(ctx, d, nil)
 		default:
@@ -404,7 +436,7 @@ func (r *reconciliation) vanished(ctx context.Context, p *posts.Post, a access, 
 	default:
 		d.Mend = "tell that it was deleted on Threads; the recorder marks the row"
 		r.found(ctx, d, func(ctx context.Context) error {
-			return r.bus.Emit(ctx, events.DeletedOnThreads{Heard: events.Heard{UserID: p.UserID, AccountID: p.AccountID, MediaID: d.MediaID, At: r.now().UTC()}})
+			return r.Bus.Emit(ctx, events.DeletedOnThreads{Heard: events.Heard{UserID: p.UserID, AccountID: p.AccountID, MediaID: d.MediaID, At: r.Now().UTC()}})
 		})
 	}
 }

@@ -1,4 +1,4 @@
-package publisher
+package maintenance
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/services/publisher/projector"
 )
 
 // overdueFor is how long a post may be overdue to be looked at before that is worth a word: the sweep comes every ten
@@ -23,7 +24,7 @@ func (r *reconciliation) againstEvents(ctx context.Context, p *posts.Post) (disp
 	if err != nil {
 		return false, err
 	}
-	tell := func(ctx context.Context) error { return r.emitChange(ctx, p) }
+	tell := func(ctx context.Context) error { return r.Publisher.EmitChange(ctx, p) }
 	const mend = "tell it"
 	concluding := p.State == events.StateConcluding // its outcome is told with the next rev, by the publisher
 	switch {
@@ -38,7 +39,7 @@ func (r *reconciliation) againstEvents(ctx context.Context, p *posts.Post) (disp
 	case fact == nil:
 	case fact.Snapshot().Rev > p.Rev:
 		d := r.of(p, "row", "EVENTS has told rev %d (%s), the row has rev %d.", fact.Snapshot().Rev, fact.Fact(), p.Rev)
-		position, err := r.projector.Position(ctx, r.DB)
+		position, err := projector.New(projector.Config{}, projector.Deps{DB: r.DB}).Position(ctx, r.DB)
 		if err != nil {
 			return true, err
 		}
@@ -94,7 +95,7 @@ func (r *reconciliation) lastFact(ctx context.Context, p *posts.Post) (events.Po
 // againstAlarms looks whether somebody will look at a post that is not at its end, and in time.
 func (r *reconciliation) againstAlarms(ctx context.Context, p *posts.Post) error {
 	deleting := posts.Ended(p) && !p.DeleteRequestedAt.IsZero() && p.DeletedAt.IsZero()
-	switch now := r.now(); {
+	switch now := r.Now(); {
 	case p.State == events.StateParked:
 		r.found(ctx, r.of(p, "row", "It is parked: a person must look at the profile and resolve it."), nil)
 		return nil
@@ -112,7 +113,7 @@ func (r *reconciliation) againstAlarms(ctx context.Context, p *posts.Post) error
 		d.Mend = mendLook
 		r.found(ctx, d, r.look(p))
 		return nil
-	case p.WakeAt.Sub(now) < tooNear || p.WakeAt.After(now.Add(r.cfg.ArmHorizon)):
+	case p.WakeAt.Sub(now) < soon || p.WakeAt.After(now.Add(r.ArmHorizon)):
 		return nil // the publisher has it in hand; or the sweep arms it as its time comes near
 	}
 	at, there, err := r.alarm(ctx, p)
