@@ -46,12 +46,12 @@ func (s *Service) GetAccountInsights(ctx context.Context, q events.GetAccountIns
 		ask.Metrics = []string{demographics}
 	}
 	key := fmt.Sprint("insights ", account.ID, account.Rev, ask)
-	comparable := len(q.Metrics) == 0 && q.Since.IsZero() && q.Until.IsZero() && q.Breakdown == ""
+	compares := len(q.Metrics) == 0 && q.Since.IsZero() && q.Until.IsZero() && q.Breakdown == ""
 	of := subject{account.ID, ""}
 	read := func(ctx context.Context, a ownercalls.Access) ([]threads.Metric, error) {
 		return s.api.AccountInsights(ctx, a.Token, ask)
 	}
-	metrics, at, err := s.readInsights(ctx, account, key, of, comparable, read)
+	metrics, at, err := s.readInsights(ctx, account, key, of, compares, read)
 	if err != nil {
 		return events.Insights{}, err
 	}

@@ -296,7 +296,7 @@ func (s *Service) saveRefusal(ctx context.Context, db bun.IDB, c queuedCall, fau
 	_, _, err := commands.OnceByCall(ctx, db, cmd, s.now, func(ctx context.Context) (any, error) {
 		return nil, commands.Finish(ctx, db, events.Outcome{CommandID: c.CommandID, Fault: fault}, s.now()) // whatever its code
 	})
-	if commands.Refusal(err) != nil { // another command has its key
+	if errors.Is(err, &events.Fault{Code: events.KeyReused}) { // another command has its key
 		return nil
 	}
 	return err
