@@ -186,7 +186,7 @@ func TestBearerTokens(t *testing.T) {
 		})
 		return h, c
 	}
-	// shown is how the door answers to the token: 200, or the code of the flaw.
+	// shown is how the gateway answers to the token: 200, or the code of what is wrong.
 	shown := func(t *testing.T, h *system, token string) string {
 		t.Helper()
 		h.token = token

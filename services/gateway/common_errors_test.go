@@ -15,7 +15,7 @@ import (
 var limitSaid = regexp.MustCompile(`may have up to [1-9][0-9]* KiB\.$`)
 
 // TestCommonErrors tries the same wrong things at every operation of the description, so that a route that is added
-// without one of the doors is found out without a line here.
+// without one of the checks is found out without a line here.
 func TestCommonErrors(t *testing.T) {
 	t.Parallel()
 	h := setup(t)

@@ -39,6 +39,7 @@ const (
 	minRate                        = 10
 )
 
+// WithDefaults fills in what is not set.
 func (c LimitsConfig) WithDefaults() LimitsConfig {
 	c.MaxBody = cmp.Or(c.MaxBody, 256<<10)
 	c.BodyTimeout = cmp.Or(c.BodyTimeout, 10*time.Second)
@@ -46,6 +47,7 @@ func (c LimitsConfig) WithDefaults() LimitsConfig {
 	return c
 }
 
+// Mistakes names what is wrong with the limits.
 func (c LimitsConfig) Mistakes() (wrong []error) {
 	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
 	if c.MaxBody != 0 && (c.MaxBody < minBody || c.MaxBody > maxBody) {

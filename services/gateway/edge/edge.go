@@ -39,6 +39,7 @@ type Edge struct {
 	trusted []netip.Prefix
 }
 
+// New makes an Edge.
 func New(o Options) *Edge {
 	return &Edge{Options: o, rates: newRatePolicies(o.Limits), trusted: o.Limits.trusted()}
 }

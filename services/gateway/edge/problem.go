@@ -15,7 +15,7 @@ import (
 	"github.com/omni-write/threads/internal/outage"
 )
 
-// The one table from faults to HTTP: what went wrong → status and title. A fault's own sentence becomes the detail.
+// Table is the one from faults to HTTP: what went wrong → status and title. A fault's own sentence becomes the detail.
 var Table = map[events.Code]struct {
 	Status int
 	Title  string
@@ -83,6 +83,7 @@ func (p *Problem) GetStatus() int { return p.Status }
 // ContentType is for huma.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
+// NewProblem is a problem with its type.
 func NewProblem(status int, code events.Code, title, detail string) *Problem {
 	return &Problem{
 		Type: problemType + string(code), Title: title, Status: status,
@@ -93,6 +94,7 @@ func NewProblem(status int, code events.Code, title, detail string) *Problem {
 // revMismatch is the detail of a conflict that is with If-Match alone.
 const revMismatch = "rev_mismatch"
 
+// InternalSentence is what a client hears of a mistake of ours.
 const InternalSentence = "Something went wrong on our side; it was noted under this request's id."
 
 // FromFault is the problem that a fault is to a client.

@@ -63,6 +63,7 @@ func checkAddress(r *http.Request, op *huma.Operation) error {
 // Storable says that a text is one: encoded as such, and without the character that no database takes.
 func Storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
+// UnreadableAddress is the problem of an address that is not well encoded.
 func UnreadableAddress() error {
 	return NewProblem(http.StatusBadRequest, CodeUnreadable, "The address cannot be read",
 		"The address is not well encoded, or contains U+0000; encode it as UTF-8, with percent signs.")

@@ -27,6 +27,7 @@ var (
 // maxDepth is how deep a body may be nested; our own are five deep.
 const maxDepth = 32
 
+// ReadStrictly decodes a body, or says what is wrong with it.
 func ReadStrictly(data []byte, into any) error {
 	if !utf8.Valid(data) {
 		return errNotUTF8

@@ -17,6 +17,7 @@ var notSignedInWords = map[string]string{
 	SessionPending: "The sign-in is not finished; finish it and try again.",
 }
 
+// NotSignedIn is the fault of somebody who must sign in, and why.
 func NotSignedIn(code string) *events.Fault {
 	sentence := notSignedInWords[code]
 	return events.Faultf(events.Unauthorized, "%s", sentence).At("/Authorization", code, sentence)

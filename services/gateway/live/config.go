@@ -22,6 +22,7 @@ type StreamsConfig struct {
 	LiveStreams        int `env:"LIVE_STREAMS" envDefault:"10000"`
 }
 
+// WithDefaults fills in what is not set.
 func (c StreamsConfig) WithDefaults() StreamsConfig {
 	c.LiveHeartbeat = cmp.Or(c.LiveHeartbeat, 15*time.Second)
 	c.LiveBuffer = cmp.Or(c.LiveBuffer, 256)
@@ -31,6 +32,7 @@ func (c StreamsConfig) WithDefaults() StreamsConfig {
 	return c
 }
 
+// Mistakes names what is wrong with the configuration.
 func (c StreamsConfig) Mistakes() (wrong []error) {
 	if c.LiveHeartbeat != 0 && (c.LiveHeartbeat < time.Second || c.LiveHeartbeat > time.Minute) {
 		wrong = append(wrong, fmt.Errorf("LIVE_HEARTBEAT is not from 1s to 1m"))

@@ -49,6 +49,7 @@ type Streams struct {
 	Close  func()
 }
 
+// New makes the live streams of a process. Nothing is read while nobody listens.
 func New(cfg StreamsConfig, b *bus.Bus, log *zap.Logger, now func() time.Time) *Streams {
 	l := &Streams{
 		cfg: cfg, bus: b, log: log, now: now,
