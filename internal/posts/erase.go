@@ -28,7 +28,7 @@ func (s *Store) Count(ctx context.Context, accountID string) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("count the posts of an account: %w", err)
 	}
-	return int64(n), nil
+	return n, nil
 }
 
 // Forgotten is how far the forgetting of attempts came in one step.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
@@ -61,7 +62,7 @@ func (r *rig) postsAway() (leaseOver <-chan struct{}, back func()) {
 	go func() {
 		defer close(done)
 		lapsed := false
-		for pause(ctx, 20*time.Millisecond) {
+		for clock.Sleep(ctx, 20*time.Millisecond) {
 			for _, q := range []string{"SELECT pg_stat_clear_snapshot()", `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 				WHERE datname = current_database() AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'`} {
 				if _, err := tx.Exec(q); err != nil {
@@ -153,7 +154,7 @@ func TestAnswerIsSavedBeforeOlderFacts(t *testing.T) {
 	p := r.schedule(time.Minute, "untold before")
 	before := r.row(p.ID, events.StateReady)
 	for before.ToldRev < before.Rev {
-		pause(t.Context(), 10*time.Millisecond)
+		clock.Sleep(t.Context(), 10*time.Millisecond)
 		before = r.any(p.ID)
 	}
 	stop()

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 )
@@ -22,7 +23,7 @@ const (
 // unlessBusy does again, a few times, what finds its account busy.
 func unlessBusy(ctx context.Context, do func() error) error {
 	err := do()
-	for n, wait := 1, busyPause; errors.Is(err, posts.ErrAccountBusy) && n < busyTries && pause(ctx, wait); n, wait = n+1, 2*wait {
+	for n, wait := 1, busyPause; errors.Is(err, posts.ErrAccountBusy) && n < busyTries && clock.Sleep(ctx, wait); n, wait = n+1, 2*wait {
 		err = do()
 	}
 	return err

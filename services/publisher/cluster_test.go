@@ -7,6 +7,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/clock"
 )
 
 // Three servers, everything kept three times: while posts go out, the server that leads EVENTS dies, then the one that leads
@@ -30,12 +31,12 @@ func TestCluster(t *testing.T) {
 	for _, stream := range []string{events.StreamEvents, events.StreamPostAlarms} {
 		deadline := time.Now().Add(30 * time.Second)
 		for seen := len(r.sim.Posts()); len(r.sim.Posts()) < min(seen+10, n) && time.Now().Before(deadline); {
-			pause(t.Context(), 10*time.Millisecond)
+			clock.Sleep(t.Context(), 10*time.Millisecond)
 		}
 		leader := c.Leader(r.bus, stream)
 		c.Kill(leader)
 		for c.Leader(r.bus, stream) == leader { // an election, while posts are due
-			pause(t.Context(), 20*time.Millisecond)
+			clock.Sleep(t.Context(), 20*time.Millisecond)
 		}
 		c.Start(leader)
 	}

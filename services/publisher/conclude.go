@@ -49,7 +49,7 @@ func (s *Service) fail(ctx context.Context, old *posts.Post, reason *events.Faul
 	return s.conclude(ctx, old, old.Fail(reason, s.now()), tried...)
 }
 
-// conclude notes an answer and tells it. rev stays: it is raised by the event, when the recorder applies it.
+// conclude notes an answer and tells it. rev stays: it is raised by the event, when the projector applies it.
 func (s *Service) conclude(ctx context.Context, old, p *posts.Post, tried ...events.Attempt) error {
 	p.UpdatedAt = s.now()
 	p.WakeAt = s.now().Add(s.cfg.Lease + time.Second) // when this worker is gone, the next tells it
@@ -80,7 +80,7 @@ func (s *Service) saveOutcome(ctx context.Context, old, p *posts.Post, tried []e
 	return s.store.SaveStep(ctx, old, p, tried...)
 }
 
-// finishOutcome tells the noted answer and has the recorder apply it; then the post is done. It runs again after a crash, to
+// finishOutcome tells the noted answer and has the projector apply it; then the post is done. It runs again after a crash, to
 // the same effect.
 func (s *Service) finishOutcome(ctx context.Context, p *posts.Post) error {
 	if p.Fact == events.FactPublished {
@@ -118,7 +118,7 @@ func (s *Service) emittedLongAgo(ctx context.Context, p *posts.Post, ev events.P
 
 // applied has the outcome that stands on EVENTS applied to the row.
 func (s *Service) applied(ctx context.Context, ev events.PostEvent) error {
-	// The recorder will read the event from the stream as well, and find it applied. Doing it here too means that
+	// The projector will read the event from the stream as well, and find it applied. Doing it here too means that
 	// whoever waits for the outcome gets it now, and that a GET right after says POSTED.
 	if err := s.projector.ApplyNow(ctx, ev); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/services/publisher/draft"
@@ -89,7 +90,7 @@ func (r *rig) byHand(text string) {
 		r.t.Fatal(err)
 	}
 	for _, err = r.api.Publish(r.t.Context(), grant.AccessToken, container, nil); err != nil; _, err = r.api.Publish(r.t.Context(), grant.AccessToken, container, nil) {
-		pause(r.t.Context(), 20*time.Millisecond)
+		clock.Sleep(r.t.Context(), 20*time.Millisecond)
 	}
 }
 

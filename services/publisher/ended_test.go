@@ -15,6 +15,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
@@ -97,7 +98,7 @@ func TestLatePermalink(t *testing.T) {
 	}
 	for _, p := range []events.Post{updated, parts} {
 		for row := r.any(p.ID); !row.WakeAt.IsZero(); row = r.any(p.ID) { // nothing is left to do
-			pause(t.Context(), 10*time.Millisecond)
+			clock.Sleep(t.Context(), 10*time.Millisecond)
 		}
 		if row := r.any(p.ID); row.Permalink != *p.Permalink || row.Rev != p.Rev || row.ToldRev != row.Rev {
 			t.Errorf("the row is %+v", row)
@@ -133,7 +134,7 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 		p := r.schedule(time.Minute, text)
 		before := r.row(p.ID, events.StateReady)
 		for before.ToldRev < before.Rev {
-			pause(t.Context(), 10*time.Millisecond)
+			clock.Sleep(t.Context(), 10*time.Millisecond)
 			before = r.any(p.ID)
 		}
 		stop()
@@ -235,7 +236,7 @@ func TestRebuildOfChains(t *testing.T) {
 		t.Errorf("told %+v", p)
 	}
 	for row := r.any(half.ID); !row.WakeAt.IsZero() || row.ToldRev < row.Rev; row = r.any(half.ID) {
-		pause(t.Context(), 10*time.Millisecond)
+		clock.Sleep(t.Context(), 10*time.Millisecond)
 	}
 	stop()
 

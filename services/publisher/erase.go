@@ -12,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/outage"
 	"github.com/omni-write/threads/internal/pg"
@@ -56,7 +57,7 @@ func (s *Service) erase(ctx context.Context) error {
 		if err := s.eraseOnce(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("an erasure is held up; it is tried again", errField(err))
 		}
-		if !pause(ctx, every) {
+		if !clock.Sleep(ctx, every) {
 			return nil
 		}
 	}

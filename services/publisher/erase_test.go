@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
@@ -49,7 +50,7 @@ func (r *rig) stage(a accounts.Account, want accounts.Stage) accounts.Tombstone 
 		if time.Now().After(end) {
 			r.t.Fatalf("the erasure is at %+v, %v; the posts are %s", stone, err, r.rows())
 		}
-		pause(r.t.Context(), 5*time.Millisecond)
+		clock.Sleep(r.t.Context(), 5*time.Millisecond)
 	}
 }
 
@@ -150,7 +151,7 @@ func TestErase(t *testing.T) {
 		r.row(p.ID, events.StatePublishing)
 		r.bury(r.account)
 		for !s.erased.has(r.account.ID) { // this process has looked
-			pause(t.Context(), time.Millisecond)
+			clock.Sleep(t.Context(), time.Millisecond)
 		}
 		if row := r.row(p.ID, events.StatePublishing); row.Lease == "" {
 			t.Errorf("the post in hand is %+v", row)
@@ -181,13 +182,13 @@ func TestErase(t *testing.T) {
 			t.Errorf("a new post: %v", fault)
 		}
 		r.stage(r.account, accounts.StageStreams)
-		pause(t.Context(), time.Until(p.ScheduledAt.Add(300*time.Millisecond))) // its time passes
+		clock.Sleep(t.Context(), time.Until(p.ScheduledAt.Add(300*time.Millisecond))) // its time passes
 		if n, _ := r.arrivals("never goes out"); n != 0 {
 			t.Errorf("Threads has it %d times", n)
 		}
 	})
 
-	t.Run("keeps a late recorder from bringing a post back", func(t *testing.T) {
+	t.Run("keeps a late projector from bringing a post back", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t)
 		_, stop := r.start()
@@ -197,7 +198,7 @@ func TestErase(t *testing.T) {
 		r.bury(r.account)
 		s, _ := r.start()
 		r.stage(r.account, accounts.StageStreams)
-		// A recorder that read the fact before it was taken from EVENTS, or one that begins from the start.
+		// A projector that read the fact before it was taken from EVENTS, or one that begins from the start.
 		ev := events.NewPostEvent(events.FactScheduled, p)
 		seq, err := s.projector.Position(t.Context(), r.db)
 		if err != nil {
@@ -213,7 +214,7 @@ func TestErase(t *testing.T) {
 			t.Errorf("it is back in %v", found)
 		}
 		if at, err := s.projector.Position(t.Context(), r.db); err != nil || at != seq+1 {
-			t.Errorf("the recorder stands at %d, want %d: %v", at, seq+1, err)
+			t.Errorf("the projector stands at %d, want %d: %v", at, seq+1, err)
 		}
 	})
 
@@ -350,7 +351,7 @@ func TestKeptQueue(t *testing.T) {
 		!strings.Contains(waiting.Reason.Message, "was disconnected") {
 		t.Errorf("it is %s because of %v", waiting.State, waiting.Reason)
 	}
-	pause(t.Context(), time.Until(p.ScheduledAt.Add(200*time.Millisecond))) // its time passes
+	clock.Sleep(t.Context(), time.Until(p.ScheduledAt.Add(200*time.Millisecond))) // its time passes
 	if n, _ := r.arrivals(p.Text); n != 0 {
 		t.Fatal("it went out without a connection")
 	}

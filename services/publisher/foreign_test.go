@@ -18,6 +18,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads"
@@ -229,7 +230,7 @@ func TestQuestionsHoldUpNoPost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pause(t.Context(), 10*time.Millisecond)
+		clock.Sleep(t.Context(), 10*time.Millisecond)
 	}
 	r.await(p.ID, events.FactPublished)
 	r.once(p)

@@ -96,7 +96,7 @@ func TestImportHistory(t *testing.T) {
 	answer := r.say("demo.user", "hello back", 2*time.Hour, "reply_to_id", theirs)
 	_, stop := r.start()
 	ours := r.publishNow("from here")
-	pause(t.Context(), time.Until(time.Now().Truncate(time.Second).Add(time.Second))) // Threads takes until in whole seconds
+	clock.Sleep(t.Context(), time.Until(time.Now().Truncate(time.Second).Add(time.Second))) // Threads takes until in whole seconds
 
 	first, fault := r.importHistory(events.ImportHistory{UserID: testUser})
 	if fault != nil {
@@ -252,7 +252,7 @@ func TestImportGoesOn(t *testing.T) {
 				cancel()
 				return
 			}
-			pause(t.Context(), 5*time.Millisecond)
+			clock.Sleep(t.Context(), 5*time.Millisecond)
 		}
 	}()
 	if _, err := importAll(dying, s, d, cmd); err == nil {

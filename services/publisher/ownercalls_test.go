@@ -8,6 +8,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
 )
 
@@ -52,7 +53,7 @@ func TestOwnerCallGoesOn(t *testing.T) {
 			}
 			break
 		}
-		if !pause(t.Context(), 10*time.Millisecond) {
+		if !clock.Sleep(t.Context(), 10*time.Millisecond) {
 			t.Fatal("it never ended")
 		}
 	}
@@ -72,7 +73,7 @@ func TestOwnerCallGoesOn(t *testing.T) {
 		if n == 0 {
 			break
 		}
-		if !pause(t.Context(), 10*time.Millisecond) {
+		if !clock.Sleep(t.Context(), 10*time.Millisecond) {
 			t.Fatal("a row is left")
 		}
 	}

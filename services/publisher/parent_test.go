@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
@@ -148,7 +149,7 @@ func TestParentFailed(t *testing.T) {
 			row := r.any(reply.ID)
 			return row.State == events.StateWaiting && row.Reason.Code == events.Refused
 		}
-		for deadline := time.Now().Add(time.Minute); !told(); pause(t.Context(), 10*time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); !told(); clock.Sleep(t.Context(), 10*time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("it does not say that the other failed: %s", r.rows())
 			}

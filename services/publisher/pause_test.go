@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/services/publisher/maintenance"
 
 	"github.com/omni-write/threads/events"
@@ -37,7 +38,7 @@ func (r *rig) becomes(n int, state events.State) {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("%d posts are %s, want %d", r.in(state), state, n)
 		}
-		pause(r.t.Context(), 10*time.Millisecond)
+		clock.Sleep(r.t.Context(), 10*time.Millisecond)
 	}
 }
 
@@ -66,7 +67,7 @@ func TestPauseAmongDuePosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for len(r.publishCalls()) < 20 {
-		pause(t.Context(), time.Millisecond)
+		clock.Sleep(t.Context(), time.Millisecond)
 	}
 	paused, err := r.pauser().Pause(t.Context(), r.account.ID, "a look at the profile")
 	returned := time.Now()
@@ -99,7 +100,7 @@ func TestPauseAmongDuePosts(t *testing.T) {
 	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET wake_at = now() - interval '1 hour', armed_at = NULL WHERE id = ?", extra.ID); err != nil {
 		t.Fatal(err)
 	}
-	for looked := false; !looked; pause(t.Context(), 10*time.Millisecond) {
+	for looked := false; !looked; clock.Sleep(t.Context(), 10*time.Millisecond) {
 		looked = r.row(extra.ID, events.StateWaiting).WakeAt.After(time.Now().Add(30 * time.Minute))
 	}
 	if n := r.told(extra.ID, events.FactPostponed); n != 1 {

@@ -14,9 +14,9 @@ import (
 	"github.com/omni-write/threads/services/publisher/projector"
 )
 
-// Whoever holds the recorder's lock and stands still keeps no publisher shut: it reads to the end by itself, says for whom it
+// Whoever holds the projector's lock and stands still keeps no publisher shut: it reads to the end by itself, says for whom it
 // stands by, and publishes.
-func TestStartBesideASilentRecorder(t *testing.T) {
+func TestStartBesideASilentProjector(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	s, stop := r.start()
@@ -47,7 +47,7 @@ func TestStartBesideASilentRecorder(t *testing.T) {
 	r.log = zap.New(core)
 	s, _ = r.start()
 	waiting.Until(t, "the publisher to be current", func() bool { return s.Ready(t.Context()) == nil })
-	r.once(r.await(r.schedule(time.Second, "beside a silent recorder").ID, events.FactPublished))
+	r.once(r.await(r.schedule(time.Second, "beside a silent projector").ID, events.FactPublished))
 	waiting.Until(t, "a word about the holder", func() bool {
 		for _, e := range said.FilterMessageSnippet("standing by").All() {
 			if e.ContextMap()["holder_pid"] == int64(pid) && e.ContextMap()["holder"] == "test" {
@@ -59,7 +59,7 @@ func TestStartBesideASilentRecorder(t *testing.T) {
 }
 
 // Several that apply the same facts at once, one of them under the lock, leave the rows and the position as one alone does.
-func TestApplyingBesideARecorder(t *testing.T) {
+func TestApplyingBesideAProjector(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	_, stop := r.start()

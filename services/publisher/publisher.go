@@ -1,5 +1,5 @@
 // Package publisher takes posts from scheduling to outcome. A post's row judges what may happen to it; messages
-// only say "look at it now"; what happened is told on EVENTS, and the recorder writes the outcome from there.
+// only say "look at it now"; what happened is told on EVENTS, and the projector writes the outcome from there.
 //
 // Follow a post through the files in this order: schedule.go (accepted), prepare.go (its container is built ahead
 // of time), publish.go (the call at the second), confirm.go (whenever the answer is not clear), record.go (the
@@ -21,6 +21,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/limiter"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
@@ -185,7 +186,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error {
 		// Until EVENTS is applied no wake-up could be worked on: it is left to another process.
 		for !s.projector.IsCurrent() {
-			if !pause(ctx, 20*time.Millisecond) {
+			if !clock.Sleep(ctx, 20*time.Millisecond) {
 				return nil
 			}
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/bus/natsd"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/posts"
@@ -225,7 +226,7 @@ func (r *rig) await(id string, fact events.PostFact) events.Post {
 	return bustest.Await(r.t, r.bus, func(ev events.PostEvent) bool { return ev.Snapshot().ID == id && ev.Fact() == fact }).Snapshot()
 }
 
-// row waits until the row is in a state: the recorder writes it after the event.
+// row waits until the row is in a state: the projector writes it after the event.
 func (r *rig) row(id string, state events.State) posts.Post {
 	r.t.Helper()
 	return r.rowWithin(id, state, 10*time.Second)
@@ -242,7 +243,7 @@ func (r *rig) rowWithin(id string, state events.State, limit time.Duration) post
 		if time.Now().After(deadline) {
 			r.t.Fatalf("post %s did not become %s: %v %s", id, state, err, r.rows())
 		}
-		pause(r.t.Context(), 10*time.Millisecond)
+		clock.Sleep(r.t.Context(), 10*time.Millisecond)
 	}
 }
 
@@ -292,7 +293,7 @@ func (r *rig) told(id string, fact events.PostFact) int {
 		case errors.Is(err, jetstream.ErrMsgNotFound):
 			continue // erased
 		case err != nil && time.Now().Before(patience): // a cluster that has lost a server has no leader for a while
-			pause(r.t.Context(), 50*time.Millisecond)
+			clock.Sleep(r.t.Context(), 50*time.Millisecond)
 			seq--
 			continue
 		case err != nil:

@@ -8,11 +8,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/services/publisher/projector"
 )
 
-// A puller that is gone took events and never acked them: the recorder must not step over them.
+// A puller that is gone took events and never acked them: the projector must not step over them.
 func TestStolenEvents(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -38,7 +39,7 @@ func TestStolenEvents(t *testing.T) {
 		list = append(list, r.schedule(time.Hour, "stolen "+events.NewPostID()))
 	}
 	thief.Stop()
-	list = append(list, r.schedule(time.Hour, "one more, so that the recorder sees the gap"), r.schedule(time.Hour, "and another"))
+	list = append(list, r.schedule(time.Hour, "one more, so that the projector sees the gap"), r.schedule(time.Hour, "and another"))
 	deadline := time.Now().Add(8 * time.Second) // far less than AckWait
 	for {
 		untold, err := r.db.NewSelect().Model((*posts.Post)(nil)).Where("told_rev < rev").Count(t.Context())
@@ -52,7 +53,7 @@ func TestStolenEvents(t *testing.T) {
 			t.Fatalf("of %d posts %d stay untold", len(list)+1, untold)
 		}
 		r.schedule(time.Hour, "nudge "+events.NewPostID())
-		pause(t.Context(), 100*time.Millisecond)
+		clock.Sleep(t.Context(), 100*time.Millisecond)
 	}
 }
 
@@ -86,7 +87,7 @@ func TestNewStream(t *testing.T) {
 	p := r.schedule(300*time.Millisecond, "under a new stream")
 	r.once(r.await(p.ID, events.FactPublished))
 	if row := r.row(p.ID, events.StatePublished); row.ToldRev != row.Rev {
-		t.Errorf("the recorder skipped it: %s", r.rows())
+		t.Errorf("the projector skipped it: %s", r.rows())
 	}
 	position, err := r.projector().Position(t.Context(), r.db)
 	if err != nil || position >= 500 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/services/publisher/maintenance"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -78,7 +79,7 @@ func TestReconcile(t *testing.T) {
 	ready := r.row(taken.ID, events.StateReady)
 	for _, p := range []events.Post{fine, vanished, reworded, halfTold, forgotten, untold, unarmed, asleep, queued, lost, taken} {
 		for row := r.any(p.ID); row.ToldRev < row.Rev; row = r.any(p.ID) {
-			pause(t.Context(), 10*time.Millisecond)
+			clock.Sleep(t.Context(), 10*time.Millisecond)
 		}
 	}
 	stop()
@@ -103,7 +104,7 @@ func TestReconcile(t *testing.T) {
 			if status.Status == threads.StatusFinished {
 				break
 			}
-			pause(ctx, 10*time.Millisecond)
+			clock.Sleep(ctx, 10*time.Millisecond)
 		}
 		mediaID, err := r.api.Publish(ctx, token, container, nil)
 		if err != nil {
@@ -171,7 +172,7 @@ func TestReconcile(t *testing.T) {
 	}
 	_, stop = r.start()
 	for r.any(vanished.ID).DeletedAt.IsZero() { // the telling comes from the row, with the sweep
-		pause(ctx, 10*time.Millisecond)
+		clock.Sleep(ctx, 10*time.Millisecond)
 	}
 	r.await(untold.ID, events.FactEdited)
 	found := r.await(taken.ID, events.FactPublished)
@@ -179,7 +180,7 @@ func TestReconcile(t *testing.T) {
 		t.Errorf("the post that was live is %s, the row found %s", takenMedia, *found.PostedTweetID)
 	}
 	for row := r.any(asleep.ID); row.WakeAt.Before(time.Now().Add(30 * time.Minute)); row = r.any(asleep.ID) {
-		pause(ctx, 10*time.Millisecond)
+		clock.Sleep(ctx, 10*time.Millisecond)
 	}
 	r.exec("UPDATE posts SET publish_at = now() + interval '1 second', wake_at = now() - interval '1 hour', armed_at = NULL WHERE id = ?", lost.ID)
 	r.await(lost.ID, events.FactPublished)
@@ -187,7 +188,7 @@ func TestReconcile(t *testing.T) {
 		if _, err := alarms.GetLastMsgForSubject(ctx, events.PostAlarm(unarmed.ID)); err == nil {
 			break
 		}
-		pause(ctx, 10*time.Millisecond)
+		clock.Sleep(ctx, 10*time.Millisecond)
 	}
 	for _, text := range []string{"published behind our back", "container lost", "vanished", "fine"} {
 		if n, _ := r.arrivals(text); n != 1 {
@@ -233,7 +234,7 @@ func TestReconcileDecidesNothingUnknown(t *testing.T) {
 		t.Fatal(fault)
 	}
 	for row := r.any(p.ID); row.ToldRev < row.Rev; row = r.any(p.ID) {
-		pause(t.Context(), 10*time.Millisecond)
+		clock.Sleep(t.Context(), 10*time.Millisecond)
 	}
 	stop()
 	if err := r.api.Delete(t.Context(), r.accountToken(), *p.PostedTweetID); err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 )
 
@@ -56,7 +57,7 @@ func TestDeletedRemotely(t *testing.T) {
 	chain := publish(events.Draft{Parts: []events.DraftPart{{Text: "one"}, {Text: "two"}}})
 	tell(chain.Parts[0].MediaID)
 	for r.row(chain.ID, events.StatePublished).Parts[0].DeletedAt == nil {
-		pause(t.Context(), 10*time.Millisecond)
+		clock.Sleep(t.Context(), 10*time.Millisecond)
 	}
 	if row := r.row(chain.ID, events.StatePublished); !row.DeletedAt.IsZero() {
 		t.Errorf("half a chain counts as gone: %+v", row)
@@ -76,7 +77,7 @@ func TestDeletedRemotely(t *testing.T) {
 
 	// A replay of EVENTS into an empty table tells the same story.
 	for p, err := posts.NewStore(r.db, 0, 0).Get(t.Context(), r.db, chain.ID); err == nil && p.ToldRev < p.Rev; p, err = posts.NewStore(r.db, 0, 0).Get(t.Context(), r.db, chain.ID) {
-		pause(t.Context(), 10*time.Millisecond)
+		clock.Sleep(t.Context(), 10*time.Millisecond)
 	}
 	stop()
 	before := r.snapshots()

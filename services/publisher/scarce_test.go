@@ -9,6 +9,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 )
 
@@ -29,7 +30,7 @@ func TestAlarmsWiped(t *testing.T) {
 		if err := alarms.Purge(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		pause(t.Context(), 300*time.Millisecond)
+		clock.Sleep(t.Context(), 300*time.Millisecond)
 	}
 	for _, p := range list {
 		told := r.await(p.ID, events.FactPublished)

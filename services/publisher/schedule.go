@@ -10,6 +10,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/services/publisher/draft"
@@ -59,7 +60,7 @@ func (s *Service) once(ctx context.Context, d bus.Delivery, cmd events.Command, 
 		return commands.Once(ctx, s.db, commands.New(d.Meta, cmd, postID), s.now, do)
 	}
 	prior, err := once()
-	for n := 0; n < concludingTries && errors.Is(err, errConcluding) && pause(ctx, concludingPause); n++ {
+	for n := 0; n < concludingTries && errors.Is(err, errConcluding) && clock.Sleep(ctx, concludingPause); n++ {
 		prior, err = once()
 	}
 	if errors.Is(err, posts.ErrLost) {

@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/waiting"
 )
@@ -59,7 +60,7 @@ func TestSilentNode(t *testing.T) {
 		cmd := events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: fmt.Sprintf("past a silent node %d", i)}, PublishAt: due}
 		id, began := events.NewCommandID(), time.Now()
 		for r.bus.Send(t.Context(), cmd, bus.CommandOptions{ID: id}) != nil && t.Context().Err() == nil {
-			pause(t.Context(), 100*time.Millisecond) // as a client does, under the same key
+			clock.Sleep(t.Context(), 100*time.Millisecond) // as a client does, under the same key
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -80,11 +81,11 @@ func TestSilentNode(t *testing.T) {
 	var clients sync.WaitGroup
 	for i := range during {
 		clients.Go(func() { accept(before+i, time.Now().Add(lead)) })
-		pause(t.Context(), every)
+		clock.Sleep(t.Context(), every)
 	}
 	clients.Wait()
 	if *silentFor > 0 {
-		pause(t.Context(), time.Until(frozen.Add(*silentFor)))
+		clock.Sleep(t.Context(), time.Until(frozen.Add(*silentFor)))
 		t.Logf("%s goes on", silent)
 		nodes.Thaw(silent)
 	}

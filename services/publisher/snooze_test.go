@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/waiting"
 )
@@ -30,7 +31,7 @@ func TestWaitsHaveAlarms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(waiting.Limit); ; pause(t.Context(), 20*time.Millisecond) {
+	for deadline := time.Now().Add(waiting.Limit); ; clock.Sleep(t.Context(), 20*time.Millisecond) {
 		due, err := alarms.Consumer(t.Context(), events.PublisherDue)
 		if err != nil {
 			t.Fatal(err)

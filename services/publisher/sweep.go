@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/outage"
 	"github.com/omni-write/threads/internal/panics"
@@ -61,7 +62,7 @@ func (s *Service) sweepEach(ctx context.Context, nudge <-chan struct{}, onwards 
 			case <-ctx.Done():
 				return nil
 			}
-		} else if !pause(ctx, 20*time.Millisecond) {
+		} else if !clock.Sleep(ctx, 20*time.Millisecond) {
 			return nil
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 )
 
@@ -80,7 +81,7 @@ func (r *rig) forgetIDs() {
 		if !first && !ack.Duplicate {
 			return
 		}
-		pause(r.t.Context(), 20*time.Millisecond)
+		clock.Sleep(r.t.Context(), 20*time.Millisecond)
 	}
 }
 
@@ -121,7 +122,7 @@ func TestToldOnceWhileNobodyRecords(t *testing.T) {
 	}
 }
 
-// What the sweep marks as told ends the commands that wait for it, as the recorder would have.
+// What the sweep marks as told ends the commands that wait for it, as the projector would have.
 func TestSweepEndsCommands(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

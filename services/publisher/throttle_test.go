@@ -7,6 +7,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/internal/waiting"
@@ -91,6 +92,6 @@ func (r *rig) called(such func(threadssim.Call) bool) {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("there was no such call: %s", r.rows())
 		}
-		pause(r.t.Context(), 5*time.Millisecond)
+		clock.Sleep(r.t.Context(), 5*time.Millisecond)
 	}
 }

@@ -122,7 +122,7 @@ func (s *Service) placesFor(p *posts.Post) (places *limiter.Limiter, whose strin
 }
 
 // flushOldOutbox tells a change whose telling was cut short. A change of the last seconds is left alone: whoever made it is
-// telling it, or the recorder has not come to it yet.
+// telling it, or the projector has not come to it yet.
 func (s *Service) flushOldOutbox(ctx context.Context, p *posts.Post) error {
 	if p.ToldRev >= p.Rev || s.now().Sub(p.UpdatedAt) < republishAfter {
 		return nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/waiting"
 	"github.com/omni-write/threads/services/publisher/draft"
@@ -94,10 +95,10 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// recorded waits until the recorder has acknowledged all of EVENTS.
+// recorded waits until the projector has acknowledged all of EVENTS.
 func (r *rig) recorded() {
 	r.t.Helper()
-	for limit := time.Now().Add(waiting.Limit); ; pause(r.t.Context(), 20*time.Millisecond) {
+	for limit := time.Now().Add(waiting.Limit); ; clock.Sleep(r.t.Context(), 20*time.Millisecond) {
 		stream, err := r.bus.JetStream().Stream(r.t.Context(), events.StreamEvents)
 		if err != nil {
 			r.t.Fatal(err)
@@ -109,7 +110,7 @@ func (r *rig) recorded() {
 		if floor := consumer.CachedInfo().AckFloor.Stream; floor >= stream.CachedInfo().State.LastSeq {
 			return
 		} else if time.Now().After(limit) {
-			r.t.Fatalf("the recorder has come to %d", floor)
+			r.t.Fatalf("the projector has come to %d", floor)
 		}
 	}
 }
@@ -125,7 +126,7 @@ func TestRestore(t *testing.T) {
 	untold := r.schedule(time.Hour, "published after the backup, and the fact was lost")
 	r.recorded()
 	stop()
-	// The backup knows the posts as scheduled, and nothing of what the recorder acknowledged since.
+	// The backup knows the posts as scheduled, and nothing of what the projector acknowledged since.
 	_, err := r.db.ExecContext(t.Context(), `UPDATE posts SET state = 'scheduled', rev = 1, told_rev = 1, media_id = NULL, container_id = NULL,
 		attempt = 0, claimed_at = NULL, publish_at = now() - interval '1 second', wake_at = now()`)
 	if err != nil {
@@ -145,7 +146,7 @@ func TestRestore(t *testing.T) {
 	}
 	for err = fmt.Errorf("not yet"); err != nil; {
 		_, err = r.api.Publish(t.Context(), grant.AccessToken, container, nil)
-		pause(t.Context(), 20*time.Millisecond)
+		clock.Sleep(t.Context(), 20*time.Millisecond)
 	}
 
 	refusing := New(r.cfg, Deps{Bus: bustest.Connect(t, r.nats, "publisher"), DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
