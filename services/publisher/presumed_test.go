@@ -139,9 +139,9 @@ func TestSwappedDoubtHasADeadline(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	_, stop := r.start()
-	p := r.schedule(2*time.Second, "lost on its way")
-	r.row(p.ID, events.StateReady)
 	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropResponse})
+	r.inject(threadssim.Fault{Op: "posts", Kind: threadssim.Edge5xx, Times: 1000}) // nothing settles it meanwhile
+	p := r.schedule(2*time.Second, "lost on its way")
 	r.await(p.ID, events.FactUnconfirmed)
 	r.recorded()
 	stop()

@@ -47,7 +47,7 @@ func TestRestoredBeforeAnEdit(t *testing.T) {
 	since := time.Now()
 	r.backUp()
 	_, stop = r.start()
-	words, at := "new words", time.Now().Add(4*time.Second)
+	words, at := "new words", time.Now().Add(8*time.Second)
 	if _, fault := r.do(events.EditPost{PostID: p.ID, UserID: testUser, Text: &words, PublishAt: &at}, 5*time.Second); fault != nil {
 		t.Fatal(fault)
 	}
