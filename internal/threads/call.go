@@ -18,13 +18,11 @@ const (
 	OpExchange        = "exchange"
 	OpExchangeLong    = "exchange_long"
 	OpRefresh         = "refresh"
-	OpAppToken        = "app_token"
 	OpDebugToken      = "debug_token"
 	OpMe              = "me"
 	OpCreate          = "create"
 	OpStatus          = "status"
 	OpPublish         = "publish"
-	OpPublishText     = "publish_text"
 	OpRepost          = "repost"
 	OpDelete          = "delete"
 	OpMedia           = "media"
@@ -41,23 +39,21 @@ const (
 	OpProfileLookup   = "profile_lookup"
 	OpProfilePosts    = "profile_posts"
 	OpLocationSearch  = "location_search"
-	OpLocation        = "location"
 	OpMediaInsights   = "media_insights"
 	OpAccountInsights = "account_insights"
-	OpOEmbed          = "oembed"
 	OpLimits          = "limits"
 )
 
 // Ops are all of them.
 var Ops = []string{
-	OpExchange, OpExchangeLong, OpRefresh, OpAppToken, OpDebugToken, OpMe, OpCreate, OpStatus, OpPublish, OpPublishText,
+	OpExchange, OpExchangeLong, OpRefresh, OpDebugToken, OpMe, OpCreate, OpStatus, OpPublish,
 	OpRepost, OpDelete, OpMedia, OpPosts, OpReplies, OpGhostPosts, OpMentions, OpRepliesTo, OpConversation, OpPendingReplies,
-	OpHideReply, OpApproveReply, OpSearch, OpProfileLookup, OpProfilePosts, OpLocationSearch, OpLocation, OpMediaInsights,
-	OpAccountInsights, OpOEmbed, OpLimits,
+	OpHideReply, OpApproveReply, OpSearch, OpProfileLookup, OpProfilePosts, OpLocationSearch, OpMediaInsights,
+	OpAccountInsights, OpLimits,
 }
 
 // goesLive says whether a call makes something that the world sees: its failure may hide a success.
-func goesLive(op string) bool { return op == OpPublish || op == OpPublishText || op == OpRepost }
+func goesLive(op string) bool { return op == OpPublish || op == OpRepost }
 
 // maxAnswer bounds what is read of an answer. The largest honest one, a page of 100 posts, is well under it.
 const maxAnswer = 1 << 20

@@ -74,7 +74,7 @@ var rules = []rule{
 func classify(op string, refers bool, r *refusal) (class, hint Class) {
 	class = classOf(r)
 	if goesLive(op) {
-		return classifyLive(op, refers, r, class)
+		return classifyLive(op, r, class)
 	}
 	switch op {
 	case OpStatus:
@@ -99,7 +99,7 @@ func namesParent(r *refusal) bool {
 }
 
 // classifyLive is for calls whose refusal may hide a success.
-func classifyLive(op string, refers bool, r *refusal, class Class) (Class, Class) {
+func classifyLive(op string, r *refusal, class Class) (Class, Class) {
 	switch class {
 	case Permission, Transient, Blocked:
 		// Each of these was seen to answer a publish that went live in the same second.
@@ -109,16 +109,11 @@ func classifyLive(op string, refers bool, r *refusal, class Class) (Class, Class
 			return Ambiguous, class // of what, if not of this very post, sent a moment ago?
 		}
 	case NotFound:
-		switch {
-		case op == OpPublish:
+		if op == OpPublish {
 			// The notorious 24/4279009: the container is known to one half of Threads and not yet to the other.
 			return NotReady, ""
-		case op == OpRepost:
-			return NotFound, "" // the post to be shared again
-		case refers:
-			return Ambiguous, Invalid // the post replied to or quoted, or the container in between, which nobody sees
 		}
-		return Ambiguous, Transient
+		return NotFound, "" // the post to be shared again
 	}
 	return class, ""
 }

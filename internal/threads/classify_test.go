@@ -39,12 +39,9 @@ func TestClassify(t *testing.T) {
 		{op: OpMediaInsights, r: refusal{code: 10, status: 500}, class: Permission},
 		{op: OpCreate, r: refusal{code: 3, status: 400}, class: Permission},
 		{op: OpRepost, r: refusal{code: 10, status: 500}, class: Ambiguous, hint: Permission},
-		{op: OpPublishText, r: refusal{code: 10, status: 500}, class: Ambiguous, hint: Permission},
 
 		{op: OpRepost, r: refusal{code: 100, subcode: 33, status: 400}, class: NotFound},
 		{op: OpRepost, r: refusal{code: 24, subcode: 4279009, status: 400}, class: NotFound},
-		{op: OpPublishText, r: refusal{code: 24, subcode: 4279009, status: 400}, class: Ambiguous, hint: Transient},
-		{op: OpPublishText, refers: true, r: refusal{code: 24, subcode: 4279009, status: 400}, class: Ambiguous, hint: Invalid},
 		{op: OpPublish, r: refusal{code: 24, subcode: 2207008, status: 400}, class: NotReady},
 		{op: OpPublish, r: refusal{code: 9007, subcode: 2207027, status: 400}, class: NotReady},
 		{op: OpPublish, r: refusal{code: 24, subcode: 4279009, status: 400}, class: NotReady},

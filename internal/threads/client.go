@@ -25,7 +25,7 @@ type Config struct {
 	Wrap func(http.RoundTripper) http.RoundTripper
 	// Timeout of every call but those below. Default 30 s.
 	Timeout time.Duration
-	// PublishTimeout of the calls that make something live: Publish, PublishText, Repost. Default 120 s: a publish was once
+	// PublishTimeout of the calls that make something live: Publish, Repost. Default 120 s: a publish was once
 	// seen to take 222 s, and giving up early turns a success into a question.
 	PublishTimeout time.Duration
 	// Now is the clock for Retry-After dates. Default time.Now.

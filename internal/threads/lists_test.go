@@ -63,13 +63,10 @@ func TestAnswersWithoutWhatWasAskedFor(t *testing.T) {
 		for op, call := range map[string]func() error{
 			threads.OpMe:             func() error { _, err := c.Me(t.Context(), bearer); return err },
 			threads.OpDebugToken:     func() error { _, err := c.DebugToken(t.Context(), bearer); return err },
-			threads.OpAppToken:       func() error { _, err := c.AppToken(t.Context()); return err },
 			threads.OpMedia:          func() error { _, err := c.Media(t.Context(), bearer, "1"); return err },
-			threads.OpLocation:       func() error { _, err := c.Location(t.Context(), bearer, "1"); return err },
 			threads.OpLocationSearch: func() error { _, err := c.LocationSearch(t.Context(), bearer, "x", nil); return err },
 			threads.OpProfileLookup:  func() error { _, err := c.ProfileLookup(t.Context(), bearer, "x"); return err },
 			threads.OpMediaInsights:  func() error { _, err := c.MediaInsights(t.Context(), bearer, "1"); return err },
-			threads.OpOEmbed:         func() error { _, err := c.OEmbed(t.Context(), "https://x.example", 0); return err },
 			threads.OpLimits:         func() error { _, err := c.Limits(t.Context(), bearer, []string{threads.ScopeDelete}); return err },
 			threads.OpSearch:         func() error { _, err := c.Search(t.Context(), bearer, threads.SearchQuery{Q: "x"}); return err },
 		} {

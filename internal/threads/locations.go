@@ -74,21 +74,3 @@ func (c *Client) LocationSearch(ctx context.Context, token Token, name string, n
 	}
 	return places, nil
 }
-
-// Location reads a place.
-//
-// https://developers.facebook.com/documentation/threads/reference/locations
-func (c *Client) Location(ctx context.Context, token Token, locationID string) (Location, error) {
-	q := reading(token, OpLocation, locationID, url.Values{"fields": {locationFields}})
-	if !isID(locationID) {
-		return Location{}, c.badID(q, locationID)
-	}
-	var answer wirePlace
-	if err := c.do(ctx, q, &answer); err != nil {
-		return Location{}, err
-	}
-	if answer.ID == "" {
-		return Location{}, c.unanswered(q, http.StatusOK, errors.New("answer without an id"))
-	}
-	return *answer.location(), nil
-}

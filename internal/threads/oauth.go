@@ -143,28 +143,3 @@ func (c *Client) longToken(ctx context.Context, q call) (LongToken, error) {
 	}
 	return LongToken{Token: Token(answer.AccessToken), ExpiresIn: life}, nil
 }
-
-// AppToken gets a token of the app itself, which oEmbed takes. It has no end.
-//
-// https://developers.facebook.com/documentation/threads/get-started/app-access-tokens
-func (c *Client) AppToken(ctx context.Context) (Token, error) {
-	q := call{
-		op:     OpAppToken,
-		method: http.MethodGet,
-		path:   "/oauth/access_token",
-		query: url.Values{
-			"client_id": {c.cfg.AppID}, "client_secret": {c.cfg.AppSecret}, "grant_type": {"client_credentials"},
-		},
-		secrets: []string{c.cfg.AppSecret},
-	}
-	var answer struct {
-		AccessToken string `json:"access_token"`
-	}
-	if err := c.do(ctx, q, &answer); err != nil {
-		return "", err
-	}
-	if answer.AccessToken == "" {
-		return "", c.unanswered(q, http.StatusOK, errors.New("answer without a token"))
-	}
-	return Token(answer.AccessToken), nil
-}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 )
 
@@ -19,79 +18,35 @@ type Profile struct {
 	IsVerified bool
 }
 
-// ProfileDetail is the owner of a token, with what only few callers need.
-type ProfileDetail struct {
-	Profile
-	// GeoGating says that posts of this account may be kept to some countries.
-	GeoGating bool
-	// Searches are the words looked for lately; empty without ScopeKeywordSearch.
-	Searches []RecentSearch
-}
-
-// RecentSearch is what was searched for, and when.
-type RecentSearch struct {
-	Query string
-	At    time.Time
-}
-
 const profileFields = "id,username,name,threads_profile_picture_url,threads_biography,is_verified"
 
 // Me returns the owner of the token. Its ID is the one to keep.
 //
 // https://developers.facebook.com/documentation/threads/reference/user
 func (c *Client) Me(ctx context.Context, token Token) (Profile, error) {
-	p, err := c.me(ctx, token, profileFields)
-	return p.Profile, err
-}
-
-// MeDetail reads all that the scopes let one know of the owner of the token.
-//
-// https://developers.facebook.com/documentation/threads/reference/user
-func (c *Client) MeDetail(ctx context.Context, token Token, scopes []string) (ProfileDetail, error) {
-	fields := profileFields + ",is_eligible_for_geo_gating"
-	if slices.Contains(scopes, ScopeKeywordSearch) {
-		fields += ",recently_searched_keywords"
-	}
-	return c.me(ctx, token, fields)
-}
-
-func (c *Client) me(ctx context.Context, token Token, fields string) (ProfileDetail, error) {
-	q := reading(token, OpMe, "me", url.Values{"fields": {fields}})
-	type search struct {
-		Query string `json:"query"`
-		At    number `json:"timestamp"` // of the Unix clock, but in milliseconds, unlike everywhere else
-	}
+	q := reading(token, OpMe, "me", url.Values{"fields": {profileFields}})
 	var answer struct {
-		ID         id                   `json:"id"`
-		Username   string               `json:"username"`
-		Name       string               `json:"name"`
-		PictureURL string               `json:"threads_profile_picture_url"`
-		Biography  string               `json:"threads_biography"`
-		IsVerified bool                 `json:"is_verified"`
-		GeoGating  decoration[bool]     `json:"is_eligible_for_geo_gating"`
-		Searches   decoration[[]search] `json:"recently_searched_keywords"`
+		ID         id     `json:"id"`
+		Username   string `json:"username"`
+		Name       string `json:"name"`
+		PictureURL string `json:"threads_profile_picture_url"`
+		Biography  string `json:"threads_biography"`
+		IsVerified bool   `json:"is_verified"`
 	}
 	if err := c.do(ctx, q, &answer); err != nil {
-		return ProfileDetail{}, err
+		return Profile{}, err
 	}
 	if answer.ID == "" {
-		return ProfileDetail{}, c.unanswered(q, http.StatusOK, errors.New("answer without an id"))
+		return Profile{}, c.unanswered(q, http.StatusOK, errors.New("answer without an id"))
 	}
-	p := ProfileDetail{
-		Profile: Profile{
-			ID:         string(answer.ID),
-			Username:   answer.Username,
-			Name:       answer.Name,
-			PictureURL: answer.PictureURL,
-			Biography:  answer.Biography,
-			IsVerified: answer.IsVerified,
-		},
-		GeoGating: answer.GeoGating.is,
-	}
-	for _, s := range answer.Searches.is {
-		p.Searches = append(p.Searches, RecentSearch{s.Query, time.UnixMilli(int64(s.At)).UTC()})
-	}
-	return p, nil
+	return Profile{
+		ID:         string(answer.ID),
+		Username:   answer.Username,
+		Name:       answer.Name,
+		PictureURL: answer.PictureURL,
+		Biography:  answer.Biography,
+		IsVerified: answer.IsVerified,
+	}, nil
 }
 
 // TokenInfo is what Threads knows about a token. A zero time means that Threads did not say.

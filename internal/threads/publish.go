@@ -44,25 +44,6 @@ func (c *Client) Publish(ctx context.Context, token Token, containerID string, b
 	return c.newID(ctx, q)
 }
 
-// PublishText makes a post of text in one call and returns its media id. It is live when this returns.
-//
-// The delivery path does not use it: after a lost answer there is no container to ask what became of it. before is as in
-// Publish, and so are the errors.
-//
-// https://developers.facebook.com/documentation/threads/posts
-func (c *Client) PublishText(ctx context.Context, token Token, k Container, before func() error) (mediaID string, err error) {
-	form := k.form()
-	form.Set("auto_publish_text", "true")
-	q := call{
-		op: OpPublishText, method: http.MethodPost, path: "/v1.0/me/threads", form: form, token: token,
-		refers: k.ReplyToID != "" || k.QuotePostID != "", gate: &gate{before: before},
-	}
-	if k.MediaType != Text {
-		return "", &Error{Op: q.op, Class: Invalid, Sentence: "Only a post of text can be published in one step.", cause: ErrNotSent}
-	}
-	return c.newID(ctx, q)
-}
-
 // newID makes a call that is answered with the id of what it made.
 func (c *Client) newID(ctx context.Context, q call) (string, error) {
 	var answer struct {

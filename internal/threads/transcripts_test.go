@@ -30,10 +30,6 @@ func TestTranscripts(t *testing.T) {
 		_, err := c.Repost(ctx, token, "18060000000000017", nil)
 		return err
 	}
-	atOnce := func(ctx context.Context, c *threads.Client) error {
-		_, err := c.PublishText(ctx, token, threads.Container{MediaType: threads.Text, Text: "x"}, nil)
-		return err
-	}
 	status := func(ctx context.Context, c *threads.Client) error {
 		_, err := c.ContainerStatus(ctx, token, "17990000000000013")
 		return err
@@ -110,9 +106,6 @@ func TestTranscripts(t *testing.T) {
 		{"repost of a post that is gone", repost, 400, gone, threads.NotFound, ""},
 		{"repost, the connection's end", repost, 200, ``, threads.Ambiguous, threads.Transient},
 		{"repost of what is gone", repost, 400, gone, threads.NotFound, ""},
-		{"text at once, and 500", atOnce, 500, noScope, threads.Ambiguous, threads.Permission},
-		{"text at once, nothing found", atOnce, 400, notFound, threads.Ambiguous, threads.Transient},
-		{"text at once, too long", atOnce, 500, tooLong, threads.Invalid, ""},
 		{"publish, too many already", publish, 400, spent, threads.Quota, ""},
 		{"publish, sent a moment ago", publish, 400, duplicate, threads.Ambiguous, threads.Invalid},
 		{"status too early", status, 400, notFound, threads.NotReady, ""},

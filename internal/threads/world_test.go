@@ -73,17 +73,13 @@ func TestWhatIsWrittenReadsBack(t *testing.T) {
 	if err := w.sim.SetKnobs(func(k *threadssim.Knobs) { k.GeoGating = true }); err != nil {
 		t.Fatal(err)
 	}
-	me, err := w.client.MeDetail(t.Context(), w.all, everyScope)
-	if err != nil || !me.GeoGating || me.Username != "demo.user" {
-		t.Errorf("%+v, %v", me, err)
-	}
 	places, err := w.client.LocationSearch(t.Context(), w.all, "paris", nil)
 	if err != nil || len(places) == 0 {
 		t.Fatalf("places %v, %v", places, err)
 	}
-	there, err := w.client.Location(t.Context(), w.all, places[0].ID)
-	if err != nil || there.Name != places[0].Name || there.Name == "" {
-		t.Errorf("the place reads %+v, %v; found was %+v", there, err, places[0])
+	there := places[0]
+	if there.Name == "" {
+		t.Errorf("the place reads %+v", there)
 	}
 	quoted := w.made(t, threads.Container{MediaType: threads.Text, Text: "first"})
 
@@ -135,9 +131,6 @@ func TestWhatIsWrittenReadsBack(t *testing.T) {
 	}
 	if m, err := w.client.Detail(t.Context(), narrow.AccessToken, quoted, few); err != nil || m.Text != "first" || m.ReplyAudience != "" {
 		t.Errorf("%+v, %v", m, err)
-	}
-	if me, err := w.client.MeDetail(t.Context(), narrow.AccessToken, few); err != nil || !me.GeoGating {
-		t.Errorf("%+v, %v", me, err)
 	}
 }
 
@@ -226,11 +219,6 @@ func TestLookAround(t *testing.T) {
 			t.Errorf("%s found %+v, %v", name, page, err)
 		}
 	}
-	me, err := w.client.MeDetail(t.Context(), w.all, everyScope)
-	if err != nil || !slices.ContainsFunc(me.Searches, func(s threads.RecentSearch) bool { return s.Query == "green" && s.At.Equal(w.clock.Now()) }) {
-		t.Errorf("searches %+v, %v", me.Searches, err)
-	}
-
 	ann, err := w.client.ProfileLookup(t.Context(), w.all, "ann")
 	if err != nil || ann.Username != "ann" || ann.Followers != 500 {
 		t.Errorf("profile %+v, %v", ann, err)
@@ -246,20 +234,6 @@ func TestLookAround(t *testing.T) {
 	if err != nil || limits.LocationSearches.Used != 1 || limits.LocationSearches.Total != 500 || limits.Posts.Total != 250 ||
 		limits.Replies.Total != 1000 || limits.Deletes.Total != 100 {
 		t.Errorf("limits %+v, %v", limits, err)
-	}
-
-	mine := w.made(t, threads.Container{MediaType: threads.Text, Text: "embed me"})
-	m, err := w.client.Media(t.Context(), w.all, mine)
-	if err != nil {
-		t.Fatal(err)
-	}
-	embed, err := w.client.OEmbed(t.Context(), m.Permalink, 400)
-	if err != nil || !strings.Contains(embed.HTML, m.Permalink) || embed.Width != 400 || embed.Type != "rich" {
-		t.Errorf("embed %+v, %v", embed, err)
-	}
-	app, err := w.client.AppToken(t.Context())
-	if err != nil || !strings.HasPrefix(app.Reveal(), "TH|") {
-		t.Errorf("the app's token: %v", err)
 	}
 }
 

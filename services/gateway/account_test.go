@@ -54,9 +54,17 @@ func TestLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.api.PublishText(t.Context(), token, threads.Container{MediaType: threads.Text, Text: "from elsewhere"}, nil); err != nil {
+	container, err := w.api.CreateContainer(t.Context(), token, threads.Container{MediaType: threads.Text, Text: "from elsewhere"})
+	if err != nil {
 		t.Fatal(err)
 	}
+	waiting.Until(t, "the post from elsewhere", func() bool {
+		_, err := w.api.Publish(t.Context(), token, container, nil)
+		if err != nil && threads.ClassOf(err) != threads.NotReady {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 	for when, want := range map[time.Duration][4]int{ // posts used, scheduled; replies used, scheduled
 		0:                             {2, 0, 0, 0},
 		90 * time.Minute:              {2, 1, 0, 0},

@@ -108,7 +108,7 @@ func permanent(c Call) bool {
 		return true
 	case c.Code == 10:
 		// There it may hide a success, and calling again is the right thing after a look.
-		return c.Op != threads.OpPublish && c.Op != threads.OpRepost && c.Op != threads.OpPublishText
+		return c.Op != threads.OpPublish && c.Op != threads.OpRepost
 	}
 	return c.Code == 100 && c.Subcode != 33
 }

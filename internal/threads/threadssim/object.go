@@ -14,7 +14,7 @@ func (s *Sim) opOf(id string) string {
 	case s.media[id] == nil && s.containers[id] != nil:
 		return threads.OpStatus
 	case placeOf(id) != nil:
-		return threads.OpLocation
+		return opLocation
 	}
 	return threads.OpMedia
 }
@@ -38,7 +38,7 @@ func object(c *call) answer {
 			}
 			return success(c.show(m, asked))
 		}
-	case threads.OpLocation:
+	case opLocation:
 		return c.location(placeOf(c.path))
 	}
 	return noSuchObject(c.path)

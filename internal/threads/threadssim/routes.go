@@ -37,7 +37,7 @@ func (s *Sim) table() *http.ServeMux {
 	s.api(mux, "GET /profile_lookup", threads.OpProfileLookup, threads.ScopeProfileDiscovery, profileLookup)
 	s.api(mux, "GET /profile_posts", threads.OpProfilePosts, threads.ScopeProfileDiscovery, profilePosts)
 	s.api(mux, "GET /location_search", threads.OpLocationSearch, threads.ScopeLocationTagging, locationSearch)
-	s.open(mux, "GET /oembed", threads.OpOEmbed, oembed)
+	s.open(mux, "GET /oembed", opOEmbed, oembed)
 	s.api(mux, "GET /{user}/threads_publishing_limit", threads.OpLimits, "", limits)
 	s.api(mux, "GET /{id}", "", "", object) // a profile, a container, a post or a place
 	s.api(mux, "DELETE /{id}", threads.OpDelete, "", remove)
