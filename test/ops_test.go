@@ -16,7 +16,7 @@ import (
 	"github.com/omni-write/threads/cmd"
 	"github.com/omni-write/threads/cmd/ops"
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 // op runs a command of ops against the system, as an operator does beside it.

@@ -21,7 +21,7 @@ import (
 	"github.com/omni-write/threads/cmd/ops/original"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/pg/pgtest"
-	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 // The tables of the original as Prisma made them, with ten thousand posts in them, good and bad.

@@ -26,7 +26,7 @@ import (
 	"github.com/omni-write/threads/cmd/standalone/walkthrough"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/pg/pgtest"
-	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 // system is the program running standalone in a process of its own.

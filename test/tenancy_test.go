@@ -22,9 +22,9 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/vault"
-	"github.com/omni-write/threads/internal/waiting"
 )
 
 // Law 9 as a matrix over every place in the API where an id can be: another user's id answers exactly like one that does

@@ -15,8 +15,8 @@ import (
 	"github.com/omni-write/threads/cmd/ops/keys"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/vault"
-	"github.com/omni-write/threads/internal/waiting"
 )
 
 // A whole rotation by the command an operator uses, while posts go out and tokens are refreshed without a pause.

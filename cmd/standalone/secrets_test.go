@@ -14,10 +14,10 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/internal/vault"
-	"github.com/omni-write/threads/internal/waiting"
 )
 
 // What must never be stored, logged or answered is looked for everywhere after a life with many bad moments: those are

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/internal/dial"
-	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 // A connection of HTTP/2 whose other end fell silent is given up, and the next request finds a new one.

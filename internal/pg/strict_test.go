@@ -13,7 +13,7 @@ import (
 
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
-	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 // Under a ctx that carries a transaction the pool gives no connection, new or used, however it is asked.

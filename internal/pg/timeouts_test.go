@@ -11,7 +11,7 @@ import (
 	"github.com/omni-write/threads/internal/outage"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
-	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 // A Postgres that takes a statement and never answers is left, also by who set no deadline.

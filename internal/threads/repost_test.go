@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
-	"github.com/omni-write/threads/internal/waiting"
 )
 
 // withRoot is a simulator with a post to repost.

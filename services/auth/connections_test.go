@@ -13,7 +13,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/pg"
-	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 func TestDisconnect(t *testing.T) {

@@ -6,9 +6,9 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/testkit/secretcheck"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
-	"github.com/omni-write/threads/internal/waiting"
 )
 
 // What must never be stored or logged is looked for everywhere after a day in the life of auth, its bad moments

@@ -15,7 +15,7 @@ import (
 	"github.com/omni-write/threads/cmd/standalone/issuer"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/bustest"
-	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/services/gateway"
 )
 

@@ -10,9 +10,9 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
-	"github.com/omni-write/threads/internal/waiting"
 )
 
 // metric is the value of a counter or gauge, or how many observations a histogram has; -1 when there is none.

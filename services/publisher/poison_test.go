@@ -16,7 +16,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
-	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 // A command that was accepted is done after an outage, however often it was delivered during it.

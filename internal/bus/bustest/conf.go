@@ -11,7 +11,7 @@ import (
 
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/natsd"
-	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 // ConfServer is a server that runs with the configuration of a deployment, users and all.

@@ -17,7 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 func TestRestart(t *testing.T) {

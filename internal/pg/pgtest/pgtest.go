@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/internal/pg"
-	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 func init() { pg.Strict(); pg.Observe(&seen) } //nolint:gochecknoinits // also in a test binary that runs as the program

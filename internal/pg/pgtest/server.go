@@ -16,7 +16,7 @@ import (
 
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/local"
-	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 // emptyTemplate is what Postgres itself copies when asked for a database without more words.

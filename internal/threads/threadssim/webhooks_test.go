@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads/threadssim"
-	"github.com/omni-write/threads/internal/waiting"
 )
 
 // event is a webhook as the app gets it.

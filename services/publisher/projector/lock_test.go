@@ -8,7 +8,7 @@ import (
 
 	"github.com/omni-write/threads/internal/outage"
 	"github.com/omni-write/threads/internal/pg/pgtest"
-	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }

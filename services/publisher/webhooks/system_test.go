@@ -23,8 +23,8 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/vault"
-	"github.com/omni-write/threads/internal/waiting"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/waiting"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 func TestDelivers(t *testing.T) {
