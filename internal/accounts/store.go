@@ -54,7 +54,7 @@ type Locked struct {
 // for one account holds up all that come with it and after it. What is neither connected nor busy is gone.
 func LockAll(ctx context.Context, tx bun.Tx, ids []string) (Locked, error) {
 	// Two of our users may have connected one Threads user: what is decided by looking at both accounts' posts needs both.
-	const sole = `NOT EXISTS (SELECT FROM social_connections AS twin WHERE twin.provider_user_id = account.provider_user_id AND twin.id <> account.id)
+	const sole = `NOT EXISTS (SELECT FROM social_connections AS other WHERE other.provider_user_id = account.provider_user_id AND other.id <> account.id)
 		OR pg_try_advisory_xact_lock(hashtextextended(account.provider_user_id, 0)) AS sole`
 	return lock(ctx, tx, ids, "UPDATE", sole)
 }

@@ -69,7 +69,7 @@ func (s *Store) ClaimedMediaIDs(ctx context.Context, db bun.IDB, accountID strin
 	if len(mediaIDs) == 0 {
 		return nil, nil //nolint:nilnil // nothing is known of nothing
 	}
-	all, err := accounts.Twins(ctx, db, accountID)
+	all, err := accounts.SameThreadsUser(ctx, db, accountID)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (s *Store) ClaimedMediaIDs(ctx context.Context, db bun.IDB, accountID strin
 
 // OthersInDoubt are the other posts of the same Threads user that may be live.
 func (s *Store) OthersInDoubt(ctx context.Context, p *Post) (others []Post, err error) {
-	all, err := accounts.Twins(ctx, s.DB, p.AccountID)
+	all, err := accounts.SameThreadsUser(ctx, s.DB, p.AccountID)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func NewKeysetFile(path string) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	keys, err := openRing(fresh)
+	keys, err := openKeyring(fresh)
 	if err != nil {
 		return 0, err
 	}

@@ -28,14 +28,14 @@ func Unopened(err error) bool { return errors.Is(err, ErrUnknownKey) || errors.I
 // Vault seals tokens for the table and opens them for a call. The keyset may hold several keys: the primary seals,
 // all of them open, so a key is rotated by adding the new one everywhere before making it primary (docs/security.md).
 type Vault struct {
-	keys atomic.Pointer[ring]
-	file *watched // nil when the keys cannot change
+	keys atomic.Pointer[keyring]
+	file *reloader // nil when the keys cannot change
 }
 
 // Open reads a Tink keyset, as JSON or as base64 of that JSON (which is kinder to environment variables).
 // Its errors say nothing of the keys.
 func Open(keysetJSON []byte) (*Vault, error) {
-	keys, err := openRing(keysetJSON)
+	keys, err := openKeyring(keysetJSON)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func Open(keysetJSON []byte) (*Vault, error) {
 // OpenFile is Open on a file. When the file changes, the vault takes its keys within a second; a file that cannot
 // be read then is logged, and the keys at hand stay.
 func OpenFile(path string, log *zap.Logger) (*Vault, error) {
-	v := &Vault{file: &watched{path: path, log: log}}
+	v := &Vault{file: &reloader{path: path, log: log}}
 	keys, err := v.file.first()
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func (v *Vault) Open(accountID string, sealed []byte) (threads.Token, error) {
 // Primary is the id of the key that seals.
 func (v *Vault) Primary() uint32 { return v.current(false).primary }
 
-func (v *Vault) current(look bool) *ring {
+func (v *Vault) current(look bool) *keyring {
 	if v.file != nil {
 		if keys := v.file.changed(look); keys != nil {
 			v.keys.Store(keys)
@@ -101,13 +101,13 @@ func (v *Vault) current(look bool) *ring {
 // bound ties a sealed token to its row: moved to another row it does not open.
 func bound(accountID string) []byte { return []byte("threads-token|v1|" + accountID) }
 
-// ring is the keys of a moment.
-type ring struct {
+// keyring is the keys as they stood when the keyset was last read.
+type keyring struct {
 	aead    tink.AEAD
 	primary uint32
 	ids     []uint32 // of the keys that open, the primary among them
 }
 
-func (r *ring) has(id uint32) bool { return slices.Contains(r.ids, id) }
+func (r *keyring) has(id uint32) bool { return slices.Contains(r.ids, id) }
 
-func (r *ring) list() string { return fmt.Sprintf("it has %v", r.ids) }
+func (r *keyring) list() string { return fmt.Sprintf("it has %v", r.ids) }

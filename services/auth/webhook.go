@@ -58,7 +58,7 @@ func (s *Service) ReceiveWebhook(ctx context.Context, q events.ReceiveWebhook) (
 
 // factsOf are the facts that an update is: one for each account of ours that it is about.
 func (s *Service) factsOf(ctx context.Context, u threads.WebhookEvent) ([]events.Event, error) {
-	tell, mark := reading(u)
+	tell, identity := reading(u)
 	if tell == nil {
 		s.log.Info("a webhook of a kind that is none of ours", zap.String("field", u.Field))
 		return nil, nil
@@ -67,7 +67,7 @@ func (s *Service) factsOf(ctx context.Context, u threads.WebhookEvent) ([]events
 		s.log.Warn("a webhook names no post, and is dropped", zap.String("field", u.Field))
 		return nil, nil
 	}
-	list, err := accounts.Marked(ctx, s.db, mark)
+	list, err := accounts.ByThreadsIdentity(ctx, s.db, identity)
 	if err != nil {
 		return nil, err
 	}
@@ -86,9 +86,9 @@ func (s *Service) factsOf(ctx context.Context, u threads.WebhookEvent) ([]events
 }
 
 // reading says what an update means, and how to find whose it is.
-func reading(u threads.WebhookEvent) (func(events.Heard) events.Event, accounts.Mark) {
+func reading(u threads.WebhookEvent) (func(events.Heard) events.Event, accounts.ThreadsIdentity) {
 	m := u.Media
-	owner := accounts.Mark{ThreadsUserID: m.OwnerID, MediaIDs: []string{m.ID}}
+	owner := accounts.ThreadsIdentity{ThreadsUserID: m.OwnerID, MediaIDs: []string{m.ID}}
 	if m.OwnerID == "" { // a name may have changed hands; an id does not
 		owner.Username = m.Username
 	}
@@ -99,10 +99,10 @@ func reading(u threads.WebhookEvent) (func(events.Heard) events.Event, accounts.
 	case threads.WebhookReplies:
 		// The conversation's owner, or who was replied to within somebody else's: which of them is meant is not said.
 		return func(h events.Heard) events.Event { return events.ReplyReceived{Heard: h, Words: words} },
-			accounts.Mark{ThreadsUserID: u.RootOwnerID, MediaIDs: []string{m.ReplyToID, m.RootID}}
+			accounts.ThreadsIdentity{ThreadsUserID: u.RootOwnerID, MediaIDs: []string{m.ReplyToID, m.RootID}}
 	case threads.WebhookMentions:
 		return func(h events.Heard) events.Event { return events.Mentioned{Heard: h, Words: words} },
-			accounts.Mark{ThreadsUserID: u.TargetID}
+			accounts.ThreadsIdentity{ThreadsUserID: u.TargetID}
 	case threads.WebhookPublish:
 		return func(h events.Heard) events.Event {
 			return events.PublishedOnThreads{Heard: h, MediaType: m.MediaType, Permalink: m.Permalink}
@@ -110,7 +110,7 @@ func reading(u threads.WebhookEvent) (func(events.Heard) events.Event, accounts.
 	case threads.WebhookDelete:
 		return func(h events.Heard) events.Event { return events.DeletedOnThreads{Heard: h} }, owner
 	}
-	return nil, accounts.Mark{}
+	return nil, accounts.ThreadsIdentity{}
 }
 
 // happened is when Threads says that it happened.

@@ -79,17 +79,17 @@ func (s *Service) surveyOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, surveyEvery)
 	defer cancel()
 	now := s.now()
-	census, err := accounts.Count(ctx, s.db, now.Add(-overdueAfter))
+	counts, err := accounts.Count(ctx, s.db, now.Add(-overdueAfter))
 	if err != nil {
 		return err
 	}
-	for status, n := range census.ByStatus {
+	for status, n := range counts.ByStatus {
 		accountsBy.WithLabelValues(string(status)).Set(float64(n))
 	}
-	tokensOverdue.Set(float64(census.Overdue))
+	tokensOverdue.Set(float64(counts.Overdue))
 	runway := math.Inf(1)
-	if !census.FirstExpiry.IsZero() {
-		runway = census.FirstExpiry.Sub(now).Seconds()
+	if !counts.FirstExpiry.IsZero() {
+		runway = counts.FirstExpiry.Sub(now).Seconds()
 	}
 	tokenRunway.Set(runway)
 	return nil

@@ -20,10 +20,10 @@ type call struct {
 	op     string
 	at     time.Time // when the whole request had arrived
 	params url.Values
-	path   string // the {user} or {id} of the path
-	edge   string // the whole path, without the version
-	hidden bool   // the token came in a header, and not among the parameters
-	wish   wish   // what the request itself asks to go wrong
+	path   string       // the {user} or {id} of the path
+	edge   string       // the whole path, without the version
+	hidden bool         // the token came in a header, and not among the parameters
+	asked  requestFault // what the request itself asks to go wrong
 	token  *token
 	user   *user
 	knobs  *Knobs
@@ -58,7 +58,7 @@ func (s *Sim) api(mux *http.ServeMux, pattern, op, scope string, h handler) {
 // commit), then the handler's object, scope, parameters, state and commit, and only then the faults of the response.
 func (s *Sim) handle(mux *http.ServeMux, pattern, op string, auth func(*call) (answer, bool), h handler) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		asked, err := readWish(r.Header, op)
+		asked, err := readRequestFault(r.Header, op)
 		if err != nil {
 			write(w, complaint(err)) // no part of Threads, so not in its shape
 			return
@@ -67,7 +67,7 @@ func (s *Sim) handle(mux *http.ServeMux, pattern, op string, auth func(*call) (a
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			panic(http.ErrAbortHandler) // its sender died on the way: such a request never gets as far as Threads
 		}
-		c := &call{sim: s, method: r.Method, host: origin(r), op: op, params: params, at: s.now(), wish: asked}
+		c := &call{sim: s, method: r.Method, host: origin(r), op: op, params: params, at: s.now(), asked: asked}
 		c.path, c.edge = r.PathValue("user")+r.PathValue("id"), r.URL.Path
 		_, c.hidden = bearer(r)
 		var a answer
@@ -103,13 +103,13 @@ func (s *Sim) decide(c *call, auth func(*call) (answer, bool), h handler) answer
 
 // as makes the call that of an account, or of nobody, with the knobs and the luck of theirs.
 func (c *call) as(u *user) {
-	c.user, c.knobs, c.rng = u, c.sim.habits.all, c.sim.habits.rng
+	c.user, c.knobs, c.rng = u, c.sim.layers.all, c.sim.layers.rng
 	if u != nil {
 		c.knobs, c.rng = u.knobs, u.rng
 	}
-	if c.wish.knobs != nil {
+	if c.asked.knobs != nil {
 		k := *c.knobs
-		if c.wish.knobs(&k) == nil {
+		if c.asked.knobs(&k) == nil {
 			c.knobs = &k
 		}
 	}

@@ -83,10 +83,10 @@ func (s *Sim) callback(ctx context.Context, kind, username string) (CallbackAnsw
 	told := CallbackAnswer{Kind: kind, UserID: s.byName[username].ID, URL: s.callbackURL(kind), At: s.now()}
 	s.mu.Unlock()
 	s.inform(ctx, &told)
-	s.post.mu.Lock()
-	defer s.post.mu.Unlock()
-	s.post.answers = append(s.post.answers, told)
-	s.post.answers = s.post.answers[max(len(s.post.answers)-maxAnswers, 0):]
+	s.sender.mu.Lock()
+	defer s.sender.mu.Unlock()
+	s.sender.answers = append(s.sender.answers, told)
+	s.sender.answers = s.sender.answers[max(len(s.sender.answers)-maxAnswers, 0):]
 	return told, nil
 }
 
@@ -110,7 +110,7 @@ func (s *Sim) inform(ctx context.Context, told *CallbackAnswer) {
 		return
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	status, body, err := say(s.post.caller(), req)
+	status, body, err := say(s.sender.caller(), req)
 	if err != nil {
 		told.Error = err.Error()
 		return
@@ -133,9 +133,9 @@ func (s *Sim) inform(ctx context.Context, told *CallbackAnswer) {
 
 // CallbackAnswers are the latest, oldest first.
 func (s *Sim) CallbackAnswers() []CallbackAnswer {
-	s.post.mu.Lock()
-	defer s.post.mu.Unlock()
-	return slices.Clone(s.post.answers)
+	s.sender.mu.Lock()
+	defer s.sender.mu.Unlock()
+	return slices.Clone(s.sender.answers)
 }
 
 func (s *Sim) callbackState() any {

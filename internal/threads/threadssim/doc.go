@@ -3,7 +3,7 @@
 // it, and the simulator command and standalone serve it.
 //
 // It is strict, it is angry on request, and it can be asked. Strict: what Threads refuses, it refuses. Angry: Knobs are
-// its habits, for all, for one account or for one request, and whatever they leave to chance is seeded; a Fault is one
+// its behaviour, for all, for one account or for one request, and whatever they leave to chance is seeded; a Fault is one
 // misbehaviour of one exact call ("the third publish, after its commit"). Both become a hit, which the call suffers
 // where Threads' order of checks has it: after the commit, if the client shall not know what happened. Asked: GET
 // /_sim/posts tells every publish that took effect and when its request was complete, which is how a test proves that

@@ -124,13 +124,13 @@ func (s *Sim) ClearFaults() {
 }
 
 // strike gathers what the knobs, the faults that match the call and the request itself make of it. At most one of them
-// decides the answer: the request's own wish before an exact fault, an exact fault before a knob. The caller holds the
-// lock.
+// decides the answer: what the request itself asks for before an exact fault, an exact fault before a knob. The caller
+// holds the lock.
 func (c *call) strike() hit {
-	habit := c.roll()
+	byKnobs := c.roll()
 	var total hit
-	if c.wish.fault != nil {
-		one, _ := c.wish.fault.strike() // was checked when it was read
+	if c.asked.fault != nil {
+		one, _ := c.asked.fault.strike() // was checked when it was read
 		total.add(one)
 	}
 	s, userID := c.sim, ""
@@ -157,9 +157,9 @@ func (c *call) strike() hit {
 		s.faults = slices.DeleteFunc(s.faults, func(f *armedFault) bool { return f.fired >= f.Times })
 	}
 	if total.decides() {
-		habit.before, habit.after = nil, nil
+		byKnobs.before, byKnobs.after = nil, nil
 	}
-	total.add(habit)
+	total.add(byKnobs)
 	return total
 }
 

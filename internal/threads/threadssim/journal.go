@@ -56,7 +56,7 @@ func (s *Sim) replay(e entry) error {
 		s.users[e.User.ID].persona = e.User.persona
 	case e.User != nil:
 		e.User.used = map[quota]*window{}
-		e.User.knobs, e.User.rng = s.habits.of(e.User.Username), generator(s.habits.seed, e.User.Username)
+		e.User.knobs, e.User.rng = s.layers.of(e.User.Username), generator(s.layers.seed, e.User.Username)
 		s.users[e.User.ID], s.byName[e.User.Username] = e.User, e.User
 		seen(firstUser, &s.ids.users, e.User.ID)
 	case e.Code != nil:

@@ -11,7 +11,7 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 )
 
-// Knobs are the habits of the simulated Threads: what it does every time, or so often. They exist for the whole
+// Knobs are the behaviour of the simulated Threads: what it does every time, or so often. They exist for the whole
 // simulator (SetKnobs), for one account on top of that (SetUserKnobs), and for one request on top of both (the header
 // X-Sim-Knobs). A misbehaviour of one exact call is a Fault. Both end in a hit, so they cannot mean different things.
 //
@@ -171,7 +171,7 @@ var (
 	edgeBodies      = []string{"html", "empty"}
 )
 
-// Quick are the habits of the zero Options: nothing takes long and nothing is left to chance.
+// Quick are the knobs of the zero Options: nothing takes long and nothing is left to chance.
 func Quick() Knobs {
 	return Knobs{
 		HiddenSuccess: HiddenSuccess{Error: "10/500"},
@@ -197,7 +197,7 @@ func Quick() Knobs {
 	}
 }
 
-// Realistic are the habits observed at the real Threads, without its bad days: what a client meets there in any week.
+// Realistic are the knobs as observed at the real Threads, without its bad days: what a client meets there in any week.
 //
 // Three of four text containers are ready at once; the fourth takes up to three seconds, and whoever publishes it at once
 // meets 24/4279009 as at Threads.

@@ -40,7 +40,7 @@ type Options struct {
 	// FetchMedia makes creation fetch media URLs, as Threads does. Off by default: a demo may be offline, and whoever
 	// can reach the simulator could make it fetch anything.
 	FetchMedia bool
-	// Knobs are the habits to start with and to come back to, e.g. Realistic(). Nil: Quick() with the five fields above.
+	// Knobs are those to start with and to come back to, e.g. Realistic(). Nil: Quick() with the five fields above.
 	Knobs *Knobs
 	// Seed begins the generator of whatever is left to chance. The same seed and the same calls give the same outcome.
 	Seed uint64
@@ -70,7 +70,7 @@ type Sim struct {
 	// ahead is how far the simulator's clock is ahead of the true one, in nanoseconds.
 	ahead atomic.Int64
 
-	post courier
+	sender webhookSender
 
 	mu sync.Mutex
 	state
@@ -91,7 +91,7 @@ type state struct {
 	built      []*container // in the order of their creation
 	faults     []*armedFault
 	faultSeq   int
-	habits     habits
+	layers     knobLayers
 	calls      callRing
 	appCalls   hourly
 	mistakes   []Mistake
@@ -108,7 +108,7 @@ func (s *Sim) forget(seed uint64) {
 		containers: map[string]*container{},
 		media:      map[string]*media{},
 		byShort:    map[string]*media{},
-		habits:     newHabits(s.start, seed),
+		layers:     newKnobLayers(s.start, seed),
 	}
 }
 
@@ -144,7 +144,7 @@ func New(opts Options) (*Sim, error) {
 
 // Close ends the deliveries and closes the journal. Calls that change something are refused afterwards.
 func (s *Sim) Close() error {
-	s.post.close()
+	s.sender.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.journal == nil {
@@ -153,7 +153,7 @@ func (s *Sim) Close() error {
 	return s.journal.close()
 }
 
-// knobs are the habits these options ask for.
+// knobs are what these options ask for.
 func (o Options) knobs() Knobs {
 	if o.Knobs != nil {
 		return *o.Knobs
@@ -184,7 +184,7 @@ func (s *Sim) Reset() error {
 			return err
 		}
 	}
-	s.post.clear()
+	s.sender.clear()
 	s.ahead.Store(0)
 	s.forget(s.opts.Seed)
 	return nil

@@ -134,7 +134,7 @@ func (s *Sim) shakeHands(r *http.Request, address, token string) error {
 	if err != nil {
 		return err
 	}
-	status, body, err := say(s.post.caller(), req)
+	status, body, err := say(s.sender.caller(), req)
 	switch {
 	case err != nil:
 		return fmt.Errorf("the callback did not answer: %w", err)
@@ -253,8 +253,8 @@ func (s *Sim) tell(field string, about *user, m *media, target string, value fun
 		}
 		list := []*Delivery{&d}
 		if chance(about.rng, k.WebhookDup) {
-			twin := d
-			list = append(list, &twin)
+			same := d
+			list = append(list, &same)
 		}
 		s.send(list...)
 	}

@@ -280,7 +280,7 @@ func TestWebhookKnobs(t *testing.T) {
 	knob(func(k *threadssim.Knobs) { k.WebhookDup = 1 })
 	post()
 	if x, y := a.next(), a.next(); x.raw != y.raw {
-		t.Error("the twin differs")
+		t.Error("the second delivery differs")
 	}
 
 	knob(func(k *threadssim.Knobs) { k.WebhookDelay = threadssim.Always(time.Hour) })

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// The bounds of the courier.
+// The bounds of the sender.
 const (
 	maxPending    = 1000
 	maxDeliveries = 1000
@@ -58,8 +58,8 @@ type Attempt struct {
 	Error  string    `json:"error,omitempty"`
 }
 
-// courier brings webhooks to their addresses, one at a time. It never holds the simulator's lock.
-type courier struct {
+// webhookSender brings webhooks to their addresses, one at a time. It never holds the simulator's lock.
+type webhookSender struct {
 	mu      sync.Mutex
 	seq     int
 	log     []*Delivery // the latest, oldest first
@@ -72,15 +72,15 @@ type courier struct {
 	client  *http.Client
 }
 
-// caller is the courier's own client, for others to use.
-func (p *courier) caller() *http.Client {
+// caller is the sender's own client, for others to use.
+func (p *webhookSender) caller() *http.Client {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.http()
 }
 
 // http is that client: it follows no redirect, because only the address itself was allowed. The caller holds the lock.
-func (p *courier) http() *http.Client {
+func (p *webhookSender) http() *http.Client {
 	if p.client == nil {
 		p.client = &http.Client{
 			Timeout:       callTimeout,
@@ -93,7 +93,7 @@ func (p *courier) http() *http.Client {
 
 // send puts deliveries on their way.
 func (s *Sim) send(list ...*Delivery) {
-	p := &s.post
+	p := &s.sender
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -121,26 +121,26 @@ func (s *Sim) send(list ...*Delivery) {
 	p.nudge()
 }
 
-// nudge makes the courier look at the clock again. The caller holds the courier's lock.
-func (p *courier) nudge() {
+// nudge makes the sender look at the clock again. The caller holds the sender's lock.
+func (p *webhookSender) nudge() {
 	select {
 	case p.wake <- struct{}{}:
-	default: // it was told already, or there is no courier yet
+	default: // it was told already, or there is no sender yet
 	}
 }
 
-// clockMoved tells the courier that what was far may be due.
+// clockMoved tells the sender that what was far may be due.
 func (s *Sim) clockMoved() {
-	s.post.mu.Lock()
-	defer s.post.mu.Unlock()
-	s.post.nudge()
+	s.sender.mu.Lock()
+	defer s.sender.mu.Unlock()
+	s.sender.nudge()
 }
 
-// deliver is the courier at work, until it is stopped.
+// deliver is the sender at work, until it is stopped.
 func (s *Sim) deliver(ctx context.Context, stopped chan<- struct{}, wake <-chan struct{}, client *http.Client) {
 	defer close(stopped)
 	for {
-		d, wait := s.post.next(s.now())
+		d, wait := s.sender.next(s.now())
 		if d == nil {
 			timer := time.NewTimer(wait)
 			select {
@@ -159,12 +159,12 @@ func (s *Sim) deliver(ctx context.Context, stopped chan<- struct{}, wake <-chan 
 			return
 		}
 		tried.At = at
-		s.post.tried(d, tried, s.now())
+		s.sender.tried(d, tried, s.now())
 	}
 }
 
 // next is the delivery that is due, or how long to wait. The wait is short, for the clock may be a made-up one.
-func (p *courier) next(now time.Time) (*Delivery, time.Duration) {
+func (p *webhookSender) next(now time.Time) (*Delivery, time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	wait := time.Hour
@@ -184,7 +184,7 @@ func (p *courier) next(now time.Time) (*Delivery, time.Duration) {
 }
 
 // tried writes down an attempt and decides about the next one.
-func (p *courier) tried(d *Delivery, a Attempt, now time.Time) {
+func (p *webhookSender) tried(d *Delivery, a Attempt, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d.Attempts = append(d.Attempts, a)
@@ -231,14 +231,14 @@ func say(client *http.Client, req *http.Request) (status int, body []byte, err e
 }
 
 // clear forgets what is waiting and what was.
-func (p *courier) clear() {
+func (p *webhookSender) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.log, p.waiting, p.answers = nil, nil, nil
 }
 
-// close ends the courier and waits for it. What was waiting is not delivered.
-func (p *courier) close() {
+// close ends the sender and waits for it. What was waiting is not delivered.
+func (p *webhookSender) close() {
 	p.mu.Lock()
 	p.closed = true
 	stop, stopped := p.stop, p.stopped
@@ -251,10 +251,10 @@ func (p *courier) close() {
 
 // Deliveries are the latest webhooks, oldest first.
 func (s *Sim) Deliveries() []Delivery {
-	s.post.mu.Lock()
-	defer s.post.mu.Unlock()
-	all := make([]Delivery, 0, len(s.post.log))
-	for _, d := range s.post.log {
+	s.sender.mu.Lock()
+	defer s.sender.mu.Unlock()
+	all := make([]Delivery, 0, len(s.sender.log))
+	for _, d := range s.sender.log {
 		one := *d
 		one.Attempts = slices.Clone(d.Attempts)
 		all = append(all, one)

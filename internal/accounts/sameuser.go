@@ -7,9 +7,9 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// Twins are the other accounts that stand for the same Threads account as this one: each of our users who connects it has
+// SameThreadsUser returns the other accounts of the same Threads user as this one: each of our users who connects it has
 // an account of their own, with a token of their own. They see nothing of each other.
-func Twins(ctx context.Context, db bun.IDB, id string) (ids []string, err error) {
+func SameThreadsUser(ctx context.Context, db bun.IDB, id string) (ids []string, err error) {
 	err = db.NewSelect().Model((*Account)(nil)).Column("id").Where("id <> ?", id).
 		Where("provider_user_id = (SELECT provider_user_id FROM social_connections WHERE id = ?)", id).Scan(ctx, &ids)
 	if err != nil {

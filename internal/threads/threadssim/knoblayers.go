@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// habits are the knobs in their two layers, and the source of chance.
-type habits struct {
+// knobLayers are the knobs in their two layers, and the source of chance.
+type knobLayers struct {
 	seed uint64
 	all  *Knobs // never changed in place: calls in flight read it
 	rng  *rand.Rand
@@ -20,8 +20,8 @@ type habits struct {
 // Patch changes knobs. As JSON it is an object with the knobs to change.
 type Patch func(*Knobs) error
 
-func newHabits(start Knobs, seed uint64) habits {
-	return habits{seed: seed, all: &start, rng: generator(seed, ""), own: map[string][]Patch{}}
+func newKnobLayers(start Knobs, seed uint64) knobLayers {
+	return knobLayers{seed: seed, all: &start, rng: generator(seed, ""), own: map[string][]Patch{}}
 }
 
 // generator gives each account a generator of its own, so calls for one do not disturb what another one meets.
@@ -48,7 +48,7 @@ func jsonPatch(raw []byte) (Patch, error) {
 }
 
 // of resolves the knobs of an account.
-func (h *habits) of(username string) *Knobs {
+func (h *knobLayers) of(username string) *Knobs {
 	patches := h.own[username]
 	if len(patches) == 0 {
 		return h.all
@@ -63,7 +63,7 @@ func (h *habits) of(username string) *Knobs {
 // settle gives every account its knobs anew. The caller holds the lock.
 func (s *Sim) settle() {
 	for name, u := range s.byName {
-		u.knobs = s.habits.of(name)
+		u.knobs = s.layers.of(name)
 	}
 }
 
@@ -71,7 +71,7 @@ func (s *Sim) settle() {
 func (s *Sim) Knobs() Knobs {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return *s.habits.all
+	return *s.layers.all
 }
 
 // SetKnobs changes the knobs of the whole simulator.
@@ -87,11 +87,11 @@ func plain(change func(*Knobs)) Patch {
 func (s *Sim) patch(p Patch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := *s.habits.all
+	k := *s.layers.all
 	if err := p(&k); err != nil {
 		return err
 	}
-	s.habits.all = &k
+	s.layers.all = &k
 	s.settle()
 	return nil
 }
@@ -101,7 +101,7 @@ func (s *Sim) ResetKnobs() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.start
-	s.habits.all = &k
+	s.layers.all = &k
 	s.settle()
 }
 
@@ -109,7 +109,7 @@ func (s *Sim) ResetKnobs() {
 func (s *Sim) UserKnobs(username string) Knobs {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return *s.habits.of(account(username))
+	return *s.layers.of(account(username))
 }
 
 // SetUserKnobs changes the knobs of one account, which need not exist yet.
@@ -124,11 +124,11 @@ func (s *Sim) patchUser(username string, p Patch) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := *s.habits.of(name)
+	k := *s.layers.of(name)
 	if err := p(&k); err != nil {
 		return err
 	}
-	s.habits.own[name] = append(s.habits.own[name], p)
+	s.layers.own[name] = append(s.layers.own[name], p)
 	s.settle()
 	return nil
 }
@@ -137,7 +137,7 @@ func (s *Sim) patchUser(username string, p Patch) error {
 func (s *Sim) ResetUserKnobs(username string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.habits.own, account(username))
+	delete(s.layers.own, account(username))
 	s.settle()
 }
 
@@ -145,7 +145,7 @@ func (s *Sim) ResetUserKnobs(username string) {
 func (s *Sim) Seed(seed uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.habits.seed, s.habits.rng = seed, generator(seed, "")
+	s.layers.seed, s.layers.rng = seed, generator(seed, "")
 	for name, u := range s.byName {
 		u.rng = generator(seed, name)
 	}

@@ -13,13 +13,13 @@ const (
 	knobsHeader = "X-Sim-Knobs" // knobs for this call alone
 )
 
-// wish is what a request asks to go wrong.
-type wish struct {
+// requestFault is what a request asks to go wrong.
+type requestFault struct {
 	fault *Fault
 	knobs Patch
 }
 
-func readWish(h http.Header, op string) (w wish, err error) {
+func readRequestFault(h http.Header, op string) (w requestFault, err error) {
 	if raw := h.Get(faultHeader); raw != "" {
 		w.fault = &Fault{}
 		if err := strict([]byte(raw), w.fault); err != nil {

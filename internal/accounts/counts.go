@@ -10,8 +10,8 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// Census is what all accounts together are like.
-type Census struct {
+// Counts are numbers about all accounts together.
+type Counts struct {
 	// ByStatus has every status, also those that no account has.
 	ByStatus map[events.ConnectionStatus]int
 	// FirstExpiry is when the token expires that does so first, of all active accounts; zero when there is none.
@@ -20,8 +20,8 @@ type Census struct {
 	Overdue int
 }
 
-// Count takes the census. Overdue is who should have been refreshed before then.
-func Count(ctx context.Context, db bun.IDB, overdue time.Time) (Census, error) {
+// Count counts all accounts. Overdue are those that should have been refreshed before then.
+func Count(ctx context.Context, db bun.IDB, overdue time.Time) (Counts, error) {
 	var rows []struct {
 		Status  events.ConnectionStatus `bun:"status"`
 		N       int                     `bun:"n"`
@@ -33,9 +33,9 @@ func Count(ctx context.Context, db bun.IDB, overdue time.Time) (Census, error) {
 		ColumnExpr("count(*) FILTER (WHERE refresh_at < ?) AS overdue", overdue.UTC()).
 		Group("status").Scan(ctx, &rows)
 	if err != nil {
-		return Census{}, fmt.Errorf("count the accounts: %w", err)
+		return Counts{}, fmt.Errorf("count the accounts: %w", err)
 	}
-	c := Census{ByStatus: map[events.ConnectionStatus]int{
+	c := Counts{ByStatus: map[events.ConnectionStatus]int{
 		events.ConnectionActive: 0, events.ConnectionReconnectRequired: 0, events.ConnectionDisconnected: 0,
 	}}
 	for _, r := range rows {

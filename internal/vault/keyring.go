@@ -57,7 +57,7 @@ func readKeys(keysetJSON []byte) (*keyset.Handle, error) {
 	return handle, nil
 }
 
-func openRing(keysetJSON []byte) (*ring, error) {
+func openKeyring(keysetJSON []byte) (*keyring, error) {
 	handle, err := readKeys(keysetJSON)
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func openRing(keysetJSON []byte) (*ring, error) {
 		return nil, errors.New("open the token keyset: its keys are not for authenticated encryption (AEAD)")
 	}
 	info := handle.KeysetInfo()
-	r := &ring{aead: primitive, primary: info.GetPrimaryKeyId()}
+	r := &keyring{aead: primitive, primary: info.GetPrimaryKeyId()}
 	for _, k := range info.GetKeyInfo() {
 		if k.GetStatus() == tinkpb.KeyStatusType_ENABLED {
 			r.ids = append(r.ids, k.GetKeyId())
