@@ -30,7 +30,7 @@ func TestFrozenRecorder(t *testing.T) {
 		d.ready(name)
 	}
 	d.connect()
-	const recording = "recording: this process"
+	const recording = "projecting: this process"
 	records := func(n int) {
 		t.Helper()
 		d.eventually("a recorder", func() error {

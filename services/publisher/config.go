@@ -128,7 +128,7 @@ func (c Config) Mistakes() (wrong []error) {
 		wrong = append(wrong, fmt.Errorf("PUBLISHER_CREATIONS_IN_FLIGHT and PUBLISHER_CREATIONS_PER_ACCOUNT must be at least 1"))
 	}
 	wrong = append(wrong, c.Engagement.Mistakes()...)
-	wrong = append(wrong, c.RetentionConfig.mistakes()...)
+	wrong = append(wrong, c.retentionMistakes()...)
 	wrong = append(wrong, c.Webhooks.Mistakes()...)
 	if c.BreakerAfter < 1 {
 		wrong = append(wrong, fmt.Errorf("PUBLISHER_BREAKER_AFTER must be at least 1"))

@@ -51,16 +51,6 @@ func (r *rig) redeliver(id string, cmd events.Command) events.Outcome {
 	return o
 }
 
-// callsOf counts the calls of a kind that reached Threads.
-func (r *rig) callsOf(op string) (n int) {
-	for _, c := range r.sim.Calls() {
-		if c.Op == op {
-			n++
-		}
-	}
-	return n
-}
-
 // idle is a publisher that does nothing by itself.
 func (r *rig) idle() *Service {
 	return New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})

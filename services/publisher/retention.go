@@ -22,7 +22,7 @@ type RetentionConfig struct {
 // keysPromised is how long an Idempotency-Key is good at least.
 const keysPromised = 24 * time.Hour
 
-func (c RetentionConfig) mistakes() (wrong []error) {
+func (c RetentionConfig) retentionMistakes() (wrong []error) {
 	if c.CommandsKept != 0 && c.CommandsKept < keysPromised {
 		wrong = append(wrong, fmt.Errorf("PUBLISHER_COMMANDS_KEPT must be 0, or at least %s", keysPromised))
 	}
