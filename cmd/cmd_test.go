@@ -130,7 +130,7 @@ func TestOldSpelling(t *testing.T) {
 	}
 }
 
-// The example of each command can be meant: its flags are there.
+// The example of each command is valid: its flags are there.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	root := newRoot(&program{getenv: nothing, out: io.Discard, errOut: io.Discard})

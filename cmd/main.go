@@ -68,7 +68,7 @@ func Run(ctx context.Context, args []string, getenv func(string) string, out, er
 	return err
 }
 
-// usageError says that the command line cannot be meant.
+// usageError says that the command line cannot be understood.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }

@@ -43,7 +43,7 @@ Without a command everything runs in one process: an embedded NATS, a private Po
 
 Settings come from the environment: docs/settings.md has every one, .env.example those that must be set.
 
-Exit codes: 0 when it was done or stopped by Ctrl-C, 1 when it failed, 2 when the command line cannot be meant.`,
+Exit codes: 0 when it was done or stopped by Ctrl-C, 1 when it failed, 2 when the command line cannot be understood.`,
 		Example: `  threads                       everything in one process, until Ctrl-C
   threads demo --exit           a walkthrough with real parts, which ends by itself
   threads explain post_01…      what happened to one post`,

@@ -100,7 +100,7 @@ type Ticket struct {
 	ExpiresIn int    `json:"expiresIn"` // seconds
 }
 
-// BeginOAuth asks auth to open the OAuth dance for the user, or for the one whom the ticket stands for.
+// BeginOAuth asks auth to open the OAuth flow for the user, or for the one whom the ticket stands for.
 // Answer: OAuthBegun.
 type BeginOAuth struct {
 	UserID string `json:"userId,omitempty"`

@@ -29,7 +29,7 @@ const (
 	TokenkeeperAccounts = "tokenkeeper-accounts"
 )
 
-// The key-value buckets. Both hold single-use secrets of the OAuth dance, hashed, for minutes.
+// The key-value buckets. Both hold single-use secrets of the OAuth flow, hashed, for minutes.
 const (
 	BucketOAuthStates = "oauth_states"
 	BucketTickets     = "tickets"

@@ -60,7 +60,7 @@ type Common struct {
 	OTelName   string `env:"OTEL_SERVICE_NAME"`
 }
 
-// Mistakes names what cannot be meant.
+// Mistakes names what is not valid.
 func (c Common) Mistakes() (wrong []error) {
 	if c.DatabaseConns < pg.MinConns {
 		wrong = append(wrong, fmt.Errorf("DATABASE_CONNS must be at least %d", pg.MinConns))

@@ -28,7 +28,7 @@ type ImportOptions struct {
 	JSON      bool             // a line for every row, and the report as the last
 }
 
-// Mistakes names everything that cannot be meant, at once.
+// Mistakes names everything that is not valid, at once.
 func (o ImportOptions) Mistakes(now time.Time) error {
 	var wrong []error
 	if o.Batch < 1 || o.Batch > 1000 {

@@ -11,7 +11,7 @@ import (
 
 var connects = promauto.NewCounterVec(prometheus.CounterOpts{
 	Name: "threads_connects_total",
-	Help: "OAuth dances that came back from Threads, by outcome: connected, or the code of what was wrong (access_denied, state_invalid, exchange_failed and others).",
+	Help: "OAuth flows that came back from Threads, by outcome: connected, or the code of what was wrong (access_denied, state_invalid, exchange_failed and others).",
 }, []string{"outcome"})
 
 func measureConnect(err error) {

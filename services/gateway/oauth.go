@@ -116,7 +116,7 @@ func (s *Service) authorization(ctx context.Context, who session, accountID stri
 }
 
 type finishOAuthInput struct {
-	State string `query:"state" doc:"What we gave Threads when the dance began."`
+	State string `query:"state" doc:"What we gave Threads when the OAuth flow began."`
 	Code  string `query:"code" doc:"What Threads gives the person who allowed it."`
 	Error string `query:"error" doc:"Why there is no code."`
 

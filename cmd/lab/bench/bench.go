@@ -77,7 +77,7 @@ var small = map[string]string{
 	"posts": "400", "accounts": "50", "rate": "50", "seconds": "2", "scheduled": "20000", "facts": "30000", "ahead": "4s",
 }
 
-// Complete fills in what follows from other flags, and names everything that cannot be meant.
+// Complete fills in what follows from other flags, and names everything that is not valid.
 func (o *Options) Complete(f *pflag.FlagSet) error {
 	if o.quick {
 		for name, v := range small {
@@ -91,7 +91,7 @@ func (o *Options) Complete(f *pflag.FlagSet) error {
 	return o.mistakes()
 }
 
-// mistakes names everything that cannot be meant, at once.
+// mistakes names everything that is not valid, at once.
 func (o Options) mistakes() error {
 	var wrong []error
 	if o.posts < 1 || o.accounts < 1 || o.rate < 1 || o.seconds < 1 || o.scheduled < 1 || o.facts < 1 {

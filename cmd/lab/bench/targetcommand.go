@@ -30,7 +30,7 @@ func (o *TargetOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.child, "child", false, "end with the standard input, and print no report")
 }
 
-// Mistakes names what cannot be meant.
+// Mistakes names what is not valid.
 func (o TargetOptions) Mistakes() error {
 	if o.simulator && o.front != "" {
 		return errors.New("--simulator and --front are two different targets")

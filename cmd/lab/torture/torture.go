@@ -62,7 +62,7 @@ func (o *Options) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.logs, "logs", false, "leave the directory with the logs of all processes behind, even when all is well")
 }
 
-// Complete fills in what follows from other flags, and names everything that cannot be meant.
+// Complete fills in what follows from other flags, and names everything that is not valid.
 func (o *Options) Complete(f *pflag.FlagSet) error {
 	if o.seed == 0 {
 		o.seed = uint64(time.Now().UnixNano()) % 1_000_000
@@ -73,7 +73,7 @@ func (o *Options) Complete(f *pflag.FlagSet) error {
 	return o.mistakes()
 }
 
-// mistakes names everything that cannot be meant, at once.
+// mistakes names everything that is not valid, at once.
 func (o Options) mistakes() error {
 	var wrong []error
 	if o.minutes <= 0 || o.rounds < 0 || o.from < 1 || o.publishers < 0 {

@@ -206,7 +206,7 @@ var headerWords = map[string]string{
 	"Link":        "The next page, where there is one: <…>; rel=\"next\".",
 	"Location":    "Where it is.",
 	"Retry-After": "When to ask again, in seconds.",
-	"Set-Cookie":  "Ties the dance to this browser.",
+	"Set-Cookie":  "Ties the OAuth flow to this browser.",
 }
 
 // exactHeaders leaves an answer the headers that it has: the type answer serves every outcome of a command.

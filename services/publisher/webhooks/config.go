@@ -29,7 +29,7 @@ type Config struct {
 	AllowLoopback bool `env:"WEBHOOKS_ALLOW_LOOPBACK"`
 }
 
-// Mistakes names the settings that cannot be meant.
+// Mistakes names the settings that are not valid.
 func (c Config) Mistakes() (wrong []error) {
 	for _, w := range c.durations() {
 		if w.is <= 0 {
