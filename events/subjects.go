@@ -1,6 +1,7 @@
 package events
 
 import (
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -132,13 +133,19 @@ func Streams(replicas int, maxAge time.Duration) []jetstream.StreamConfig {
 
 // CommandAckWait is how long a command stays with a process that gives no sign of life. A living one gives several in that
 // time for each that it works on, so it bounds how late a dead process makes the commands it had. What the other durables
-// deliver is found without them: the sweep wakes posts, and the recorder reads EVENTS itself.
+// deliver is found without them: the sweep wakes posts, and the projector reads EVENTS itself.
 const CommandAckWait = 10 * time.Second
 
 // Durable is a durable consumer and the stream it reads.
 type Durable struct {
 	Stream string
 	Config jetstream.ConsumerConfig
+}
+
+// Owner is the service that reads the durable: its name begins the durable's.
+func (d Durable) Owner() string {
+	owner, _, _ := strings.Cut(d.Config.Durable, "-")
+	return owner
 }
 
 // Durables is every durable consumer as it must be. No filter covers an alarm subject: acking an alarm kills it.

@@ -26,8 +26,8 @@ const (
 	UserSubscriber = "subscriber" // other teams: they read facts, and nothing else
 )
 
-// duty is what a service does on the bus besides reading its durables, which are those of [events.Durables] whose names
-// begin with its own.
+// duty is what a service does on the bus besides reading its durables, which are those of [events.Durables] that it
+// owns.
 type duty struct {
 	facts   []string // the nouns of the facts that it tells
 	answers []string // the nouns of the questions that it answers
@@ -104,7 +104,7 @@ func serviceUser(name string, d duty) User {
 		u.Publish = append(u.Publish, events.Questions("*"))
 	}
 	for _, own := range events.Durables() {
-		if strings.HasPrefix(own.Config.Durable, name+"-") {
+		if own.Owner() == name {
 			u.work(own)
 		}
 	}
@@ -246,7 +246,7 @@ func (u *User) read(stream string) {
 	u.api("STREAM.MSG.GET."+stream, "CONSUMER.CREATE."+stream+".*", "CONSUMER.CREATE."+stream+".*.>",
 		"CONSUMER.INFO."+stream+".*", "CONSUMER.MSG.NEXT."+stream+".*")
 	for _, d := range events.Durables() {
-		if d.Stream != stream || strings.HasPrefix(d.Config.Durable, u.Name+"-") {
+		if d.Stream != stream || d.Owner() == u.Name {
 			continue
 		}
 		at := stream + "." + d.Config.Durable
