@@ -2,7 +2,7 @@ package pg
 
 import "github.com/uptrace/bun"
 
-// MinConns is the least that a service's pool may have: one that is held for long (the recorder's), one for those that
+// MinConns is the least that a service's pool may have: one that is held for long (the projector's), one for those that
 // Slots lets work at once, one for everything else.
 const MinConns = 3
 

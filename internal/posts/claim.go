@@ -68,10 +68,10 @@ func (s *Store) Claim(ctx context.Context, items []Claim, spacing time.Duration,
 		taken := map[string]bool{}
 		for i, c := range items {
 			account, there := locked.Connected[c.Next.AccountID]
-			twin := contentKey{account.ProviderUserID, c.Next.ContentHash}
+			content := contentKey{account.ProviderUserID, c.Next.ContentHash}
 			key := AccountQuota{c.Next.AccountID, c.Next.QuotaKind()}
 			u := usages[key]
-			switch other := unsettled[twin]; {
+			switch other := unsettled[content]; {
 			case taken[c.Next.ID]: // two wake-ups of one post, side by side
 				errs[i] = fmt.Errorf("claim: %w", ErrLost)
 				continue
@@ -95,7 +95,7 @@ func (s *Store) Claim(ctx context.Context, items []Claim, spacing time.Duration,
 				continue
 			}
 			taken[c.Next.ID] = true
-			unsettled[twin] = c.Next.ID
+			unsettled[content] = c.Next.ID
 			u.Latest = now
 			if !u.Has(c.Next.ID, c.Next.CurrentPart()) {
 				u.Used++

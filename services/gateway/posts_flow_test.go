@@ -104,7 +104,7 @@ func TestFindPosts(t *testing.T) {
 		}
 	})
 
-	t.Run("an imported twin of our own post is not shown beside it", func(t *testing.T) {
+	t.Run("an imported copy of our own post is not shown beside it", func(t *testing.T) {
 		_, err := w.db.ExecContext(t.Context(), `INSERT INTO posts (id, user_id, account_id, kind, text, content_hash, publish_at, publish_within, state, created_at, updated_at, rev, told_rev, fact, media_id)
 			SELECT 'post_twin', user_id, account_id, 'imported', text, content_hash, publish_at, publish_within, state, created_at, updated_at, 1, 1, 'imported', media_id FROM posts WHERE id = ?`, live.ID)
 		if err != nil {

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// surveyEvery is how often all accounts are counted.
-	surveyEvery = 30 * time.Second
+	// measureEvery is how often all accounts are counted.
+	measureEvery = 30 * time.Second
 	// overdueAfter is how late a refresh must be to be counted as overdue: it is tried again and again meanwhile.
 	overdueAfter = 24 * time.Hour
 )
@@ -59,12 +59,12 @@ func measureRefresh(err error) {
 	refreshes.WithLabelValues(outcome).Inc()
 }
 
-// survey counts the accounts again and again.
-func (s *Service) survey(ctx context.Context) error {
-	look := time.NewTicker(surveyEvery)
+// measure counts the accounts again and again.
+func (s *Service) measure(ctx context.Context) error {
+	look := time.NewTicker(measureEvery)
 	defer look.Stop()
 	for {
-		if err := s.surveyOnce(ctx); err != nil && ctx.Err() == nil {
+		if err := s.measureOnce(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("the accounts are not measured this time", zap.Error(err))
 		}
 		select {
@@ -75,8 +75,8 @@ func (s *Service) survey(ctx context.Context) error {
 	}
 }
 
-func (s *Service) surveyOnce(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, surveyEvery)
+func (s *Service) measureOnce(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, measureEvery)
 	defer cancel()
 	now := s.now()
 	counts, err := accounts.Count(ctx, s.db, now.Add(-overdueAfter))

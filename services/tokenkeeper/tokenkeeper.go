@@ -79,7 +79,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.bus.Handle(ctx, events.TokenkeeperDue, due, bus.HandleOptions{Concurrency: 16}) })
 	g.Go(func() error { return s.sweepAtStart(ctx) })
 	g.Go(func() error { return s.resealAll(ctx) })
-	g.Go(func() error { return s.survey(ctx) })
+	g.Go(func() error { return s.measure(ctx) })
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("tokenkeeper: %w", err)
 	}

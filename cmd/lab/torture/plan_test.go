@@ -83,8 +83,8 @@ func TestPlansLeaveNothingOut(t *testing.T) {
 	}
 }
 
-// Every habit is one that the simulator knows, and none holds a publish call back for so long that a second one were unsafe.
-func TestHabits(t *testing.T) {
+// Every knob is one that the simulator knows, and none holds a publish call back for so long that a second one were unsafe.
+func TestKnobs(t *testing.T) {
 	t.Parallel()
 	safe := time.Duration(0)
 	for _, name := range []string{"PUBLISHER_CALL_TIMEOUT", "PUBLISHER_SECOND_CALL_AFTER"} {

@@ -17,7 +17,7 @@ import (
 //
 // github.com/abema/go-mp4 v1.4.1 would not do: one torn box ends its walk, where what is whole is to be used all the same;
 // an index of the 4 MB we allow takes it 146 MB and 0.4 s; and finding the index in the parts of a file that may be
-// fetched, which is half of this code, would stay.
+// fetched, a third of this code, would stay.
 
 // maxIndex bounds the index (moov) that is read; that of five minutes has some hundred kilobytes.
 const maxIndex = 4 << 20
