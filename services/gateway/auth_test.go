@@ -177,7 +177,7 @@ func TestBearerTokens(t *testing.T) {
 		c.add("ed", edKey)
 		c.add("enc", encKey)
 		h := &system{bus: bustest.New(t)}
-		h.url = serve(t, h.bus, append([]func(*gateway.Config){func(cfg *gateway.Config) { cfg.AuthIssuer = c.url }}, changes...)...)
+		h.url = serveWithoutKeys(t, h.bus, append([]func(*gateway.Config){func(cfg *gateway.Config) { cfg.AuthIssuer = c.url }}, changes...)...)
 		answer(t, h, func(q events.ListConnections) (events.ConnectionList, error) {
 			if q.UserID != ada {
 				return events.ConnectionList{}, events.Faultf(events.Internal, "asked for %q", q.UserID)

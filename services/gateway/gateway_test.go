@@ -19,6 +19,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/services/gateway"
 	"github.com/omni-write/threads/services/gateway/edge"
 )
@@ -58,6 +59,17 @@ func serve(t *testing.T, b *bus.Bus, changes ...func(*gateway.Config)) string {
 
 func serveLogging(t *testing.T, b *bus.Bus, log *zap.Logger, changes ...func(*gateway.Config)) string {
 	t.Helper()
+	return serveService(t, b, log, true, changes...)
+}
+
+// serveWithoutKeys runs a gateway that has not read the issuer's keys yet.
+func serveWithoutKeys(t *testing.T, b *bus.Bus, changes ...func(*gateway.Config)) string {
+	t.Helper()
+	return serveService(t, b, zap.NewNop(), false, changes...)
+}
+
+func serveService(t *testing.T, b *bus.Bus, log *zap.Logger, withKeys bool, changes ...func(*gateway.Config)) string {
+	t.Helper()
 	cfg := gateway.Config{
 		PublicURL:          "http://api.example",
 		SuccessRedirectURI: "http://app.example/profile?tab=accounts",
@@ -71,6 +83,15 @@ func serveLogging(t *testing.T, b *bus.Bus, log *zap.Logger, changes ...func(*ga
 	s, err := gateway.New(cfg, gateway.Deps{Bus: b, Log: log})
 	if err != nil {
 		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), waiting.Limit)
+	defer cancel()
+	for withKeys && strings.HasPrefix(cfg.AuthIssuer, "http://127.0.0.1:") {
+		if err := s.ReadKeys(ctx); err == nil {
+			break
+		} else if ctx.Err() != nil {
+			t.Fatal(err)
+		}
 	}
 	srv := httptest.NewServer(s.Handler())
 	t.Cleanup(srv.Close)

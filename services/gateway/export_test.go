@@ -1,0 +1,6 @@
+package gateway
+
+import "context"
+
+// ReadKeys reads the issuer's keys now. Run does so in the background, and a request waits for a second only.
+func (s *Service) ReadKeys(ctx context.Context) error { return s.keys.read(ctx) }
