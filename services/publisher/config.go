@@ -107,7 +107,7 @@ type Config struct {
 // ConfigFromEnv reads the configuration from the environment. It reports everything that is wrong at once.
 func ConfigFromEnv(getenv func(string) string) (Config, error) { return process.Env[Config](getenv) }
 
-// Mistakes names what cannot be meant.
+// Mistakes names what is not valid.
 func (c Config) Mistakes() (wrong []error) {
 	for name, d := range map[string]time.Duration{
 		"PUBLISHER_LEASE": c.Lease, "PUBLISHER_SWEEP_EVERY": c.SweepEvery, "PUBLISHER_CALL_TIMEOUT": c.CallTimeout,
