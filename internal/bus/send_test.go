@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
@@ -217,6 +218,7 @@ func TestDo(t *testing.T) {
 		s := bustest.Server(t, t.TempDir())
 		ops := bustest.Connect(t, s, "ops")
 		b, l := connectLossy(t, s)
+		b.SetPatience(2 * time.Second) // the outcome comes before the sender gives up, on a slow machine too
 		done := make(chan bus.Delivery, 1)
 		h := bus.NewHandlers()
 		bus.OnCommand(h, func(_ context.Context, d bus.Delivery, _ events.CancelPost) (any, error) {

@@ -11,6 +11,8 @@ type StreamsConfig struct {
 	// LiveHeartbeat is how often a quiet stream gives a sign of life; proxies cut what is silent for a minute. From 1s to
 	// 1m. Default 15s.
 	LiveHeartbeat time.Duration `env:"LIVE_HEARTBEAT" envDefault:"15s"`
+	// LiveWriteWithin is how long a client may take to make room for the next bytes. At least 1s. Default 10s.
+	LiveWriteWithin time.Duration `env:"LIVE_WRITE_WITHIN" envDefault:"10s"`
 	// LiveBuffer is how many facts wait for a client that is slow to take them; with one more it is disconnected, and
 	// resumes from where it was. 0: the default. Default 256.
 	LiveBuffer int `env:"LIVE_BUFFER" envDefault:"256"`
@@ -25,6 +27,7 @@ type StreamsConfig struct {
 // WithDefaults fills in what is not set.
 func (c StreamsConfig) WithDefaults() StreamsConfig {
 	c.LiveHeartbeat = cmp.Or(c.LiveHeartbeat, 15*time.Second)
+	c.LiveWriteWithin = cmp.Or(c.LiveWriteWithin, 10*time.Second)
 	c.LiveBuffer = cmp.Or(c.LiveBuffer, 256)
 	c.LiveReplay = cmp.Or(c.LiveReplay, 10_000)
 	c.LiveStreamsPerUser = cmp.Or(c.LiveStreamsPerUser, 10)
@@ -36,6 +39,9 @@ func (c StreamsConfig) WithDefaults() StreamsConfig {
 func (c StreamsConfig) Mistakes() (wrong []error) {
 	if c.LiveHeartbeat != 0 && (c.LiveHeartbeat < time.Second || c.LiveHeartbeat > time.Minute) {
 		wrong = append(wrong, fmt.Errorf("LIVE_HEARTBEAT is not from 1s to 1m"))
+	}
+	if c.LiveWriteWithin != 0 && c.LiveWriteWithin < time.Second {
+		wrong = append(wrong, fmt.Errorf("LIVE_WRITE_WITHIN must be at least 1s"))
 	}
 	for _, n := range []struct {
 		name string

@@ -64,7 +64,7 @@ func (h *Streams) Serve(
 		}
 	}()
 
-	out := openSink(w)
+	out := openSink(w, h.cfg.LiveWriteWithin)
 	// Not all at the same moment: a gateway that restarts has all its clients coming back.
 	out.put(fmt.Appendf(nil, "retry: %d\n\n", 1000+rand.IntN(2000))) //nolint:gosec // no secret
 	err := h.catchUp(ctx, out, l, resumed, accounts)

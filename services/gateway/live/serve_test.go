@@ -30,7 +30,7 @@ func TestFollowSkipsWhatTheClientHas(t *testing.T) {
 	}
 	ctx, end := context.WithCancel(t.Context())
 	w := untilFlushed{httptest.NewRecorder(), end}
-	if err := h.follow(ctx, openSink(w), l); !errors.Is(err, context.Canceled) {
+	if err := h.follow(ctx, openSink(w, time.Minute), l); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	if got := w.Body.String(); got != "7" {

@@ -78,25 +78,23 @@ func encodeEvent(id, name string, data []byte) []byte {
 	return b.Bytes()
 }
 
-// writeWithin is how long a client may take to make room for the next bytes.
-const writeWithin = 10 * time.Second
-
 // sink is the client's end of a stream.
 type sink struct {
-	w    http.ResponseWriter
-	ctl  *http.ResponseController
-	fail error
+	w      http.ResponseWriter
+	ctl    *http.ResponseController
+	within time.Duration // how long the client may take to make room for the next bytes
+	fail   error
 }
 
 // openSink begins the answer. The server's own time limits are for answers that end.
-func openSink(w http.ResponseWriter) *sink {
-	s := &sink{w: w, ctl: http.NewResponseController(w)}
+func openSink(w http.ResponseWriter, within time.Duration) *sink {
+	s := &sink{w: w, ctl: http.NewResponseController(w), within: within}
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no") // nginx would collect a page of it first
 	_ = s.ctl.SetReadDeadline(time.Time{})
-	_ = s.ctl.SetWriteDeadline(time.Now().Add(writeWithin))
+	_ = s.ctl.SetWriteDeadline(time.Now().Add(s.within))
 	w.WriteHeader(http.StatusOK)
 	return s
 }
@@ -106,7 +104,7 @@ func (s *sink) put(b []byte) {
 	if s.fail != nil {
 		return
 	}
-	_ = s.ctl.SetWriteDeadline(time.Now().Add(writeWithin)) // some writers have none, and are for tests
+	_ = s.ctl.SetWriteDeadline(time.Now().Add(s.within)) // some writers have none, and are for tests
 	_, s.fail = s.w.Write(b)
 }
 
