@@ -87,8 +87,8 @@ func (s *Store) Claim(ctx context.Context, items []Claim, spacing time.Duration,
 			case other != "" && other != c.Next.ID:
 				errs[i] = ErrDuplicateContent
 				continue
-			case c.Late && now.Sub(u.Latest) < spacing:
-				errs[i] = SpacingError{Until: u.Latest.Add(spacing)}
+			case c.Late && now.Sub(u.LatestBut(c.Next.ID)) < spacing:
+				errs[i] = SpacingError{Until: u.LatestBut(c.Next.ID).Add(spacing)}
 				continue
 			case u.Used >= key.Quota.Total() && !u.Has(c.Next.ID, c.Next.CurrentPart()):
 				errs[i] = QuotaFullError{Quota: key.Quota, Until: u.Oldest.Add(QuotaWindow)}

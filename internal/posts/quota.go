@@ -3,13 +3,14 @@ package posts
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 )
 
 // The allowances of searching; those of posting are in quota.go. Threads shows only that of locations.
@@ -140,12 +141,25 @@ type QuotaUsage struct {
 	Used      int       `bun:"used"`
 	Oldest    time.Time `bun:"oldest"`
 	Latest    time.Time `bun:"latest,nullzero"` // of other posts than those that were asked about
-	Own       []string  `bun:"own,array"`       // places that those posts have already
+	// Own are the places that those posts have already, and since when.
+	Own map[string]time.Time `bun:"own,type:jsonb"`
+}
+
+// LatestBut is when a place was last taken by any other post than this one.
+func (u QuotaUsage) LatestBut(postID string) time.Time {
+	latest := u.Latest
+	for place, at := range u.Own {
+		if !strings.HasPrefix(place, postID+"/") {
+			latest = clock.Latest(latest, at)
+		}
+	}
+	return latest
 }
 
 // Has says whether a post that was asked about has its place already: another call for the same part takes no second one.
 func (u QuotaUsage) Has(postID string, part int) bool {
-	return slices.Contains(u.Own, placeOf(postID, part))
+	_, has := u.Own[placeOf(postID, part)]
+	return has
 }
 
 func placeOf(postID string, part int) string { return postID + "/" + strconv.Itoa(part) }
@@ -162,7 +176,7 @@ func QuotaUsed(ctx context.Context, db bun.IDB, accounts []string, now time.Time
 	own := bun.List(append(posts, "")) // no empty list
 	err := db.NewSelect().Model((*QuotaUse)(nil)).Column("account_id", "quota").
 		ColumnExpr("count(*) AS used, min(at) AS oldest, max(at) FILTER (WHERE NOT post_id IN (?)) AS latest", own).
-		ColumnExpr("coalesce(array_agg(post_id || '/' || part) FILTER (WHERE post_id IN (?)), '{}') AS own", own).
+		ColumnExpr("coalesce(jsonb_object_agg(post_id || '/' || part, at) FILTER (WHERE post_id IN (?)), '{}') AS own", own).
 		Where("account_id IN (?) AND at > ?", bun.List(accounts), now.Add(-QuotaWindow)).
 		Group("account_id", "quota").Scan(ctx, &rows)
 	if err != nil {

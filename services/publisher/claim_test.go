@@ -44,3 +44,25 @@ func TestClaimTwiceInABatch(t *testing.T) {
 		}
 	}
 }
+
+// A wake-up that has outlived its post's claim comes in one batch with an overdue post: that keeps its distance all the same.
+func TestClaimKeepsItsDistanceBesideAStaleOne(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.idle()
+	one, other := r.readyPost(s, testUser, r.account.ID, "went out just now"), r.readyPost(s, testUser, r.account.ID, "overdue")
+	now := time.Now()
+	if errs := s.store.Claim(t.Context(), []posts.Claim{claimOf(one)}, time.Minute, now); errs[0] != nil {
+		t.Fatal(errs)
+	}
+	overdue := claimOf(other)
+	overdue.Late = true
+	errs := s.store.Claim(t.Context(), []posts.Claim{overdue, claimOf(one)}, time.Minute, now.Add(time.Second))
+	var soon posts.SpacingError
+	if !errors.As(errs[0], &soon) || soon.Until.Sub(now).Round(time.Millisecond) != time.Minute {
+		t.Errorf("the overdue post: %v, until %s", errs[0], soon.Until)
+	}
+	if !errors.Is(errs[1], posts.ErrLost) {
+		t.Errorf("the stale claim: %v", errs[1])
+	}
+}
