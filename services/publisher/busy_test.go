@@ -158,9 +158,10 @@ func TestBusyAccount(t *testing.T) {
 	r := newRig(t)
 	r.connect("user_2", "other.user")
 	r.start()
-	own := r.schedule(time.Second, "of the held account")
+	own := r.schedule(time.Minute, "of the held account")
 	r.row(own.ID, events.StateReady)
 	release := r.hold("social_connections", r.account.ID)
+	r.exec("UPDATE posts SET publish_at = now(), wake_at = now() WHERE id = ?", own.ID)
 	for i := range 20 {
 		cmd := events.PublishPost{PostID: events.NewPostID(), UserID: "user_2", Draft: events.Draft{Text: fmt.Sprint("of another ", i)}, PublishAt: time.Now()}
 		p, fault := r.do(cmd, 10*time.Second)

@@ -19,7 +19,7 @@ func TestCluster(t *testing.T) {
 	r.start()
 	const n = 60
 	var posts []events.Post
-	at := time.Now().Add(4 * time.Second)
+	at := time.Now().Add(15 * time.Second) // all are accepted by then
 	for i := range n {
 		draft := events.Draft{Text: fmt.Sprintf("through the loss of a leader %d", i)}
 		p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: draft, PublishAt: at.Add(time.Duration(i) * 50 * time.Millisecond)}, 20*time.Second)
@@ -29,7 +29,7 @@ func TestCluster(t *testing.T) {
 		posts = append(posts, p)
 	}
 	for _, stream := range []string{events.StreamEvents, events.StreamPostAlarms} {
-		deadline := time.Now().Add(30 * time.Second)
+		deadline := time.Now().Add(time.Minute)
 		for seen := len(r.sim.Posts()); len(r.sim.Posts()) < min(seen+10, n) && time.Now().Before(deadline); {
 			clock.Sleep(t.Context(), 10*time.Millisecond)
 		}
@@ -41,7 +41,7 @@ func TestCluster(t *testing.T) {
 		c.Start(leader)
 	}
 	for _, p := range posts {
-		row := r.rowWithin(p.ID, events.StatePublished, time.Minute)
+		row := r.rowWithin(p.ID, events.StatePublished, 3*time.Minute)
 		if count, _ := r.arrivals(p.Text); count != 1 || row.MediaID == "" {
 			t.Errorf("%q is at Threads %d times%s", p.Text, count, r.rows())
 		}

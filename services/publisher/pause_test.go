@@ -15,6 +15,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -33,7 +34,7 @@ func (r *rig) in(state events.State) int {
 // becomes waits until so many posts are in a state.
 func (r *rig) becomes(n int, state events.State) {
 	r.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(3 * waiting.Limit) // hundreds of posts
 	for r.in(state) != n {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("%d posts are %s, want %d", r.in(state), state, n)

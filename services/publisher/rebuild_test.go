@@ -26,8 +26,8 @@ func TestRebuild(t *testing.T) {
 		t.Fatal(fault)
 	}
 	waiting := r.schedule(time.Hour, "waits")
-	soon := r.schedule(6*time.Second, "soon")
-	r.row(soon.ID, events.StateReady)
+	soon := r.schedule(15*time.Second, "soon")
+	r.await(soon.ID, events.FactPrepared) // the row is ready a moment earlier
 
 	found, err := r.rebuild(false)
 	if err != nil {
