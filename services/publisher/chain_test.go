@@ -195,7 +195,7 @@ func TestReplies(t *testing.T) {
 		t.Parallel()
 		r := newRig(t)
 		r.start()
-		first := r.schedule(1500*time.Millisecond, "first")
+		first := r.schedule(4*time.Second, "first")
 		reply := r.accepted(events.Draft{Text: "second", ReplyTo: first.ID}, 300*time.Millisecond)
 		if waiting := r.await(reply.ID, events.FactPostponed); waiting.Reason.Code != events.Unavailable {
 			t.Errorf("it waits because %+v", waiting.Reason)

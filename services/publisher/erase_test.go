@@ -337,7 +337,7 @@ func TestKeptQueue(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.start()
-	p := r.schedule(1500*time.Millisecond, "after the holidays")
+	p := r.schedule(6*time.Second, "after the holidays")
 	r.row(p.ID, events.StateReady)
 	gone, _, err := accounts.DisconnectKeeping(t.Context(), r.db, r.account.ID, time.Now())
 	if err != nil {

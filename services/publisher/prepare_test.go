@@ -65,7 +65,7 @@ func TestContainerOfOtherWords(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.start()
-	p := r.schedule(3*time.Second, "old words")
+	p := r.schedule(8*time.Second, "old words")
 	r.row(p.ID, events.StateReady)
 	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET text = 'new words' WHERE id = ?", p.ID); err != nil {
 		t.Fatal(err)
