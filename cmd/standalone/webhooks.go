@@ -1,12 +1,8 @@
 package standalone
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"time"
@@ -56,23 +52,7 @@ func (sys *System) subscribe(ctx context.Context, sim *threadssim.Sim) error {
 	if slices.ContainsFunc(sim.Hooks(), func(k threadssim.Hook) bool { return k.CallbackURL == address }) {
 		return nil
 	}
-	body, err := json.Marshal(map[string]any{
+	return sys.configureSimulator(ctx, "/_sim/webhooks", map[string]any{
 		"callback_url": address, "verify_token": sys.getenv("THREADS_WEBHOOK_VERIFY_TOKEN"), "fields": hookFields,
 	})
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, sys.Endpoints.SimulatorURL+"/_sim/webhooks", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	resp, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
-	if err != nil {
-		return err
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return errors.New("the simulator answered " + resp.Status)
-	}
-	return nil
 }
