@@ -48,9 +48,7 @@ func TestAPITour(t *testing.T) {
 	at := strings.NewReplacer(
 		"http://localhost:3000", h.url("PORT"), "http://127.0.0.1:9098", h.url("ISSUER_PORT"), "http://127.0.0.1:9099", h.url("SIMULATOR_PORT"))
 
-	const end = "\n=== end of step %d ===\n"
-	var script strings.Builder
-	var steps, expected []string
+	var steps, pieces, expected []string
 	step := ""
 	for _, block := range snippets(t, apiPage, "sh") {
 		if len(expected) > 0 && !strings.Contains(block, expectedMark) {
@@ -59,16 +57,33 @@ func TestAPITour(t *testing.T) {
 		for line := range strings.Lines(block) {
 			want, is := strings.CutPrefix(line, expectedMark)
 			if !is {
-				script.WriteString(at.Replace(line))
 				step += line
 				continue
 			}
-			fmt.Fprintf(&script, "printf '%s'\n", fmt.Sprintf(end, len(steps)))
+			pieces = append(pieces, at.Replace(step))
 			steps, expected, step = append(steps, step), append(expected, strings.TrimSpace(want)), ""
 		}
 	}
 	if len(steps) < 30 {
 		t.Fatalf("the page has only %d steps", len(steps))
+	}
+	printed := outputsOf(t, shell, append(pieces, at.Replace(step)))
+	for i, want := range expected {
+		for fragment := range strings.SplitSeq(want, " · ") {
+			if !strings.Contains(printed[i], fragment) {
+				t.Errorf("%s\nwants %s, printed\n%s", steps[i], fragment, printed[i])
+			}
+		}
+	}
+}
+
+// outputsOf runs pieces of a script one after the other in one shell, and returns what each printed.
+func outputsOf(t *testing.T, shell string, pieces []string) []string {
+	t.Helper()
+	const end = "\n=== end of piece %d ===\n"
+	var script strings.Builder
+	for i, piece := range pieces {
+		fmt.Fprintf(&script, "%s\nprintf '%s'\n", piece, fmt.Sprintf(end, i))
 	}
 	run := exec.CommandContext(t.Context(), shell, "-c", script.String())
 	var out bytes.Buffer
@@ -76,19 +91,15 @@ func TestAPITour(t *testing.T) {
 	if err := run.Run(); err != nil {
 		t.Errorf("the shell: %v", err)
 	}
-	rest := out.String()
-	for i, want := range expected {
+	outputs, rest := make([]string, len(pieces)), out.String()
+	for i, piece := range pieces {
 		printed, after, ok := strings.Cut(rest, fmt.Sprintf(end, i))
 		if !ok {
-			t.Fatalf("it ended before\n%s\n%s", steps[i], rest)
+			t.Fatalf("it ended before\n%s\n%s", piece, rest)
 		}
-		rest = after
-		for fragment := range strings.SplitSeq(want, " · ") {
-			if !strings.Contains(printed, fragment) {
-				t.Errorf("%s\nwants %s, printed\n%s", steps[i], fragment, printed)
-			}
-		}
+		outputs[i], rest = printed, after
 	}
+	return outputs
 }
 
 // TestTypeScriptClient makes the client with the command of docs/api.md from a running gateway, compiles the page's

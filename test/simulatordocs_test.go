@@ -1,7 +1,6 @@
 package test
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -64,8 +63,6 @@ func TestSimulatorTour(t *testing.T) {
 	})
 	(&system{t: t, patience: 2 * time.Minute}).answers("http://" + address + "/_sim/clock")
 
-	const end = "\n=== end of line %d ===\n"
-	var script strings.Builder
 	var lines []string
 	for line := range strings.Lines(strings.Join(blocks[1:], "")) {
 		line = strings.TrimSuffix(line, "\n")
@@ -75,25 +72,15 @@ func TestSimulatorTour(t *testing.T) {
 			lines = append(lines, line)
 		}
 	}
-	for i, line := range lines {
-		fmt.Fprintf(&script, "%s\nprintf '%s'\n", at.Replace(line), fmt.Sprintf(end, i))
-	}
 	if len(lines) < 90 {
 		t.Fatalf("the page has only %d lines to run", len(lines))
 	}
-	run := exec.CommandContext(t.Context(), shell, "-c", script.String())
-	var out bytes.Buffer
-	run.Stdout, run.Stderr, run.WaitDelay = &out, &out, time.Second
-	if err := run.Run(); err != nil {
-		t.Errorf("the shell: %v", err)
-	}
-	rest := out.String()
+	pieces := make([]string, len(lines))
 	for i, line := range lines {
-		printed, after, ok := strings.Cut(rest, fmt.Sprintf(end, i))
-		if !ok {
-			t.Fatalf("it ended before\n%s\n%s", line, rest)
-		}
-		rest = after
+		pieces[i] = at.Replace(line)
+	}
+	for i, printed := range outputsOf(t, shell, pieces) {
+		line := lines[i]
 		told := announced.FindStringSubmatch(line)
 		if wants := told != nil; refused.MatchString(printed) != wants {
 			t.Errorf("%s\nis to be refused: %t; printed\n%s", line, wants, printed)
