@@ -25,6 +25,7 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/internal/vault"
+	"github.com/omni-write/threads/internal/vault/vaulttest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -135,14 +136,7 @@ func prepare(t *testing.T) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := vault.NewKeyset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	vault, err := vault.Open(keys)
-	if err != nil {
-		t.Fatal(err)
-	}
+	vault := vaulttest.New(t)
 	db := pgtest.New(t)
 	svc := New(cfg, Deps{Bus: b, DB: db, Threads: threads.New(cfg.Threads()), Vault: vault, Log: log})
 	return &env{T: t, svc: svc, bus: b, db: db, vault: vault, sim: sim, wire: between, logs: logs}

@@ -18,6 +18,7 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/internal/vault"
+	"github.com/omni-write/threads/internal/vault/vaulttest"
 	"github.com/omni-write/threads/services/publisher"
 )
 
@@ -52,13 +53,7 @@ func newEnv(t *testing.T, changes ...func(*publisher.Config)) *env {
 	}
 	server := httptest.NewServer(w.sim)
 	t.Cleanup(server.Close)
-	keyset, err := vault.NewKeyset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if w.vault, err = vault.Open(keyset); err != nil {
-		t.Fatal(err)
-	}
+	w.vault = vaulttest.New(t)
 	w.ada = w.connect(ada, "ada.writes", everything...)
 
 	cfg, err := publisher.ConfigFromEnv(func(string) string { return "" })

@@ -8,7 +8,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
-	"github.com/omni-write/threads/internal/vault"
+	"github.com/omni-write/threads/internal/vault/vaulttest"
 )
 
 // A keyset that lacks a key is our mistake. Posts wait, with a word, nobody is disconnected, and with the key back they go.
@@ -17,13 +17,7 @@ func TestKeysetMistake(t *testing.T) {
 	r := newRig(t)
 	r.log = zap.NewNop() // it is said as an error, as it should
 	right := r.vault
-	keys, err := vault.NewKeyset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.vault, err = vault.Open(keys); err != nil {
-		t.Fatal(err)
-	}
+	r.vault = vaulttest.New(t)
 	_, stop := r.start()
 	p := r.schedule(300*time.Millisecond, "locked out")
 	waiting := r.row(p.ID, events.StateWaiting)

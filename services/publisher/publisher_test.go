@@ -28,6 +28,7 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/internal/vault"
+	"github.com/omni-write/threads/internal/vault/vaulttest"
 )
 
 func TestMain(m *testing.M) {
@@ -92,13 +93,7 @@ func newRigOn(t *testing.T, connect func(name string) *bus.Bus) *rig {
 		t.Fatal(err)
 	}
 	r.useSim(r.sim)
-	keyset, err := vault.NewKeyset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.vault, err = vault.Open(keyset); err != nil {
-		t.Fatal(err)
-	}
+	r.vault = vaulttest.New(t)
 	r.account = r.connect(testUser, "demo.user")
 	return r
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
-	"github.com/omni-write/threads/internal/vault"
+	"github.com/omni-write/threads/internal/vault/vaulttest"
 )
 
 func TestNewToken(t *testing.T) {
@@ -53,19 +53,13 @@ func TestKeysetMistake(t *testing.T) {
 	w.private("ada")
 	a := w.planned("user_1", "ada")
 	right := w.vault
-	keys, err := vault.NewKeyset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if w.svc.vault, err = vault.Open(keys); err != nil {
-		t.Fatal(err)
-	}
+	w.svc.vault = vaulttest.New(t)
 	w.due(a.ID)
 	if b := w.account(a.ID); b.Status != events.ConnectionActive || b.RefreshLease != "" || b.RefreshFailures != 1 {
 		t.Errorf("after the alarm: %+v", b)
 	}
 	cmd, d := command("user_1", a.ID)
-	_, err = w.svc.refreshOnce(t.Context(), d, cmd)
+	_, err := w.svc.refreshOnce(t.Context(), d, cmd)
 	fault(t, err, events.Unavailable)
 	w.svc.reseal(t.Context())
 	if n := w.wire.count(); n != 0 || w.account(a.ID).RefreshLease != "" {

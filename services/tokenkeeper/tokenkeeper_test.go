@@ -23,6 +23,7 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/internal/vault"
+	"github.com/omni-write/threads/internal/vault/vaulttest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -103,13 +104,7 @@ func setup(t *testing.T) *env {
 	w.wire = &wire{sim: w.sim}
 	web := httptest.NewServer(w.wire)
 	t.Cleanup(web.Close)
-	keys, err := vault.NewKeyset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if w.vault, err = vault.Open(keys); err != nil {
-		t.Fatal(err)
-	}
+	w.vault = vaulttest.New(t)
 	cfg, err := ConfigFromEnv(func(name string) string { return map[string]string{"THREADS_API_URL": web.URL}[name] })
 	if err != nil {
 		t.Fatal(err)

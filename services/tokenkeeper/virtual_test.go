@@ -25,7 +25,7 @@ import (
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
-	"github.com/omni-write/threads/internal/vault"
+	"github.com/omni-write/threads/internal/vault/vaulttest"
 )
 
 const (
@@ -129,13 +129,7 @@ func newVirtual(t *testing.T, seed uint64) *virtual {
 	}
 	web := httptest.NewServer(http.HandlerFunc(v.serve))
 	t.Cleanup(web.Close)
-	keys, err := vault.NewKeyset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if v.vault, err = vault.Open(keys); err != nil {
-		t.Fatal(err)
-	}
+	v.vault = vaulttest.New(t)
 	v.db = v.open(4)
 	cfg, err := ConfigFromEnv(func(name string) string { return map[string]string{"THREADS_API_URL": web.URL}[name] })
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/internal/vault"
+	"github.com/omni-write/threads/internal/vault/vaulttest"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
@@ -49,14 +50,7 @@ func setup(t *testing.T) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := vault.NewKeyset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	vault, err := vault.Open(keys)
-	if err != nil {
-		t.Fatal(err)
-	}
+	vault := vaulttest.New(t)
 	sim, err := threadssim.New(threadssim.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/vault"
+	"github.com/omni-write/threads/internal/vault/vaulttest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -29,16 +30,9 @@ type system struct {
 
 func setup(t *testing.T) *system {
 	t.Helper()
-	keys, err := vault.NewKeyset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	vault, err := vault.Open(keys)
-	if err != nil {
-		t.Fatal(err)
-	}
+	vault := vaulttest.New(t)
 	sys := &system{T: t, bus: bustest.New(t), db: pgtest.New(t), vault: vault}
-	err = pg.InTx(t.Context(), sys.db, func(ctx context.Context, tx bun.Tx) (err error) {
+	err := pg.InTx(t.Context(), sys.db, func(ctx context.Context, tx bun.Tx) (err error) {
 		sys.account, err = accounts.Connect(ctx, tx, vault, accounts.Grant{
 			UserID: "user_1", ProviderUserID: "1", Username: "demo.user", Scopes: []string{threads.ScopeBasic},
 			Token: "token", ExpiresAt: time.Now().Add(time.Hour),

@@ -25,6 +25,7 @@ import (
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/vault"
+	"github.com/omni-write/threads/internal/vault/vaulttest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -47,14 +48,7 @@ type system struct {
 func setup(t *testing.T) *system {
 	t.Helper()
 	t.Parallel()
-	keys, err := vault.NewKeyset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	vault, err := vault.Open(keys)
-	if err != nil {
-		t.Fatal(err)
-	}
+	vault := vaulttest.New(t)
 	return &system{
 		T: t, bus: bustest.New(t), db: pgtest.New(t), vault: vault,
 		cfg: Config{
