@@ -35,15 +35,6 @@ func GetAll(ctx context.Context, db bun.IDB, ids []string) (map[string]Account, 
 	return m, nil
 }
 
-// Lock reads an account and holds its row until the transaction ends. A missing one is pg.ErrNotFound.
-func Lock(ctx context.Context, tx bun.Tx, id string) (Account, error) {
-	var a Account
-	if err := tx.NewSelect().Model(&a).Where("id = ?", id).For("UPDATE").Scan(ctx); err != nil {
-		return Account{}, fmt.Errorf("lock account: %w", pg.Map(err))
-	}
-	return a, nil
-}
-
 // Locked says what became of the locks that were asked for.
 type Locked struct {
 	Connected map[string]Account // locked, with what may keep them from publishing

@@ -29,9 +29,6 @@ func WithCorrelation(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, trailKey{}, t)
 }
 
-// Correlation is the HTTP request that ctx belongs to.
-func Correlation(ctx context.Context) string { return trailOf(ctx).correlation }
-
 // causedBy marks everything that is sent while a message is handled as following from it.
 func causedBy(ctx context.Context, m events.Meta) context.Context {
 	return context.WithValue(ctx, trailKey{}, trail{correlation: m.Correlation, causation: m.ID, traceParent: m.TraceParent})

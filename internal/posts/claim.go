@@ -71,6 +71,7 @@ func (s *Store) Claim(ctx context.Context, items []Claim, spacing time.Duration,
 			content := contentKey{account.ProviderUserID, c.Next.ContentHash}
 			key := AccountQuota{c.Next.AccountID, c.Next.QuotaKind()}
 			u := usages[key]
+			latest := u.LatestBut(c.Next.ID)
 			switch other := unsettled[content]; {
 			case taken[c.Next.ID]: // two wake-ups of one post, side by side
 				errs[i] = fmt.Errorf("claim: %w", ErrLost)
@@ -87,8 +88,8 @@ func (s *Store) Claim(ctx context.Context, items []Claim, spacing time.Duration,
 			case other != "" && other != c.Next.ID:
 				errs[i] = ErrDuplicateContent
 				continue
-			case c.Late && now.Sub(u.LatestBut(c.Next.ID)) < spacing:
-				errs[i] = SpacingError{Until: u.LatestBut(c.Next.ID).Add(spacing)}
+			case c.Late && now.Sub(latest) < spacing:
+				errs[i] = SpacingError{Until: latest.Add(spacing)}
 				continue
 			case u.Used >= key.Quota.Total() && !u.Has(c.Next.ID, c.Next.CurrentPart()):
 				errs[i] = QuotaFullError{Quota: key.Quota, Until: u.Oldest.Add(QuotaWindow)}
