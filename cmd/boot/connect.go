@@ -29,7 +29,7 @@ type reached struct {
 // needs are the streams and durables that a service cannot work without.
 var needs = map[string]struct{ streams, durables []string }{
 	"gateway":     {[]string{events.StreamCommands, events.StreamEvents}, nil},
-	"auth":        {[]string{events.StreamCommands, events.StreamEvents, events.StreamDead}, []string{events.AuthCommands}},
+	"auth":        {[]string{events.StreamCommands, events.StreamEvents, events.StreamTokenAlarms, events.StreamDead}, []string{events.AuthCommands}},
 	"publisher":   {[]string{events.StreamCommands, events.StreamEvents, events.StreamPostAlarms, events.StreamDead}, []string{events.PublisherCommands, events.PublisherDue, events.PublisherRecorder, events.PublisherWebhooks}},
 	"tokenkeeper": {[]string{events.StreamCommands, events.StreamEvents, events.StreamTokenAlarms, events.StreamDead}, []string{events.TokenkeeperCommands, events.TokenkeeperAccounts, events.TokenkeeperDue}},
 }

@@ -49,8 +49,8 @@ var duties = map[string]duty{
 		facts:   []string{"account"},
 		answers: []string{"account", "connection", "oauth", "profile", "ticket", "webhook"},
 		buckets: []string{events.BucketOAuthStates, events.BucketTickets},
-		purges:  []string{events.StreamEvents, events.StreamDead}, // erasure
-		sorts:   []string{events.StreamDead},                      // whose a dead command is, only its body says
+		purges:  []string{events.StreamEvents, events.StreamDead, events.StreamTokenAlarms}, // erasure
+		sorts:   []string{events.StreamDead},                                                // whose a dead command is, only its body says
 	},
 	"publisher": {
 		facts:   []string{"post", "account"}, // of an account: that Threads no longer takes its token

@@ -113,13 +113,14 @@ func (s *Service) pass(ctx context.Context, t accounts.Tombstone, to accounts.St
 	return pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error { return t.Pass(ctx, tx, to, next, s.now()) })
 }
 
-// eraseStreams takes an account's messages from EVENTS and DEAD.
+// eraseStreams takes an account's messages from EVENTS, DEAD and TOKEN_ALARMS. Tokenkeeper takes its alarm away as well, but may
+// hear of the erasure long after it is said to be done.
 func (s *Service) eraseStreams(ctx context.Context, t accounts.Tombstone) error {
 	facts, err := s.bus.JetStream().Stream(ctx, events.StreamEvents)
 	if err != nil {
 		return fmt.Errorf("find EVENTS: %w", err)
 	}
-	left, err := factsLeft(ctx, facts, t.AccountID, events.AccountFacts(t.AccountID, "*"))
+	left, err := subjectsLeft(ctx, facts, t.AccountID, events.AccountFacts(t.AccountID, "*"))
 	if err != nil {
 		return err
 	}
@@ -137,7 +138,17 @@ func (s *Service) eraseStreams(ctx context.Context, t accounts.Tombstone) error 
 			return fmt.Errorf("erase from DEAD: %w", err)
 		}
 	}
+	for _, subject := range tokenSubjects(t.AccountID) {
+		if err := s.bus.Disarm(ctx, events.StreamTokenAlarms, subject); err != nil {
+			return err
+		}
+	}
 	return s.eraseLetters(ctx, dead, t)
+}
+
+// tokenSubjects are what TOKEN_ALARMS keeps of an account.
+func tokenSubjects(accountID string) []string {
+	return []string{events.TokenAlarm(accountID), events.TokenDue(accountID)}
 }
 
 // cameBack says whether there is anything of an erased account again.
@@ -146,22 +157,30 @@ func (s *Service) cameBack(ctx context.Context, t accounts.Tombstone) (bool, err
 	if err != nil {
 		return false, fmt.Errorf("find EVENTS: %w", err)
 	}
-	left, err := factsLeft(ctx, facts, t.AccountID,
+	left, err := subjectsLeft(ctx, facts, t.AccountID,
 		events.AccountFacts(t.AccountID, "*"), events.PostFacts(t.AccountID, "*", "*"))
+	if err != nil || len(left) > 0 {
+		return err == nil, err
+	}
+	alarms, err := s.bus.JetStream().Stream(ctx, events.StreamTokenAlarms)
+	if err != nil {
+		return false, fmt.Errorf("find TOKEN_ALARMS: %w", err)
+	}
+	left, err = subjectsLeft(ctx, alarms, t.AccountID, tokenSubjects(t.AccountID)...)
 	if err != nil || len(left) > 0 {
 		return err == nil, err
 	}
 	return queue.Any(ctx, s.db, t.AccountID)
 }
 
-// factsLeft are the subjects of an account's facts on EVENTS, but for that of its erasure.
-func factsLeft(
+// subjectsLeft are the subjects of an account on a stream, but for the event of its erasure.
+func subjectsLeft(
 	ctx context.Context, stream jetstream.Stream, accountID string, filters ...string,
 ) (subjects []string, err error) {
 	for _, filter := range filters {
 		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(filter))
 		if err != nil {
-			return nil, fmt.Errorf("list an account's facts: %w", err)
+			return nil, fmt.Errorf("list an account's messages: %w", err)
 		}
 		for subject := range info.State.Subjects {
 			if subject != (events.AccountErased{AccountID: accountID}).Subject() {
