@@ -28,17 +28,31 @@ type request struct {
 	late       *events.Fault // refuses it
 }
 
+// accepter accepts posts.
+type accepter struct {
+	cfg         Config
+	db          *bun.DB
+	store       *posts.Store
+	drafts      *draft.Service
+	ownAccounts *batch.Batcher[batch.Read[[]accounts.Account]]
+	acceptances *batch.Batcher[acceptance]
+	ledger      *ledger
+	alarms      *alarms
+	moves       *moves
+	now         func() time.Time
+}
+
 // accept writes a new post. done says whether acceptance is all that the command asked for.
 //
 // Those that come at the same moment are judged one by one and written together. Whatever is not plain about one (its
 // command is known already, its post is there, its account is going) sends it the long way, in a transaction of its own.
-func (s *Service) accept(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (any, error) {
+func (c *accepter) accept(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (any, error) {
 	crash.At(crash.ScheduleReceived)
 	var p *posts.Post
 	var prior *commands.Command
 	err := unlessBusy(ctx, func() (err error) {
-		if p, prior, err = s.acceptTogether(ctx, d, cmd, r, done); errors.Is(err, batch.ErrAlone) {
-			p, prior, err = s.acceptAlone(ctx, d, cmd, r, done)
+		if p, prior, err = c.acceptTogether(ctx, d, cmd, r, done); errors.Is(err, batch.ErrAlone) {
+			p, prior, err = c.acceptAlone(ctx, d, cmd, r, done)
 		}
 		return err
 	})
@@ -49,10 +63,10 @@ func (s *Service) accept(ctx context.Context, d bus.Delivery, cmd events.Command
 		return nil, err
 	}
 	if prior != nil {
-		return s.repeat(ctx, prior)
+		return c.ledger.repeat(ctx, prior)
 	}
 	crash.At(crash.ScheduleCommitted)
-	if err := s.armAndEmit(ctx, p); err != nil {
+	if err := c.moves.armAndEmit(ctx, p); err != nil {
 		return nil, err
 	}
 	crash.At(crash.ScheduleTold)
@@ -63,7 +77,7 @@ func (s *Service) accept(ctx context.Context, d bus.Delivery, cmd events.Command
 }
 
 // judge makes the post that is asked for, or says why not.
-func (s *Service) judge(ctx context.Context, db bun.IDB, own []accounts.Account, r request) (*posts.Post, error) {
+func (c *accepter) judge(ctx context.Context, db bun.IDB, own []accounts.Account, r request) (*posts.Post, error) {
 	if r.late != nil {
 		return nil, r.late
 	}
@@ -74,13 +88,13 @@ func (s *Service) judge(ctx context.Context, db bun.IDB, own []accounts.Account,
 	if err := draft.MayPost(account, r.draft); err != nil {
 		return nil, err
 	}
-	if fault := s.drafts.Check(r.draft); fault != nil {
+	if fault := c.drafts.Check(r.draft); fault != nil {
 		return nil, fault
 	}
-	if err := s.drafts.CheckReferences(ctx, db, r.userID, account.ID, r.draft); err != nil {
+	if err := c.drafts.CheckReferences(ctx, db, r.userID, account.ID, r.draft); err != nil {
 		return nil, err
 	}
-	p := s.newPost(r.id, r.userID, account.ID, r.draft, r.at)
+	p := c.newPost(r.id, r.userID, account.ID, r.draft, r.at)
 	p.TraceParent = bus.TraceParent(ctx)
 	if err := draft.CheckSize(p); err != nil {
 		return nil, err
@@ -89,13 +103,13 @@ func (s *Service) judge(ctx context.Context, db bun.IDB, own []accounts.Account,
 }
 
 // acceptAlone accepts a post in a transaction of its own.
-func (s *Service) acceptAlone(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (p *posts.Post, prior *commands.Command, err error) {
-	prior, err = s.once(ctx, d, cmd, r.id, func(ctx context.Context, tx bun.Tx) (any, error) {
+func (c *accepter) acceptAlone(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (p *posts.Post, prior *commands.Command, err error) {
+	prior, err = c.ledger.once(ctx, d, cmd, r.id, func(ctx context.Context, tx bun.Tx) (any, error) {
 		own, err := accounts.ForUser(ctx, tx, r.userID)
 		if err != nil {
 			return nil, err
 		}
-		if p, err = s.judge(ctx, tx, own, r); err != nil {
+		if p, err = c.judge(ctx, tx, own, r); err != nil {
 			return nil, err
 		}
 		held, err := accounts.HoldAll(ctx, tx, []string{p.AccountID})
@@ -105,11 +119,11 @@ func (s *Service) acceptAlone(ctx context.Context, d bus.Delivery, cmd events.Co
 		if _, there := held.Connected[p.AccountID]; !there {
 			return nil, posts.ErrAccountBusy // or gone since it was read, which the next try reads
 		}
-		if err := s.store.Insert(ctx, tx, p); err != nil {
+		if err := c.store.Insert(ctx, tx, p); err != nil {
 			return nil, err
 		}
 		// The post that the key led to stands; what its command said is forgotten, so nobody knows whether it said the same.
-		if kept := s.cfg.CommandsKept; kept > 0 && d.Meta.Time.Sub(p.CreatedAt) > kept {
+		if kept := c.cfg.CommandsKept; kept > 0 && d.Meta.Time.Sub(p.CreatedAt) > kept {
 			return nil, commands.KeyReused()
 		}
 		if !done {
@@ -126,12 +140,12 @@ type acceptance struct {
 	post    *posts.Post // nil: refused, and only that is noted
 }
 
-func (s *Service) acceptTogether(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (*posts.Post, *commands.Command, error) {
-	own, err := batch.Fetch(ctx, s.ownAccounts, r.userID)
+func (c *accepter) acceptTogether(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (*posts.Post, *commands.Command, error) {
+	own, err := batch.Fetch(ctx, c.ownAccounts, r.userID)
 	if err != nil {
 		return nil, nil, err
 	}
-	p, refused := s.judge(ctx, s.db, *own, r)
+	p, refused := c.judge(ctx, c.db, *own, r)
 	a := acceptance{command: commands.New(d.Meta, cmd, r.id), post: p}
 	outcome := events.Outcome{CommandID: d.Meta.ID}
 	if refused != nil {
@@ -140,28 +154,28 @@ func (s *Service) acceptTogether(ctx context.Context, d bus.Delivery, cmd events
 		}
 	}
 	if refused != nil || done {
-		if err := a.command.End(outcome, p.SnapshotOrNil(), s.now()); err != nil {
+		if err := a.command.End(outcome, p.SnapshotOrNil(), c.now()); err != nil {
 			return nil, nil, err
 		}
 	}
-	if err := s.acceptances.Do(ctx, a); err != nil {
+	if err := c.acceptances.Do(ctx, a); err != nil {
 		return nil, nil, err
 	}
 	return p, nil, refused
 }
 
 // acceptBatch writes many acceptances in one transaction.
-func (s *Service) acceptBatch(ctx context.Context, items []acceptance) []error {
+func (c *accepter) acceptBatch(ctx context.Context, items []acceptance) []error {
 	order := slices.Clone(items) // always the same order, so that two batches cannot wait for each other
 	slices.SortFunc(order, func(a, b acceptance) int { return strings.Compare(a.command.ID, b.command.ID) })
 	written := map[string]bool{}
-	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+	err := pg.InTx(ctx, c.db, func(ctx context.Context, tx bun.Tx) error {
 		clear(written)
-		plain, err := s.stillConnected(ctx, tx, order)
+		plain, err := c.stillConnected(ctx, tx, order)
 		if err != nil || len(plain) == 0 {
 			return err
 		}
-		noted, err := commands.BeginAll(ctx, tx, commandsOf(plain), s.now())
+		noted, err := commands.BeginAll(ctx, tx, commandsOf(plain), c.now())
 		if err != nil {
 			return err
 		}
@@ -174,7 +188,7 @@ func (s *Service) acceptBatch(ctx context.Context, items []acceptance) []error {
 				}
 			}
 		}
-		return s.store.InsertAll(ctx, tx, list)
+		return c.store.InsertAll(ctx, tx, list)
 	})
 	if err != nil {
 		return batch.All(len(items), err)
@@ -190,7 +204,7 @@ func (s *Service) acceptBatch(ctx context.Context, items []acceptance) []error {
 
 // stillConnected leaves out posts whose account is no longer connected, or held by somebody else, and holds the others' accounts as they are until
 // the transaction ends: an account that is erased meanwhile must not be given another post.
-func (s *Service) stillConnected(ctx context.Context, tx bun.Tx, batch []acceptance) (plain []acceptance, err error) {
+func (c *accepter) stillConnected(ctx context.Context, tx bun.Tx, batch []acceptance) (plain []acceptance, err error) {
 	var ids []string
 	for _, a := range batch {
 		if a.post != nil {

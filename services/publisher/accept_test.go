@@ -24,7 +24,7 @@ func TestForgottenKey(t *testing.T) {
 	r.change("UPDATE posts SET created_at = now() - interval '31 days'")
 	cmd := events.SchedulePost{PostID: p.ID, UserID: testUser, Draft: events.Draft{Text: "the second"}, PublishAt: time.Now().Add(time.Hour)}
 	d := bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Type: cmd.Type(), Time: time.Now()}}
-	if got, err := s.SchedulePost(t.Context(), d, cmd); !errors.Is(err, &events.Fault{Code: events.KeyReused}) {
+	if got, err := s.delivery.accepter.SchedulePost(t.Context(), d, cmd); !errors.Is(err, &events.Fault{Code: events.KeyReused}) {
 		t.Errorf("another post under its key is answered %+v, %v", got, err)
 	}
 }
@@ -39,7 +39,7 @@ func TestAcceptedBefore(t *testing.T) {
 	r.change("UPDATE posts SET text = 'as it was edited', rev = 2, told_rev = 2, fact = 'edited'")
 	cmd := events.SchedulePost{PostID: p.ID, UserID: testUser, Draft: events.Draft{Text: p.Text}, PublishAt: p.ScheduledAt}
 	d := bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Type: cmd.Type(), Time: time.Now()}}
-	got, err := s.SchedulePost(t.Context(), d, cmd)
+	got, err := s.delivery.accepter.SchedulePost(t.Context(), d, cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,14 +58,14 @@ func TestAcceptedTogetherWithOneThatIsThere(t *testing.T) {
 	s := r.idle()
 	there := r.acceptedBy(s, "there")
 	post := func(id, text, replyTo string) *posts.Post {
-		p := s.newPost(id, testUser, r.account.ID, events.Draft{Text: text, ReplyTo: replyTo}, time.Now().Add(time.Hour))
+		p := s.delivery.accepter.newPost(id, testUser, r.account.ID, events.Draft{Text: text, ReplyTo: replyTo}, time.Now().Add(time.Hour))
 		p.Canonicalize()
 		return p
 	}
 	batch := []*posts.Post{post(there.ID, "again", ""), post(events.NewPostID(), "second", "18060000000000017"), post(events.NewPostID(), "third", "")}
 	var wrote error
 	err := pg.InTx(t.Context(), r.db, func(ctx context.Context, tx bun.Tx) error {
-		wrote = s.store.InsertAll(ctx, tx, batch)
+		wrote = s.delivery.store.InsertAll(ctx, tx, batch)
 		return wrote
 	})
 	if err == nil || len(batch) != 3 || batch[1].Text != "second" || batch[1].ReplyTo != "18060000000000017" || batch[2].ReplyTo != "" {

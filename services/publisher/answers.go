@@ -9,7 +9,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/uptrace/bun"
+
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/posts"
 )
 
@@ -108,34 +111,45 @@ func (a *answers) finish(until time.Duration) {
 	}
 }
 
+// answerSaver gets answers into their rows.
+type answerSaver struct {
+	bus     *bus.Bus
+	db      *bun.DB
+	store   *posts.Store
+	answers *answers
+	leases  *leases
+	outbox  *outbox
+	log     *zap.Logger
+}
+
 // saveAnswer saves an answer. Where that does not succeed at once it goes on beside the caller, who is told why.
-func (s *Service) saveAnswer(ctx context.Context, a answer) error {
+func (k *answerSaver) save(ctx context.Context, a answer) error {
 	err := a.save(ctx, a.post)
 	if err == nil || errors.Is(err, errDone) {
 		return err
 	}
 	body, _ := json.Marshal(a.post.Snapshot()) // only its length is of interest
-	done := s.answers.keep(len(body))
+	done := k.answers.keep(len(body))
 	go func() {
 		defer done()
-		s.saveLater(context.WithoutCancel(ctx), a)
+		k.saveLater(context.WithoutCancel(ctx), a)
 	}()
 	return err
 }
 
 // saveLater tries until the answer is in its row, or the row no longer waits for it. It keeps the lease as long as it can;
 // where that is lost the answer is written all the same: who holds it only asks what we know.
-func (s *Service) saveLater(ctx context.Context, a answer) {
-	defer s.keepLease(ctx, a.post)()
-	log := s.log.With(postField(a.post.ID), accountField(a.post.AccountID), zap.String("media_id", a.mediaID))
+func (k *answerSaver) saveLater(ctx context.Context, a answer) {
+	defer k.leases.keep(ctx, a.post)()
+	log := k.log.With(postField(a.post.ID), accountField(a.post.AccountID), zap.String("media_id", a.mediaID))
 	for wait, tries := time.Duration(0), 0; ; wait, tries = min(max(2*wait, answerFirst), answerMost), tries+1 {
 		select {
 		case <-time.After(wait):
-		case <-s.answers.ended:
-			s.emitUnsavedOutcome(ctx, a, log)
+		case <-k.answers.ended:
+			k.emitUnsavedOutcome(ctx, a, log)
 			return
 		}
-		saved, err := s.saveOnce(ctx, a, log)
+		saved, err := k.saveOnce(ctx, a, log)
 		if saved {
 			return
 		}
@@ -146,10 +160,10 @@ func (s *Service) saveLater(ctx context.Context, a answer) {
 }
 
 // saveOnce offers an answer to the row as it is now. saved says that nothing is left to be tried.
-func (s *Service) saveOnce(ctx context.Context, a answer, log *zap.Logger) (saved bool, err error) {
+func (k *answerSaver) saveOnce(ctx context.Context, a answer, log *zap.Logger) (saved bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTry)
 	defer cancel()
-	row, err := s.store.Get(ctx, s.db, a.post.ID)
+	row, err := k.store.Get(ctx, k.db, a.post.ID)
 	if errors.Is(err, &events.Fault{Code: events.NotFound}) { // erased
 		return true, nil
 	}
@@ -167,7 +181,7 @@ func (s *Service) saveOnce(ctx context.Context, a answer, log *zap.Logger) (save
 		return false, err
 	}
 	if err == nil { // the row may have something to do now, and no message of ours is in anybody's hand
-		if err := s.bus.Wake(ctx, events.PostDue(row.ID)); err != nil {
+		if err := k.bus.Wake(ctx, events.PostDue(row.ID)); err != nil {
 			log.Warn("not woken; the sweep does it", errField(err))
 		}
 	}
@@ -175,7 +189,7 @@ func (s *Service) saveOnce(ctx context.Context, a answer, log *zap.Logger) (save
 }
 
 // emitUnsavedOutcome is all that can be done for an answer when the process ends first.
-func (s *Service) emitUnsavedOutcome(ctx context.Context, a answer, log *zap.Logger) {
+func (k *answerSaver) emitUnsavedOutcome(ctx context.Context, a answer, log *zap.Logger) {
 	err := errors.New("it can only be asked for again")
 	if a.lastWord != nil {
 		ctx, cancel := context.WithTimeout(ctx, lastWordWithin)
@@ -187,7 +201,7 @@ func (s *Service) emitUnsavedOutcome(ctx context.Context, a answer, log *zap.Log
 }
 
 // answerOf is the answer to the publish call of a claimed post.
-func (s *Service) answerOf(p *posts.Post, mediaID string, called, accepted time.Time, tried events.Attempt, save func(context.Context, *posts.Post) error) answer {
+func (k *answerSaver) answerOf(p *posts.Post, mediaID string, called, accepted time.Time, tried events.Attempt, save func(context.Context, *posts.Post) error) answer {
 	a := answer{post: p, mediaID: mediaID, tried: tried, save: save, awaited: func(row *posts.Post) bool {
 		return row.State == events.StatePublishing && posts.SameCall(row, p)
 	}}
@@ -204,7 +218,7 @@ func (s *Service) answerOf(p *posts.Post, mediaID string, called, accepted time.
 			return errors.New("other parts of the chain are to follow; the row must say so first")
 		}
 		next.Canonicalize()
-		return s.emit(ctx, posts.OutcomeEvent(next, events.FactPublished))
+		return k.outbox.emit(ctx, posts.OutcomeEvent(next, events.FactPublished))
 	}
 	return a
 }

@@ -163,7 +163,7 @@ func TestAnswerIsSavedBeforeOlderFacts(t *testing.T) {
 		t.Fatal(err)
 	}
 	before = r.any(p.ID)
-	claimed, err := s.claim(t.Context(), &before)
+	claimed, err := s.delivery.caller.claim(t.Context(), &before)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,9 +171,9 @@ func TestAnswerIsSavedBeforeOlderFacts(t *testing.T) {
 	if err := deaf.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.bus, s.projector.Bus = deaf, deaf
+	s.useBus(deaf)
 	called := time.Now()
-	err = s.recordSuccess(t.Context(), claimed, "18060000000000017", "https://www.threads.com/@demo.user/post/x", called, called, events.Attempt{At: called, Phase: "publish", OK: true})
+	err = s.delivery.concluder.recordSuccess(t.Context(), claimed, "18060000000000017", "https://www.threads.com/@demo.user/post/x", called, called, events.Attempt{At: called, Phase: "publish", OK: true})
 	if err == nil || errors.Is(err, errDone) {
 		t.Fatalf("told without NATS: %v", err)
 	}
@@ -192,15 +192,15 @@ func TestLastWordOfAnAnswer(t *testing.T) {
 	before := r.row(p.ID, events.StateReady)
 	stop()
 	s := r.idle()
-	claimed, err := s.claim(t.Context(), &before)
+	claimed, err := s.delivery.caller.claim(t.Context(), &before)
 	if err != nil {
 		t.Fatal(err)
 	}
 	called := time.Now()
-	a := s.answerOf(claimed, "18060000000000018", called, called, events.Attempt{At: called, Phase: "publish", OK: true}, nil)
+	a := s.delivery.saver.answerOf(claimed, "18060000000000018", called, called, events.Attempt{At: called, Phase: "publish", OK: true}, nil)
 	// Another publisher has found the call without an answer, and nobody may look.
 	row := r.any(p.ID)
-	if err := s.park(t.Context(), &row, listNotReadable()); err != nil {
+	if err := s.delivery.doubts.park(t.Context(), &row, listNotReadable()); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.lastWord(t.Context()); err != nil {

@@ -35,7 +35,7 @@ func (r *rig) hold(table, id string) (release func()) {
 func (r *rig) readyPost(s *Service, user, account, text string) *posts.Post {
 	r.t.Helper()
 	now := time.Now()
-	p := s.newPost(events.NewPostID(), user, account, events.Draft{Text: text}, now)
+	p := s.delivery.accepter.newPost(events.NewPostID(), user, account, events.Draft{Text: text}, now)
 	p.State, p.ContainerID, p.ContainerAt, p.WakeAt = events.StateReady, "17890000000000001", now, now
 	p.Canonicalize()
 	if _, err := r.db.NewInsert().Model(p).Exec(r.t.Context()); err != nil {
@@ -60,7 +60,7 @@ func TestBusyMember(t *testing.T) {
 		held, free := r.readyPost(s, testUser, r.account.ID, "held"), r.readyPost(s, "user_2", other.ID, "free")
 		release := r.hold("social_connections", r.account.ID)
 		defer release()
-		errs := s.store.Claim(t.Context(), []posts.Claim{claimOf(held), claimOf(free)}, time.Second, time.Now())
+		errs := s.delivery.store.Claim(t.Context(), []posts.Claim{claimOf(held), claimOf(free)}, time.Second, time.Now())
 		if !errors.Is(errs[0], posts.ErrAccountBusy) || errs[1] != nil {
 			t.Errorf("%v", errs)
 		}
@@ -76,20 +76,20 @@ func TestBusyMember(t *testing.T) {
 		var items []acceptance
 		for user, account := range map[string]string{testUser: r.account.ID, "user_2": other.ID} {
 			d, cmd := ask(user, account)
-			p := s.newPost(cmd.PostID, user, account, cmd.Draft, cmd.PublishAt)
+			p := s.delivery.accepter.newPost(cmd.PostID, user, account, cmd.Draft, cmd.PublishAt)
 			items = append(items, acceptance{command: commands.New(d.Meta, cmd, cmd.PostID), post: p})
 		}
-		for i, err := range s.acceptBatch(t.Context(), items) {
+		for i, err := range s.delivery.accepter.acceptBatch(t.Context(), items) {
 			if held := items[i].post.AccountID == r.account.ID; held != errors.Is(err, batch.ErrAlone) || !held && err != nil {
 				t.Errorf("of %s: %v", items[i].post.UserID, err)
 			}
 		}
 		d, cmd := ask(testUser, r.account.ID)
-		if _, err := s.SchedulePost(t.Context(), d, cmd); err == nil || err.Error() != bus.Later(busyAgain).Error() {
+		if _, err := s.delivery.accepter.SchedulePost(t.Context(), d, cmd); err == nil || err.Error() != bus.Later(busyAgain).Error() {
 			t.Errorf("the account is held, and its post is accepted with %v", err)
 		}
 		release()
-		if _, err := s.SchedulePost(t.Context(), d, cmd); err != nil {
+		if _, err := s.delivery.accepter.SchedulePost(t.Context(), d, cmd); err != nil {
 			t.Error(err)
 		}
 	})
@@ -98,7 +98,7 @@ func TestBusyMember(t *testing.T) {
 		release := r.hold("social_connections", r.account.ID)
 		defer release()
 		p := r.readyPost(s, testUser, r.account.ID, "to be deleted")
-		if may, err := s.mayDelete(t.Context(), p, 1); may || err != nil {
+		if may, err := s.delivery.deleter.mayDelete(t.Context(), p, 1); may || err != nil {
 			t.Errorf("%t, %v", may, err)
 		}
 		if row := r.any(p.ID); row.Lease != "" || !row.WakeAt.After(p.WakeAt) || row.Reason != nil {
@@ -109,12 +109,12 @@ func TestBusyMember(t *testing.T) {
 	t.Run("a post: its claim is lost, its answer goes alone, and the others' are written", func(t *testing.T) {
 		held, free := r.readyPost(s, "user_2", other.ID, "a held post"), r.readyPost(s, "user_2", other.ID, "a free post")
 		release := r.hold("posts", held.ID)
-		errs := s.store.Claim(t.Context(), []posts.Claim{claimOf(held), claimOf(free)}, time.Second, time.Now())
+		errs := s.delivery.store.Claim(t.Context(), []posts.Claim{claimOf(held), claimOf(free)}, time.Second, time.Now())
 		if !errors.Is(errs[0], posts.ErrLost) || errs[1] != nil {
 			t.Errorf("claims: %v", errs)
 		}
 		release()
-		if errs := s.store.Claim(t.Context(), []posts.Claim{claimOf(held)}, time.Second, time.Now()); errs[0] != nil {
+		if errs := s.delivery.store.Claim(t.Context(), []posts.Claim{claimOf(held)}, time.Second, time.Now()); errs[0] != nil {
 			t.Fatal(errs)
 		}
 		release = r.hold("posts", held.ID)
@@ -129,11 +129,11 @@ func TestBusyMember(t *testing.T) {
 			told.State, told.Rev = events.StatePublished, p.Rev+1
 			outcomes = append(outcomes, projector.Outcome{Event: events.NewPostEvent(events.FactPublished, told.Snapshot()), Ended: new([]commands.Command)})
 		}
-		if errs := s.store.SaveOutcomes(t.Context(), notes); !errors.Is(errs[0], batch.ErrAlone) || errs[1] != nil {
+		if errs := s.delivery.store.SaveOutcomes(t.Context(), notes); !errors.Is(errs[0], batch.ErrAlone) || errs[1] != nil {
 			t.Errorf("answers: %v", errs)
 		}
 		release()
-		if errs := s.store.SaveOutcomes(t.Context(), notes[:1]); errs[0] != nil {
+		if errs := s.delivery.store.SaveOutcomes(t.Context(), notes[:1]); errs[0] != nil {
 			t.Fatal(errs)
 		}
 		release = r.hold("posts", held.ID)

@@ -32,19 +32,19 @@ func unlessBusy(ctx context.Context, do func() error) error {
 // claim moves a ready post to publishing: from here to the answer it is this worker's, and nobody may edit or
 // cancel it. The quota is reserved in the same transaction, under the account's row lock, so that two workers
 // cannot both take the last place.
-func (s *Service) claim(ctx context.Context, old *posts.Post) (*posts.Post, error) {
-	now := s.now()
-	next := old.Claim(uuid.NewString(), now, now.Add(s.cfg.Lease))
-	c := posts.Claim{Old: old, Next: next, Late: next.CurrentPart() == 0 && now.Sub(next.PublishAt) > s.cfg.LateAfter, CallLasts: s.cfg.CallTimeout}
+func (c *caller) claim(ctx context.Context, old *posts.Post) (*posts.Post, error) {
+	now := c.now()
+	next := old.Claim(uuid.NewString(), now, now.Add(c.cfg.Lease))
+	wanted := posts.Claim{Old: old, Next: next, Late: next.CurrentPart() == 0 && now.Sub(next.PublishAt) > c.cfg.LateAfter, CallLasts: c.cfg.CallTimeout}
 	if ahead := next.PublishAt.Sub(now); ahead > 0 {
-		c.CallLasts += ahead
+		wanted.CallLasts += ahead
 	}
-	err := unlessBusy(ctx, func() error { return s.claims.Do(ctx, c) })
+	err := unlessBusy(ctx, func() error { return c.claims.Do(ctx, wanted) })
 	if err == nil {
 		return next, nil
 	}
 	if !decided(err) { // it may have been made all the same; the next wake-up sees
-		s.store.Unacknowledged.Add(next.Lease, old)
+		c.store.Unacknowledged.Add(next.Lease, old)
 		return nil, bus.Later(unacknowledgedLook)
 	}
 	return nil, err

@@ -21,7 +21,7 @@ func TestClaimTwiceInABatch(t *testing.T) {
 		return posts.Claim{Old: old, Next: old.Claim(uuid.NewString(), now, now.Add(time.Minute)), CallLasts: time.Minute}
 	}
 	ready := func(text string) *posts.Post {
-		p := s.newPost(events.NewPostID(), testUser, r.account.ID, events.Draft{Text: text}, now)
+		p := s.delivery.accepter.newPost(events.NewPostID(), testUser, r.account.ID, events.Draft{Text: text}, now)
 		p.State, p.ContainerID, p.ContainerAt, p.WakeAt = events.StateReady, "17890000000000001", now, now
 		p.Canonicalize()
 		if _, err := r.db.NewInsert().Model(p).Exec(t.Context()); err != nil {
@@ -30,7 +30,7 @@ func TestClaimTwiceInABatch(t *testing.T) {
 		return p
 	}
 	one, other := ready("one"), ready("other")
-	errs := s.store.Claim(t.Context(), []posts.Claim{claimOf(one), claimOf(one), claimOf(other)}, time.Second, now)
+	errs := s.delivery.store.Claim(t.Context(), []posts.Claim{claimOf(one), claimOf(one), claimOf(other)}, time.Second, now)
 	if errs[0] != nil || !errors.Is(errs[1], posts.ErrLost) || errs[2] != nil {
 		t.Fatalf("%v", errs)
 	}
@@ -52,12 +52,12 @@ func TestClaimKeepsItsDistanceBesideAStaleOne(t *testing.T) {
 	s := r.idle()
 	one, other := r.readyPost(s, testUser, r.account.ID, "went out just now"), r.readyPost(s, testUser, r.account.ID, "overdue")
 	now := time.Now()
-	if errs := s.store.Claim(t.Context(), []posts.Claim{claimOf(one)}, time.Minute, now); errs[0] != nil {
+	if errs := s.delivery.store.Claim(t.Context(), []posts.Claim{claimOf(one)}, time.Minute, now); errs[0] != nil {
 		t.Fatal(errs)
 	}
 	overdue := claimOf(other)
 	overdue.Late = true
-	errs := s.store.Claim(t.Context(), []posts.Claim{overdue, claimOf(one)}, time.Minute, now.Add(time.Second))
+	errs := s.delivery.store.Claim(t.Context(), []posts.Claim{overdue, claimOf(one)}, time.Minute, now.Add(time.Second))
 	var soon posts.SpacingError
 	if !errors.As(errs[0], &soon) || soon.Until.Sub(now).Round(time.Millisecond) != time.Minute {
 		t.Errorf("the overdue post: %v, until %s", errs[0], soon.Until)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
@@ -13,173 +15,189 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 )
 
+// confirmer asks Threads what became of calls.
+type confirmer struct {
+	cfg        Config
+	api        *threads.Client
+	store      *posts.Store
+	leases     *leases
+	tokens     *tokens
+	quotas     *quotas
+	references *references
+	finder     *finder
+	moves      *moves
+	doubts     *doubts
+	concluder  *concluder
+	now        func() time.Time
+}
+
 // confirm finds out what became of a publish call whose answer is not clear, or may be wrong. It asks Threads, never
 // guesses. What follows once the post is proven not to be live is in the row (OnAbsent).
-func (s *Service) confirm(ctx context.Context, old *posts.Post) error {
-	if err := s.store.AcquireLease(ctx, old, s.now()); err != nil {
+func (c *confirmer) confirm(ctx context.Context, old *posts.Post) error {
+	if err := c.store.AcquireLease(ctx, old, c.now()); err != nil {
 		return err
 	}
-	defer s.keepLease(ctx, old)()
+	defer c.leases.keep(ctx, old)()
 	crash.At(crash.ConfirmLeased)
 	if old.State == events.StatePublishing {
 		// Its worker is gone. Say so, and ask in the next step.
-		return s.unconfirmed(ctx, old, posts.AbsentRetry, events.Faultf(events.Unknown, "The publisher was interrupted while this post went out; we are asking Threads."))
+		return c.doubts.unconfirmed(ctx, old, posts.AbsentRetry, events.Faultf(events.Unknown, "The publisher was interrupted while this post went out; we are asking Threads."))
 	}
-	a, err := s.access(ctx, old)
+	a, err := c.tokens.access(ctx, old)
 	if err != nil {
-		return s.noAccess(ctx, old) // without a token nothing can be asked; the reconnect wakes it
+		return c.noAccess(ctx, old) // without a token nothing can be asked; the reconnect wakes it
 	}
 	var ref referenceWaits
-	old, _, err = s.resolveReferences(ctx, old) // the row of an event knows what was asked for, not what it turned out to be
+	old, _, err = c.references.resolve(ctx, old) // the row of an event knows what was asked for, not what it turned out to be
 	switch {
 	case errors.As(err, &ref) && ref.mayBeLive:
-		return s.waitForReferenceInDoubt(ctx, old, ref)
+		return c.waitForReferenceInDoubt(ctx, old, ref)
 	case err != nil && !notLive(err):
 		return err
 	}
 	if old.Kind == events.KindRepost || old.ContainerID == "" || !old.BuiltFromRow() || old.Presumed() {
 		// There is no container, or not of what the row says now: Postgres was restored (restore.go). Only the lists can tell.
-		return s.findOrEndDoubt(ctx, old, a, old.Kind == events.KindRepost)
+		return c.findOrEndDoubt(ctx, old, a, old.Kind == events.KindRepost)
 	}
-	began := s.now()
-	status, err := s.api.ContainerStatus(ctx, a.token, old.ContainerID)
-	tried := s.tried("status", began, err)
+	began := c.now()
+	status, err := c.api.ContainerStatus(ctx, a.token, old.ContainerID)
+	tried := attempted("status", began, c.now(), err)
 	crash.At(crash.ConfirmAsked)
 	if err != nil {
 		switch e := apiError(err); {
 		case e != nil && e.Class == threads.Reauthorize:
-			s.declareReconnect(ctx, a)
-			return s.noAccess(ctx, old, tried)
+			c.tokens.declareReconnect(ctx, a)
+			return c.noAccess(ctx, old, tried)
 		case e != nil && (e.Class == threads.NotReady || e.Class == threads.NotFound):
-			return s.findOrEndDoubt(ctx, old, a, false, tried) // unreadable
+			return c.findOrEndDoubt(ctx, old, a, false, tried) // unreadable
 		}
-		return s.askFailed(ctx, old, err, tried)
+		return c.askFailed(ctx, old, err, tried)
 	}
 	tried.Message = statusSentence(status)
 	switch status.Status {
 	case threads.StatusPublished:
-		return s.findMediaID(ctx, old, a, tried)
+		return c.findMediaID(ctx, old, a, tried)
 	case threads.StatusFinished:
-		return s.containerFinished(ctx, old, a, tried)
+		return c.containerFinished(ctx, old, a, tried)
 	case threads.StatusError, threads.StatusExpired:
-		return s.findOrEndDoubt(ctx, old, a, false, tried)
+		return c.findOrEndDoubt(ctx, old, a, false, tried)
 	}
-	return s.askAgain(ctx, old, "", tried) // IN_PROGRESS, or a word we do not know
+	return c.askAgain(ctx, old, "", tried) // IN_PROGRESS, or a word we do not know
 }
 
 // findMediaID gives a post that is live its id. The lists may lag; the post is not rebuilt, whatever they say.
-func (s *Service) findMediaID(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
-	seen, looked, err := s.findPublished(ctx, old, a)
+func (c *confirmer) findMediaID(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
+	seen, looked, err := c.finder.findPublished(ctx, old, a)
 	if errors.Is(err, errMissingScope) {
-		return s.park(ctx, old, listNotReadable(), tried, looked)
+		return c.doubts.park(ctx, old, listNotReadable(), tried, looked)
 	}
 	if err != nil {
-		return s.askFailed(ctx, old, err, tried, looked)
+		return c.askFailed(ctx, old, err, tried, looked)
 	}
 	switch len(seen.matching) {
 	case 1:
-		return s.foundLive(ctx, old, seen.matching[0], tried, looked)
+		return c.foundLive(ctx, old, seen.matching[0], tried, looked)
 	case 0:
-		return s.askAgain(ctx, old, "This post is live, but its id could not be found out; please look at the profile.", tried, looked)
+		return c.askAgain(ctx, old, "This post is live, but its id could not be found out; please look at the profile.", tried, looked)
 	}
-	return s.park(ctx, old, ambiguous(), tried, looked)
+	return c.doubts.park(ctx, old, ambiguous(), tried, looked)
 }
 
 // containerFinished handles a container that is still unpublished.
-func (s *Service) containerFinished(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
+func (c *confirmer) containerFinished(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
 	switch {
 	case old.OnAbsent == posts.AbsentFail:
-		return s.findOrEndDoubt(ctx, old, a, true, tried)
+		return c.findOrEndDoubt(ctx, old, a, true, tried)
 	case old.OnAbsent == posts.AbsentWait && old.NotReady < len(notReadyWaits) && old.Attempt < maxCalls:
-		return s.answeredAgain(ctx, old, a, tried)
+		return c.answeredAgain(ctx, old, a, tried)
 	case old.FinishedSeenAt.IsZero():
 		seen := old.SeeFinished(old.LeasedAt)
-		return s.step(ctx, old, seen.LookAgainAt(s.now().Add(min(s.cfg.FinishedApart, s.untilAsked(seen)))), "", tried)
-	case old.LeasedAt.Before(s.absenceProvenAt(old)):
-		return s.askAgain(ctx, old, "", tried)
+		return c.moves.save(ctx, old, seen.LookAgainAt(c.now().Add(min(c.cfg.FinishedApart, c.untilAsked(seen)))), "", tried)
+	case old.LeasedAt.Before(c.absenceProvenAt(old)):
+		return c.askAgain(ctx, old, "", tried)
 	}
-	return s.findOrEndDoubt(ctx, old, a, true, tried)
+	return c.findOrEndDoubt(ctx, old, a, true, tried)
 }
 
 // answeredAgain has a container called again whose last call was refused for what passes, once it has passed. The doubt
 // stands, so it is this container or none (publish.go looks at it once more).
-func (s *Service) answeredAgain(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
-	wait, full, err := s.roomAgain(ctx, a, old.QuotaKind(), 0)
+func (c *confirmer) answeredAgain(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
+	wait, full, err := c.quotas.roomAgain(ctx, a, old.QuotaKind(), 0)
 	if !full {
 		wait = 0 // what the answer asked for was waited for before
 	}
 	switch {
 	case err != nil:
-		return s.askFailed(ctx, old, err, tried)
-	case full && old.LeasedAt.Before(s.absenceProvenAt(old)):
-		return s.askAgain(ctx, old, "", tried)
+		return c.askFailed(ctx, old, err, tried)
+	case full && old.LeasedAt.Before(c.absenceProvenAt(old)):
+		return c.askAgain(ctx, old, "", tried)
 	case full: // that lasts for hours: what waits so long is not to be in doubt
-		return s.findOrEndDoubt(ctx, old, a, true, tried)
+		return c.findOrEndDoubt(ctx, old, a, true, tried)
 	}
-	return s.callAgainLater(ctx, old, old.CallUnpublished(s.now().Add(wait)), tried)
+	return c.callAgainLater(ctx, old, old.CallUnpublished(c.now().Add(wait)), tried)
 }
 
 // absenceProvenAt is when a look that does not find the post proves it absent: every call has surely ended, and FINISHED, where it
 // was read, was read twice with a pause between. By the database's clock: ours may have been set since.
-func (s *Service) absenceProvenAt(p *posts.Post) time.Time {
+func (c *confirmer) absenceProvenAt(p *posts.Post) time.Time {
 	if p.Presumed() {
 		return time.Time{}
 	}
-	moment := p.CallDeadline.Add(s.cfg.SecondCallAfter)
+	moment := p.CallDeadline.Add(c.cfg.SecondCallAfter)
 	if !p.FinishedSeenAt.IsZero() {
-		moment = clock.Latest(moment, p.FinishedSeenAt.Add(s.cfg.FinishedApart))
+		moment = clock.Latest(moment, p.FinishedSeenAt.Add(c.cfg.FinishedApart))
 	}
 	return moment
 }
 
 // findOrEndDoubt looks for the post in the account's lists. Only a look that finds neither it nor anything that could be it, after
 // every call has surely ended, ends the doubt. usable says that the container can still be published.
-func (s *Service) findOrEndDoubt(ctx context.Context, old *posts.Post, a access, usable bool, tried ...events.Attempt) error {
-	seen, looked, err := s.findPublished(ctx, old, a)
+func (c *confirmer) findOrEndDoubt(ctx context.Context, old *posts.Post, a access, usable bool, tried ...events.Attempt) error {
+	seen, looked, err := c.finder.findPublished(ctx, old, a)
 	tried = append(tried, looked)
 	switch {
 	case errors.Is(err, errMissingScope) && !old.Presumed():
-		return s.park(ctx, old, listNotReadable(), tried...)
+		return c.doubts.park(ctx, old, listNotReadable(), tried...)
 	case err != nil && !errors.Is(err, errMissingScope):
-		return s.askFailed(ctx, old, err, tried...)
+		return c.askFailed(ctx, old, err, tried...)
 	case len(seen.matching) == 1:
-		return s.foundLive(ctx, old, seen.matching[0], tried...)
+		return c.foundLive(ctx, old, seen.matching[0], tried...)
 	case len(seen.matching) > 1:
-		return s.park(ctx, old, ambiguous(), tried...)
-	case old.LeasedAt.Before(s.absenceProvenAt(old)):
-		return s.askAgain(ctx, old, "", tried...)
+		return c.doubts.park(ctx, old, ambiguous(), tried...)
+	case old.LeasedAt.Before(c.absenceProvenAt(old)):
+		return c.askAgain(ctx, old, "", tried...)
 	case len(seen.similar) > 0 && !old.Presumed():
-		return s.park(ctx, old, similar(), tried...)
+		return c.doubts.park(ctx, old, similar(), tried...)
 	}
-	return s.provenAbsent(ctx, old, usable, tried...)
+	return c.provenAbsent(ctx, old, usable, tried...)
 }
 
 // provenAbsent is what becomes of a post that is proven not to be live.
-func (s *Service) provenAbsent(ctx context.Context, old *posts.Post, usable bool, tried ...events.Attempt) error {
+func (c *confirmer) provenAbsent(ctx context.Context, old *posts.Post, usable bool, tried ...events.Attempt) error {
 	switch old.OnAbsent {
 	case posts.AbsentFail:
-		return s.conclude(ctx, old, old.WithoutDoubt(posts.ProofAbsent).Fail(old.Reason, s.now()), tried...)
+		return c.concluder.conclude(ctx, old, old.WithoutDoubt(posts.ProofAbsent).Fail(old.Reason, c.now()), tried...)
 	case posts.AbsentResume:
-		return s.resumeAgain(ctx, old, tried...)
+		return c.resumeAgain(ctx, old, tried...)
 	case posts.AbsentWait:
-		return s.waitForRoom(ctx, old, usable, tried...)
+		return c.waitForRoom(ctx, old, usable, tried...)
 	}
 	if usable && old.NotReady < len(notReadyWaits) && old.Attempt < maxCalls {
-		return s.publishAgain(ctx, old, tried...)
+		return c.publishAgain(ctx, old, tried...)
 	}
-	return s.buildAgain(ctx, old, tried...) // Threads keeps losing this container
+	return c.buildAgain(ctx, old, tried...) // Threads keeps losing this container
 }
 
 // publishAgain allows a second call, for the same container where there is one, so many times.
-func (s *Service) publishAgain(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
+func (c *confirmer) publishAgain(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
 	if old.Attempt >= maxCalls {
-		return s.park(ctx, old, lostSeveralTimes(), tried...)
+		return c.doubts.park(ctx, old, lostSeveralTimes(), tried...)
 	}
-	return s.callAgainLater(ctx, old, old.PublishAgain(s.now()), tried...)
+	return c.callAgainLater(ctx, old, old.PublishAgain(c.now()), tried...)
 }
 
-func (s *Service) callAgainLater(ctx context.Context, old, next *posts.Post, tried ...events.Attempt) error {
-	if err := s.step(ctx, old, next, "", tried...); err != nil {
+func (c *confirmer) callAgainLater(ctx context.Context, old, next *posts.Post, tried ...events.Attempt) error {
+	if err := c.moves.save(ctx, old, next, "", tried...); err != nil {
 		return err
 	}
 	crash.At(crash.ConfirmAgain)
@@ -191,97 +209,97 @@ func lostSeveralTimes() *events.Fault {
 }
 
 // buildAgain starts over with a new container, so many times; then a person must look.
-func (s *Service) buildAgain(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
+func (c *confirmer) buildAgain(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
 	if old.Kind == events.KindRepost {
-		return s.publishAgain(ctx, old, tried...)
+		return c.publishAgain(ctx, old, tried...)
 	}
 	if old.Rebuilds >= maxRebuilds {
-		return s.park(ctx, old, lostSeveralTimes(), tried...)
+		return c.doubts.park(ctx, old, lostSeveralTimes(), tried...)
 	}
-	return s.callAgainLater(ctx, old, old.BuildAgain(s.now()), tried...)
+	return c.callAgainLater(ctx, old, old.BuildAgain(c.now()), tried...)
 }
 
 // resumeAgain takes up a post of which no call was known, and none was made.
-func (s *Service) resumeAgain(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
-	return s.callAgainLater(ctx, old, old.ResumeUncalled(s.now()), tried...)
+func (c *confirmer) resumeAgain(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
+	return c.callAgainLater(ctx, old, old.ResumeUncalled(c.now()), tried...)
 }
 
 // waitForRoom postpones a post that Threads refused for a limit and does not show.
-func (s *Service) waitForRoom(ctx context.Context, old *posts.Post, usable bool, tried ...events.Attempt) error {
-	a, err := s.access(ctx, old)
+func (c *confirmer) waitForRoom(ctx context.Context, old *posts.Post, usable bool, tried ...events.Attempt) error {
+	a, err := c.tokens.access(ctx, old)
 	if err != nil {
-		return s.noAccess(ctx, old, tried...)
+		return c.noAccess(ctx, old, tried...)
 	}
-	wait, _, err := s.roomAgain(ctx, a, old.QuotaKind(), 0) // which limit it was decides for how long
+	wait, _, err := c.quotas.roomAgain(ctx, a, old.QuotaKind(), 0) // which limit it was decides for how long
 	if err != nil {
-		return s.askFailed(ctx, old, err, tried...)
+		return c.askFailed(ctx, old, err, tried...)
 	}
 	reason := *old.Reason
-	next, fact := old.WaitForRoom(usable, reason.After(wait), s.now().Add(wait))
-	return s.step(ctx, old, next, fact, tried...)
+	next, fact := old.WaitForRoom(usable, reason.After(wait), c.now().Add(wait))
+	return c.moves.save(ctx, old, next, fact, tried...)
 }
 
 // foundLive concludes with a post that was found among the account's own.
-func (s *Service) foundLive(ctx context.Context, old *posts.Post, m threads.Media, tried ...events.Attempt) error {
-	return s.recordSuccess(ctx, old, m.ID, m.Permalink, old.LikelyCalledAt(), s.now(), tried...)
+func (c *confirmer) foundLive(ctx context.Context, old *posts.Post, m threads.Media, tried ...events.Attempt) error {
+	return c.concluder.recordSuccess(ctx, old, m.ID, m.Permalink, old.LikelyCalledAt(), c.now(), tried...)
 }
 
 // askAgain keeps the post unconfirmed after a look that settled nothing. After ConfirmFor a person must look; giveUp is what
 // they are told.
-func (s *Service) askAgain(ctx context.Context, old *posts.Post, giveUp string, tried ...events.Attempt) error {
-	if s.confirmOver(old) {
-		return s.gaveUp(ctx, old, giveUp, tried...)
+func (c *confirmer) askAgain(ctx context.Context, old *posts.Post, giveUp string, tried ...events.Attempt) error {
+	if c.confirmOver(old) {
+		return c.gaveUp(ctx, old, giveUp, tried...)
 	}
-	next := old.LookAgainAt(s.now().Add(s.untilAsked(old)))
+	next := old.LookAgainAt(c.now().Add(c.untilAsked(old)))
 	if old.LeasedAt.Sub(old.AskedSince()) > time.Hour {
 		tried = nil // the log of a long search need not repeat itself
 	}
-	return s.step(ctx, old, next, "", tried...)
+	return c.moves.save(ctx, old, next, "", tried...)
 }
 
 // askFailed keeps the post unconfirmed after a look that failed. Failures count apart from looks: the first after a good
 // one costs a second, not minutes.
-func (s *Service) askFailed(ctx context.Context, old *posts.Post, err error, tried ...events.Attempt) error {
-	if s.confirmOver(old) {
-		return s.gaveUp(ctx, old, "", tried...)
+func (c *confirmer) askFailed(ctx context.Context, old *posts.Post, err error, tried ...events.Attempt) error {
+	if c.confirmOver(old) {
+		return c.gaveUp(ctx, old, "", tried...)
 	}
-	return s.step(ctx, old, old.TryAgainAt(s.now().Add(s.cfg.pauseAfter(err, old.Failures+1))), "", tried...)
+	return c.moves.save(ctx, old, old.TryAgainAt(c.now().Add(c.cfg.pauseAfter(err, old.Failures+1))), "", tried...)
 }
 
 // noAccess keeps a post unconfirmed whose account has to be connected again, for as long as that could still help. The
 // reconnect wakes it; until then there is no need to look often.
-func (s *Service) noAccess(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
-	if s.confirmOver(old) && s.now().After(old.Expires()) {
-		return s.gaveUp(ctx, old, "", tried...)
+func (c *confirmer) noAccess(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
+	if c.confirmOver(old) && c.now().After(old.Expires()) {
+		return c.gaveUp(ctx, old, "", tried...)
 	}
 	wait := clock.Backoff(old.Failures + 1)
 	if old.Failures >= 3 {
 		wait = reconnectLook
 	}
-	return s.step(ctx, old, old.TryAgainAt(s.now().Add(wait)), "", tried...)
+	return c.moves.save(ctx, old, old.TryAgainAt(c.now().Add(wait)), "", tried...)
 }
 
 // waitForReferenceInDoubt keeps a post unconfirmed that is to be looked for at another one of which it is not known either whether it is
 // live: without the other's id no list could show it.
-func (s *Service) waitForReferenceInDoubt(ctx context.Context, old *posts.Post, ref referenceWaits) error {
-	if s.confirmOver(old) {
-		return s.gaveUp(ctx, old, "")
+func (c *confirmer) waitForReferenceInDoubt(ctx context.Context, old *posts.Post, ref referenceWaits) error {
+	if c.confirmOver(old) {
+		return c.gaveUp(ctx, old, "")
 	}
-	return s.step(ctx, old, old.TryAgainAt(s.now().Add(ref.pause(s.now(), s.cfg.RefLook))), "")
+	return c.moves.save(ctx, old, old.TryAgainAt(c.now().Add(ref.pause(c.now(), c.cfg.RefLook))), "")
 }
 
-func (s *Service) gaveUp(ctx context.Context, old *posts.Post, why string, tried ...events.Attempt) error {
-	return s.park(ctx, old, events.Faultf(events.Unknown, "%s",
+func (c *confirmer) gaveUp(ctx context.Context, old *posts.Post, why string, tried ...events.Attempt) error {
+	return c.doubts.park(ctx, old, events.Faultf(events.Unknown, "%s",
 		cmp.Or(why, "It could not be found out whether this post is live; please look at the profile.")), tried...)
 }
 
 // confirmOver says that the outcome has been asked for long enough. Where no call is known of the post may still go out, so
 // there is nothing to give up before its time is over, nor at the first failure after a long outage.
-func (s *Service) confirmOver(p *posts.Post) bool {
+func (c *confirmer) confirmOver(p *posts.Post) bool {
 	if p.Presumed() {
-		return p.Failures >= presumedTries && s.now().Sub(p.Expires()) > s.cfg.ConfirmFor
+		return p.Failures >= presumedTries && c.now().Sub(p.Expires()) > c.cfg.ConfirmFor
 	}
-	return s.now().Sub(clock.Latest(p.CallDeadline, p.PublishAt)) > s.cfg.ConfirmFor
+	return c.now().Sub(clock.Latest(p.CallDeadline, p.PublishAt)) > c.cfg.ConfirmFor
 }
 
 // presumedTries is how often at least it is tried to look for a post of which no call is known.
@@ -289,36 +307,43 @@ const presumedTries = 4
 
 // untilAsked is the pause before the next look: seconds after the claim, then longer, up to the moment that settles it; from
 // there on seconds again. All by the database's clock.
-func (s *Service) untilAsked(p *posts.Post) time.Duration {
+func (c *confirmer) untilAsked(p *posts.Post) time.Duration {
 	spread := func(age time.Duration) time.Duration { return min(max(age/2, time.Second), 5*time.Minute) }
-	moment, began := s.absenceProvenAt(p), p.AskedSince()
+	moment, began := c.absenceProvenAt(p), p.AskedSince()
 	if before := moment.Sub(p.LeasedAt); before > 0 {
 		return min(spread(p.LeasedAt.Sub(began)), before)
 	}
 	return spread(p.LeasedAt.Sub(clock.Latest(moment, began)))
 }
 
+// doubts move posts of which it is not known whether they are live.
+type doubts struct {
+	moves *moves
+	log   *zap.Logger
+	now   func() time.Time
+}
+
 // unconfirmed moves a post to unconfirmed and tells it. It is in doubt from here on, if it was not before.
-func (s *Service) unconfirmed(ctx context.Context, old *posts.Post, onAbsent posts.OnAbsent, reason *events.Fault, tried ...events.Attempt) error {
-	return s.unconfirmedFrom(ctx, old, old, onAbsent, reason, tried...)
+func (d *doubts) unconfirmed(ctx context.Context, old *posts.Post, onAbsent posts.OnAbsent, reason *events.Fault, tried ...events.Attempt) error {
+	return d.unconfirmedFrom(ctx, old, old, onAbsent, reason, tried...)
 }
 
 // unconfirmedFrom is unconfirmed for a post of which more is known than its row says: base.
-func (s *Service) unconfirmedFrom(ctx context.Context, old, base *posts.Post, onAbsent posts.OnAbsent, reason *events.Fault, tried ...events.Attempt) error {
-	next, fact := base.Unconfirm(onAbsent, reason, s.now().Add(firstLook))
-	return s.saveUnconfirmed(ctx, old, next, fact, tried...)
+func (d *doubts) unconfirmedFrom(ctx context.Context, old, base *posts.Post, onAbsent posts.OnAbsent, reason *events.Fault, tried ...events.Attempt) error {
+	next, fact := base.Unconfirm(onAbsent, reason, d.now().Add(firstLook))
+	return d.saveUnconfirmed(ctx, old, next, fact, tried...)
 }
 
-func (s *Service) saveUnconfirmed(ctx context.Context, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
-	return s.stepBy(ctx, crash.ConfirmDoubted, old, next, fact, tried...)
+func (d *doubts) saveUnconfirmed(ctx context.Context, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
+	return d.moves.saveAt(ctx, crash.ConfirmDoubted, old, next, fact, tried...)
 }
 
 // park leaves a post to a person. No automatic call is ever made for it again.
-func (s *Service) park(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
-	if err := s.step(ctx, old, old.Park(reason), events.FactParked, tried...); err != nil {
+func (d *doubts) park(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
+	if err := d.moves.save(ctx, old, old.Park(reason), events.FactParked, tried...); err != nil {
 		return err
 	}
-	s.log.Error("post parked: a person must look", postField(old.ID), accountField(old.AccountID))
+	d.log.Error("post parked: a person must look", postField(old.ID), accountField(old.AccountID))
 	return nil
 }
 

@@ -73,7 +73,7 @@ func TestRefusals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.sweepOnce(t.Context()); err != nil {
+		if err := s.delivery.sweeper.sweepOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		failed := r.await(p.ID, events.FactFailed)

@@ -21,12 +21,12 @@ func TestDead(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.await(cmd.PostID, events.FactScheduled)
-	s.Dead(t.Context(), bus.Delivery{Meta: events.Meta{ID: id}}, errors.New("always"))
+	s.delivery.Dead(t.Context(), bus.Delivery{Meta: events.Meta{ID: id}}, errors.New("always"))
 	if failed := r.await(cmd.PostID, events.FactFailed); failed.Reason.Code != events.Internal {
 		t.Errorf("failed with %+v", failed.Reason)
 	}
 	if o, err := commands.Get(t.Context(), r.db, events.GetCommand{UserID: testUser, ID: id}); err != nil || !o.Done || o.Fault == nil || o.Fault.Code != events.Internal {
 		t.Errorf("the command ended with %+v, %v", o, err)
 	}
-	s.Dead(t.Context(), bus.Delivery{Meta: events.Meta{ID: events.NewCommandID()}}, errors.New("always")) // never noted: nothing to end
+	s.delivery.Dead(t.Context(), bus.Delivery{Meta: events.Meta{ID: events.NewCommandID()}}, errors.New("always")) // never noted: nothing to end
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/vault"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
+	"github.com/omni-write/threads/services/publisher/projector"
 )
 
 // deleteFor is how long a deletion is tried before its owner is told that it did not work.
@@ -26,8 +27,8 @@ const deleteFor = 24 * time.Hour
 
 // DeletePost accepts the wish to take a live post off Threads. Deleting is not a state: the post stays published until
 // Threads no longer has it. The outcome is told when that is known.
-func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.DeletePost) (any, error) {
-	target, err := s.target(ctx, cmd)
+func (o *owners) DeletePost(ctx context.Context, d bus.Delivery, cmd events.DeletePost) (any, error) {
+	target, err := o.target(ctx, cmd)
 	if err != nil && !errors.Is(err, &events.Fault{Code: events.NotFound}) {
 		return nil, err
 	}
@@ -36,16 +37,16 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 		id = target.ID
 	}
 	if target != nil {
-		if err := s.flushOutbox(ctx, target); err != nil {
+		if err := o.outbox.flush(ctx, target); err != nil {
 			return nil, err
 		}
 	}
 	var p, gone *posts.Post
-	prior, err := s.once(ctx, d, cmd, id, func(ctx context.Context, tx bun.Tx) (any, error) {
+	prior, err := o.ledger.once(ctx, d, cmd, id, func(ctx context.Context, tx bun.Tx) (any, error) {
 		if missing != nil {
 			return nil, missing
 		}
-		old, err := s.store.Get(ctx, tx, id)
+		old, err := o.store.Get(ctx, tx, id)
 		isNew := errors.Is(err, &events.Fault{Code: events.NotFound})
 		if isNew {
 			old, err = target, nil
@@ -69,11 +70,11 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 			return nil, err
 		}
 		old.Lease = "" // an owner asks no worker; rev settles it
-		next := old.RequestDeletion(s.now())
+		next := old.RequestDeletion(o.now())
 		if isNew {
-			err = s.store.Insert(ctx, tx, next)
+			err = o.store.Insert(ctx, tx, next)
 		} else {
-			err = s.store.Save(ctx, tx, old, next)
+			err = o.store.Save(ctx, tx, old, next)
 		}
 		if err != nil {
 			return nil, err
@@ -85,20 +86,20 @@ func (s *Service) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Del
 	case err != nil:
 		return nil, err
 	case prior != nil:
-		return s.repeat(ctx, prior)
+		return o.ledger.repeat(ctx, prior)
 	case p == nil:
 		return gone.Snapshot(), nil // deleted before
 	}
 	crash.At(crash.DeleteRequested)
-	if err := s.armAndEmit(ctx, p); err != nil {
+	if err := o.moves.armAndEmit(ctx, p); err != nil {
 		return nil, err
 	}
 	return nil, bus.Pending
 }
 
-// madeElsewhere says that only Threads knows whose the post is.
-func (s *Service) madeElsewhere(ctx context.Context, cmd events.DeletePost) (bool, error) {
-	_, err := s.store.Find(ctx, s.db, cmd.UserID, cmd.ID)
+// MadeElsewhere says that only Threads knows whose the post is.
+func (o *owners) MadeElsewhere(ctx context.Context, cmd events.DeletePost) (bool, error) {
+	_, err := o.store.Find(ctx, o.db, cmd.UserID, cmd.ID)
 	if !errors.Is(err, &events.Fault{Code: events.NotFound}) {
 		return false, err
 	}
@@ -107,24 +108,24 @@ func (s *Service) madeElsewhere(ctx context.Context, cmd events.DeletePost) (boo
 
 // target is the post that the user wants deleted. A post made elsewhere has no row yet; it gets one when Threads shows
 // it to one of the user's accounts, and as that account's own: of other people's posts it shows some, too.
-func (s *Service) target(ctx context.Context, cmd events.DeletePost) (*posts.Post, error) {
-	p, err := s.store.Find(ctx, s.db, cmd.UserID, cmd.ID)
+func (o *owners) target(ctx context.Context, cmd events.DeletePost) (*posts.Post, error) {
+	p, err := o.store.Find(ctx, o.db, cmd.UserID, cmd.ID)
 	if err == nil || events.IsPostID(events.PostIDOf(cmd.UserID, cmd.ID)) {
 		return p, err
 	}
-	mine, listErr := accounts.ForUser(ctx, s.db, cmd.UserID)
+	mine, listErr := accounts.ForUser(ctx, o.db, cmd.UserID)
 	if listErr != nil {
 		return nil, listErr
 	}
 	for _, account := range mine {
-		media, mediaErr := ownercalls.Do(ctx, s.ownerCalls, account, "", func(ctx context.Context, a ownercalls.Access) (threads.Media, error) {
-			return s.api.Detail(ctx, a.Token, cmd.ID, account.Scopes)
+		media, mediaErr := ownercalls.Do(ctx, o.ownerCalls, account, "", func(ctx context.Context, a ownercalls.Access) (threads.Media, error) {
+			return o.api.Detail(ctx, a.Token, cmd.ID, account.Scopes)
 		})
 		if errors.As(mediaErr, new(ownercalls.NoSlotError)) || errors.Is(mediaErr, &events.Fault{Code: events.Unavailable}) {
 			return nil, mediaErr
 		}
 		if mediaErr == nil && ownedBy(account, media) {
-			return posts.Imported(account, media, s.now()), nil
+			return posts.Imported(account, media, o.now()), nil
 		}
 	}
 	return nil, err
@@ -136,56 +137,70 @@ func ownedBy(a accounts.Account, m threads.Media) bool {
 	return m.OwnerID == a.ProviderUserID || m.ReplyOfMine || m.OwnerID == "" && a.Username != "" && strings.EqualFold(m.Username, a.Username)
 }
 
+// deleter takes posts off Threads.
+type deleter struct {
+	api       *threads.Client
+	db        *bun.DB
+	store     *posts.Store
+	projector *projector.Projector
+	leases    *leases
+	tokens    *tokens
+	quotas    *quotas
+	moves     *moves
+	saver     *answerSaver
+	now       func() time.Time
+}
+
 // delete takes a live post off Threads, a chain from its last part to its first. Threads is asked before and after each
 // DELETE: a post that is gone, by whoever's hand, is what was wanted.
-func (s *Service) delete(ctx context.Context, old *posts.Post) error {
+func (d *deleter) delete(ctx context.Context, old *posts.Post) error {
 	if old.DeleteRequestedAt.IsZero() || !old.DeletedAt.IsZero() {
 		return nil
 	}
-	if err := s.store.AcquireLease(ctx, old, s.now()); err != nil {
+	if err := d.store.AcquireLease(ctx, old, d.now()); err != nil {
 		return err
 	}
-	defer s.keepLease(ctx, old)()
-	a, err := s.access(ctx, old)
+	defer d.leases.keep(ctx, old)()
+	a, err := d.tokens.access(ctx, old)
 	if vault.Unopened(err) {
-		_ = s.keyUnavailable(old, err) // the row's reason is about the post, which is live or failed
-		return s.step(ctx, old, old.SnoozeUntil(s.now().Add(keyLook)), "")
+		_ = d.tokens.keyUnavailable(old, err) // the row's reason is about the post, which is live or failed
+		return d.moves.save(ctx, old, old.SnoozeUntil(d.now().Add(keyLook)), "")
 	}
 	if err != nil {
-		return s.deleteFailed(ctx, old, accounts.MustReconnect())
+		return d.deleteFailed(ctx, old, accounts.MustReconnect())
 	}
 	live := old.LiveMediaIDs()
 	if len(live) == 0 {
-		return s.deleted(ctx, old, "")
+		return d.deleted(ctx, old, "")
 	}
 	id := live[0]
-	began := s.now()
-	_, err = s.api.Media(ctx, a.token, id)
+	began := d.now()
+	_, err = d.api.Media(ctx, a.token, id)
 	// A post that does not show is no proof that it is gone (a read may lag): the DELETE is sent all the same.
 	if err != nil && threads.ClassOf(err) != threads.NotFound {
-		return s.deleteLater(ctx, old, a, err, s.tried("look", began, err))
+		return d.deleteLater(ctx, old, a, err, attempted("look", began, d.now(), err))
 	}
-	if may, err := s.mayDelete(ctx, old, len(live)); !may {
+	if may, err := d.mayDelete(ctx, old, len(live)); !may {
 		return err
 	}
 	crash.At(crash.DeleteCalling)
-	began = s.now()
-	err = s.api.Delete(ctx, a.token, id)
+	began = d.now()
+	err = d.api.Delete(ctx, a.token, id)
 	crash.At(crash.DeleteCalled)
-	tried := s.tried("delete", began, err)
+	tried := attempted("delete", began, d.now(), err)
 	if err == nil {
-		return s.saveAnswer(context.WithoutCancel(ctx), answer{post: old, tried: tried,
+		return d.saver.save(context.WithoutCancel(ctx), answer{post: old, tried: tried,
 			awaited: func(row *posts.Post) bool {
 				return !row.DeleteRequestedAt.IsZero() && row.DeletedAt.IsZero() && slices.Contains(row.LiveMediaIDs(), id)
 			},
-			save: func(ctx context.Context, row *posts.Post) error { return s.deleted(ctx, row, id, tried) },
+			save: func(ctx context.Context, row *posts.Post) error { return d.deleted(ctx, row, id, tried) },
 		})
 	}
-	_, lookErr := s.api.Media(ctx, a.token, id)
+	_, lookErr := d.api.Media(ctx, a.token, id)
 	lasts := old.Failures >= 2 && threads.ClassOf(err) == threads.NotFound && threads.ClassOf(lookErr) == threads.NotFound &&
-		s.now().Sub(old.AcceptedAt) > parentLag // a younger one may only not be seen yet
+		d.now().Sub(old.AcceptedAt) > parentLag // a younger one may only not be seen yet
 	if threads.IsDeleted(lookErr) || lasts { // not visible, by either word, and for a while
-		return s.deleted(ctx, old, id, tried)
+		return d.deleted(ctx, old, id, tried)
 	}
 	if e := apiError(err); e != nil {
 		switch e.Class {
@@ -193,16 +208,16 @@ func (s *Service) delete(ctx context.Context, old *posts.Post) error {
 			old.Undeleted = len(live) // a clear no takes no place
 		}
 	}
-	return s.deleteLater(ctx, old, a, err, tried)
+	return d.deleteLater(ctx, old, a, err, tried)
 }
 
 // mayDelete reserves a place of the day's deletions, under the account's lock. Without one the deletion waits, and where
 // somebody else holds the account.
-func (s *Service) mayDelete(ctx context.Context, old *posts.Post, part int) (may bool, err error) {
-	now := s.now()
+func (d *deleter) mayDelete(ctx context.Context, old *posts.Post, part int) (may bool, err error) {
+	now := d.now()
 	var until time.Time
 	full := false
-	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+	err = pg.InTx(ctx, d.db, func(ctx context.Context, tx bun.Tx) error {
 		until, full = time.Time{}, false
 		locked, err := accounts.LockAll(ctx, tx, []string{old.AccountID})
 		if err != nil || locked.Busy[old.AccountID] {
@@ -226,51 +241,51 @@ func (s *Service) mayDelete(ctx context.Context, old *posts.Post, part int) (may
 	if full {
 		next = old.WaitToDelete(posts.QuotaDeletes.FullFault().After(until.Sub(now)), until)
 	}
-	return false, s.step(ctx, old, next, "")
+	return false, d.moves.save(ctx, old, next, "")
 }
 
 // deleteLater sorts what went wrong: a no for good is told, everything else is tried again.
-func (s *Service) deleteLater(ctx context.Context, old *posts.Post, a access, err error, tried events.Attempt) error {
+func (d *deleter) deleteLater(ctx context.Context, old *posts.Post, a access, err error, tried events.Attempt) error {
 	wait := clock.Backoff(old.Failures + 1)
 	if e := apiError(err); e != nil {
 		switch e.Class {
 		case threads.Permission:
-			return s.deleteFailed(ctx, old, events.Faultf(events.MissingScope, "Threads does not let us delete for this account; reconnect it and allow %s.", threads.ScopeDelete), tried)
+			return d.deleteFailed(ctx, old, events.Faultf(events.MissingScope, "Threads does not let us delete for this account; reconnect it and allow %s.", threads.ScopeDelete), tried)
 		case threads.Reauthorize:
-			if !s.declareReconnect(ctx, a) { // a fresher token is there already
-				return s.step(ctx, old, old.SnoozeUntil(s.now()), "", tried)
+			if !d.tokens.declareReconnect(ctx, a) { // a fresher token is there already
+				return d.moves.save(ctx, old, old.SnoozeUntil(d.now()), "", tried)
 			}
-			return s.deleteFailed(ctx, old, accounts.MustReconnect(), tried)
+			return d.deleteFailed(ctx, old, accounts.MustReconnect(), tried)
 		case threads.Invalid, threads.Blocked:
-			return s.deleteFailed(ctx, old, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
+			return d.deleteFailed(ctx, old, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
 		case threads.Quota:
-			wait = s.heldBack(ctx, a, posts.QuotaDeletes, e)
+			wait = d.quotas.heldBack(ctx, a, posts.QuotaDeletes, e)
 		}
 	}
-	if s.now().Sub(old.DeleteRequestedAt) > deleteFor {
-		return s.deleteFailed(ctx, old, events.Faultf(events.Unavailable, "Threads did not delete this post within a day; try again."), tried)
+	if d.now().Sub(old.DeleteRequestedAt) > deleteFor {
+		return d.deleteFailed(ctx, old, events.Faultf(events.Unavailable, "Threads did not delete this post within a day; try again."), tried)
 	}
-	return s.step(ctx, old, old.TryAgainAt(s.now().Add(wait)), "", tried)
+	return d.moves.save(ctx, old, old.TryAgainAt(d.now().Add(wait)), "", tried)
 }
 
 // deleted notes that a part is gone from Threads, "" when none was left, and goes on with the one before it.
-func (s *Service) deleted(ctx context.Context, old *posts.Post, id string, tried ...events.Attempt) error {
-	next, more := old.Delete(id, s.now())
+func (d *deleter) deleted(ctx context.Context, old *posts.Post, id string, tried ...events.Attempt) error {
+	next, more := old.Delete(id, d.now())
 	if more {
-		return s.update(ctx, old, next, tried...)
+		return d.moves.saveEnded(ctx, old, next, tried...)
 	}
-	return s.endDeletion(ctx, old, next, events.FactDeleted, tried...)
+	return d.endDeletion(ctx, old, next, events.FactDeleted, tried...)
 }
 
-func (s *Service) deleteFailed(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
-	return s.endDeletion(ctx, old, old.KeepLive(reason), events.FactDeleteFailed, tried...)
+func (d *deleter) deleteFailed(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
+	return d.endDeletion(ctx, old, old.KeepLive(reason), events.FactDeleteFailed, tried...)
 }
 
 // endDeletion ends a deletion: row, fact, and the outcome to whoever waits for it.
-func (s *Service) endDeletion(ctx context.Context, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
-	if err := s.stepBy(ctx, crash.DeleteNoted, old, next, fact, tried...); err != nil {
+func (d *deleter) endDeletion(ctx context.Context, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
+	if err := d.moves.saveAt(ctx, crash.DeleteNoted, old, next, fact, tried...); err != nil {
 		return err
 	}
 	crash.At(crash.DeleteTold)
-	return s.projector.ApplyNow(ctx, events.NewPostEvent(fact, next.Snapshot()))
+	return d.projector.ApplyNow(ctx, events.NewPostEvent(fact, next.Snapshot()))
 }

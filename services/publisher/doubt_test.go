@@ -51,12 +51,12 @@ func TestDoubtStands(t *testing.T) {
 		p := posts.Post{ID: events.NewPostID(), State: c.from, Rev: 2, ToldRev: 2, Fact: events.FactUnconfirmed, UserID: testUser, AccountID: r.account.ID, Kind: events.KindPost,
 			Text: "words", ContentHash: name, PublishAt: time.Now(), PublishWithin: 3600, ContainerID: "17990000000000013", ContainerAt: time.Now(), Attempt: 1,
 			Doubt: true, DoubtSince: time.Now(), OnAbsent: posts.AbsentRetry, CallDeadline: time.Now().Add(time.Minute), CreatedAt: time.Now(), UpdatedAt: time.Now()}
-		if err := s.store.Insert(t.Context(), r.db, &p); err != nil {
+		if err := s.delivery.store.Insert(t.Context(), r.db, &p); err != nil {
 			t.Fatal(err)
 		}
 		next := p
 		c.move(&next)
-		if err := s.store.Save(t.Context(), r.db, &p, &next); (err == nil) != c.allowed {
+		if err := s.delivery.store.Save(t.Context(), r.db, &p, &next); (err == nil) != c.allowed {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -101,7 +101,7 @@ func (r *rig) inDoubt(s *Service, user, account, text string) posts.Post {
 		Text: text, PublishAt: now.Add(-time.Second), PublishWithin: 3600, Attempt: 1, Doubt: true, DoubtSince: now.Add(-time.Second), OnAbsent: posts.AbsentRetry,
 		ClaimedAt: now, CallDeadline: now.Add(time.Minute), WakeAt: now.Add(time.Hour), CreatedAt: now, UpdatedAt: now}
 	p.ContentHash = p.Hash()
-	if err := s.store.Insert(r.t.Context(), r.db, &p); err != nil {
+	if err := s.delivery.store.Insert(r.t.Context(), r.db, &p); err != nil {
 		r.t.Fatal(err)
 	}
 	return p
@@ -114,18 +114,18 @@ func TestSeveralLostAnswers(t *testing.T) {
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
 	p := r.inDoubt(s, testUser, r.account.ID, "lost on its way")
 	r.byHand("live, and its answer was lost")
-	a, err := s.access(t.Context(), &p)
+	a, err := s.delivery.tokens.access(t.Context(), &p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if seen, _, err := s.findPublished(t.Context(), &p, a); err != nil || len(seen.similar) != 1 || len(seen.matching) != 0 {
+	if seen, _, err := s.delivery.finder.findPublished(t.Context(), &p, a); err != nil || len(seen.similar) != 1 || len(seen.matching) != 0 {
 		t.Errorf("what no row knows could be it: %+v, %v", seen, err)
 	}
 	other := r.inDoubt(s, testUser, r.account.ID, "live, and its answer was lost")
-	if seen, _, err := s.findPublished(t.Context(), &p, a); err != nil || len(seen.similar)+len(seen.matching) != 0 {
+	if seen, _, err := s.delivery.finder.findPublished(t.Context(), &p, a); err != nil || len(seen.similar)+len(seen.matching) != 0 {
 		t.Errorf("another post explains it: %+v, %v", seen, err)
 	}
-	if seen, _, err := s.findPublished(t.Context(), &other, a); err != nil || len(seen.matching) != 1 {
+	if seen, _, err := s.delivery.finder.findPublished(t.Context(), &other, a); err != nil || len(seen.matching) != 1 {
 		t.Errorf("the other is not found: %+v, %v", seen, err)
 	}
 }
@@ -139,12 +139,12 @@ func TestOneFailedLook(t *testing.T) {
 	p := posts.Post{ID: events.NewPostID(), State: events.StateUnconfirmed, Rev: 2, ToldRev: 2, Fact: events.FactUnconfirmed, UserID: testUser, AccountID: r.account.ID, Kind: events.KindPost,
 		Text: "asked for long", ContentHash: "x", PublishAt: now.Add(-time.Hour), PublishWithin: 86400, Attempt: 1, Doubt: true, DoubtSince: now.Add(-time.Hour), OnAbsent: posts.AbsentRetry,
 		ClaimedAt: now.Add(-time.Hour), CallDeadline: now.Add(time.Hour), WakeAt: now, CreatedAt: now, UpdatedAt: now}
-	if err := s.store.Insert(t.Context(), r.db, &p); err != nil {
+	if err := s.delivery.store.Insert(t.Context(), r.db, &p); err != nil {
 		t.Fatal(err)
 	}
 	for range 8 { // looks that settle nothing
 		row := r.row(p.ID, events.StateUnconfirmed)
-		if err := s.confirm(t.Context(), &row); err != nil {
+		if err := s.delivery.confirmer.confirm(t.Context(), &row); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -156,7 +156,7 @@ func TestOneFailedLook(t *testing.T) {
 	}
 	r.inject(threadssim.Fault{Op: "posts", Kind: threadssim.Edge5xx})
 	row := r.row(p.ID, events.StateUnconfirmed)
-	if err := s.confirm(t.Context(), &row); err != nil {
+	if err := s.delivery.confirmer.confirm(t.Context(), &row); err != nil {
 		t.Fatal(err)
 	}
 	if row = r.row(p.ID, events.StateUnconfirmed); row.Failures != 1 || row.WakeAt.Sub(row.UpdatedAt) > 2*time.Second {

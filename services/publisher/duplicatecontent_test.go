@@ -48,10 +48,10 @@ func TestEqualTextsOfTwoUsers(t *testing.T) {
 		Text: "said by both", PublishAt: time.Now(), PublishWithin: 3600, ContainerID: "17990000000000013", ContainerAt: time.Now(),
 		WakeAt: time.Now().Add(time.Hour), CreatedAt: time.Now(), UpdatedAt: time.Now()}
 	ready.ContentHash, ready.BuiltFrom = ready.Hash(), ready.Source()
-	if err := s.store.Insert(t.Context(), r.db, &ready); err != nil {
+	if err := s.delivery.store.Insert(t.Context(), r.db, &ready); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.claim(t.Context(), &ready); !errors.Is(err, posts.ErrDuplicateContent) {
+	if _, err := s.delivery.caller.claim(t.Context(), &ready); !errors.Is(err, posts.ErrDuplicateContent) {
 		t.Errorf("the claim of equal words answers %v", err)
 	}
 }

@@ -19,14 +19,14 @@ import (
 )
 
 // EditPost changes what a post says, or when. It wins or it says that it lost.
-func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditPost) (any, error) {
-	return s.ownersMove(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, stillOpen, func(ctx context.Context, tx bun.Tx, old *posts.Post) (*posts.Post, error) {
+func (o *owners) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditPost) (any, error) {
+	return o.move(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, stillOpen, func(ctx context.Context, tx bun.Tx, old *posts.Post) (*posts.Post, error) {
 		before := old.Draft()
 		after, err := edited(before, cmd)
 		if err != nil {
 			return nil, err
 		}
-		if fault := s.drafts.Check(after); fault != nil {
+		if fault := o.drafts.Check(after); fault != nil {
 			return nil, fault
 		}
 		if after.Location != before.Location {
@@ -50,7 +50,7 @@ func (s *Service) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditP
 		if err != nil {
 			return nil, err
 		}
-		next = next.Edit(s.drafts.WithDefaults(after), same, s.cfg.timing())
+		next = next.Edit(o.drafts.WithDefaults(after), same, o.cfg.timing())
 		return next, draft.CheckSize(next)
 	})
 }

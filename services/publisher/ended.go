@@ -20,32 +20,32 @@ import (
 // know the fact and could not tell it; that wake_at is set sees to the telling.
 
 // afterEnd does what is left to be done for a post that has ended.
-func (s *Service) afterEnd(ctx context.Context, old *posts.Post) error {
+func (w *waker) afterEnd(ctx context.Context, old *posts.Post) error {
 	if old.Fact == events.FactUpdated {
-		if err := s.republish(ctx, old); err != nil {
+		if err := w.outbox.republish(ctx, old); err != nil {
 			return err
 		}
 	}
 	if !old.DeleteRequestedAt.IsZero() && old.DeletedAt.IsZero() {
-		return s.delete(ctx, old)
+		return w.deleter.delete(ctx, old)
 	}
 	if len(old.WithoutPermalink()) == 0 || old.Failures >= posts.PermalinkLooks {
-		return s.store.SnoozeEnded(ctx, old, time.Time{})
+		return w.store.SnoozeEnded(ctx, old, time.Time{})
 	}
-	return s.findPermalinks(ctx, old)
+	return w.permalinks.find(ctx, old)
 }
 
 // findPermalinks asks for the permalinks that were not there when the post was told. It takes the places of what owners ask
 // for, never one of a post's, and what goes wrong is no more than a look in vain.
-func (s *Service) findPermalinks(ctx context.Context, old *posts.Post) error {
-	account, err := batch.Fetch(ctx, s.accountReads, old.AccountID)
+func (l *permalinks) find(ctx context.Context, old *posts.Post) error {
+	account, err := batch.Fetch(ctx, l.accountReads, old.AccountID)
 	if err != nil {
 		return err
 	}
-	links, err := ownercalls.Do(ctx, s.ownerCalls, *account, "", func(ctx context.Context, a ownercalls.Access) (map[string]string, error) {
+	links, err := ownercalls.Do(ctx, l.ownerCalls, *account, "", func(ctx context.Context, a ownercalls.Access) (map[string]string, error) {
 		links := map[string]string{}
 		for id := range old.WithoutPermalink() {
-			media, err := s.api.Media(ctx, a.Token, id)
+			media, err := l.api.Media(ctx, a.Token, id)
 			if err != nil {
 				return links, err
 			}
@@ -58,32 +58,32 @@ func (s *Service) findPermalinks(ctx context.Context, old *posts.Post) error {
 	}
 	next, found := old.CountFailure().SetPermalinks(links)
 	if !found {
-		at := s.cfg.timing().NextPermalinkLook(s.now(), next.Failures)
+		at := l.cfg.timing().NextPermalinkLook(l.now(), next.Failures)
 		if !at.IsZero() {
-			at = clock.Latest(at, s.now().Add(ownercalls.RetryAfter(err))) // not before Threads takes a question
+			at = clock.Latest(at, l.now().Add(ownercalls.RetryAfter(err))) // not before Threads takes a question
 		}
-		return s.store.SnoozeEnded(ctx, old, at)
+		return l.store.SnoozeEnded(ctx, old, at)
 	}
 	// Woken once more, to emit the change and to look for what is still missing.
-	next.WakeAt, next.ArmedAt = s.now().Add(s.cfg.Lease+time.Second), time.Time{}
-	return s.update(ctx, old, next)
+	next.WakeAt, next.ArmedAt = l.now().Add(l.cfg.Lease+time.Second), time.Time{}
+	return l.moves.saveEnded(ctx, old, next)
 }
 
 // update saves what has become known of a post that has ended, and tells it.
-func (s *Service) update(ctx context.Context, old, p *posts.Post, tried ...events.Attempt) error {
-	p.UpdatedAt, p.Rev, p.Fact = s.now(), old.Rev+1, events.FactUpdated
+func (m *moves) saveEnded(ctx context.Context, old, p *posts.Post, tried ...events.Attempt) error {
+	p.UpdatedAt, p.Rev, p.Fact = m.now(), old.Rev+1, events.FactUpdated
 	p.ToldRev = p.Rev
-	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		if err := s.store.SaveEnded(ctx, tx, old, p); err != nil || len(tried) == 0 {
+	err := pg.InTx(ctx, m.db, func(ctx context.Context, tx bun.Tx) error {
+		if err := m.store.SaveEnded(ctx, tx, old, p); err != nil || len(tried) == 0 {
 			return err
 		}
-		return s.store.AddAttempts(ctx, tx, p.ID, tried...)
+		return m.store.AddAttempts(ctx, tx, p.ID, tried...)
 	})
 	if err != nil {
 		return err
 	}
-	if err := s.flushOutbox(ctx, old); err != nil {
-		s.log.Warn("a change is told only with the next one", postField(p.ID), errField(err))
+	if err := m.outbox.flush(ctx, old); err != nil {
+		m.log.Warn("a change is told only with the next one", postField(p.ID), errField(err))
 	}
-	return s.emitChange(ctx, p)
+	return m.outbox.emitChange(ctx, p)
 }

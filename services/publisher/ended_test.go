@@ -143,20 +143,20 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 		}
 		before = r.any(p.ID)
 		s := r.idle()
-		claimed, err := s.claim(t.Context(), &before)
+		claimed, err := s.delivery.caller.claim(t.Context(), &before)
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := s.access(t.Context(), claimed)
+		a, err := s.delivery.tokens.access(t.Context(), claimed)
 		if err != nil {
 			t.Fatal(err)
 		}
-		mediaID, err := s.callThreads(t.Context(), a, claimed, func() error { return nil })
+		mediaID, err := s.delivery.caller.callThreads(t.Context(), a, claimed, func() error { return nil })
 		if err != nil {
 			t.Fatal(err)
 		}
 		next, _ := claimed.Publish(mediaID, "", time.Now(), time.Now(), time.Now())
-		if err := s.store.SaveStep(t.Context(), claimed, next); err != nil {
+		if err := s.delivery.store.SaveStep(t.Context(), claimed, next); err != nil {
 			t.Fatal(err)
 		}
 		row := r.any(p.ID)
@@ -169,8 +169,8 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 		if err := deaf.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		s.bus, s.projector.Bus = deaf, deaf
-		if err := s.finishOutcome(t.Context(), row); err == nil || errors.Is(err, errDone) {
+		s.useBus(deaf)
+		if err := s.delivery.concluder.finishOutcome(t.Context(), row); err == nil || errors.Is(err, errDone) {
 			t.Fatalf("told without NATS: %v", err)
 		}
 		kept := r.any(row.ID)
@@ -178,7 +178,7 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 			t.Error("what was about to be told is not in the row")
 		}
 		again := r.idle()
-		if err := again.finishOutcome(t.Context(), &kept); !errors.Is(err, errDone) {
+		if err := again.delivery.concluder.finishOutcome(t.Context(), &kept); !errors.Is(err, errDone) {
 			t.Fatal(err)
 		}
 		if told := r.lastTold(row.ID, events.FactPublished); *told.Permalink != kept.Permalink || r.any(row.ID).Permalink != kept.Permalink {
@@ -193,7 +193,7 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 		if err := r.bus.Emit(t.Context(), posts.OutcomeEvent(&first, events.FactPublished)); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.finishOutcome(t.Context(), row); !errors.Is(err, errDone) {
+		if err := s.delivery.concluder.finishOutcome(t.Context(), row); !errors.Is(err, errDone) {
 			t.Fatal(err)
 		}
 		if now := r.any(row.ID); now.Permalink != first.Permalink || now.State != events.StatePublished || r.told(row.ID, events.FactPublished) != 1 {

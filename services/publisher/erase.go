@@ -12,12 +12,15 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/outage"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/wire"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
+	"github.com/omni-write/threads/services/publisher/webhooks"
 )
 
 // eraseEvery is how often it is looked, at least, which accounts are to be erased. It is one small question.
@@ -50,12 +53,25 @@ var accountTables = []string{
 	"quota_uses", "insight_snapshots", "insight_rounds", "search_uses", "history_imports", "posts_gone",
 }
 
-// erase takes the rows of erased accounts away when it is publisher's turn (internal/accounts/erase.go), until ctx ends.
-func (s *Service) erase(ctx context.Context) error {
-	every := min(eraseEvery, s.cfg.SweepEvery)
+// eraser takes away what this service has of erased accounts.
+type eraser struct {
+	cfg        Config
+	bus        *bus.Bus
+	db         *bun.DB
+	store      *posts.Store
+	ownerCalls *ownercalls.Service
+	webhooks   *webhooks.Service
+	erased     *tombstones
+	log        *zap.Logger
+	now        func() time.Time
+}
+
+// Erase takes the rows of erased accounts away when it is publisher's turn (internal/accounts/erase.go), until ctx ends.
+func (e *eraser) Erase(ctx context.Context) error {
+	every := min(eraseEvery, e.cfg.SweepEvery)
 	for {
-		if err := s.eraseOnce(ctx); err != nil && ctx.Err() == nil {
-			s.log.Error("an erasure is held up; it is tried again", errField(err))
+		if err := e.eraseOnce(ctx); err != nil && ctx.Err() == nil {
+			e.log.Error("an erasure is held up; it is tried again", errField(err))
 		}
 		if !clock.Sleep(ctx, every) {
 			return nil
@@ -63,22 +79,22 @@ func (s *Service) erase(ctx context.Context) error {
 	}
 }
 
-func (s *Service) eraseOnce(ctx context.Context) error {
-	fresh, err := accounts.Fresh(ctx, s.db)
+func (e *eraser) eraseOnce(ctx context.Context) error {
+	fresh, err := accounts.Fresh(ctx, e.db)
 	if err != nil {
 		return err
 	}
-	s.erased.set(fresh)
-	due, err := accounts.ToErase(ctx, s.db, s.now(), accounts.StageRows)
+	e.erased.set(fresh)
+	due, err := accounts.ToErase(ctx, e.db, e.now(), accounts.StageRows)
 	if err != nil {
 		return err
 	}
 	var failed []error
 	for _, t := range due { // one that fails must not hold up the others
-		if err := s.eraseRows(ctx, t); err != nil {
+		if err := e.eraseRows(ctx, t); err != nil {
 			failed = append(failed, fmt.Errorf("account %s: %w", t.AccountID, err))
 			if !outage.Is(err) {
-				failed = append(failed, t.Postpone(ctx, s.db, s.now().Add(accounts.EraseAgain)))
+				failed = append(failed, t.Postpone(ctx, e.db, e.now().Add(accounts.EraseAgain)))
 			}
 		}
 	}
@@ -87,9 +103,9 @@ func (s *Service) eraseOnce(ctx context.Context) error {
 
 // eraseRows takes away everything that this service has of an account. Posts on which somebody works are waited for: a call
 // that is under way ends, and its worker finds the row as it left it. Only then it is auth's turn.
-func (s *Service) eraseRows(ctx context.Context, t accounts.Tombstone) error {
+func (e *eraser) eraseRows(ctx context.Context, t accounts.Tombstone) error {
 	for {
-		n, err := s.erasePosts(ctx, t)
+		n, err := e.erasePosts(ctx, t)
 		if err != nil {
 			return err
 		}
@@ -97,59 +113,59 @@ func (s *Service) eraseRows(ctx context.Context, t accounts.Tombstone) error {
 			break
 		}
 	}
-	busy, err := s.store.Count(ctx, t.AccountID)
+	busy, err := e.store.Count(ctx, t.AccountID)
 	if err != nil {
 		return err
 	}
 	if busy > 0 {
-		s.log.Info("an erasure waits for posts in hand", accountField(t.AccountID), zap.Int("posts", int(busy)))
+		e.log.Info("an erasure waits for posts in hand", accountField(t.AccountID), zap.Int("posts", int(busy)))
 		return nil
 	}
-	if err := s.eraseCommands(ctx, t); err != nil {
+	if err := e.eraseCommands(ctx, t); err != nil {
 		return err
 	}
 	var unheard []ownercalls.Erased
-	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) (err error) {
+	err = pg.InTx(ctx, e.db, func(ctx context.Context, tx bun.Tx) (err error) {
 		for _, table := range accountTables {
 			if _, err := tx.NewDelete().Table(table).Where("account_id = ?", t.AccountID).Exec(ctx); err != nil {
 				return fmt.Errorf("erase from %s: %w", table, err)
 			}
 		}
-		if err := s.webhooks.Erase(ctx, tx, t.UserID, t.AccountID); err != nil {
+		if err := e.webhooks.Erase(ctx, tx, t.UserID, t.AccountID); err != nil {
 			return err
 		}
-		if unheard, err = s.ownerCalls.Erase(ctx, tx, t.UserID, t.AccountID, erased()); err != nil {
+		if unheard, err = e.ownerCalls.Erase(ctx, tx, t.UserID, t.AccountID, erased()); err != nil {
 			return err
 		}
 		if err := eraseKeptRows(ctx, tx, t.AccountID); err != nil {
 			return err
 		}
-		return t.Pass(ctx, tx, accounts.StageStreams, s.now(), s.now())
+		return t.Pass(ctx, tx, accounts.StageStreams, e.now(), e.now())
 	})
 	if err != nil {
 		return err
 	}
 	for _, c := range unheard {
-		s.replyErased(ctx, c.CommandID, c.OutcomeTo)
+		e.replyErased(ctx, c.CommandID, c.OutcomeTo)
 	}
 	return nil
 }
 
 // replyErased tells whoever waits for a command. Who asks by its id hears the same.
-func (s *Service) replyErased(ctx context.Context, id, outcomeTo string) {
-	if err := s.bus.Reply(ctx, outcomeTo, events.Outcome{CommandID: id, Done: true, Fault: erased()}); err != nil {
-		s.log.Warn("outcome not delivered", zap.String("command_id", id), errField(err))
+func (e *eraser) replyErased(ctx context.Context, id, outcomeTo string) {
+	if err := e.bus.Reply(ctx, outcomeTo, events.Outcome{CommandID: id, Done: true, Fault: erased()}); err != nil {
+		e.log.Warn("outcome not delivered", zap.String("command_id", id), errField(err))
 	}
 }
 
 // erasePosts takes away posts on which nobody works, with what was tried for them and what their commands answered, and
 // says how many there were.
-func (s *Service) erasePosts(ctx context.Context, t accounts.Tombstone) (int, error) {
+func (e *eraser) erasePosts(ctx context.Context, t accounts.Tombstone) (int, error) {
 	var ids []string
 	var awaited []commands.Command
-	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+	err := pg.InTx(ctx, e.db, func(ctx context.Context, tx bun.Tx) error {
 		ids, awaited = nil, nil
-		erased, err := s.store.Erase(ctx, tx, t.AccountID, eraseBatch)
+		erased, err := e.store.Erase(ctx, tx, t.AccountID, eraseBatch)
 		if err != nil || len(erased) == 0 {
 			return err
 		}
@@ -158,20 +174,20 @@ func (s *Service) erasePosts(ctx context.Context, t accounts.Tombstone) (int, er
 		if err != nil {
 			return err
 		}
-		return forgetCommands(ctx, tx, t, s.now(), "post_id IN (?)", bun.List(ids))
+		return forgetCommands(ctx, tx, t, e.now(), "post_id IN (?)", bun.List(ids))
 	})
 	if err != nil {
 		return 0, fmt.Errorf("erase posts: %w", err)
 	}
 	for _, c := range awaited {
-		s.replyErased(ctx, c.ID, c.OutcomeTo)
+		e.replyErased(ctx, c.ID, c.OutcomeTo)
 	}
 	return len(ids), nil
 }
 
 // eraseCommands takes away what commands about the account itself have answered.
-func (s *Service) eraseCommands(ctx context.Context, t accounts.Tombstone) error {
-	return forgetCommands(ctx, s.db, t, s.now(), `user_id = ?
+func (e *eraser) eraseCommands(ctx context.Context, t accounts.Tombstone) error {
+	return forgetCommands(ctx, e.db, t, e.now(), `user_id = ?
 		AND (outcome::text LIKE ? AND outcome->'result'->>'erasureCode' IS NULL
 		OR id IN (SELECT command_id FROM history_imports WHERE account_id = ?))`, t.UserID, "%"+t.AccountID+"%", t.AccountID)
 }

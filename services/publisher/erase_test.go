@@ -150,7 +150,7 @@ func TestErase(t *testing.T) {
 		p := r.schedule(500*time.Millisecond, "in flight")
 		r.row(p.ID, events.StatePublishing)
 		r.bury(r.account)
-		for !s.erased.has(r.account.ID) { // this process has looked
+		for !s.delivery.erased.has(r.account.ID) { // this process has looked
 			clock.Sleep(t.Context(), time.Millisecond)
 		}
 		if row := r.row(p.ID, events.StatePublishing); row.Lease == "" {
@@ -295,11 +295,11 @@ func TestErasureEndsWaitingCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.bury(r.account)
-	if err := s.eraseOnce(t.Context()); err != nil {
+	if err := s.delivery.eraser.eraseOnce(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.stage(r.account, accounts.StageStreams)
-	o, err := s.GetCommand(t.Context(), events.GetCommand{UserID: testUser, ID: d.Meta.ID})
+	o, err := s.delivery.reader.GetCommand(t.Context(), events.GetCommand{UserID: testUser, ID: d.Meta.ID})
 	if err != nil || !o.Done || o.Fault == nil || o.Fault.Code != events.NotFound {
 		t.Errorf("the command that waited ended as %+v, %v", o, err)
 	}

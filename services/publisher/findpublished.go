@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/uptrace/bun"
+
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/posts"
@@ -27,14 +29,23 @@ type candidates struct {
 	similar  []threads.Media // by its kind, place and time it could be: Threads may show other words than it was given
 }
 
+// finder looks for posts in the lists of their accounts.
+type finder struct {
+	api      *threads.Client
+	db       *bun.DB
+	store    *posts.Store
+	readings *readings
+	now      func() time.Time
+}
+
 // findPublished searches the account's own posts for one that a lost answer could belong to and that is not yet the post of another
 // row. What finds the post may be strict; what permits a second call must not be.
-func (s *Service) findPublished(ctx context.Context, p *posts.Post, a access) (seen candidates, tried events.Attempt, err error) {
-	began := s.now()
-	if seen, err = s.listCandidates(ctx, p, a); err == nil {
-		seen, err = s.withoutKnown(ctx, p, seen)
+func (f *finder) findPublished(ctx context.Context, p *posts.Post, a access) (seen candidates, tried events.Attempt, err error) {
+	began := f.now()
+	if seen, err = f.listCandidates(ctx, p, a); err == nil {
+		seen, err = f.withoutKnown(ctx, p, seen)
 	}
-	tried = s.tried("look", began, err)
+	tried = attempted("look", began, f.now(), err)
 	switch {
 	case err != nil:
 		return candidates{}, tried, err
@@ -51,7 +62,7 @@ func (s *Service) findPublished(ctx context.Context, p *posts.Post, a access) (s
 }
 
 // withoutKnown leaves out what is the post of another row, be it known to be or looked for as well.
-func (s *Service) withoutKnown(ctx context.Context, p *posts.Post, seen candidates) (candidates, error) {
+func (f *finder) withoutKnown(ctx context.Context, p *posts.Post, seen candidates) (candidates, error) {
 	var ids []string
 	for _, m := range append(slices.Clone(seen.matching), seen.similar...) {
 		ids = append(ids, m.ID)
@@ -59,7 +70,7 @@ func (s *Service) withoutKnown(ctx context.Context, p *posts.Post, seen candidat
 	if len(ids) == 0 {
 		return seen, nil
 	}
-	known, err := s.store.ClaimedMediaIDs(ctx, s.db, p.AccountID, ids)
+	known, err := f.store.ClaimedMediaIDs(ctx, f.db, p.AccountID, ids)
 	if err != nil {
 		return candidates{}, err
 	}
@@ -68,7 +79,7 @@ func (s *Service) withoutKnown(ctx context.Context, p *posts.Post, seen candidat
 	if len(seen.similar) == 0 {
 		return seen, nil
 	}
-	others, err := s.store.OthersInDoubt(ctx, p)
+	others, err := f.store.OthersInDoubt(ctx, p)
 	if err != nil {
 		return candidates{}, err
 	}
@@ -86,7 +97,7 @@ var errEndless = errors.New("the list of posts does not end")
 
 // listCandidates reads the lists of the account that would have the post, newest first, back to its claim: replies are listed apart
 // from posts, and ghost posts apart from both, though perhaps among the posts as well (threads-api §5.6).
-func (s *Service) listCandidates(ctx context.Context, p *posts.Post, a access) (candidates, error) {
+func (f *finder) listCandidates(ctx context.Context, p *posts.Post, a access) (candidates, error) {
 	lists := []string{threads.OpPosts}
 	switch {
 	case p.IsReply():
@@ -101,7 +112,7 @@ func (s *Service) listCandidates(ctx context.Context, p *posts.Post, a access) (
 	var seen candidates
 	known := map[string]bool{}
 	for _, name := range lists {
-		listed, err := s.ownList(ctx, p, a, name, since.Add(-lookFar))
+		listed, err := f.ownList(ctx, p, a, name, since.Add(-lookFar))
 		if err != nil {
 			return candidates{}, err
 		}
@@ -125,22 +136,22 @@ func (s *Service) listCandidates(ctx context.Context, p *posts.Post, a access) (
 
 // ownList is one list of the account's own, from a time on. Posts of which no call is known share a reading: after an
 // outage an account costs one, not one for each of its posts.
-func (s *Service) ownList(ctx context.Context, p *posts.Post, a access, name string, since time.Time) ([]threads.Media, error) {
+func (f *finder) ownList(ctx context.Context, p *posts.Post, a access, name string, since time.Time) ([]threads.Media, error) {
 	if p.Presumed() {
-		return s.readings.get(ctx, p.AccountID, name, since, func(ctx context.Context, since time.Time) ([]threads.Media, error) {
-			return s.readList(ctx, a, name, since)
+		return f.readings.get(ctx, p.AccountID, name, since, func(ctx context.Context, since time.Time) ([]threads.Media, error) {
+			return f.readList(ctx, a, name, since)
 		})
 	}
-	return s.readList(ctx, a, name, since)
+	return f.readList(ctx, a, name, since)
 }
 
-func (s *Service) readList(ctx context.Context, a access, name string, since time.Time) (all []threads.Media, err error) {
-	list := s.api.Posts
+func (f *finder) readList(ctx context.Context, a access, name string, since time.Time) (all []threads.Media, err error) {
+	list := f.api.Posts
 	switch name {
 	case threads.OpReplies:
-		list = s.api.Replies
+		list = f.api.Replies
 	case threads.OpGhostPosts:
-		list = s.api.GhostPosts
+		list = f.api.GhostPosts
 	}
 	if since.Before(threads.EarliestList) {
 		since = threads.EarliestList

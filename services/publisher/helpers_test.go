@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
@@ -54,4 +55,14 @@ func (r *rig) redeliver(id string, cmd events.Command) events.Outcome {
 // idle is a publisher that does nothing by itself.
 func (r *rig) idle() *Service {
 	return New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
+}
+
+// useBus has a publisher speak through another connection to NATS.
+func (s *Service) useBus(b *bus.Bus) {
+	s.bus, s.projector.Bus = b, b
+	s.delivery.useBus(b)
+}
+
+func (d *Delivery) useBus(b *bus.Bus) {
+	d.alarms.bus, d.outbox.bus, d.tokens.bus, d.concluder.bus, d.saver.bus, d.owners.bus, d.sweeper.bus, d.eraser.bus = b, b, b, b, b, b, b, b
 }

@@ -42,11 +42,11 @@ func TestEveryHiddenSuccess(t *testing.T) {
 			m.fault("status", threadssim.Edge5xx, 2)
 			m.wakeOne(id)
 			m.command(func(d bus.Delivery) (any, error) {
-				return s.CancelPost(context.Background(), d, events.CancelPost{PostID: id, UserID: m.user})
+				return s.delivery.owners.CancelPost(context.Background(), d, events.CancelPost{PostID: id, UserID: m.user})
 			})
 			text := "other words"
 			m.command(func(d bus.Delivery) (any, error) {
-				return s.EditPost(context.Background(), d, events.EditPost{PostID: id, UserID: m.user, Text: &text})
+				return s.delivery.owners.EditPost(context.Background(), d, events.EditPost{PostID: id, UserID: m.user, Text: &text})
 			})
 		},
 	}
@@ -69,7 +69,7 @@ func TestEveryHiddenSuccess(t *testing.T) {
 				}
 				id := events.NewPostID()
 				m.command(func(d bus.Delivery) (any, error) {
-					return s.SchedulePost(context.Background(), d, events.SchedulePost{PostID: id, UserID: m.user, Draft: draft, PublishAt: clock.now()})
+					return s.delivery.accepter.SchedulePost(context.Background(), d, events.SchedulePost{PostID: id, UserID: m.user, Draft: draft, PublishAt: clock.now()})
 				})
 				op := "publish"
 				if kind == "repost" {
@@ -91,7 +91,7 @@ func TestEveryHiddenSuccess(t *testing.T) {
 				if kind == "chain" {
 					want = 2
 				}
-				row, err := s.store.Get(context.Background(), r.db, id)
+				row, err := s.delivery.store.Get(context.Background(), r.db, id)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -110,10 +110,10 @@ func (m *machine) live(t *testing.T) string {
 	t.Helper()
 	id := events.NewPostID()
 	m.command(func(d bus.Delivery) (any, error) {
-		return m.s.SchedulePost(context.Background(), d, events.SchedulePost{PostID: id, UserID: m.user, Draft: events.Draft{Text: m.text()}, PublishAt: m.now()})
+		return m.s.delivery.accepter.SchedulePost(context.Background(), d, events.SchedulePost{PostID: id, UserID: m.user, Draft: events.Draft{Text: m.text()}, PublishAt: m.now()})
 	})
 	m.settle()
-	p, err := m.s.store.Get(context.Background(), m.r.db, id)
+	p, err := m.s.delivery.store.Get(context.Background(), m.r.db, id)
 	if err != nil || p.MediaID == "" {
 		t.Fatalf("the post to be reposted did not go out: %v%s", err, m.story())
 	}

@@ -18,7 +18,7 @@ const (
 )
 
 // ListPosts answers with a page of the user's posts, the earliest first unless the newest are asked for.
-func (s *Service) ListPosts(ctx context.Context, q events.ListPosts) (events.PostList, error) {
+func (r *reader) ListPosts(ctx context.Context, q events.ListPosts) (events.PostList, error) {
 	if q.Limit == 0 {
 		q.Limit = maxList
 	}
@@ -35,7 +35,7 @@ func (s *Service) ListPosts(ctx context.Context, q events.ListPosts) (events.Pos
 			return events.PostList{}, events.Faultf(events.Invalid, words).At("/after", "cursor_invalid", words)
 		}
 	}
-	found, next, err := s.side().Page(ctx, q, after)
+	found, next, err := r.aside.Page(ctx, q, after)
 	if err != nil {
 		return events.PostList{}, err
 	}

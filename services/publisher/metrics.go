@@ -57,9 +57,9 @@ var (
 )
 
 // measureLateness measures a post whose first part, or whole, was published by a call that left at the given time.
-func (s *Service) measureLateness(p *posts.Post, called time.Time) {
+func (c *concluder) measureLateness(p *posts.Post, called time.Time) {
 	notice, held := "ahead", "no"
-	if p.PublishAt.Sub(p.CreatedAt) < p.Lead(s.cfg.timing()) {
+	if p.PublishAt.Sub(p.CreatedAt) < p.Lead(c.cfg.timing()) {
 		notice = "short"
 	}
 	if p.Attempt > 1 || p.Reason != nil {

@@ -46,7 +46,7 @@ func TestSurvey(t *testing.T) { //nolint:paralleltest // see above
 	now := time.Now()
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	add := func(id string, state events.State, due, wake time.Time, more ...func(*posts.Post)) {
-		p := s.newPost(id, testUser, r.account.ID, events.Draft{Text: id}, due)
+		p := s.delivery.accepter.newPost(id, testUser, r.account.ID, events.Draft{Text: id}, due)
 		p.State, p.WakeAt = state, wake
 		p.Canonicalize()
 		for _, m := range more {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/nats-io/nats.go"
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
@@ -14,44 +17,55 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 )
 
+// outbox puts what has become of posts on EVENTS: the row is saved first, and says whether that is done.
+type outbox struct {
+	bus     *bus.Bus
+	db      *bun.DB
+	store   *posts.Store
+	erased  *tombstones
+	emitted emittedRevisions
+	log     *zap.Logger
+	now     func() time.Time
+}
+
 // emitChange puts the fact that led to the row's rev on EVENTS. Emitting it again is the same event.
-func (s *Service) emitChange(ctx context.Context, p *posts.Post) error {
+func (o *outbox) emitChange(ctx context.Context, p *posts.Post) error {
 	if p.State == events.StateConcluding {
 		return nil // fact is already the outcome's, and that is emitted with the next rev (conclude.go)
 	}
-	if err := s.emit(ctx, events.NewPostEvent(p.Fact, p.Snapshot())); err != nil {
+	if err := o.emit(ctx, events.NewPostEvent(p.Fact, p.Snapshot())); err != nil {
 		return err
 	}
-	s.emitted.add(p.ID, p.Rev)
+	o.emitted.add(p.ID, p.Rev)
 	return nil
 }
 
 // republish is emitChange for a change that may have been emitted long ago, by whom nobody knows: JetStream knows a repeat for
 // some minutes only, and while nothing is applied the row does not say. So EVENTS is looked at first.
-func (s *Service) republish(ctx context.Context, p *posts.Post) error {
-	if p.State == events.StateConcluding || s.emitted.has(p.ID, p.Rev) {
+func (o *outbox) republish(ctx context.Context, p *posts.Post) error {
+	if p.State == events.StateConcluding || o.emitted.has(p.ID, p.Rev) {
 		return nil
 	}
-	there, err := s.bus.Emitted(ctx, events.NewPostEvent(p.Fact, p.Snapshot()))
+	there, err := o.bus.Emitted(ctx, events.NewPostEvent(p.Fact, p.Snapshot()))
 	if err != nil {
 		return fmt.Errorf("look whether %s is emitted: %w", p.Fact, err)
 	}
 	if !there {
-		return s.emitChange(ctx, p)
+		return o.emitChange(ctx, p)
 	}
-	s.emitted.add(p.ID, p.Rev)
+	o.emitted.add(p.ID, p.Rev)
 	return nil
 }
 
 // flushOutbox emits a change before the next one takes its place in the row: a crash may have come between saving and
 // emitting it. What this process emitted itself, or the projector has seen on EVENTS, is not emitted again.
-func (s *Service) flushOutbox(ctx context.Context, old *posts.Post) error {
+func (o *outbox) flush(ctx context.Context, old *posts.Post) error {
 	if old.ToldRev >= old.Rev {
 		return nil
 	}
-	err := s.republish(ctx, old)
+	err := o.republish(ctx, old)
 	if errors.Is(err, nats.ErrMaxPayload) { // of a post from before there was a bound: its next change may be smaller
-		s.log.Error("a change is too large to be emitted; only the next one is", postField(old.ID), errField(err))
+		o.log.Error("a change is too large to be emitted; only the next one is", postField(old.ID), errField(err))
 		return nil
 	}
 	return err
@@ -77,16 +91,16 @@ func (e emittedRevisions) has(id string, rev int64) bool {
 // errAlreadyEmitted says that another event has emitted the outcome of a post: that one stands.
 var errAlreadyEmitted = errors.New("the outcome was emitted before, by another event")
 
-func (s *Service) emit(ctx context.Context, ev events.PostEvent) error {
-	if s.erased.has(ev.Snapshot().AccountID) {
+func (o *outbox) emit(ctx context.Context, ev events.PostEvent) error {
+	if o.erased.has(ev.Snapshot().AccountID) {
 		return nil // its account is erased: there is nobody to tell it of
 	}
-	err := s.bus.Emit(ctx, ev)
+	err := o.bus.Emit(ctx, ev)
 	if told := new(bus.AlreadyPublishedError); errors.As(err, &told) {
 		if told.ID == told.StandingID {
-			s.log.Info("a post was told as published before, with other words; those stand", errField(err))
+			o.log.Info("a post was told as published before, with other words; those stand", errField(err))
 		} else {
-			s.log.Error("a post was told as published before, by another event; that one stands", errField(err))
+			o.log.Error("a post was told as published before, by another event; that one stands", errField(err))
 		}
 		return errAlreadyEmitted
 	}
@@ -97,26 +111,36 @@ func (s *Service) emit(ctx context.Context, ev events.PostEvent) error {
 	return nil
 }
 
+// moves save what a worker makes of a post, and emit it.
+type moves struct {
+	db     *bun.DB
+	store  *posts.Store
+	alarms *alarms
+	outbox *outbox
+	log    *zap.Logger
+	now    func() time.Time
+}
+
 // step saves one move of a worker: raises rev when the move is emitted, and emits it.
-func (s *Service) step(ctx context.Context, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
-	return s.stepBy(ctx, "", old, next, fact, tried...)
+func (m *moves) save(ctx context.Context, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
+	return m.saveAt(ctx, "", old, next, fact, tried...)
 }
 
 // stepBy is step, with the crash point between saving and emitting.
-func (s *Service) stepBy(ctx context.Context, saved crash.Point, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
-	next.UpdatedAt = s.now()
+func (m *moves) saveAt(ctx context.Context, saved crash.Point, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
+	next.UpdatedAt = m.now()
 	// What Threads answered is saved before anything else: an older change that cannot be emitted must not stand before it.
 	answer := len(tried) > 0
 	if fact != "" {
 		if !answer {
-			if err := s.flushOutbox(ctx, old); err != nil {
+			if err := m.outbox.flush(ctx, old); err != nil {
 				return err
 			}
 		}
 		next.Rev, next.Fact = old.Rev+1, fact
 	}
-	s.willArm(next)
-	if err := s.store.SaveStep(ctx, old, next, tried...); err != nil {
+	m.alarms.willArm(next)
+	if err := m.store.SaveStep(ctx, old, next, tried...); err != nil {
 		return err
 	}
 	crash.At(saved)
@@ -124,9 +148,9 @@ func (s *Service) stepBy(ctx context.Context, saved crash.Point, old, next *post
 		return nil
 	}
 	if answer {
-		if err := s.flushOutbox(ctx, old); err != nil {
+		if err := m.outbox.flush(ctx, old); err != nil {
 			return err
 		}
 	}
-	return s.emitChange(ctx, next)
+	return m.outbox.emitChange(ctx, next)
 }

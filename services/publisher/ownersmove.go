@@ -3,26 +3,48 @@ package publisher
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/uptrace/bun"
+	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/draft"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
+
+// owners are those who change a post that was accepted: edit it, take it back, have it tried again, say what became of it, delete it.
+type owners struct {
+	cfg        Config
+	bus        *bus.Bus
+	api        *threads.Client
+	db         *bun.DB
+	store      *posts.Store
+	drafts     *draft.Service
+	ownerCalls *ownercalls.Service
+	ledger     *ledger
+	alarms     *alarms
+	outbox     *outbox
+	moves      *moves
+	log        *zap.Logger
+	now        func() time.Time
+}
 
 // ownersMove is an owner's move on a post: row and command are one transaction, guarded by state and rev; then come the
 // alarm and the fact. It wins or it says that it lost: no worker is asked. allowed, where there is one, judges first whether
 // the post may be moved at all.
-func (s *Service) ownersMove(ctx context.Context, d bus.Delivery, cmd events.Command, userID, id string, ifRev int64,
+func (o *owners) move(ctx context.Context, d bus.Delivery, cmd events.Command, userID, id string, ifRev int64,
 	allowed func(*posts.Post) error, move func(ctx context.Context, tx bun.Tx, old *posts.Post) (next *posts.Post, err error)) (any, error) {
 	id = events.PostIDOf(userID, id)
-	if err := s.flushOutboxOf(ctx, userID, id); err != nil {
+	if err := o.outbox.flushOf(ctx, userID, id); err != nil {
 		return nil, err
 	}
 	var moved *posts.Post
-	prior, err := s.once(ctx, d, cmd, id, func(ctx context.Context, tx bun.Tx) (any, error) {
-		old, err := s.store.Find(ctx, tx, userID, id)
+	prior, err := o.ledger.once(ctx, d, cmd, id, func(ctx context.Context, tx bun.Tx) (any, error) {
+		old, err := o.store.Find(ctx, tx, userID, id)
 		if err != nil {
 			return nil, err
 		}
@@ -45,9 +67,9 @@ func (s *Service) ownersMove(ctx context.Context, d bus.Delivery, cmd events.Com
 		if next.State != events.StateConcluding { // its rev is raised by the event of its end
 			next.Rev++
 		}
-		next.UpdatedAt, next.TraceParent = s.now(), bus.TraceParent(ctx)
-		s.willArm(next)
-		if err := s.store.Save(ctx, tx, old, next); err != nil {
+		next.UpdatedAt, next.TraceParent = o.now(), bus.TraceParent(ctx)
+		o.alarms.willArm(next)
+		if err := o.store.Save(ctx, tx, old, next); err != nil {
 			return nil, err
 		}
 		moved = next
@@ -57,15 +79,15 @@ func (s *Service) ownersMove(ctx context.Context, d bus.Delivery, cmd events.Com
 		return nil, err
 	}
 	if prior != nil {
-		return s.repeat(ctx, prior)
+		return o.ledger.repeat(ctx, prior)
 	}
 	if moved.WakeAt.IsZero() {
-		if err := s.bus.Disarm(ctx, events.StreamPostAlarms, events.PostAlarm(moved.ID)); err != nil {
+		if err := o.bus.Disarm(ctx, events.StreamPostAlarms, events.PostAlarm(moved.ID)); err != nil {
 			// The row has decided; an alarm that still goes off will find it cancelled.
-			s.log.Warn("alarm of a cancelled post left behind", postField(moved.ID), errField(err))
+			o.log.Warn("alarm of a cancelled post left behind", postField(moved.ID), errField(err))
 		}
 	}
-	if err := s.armAndEmit(ctx, moved); err != nil {
+	if err := o.moves.armAndEmit(ctx, moved); err != nil {
 		return nil, err
 	}
 	return moved.Snapshot(), nil

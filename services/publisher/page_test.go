@@ -103,7 +103,7 @@ func someLists(each func(name string, q events.ListPosts)) {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	s := &Service{db: db, store: posts.NewStore(db, 0, 0)}
+	s := &reader{aside: posts.NewStore(db, 0, 0)}
 	const rows = 12_000 // more than are searched at once
 	all := manyPosts(t, db, rows)
 

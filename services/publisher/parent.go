@@ -30,19 +30,19 @@ func tryParentAgain(age time.Duration, try int) (wait time.Duration, again bool)
 }
 
 // parentUnseen handles a creation that was refused because Threads does not know what it refers to.
-func (s *Service) parentUnseen(ctx context.Context, old *posts.Post, e *threads.Error, tried events.Attempt) error {
-	at, err := s.parentLiveAt(ctx, old)
+func (w *waits) parentUnseen(ctx context.Context, old *posts.Post, e *threads.Error, tried events.Attempt) error {
+	at, err := w.references.parentLiveAt(ctx, old)
 	if err != nil {
 		return err
 	}
-	wait, again := tryParentAgain(s.now().Sub(at), old.Failures+1)
+	wait, again := tryParentAgain(w.now().Sub(at), old.Failures+1)
 	if at.IsZero() || !again {
-		return s.fail(ctx, old, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
+		return w.concluder.fail(ctx, old, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
 	}
 	if old.Failures < 3 { // the owner hears of it when it lasts
-		return s.step(ctx, old, old.TryAgainAt(s.now().Add(wait)), "", tried)
+		return w.moves.save(ctx, old, old.TryAgainAt(w.now().Add(wait)), "", tried)
 	}
-	return s.postponeFrom(ctx, old, old.CountFailure(), notSeenYet(), s.now().Add(wait), tried)
+	return w.postponeFrom(ctx, old, old.CountFailure(), notSeenYet(), w.now().Add(wait), tried)
 }
 
 func notSeenYet() *events.Fault {
@@ -50,13 +50,13 @@ func notSeenYet() *events.Fault {
 }
 
 // parentYoung says whether what a post refers to is ours and went live a moment ago.
-func (s *Service) parentYoung(ctx context.Context, p *posts.Post) bool {
-	at, err := s.parentLiveAt(ctx, p)
-	return err == nil && s.now().Sub(at) <= parentLag
+func (r *references) parentYoung(ctx context.Context, p *posts.Post) bool {
+	at, err := r.parentLiveAt(ctx, p)
+	return err == nil && r.now().Sub(at) <= parentLag
 }
 
 // parentLiveAt is when the latest post of ours went live that the part in hand refers to, zero when it refers to none.
-func (s *Service) parentLiveAt(ctx context.Context, p *posts.Post) (at time.Time, err error) {
+func (r *references) parentLiveAt(ctx context.Context, p *posts.Post) (at time.Time, err error) {
 	if turn := p.CurrentPart(); turn > 0 {
 		return posts.Value(p.Parts[turn-1].AcceptedAt), nil
 	}
@@ -64,7 +64,7 @@ func (s *Service) parentLiveAt(ctx context.Context, p *posts.Post) (at time.Time
 		if id == "" {
 			continue
 		}
-		other, err := s.store.Find(ctx, s.db, p.UserID, id)
+		other, err := r.store.Find(ctx, r.db, p.UserID, id)
 		if errors.Is(err, &events.Fault{Code: events.NotFound}) {
 			continue
 		}

@@ -28,27 +28,27 @@ func pausedFault(a accounts.Account) *events.Fault {
 }
 
 // paused lets a post wait until its account is resumed.
-func (s *Service) paused(ctx context.Context, was *posts.Post, a accounts.Account) error {
-	if err := s.postpone(ctx, was, pausedFault(a), s.now().Add(pausedLook)); err != nil {
+func (w *waits) paused(ctx context.Context, was *posts.Post, a accounts.Account) error {
+	if err := w.postpone(ctx, was, pausedFault(a), w.now().Add(pausedLook)); err != nil {
 		return err
 	}
 	// Whoever resumed the account meanwhile may have looked for posts to wake before this one waited.
-	now, err := accounts.Get(ctx, s.db, a.ID)
+	now, err := accounts.Get(ctx, w.db, a.ID)
 	if errors.Is(err, pg.ErrNotFound) || err == nil && now.Paused() {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return s.projector.WakePaused(ctx, s.db, a.ID)
+	return w.projector.WakePaused(ctx, w.db, a.ID)
 }
 
 // stillPaused says whether a post that waits for its account to be resumed has to go on waiting.
-func (s *Service) stillPaused(ctx context.Context, p *posts.Post) (a accounts.Account, paused bool, err error) {
+func (w *waits) stillPaused(ctx context.Context, p *posts.Post) (a accounts.Account, paused bool, err error) {
 	if p.Reason == nil || p.Reason.Code != events.Paused {
 		return a, false, nil
 	}
-	account, err := batch.Fetch(ctx, s.accountReads, p.AccountID)
+	account, err := batch.Fetch(ctx, w.accountReads, p.AccountID)
 	if err != nil {
 		return a, false, err
 	}

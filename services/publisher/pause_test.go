@@ -136,16 +136,16 @@ func TestPauseWaitsForACallOnItsWay(t *testing.T) {
 	p, late := r.schedule(time.Minute, "claimed"), r.schedule(time.Minute, "read before the pause")
 	r.becomes(2, events.StateReady)
 	stop()
-	s.bus, s.projector.Bus = r.bus, r.bus
+	s.useBus(r.bus)
 	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = now(), wake_at = now()"); err != nil {
 		t.Fatal(err)
 	}
 	before, lateRow := r.row(p.ID, events.StateReady), r.row(late.ID, events.StateReady)
-	claimed, err := s.claim(t.Context(), &before)
+	claimed, err := s.delivery.caller.claim(t.Context(), &before)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := s.access(t.Context(), claimed)
+	a, err := s.delivery.tokens.access(t.Context(), claimed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestPauseWaitsForACallOnItsWay(t *testing.T) {
 	case err := <-returned:
 		t.Fatalf("the pause returned (%v) while a claimed post was about to be called", err)
 	}
-	if err := s.call(context.Background(), &before, claimed, a, func() {}); !errors.Is(err, errDone) {
+	if err := s.delivery.caller.call(context.Background(), &before, claimed, a, func() {}); !errors.Is(err, errDone) {
 		t.Fatal(err)
 	}
 	if err := <-returned; err != nil {
@@ -176,7 +176,7 @@ func TestPauseWaitsForACallOnItsWay(t *testing.T) {
 		t.Errorf("Threads has the claimed post %d times", n)
 	}
 	// The other was read, with its account, before the pause.
-	if err := s.claimAndCall(context.Background(), &lateRow, a, func() {}); err != nil {
+	if err := s.delivery.caller.claimAndCall(context.Background(), &lateRow, a, func() {}); err != nil {
 		t.Fatal(err)
 	}
 	if row := r.row(late.ID, events.StateWaiting); row.Reason.Code != events.Paused || row.Attempt != 0 {
@@ -186,7 +186,7 @@ func TestPauseWaitsForACallOnItsWay(t *testing.T) {
 		t.Error("it went out")
 	}
 	// Resumed between the worker's look at the account and its writing that the post waits: nobody else would wake it.
-	stale, err := s.access(t.Context(), &lateRow)
+	stale, err := s.delivery.tokens.access(t.Context(), &lateRow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestPauseWaitsForACallOnItsWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	row := r.row(late.ID, events.StateWaiting)
-	if err := s.paused(t.Context(), &row, stale.account); err != nil {
+	if err := s.delivery.waits.paused(t.Context(), &row, stale.account); err != nil {
 		t.Fatal(err)
 	}
 	if row := r.row(late.ID, events.StateWaiting); row.WakeAt.After(time.Now()) {

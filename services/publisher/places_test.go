@@ -90,7 +90,7 @@ func TestNoUserHasAllPlaces(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	s := New(quick(t), Deps{})
-	for name, l := range map[string]*limiter.Limiter{"creations": s.creations, "questions": s.questions, "permalinks": s.permalinks} {
+	for name, l := range map[string]*limiter.Limiter{"creations": s.delivery.waker.creations, "questions": s.delivery.waker.questions, "permalinks": s.delivery.permalinks.places} {
 		for n := range l.Total {
 			l.Acquire("noisy", fmt.Sprint("of the noisy ", n), now)
 		}

@@ -23,7 +23,7 @@ func TestDoubtWithAContainerOfUnknownWords(t *testing.T) {
 	p := r.inDoubt(s, testUser, r.account.ID, "refused, and to be called again")
 	r.sql("UPDATE posts SET state = 'ready', container_id = '17990000000000013', container_at = now(), wake_at = now() WHERE id = ?", p.ID)
 	row := r.row(p.ID, events.StateReady)
-	if err := s.publish(t.Context(), &row); err != nil {
+	if err := s.delivery.caller.publish(t.Context(), &row); err != nil {
 		t.Error(err)
 	}
 	if row = r.row(p.ID, events.StateUnconfirmed); !row.Doubt {
@@ -58,7 +58,7 @@ func TestRestoredReplyWaitsForItsPost(t *testing.T) {
 		t.Fatal(err)
 	}
 	row := r.row(reply.ID, events.StateUnconfirmed)
-	if err := s.confirm(t.Context(), &row); err != nil {
+	if err := s.delivery.confirmer.confirm(t.Context(), &row); err != nil {
 		t.Fatal(err)
 	}
 	if row = r.row(reply.ID, events.StateUnconfirmed); !row.Doubt {
@@ -66,7 +66,7 @@ func TestRestoredReplyWaitsForItsPost(t *testing.T) {
 	}
 	for _, id := range []string{post.ID, reply.ID} {
 		row := r.row(id, events.StateUnconfirmed)
-		if err := s.confirm(t.Context(), &row); err != nil && !errors.Is(err, errDone) {
+		if err := s.delivery.confirmer.confirm(t.Context(), &row); err != nil && !errors.Is(err, errDone) {
 			t.Fatal(err)
 		}
 		r.row(id, events.StatePublished)
@@ -103,7 +103,7 @@ func TestRestoredReplyToADeletedPost(t *testing.T) {
 		t.Fatal(err)
 	}
 	row := r.row(reply.ID, events.StateUnconfirmed)
-	if err := s.confirm(t.Context(), &row); err != nil && !errors.Is(err, errDone) {
+	if err := s.delivery.confirmer.confirm(t.Context(), &row); err != nil && !errors.Is(err, errDone) {
 		t.Fatal(err)
 	}
 	r.row(reply.ID, events.StatePublished)
@@ -118,18 +118,18 @@ func TestPresumedWithoutAccess(t *testing.T) {
 	r.sql("UPDATE posts SET on_absent = 'resume', attempt = 0, claimed_at = NULL, call_deadline = NULL, publish_at = now() - interval '30 days'")
 	r.sql("UPDATE social_connections SET status = 'disconnected', access_token = NULL")
 	for range 8 {
-		row, err := s.store.Get(t.Context(), r.db, p.ID)
+		row, err := s.delivery.store.Get(t.Context(), r.db, p.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if row.State == events.StateParked {
 			break
 		}
-		if err := s.confirm(t.Context(), row); err != nil {
+		if err := s.delivery.confirmer.confirm(t.Context(), row); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if row, err := s.store.Get(t.Context(), r.db, p.ID); err != nil || row.State != events.StateParked || !row.Doubt {
+	if row, err := s.delivery.store.Get(t.Context(), r.db, p.ID); err != nil || row.State != events.StateParked || !row.Doubt {
 		t.Errorf("it is %+v, %v", row, err)
 	}
 }
@@ -167,7 +167,7 @@ func TestRestoredPresumption(t *testing.T) {
 	p := r.inDoubt(s, testUser, r.account.ID, "presumed at the time of the backup")
 	r.sql("UPDATE posts SET on_absent = 'resume', attempt = 0, claimed_at = NULL, call_deadline = NULL")
 	err := pg.InTx(t.Context(), r.db, func(ctx context.Context, tx bun.Tx) error {
-		_, err := s.store.MarkAllUnconfirmed(ctx, tx, time.Now())
+		_, err := s.delivery.store.MarkAllUnconfirmed(ctx, tx, time.Now())
 		return err
 	})
 	if err != nil {
@@ -188,10 +188,10 @@ func TestNextPartIsNotInDoubt(t *testing.T) {
 		r.sql(`UPDATE posts SET state = ?, attempt = 0, claimed_at = NULL, call_deadline = NULL, wake_at = now(),
 			parts = jsonb_build_array(jsonb_build_object('text', 'one', 'media', '[]'::jsonb, 'mediaId', id), jsonb_build_object('text', text, 'media', '[]'::jsonb)) WHERE id = ?`, state, p.ID)
 		row := r.row(p.ID, state)
-		if err := s.work(t.Context(), &row); err != nil {
+		if err := s.delivery.waker.work(t.Context(), &row); err != nil {
 			t.Error(err)
 		}
-		if row, err := s.store.Get(t.Context(), r.db, p.ID); err != nil || row.State != state || row.Doubt {
+		if row, err := s.delivery.store.Get(t.Context(), r.db, p.ID); err != nil || row.State != state || row.Doubt {
 			t.Errorf("%s became %s, in doubt: %t, %v", state, row.State, row.Doubt, err)
 		}
 	}
@@ -200,9 +200,9 @@ func TestNextPartIsNotInDoubt(t *testing.T) {
 // A post that is live without a claim of ours is asked for as often as any other.
 func TestPausesWithoutAClaim(t *testing.T) {
 	t.Parallel()
-	s := &Service{cfg: quick(t)}
+	c := &confirmer{cfg: quick(t)}
 	at := time.Now()
-	if pause := s.untilAsked(&posts.Post{PublishAt: at, DoubtSince: at, LeasedAt: at.Add(2 * time.Second)}); pause != time.Second {
+	if pause := c.untilAsked(&posts.Post{PublishAt: at, DoubtSince: at, LeasedAt: at.Add(2 * time.Second)}); pause != time.Second {
 		t.Errorf("it is asked for again after %s", pause)
 	}
 }

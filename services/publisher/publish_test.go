@@ -27,16 +27,16 @@ func TestStaleClaim(t *testing.T) {
 	p := r.schedule(time.Minute, "stale claim")
 	r.row(p.ID, events.StateReady)
 	stop() // from here on nobody works but the test
-	s.bus, s.projector.Bus = r.bus, r.bus
+	s.useBus(r.bus)
 	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = now(), wake_at = now()"); err != nil {
 		t.Fatal(err)
 	}
 	first, second := r.row(p.ID, events.StateReady), r.row(p.ID, events.StateReady)
 	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.NotFound})
-	if err := s.publish(context.Background(), &first); err != nil {
+	if err := s.delivery.caller.publish(context.Background(), &first); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.publish(context.Background(), &second); !errors.Is(err, posts.ErrLost) {
+	if err := s.delivery.caller.publish(context.Background(), &second); !errors.Is(err, posts.ErrLost) {
 		t.Errorf("the second worker got %v", err)
 	}
 	if row := r.row(p.ID, events.StateReady); row.Attempt != 1 || row.NotReady != 1 {
@@ -58,13 +58,13 @@ func TestHiddenSuccess(t *testing.T) {
 			p := r.schedule(time.Minute, name)
 			r.row(p.ID, events.StateReady)
 			stop()
-			s.bus, s.projector.Bus = r.bus, r.bus
+			s.useBus(r.bus)
 			if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = now(), wake_at = now()"); err != nil {
 				t.Fatal(err)
 			}
 			row := r.row(p.ID, events.StateReady)
 			r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.ErrorAfterCommit, HTTP: 400, Code: 24, Subcode: 4279009})
-			if err := s.publish(context.Background(), &row); err != nil {
+			if err := s.delivery.caller.publish(context.Background(), &row); err != nil {
 				t.Fatal(err)
 			}
 			if row := r.row(p.ID, events.StateReady); row.Attempt != 1 {

@@ -19,10 +19,8 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
-	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
-	"github.com/omni-write/threads/internal/limiter"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
@@ -48,45 +46,19 @@ type Deps struct {
 
 // Service is a publisher. Any number of them may run on one database and one set of streams.
 type Service struct {
-	cfg   Config
-	bus   *bus.Bus
-	db    *bun.DB
-	store *posts.Store
-	aside *posts.Store // see side; nil: store
-	api   *threads.Client
-	vault *vault.Vault
-	log   *zap.Logger
-	now   func() time.Time
+	cfg Config
+	bus *bus.Bus
+	db  *bun.DB
+	log *zap.Logger
+	now func() time.Time
 
-	calls      *calls
-	creations  *limiter.Limiter
-	questions  *limiter.Limiter
-	permalinks *limiter.Limiter
-	inHand     inHand
-	answers    *answers
+	drafts     *draft.Service
+	delivery   *Delivery
 	engagement *engagement.Service
+	monitor    *monitor.Monitor
 	ownerCalls *ownercalls.Service
-	// What every post in a rush needs of the database goes there together with that of the others: else a thousand
-	// posts would queue for its few connections, one small statement each.
-	postReads    *batch.Batcher[batch.Read[posts.Post]]
-	accountReads *batch.Batcher[batch.Read[accounts.Account]]
-	ownAccounts  *batch.Batcher[batch.Read[[]accounts.Account]]
-	acceptances  *batch.Batcher[acceptance]
-	drafts       *draft.Service
-	claims       *batch.Batcher[posts.Claim]
-	outcomes     *batch.Batcher[posts.Outcome]
-	delays       *batch.Batcher[posts.Delayed]
-	spacings     *batch.Batcher[spacing]
-	links        *batch.Batcher[*posts.Post]
-	projector    *projector.Projector
-	monitor      *monitor.Monitor
-	webhooks     *webhooks.Service
-	emitted      emittedRevisions
-	// What the passes of the sweep could not put right.
-	unwoken, unarmed, unmarked, notEmitted putOff
-	forgetting                             forgetting
-	erased                                 tombstones
-	readings                               *readings
+	projector  *projector.Projector
+	webhooks   *webhooks.Service
 }
 
 // New makes a publisher. It does no I/O.
@@ -95,55 +67,39 @@ func New(cfg Config, d Deps) *Service {
 		d.Now = time.Now
 	}
 	d.Side = cmp.Or(d.Side, d.DB)
-	s := &Service{
-		cfg: cfg, bus: d.Bus, db: d.DB, api: d.Threads, vault: d.Vault, log: d.Log, now: d.Now,
-		store: posts.NewStore(d.DB, cfg.Lease, cfg.SecondCallAfter),
-		aside: posts.NewStore(d.Side, cfg.Lease, cfg.SecondCallAfter),
-		calls: newCalls(cfg.CallsInFlight, 0, cfg.CallsPerAccount),
-		// A quarter of the wake-ups in hand each at most: the last quarter is left to posts that are ready.
-		creations:  limiter.NewShared(min(cfg.CreationsInFlight, cfg.wakes()/4), cfg.CreationsPerAccount),
-		questions:  limiter.NewShared(cfg.wakes()/4, questionsPerAccount),
-		permalinks: limiter.NewShared(cfg.wakes()/4, permalinksPerAccount),
-		answers:    newAnswers(), emitted: newEmittedRevisions(),
-		readings: newReadings(),
-		ownerCalls: ownercalls.New(ownercalls.Config{ThrottleWait: cfg.ThrottleWait},
-			ownercalls.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now}),
-	}
-	s.creations.Farthest = farthestCreation
-	s.delays = &batch.Batcher[posts.Delayed]{Size: delayBatch, AtOnce: 2, Work: s.store.Delay}
-	s.spacings = &batch.Batcher[spacing]{Size: delayBatch, AtOnce: 1, Work: s.spaceOutBatch}
-	s.postReads = &batch.Batcher[batch.Read[posts.Post]]{Size: readBatch, AtOnce: 2, Work: s.store.ReadMany}
-	s.accountReads = &batch.Batcher[batch.Read[accounts.Account]]{Size: readBatch, AtOnce: 2, Work: s.readAccounts}
-	s.ownAccounts = &batch.Batcher[batch.Read[[]accounts.Account]]{Size: readBatch, AtOnce: 2, Work: s.readOwn}
-	s.projector = projector.New(cfg.Projector(), projector.Deps{Bus: d.Bus, DB: d.DB, Store: s.store, Log: d.Log, Now: d.Now})
+	store := posts.NewStore(d.DB, cfg.Lease, cfg.SecondCallAfter)
+	// Questions, and calls on behalf of owners, must not take a connection from publishing.
+	aside := posts.NewStore(d.Side, cfg.Lease, cfg.SecondCallAfter)
+	s := &Service{cfg: cfg, bus: d.Bus, db: d.DB, log: d.Log, now: d.Now}
+	s.ownerCalls = ownercalls.New(ownercalls.Config{ThrottleWait: cfg.ThrottleWait},
+		ownercalls.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
+	s.projector = projector.New(cfg.Projector(), projector.Deps{Bus: d.Bus, DB: d.DB, Store: store, Log: d.Log, Now: d.Now})
+	s.drafts = draft.New(draft.Config{
+		MediaNetworks: cfg.MediaNetworks, MediaPorts: cfg.MediaPorts, PublishWithin: cfg.PublishWithin, Timing: cfg.timing(),
+	}, draft.Deps{
+		DB: d.Side, Posts: aside, Log: d.Log, Now: d.Now,
+		Limits: func(ctx context.Context, account accounts.Account, at, now time.Time) (events.Limits, error) {
+			return s.engagement.Forecast(ctx, account, at, now)
+		},
+	})
+	s.webhooks = webhooks.New(cfg.Webhooks, webhooks.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
+	s.monitor = monitor.New(monitor.Deps{
+		DB: d.DB, Bus: d.Bus, Store: store, Projector: s.projector, Log: d.Log, Now: d.Now, SweepGrace: cfg.SweepGrace, StuckAfter: cfg.StuckAfter,
+	})
+	s.delivery = NewDelivery(cfg, DeliveryDeps{
+		Bus: d.Bus, DB: d.DB, Store: store, Aside: aside, Threads: d.Threads, Vault: d.Vault, Drafts: s.drafts, Projector: s.projector,
+		OwnerCalls: s.ownerCalls, Webhooks: s.webhooks, Monitor: s.monitor, Log: d.Log, Now: d.Now,
+	})
 	s.engagement = engagement.New(cfg.Engagement, engagement.Deps{
-		Bus: d.Bus, DB: d.DB, Side: d.Side, Threads: d.Threads, Posts: s.store, Calls: s.ownerCalls,
+		Bus: d.Bus, DB: d.DB, Side: d.Side, Threads: d.Threads, Posts: store, Calls: s.ownerCalls,
 		Apply: func(ctx context.Context, imported ...events.PostEvent) error {
 			_, err := s.projector.ApplyAlone(ctx, imported...) // of one account, and nobody waits for any of them
 			return err
 		},
-		Erased: s.erased.has, Ready: s.projector.IsCurrent, Busy: s.calls.busy, Log: d.Log, Now: d.Now,
-	})
-	s.drafts = draft.New(draft.Config{
-		MediaNetworks: cfg.MediaNetworks, MediaPorts: cfg.MediaPorts, PublishWithin: cfg.PublishWithin, Timing: cfg.timing(),
-	}, draft.Deps{DB: s.side().DB, Posts: s.side(), Limits: s.engagement.Forecast, Log: d.Log, Now: d.Now})
-	s.acceptances = &batch.Batcher[acceptance]{Size: acceptBatch, AtOnce: 2, Work: s.acceptBatch}
-	// One batch of claims at a time: two would only wait for each other's accounts.
-	s.claims = &batch.Batcher[posts.Claim]{Size: claimBatch, AtOnce: 1, Work: func(ctx context.Context, batch []posts.Claim) []error {
-		return s.store.Claim(ctx, batch, cfg.Spacing, s.now())
-	}}
-	s.outcomes = &batch.Batcher[posts.Outcome]{Size: noteBatch, AtOnce: 2, Work: s.store.SaveOutcomes}
-	s.links = &batch.Batcher[*posts.Post]{Size: linkBatch, AtOnce: 2, Work: s.store.SavePermalinks}
-	s.webhooks = webhooks.New(cfg.Webhooks, webhooks.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
-	s.monitor = monitor.New(monitor.Deps{
-		DB: d.DB, Bus: d.Bus, Store: s.store, Projector: s.projector, Log: d.Log, Now: d.Now, SweepGrace: cfg.SweepGrace, StuckAfter: cfg.StuckAfter,
+		Erased: s.delivery.Erased, Ready: s.projector.IsCurrent, Busy: s.delivery.Busy, Log: d.Log, Now: d.Now,
 	})
 	return s
 }
-
-// side is the store of what is not publishing: questions, and calls on behalf of owners. They must not take a connection from
-// that.
-func (s *Service) side() *posts.Store { return cmp.Or(s.aside, s.store) }
 
 // Run works until ctx ends, then finishes what it has in hand.
 func (s *Service) Run(ctx context.Context) error {
@@ -158,23 +114,23 @@ func (s *Service) Run(ctx context.Context) error {
 		return err
 	}
 	commands := bus.NewHandlers()
-	bus.OnCommand(commands, s.SchedulePost)
-	bus.OnCommand(commands, s.PublishPost)
-	bus.OnCommand(commands, s.EditPost)
-	bus.OnCommand(commands, s.CancelPost)
-	bus.OnCommand(commands, s.RetryPost)
-	ownercalls.On(s.ownerCalls, commands, s.DeletePost, s.madeElsewhere)
-	ownercalls.On(s.ownerCalls, commands, s.ResolvePost, saidToBeLive)
+	bus.OnCommand(commands, s.delivery.SchedulePost)
+	bus.OnCommand(commands, s.delivery.PublishPost)
+	bus.OnCommand(commands, s.delivery.EditPost)
+	bus.OnCommand(commands, s.delivery.CancelPost)
+	bus.OnCommand(commands, s.delivery.RetryPost)
+	ownercalls.On(s.ownerCalls, commands, s.delivery.DeletePost, s.delivery.MadeElsewhere)
+	ownercalls.On(s.ownerCalls, commands, s.delivery.ResolvePost, saidToBeLive)
 	ownercalls.On(s.ownerCalls, commands, s.engagement.ImportHistory, nil)
 	ownercalls.On(s.ownerCalls, commands, s.engagement.HideReply, nil)
 	ownercalls.On(s.ownerCalls, commands, s.engagement.ApproveReply, nil)
-	commands.OnDead(s.Dead)
+	commands.OnDead(s.delivery.Dead)
 
 	due := bus.NewHandlers()
-	due.OnWake(events.PostDue("*"), s.Wake)
-	due.OnWake(events.PostTickDue, s.Tick)
+	due.OnWake(events.PostDue("*"), s.delivery.Wake)
+	due.OnWake(events.PostTickDue, s.delivery.Tick)
 
-	callPlaces.Set(float64(cap(s.calls.slots)))
+	s.delivery.Begin()
 	if err := s.answer(); err != nil {
 		return err
 	}
@@ -201,34 +157,17 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 		return s.projector.Run(ctx)
 	})
-	g.Go(func() error { return s.sweep(ctx) })
+	g.Go(func() error { return s.delivery.Sweep(ctx) })
 	g.Go(func() error { return s.engagement.CollectInsights(ctx) })
-	g.Go(func() error { return s.erase(ctx) })
+	g.Go(func() error { return s.delivery.Erase(ctx) })
 	g.Go(func() error { return s.monitor.Run(ctx) })
 	stopped := make(chan time.Time, 1)
 	context.AfterFunc(ctx, func() { stopped <- time.Now() })
 	err := g.Wait()
-	s.answers.finish(answersEnd - time.Since(<-stopped))
+	s.delivery.Finish(<-stopped)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("publisher: %w", err)
 	}
-	return nil
-}
-
-// How many posts are read, accepted, claimed, noted and applied together.
-const (
-	readBatch   = 256
-	acceptBatch = 128
-	claimBatch  = 256
-	noteBatch   = 256
-	delayBatch  = 256
-	linkBatch   = 256
-)
-
-// Tick hears the tick of POST_ALARMS and needs to do nothing: that it goes off is what keeps JetStream's timer from
-// sleeping through a step of the clock.
-func (*Service) Tick(context.Context, bus.Delivery, string) error {
-	lastTick.SetToCurrentTime()
 	return nil
 }
 
@@ -245,3 +184,30 @@ func (s *Service) Ready(ctx context.Context) error {
 	}
 	return s.monitor.Stuck()
 }
+
+// asksThreads bounds the questions for which Threads, or a host of media, is asked while the asker waits. Each holds little
+// here but its place, and for long.
+var asksThreads = bus.Bounds{AtOnce: 64, PerUser: 4, Waiting: 28}
+
+// answer registers the questions that the publisher answers.
+func (s *Service) answer() error {
+	return errors.Join(
+		bus.Answer(s.bus, s.delivery.GetPost),
+		bus.Answer(s.bus, s.delivery.ListPosts),
+		bus.Answer(s.bus, s.delivery.GetCommand),
+		bus.Answer(s.bus, s.drafts.ValidatePost, asksThreads),
+		bus.Answer(s.bus, s.engagement.GetLimits, asksThreads),
+		bus.Answer(s.bus, s.engagement.GetAccountInsights, asksThreads),
+		bus.Answer(s.bus, s.engagement.GetPostInsights, asksThreads),
+		bus.Answer(s.bus, s.engagement.ListReplies, asksThreads),
+		bus.Answer(s.bus, s.engagement.ListMentions, asksThreads),
+		bus.Answer(s.bus, s.engagement.SearchPosts, asksThreads),
+		bus.Answer(s.bus, s.engagement.LookUpProfile, asksThreads),
+		bus.Answer(s.bus, s.engagement.ListProfilePosts, asksThreads),
+		bus.Answer(s.bus, s.engagement.FindLocations, asksThreads),
+		bus.Answer(s.bus, s.engagement.GetHistoryImport),
+	)
+}
+
+// Delivery is what brings posts to their outcome; operators repair with it.
+func (s *Service) Delivery() *Delivery { return s.delivery }

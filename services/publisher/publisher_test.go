@@ -465,7 +465,7 @@ func TestWakeOnlyWhenDue(t *testing.T) {
 	p := r.schedule(time.Hour, "much later")
 	// Early, doubled, stale wake-ups, and one for a post that never was.
 	for _, id := range []string{p.ID, p.ID, events.NewPostID()} {
-		err := s.Wake(t.Context(), bus.Delivery{}, id)
+		err := s.delivery.waker.Wake(t.Context(), bus.Delivery{}, id)
 		if err != nil && !strings.HasPrefix(err.Error(), "again in") {
 			t.Errorf("waking %s: %v", id, err)
 		}

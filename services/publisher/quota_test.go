@@ -60,7 +60,7 @@ func TestOwnCallIsNoOther(t *testing.T) {
 	r := newRig(t)
 	s := r.idle()
 	p := r.readyPost(s, testUser, r.account.ID, "late")
-	if errs := s.store.Claim(t.Context(), []posts.Claim{claimOf(p)}, time.Hour, time.Now()); errs[0] != nil {
+	if errs := s.delivery.store.Claim(t.Context(), []posts.Claim{claimOf(p)}, time.Hour, time.Now()); errs[0] != nil {
 		t.Fatal(errs)
 	}
 	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET state = 'ready', lease = NULL, lease_until = NULL"); err != nil {
@@ -69,12 +69,12 @@ func TestOwnCallIsNoOther(t *testing.T) {
 	was := r.any(p.ID)
 	again := claimOf(&was)
 	again.Late = true
-	if errs := s.store.Claim(t.Context(), []posts.Claim{again}, time.Hour, time.Now()); errs[0] != nil {
+	if errs := s.delivery.store.Claim(t.Context(), []posts.Claim{again}, time.Hour, time.Now()); errs[0] != nil {
 		t.Errorf("%v", errs)
 	}
 	other := claimOf(r.readyPost(s, testUser, r.account.ID, "another late one"))
 	other.Late = true
-	if errs := s.store.Claim(t.Context(), []posts.Claim{other}, time.Hour, time.Now()); !errors.As(errs[0], new(posts.SpacingError)) {
+	if errs := s.delivery.store.Claim(t.Context(), []posts.Claim{other}, time.Hour, time.Now()); !errors.As(errs[0], new(posts.SpacingError)) {
 		t.Errorf("%v", errs)
 	}
 }
@@ -107,11 +107,11 @@ func TestPlacesAreGivenBack(t *testing.T) {
 		if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET wake_at = now() + interval '1 hour' WHERE id = ?", p.ID); err != nil {
 			t.Fatal(err)
 		}
-		if errs := s.store.Claim(t.Context(), []posts.Claim{claimOf(p)}, 0, time.Now()); errs[0] != nil || r.places(p.ID) != 1 {
+		if errs := s.delivery.store.Claim(t.Context(), []posts.Claim{claimOf(p)}, 0, time.Now()); errs[0] != nil || r.places(p.ID) != 1 {
 			t.Fatal(errs)
 		}
 		claimed := r.any(p.ID)
-		if err := s.park(t.Context(), &claimed, ambiguous()); err != nil {
+		if err := s.delivery.doubts.park(t.Context(), &claimed, ambiguous()); err != nil {
 			t.Fatal(err)
 		}
 		if n := r.places(p.ID); n != 1 {
@@ -130,11 +130,11 @@ func TestPlacesAreGivenBack(t *testing.T) {
 		r := newRig(t)
 		s := r.idle()
 		p := r.readyPost(s, testUser, r.account.ID, "not sent")
-		claimed, err := s.claim(t.Context(), p)
+		claimed, err := s.delivery.caller.claim(t.Context(), p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.releaseClaim(t.Context(), p, claimed, threads.ErrNotSent, events.Attempt{At: time.Now(), Phase: "publish"}); err != nil {
+		if err := s.delivery.caller.releaseClaim(t.Context(), p, claimed, threads.ErrNotSent, events.Attempt{At: time.Now(), Phase: "publish"}); err != nil {
 			t.Fatal(err)
 		}
 		if n := r.places(p.ID); n != 0 {

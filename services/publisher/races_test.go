@@ -65,10 +65,10 @@ func TestResumeLooks(t *testing.T) {
 		Text: "x", ContentHash: "x", PublishAt: time.Now(), PublishWithin: 3600, ContainerID: "17990000000000013", ContainerAt: time.Now(),
 		WakeAt: time.Now(), CreatedAt: time.Now(), UpdatedAt: time.Now()}
 	s := New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
-	if err := s.store.Insert(t.Context(), r.db, &p); err != nil {
+	if err := s.delivery.store.Insert(t.Context(), r.db, &p); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.resume(t.Context(), &p); err != nil {
+	if err := s.delivery.waits.resume(t.Context(), &p); err != nil {
 		t.Fatal(err)
 	}
 	if row := r.row(p.ID, events.StateScheduled); row.ContainerID != p.ContainerID {

@@ -181,8 +181,10 @@ func (m *machine) schedule(*rapid.T) {
 	}
 	id := events.NewPostID()
 	cmd := events.SchedulePost{PostID: id, UserID: m.user, Draft: m.draft(), PublishAt: m.now().Add(rapid.SampledFrom([]time.Duration{0, time.Minute, 5 * time.Hour, 30 * time.Hour}).Draw(m.T, "in"))}
-	m.command(func(d bus.Delivery) (any, error) { return m.s.SchedulePost(context.Background(), d, cmd) })
-	if _, err := m.s.store.Get(context.Background(), m.r.db, id); err == nil {
+	m.command(func(d bus.Delivery) (any, error) {
+		return m.s.delivery.accepter.SchedulePost(context.Background(), d, cmd)
+	})
+	if _, err := m.s.delivery.store.Get(context.Background(), m.r.db, id); err == nil {
 		m.ids = append(m.ids, id)
 	}
 }
@@ -202,14 +204,14 @@ func (m *machine) edit(*rapid.T) {
 		} else {
 			cmd.PublishAt = &at
 		}
-		return func(d bus.Delivery) (any, error) { return m.s.EditPost(context.Background(), d, cmd) }
+		return func(d bus.Delivery) (any, error) { return m.s.delivery.owners.EditPost(context.Background(), d, cmd) }
 	})
 }
 
 func (m *machine) cancel(*rapid.T) {
 	m.onOne(func(id string) func(bus.Delivery) (any, error) {
 		return func(d bus.Delivery) (any, error) {
-			return m.s.CancelPost(context.Background(), d, events.CancelPost{PostID: id, UserID: m.user})
+			return m.s.delivery.owners.CancelPost(context.Background(), d, events.CancelPost{PostID: id, UserID: m.user})
 		}
 	})
 }
@@ -217,26 +219,26 @@ func (m *machine) cancel(*rapid.T) {
 func (m *machine) retry(*rapid.T) {
 	m.onOne(func(id string) func(bus.Delivery) (any, error) {
 		cmd := events.RetryPost{PostID: id, UserID: m.user, PublishAt: m.now()}
-		return func(d bus.Delivery) (any, error) { return m.s.RetryPost(context.Background(), d, cmd) }
+		return func(d bus.Delivery) (any, error) { return m.s.delivery.owners.RetryPost(context.Background(), d, cmd) }
 	})
 }
 
 func (m *machine) resolve(*rapid.T) {
 	m.onOne(func(id string) func(bus.Delivery) (any, error) {
 		return func(d bus.Delivery) (any, error) {
-			return m.s.ResolvePost(context.Background(), d, events.ResolvePost{PostID: id, UserID: m.user, Published: true, MediaID: "18060000009999999"})
+			return m.s.delivery.owners.ResolvePost(context.Background(), d, events.ResolvePost{PostID: id, UserID: m.user, Published: true, MediaID: "18060000009999999"})
 		}
 	})
 }
 
 func (m *machine) remove(*rapid.T) {
 	m.onOne(func(id string) func(bus.Delivery) (any, error) {
-		p, err := m.s.store.Get(context.Background(), m.r.db, id)
+		p, err := m.s.delivery.store.Get(context.Background(), m.r.db, id)
 		if err != nil || p.State == events.StateConcluding { // it would wait for the end
 			return func(bus.Delivery) (any, error) { return nil, nil }
 		}
 		return func(d bus.Delivery) (any, error) {
-			return m.s.DeletePost(context.Background(), d, events.DeletePost{ID: id, UserID: m.user})
+			return m.s.delivery.owners.DeletePost(context.Background(), d, events.DeletePost{ID: id, UserID: m.user})
 		}
 	})
 }
@@ -253,13 +255,13 @@ func (m *machine) wake(*rapid.T) {
 }
 
 func (m *machine) wakeOne(id string) {
-	if p, err := m.s.store.Get(context.Background(), m.r.db, id); err == nil && p.State == events.StateReady {
+	if p, err := m.s.delivery.store.Get(context.Background(), m.r.db, id); err == nil && p.State == events.StateReady {
 		// It would wait out the last second of its hold: let the time come first.
 		if wait := p.PublishAt.Sub(m.now()); wait > 0 && wait <= 3*posts.Hold {
 			m.pass(wait)
 		}
 	}
-	_ = m.s.Wake(context.Background(), bus.Delivery{}, id) // its error says when to come again
+	_ = m.s.delivery.waker.Wake(context.Background(), bus.Delivery{}, id) // its error says when to come again
 }
 
 func (m *machine) time(*rapid.T) {
@@ -291,7 +293,7 @@ func (m *machine) trouble(*rapid.T) {
 }
 
 func (m *machine) sweep(*rapid.T) {
-	if err := m.s.sweepOnce(context.Background()); err != nil {
+	if err := m.s.delivery.sweeper.sweepOnce(context.Background()); err != nil {
 		m.Fatal(err)
 	}
 }
@@ -308,7 +310,7 @@ func (m *machine) rows() []posts.Post {
 func (m *machine) story() string {
 	var b strings.Builder
 	for _, p := range m.rows() {
-		tried, _ := m.s.store.Attempts(context.Background(), m.r.db, p.ID)
+		tried, _ := m.s.delivery.store.Attempts(context.Background(), m.r.db, p.ID)
 		fmt.Fprintf(&b, "\n%s %s %s at %s rev=%d told=%d wake=%s lease=%q reason=%v attempt=%d rebuilds=%d doubt=%t absent=%s", p.ID, p.Kind, p.State, p.PublishAt.Format(time.DateTime), p.Rev, p.ToldRev,
 			p.WakeAt.Format(time.DateTime), p.Lease, p.Reason, p.Attempt, p.Rebuilds, p.Doubt, p.OnAbsent)
 		for _, a := range tried {
@@ -422,7 +424,7 @@ func (m *machine) lastSeq() uint64 {
 func (m *machine) rebuild() {
 	ctx := context.Background()
 	for _, p := range m.rows() {
-		if err := m.s.flushOutbox(ctx, &p); err != nil { // as the next wake-up or the sweep would
+		if err := m.s.delivery.outbox.flush(ctx, &p); err != nil { // as the next wake-up or the sweep would
 			m.Fatal(err)
 		}
 	}

@@ -14,21 +14,21 @@ import (
 // account be connected again by then.
 
 // recall ends a post whose account was disconnected. One that may be live is looked for first.
-func (s *Service) recall(ctx context.Context, old *posts.Post) error {
-	if erased, err := accounts.HasTombstone(ctx, s.db, old.AccountID); err != nil || erased {
+func (w *waits) recall(ctx context.Context, old *posts.Post) error {
+	if erased, err := accounts.HasTombstone(ctx, w.db, old.AccountID); err != nil || erased {
 		if err != nil {
 			return err
 		}
 		// Its erasure answers whoever waits, and takes the row: no lease is to be in its way.
-		return s.step(ctx, old, old.SnoozeUntil(s.now().Add(time.Minute)), "")
+		return w.moves.save(ctx, old, old.SnoozeUntil(w.now().Add(time.Minute)), "")
 	}
 	switch {
 	case old.Doubt:
-		return s.unconfirmed(ctx, old, posts.AbsentFail, events.Faultf(events.Refused,
+		return w.doubts.unconfirmed(ctx, old, posts.AbsentFail, events.Faultf(events.Refused,
 			"The account of this post was disconnected while it went out; it is tried no more unless you have it tried again."))
 	case old.PartlyPublished():
-		return s.fail(ctx, old, events.Faultf(events.NotFound,
+		return w.concluder.fail(ctx, old, events.Faultf(events.NotFound,
 			"The account of this chain was disconnected while it went out; connect it again and have the rest tried again."))
 	}
-	return s.step(ctx, old, old.Cancel(accounts.QueueCancelled()), events.FactCancelled)
+	return w.moves.save(ctx, old, old.Cancel(accounts.QueueCancelled()), events.FactCancelled)
 }

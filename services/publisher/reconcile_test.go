@@ -21,7 +21,7 @@ import (
 
 func (r *rig) reconciler(mend bool) maintenance.Reconciler {
 	return maintenance.Reconciler{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, SweepGrace: r.cfg.SweepGrace, ArmHorizon: r.cfg.ArmHorizon,
-		Publisher: New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log}),
+		Publisher: New(r.cfg, Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log}).Delivery(),
 		Mend:      mend, Since: time.Now().Add(-time.Hour), Limit: 100}
 }
 

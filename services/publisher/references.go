@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/uptrace/bun"
+
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/posts"
 )
@@ -32,9 +34,16 @@ func notLive(err error) bool {
 	return errors.Is(err, errReferenceGone) || errors.As(err, &waits)
 }
 
+// references find what a post refers to.
+type references struct {
+	db    *bun.DB
+	store *posts.Store
+	now   func() time.Time
+}
+
 // resolveReferences finds the media ids of what the post refers to. found says that something new was found, and is to be saved. With an
 // error comes what was found by then.
-func (s *Service) resolveReferences(ctx context.Context, p *posts.Post) (next *posts.Post, found bool, err error) {
+func (r *references) resolve(ctx context.Context, p *posts.Post) (next *posts.Post, found bool, err error) {
 	asked := p.ReplyTo
 	if p.Kind == events.KindRepost {
 		asked = p.RepostOf
@@ -47,7 +56,7 @@ func (s *Service) resolveReferences(ctx context.Context, p *posts.Post) (next *p
 		if ref.id == "" || *ref.into != "" {
 			continue
 		}
-		if *ref.into, err = s.mediaOf(ctx, ref.id); err != nil {
+		if *ref.into, err = r.mediaOf(ctx, ref.id); err != nil {
 			break
 		}
 		found = true
@@ -55,11 +64,11 @@ func (s *Service) resolveReferences(ctx context.Context, p *posts.Post) (next *p
 	return p.Refer(parent, quoted, found && err == nil), found && err == nil, err
 }
 
-func (s *Service) mediaOf(ctx context.Context, id string) (string, error) {
+func (r *references) mediaOf(ctx context.Context, id string) (string, error) {
 	if !events.IsPostID(id) {
 		return id, nil
 	}
-	other, err := s.store.Get(ctx, s.db, id)
+	other, err := r.store.Get(ctx, r.db, id)
 	switch {
 	case errors.Is(err, &events.Fault{Code: events.NotFound}):
 		return "", errReferenceGone
@@ -81,17 +90,17 @@ func (w referenceWaits) pause(now time.Time, most time.Duration) time.Duration {
 }
 
 // waitForReference handles a post whose reference is not live: it waits, or fails where there is nothing to wait for.
-func (s *Service) waitForReference(ctx context.Context, old *posts.Post, err error) error {
+func (w *waits) waitForReference(ctx context.Context, old *posts.Post, err error) error {
 	var waits referenceWaits
 	switch {
 	case errors.Is(err, errReferenceGone):
-		return s.fail(ctx, old, events.Faultf(events.Refused, "The post that this one refers to was cancelled or deleted; this one has no place to go."))
+		return w.concluder.fail(ctx, old, events.Faultf(events.Refused, "The post that this one refers to was cancelled or deleted; this one has no place to go."))
 	case errors.As(err, &waits):
 		reason := events.Faultf(events.Unavailable, "This post waits for the one that it refers to.")
 		if waits.failed {
 			reason = events.Faultf(events.Refused, "The post that this one refers to did not go out; this one follows if that is tried again.")
 		}
-		return s.postpone(ctx, old, reason, s.now().Add(waits.pause(s.now(), s.cfg.RefLook)))
+		return w.postpone(ctx, old, reason, w.now().Add(waits.pause(w.now(), w.cfg.RefLook)))
 	}
 	return err
 }

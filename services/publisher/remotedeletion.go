@@ -9,11 +9,11 @@ import (
 )
 
 // markDeletedRemotely marks the rows that have learned their media id since Threads told that the post is deleted.
-func (s *Service) markDeletedRemotely(ctx context.Context) (int, error) {
-	if err := s.store.ForgetRemoteDeletions(ctx, s.db, s.now()); err != nil {
+func (w *sweeper) markDeletedRemotely(ctx context.Context) (int, error) {
+	if err := w.store.ForgetRemoteDeletions(ctx, w.db, w.now()); err != nil {
 		return 0, err
 	}
-	found, err := s.store.UnmarkedRemoteDeletions(ctx, s.db, s.unmarked.ids(s.now()), sweepBatch)
+	found, err := w.store.UnmarkedRemoteDeletions(ctx, w.db, w.unmarked.ids(w.now()), sweepBatch)
 	if err != nil {
 		return 0, err
 	}
@@ -21,9 +21,9 @@ func (s *Service) markDeletedRemotely(ctx context.Context) (int, error) {
 	for i, d := range found {
 		ids[i] = d.MediaID
 	}
-	return 0, s.eachOf(ctx, "gone", &s.unmarked, ids, func(ctx context.Context, i int) error {
-		err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-			return s.store.MarkDeletedRemotely(ctx, tx, found[i])
+	return 0, w.eachOf(ctx, "gone", &w.unmarked, ids, func(ctx context.Context, i int) error {
+		err := pg.InTx(ctx, w.db, func(ctx context.Context, tx bun.Tx) error {
+			return w.store.MarkDeletedRemotely(ctx, tx, found[i])
 		})
 		if err == nil {
 			sweepRepairs.WithLabelValues("gone").Inc()

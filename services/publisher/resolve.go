@@ -17,8 +17,8 @@ import (
 
 // RetryPost tries a failed post once more, a chain from the part that failed. A post has failed only when it is certain
 // that it is not live, so this is no second call for anything.
-func (s *Service) RetryPost(ctx context.Context, d bus.Delivery, cmd events.RetryPost) (any, error) {
-	return s.ownersMove(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, nil, func(ctx context.Context, tx bun.Tx, old *posts.Post) (*posts.Post, error) {
+func (o *owners) RetryPost(ctx context.Context, d bus.Delivery, cmd events.RetryPost) (any, error) {
+	return o.move(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, nil, func(ctx context.Context, tx bun.Tx, old *posts.Post) (*posts.Post, error) {
 		switch {
 		case old.State != events.StateFailed:
 			return nil, events.Faultf(events.Conflict, "Only a failed post can be tried again; this one is %s.", old.State)
@@ -36,30 +36,30 @@ func (s *Service) RetryPost(ctx context.Context, d bus.Delivery, cmd events.Retr
 			return nil, err
 		}
 		if old.Recalled {
-			if err := s.store.TakeBackRecall(ctx, tx, old.ID); err != nil {
+			if err := o.store.TakeBackRecall(ctx, tx, old.ID); err != nil {
 				return nil, err
 			}
 		}
-		return old.MoveTo(cmd.PublishAt, cmd.TimeDecision).InZone(cmd.TimeZone).Retry(s.cfg.timing()), nil
+		return old.MoveTo(cmd.PublishAt, cmd.TimeDecision).InZone(cmd.TimeZone).Retry(o.cfg.timing()), nil
 	})
 }
 
 // ResolvePost takes a person's word for what no machine could find out: that a parked post is live, and where, or that it
 // is not. A live one is checked against Threads as far as that answers.
-func (s *Service) ResolvePost(ctx context.Context, d bus.Delivery, cmd events.ResolvePost) (any, error) {
+func (o *owners) ResolvePost(ctx context.Context, d bus.Delivery, cmd events.ResolvePost) (any, error) {
 	if cmd.Published {
-		if err := s.checkResolved(ctx, cmd); err != nil {
+		if err := o.checkResolved(ctx, cmd); err != nil {
 			return nil, err
 		}
 	}
-	return s.ownersMove(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, nil, func(ctx context.Context, tx bun.Tx, old *posts.Post) (*posts.Post, error) {
+	return o.move(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, nil, func(ctx context.Context, tx bun.Tx, old *posts.Post) (*posts.Post, error) {
 		if old.State != events.StateParked {
 			return nil, events.Faultf(events.Conflict, "Only a parked post needs a person's word; this one is %s.", old.State)
 		}
 		if !cmd.Published {
-			return old.ResolveAbsent(events.Faultf(events.Refused, "You said that this post is not on the profile. It can be tried again."), s.now()), nil
+			return old.ResolveAbsent(events.Faultf(events.Refused, "You said that this post is not on the profile. It can be tried again."), o.now()), nil
 		}
-		known, err := s.store.ClaimedMediaIDs(ctx, tx, old.AccountID, []string{cmd.MediaID})
+		known, err := o.store.ClaimedMediaIDs(ctx, tx, old.AccountID, []string{cmd.MediaID})
 		if err != nil {
 			return nil, err
 		}
@@ -67,7 +67,7 @@ func (s *Service) ResolvePost(ctx context.Context, d bus.Delivery, cmd events.Re
 			const words = "Another post already has this media id."
 			return nil, events.Faultf(events.Conflict, words).At("/mediaId", "media_taken", words)
 		}
-		return old.ResolveLive(cmd.MediaID, old.LikelyCalledAt(), s.now()), nil
+		return old.ResolveLive(cmd.MediaID, old.LikelyCalledAt(), o.now()), nil
 	})
 }
 
@@ -75,18 +75,18 @@ func (s *Service) ResolvePost(ctx context.Context, d bus.Delivery, cmd events.Re
 func saidToBeLive(_ context.Context, cmd events.ResolvePost) (bool, error) { return cmd.Published, nil }
 
 // checkResolved asks Threads whether the account has such a post.
-func (s *Service) checkResolved(ctx context.Context, cmd events.ResolvePost) error {
-	p, err := s.store.Find(ctx, s.db, cmd.UserID, cmd.PostID)
+func (o *owners) checkResolved(ctx context.Context, cmd events.ResolvePost) error {
+	p, err := o.store.Find(ctx, o.db, cmd.UserID, cmd.PostID)
 	if err != nil {
 		return nil //nolint:nilerr // ownersMove says so, and notes it
 	}
-	account, err := accounts.Get(ctx, s.db, p.AccountID)
+	account, err := accounts.Get(ctx, o.db, p.AccountID)
 	if err != nil {
 		return nil //nolint:nilerr // as above
 	}
 	unknown := false
-	_, err = ownercalls.Do(ctx, s.ownerCalls, account, "", func(ctx context.Context, a ownercalls.Access) (threads.Media, error) {
-		m, err := s.api.Media(ctx, a.Token, cmd.MediaID)
+	_, err = ownercalls.Do(ctx, o.ownerCalls, account, "", func(ctx context.Context, a ownercalls.Access) (threads.Media, error) {
+		m, err := o.api.Media(ctx, a.Token, cmd.MediaID)
 		unknown = threads.ClassOf(err) == threads.NotFound || threads.ClassOf(err) == threads.Invalid
 		return m, err
 	})

@@ -41,11 +41,11 @@ const (
 )
 
 // forgetCommands forgets some of the commands that ended long ago. One that is pending is kept, however old.
-func (s *Service) forgetCommands(ctx context.Context) (int, error) {
-	if s.cfg.CommandsKept == 0 {
+func (w *sweeper) forgetCommands(ctx context.Context) (int, error) {
+	if w.cfg.CommandsKept == 0 {
 		return 0, nil
 	}
-	return 0, commands.Forget(ctx, s.db, s.now().Add(-s.cfg.CommandsKept), forgetStep)
+	return 0, commands.Forget(ctx, w.db, w.now().Add(-w.cfg.CommandsKept), forgetStep)
 }
 
 // forgetting is how far a round through the attempts has come.
@@ -57,20 +57,20 @@ type forgetting struct {
 
 // forgetAttempts forgets some of the attempts of posts that have been final for long, in the order in which they were noted.
 // Older ones whose post is not final are passed over, so that they never fill a step.
-func (s *Service) forgetAttempts(ctx context.Context) (int, error) {
-	s.forgetting.mu.Lock()
-	defer s.forgetting.mu.Unlock()
-	now := s.now()
-	if s.cfg.AttemptsKept == 0 || now.Before(s.forgetting.next) {
+func (w *sweeper) forgetAttempts(ctx context.Context) (int, error) {
+	w.forgetting.mu.Lock()
+	defer w.forgetting.mu.Unlock()
+	now := w.now()
+	if w.cfg.AttemptsKept == 0 || now.Before(w.forgetting.next) {
 		return 0, nil
 	}
-	step, err := s.store.ForgetAttempts(ctx, s.forgetting.after, forgetStep, now.Add(-s.cfg.AttemptsKept))
+	step, err := w.store.ForgetAttempts(ctx, w.forgetting.after, forgetStep, now.Add(-w.cfg.AttemptsKept))
 	if err != nil {
 		return 0, err
 	}
-	s.forgetting.after = step.Last
+	w.forgetting.after = step.Last
 	if step.Old < forgetStep { // here they begin to be young: the round is through
-		s.forgetting.after, s.forgetting.next = 0, now.Add(forgetAgain)
+		w.forgetting.after, w.forgetting.next = 0, now.Add(forgetAgain)
 	}
 	return 0, nil
 }

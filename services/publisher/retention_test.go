@@ -24,16 +24,16 @@ func TestForgetsCommands(t *testing.T) {
 	r.change(`INSERT INTO commands (id, user_id, key, type, created_at) VALUES ('pending', 'u', 'pending', 'post.publish.v1', now() - interval '1 year')`)
 	s := r.idle()
 	for _, want := range []int{7, 2, 2} { // in steps
-		if err := s.sweepOnce(t.Context()); err != nil {
+		if err := s.delivery.sweeper.sweepOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if n := r.count("SELECT count(*) FROM commands"); n != want {
 			t.Errorf("%d commands are left, want %d", n, want)
 		}
 	}
-	s.cfg.CommandsKept = 0
+	s.delivery.sweeper.cfg.CommandsKept = 0
 	r.change("UPDATE commands SET finished_at = now() - interval '9 years' WHERE id = 'young'")
-	if err := s.sweepOnce(t.Context()); err != nil || r.count("SELECT count(*) FROM commands") != 2 {
+	if err := s.delivery.sweeper.sweepOnce(t.Context()); err != nil || r.count("SELECT count(*) FROM commands") != 2 {
 		t.Errorf("kept for ever, it is forgotten (%v)", err)
 	}
 }
@@ -60,7 +60,7 @@ func TestForgetsAttempts(t *testing.T) {
 	note("done", 89, 1)
 	s := r.idle()
 	for range 2 {
-		if err := s.sweepOnce(t.Context()); err != nil {
+		if err := s.delivery.sweeper.sweepOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -69,8 +69,8 @@ func TestForgetsAttempts(t *testing.T) {
 			t.Errorf("of %s there are %d attempts, want %d", post, n, want)
 		}
 	}
-	if s.forgetting.after != 0 || s.forgetting.next.Before(time.Now()) {
-		t.Errorf("the round goes on after %d, until %s", s.forgetting.after, s.forgetting.next)
+	if s.delivery.sweeper.forgetting.after != 0 || s.delivery.sweeper.forgetting.next.Before(time.Now()) {
+		t.Errorf("the round goes on after %d, until %s", s.delivery.sweeper.forgetting.after, s.delivery.sweeper.forgetting.next)
 	}
 }
 

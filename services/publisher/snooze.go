@@ -6,7 +6,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/uptrace/bun"
+
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
@@ -14,15 +17,15 @@ import (
 
 // snooze sees to it that a post is looked at again at a time that its row knows. A short wait is left to the message in
 // hand, while those are few; any other gets an alarm.
-func (s *Service) snooze(ctx context.Context, p *posts.Post, at time.Time) error {
-	wait := at.Sub(s.now())
+func (a *alarms) snooze(ctx context.Context, p *posts.Post, at time.Time) error {
+	wait := at.Sub(a.now())
 	switch {
-	case wait > s.cfg.ArmHorizon:
+	case wait > a.cfg.ArmHorizon:
 		return nil // the sweep arms it as its time comes near
-	case s.inHand.take(wait):
+	case a.inHand.take(wait):
 		return bus.Later(wait)
 	}
-	return s.bus.Arm(ctx, events.PostAlarm(p.ID), events.PostDue(p.ID), at, p.Rev)
+	return a.bus.Arm(ctx, events.PostAlarm(p.ID), events.PostDue(p.ID), at, p.Rev)
 }
 
 // inHand counts the messages that wait at NATS to be delivered again. Each counts against the durable's MaxAckPending, for
@@ -47,21 +50,32 @@ func mayWaitInHand(wait time.Duration, waiting int64) bool {
 	return wait <= tooNear && waiting < mostInHand
 }
 
+// snoozes move the wake-ups of posts that found no place, or whose turn has not come.
+type snoozes struct {
+	cfg      Config
+	db       *bun.DB
+	store    *posts.Store
+	alarms   *alarms
+	delays   *batch.Batcher[posts.Delayed]
+	spacings *batch.Batcher[spacing]
+	now      func() time.Time
+}
+
 // snoozeForPlace puts off a post that found no place. Nothing is held meanwhile.
-func (s *Service) snoozeForPlace(ctx context.Context, p *posts.Post, again time.Duration) error {
-	if again <= time.Second && s.inHand.take(again) {
+func (z *snoozes) forPlace(ctx context.Context, p *posts.Post, again time.Duration) error {
+	if again <= time.Second && z.alarms.inHand.take(again) {
 		return bus.Later(again)
 	}
-	return s.delay(ctx, p, again)
+	return z.delay(ctx, p, again)
 }
 
 // delay moves a post's wake-up and nothing else. It is written together with others: they come by the thousand.
-func (s *Service) delay(ctx context.Context, p *posts.Post, wait time.Duration) error {
-	at := s.now().Add(max(wait, 10*time.Millisecond))
-	if err := s.delays.Do(ctx, posts.Delayed{Post: p, At: at}); err != nil {
+func (z *snoozes) delay(ctx context.Context, p *posts.Post, wait time.Duration) error {
+	at := z.now().Add(max(wait, 10*time.Millisecond))
+	if err := z.delays.Do(ctx, posts.Delayed{Post: p, At: at}); err != nil {
 		return err
 	}
-	if err := s.snooze(ctx, p, at); err != nil {
+	if err := z.alarms.snooze(ctx, p, at); err != nil {
 		return err
 	}
 	return errSnoozed
@@ -73,11 +87,11 @@ var errSnoozed = errors.New("the post is looked at again later")
 // spaceOut has overdue posts of an account go out Spacing apart, the earliest first: each gets a time of its own, from the
 // one on at which the next may go. Were they all to come back then, each would be claimed and refused again for every one
 // that goes.
-func (s *Service) spaceOut(ctx context.Context, p *posts.Post, from time.Time) error {
-	if wait := from.Sub(s.now()); wait < s.cfg.Spacing/2 {
-		return s.delay(ctx, p, wait) // its turn has come, but for the others' jitter
+func (z *snoozes) spaceOut(ctx context.Context, p *posts.Post, from time.Time) error {
+	if wait := from.Sub(z.now()); wait < z.cfg.Spacing/2 {
+		return z.delay(ctx, p, wait) // its turn has come, but for the others' jitter
 	}
-	if err := s.spacings.Do(ctx, spacing{p.AccountID, from}); err != nil {
+	if err := z.spacings.Do(ctx, spacing{p.AccountID, from}); err != nil {
 		return err
 	}
 	return posts.ErrLost // its row has another time now
@@ -89,14 +103,14 @@ type spacing struct {
 }
 
 // spaceOutBatch spaces each account once.
-func (s *Service) spaceOutBatch(ctx context.Context, batch []spacing) []error {
+func (z *snoozes) spaceOutBatch(ctx context.Context, batch []spacing) []error {
 	from := map[string]time.Time{}
 	for _, b := range batch {
 		from[b.account] = clock.Latest(from[b.account], b.from)
 	}
 	failed := map[string]error{}
 	for account, at := range from {
-		failed[account] = s.store.SpaceOut(ctx, s.db, account, at, s.now().Add(-s.cfg.LateAfter), s.cfg.Spacing)
+		failed[account] = z.store.SpaceOut(ctx, z.db, account, at, z.now().Add(-z.cfg.LateAfter), z.cfg.Spacing)
 	}
 	errs := make([]error, len(batch))
 	for i, b := range batch {

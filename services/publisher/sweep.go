@@ -11,12 +11,16 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/uptrace/bun"
+
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/outage"
 	"github.com/omni-write/threads/internal/panics"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/services/publisher/projector"
 )
 
 const (
@@ -29,15 +33,30 @@ const (
 	tooNear = 15 * time.Second
 )
 
-// sweep is the net under the alarms: whatever lost a post's wake-up (a wiped stream, a stuck schedule, a crash between
+// sweeper finds what was left undone.
+type sweeper struct {
+	cfg       Config
+	bus       *bus.Bus
+	db        *bun.DB
+	store     *posts.Store
+	projector *projector.Projector
+	outbox    *outbox
+	// What the passes could not put right.
+	unwoken, unarmed, unmarked, notEmitted putOff
+	forgetting                             forgetting
+	log                                    *zap.Logger
+	now                                    func() time.Time
+}
+
+// Sweep is the net under the alarms: whatever lost a post's wake-up (a wiped stream, a stuck schedule, a crash between
 // row and alarm), the row still says when, and the sweep reads it. It runs every SweepEvery and at start. Waking has rounds
 // of its own: the other passes wait for answers of JetStream, and while those do not come, posts that are due must not wait.
-func (s *Service) sweep(ctx context.Context) error {
+func (w *sweeper) Sweep(ctx context.Context) error {
 	var g errgroup.Group
 	others := make(chan struct{}, 1)
-	g.Go(func() error { return s.sweepEach(ctx, s.projector.AccountChanges(), others, s.wakeOverdue) })
+	g.Go(func() error { return w.sweepEach(ctx, w.projector.AccountChanges(), others, w.wakeOverdue) })
 	g.Go(func() error {
-		return s.sweepEach(ctx, others, nil, s.forgetOldUses, s.armUnarmed, s.markDeletedRemotely, s.republishMissing, s.forgetCommands, s.forgetAttempts)
+		return w.sweepEach(ctx, others, nil, w.forgetOldUses, w.armUnarmed, w.markDeletedRemotely, w.republishMissing, w.forgetCommands, w.forgetAttempts)
 	})
 	return g.Wait()
 }
@@ -46,14 +65,14 @@ func (s *Service) sweep(ctx context.Context) error {
 type sweepPass func(context.Context) (int, error)
 
 // sweepEach makes passes until ctx ends. A nudge begins a round early, and is handed on.
-func (s *Service) sweepEach(ctx context.Context, nudge <-chan struct{}, onwards chan<- struct{}, passes ...sweepPass) error {
+func (w *sweeper) sweepEach(ctx context.Context, nudge <-chan struct{}, onwards chan<- struct{}, passes ...sweepPass) error {
 	for {
-		if s.projector.IsCurrent() {
+		if w.projector.IsCurrent() {
 			if err := eachPass(ctx, passes...); err != nil && ctx.Err() == nil {
-				s.log.Warn("sweep cut short", errField(err))
+				w.log.Warn("sweep cut short", errField(err))
 			}
 			select {
-			case <-time.After(s.cfg.SweepEvery):
+			case <-time.After(w.cfg.SweepEvery):
 			case <-nudge:
 				select {
 				case onwards <- struct{}{}:
@@ -69,12 +88,12 @@ func (s *Service) sweepEach(ctx context.Context, nudge <-chan struct{}, onwards 
 }
 
 // sweepOnce makes every pass.
-func (s *Service) sweepOnce(ctx context.Context) error {
-	return eachPass(ctx, s.forgetOldUses, s.wakeOverdue, s.armUnarmed, s.markDeletedRemotely, s.republishMissing, s.forgetCommands, s.forgetAttempts)
+func (w *sweeper) sweepOnce(ctx context.Context) error {
+	return eachPass(ctx, w.forgetOldUses, w.wakeOverdue, w.armUnarmed, w.markDeletedRemotely, w.republishMissing, w.forgetCommands, w.forgetAttempts)
 }
 
-func (s *Service) forgetOldUses(ctx context.Context) (int, error) {
-	return 0, s.store.ForgetQuotaUses(ctx, s.now())
+func (w *sweeper) forgetOldUses(ctx context.Context) (int, error) {
+	return 0, w.store.ForgetQuotaUses(ctx, w.now())
 }
 
 // eachPass makes passes, each until it finds no more. One that fails stops no other.
@@ -95,7 +114,7 @@ func eachPass(ctx context.Context, passes ...sweepPass) error {
 // eachOf puts right the posts of a batch, some of them at the same time. One that cannot be put right is logged, left out
 // of the next batches, and stops no other. It fails when there was no time for some, or when none could be put right:
 // then it is probably not they that are wrong.
-func (s *Service) eachOf(ctx context.Context, pass string, left *putOff, ids []string, right func(context.Context, int) error) error {
+func (w *sweeper) eachOf(ctx context.Context, pass string, left *putOff, ids []string, right func(context.Context, int) error) error {
 	ctx, cancel := context.WithTimeout(ctx, passWithin)
 	defer cancel()
 	var g errgroup.Group
@@ -118,9 +137,9 @@ func (s *Service) eachOf(ctx context.Context, pass string, left *putOff, ids []s
 			failures.Add(1)
 			last.Store(&err)
 			sweepFailures.WithLabelValues(pass).Inc()
-			s.log.Warn("the sweep could not put a post right; it goes on with the others", zap.String("pass", pass), postField(id), errField(err))
+			w.log.Warn("the sweep could not put a post right; it goes on with the others", zap.String("pass", pass), postField(id), errField(err))
 			if !outage.Is(err) {
-				left.put(id, s.now(), s.cfg.SweepEvery)
+				left.put(id, w.now(), w.cfg.SweepEvery)
 			}
 			return nil
 		})
@@ -136,9 +155,9 @@ func (s *Service) eachOf(ctx context.Context, pass string, left *putOff, ids []s
 
 // wakeOverdue wakes posts whose time has passed and on which nobody works. They are not armed again: a wake-up straight
 // to the due subject survives what an alarm does not (reference nats.md §1.7, §1.8).
-func (s *Service) wakeOverdue(ctx context.Context) (int, error) {
-	now := s.now()
-	ids, err := s.store.MarkOverdue(ctx, posts.Due{Now: now, Grace: s.cfg.SweepGrace, Except: s.unwoken.ids(now), Most: sweepBatch}, s.cfg.SweepEvery)
+func (w *sweeper) wakeOverdue(ctx context.Context) (int, error) {
+	now := w.now()
+	ids, err := w.store.MarkOverdue(ctx, posts.Due{Now: now, Grace: w.cfg.SweepGrace, Except: w.unwoken.ids(now), Most: sweepBatch}, w.cfg.SweepEvery)
 	if err != nil {
 		return 0, fmt.Errorf("wake overdue posts: %w", err)
 	}
@@ -146,33 +165,33 @@ func (s *Service) wakeOverdue(ctx context.Context) (int, error) {
 		return 0, nil
 	}
 	crash.At(crash.SweepFound)
-	err = s.eachOf(ctx, "wake", &s.unwoken, ids, func(ctx context.Context, i int) error {
-		return s.bus.Wake(ctx, events.PostDue(ids[i]))
+	err = w.eachOf(ctx, "wake", &w.unwoken, ids, func(ctx context.Context, i int) error {
+		return w.bus.Wake(ctx, events.PostDue(ids[i]))
 	})
 	crash.At(crash.SweepWoken)
 	sweepRepairs.WithLabelValues("woken").Add(float64(len(ids)))
-	s.log.Warn("sweep woke overdue posts", zap.Int("posts", len(ids)))
+	w.log.Warn("sweep woke overdue posts", zap.Int("posts", len(ids)))
 	return len(ids), err
 }
 
 // armUnarmed sets the alarms of posts whose time has come within the horizon, or that changed their time without one.
-func (s *Service) armUnarmed(ctx context.Context) (int, error) {
-	now := s.now()
-	list, err := s.store.Unarmed(ctx, posts.Due{Now: now, Grace: s.cfg.SweepGrace, Except: s.unarmed.ids(now), Most: sweepBatch}, s.cfg.ArmHorizon)
+func (w *sweeper) armUnarmed(ctx context.Context) (int, error) {
+	now := w.now()
+	list, err := w.store.Unarmed(ctx, posts.Due{Now: now, Grace: w.cfg.SweepGrace, Except: w.unarmed.ids(now), Most: sweepBatch}, w.cfg.ArmHorizon)
 	if err != nil {
 		return 0, err
 	}
-	return len(list), s.eachOf(ctx, "arm", &s.unarmed, idsOfPosts(list), func(ctx context.Context, i int) (err error) {
+	return len(list), w.eachOf(ctx, "arm", &w.unarmed, idsOfPosts(list), func(ctx context.Context, i int) (err error) {
 		p := &list[i]
-		if p.WakeAt.Sub(s.now()) < tooNear {
-			err = s.bus.Wake(ctx, events.PostDue(p.ID))
+		if p.WakeAt.Sub(w.now()) < tooNear {
+			err = w.bus.Wake(ctx, events.PostDue(p.ID))
 		} else {
-			err = s.bus.Arm(ctx, events.PostAlarm(p.ID), events.PostDue(p.ID), p.WakeAt, p.Rev)
+			err = w.bus.Arm(ctx, events.PostAlarm(p.ID), events.PostDue(p.ID), p.WakeAt, p.Rev)
 		}
 		if err != nil {
 			return err
 		}
-		if err := s.store.MarkArmed(ctx, p); err != nil {
+		if err := w.store.MarkArmed(ctx, p); err != nil {
 			return err
 		}
 		sweepArmed.Inc()
@@ -185,18 +204,18 @@ const republishBatch = 64
 
 // republishMissing tells changes that a crash left untold, and notes that they are told: while nobody records, nobody else
 // does. That costs a post nothing on its way, and one statement here.
-func (s *Service) republishMissing(ctx context.Context) (int, error) {
+func (w *sweeper) republishMissing(ctx context.Context) (int, error) {
 	for {
-		now := s.now()
-		list, err := s.store.NotEmitted(ctx, posts.Due{Now: now, Grace: republishAfter, Except: s.notEmitted.ids(now), Most: republishBatch})
+		now := w.now()
+		list, err := w.store.NotEmitted(ctx, posts.Due{Now: now, Grace: republishAfter, Except: w.notEmitted.ids(now), Most: republishBatch})
 		if err != nil {
 			return 0, err
 		}
 		var mu sync.Mutex
 		var done []events.PostEvent
-		err = s.eachOf(ctx, "tell", &s.notEmitted, idsOfPosts(list), func(ctx context.Context, i int) error {
+		err = w.eachOf(ctx, "tell", &w.notEmitted, idsOfPosts(list), func(ctx context.Context, i int) error {
 			p := &list[i]
-			if err := s.republish(ctx, p); err != nil {
+			if err := w.outbox.republish(ctx, p); err != nil {
 				return err
 			}
 			mu.Lock()
@@ -204,7 +223,7 @@ func (s *Service) republishMissing(ctx context.Context) (int, error) {
 			done = append(done, events.NewPostEvent(p.Fact, p.Snapshot()))
 			return nil
 		})
-		if marking := s.projector.MarkEmitted(ctx, done); marking != nil {
+		if marking := w.projector.MarkEmitted(ctx, done); marking != nil {
 			return 0, errors.Join(err, marking)
 		}
 		sweepRepairs.WithLabelValues("told").Add(float64(len(done)))

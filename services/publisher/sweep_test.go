@@ -23,7 +23,7 @@ func (r *rig) acceptedBy(s *Service, text string) events.Post {
 	r.t.Helper()
 	cmd := events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: text}, PublishAt: time.Now().Add(time.Hour)}
 	d := bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Type: cmd.Type(), Time: time.Now()}}
-	p, err := s.SchedulePost(r.t.Context(), d, cmd)
+	p, err := s.delivery.accepter.SchedulePost(r.t.Context(), d, cmd)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestSweepGoesOn(t *testing.T) {
 	victim := r.acceptedBy(s, "untold")
 	r.change("UPDATE posts SET rev = rev + 1, fact = 'edited', updated_at = now() - interval '1 minute' WHERE id = '" + victim.ID + "'")
 
-	if err := s.sweepOnce(t.Context()); err != nil {
+	if err := s.delivery.sweeper.sweepOnce(t.Context()); err != nil {
 		t.Errorf("the sweep fails as a whole: %v", err)
 	}
 	if n := r.told(victim.ID, events.FactEdited); n != 1 {
@@ -52,10 +52,10 @@ func TestSweepGoesOn(t *testing.T) {
 	if row := r.row(victim.ID, events.StateScheduled); row.ToldRev != row.Rev {
 		t.Errorf("it is told up to rev %d of %d in its row", row.ToldRev, row.Rev)
 	}
-	if left := s.notEmitted.ids(s.now()); len(left) != 4 { // with the empty one
+	if left := s.delivery.sweeper.notEmitted.ids(time.Now()); len(left) != 4 { // with the empty one
 		t.Errorf("left out of the next batch are %d posts, want 3", len(left)-1)
 	}
-	if err := s.sweepOnce(t.Context()); err != nil {
+	if err := s.delivery.sweeper.sweepOnce(t.Context()); err != nil {
 		t.Errorf("the next sweep, which leaves them out, fails: %v", err)
 	}
 }
@@ -94,7 +94,7 @@ func TestToldOnceWhileNobodyRecords(t *testing.T) {
 	r.change("UPDATE posts SET updated_at = now() - interval '1 minute'")
 	for range 2 {
 		r.forgetIDs()
-		if err := r.idle().sweepOnce(t.Context()); err != nil {
+		if err := r.idle().delivery.sweeper.sweepOnce(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}
@@ -108,13 +108,13 @@ func TestToldOnceWhileNobodyRecords(t *testing.T) {
 	// Nor do those who come to the post before the sweep does.
 	r.change("UPDATE posts SET told_rev = 0")
 	other := r.idle()
-	if err := other.flushOldOutbox(t.Context(), new(r.row(p.ID, events.StateScheduled))); err != nil {
+	if err := other.delivery.outbox.flushOld(t.Context(), new(r.row(p.ID, events.StateScheduled))); err != nil {
 		t.Error(err)
 	}
 	r.forgetIDs()
 	words := "other words"
 	cmd := events.EditPost{PostID: p.ID, UserID: testUser, Text: &words}
-	_, err := r.idle().EditPost(t.Context(), bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Type: cmd.Type(), Time: time.Now()}}, cmd)
+	_, err := r.idle().delivery.owners.EditPost(t.Context(), bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Type: cmd.Type(), Time: time.Now()}}, cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,10 +132,10 @@ func TestSweepEndsCommands(t *testing.T) {
 	id := events.NewCommandID()
 	r.change("INSERT INTO commands (id, user_id, type, post_id, created_at) VALUES ('" + id + "', '" + testUser + "', '" + events.DeletePost{}.Type() + "', '" + p.ID + "', now())")
 	r.change("UPDATE posts SET rev = rev + 1, state = 'published', fact = 'deleted', deleted_at = now(), updated_at = now() - interval '1 minute', wake_at = NULL")
-	if err := s.sweepOnce(t.Context()); err != nil {
+	if err := s.delivery.sweeper.sweepOnce(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	o, err := s.GetCommand(context.Background(), events.GetCommand{UserID: testUser, ID: id})
+	o, err := s.delivery.reader.GetCommand(context.Background(), events.GetCommand{UserID: testUser, ID: id})
 	if err != nil || !o.Done || o.Fault != nil {
 		t.Errorf("the command that waits for the deletion is %+v, %v", o, err)
 	}
@@ -161,7 +161,7 @@ func TestErasuresThatFail(t *testing.T) {
 	r.change(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$`)
 	r.change(`CREATE TRIGGER refuse BEFORE DELETE ON search_uses FOR EACH ROW EXECUTE FUNCTION refuse()`)
 	for range 2 {
-		if err := s.eraseOnce(t.Context()); err != nil && !strings.Contains(err.Error(), "not this one") {
+		if err := s.delivery.eraser.eraseOnce(t.Context()); err != nil && !strings.Contains(err.Error(), "not this one") {
 			t.Fatal(err)
 		}
 	}
@@ -179,11 +179,11 @@ func TestFailureToldOnce(t *testing.T) {
 	p := r.acceptedBy(s, "missed")
 	r.change("UPDATE posts SET state = 'concluding', fact = 'failed', reason = '{\"code\":\"missed\",\"message\":\"late\"}', accepted_at = now() - interval '1 hour', updated_at = now() - interval '1 hour', wake_at = now()")
 	row := r.row(p.ID, events.StateConcluding)
-	if err := s.emit(t.Context(), posts.OutcomeEvent(&row, events.FactFailed)); err != nil {
+	if err := s.delivery.outbox.emit(t.Context(), posts.OutcomeEvent(&row, events.FactFailed)); err != nil {
 		t.Fatal(err)
 	}
 	r.forgetIDs()
-	if err := s.finishOutcome(t.Context(), &row); !errors.Is(err, errDone) {
+	if err := s.delivery.concluder.finishOutcome(t.Context(), &row); !errors.Is(err, errDone) {
 		t.Error(err)
 	}
 	if n := r.told(p.ID, events.FactFailed); n != 1 {
@@ -196,7 +196,7 @@ func TestFailureToldOnce(t *testing.T) {
 // and every next one at its start.
 func TestSweepSurvivesAPost(t *testing.T) {
 	t.Parallel()
-	s := &Service{log: zap.NewNop(), now: time.Now}
+	s := &sweeper{log: zap.NewNop(), now: time.Now}
 	var left putOff
 	right := make(chan int, 3)
 	err := s.eachOf(t.Context(), "test", &left, []string{"a", "b", "c"}, func(_ context.Context, i int) error {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/uptrace/bun"
+
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
@@ -24,13 +26,21 @@ func (c Config) pauseAfter(err error, n int) time.Duration {
 	return clock.Backoff(n)
 }
 
+// quotas tell how long a call waits that Threads refused because there were too many.
+type quotas struct {
+	cfg Config
+	api *threads.Client
+	db  *bun.DB
+	now func() time.Time
+}
+
 // roomAgain reckons how long a call waits that spends a quota and was refused for too many, and says whether the quota is full.
 // Only the limit edge knows which limit it was: a full quota empties as its oldest uses leave the window, a throttle soon.
-func (s *Service) roomAgain(ctx context.Context, a access, q posts.Quota, asked time.Duration) (wait time.Duration, full bool, err error) {
-	wait = s.cfg.throttled(asked)
-	limits, err := s.api.Limits(ctx, a.token, a.account.Scopes)
+func (u *quotas) roomAgain(ctx context.Context, a access, q posts.Quota, asked time.Duration) (wait time.Duration, full bool, err error) {
+	wait = u.cfg.throttled(asked)
+	limits, err := u.api.Limits(ctx, a.token, a.account.Scopes)
 	if e := apiError(err); e != nil && e.Class == threads.Quota {
-		return max(wait, s.cfg.throttled(e.RetryAfter)), false, nil // a throttle: it is in the way of this call, too
+		return max(wait, u.cfg.throttled(e.RetryAfter)), false, nil // a throttle: it is in the way of this call, too
 	}
 	if err != nil {
 		return 0, false, err
@@ -45,15 +55,15 @@ func (s *Service) roomAgain(ctx context.Context, a access, q posts.Quota, asked 
 	if allowance.Total == 0 || allowance.Used < allowance.Total {
 		return wait, false, nil
 	}
-	uses, err := posts.QuotaUsed(ctx, s.db, []string{a.account.ID}, s.now())
+	uses, err := posts.QuotaUsed(ctx, u.db, []string{a.account.ID}, u.now())
 	if err != nil {
 		return 0, false, err
 	}
 	// Others may post for this account too: of theirs we know nothing, so from the first of ours that leaves it is looked
 	// at again, and at least every half hour.
-	empties := s.cfg.QuotaLook
+	empties := u.cfg.QuotaLook
 	if oldest := uses[posts.AccountQuota{Account: a.account.ID, Quota: q}].Oldest; !oldest.IsZero() {
-		empties = min(empties, max(oldest.Add(posts.QuotaWindow).Sub(s.now()), s.cfg.ThrottleWait))
+		empties = min(empties, max(oldest.Add(posts.QuotaWindow).Sub(u.now()), u.cfg.ThrottleWait))
 	}
 	return max(wait, empties), true, nil
 }
@@ -69,13 +79,13 @@ func spendsQuota(e *threads.Error) bool {
 
 // heldBack is how long a call waits that was refused for too many and has no effect to be found out. Where the limit edge
 // cannot be read, the call itself asks again.
-func (s *Service) heldBack(ctx context.Context, a access, q posts.Quota, e *threads.Error) time.Duration {
+func (u *quotas) heldBack(ctx context.Context, a access, q posts.Quota, e *threads.Error) time.Duration {
 	if !spendsQuota(e) {
-		return s.cfg.throttled(e.RetryAfter)
+		return u.cfg.throttled(e.RetryAfter)
 	}
-	wait, _, err := s.roomAgain(ctx, a, q, e.RetryAfter)
+	wait, _, err := u.roomAgain(ctx, a, q, e.RetryAfter)
 	if err != nil {
-		return s.cfg.throttled(e.RetryAfter)
+		return u.cfg.throttled(e.RetryAfter)
 	}
 	return wait
 }

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"time"
 
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/batch"
+	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/vault"
@@ -24,32 +28,42 @@ type access struct {
 	account accounts.Account
 }
 
-func (s *Service) access(ctx context.Context, p *posts.Post) (access, error) {
-	account, err := batch.Fetch(ctx, s.accountReads, p.AccountID)
+// tokens open the tokens of accounts.
+type tokens struct {
+	bus          *bus.Bus
+	db           *bun.DB
+	vault        *vault.Vault
+	accountReads *batch.Batcher[batch.Read[accounts.Account]]
+	log          *zap.Logger
+	now          func() time.Time
+}
+
+func (t *tokens) access(ctx context.Context, p *posts.Post) (access, error) {
+	account, err := batch.Fetch(ctx, t.accountReads, p.AccountID)
 	if err != nil {
 		return access{}, err
 	}
-	token, err := account.Open(s.vault, s.now())
+	token, err := account.Open(t.vault, t.now())
 	return access{token, *account}, err
 }
 
 // waitForToken handles an account whose token cannot be had: the post waits for the reconnect, or is cancelled with the account
 // that its owner took away.
-func (s *Service) waitForToken(ctx context.Context, old *posts.Post, err error) error {
+func (w *waits) waitForToken(ctx context.Context, old *posts.Post, err error) error {
 	if vault.Unopened(err) {
-		return s.postpone(ctx, old, s.keyUnavailable(old, err), s.now().Add(keyLook))
+		return w.postpone(ctx, old, w.tokens.keyUnavailable(old, err), w.now().Add(keyLook))
 	}
 	gone := errors.Is(err, &events.Fault{Code: events.NotFound})
 	switch {
 	case gone && !old.Doubt:
-		return s.recall(ctx, old)
+		return w.recall(ctx, old)
 	case gone || errors.Is(err, &events.Fault{Code: events.ReauthRequired}):
 		// Gone after a call was made: a missing account is no proof that the call did not succeed.
 		reason := accounts.MustReconnect()
 		if errors.Is(err, accounts.ErrKept) {
 			reason = keptForReconnect()
 		}
-		return s.postpone(ctx, old, reason, s.now().Add(reconnectLook))
+		return w.postpone(ctx, old, reason, w.now().Add(reconnectLook))
 	}
 	return err
 }
@@ -58,24 +72,24 @@ func (s *Service) waitForToken(ctx context.Context, old *posts.Post, err error) 
 const keyLook = time.Minute
 
 // keyUnavailable is why such a post waits: a mistake in the keyset, which ends no connection. It is said aloud, to those who run us.
-func (s *Service) keyUnavailable(old *posts.Post, err error) *events.Fault {
-	s.log.Error("the keyset does not open a token; its posts wait", postField(old.ID), accountField(old.AccountID), errField(err))
+func (t *tokens) keyUnavailable(old *posts.Post, err error) *events.Fault {
+	t.log.Error("the keyset does not open a token; its posts wait", postField(old.ID), accountField(old.AccountID), errField(err))
 	return events.Faultf(events.Unavailable, "The key to this account's token is missing on our side; the post waits, and goes out as soon as it is back.")
 }
 
 // reconnect lets a post wait because Threads refused the token, and says so of the account. Where the token was replaced
 // while it was tried, the new one is tried, and nobody is told anything.
-func (s *Service) reconnect(ctx context.Context, old *posts.Post, a access, tried ...events.Attempt) error {
-	if s.declareReconnect(ctx, a) {
-		return s.postpone(ctx, old, accounts.MustReconnect(), s.now().Add(reconnectLook), tried...)
+func (w *waits) reconnect(ctx context.Context, old *posts.Post, a access, tried ...events.Attempt) error {
+	if w.tokens.declareReconnect(ctx, a) {
+		return w.postpone(ctx, old, accounts.MustReconnect(), w.now().Add(reconnectLook), tried...)
 	}
-	return s.step(ctx, old, old.SnoozeUntil(s.now()), "", tried...)
+	return w.moves.save(ctx, old, old.SnoozeUntil(w.now()), "", tried...)
 }
 
 // declareReconnect says that an account needs its owner, unless its token changed since it was tried. It reports
 // whether it does.
-func (s *Service) declareReconnect(ctx context.Context, a access) bool {
-	return accounts.DeclareReconnect(ctx, s.db, s.bus.Emit, s.log, a.account, s.now())
+func (t *tokens) declareReconnect(ctx context.Context, a access) bool {
+	return accounts.DeclareReconnect(ctx, t.db, t.bus.Emit, t.log, a.account, t.now())
 }
 
 func keptForReconnect() *events.Fault {

@@ -16,11 +16,11 @@ var errUnacknowledged = errors.New("the claim was not heard of")
 const unacknowledgedLook = 100 * time.Millisecond
 
 // releaseUnacknowledged takes back a claim of which nothing was heard: no call followed it.
-func (s *Service) releaseUnacknowledged(ctx context.Context, before, p *posts.Post) error {
-	tried := events.Attempt{At: s.now(), Phase: "publish", Message: "Stopped before the call was made."}
-	err := s.releaseClaim(ctx, before, p, errUnacknowledged, tried)
+func (c *caller) releaseUnacknowledged(ctx context.Context, before, p *posts.Post) error {
+	tried := events.Attempt{At: c.now(), Phase: "publish", Message: "Stopped before the call was made."}
+	err := c.releaseClaim(ctx, before, p, errUnacknowledged, tried)
 	if err != nil && !errors.Is(err, posts.ErrLost) {
-		s.store.Unacknowledged.Add(p.Lease, before)
+		c.store.Unacknowledged.Add(p.Lease, before)
 		return err
 	}
 	return nil

@@ -111,21 +111,21 @@ func TestUnheardLease(t *testing.T) {
 	r := newRig(t)
 	s, other := r.idle(), r.idle()
 	p := r.readyPost(s, testUser, r.account.ID, "leased")
-	if err := s.store.AcquireLease(t.Context(), p, time.Now()); err != nil {
+	if err := s.delivery.store.AcquireLease(t.Context(), p, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	s.store.Unacknowledged.Add(p.Lease, nil) // as if its answer had been lost
+	s.delivery.store.Unacknowledged.Add(p.Lease, nil) // as if its answer had been lost
 	row := r.any(p.ID)
-	if theirs := row; !errors.Is(other.store.AcquireLease(t.Context(), &theirs, time.Now()), posts.ErrLost) || other.store.Unacknowledged.Has(&row) {
+	if theirs := row; !errors.Is(other.delivery.store.AcquireLease(t.Context(), &theirs, time.Now()), posts.ErrLost) || other.delivery.store.Unacknowledged.Has(&row) {
 		t.Error("another process took a lease that stands")
 	}
-	if !s.store.Unacknowledged.Has(&row) {
+	if !s.delivery.store.Unacknowledged.Has(&row) {
 		t.Error("its own process does not know it")
 	}
-	if err := s.store.AcquireLease(t.Context(), &row, time.Now()); err != nil {
+	if err := s.delivery.store.AcquireLease(t.Context(), &row, time.Now()); err != nil {
 		t.Errorf("its own process cannot take it: %v", err)
 	}
-	if again := row; !errors.Is(s.store.AcquireLease(t.Context(), &again, time.Now()), posts.ErrLost) {
+	if again := row; !errors.Is(s.delivery.store.AcquireLease(t.Context(), &again, time.Now()), posts.ErrLost) {
 		t.Error("a second worker of the process took the same lease")
 	}
 }
@@ -188,7 +188,7 @@ func TestUnheardLeaseDoesNotLast(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		_ = s.Wake(t.Context(), bus.Delivery{}, p.ID) // its error says when to come again
+		_ = s.delivery.waker.Wake(t.Context(), bus.Delivery{}, p.ID) // its error says when to come again
 	}
 	r.row(p.ID, events.StateReady)
 	if c.cuts.Load() != 1 {
