@@ -122,7 +122,7 @@ type answerSaver struct {
 	log     *zap.Logger
 }
 
-// saveAnswer saves an answer. Where that does not succeed at once it goes on beside the caller, who is told why.
+// save saves an answer. Where that does not succeed at once it goes on beside the caller, who is told why.
 func (k *answerSaver) save(ctx context.Context, a answer) error {
 	err := a.save(ctx, a.post)
 	if err == nil || errors.Is(err, errDone) {

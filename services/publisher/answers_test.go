@@ -163,7 +163,7 @@ func TestAnswerIsSavedBeforeOlderFacts(t *testing.T) {
 		t.Fatal(err)
 	}
 	before = r.any(p.ID)
-	claimed, err := s.delivery.caller.claim(t.Context(), &before)
+	claimed, err := s.delivery.claimer.claim(t.Context(), &before)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestLastWordOfAnAnswer(t *testing.T) {
 	before := r.row(p.ID, events.StateReady)
 	stop()
 	s := r.idle()
-	claimed, err := s.delivery.caller.claim(t.Context(), &before)
+	claimed, err := s.delivery.claimer.claim(t.Context(), &before)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+
+	"github.com/omni-write/threads/internal/threads"
 )
 
 // errDown says that a call was not made because its host has failed so often in a row that it counts as down.
@@ -150,3 +152,8 @@ func unwell(ctx context.Context, resp *http.Response, err error) error {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Threads is the configuration of the client that the publisher needs.
+func (c Config) Threads() threads.Config {
+	return threads.Config{BaseURL: c.APIURL, PublishTimeout: c.CallTimeout, Wrap: newBreakers(c).guard}
+}

@@ -7,32 +7,24 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
-	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 )
 
-// A busy account is tried again a few times, within the time that a claim has before its call. Then the message comes again.
-const (
-	busyTries = 6
-	busyPause = 5 * time.Millisecond // doubling
-	busyAgain = 250 * time.Millisecond
-)
-
-// unlessBusy does again, a few times, what finds its account busy.
-func unlessBusy(ctx context.Context, do func() error) error {
-	err := do()
-	for n, wait := 1, busyPause; errors.Is(err, posts.ErrAccountBusy) && n < busyTries && clock.Sleep(ctx, wait); n, wait = n+1, 2*wait {
-		err = do()
-	}
-	return err
+// claimer claims posts.
+type claimer struct {
+	cfg    Config
+	store  *posts.Store
+	claims *batch.Batcher[posts.Claim]
+	now    func() time.Time
 }
 
 // claim moves a ready post to publishing: from here to the answer it is this worker's, and nobody may edit or
 // cancel it. The quota is reserved in the same transaction, under the account's row lock, so that two workers
 // cannot both take the last place.
-func (c *caller) claim(ctx context.Context, old *posts.Post) (*posts.Post, error) {
+func (c *claimer) claim(ctx context.Context, old *posts.Post) (*posts.Post, error) {
 	now := c.now()
 	next := old.Claim(uuid.NewString(), now, now.Add(c.cfg.Lease))
 	wanted := posts.Claim{Old: old, Next: next, Late: next.CurrentPart() == 0 && now.Sub(next.PublishAt) > c.cfg.LateAfter, CallLasts: c.cfg.CallTimeout}
@@ -59,3 +51,6 @@ func decided(err error) bool {
 	}
 	return errors.As(err, new(posts.AccountPausedError)) || errors.As(err, new(posts.QuotaFullError)) || errors.As(err, new(posts.SpacingError)) || pg.Refused(err)
 }
+
+// unacknowledgedLook is the pause before a claim of which nothing was heard is looked at.
+const unacknowledgedLook = 100 * time.Millisecond

@@ -9,15 +9,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/crash"
-	"github.com/omni-write/threads/internal/limiter"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
-	"github.com/omni-write/threads/internal/threads"
-	"github.com/omni-write/threads/services/publisher/ownercalls"
 	"github.com/omni-write/threads/services/publisher/projector"
 )
 
@@ -62,10 +58,6 @@ func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, mediaID,
 	}
 	crash.At(crash.PartTold)
 	return nil
-}
-
-func sameMedia() *events.Fault {
-	return events.Faultf(events.Unknown, "Threads gave this post an id that another post already has; please look at the profile.")
 }
 
 // fail notes that a post will not go out, and why.
@@ -151,76 +143,14 @@ func (c *concluder) applied(ctx context.Context, ev events.PostEvent) error {
 	return errDone
 }
 
-// permalinks are asked for before a post is told as published, and afterwards where they lag.
-type permalinks struct {
-	cfg          Config
-	api          *threads.Client
-	db           *bun.DB
-	store        *posts.Store
-	tokens       *tokens
-	moves        *moves
-	ownerCalls   *ownercalls.Service
-	accountReads *batch.Batcher[batch.Read[accounts.Account]]
-	links        *batch.Batcher[*posts.Post]
-	places       *limiter.Limiter // posts that wait for theirs before they are told
-	log          *zap.Logger
-	now          func() time.Time
-}
-
-// fetchPermalinks asks for the permalinks of a live post that are not known yet, for a few seconds: they may lag
-// (threads-api §5.4). They are in the row before they travel in the event. A post whose link does not come is no less
-// live, and the link is looked for later (ended.go), as it is where many wait for theirs: a wake-up in hand is not for that.
-func (l *permalinks) fetch(ctx context.Context, p *posts.Post) error {
-	wanted, links := p.WithoutPermalink(), map[string]string{}
-	if len(wanted) == 0 {
-		return nil
+// measureLateness measures a post whose first part, or whole, was published by a call that left at the given time.
+func (c *concluder) measureLateness(p *posts.Post, called time.Time) {
+	notice, held := "ahead", "no"
+	if p.PublishAt.Sub(p.CreatedAt) < p.Lead(c.cfg.timing()) {
+		notice = "short"
 	}
-	release, _ := l.places.Hold(p.UserID, p.AccountID, l.now)
-	if release == nil {
-		return nil
+	if p.Attempt > 1 || p.Reason != nil {
+		held = "yes"
 	}
-	defer release()
-	waiting, cancel := context.WithTimeout(ctx, l.cfg.PermalinkWait)
-	defer cancel()
-	a, err := l.tokens.access(waiting, p)
-	for wait := 200 * time.Millisecond; err == nil; wait *= 2 {
-		for id := range wanted {
-			media, err := l.api.Media(waiting, a.token, id)
-			if e := apiError(err); e != nil && e.Class == threads.Quota {
-				wait = max(wait, l.cfg.throttled(e.RetryAfter))
-			}
-			if err == nil && media.Permalink != "" {
-				links[id] = media.Permalink
-				delete(wanted, id)
-			}
-		}
-		if len(wanted) == 0 {
-			break
-		}
-		select {
-		case <-time.After(wait):
-		case <-waiting.Done():
-			err = waiting.Err()
-		}
-	}
-	if err != nil {
-		l.log.Info("told as published without a permalink", postField(p.ID), errField(err))
-	}
-	next, found := p.SetPermalinks(links)
-	if !found {
-		return nil
-	}
-	err = l.links.Do(ctx, next)
-	if errors.Is(err, batch.ErrAlone) {
-		err = l.store.SavePermalink(ctx, l.db, next)
-	}
-	switch {
-	case errors.Is(err, posts.ErrLost):
-		return err
-	case err != nil:
-		l.log.Warn("told as published without its permalink, which could not be saved", postField(p.ID), errField(err))
-		return nil
-	}
-	*p = *next
-	return nil
+	lateness.WithLabelValues(notice, held).Observe(max(called.Sub(p.PublishAt), 0).Seconds())
 }

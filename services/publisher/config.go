@@ -8,7 +8,6 @@ import (
 
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/process"
-	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher/engagement"
 	"github.com/omni-write/threads/services/publisher/projector"
 	"github.com/omni-write/threads/services/publisher/webhooks"
@@ -160,11 +159,6 @@ func (c Config) underFloor() (names []string) {
 	return names
 }
 
-// Threads is the configuration of the client that the publisher needs.
-func (c Config) Threads() threads.Config {
-	return threads.Config{BaseURL: c.APIURL, PublishTimeout: c.CallTimeout, Wrap: newBreakers(c).guard}
-}
-
 // wakes is how many wake-ups a process has in hand at once.
 func (c Config) wakes() int { return cmp.Or(c.slots, 4096) }
 
@@ -193,4 +187,27 @@ func (c Config) timing() posts.Timing {
 // Projector is what the projector needs of it.
 func (c Config) Projector() projector.Config {
 	return projector.Config{Timing: c.timing(), SweepGrace: c.SweepGrace, RestoredSince: c.RestoredSince}
+}
+
+// RetentionConfig is how long the publisher keeps what grows with every post and is of use for a while only.
+type RetentionConfig struct {
+	// CommandsKept is how long it is kept what became of a command, and with it an Idempotency-Key, after its end. 0: for
+	// ever, otherwise at least 24h, which docs/api.md promises.
+	CommandsKept time.Duration `env:"PUBLISHER_COMMANDS_KEPT" envDefault:"720h"`
+	// AttemptsKept is how long the log of what was tried for a post is kept after its last change, once it is final.
+	// 0: for ever.
+	AttemptsKept time.Duration `env:"PUBLISHER_ATTEMPTS_KEPT" envDefault:"2160h"`
+}
+
+// keysPromised is how long an Idempotency-Key is good at least.
+const keysPromised = 24 * time.Hour
+
+func (c RetentionConfig) retentionMistakes() (wrong []error) {
+	if c.CommandsKept != 0 && c.CommandsKept < keysPromised {
+		wrong = append(wrong, fmt.Errorf("PUBLISHER_COMMANDS_KEPT must be 0, or at least %s", keysPromised))
+	}
+	if c.AttemptsKept < 0 {
+		wrong = append(wrong, fmt.Errorf("PUBLISHER_ATTEMPTS_KEPT must not be less than 0"))
+	}
+	return wrong
 }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
@@ -204,10 +202,6 @@ func (c *confirmer) callAgainLater(ctx context.Context, old, next *posts.Post, t
 	return nil
 }
 
-func lostSeveralTimes() *events.Fault {
-	return events.Faultf(events.Unknown, "Threads lost this post several times; please look at the profile.")
-}
-
 // buildAgain starts over with a new container, so many times; then a person must look.
 func (c *confirmer) buildAgain(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
 	if old.Kind == events.KindRepost {
@@ -314,48 +308,4 @@ func (c *confirmer) untilAsked(p *posts.Post) time.Duration {
 		return min(spread(p.LeasedAt.Sub(began)), before)
 	}
 	return spread(p.LeasedAt.Sub(clock.Latest(moment, began)))
-}
-
-// doubts move posts of which it is not known whether they are live.
-type doubts struct {
-	moves *moves
-	log   *zap.Logger
-	now   func() time.Time
-}
-
-// unconfirmed moves a post to unconfirmed and tells it. It is in doubt from here on, if it was not before.
-func (d *doubts) unconfirmed(ctx context.Context, old *posts.Post, onAbsent posts.OnAbsent, reason *events.Fault, tried ...events.Attempt) error {
-	return d.unconfirmedFrom(ctx, old, old, onAbsent, reason, tried...)
-}
-
-// unconfirmedFrom is unconfirmed for a post of which more is known than its row says: base.
-func (d *doubts) unconfirmedFrom(ctx context.Context, old, base *posts.Post, onAbsent posts.OnAbsent, reason *events.Fault, tried ...events.Attempt) error {
-	next, fact := base.Unconfirm(onAbsent, reason, d.now().Add(firstLook))
-	return d.saveUnconfirmed(ctx, old, next, fact, tried...)
-}
-
-func (d *doubts) saveUnconfirmed(ctx context.Context, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
-	return d.moves.saveAt(ctx, crash.ConfirmDoubted, old, next, fact, tried...)
-}
-
-// park leaves a post to a person. No automatic call is ever made for it again.
-func (d *doubts) park(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
-	if err := d.moves.save(ctx, old, old.Park(reason), events.FactParked, tried...); err != nil {
-		return err
-	}
-	d.log.Error("post parked: a person must look", postField(old.ID), accountField(old.AccountID))
-	return nil
-}
-
-// listNotReadable is the reason of a post whose list this connection may not read.
-func listNotReadable() *events.Fault {
-	return events.Faultf(events.MissingScope, "It is not known whether this reply is live, and the connection may not read replies; please look at the profile.")
-}
-
-func similar() *events.Fault {
-	return events.Faultf(events.Unknown, "Threads did not say whether this post went out, and another one on the profile could be it; please look at the profile.")
-}
-
-func ambiguous() *events.Fault {
-	return events.Faultf(events.Unknown, "Several posts on the profile could be this one; please look at the profile.")
 }

@@ -63,6 +63,7 @@ type Delivery struct {
 	waits      *waits
 	saver      *answerSaver
 	finder     *finder
+	claimer    *claimer
 	caller     *caller
 	confirmer  *confirmer
 	deleter    *deleter
@@ -112,13 +113,16 @@ func NewDelivery(cfg Config, d DeliveryDeps) *Delivery {
 		cfg: cfg, api: d.Threads, store: store, leases: leases, tokens: tokens, quotas: quotas, references: references, moves: moves, doubts: doubts,
 		waits: waits, concluder: concluder, now: now,
 	}
-	caller := &caller{
-		cfg: cfg, api: d.Threads, store: store, calls: calls, answers: answers, leases: leases, tokens: tokens, references: references, moves: moves,
-		doubts: doubts, waits: waits, snoozes: snoozes, concluder: concluder, saver: saver, log: log, now: now,
+	claimer := &claimer{
+		cfg: cfg, store: store, now: now,
 		// One batch of claims at a time: two would only wait for each other's accounts.
 		claims: &batch.Batcher[posts.Claim]{Size: claimBatch, AtOnce: 1, Work: func(ctx context.Context, batch []posts.Claim) []error {
 			return store.Claim(ctx, batch, cfg.Spacing, now())
 		}},
+	}
+	caller := &caller{
+		cfg: cfg, api: d.Threads, store: store, calls: calls, claimer: claimer, answers: answers, leases: leases, tokens: tokens, references: references, moves: moves,
+		doubts: doubts, waits: waits, snoozes: snoozes, concluder: concluder, saver: saver, log: log, now: now,
 	}
 	confirmer := &confirmer{
 		cfg: cfg, api: d.Threads, store: store, leases: leases, tokens: tokens, quotas: quotas, references: references, finder: finder, moves: moves,
@@ -145,13 +149,16 @@ func NewDelivery(cfg Config, d DeliveryDeps) *Delivery {
 	return &Delivery{
 		cfg: cfg, db: d.DB, store: store, calls: calls, answers: answers, erased: erased, log: log, now: now,
 		alarms: alarms, outbox: outbox, moves: moves, tokens: tokens, doubts: doubts, permalinks: permalinks, concluder: concluder, waits: waits,
-		saver: saver, finder: finder, caller: caller, confirmer: confirmer, deleter: deleter, accepter: accepter, waker: waker,
+		saver: saver, finder: finder, claimer: claimer, caller: caller, confirmer: confirmer, deleter: deleter, accepter: accepter, waker: waker,
 		owners: &owners{
 			cfg: cfg, bus: d.Bus, api: d.Threads, db: d.DB, store: store, drafts: d.Drafts, ownerCalls: d.OwnerCalls, ledger: ledger, alarms: alarms,
 			outbox: outbox, moves: moves, log: log, now: now,
 		},
-		reader:  &reader{aside: d.Aside, ownerCalls: d.OwnerCalls},
-		sweeper: &sweeper{cfg: cfg, bus: d.Bus, db: d.DB, store: store, projector: d.Projector, outbox: outbox, log: log, now: now},
+		reader: &reader{aside: d.Aside, ownerCalls: d.OwnerCalls},
+		sweeper: &sweeper{
+			cfg: cfg, bus: d.Bus, db: d.DB, store: store, projector: d.Projector, outbox: outbox, log: log, now: now,
+			retention: &retention{cfg: cfg.RetentionConfig, db: d.DB, store: store, now: now},
+		},
 		eraser: &eraser{
 			cfg: cfg, bus: d.Bus, db: d.DB, store: store, ownerCalls: d.OwnerCalls, webhooks: d.Webhooks, erased: erased, log: log, now: now,
 		},

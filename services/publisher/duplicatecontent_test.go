@@ -51,7 +51,7 @@ func TestEqualTextsOfTwoUsers(t *testing.T) {
 	if err := s.delivery.store.Insert(t.Context(), r.db, &ready); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.delivery.caller.claim(t.Context(), &ready); !errors.Is(err, posts.ErrDuplicateContent) {
+	if _, err := s.delivery.claimer.claim(t.Context(), &ready); !errors.Is(err, posts.ErrDuplicateContent) {
 		t.Errorf("the claim of equal words answers %v", err)
 	}
 }

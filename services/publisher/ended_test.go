@@ -143,7 +143,7 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 		}
 		before = r.any(p.ID)
 		s := r.idle()
-		claimed, err := s.delivery.caller.claim(t.Context(), &before)
+		claimed, err := s.delivery.claimer.claim(t.Context(), &before)
 		if err != nil {
 			t.Fatal(err)
 		}

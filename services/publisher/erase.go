@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -28,25 +27,6 @@ const eraseEvery = 2 * time.Second
 
 // eraseBatch is how many posts go in one transaction.
 const eraseBatch = 500
-
-// erased are the accounts that were erased lately, as this process last looked. No fact of theirs is told. A fact that
-// slips through in between, or from a process that stood still, is taken away by the next round of the erasure.
-type tombstones struct {
-	ids atomic.Pointer[map[string]bool]
-}
-
-func (g *tombstones) has(accountID string) bool {
-	ids := g.ids.Load()
-	return ids != nil && (*ids)[accountID]
-}
-
-func (g *tombstones) set(list []string) {
-	ids := make(map[string]bool, len(list))
-	for _, id := range list {
-		ids[id] = true
-	}
-	g.ids.Store(&ids)
-}
 
 // accountTables are the tables, besides that of the posts, whose rows are an account's. A test knows when one is missing.
 var accountTables = []string{
@@ -214,10 +194,6 @@ func wrapped(doing string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", doing, err)
-}
-
-func erased() *events.Fault {
-	return events.Faultf(events.NotFound, "This was erased with its account.")
 }
 
 // eraseKeptRows takes the account out of what a rebuild with swap has kept of the table before it.

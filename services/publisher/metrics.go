@@ -1,13 +1,10 @@
 package publisher
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/posts"
 )
 
 // What this process does. What the posts of all publishers are like is in package monitor.
@@ -55,18 +52,6 @@ var (
 		Help: "When this process last heard the tick of POST_ALARMS, unix time. It comes every 15 s to one of the publishers: the largest of theirs shows that JetStream's alarm clock goes.",
 	})
 )
-
-// measureLateness measures a post whose first part, or whole, was published by a call that left at the given time.
-func (c *concluder) measureLateness(p *posts.Post, called time.Time) {
-	notice, held := "ahead", "no"
-	if p.PublishAt.Sub(p.CreatedAt) < p.Lead(c.cfg.timing()) {
-		notice = "short"
-	}
-	if p.Attempt > 1 || p.Reason != nil {
-		held = "yes"
-	}
-	lateness.WithLabelValues(notice, held).Observe(max(called.Sub(p.PublishAt), 0).Seconds())
-}
 
 func measureTold(ev events.PostEvent) {
 	factsTold.WithLabelValues(string(ev.Fact())).Inc()

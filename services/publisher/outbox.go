@@ -13,7 +13,6 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
-	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/posts"
 )
 
@@ -57,7 +56,7 @@ func (o *outbox) republish(ctx context.Context, p *posts.Post) error {
 	return nil
 }
 
-// flushOutbox emits a change before the next one takes its place in the row: a crash may have come between saving and
+// flush emits a change before the next one takes its place in the row: a crash may have come between saving and
 // emitting it. What this process emitted itself, or the projector has seen on EVENTS, is not emitted again.
 func (o *outbox) flush(ctx context.Context, old *posts.Post) error {
 	if old.ToldRev >= old.Rev {
@@ -111,46 +110,23 @@ func (o *outbox) emit(ctx context.Context, ev events.PostEvent) error {
 	return nil
 }
 
-// moves save what a worker makes of a post, and emit it.
-type moves struct {
-	db     *bun.DB
-	store  *posts.Store
-	alarms *alarms
-	outbox *outbox
-	log    *zap.Logger
-	now    func() time.Time
+// flushOf tells what a crash has left untold of a post, before its owner's next move takes its place.
+func (o *outbox) flushOf(ctx context.Context, userID, id string) error {
+	p, err := o.store.Find(ctx, o.db, userID, id)
+	if err != nil {
+		return nil //nolint:nilerr // the move itself says so
+	}
+	return o.flush(ctx, p)
 }
 
-// step saves one move of a worker: raises rev when the move is emitted, and emits it.
-func (m *moves) save(ctx context.Context, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
-	return m.saveAt(ctx, "", old, next, fact, tried...)
-}
-
-// stepBy is step, with the crash point between saving and emitting.
-func (m *moves) saveAt(ctx context.Context, saved crash.Point, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
-	next.UpdatedAt = m.now()
-	// What Threads answered is saved before anything else: an older change that cannot be emitted must not stand before it.
-	answer := len(tried) > 0
-	if fact != "" {
-		if !answer {
-			if err := m.outbox.flush(ctx, old); err != nil {
-				return err
-			}
-		}
-		next.Rev, next.Fact = old.Rev+1, fact
-	}
-	m.alarms.willArm(next)
-	if err := m.store.SaveStep(ctx, old, next, tried...); err != nil {
-		return err
-	}
-	crash.At(saved)
-	if fact == "" {
+// flushOld tells a change whose telling was cut short. A change of the last seconds is left alone: whoever made it is
+// telling it, or the projector has not come to it yet.
+func (o *outbox) flushOld(ctx context.Context, p *posts.Post) error {
+	if p.ToldRev >= p.Rev || o.now().Sub(p.UpdatedAt) < republishAfter {
 		return nil
 	}
-	if answer {
-		if err := m.outbox.flush(ctx, old); err != nil {
-			return err
-		}
-	}
-	return m.outbox.emitChange(ctx, next)
+	return o.republish(ctx, p)
 }
+
+// republishAfter is how old an untold change must be before another worker tells it.
+const republishAfter = 10 * time.Second

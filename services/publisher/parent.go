@@ -15,8 +15,6 @@ import (
 // may hear that there is no such post. Of a post of ours we know when it went live: for some minutes that only means not yet.
 
 const (
-	// parentLag is for how long after it went live a post of ours may be unknown to Threads.
-	parentLag = 5 * time.Minute
 	// parentTries is how often at least it is tried with a post of ours that is older.
 	parentTries = 3
 )
@@ -45,33 +43,18 @@ func (w *waits) parentUnseen(ctx context.Context, old *posts.Post, e *threads.Er
 	return w.postponeFrom(ctx, old, old.CountFailure(), notSeenYet(), w.now().Add(wait), tried)
 }
 
-func notSeenYet() *events.Fault {
-	return events.Faultf(events.Unavailable, "Threads does not show the post that this one refers to yet; this one follows as soon as it does.")
-}
-
-// parentYoung says whether what a post refers to is ours and went live a moment ago.
-func (r *references) parentYoung(ctx context.Context, p *posts.Post) bool {
-	at, err := r.parentLiveAt(ctx, p)
-	return err == nil && r.now().Sub(at) <= parentLag
-}
-
-// parentLiveAt is when the latest post of ours went live that the part in hand refers to, zero when it refers to none.
-func (r *references) parentLiveAt(ctx context.Context, p *posts.Post) (at time.Time, err error) {
-	if turn := p.CurrentPart(); turn > 0 {
-		return posts.Value(p.Parts[turn-1].AcceptedAt), nil
+// waitForReference handles a post whose reference is not live: it waits, or fails where there is nothing to wait for.
+func (w *waits) waitForReference(ctx context.Context, old *posts.Post, err error) error {
+	var waits referenceWaits
+	switch {
+	case errors.Is(err, errReferenceGone):
+		return w.concluder.fail(ctx, old, events.Faultf(events.Refused, "The post that this one refers to was cancelled or deleted; this one has no place to go."))
+	case errors.As(err, &waits):
+		reason := events.Faultf(events.Unavailable, "This post waits for the one that it refers to.")
+		if waits.failed {
+			reason = events.Faultf(events.Refused, "The post that this one refers to did not go out; this one follows if that is tried again.")
+		}
+		return w.postpone(ctx, old, reason, w.now().Add(waits.pause(w.now(), w.cfg.RefLook)))
 	}
-	for _, id := range []string{p.ReplyTo, p.QuotePostID, p.RepostOf} {
-		if id == "" {
-			continue
-		}
-		other, err := r.store.Find(ctx, r.db, p.UserID, id)
-		if errors.Is(err, &events.Fault{Code: events.NotFound}) {
-			continue
-		}
-		if err != nil {
-			return at, err
-		}
-		at = clock.Latest(at, other.AcceptedAt)
-	}
-	return at, nil
+	return err
 }

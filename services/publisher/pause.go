@@ -19,14 +19,6 @@ import (
 // pausedLook is how often a post of a paused account is looked at anyway; that the account is resumed wakes it at once.
 const pausedLook = time.Hour
 
-func pausedFault(a accounts.Account) *events.Fault {
-	why := ""
-	if a.PauseReason != "" {
-		why = " (" + a.PauseReason + ")"
-	}
-	return events.Faultf(events.Paused, "The posts of this account are paused for now%s; this one goes out when they are resumed.", why)
-}
-
 // paused lets a post wait until its account is resumed.
 func (w *waits) paused(ctx context.Context, was *posts.Post, a accounts.Account) error {
 	if err := w.postpone(ctx, was, pausedFault(a), w.now().Add(pausedLook)); err != nil {
@@ -53,4 +45,21 @@ func (w *waits) stillPaused(ctx context.Context, p *posts.Post) (a accounts.Acco
 		return a, false, err
 	}
 	return *account, account.Paused(), nil
+}
+
+// resume takes a waiting post up again, where its container allows.
+func (w *waits) resume(ctx context.Context, old *posts.Post) error {
+	if w.now().After(old.Expires()) {
+		return w.missed(ctx, old)
+	}
+	if old.Doubt { // of a release before this one: a post in doubt waits as unconfirmed
+		return w.doubts.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer())
+	}
+	if a, paused, err := w.stillPaused(ctx, old); err != nil || paused {
+		if err != nil {
+			return err
+		}
+		return w.paused(ctx, old, a)
+	}
+	return w.moves.save(ctx, old, old.Resume(w.now()), "")
 }

@@ -141,7 +141,7 @@ func TestPauseWaitsForACallOnItsWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	before, lateRow := r.row(p.ID, events.StateReady), r.row(late.ID, events.StateReady)
-	claimed, err := s.delivery.caller.claim(t.Context(), &before)
+	claimed, err := s.delivery.claimer.claim(t.Context(), &before)
 	if err != nil {
 		t.Fatal(err)
 	}

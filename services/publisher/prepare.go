@@ -3,7 +3,6 @@ package publisher
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -127,9 +126,6 @@ func (r *preparer) create(ctx context.Context, old *posts.Post, a access, c thre
 	return nil
 }
 
-// firstLook is how long a container is given before its status is read for the first time.
-const firstLook = 250 * time.Millisecond
-
 // inspect reads a container's status. done says that it is FINISHED; otherwise the row has been moved and the returned
 // error is the step's.
 func (r *preparer) inspect(ctx context.Context, old *posts.Post, a access, containerID string) (done bool, err error) {
@@ -169,21 +165,6 @@ func (r *preparer) inspect(ctx context.Context, old *posts.Post, a access, conta
 		return false, r.rebuild(ctx, old, tried)
 	}
 }
-
-// readStatus asks for a container's status, for no longer than leaves time to ask again before the post is due.
-func readStatus(ctx context.Context, api *threads.Client, old *posts.Post, now time.Time, a access, containerID string) (threads.Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, readFor(old.PublishAt.Sub(now), old.Failures))
-	defer cancel()
-	return api.ContainerStatus(ctx, a.token, containerID)
-}
-
-// readFor is how long an answer is waited for: half of the time that is left, but at least leastRead, and longer each time
-// that was not enough, so that a slow Threads is heard in the end.
-func readFor(left time.Duration, failures int) time.Duration {
-	return max(left/2, leastRead<<min(max(failures, 0), 5))
-}
-
-const leastRead = 3 * time.Second
 
 // notVisibleFor is how long a fresh container may answer 24/4279009 to a status read.
 const notVisibleFor = time.Minute
@@ -266,30 +247,3 @@ const codeMediaHost = 2207052
 
 // permissionTries is how often a missing permission must be answered in a row before it counts.
 const permissionTries = 3
-
-// attempted is a line of the attempt log.
-func attempted(phase string, began, ended time.Time, err error) events.Attempt {
-	a := events.Attempt{At: began, Phase: phase, TookMs: float64(ended.Sub(began).Microseconds()) / 1000, OK: err == nil, Message: "Threads accepted the call."}
-	if err == nil {
-		return a
-	}
-	a.Message = "Threads could not be reached."
-	if e := apiError(err); e != nil {
-		a.Message, a.Code, a.Subcode, a.TraceID = e.Sentence, e.Code, e.Subcode, e.TraceID
-	}
-	return a
-}
-
-func statusSentence(st threads.Status) string {
-	if st.ErrorMessage != "" {
-		return fmt.Sprintf("The container is %s (%s).", st.Status, st.ErrorMessage)
-	}
-	return fmt.Sprintf("The container is %s.", st.Status)
-}
-
-func apiError(err error) *threads.Error {
-	if e := new(threads.Error); errors.As(err, &e) {
-		return e
-	}
-	return nil
-}

@@ -4,22 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
-	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
-
-// errLeaseOver stops a publish call at the last moment: somebody else may be asking already.
-var errLeaseOver = errors.New("the lease is over")
 
 // caller makes the publish calls.
 type caller struct {
@@ -27,7 +22,7 @@ type caller struct {
 	api        *threads.Client
 	store      *posts.Store
 	calls      *calls
-	claims     *batch.Batcher[posts.Claim]
+	claimer    *claimer
 	answers    *answers
 	leases     *leases
 	tokens     *tokens
@@ -132,15 +127,7 @@ func (c *caller) notReadyFrom(ctx context.Context, old, base *posts.Post, tried 
 	return c.moves.save(ctx, old, base.CallWhenFound(c.now().Add(notReadyWaits[old.NotReady])), "", tried...)
 }
 
-func alreadyLive() *events.Fault {
-	return events.Faultf(events.Unknown, "Threads says that this post is already live; we are looking for it.")
-}
-
-func unclearAnswer() *events.Fault {
-	return events.Faultf(events.Unknown, "Threads did not say whether this post went out; we are asking.")
-}
-
-// checkReferences sees that our own post that this one refers to has not been deleted since it was prepared.
+// check sees that our own post that this one refers to has not been deleted since it was prepared.
 func (r *references) check(ctx context.Context, old *posts.Post) error {
 	for _, id := range []string{old.ReplyTo, old.QuotePostID, old.RepostOf} {
 		if old.CurrentPart() > 0 || !events.IsPostID(id) {
@@ -155,7 +142,7 @@ func (r *references) check(ctx context.Context, old *posts.Post) error {
 
 // claimAndCall claims the post and makes its call. landed frees the places of the call as soon as it is over.
 func (c *caller) claimAndCall(ctx context.Context, old *posts.Post, a access, landed func()) error {
-	p, err := c.claim(ctx, old)
+	p, err := c.claimer.claim(ctx, old)
 	var full posts.QuotaFullError
 	var soon posts.SpacingError
 	var held posts.AccountPausedError
@@ -279,58 +266,6 @@ func (c *caller) releaseClaim(ctx context.Context, before, old *posts.Post, why 
 		return c.waits.waitForThreads(ctx, old, next)
 	}
 	return c.moves.save(ctx, old, next.TryAgainAt(c.now().Add(clock.Backoff(next.Failures+1))), "", tried)
-}
-
-// notCalled ends a doubt that is about no call: the release before this one turns to the next part of a chain, or fails a
-// post that is then tried again, and leaves the doubt of what it has settled.
-func (w *waits) notCalled(ctx context.Context, old *posts.Post) error {
-	return w.moves.save(ctx, old, old.WithoutDoubt(posts.ProofUnsent).Released(), "")
-}
-
-// waitForThreads lets a post wait while Threads is down. Not for long at a time: when Threads is back, the posts of the
-// last minutes are overdue.
-func (w *waits) waitForThreads(ctx context.Context, old, base *posts.Post) error {
-	wait := w.cfg.BreakerRetry + rand.N(w.cfg.BreakerRetry) //nolint:gosec // spreads tries, guards nothing
-	return w.postponeFrom(ctx, old, base, threadsDown(), w.now().Add(wait))
-}
-
-func threadsDown() *events.Fault {
-	return events.Faultf(events.Unavailable, "Threads does not answer at the moment; this post goes out as soon as it does.")
-}
-
-// discardContainer drops a container that is about to die, to build another.
-func (m *moves) discardContainer(ctx context.Context, old *posts.Post) error {
-	return m.save(ctx, old, old.BuildAnew(m.now()), "")
-}
-
-// leases keep a post one worker's while it works.
-type leases struct {
-	cfg   Config
-	store *posts.Store
-}
-
-// keepLease renews the lease while a call is in flight. The returned function stops it and says whether the lease was
-// ours to the end.
-func (l *leases) keep(ctx context.Context, p *posts.Post) (stop func() bool) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan bool, 1)
-	go func() {
-		held := true
-		tick := time.NewTicker(l.cfg.Lease / 3)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				done <- held
-				return
-			case <-tick.C:
-				if err := l.store.RenewLease(ctx, p); errors.Is(err, posts.ErrLost) {
-					held = false
-				}
-			}
-		}
-	}()
-	return func() bool { cancel(); return <-done }
 }
 
 // until waits for an instant of the wall clock, never less. Long waits are not its business: it is for the last second.

@@ -130,7 +130,7 @@ func TestPlacesAreGivenBack(t *testing.T) {
 		r := newRig(t)
 		s := r.idle()
 		p := r.readyPost(s, testUser, r.account.ID, "not sent")
-		claimed, err := s.delivery.caller.claim(t.Context(), p)
+		claimed, err := s.delivery.claimer.claim(t.Context(), p)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 )
 
@@ -41,7 +42,7 @@ type references struct {
 	now   func() time.Time
 }
 
-// resolveReferences finds the media ids of what the post refers to. found says that something new was found, and is to be saved. With an
+// resolve finds the media ids of what the post refers to. found says that something new was found, and is to be saved. With an
 // error comes what was found by then.
 func (r *references) resolve(ctx context.Context, p *posts.Post) (next *posts.Post, found bool, err error) {
 	asked := p.ReplyTo
@@ -89,18 +90,32 @@ func (w referenceWaits) pause(now time.Time, most time.Duration) time.Duration {
 	return min(max(now.Sub(w.until)/20, w.until.Sub(now), 500*time.Millisecond), most) // it may be cancelled, or made earlier
 }
 
-// waitForReference handles a post whose reference is not live: it waits, or fails where there is nothing to wait for.
-func (w *waits) waitForReference(ctx context.Context, old *posts.Post, err error) error {
-	var waits referenceWaits
-	switch {
-	case errors.Is(err, errReferenceGone):
-		return w.concluder.fail(ctx, old, events.Faultf(events.Refused, "The post that this one refers to was cancelled or deleted; this one has no place to go."))
-	case errors.As(err, &waits):
-		reason := events.Faultf(events.Unavailable, "This post waits for the one that it refers to.")
-		if waits.failed {
-			reason = events.Faultf(events.Refused, "The post that this one refers to did not go out; this one follows if that is tried again.")
-		}
-		return w.postpone(ctx, old, reason, w.now().Add(waits.pause(w.now(), w.cfg.RefLook)))
+// parentLag is for how long after it went live a post of ours may be unknown to Threads.
+const parentLag = 5 * time.Minute
+
+// parentYoung says whether what a post refers to is ours and went live a moment ago.
+func (r *references) parentYoung(ctx context.Context, p *posts.Post) bool {
+	at, err := r.parentLiveAt(ctx, p)
+	return err == nil && r.now().Sub(at) <= parentLag
+}
+
+// parentLiveAt is when the latest post of ours went live that the part in hand refers to, zero when it refers to none.
+func (r *references) parentLiveAt(ctx context.Context, p *posts.Post) (at time.Time, err error) {
+	if turn := p.CurrentPart(); turn > 0 {
+		return posts.Value(p.Parts[turn-1].AcceptedAt), nil
 	}
-	return err
+	for _, id := range []string{p.ReplyTo, p.QuotePostID, p.RepostOf} {
+		if id == "" {
+			continue
+		}
+		other, err := r.store.Find(ctx, r.db, p.UserID, id)
+		if errors.Is(err, &events.Fault{Code: events.NotFound}) {
+			continue
+		}
+		if err != nil {
+			return at, err
+		}
+		at = clock.Latest(at, other.AcceptedAt)
+	}
+	return at, nil
 }

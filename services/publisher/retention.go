@@ -2,35 +2,14 @@ package publisher
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
+	"github.com/uptrace/bun"
+
 	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/posts"
 )
-
-// RetentionConfig is how long the publisher keeps what grows with every post and is of use for a while only.
-type RetentionConfig struct {
-	// CommandsKept is how long it is kept what became of a command, and with it an Idempotency-Key, after its end. 0: for
-	// ever, otherwise at least 24h, which docs/api.md promises.
-	CommandsKept time.Duration `env:"PUBLISHER_COMMANDS_KEPT" envDefault:"720h"`
-	// AttemptsKept is how long the log of what was tried for a post is kept after its last change, once it is final.
-	// 0: for ever.
-	AttemptsKept time.Duration `env:"PUBLISHER_ATTEMPTS_KEPT" envDefault:"2160h"`
-}
-
-// keysPromised is how long an Idempotency-Key is good at least.
-const keysPromised = 24 * time.Hour
-
-func (c RetentionConfig) retentionMistakes() (wrong []error) {
-	if c.CommandsKept != 0 && c.CommandsKept < keysPromised {
-		wrong = append(wrong, fmt.Errorf("PUBLISHER_COMMANDS_KEPT must be 0, or at least %s", keysPromised))
-	}
-	if c.AttemptsKept < 0 {
-		wrong = append(wrong, fmt.Errorf("PUBLISHER_ATTEMPTS_KEPT must not be less than 0"))
-	}
-	return wrong
-}
 
 const (
 	// forgetStep is how many rows one sweep forgets at most, of each table: what is due is years behind nobody's back, and the
@@ -40,37 +19,47 @@ const (
 	forgetAgain = time.Hour
 )
 
-// forgetCommands forgets some of the commands that ended long ago. One that is pending is kept, however old.
-func (w *sweeper) forgetCommands(ctx context.Context) (int, error) {
-	if w.cfg.CommandsKept == 0 {
-		return 0, nil
-	}
-	return 0, commands.Forget(ctx, w.db, w.now().Add(-w.cfg.CommandsKept), forgetStep)
-}
+// retention forgets what is of no more use.
+type retention struct {
+	cfg   RetentionConfig
+	db    *bun.DB
+	store *posts.Store
+	now   func() time.Time
 
-// forgetting is how far a round through the attempts has come.
-type forgetting struct {
+	// How far a round through the attempts has come.
 	mu    sync.Mutex
 	after int64
 	next  time.Time // when the next round begins; past while one is under way
 }
 
-// forgetAttempts forgets some of the attempts of posts that have been final for long, in the order in which they were noted.
-// Older ones whose post is not final are passed over, so that they never fill a step.
-func (w *sweeper) forgetAttempts(ctx context.Context) (int, error) {
-	w.forgetting.mu.Lock()
-	defer w.forgetting.mu.Unlock()
-	now := w.now()
-	if w.cfg.AttemptsKept == 0 || now.Before(w.forgetting.next) {
+// forgetCommands forgets some of the commands that ended long ago. One that is pending is kept, however old.
+func (r *retention) forgetCommands(ctx context.Context) (int, error) {
+	if r.cfg.CommandsKept == 0 {
 		return 0, nil
 	}
-	step, err := w.store.ForgetAttempts(ctx, w.forgetting.after, forgetStep, now.Add(-w.cfg.AttemptsKept))
+	return 0, commands.Forget(ctx, r.db, r.now().Add(-r.cfg.CommandsKept), forgetStep)
+}
+
+// forgetAttempts forgets some of the attempts of posts that have been final for long, in the order in which they were noted.
+// Older ones whose post is not final are passed over, so that they never fill a step.
+func (r *retention) forgetAttempts(ctx context.Context) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	if r.cfg.AttemptsKept == 0 || now.Before(r.next) {
+		return 0, nil
+	}
+	step, err := r.store.ForgetAttempts(ctx, r.after, forgetStep, now.Add(-r.cfg.AttemptsKept))
 	if err != nil {
 		return 0, err
 	}
-	w.forgetting.after = step.Last
+	r.after = step.Last
 	if step.Old < forgetStep { // here they begin to be young: the round is through
-		w.forgetting.after, w.forgetting.next = 0, now.Add(forgetAgain)
+		r.after, r.next = 0, now.Add(forgetAgain)
 	}
 	return 0, nil
+}
+
+func (r *retention) forgetOldUses(ctx context.Context) (int, error) {
+	return 0, r.store.ForgetQuotaUses(ctx, r.now())
 }

@@ -31,7 +31,7 @@ func TestForgetsCommands(t *testing.T) {
 			t.Errorf("%d commands are left, want %d", n, want)
 		}
 	}
-	s.delivery.sweeper.cfg.CommandsKept = 0
+	s.delivery.sweeper.retention.cfg.CommandsKept = 0
 	r.change("UPDATE commands SET finished_at = now() - interval '9 years' WHERE id = 'young'")
 	if err := s.delivery.sweeper.sweepOnce(t.Context()); err != nil || r.count("SELECT count(*) FROM commands") != 2 {
 		t.Errorf("kept for ever, it is forgotten (%v)", err)
@@ -69,8 +69,8 @@ func TestForgetsAttempts(t *testing.T) {
 			t.Errorf("of %s there are %d attempts, want %d", post, n, want)
 		}
 	}
-	if s.delivery.sweeper.forgetting.after != 0 || s.delivery.sweeper.forgetting.next.Before(time.Now()) {
-		t.Errorf("the round goes on after %d, until %s", s.delivery.sweeper.forgetting.after, s.delivery.sweeper.forgetting.next)
+	if s.delivery.sweeper.retention.after != 0 || s.delivery.sweeper.retention.next.Before(time.Now()) {
+		t.Errorf("the round goes on after %d, until %s", s.delivery.sweeper.retention.after, s.delivery.sweeper.retention.next)
 	}
 }
 

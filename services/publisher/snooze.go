@@ -2,53 +2,15 @@ package publisher
 
 import (
 	"context"
-	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/uptrace/bun"
 
-	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 )
-
-// snooze sees to it that a post is looked at again at a time that its row knows. A short wait is left to the message in
-// hand, while those are few; any other gets an alarm.
-func (a *alarms) snooze(ctx context.Context, p *posts.Post, at time.Time) error {
-	wait := at.Sub(a.now())
-	switch {
-	case wait > a.cfg.ArmHorizon:
-		return nil // the sweep arms it as its time comes near
-	case a.inHand.take(wait):
-		return bus.Later(wait)
-	}
-	return a.bus.Arm(ctx, events.PostAlarm(p.ID), events.PostDue(p.ID), at, p.Rev)
-}
-
-// inHand counts the messages that wait at NATS to be delivered again. Each counts against the durable's MaxAckPending, for
-// all processes together: 20,000 of them, and nobody is woken any more.
-type inHand struct{ waiting atomic.Int64 }
-
-// mostInHand is how many of a process may wait so.
-const mostInHand = 1000
-
-// take says whether one more message may wait so long. Up to tooNear it does: an alarm that is set so late hangs on the
-// server's timer, which a step of the clock can stop for as long (reference nats.md §1.8).
-func (h *inHand) take(wait time.Duration) bool {
-	if !mayWaitInHand(wait, h.waiting.Load()) {
-		return false
-	}
-	h.waiting.Add(1)
-	time.AfterFunc(wait, func() { h.waiting.Add(-1) })
-	return true
-}
-
-func mayWaitInHand(wait time.Duration, waiting int64) bool {
-	return wait <= tooNear && waiting < mostInHand
-}
 
 // snoozes move the wake-ups of posts that found no place, or whose turn has not come.
 type snoozes struct {
@@ -61,7 +23,7 @@ type snoozes struct {
 	now      func() time.Time
 }
 
-// snoozeForPlace puts off a post that found no place. Nothing is held meanwhile.
+// forPlace puts off a post that found no place. Nothing is held meanwhile.
 func (z *snoozes) forPlace(ctx context.Context, p *posts.Post, again time.Duration) error {
 	if again <= time.Second && z.alarms.inHand.take(again) {
 		return bus.Later(again)
@@ -80,9 +42,6 @@ func (z *snoozes) delay(ctx context.Context, p *posts.Post, wait time.Duration) 
 	}
 	return errSnoozed
 }
-
-// errSnoozed says that a post is looked at again later, and nothing is to be done until then.
-var errSnoozed = errors.New("the post is looked at again later")
 
 // spaceOut has overdue posts of an account go out Spacing apart, the earliest first: each gets a time of its own, from the
 // one on at which the next may go. Were they all to come back then, each would be claimed and refused again for every one

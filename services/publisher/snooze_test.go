@@ -85,8 +85,8 @@ func TestOverduePostsTakeTurns(t *testing.T) {
 	}
 	s := r.idle()
 	var claims atomic.Int64
-	work := s.delivery.caller.claims.Work
-	s.delivery.caller.claims.Work = func(ctx context.Context, batch []posts.Claim) []error {
+	work := s.delivery.claimer.claims.Work
+	s.delivery.claimer.claims.Work = func(ctx context.Context, batch []posts.Claim) []error {
 		claims.Add(int64(len(batch)))
 		return work(ctx, batch)
 	}

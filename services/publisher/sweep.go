@@ -8,10 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/uptrace/bun"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
@@ -19,6 +18,7 @@ import (
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/outage"
 	"github.com/omni-write/threads/internal/panics"
+	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/services/publisher/projector"
 )
@@ -29,8 +29,6 @@ const (
 	// sweepAtOnce is how many posts of a batch are put right side by side, passWithin how long a batch may take.
 	sweepAtOnce = 8
 	passWithin  = 30 * time.Second
-	// tooNear is the time within which an alarm is no longer set: the post is woken instead, and waits in hand.
-	tooNear = 15 * time.Second
 )
 
 // sweeper finds what was left undone.
@@ -41,9 +39,9 @@ type sweeper struct {
 	store     *posts.Store
 	projector *projector.Projector
 	outbox    *outbox
+	retention *retention
 	// What the passes could not put right.
 	unwoken, unarmed, unmarked, notEmitted putOff
-	forgetting                             forgetting
 	log                                    *zap.Logger
 	now                                    func() time.Time
 }
@@ -56,7 +54,7 @@ func (w *sweeper) Sweep(ctx context.Context) error {
 	others := make(chan struct{}, 1)
 	g.Go(func() error { return w.sweepEach(ctx, w.projector.AccountChanges(), others, w.wakeOverdue) })
 	g.Go(func() error {
-		return w.sweepEach(ctx, others, nil, w.forgetOldUses, w.armUnarmed, w.markDeletedRemotely, w.republishMissing, w.forgetCommands, w.forgetAttempts)
+		return w.sweepEach(ctx, others, nil, w.retention.forgetOldUses, w.armUnarmed, w.markDeletedRemotely, w.republishMissing, w.retention.forgetCommands, w.retention.forgetAttempts)
 	})
 	return g.Wait()
 }
@@ -89,11 +87,7 @@ func (w *sweeper) sweepEach(ctx context.Context, nudge <-chan struct{}, onwards 
 
 // sweepOnce makes every pass.
 func (w *sweeper) sweepOnce(ctx context.Context) error {
-	return eachPass(ctx, w.forgetOldUses, w.wakeOverdue, w.armUnarmed, w.markDeletedRemotely, w.republishMissing, w.forgetCommands, w.forgetAttempts)
-}
-
-func (w *sweeper) forgetOldUses(ctx context.Context) (int, error) {
-	return 0, w.store.ForgetQuotaUses(ctx, w.now())
+	return eachPass(ctx, w.retention.forgetOldUses, w.wakeOverdue, w.armUnarmed, w.markDeletedRemotely, w.republishMissing, w.retention.forgetCommands, w.retention.forgetAttempts)
 }
 
 // eachPass makes passes, each until it finds no more. One that fails stops no other.
@@ -239,4 +233,28 @@ func idsOfPosts(list []posts.Post) []string {
 		ids[i] = list[i].ID
 	}
 	return ids
+}
+
+// markDeletedRemotely marks the rows that have learned their media id since Threads told that the post is deleted.
+func (w *sweeper) markDeletedRemotely(ctx context.Context) (int, error) {
+	if err := w.store.ForgetRemoteDeletions(ctx, w.db, w.now()); err != nil {
+		return 0, err
+	}
+	found, err := w.store.UnmarkedRemoteDeletions(ctx, w.db, w.unmarked.ids(w.now()), sweepBatch)
+	if err != nil {
+		return 0, err
+	}
+	ids := make([]string, len(found))
+	for i, d := range found {
+		ids[i] = d.MediaID
+	}
+	return 0, w.eachOf(ctx, "gone", &w.unmarked, ids, func(ctx context.Context, i int) error {
+		err := pg.InTx(ctx, w.db, func(ctx context.Context, tx bun.Tx) error {
+			return w.store.MarkDeletedRemotely(ctx, tx, found[i])
+		})
+		if err == nil {
+			sweepRepairs.WithLabelValues("gone").Inc()
+		}
+		return err
+	}) // one pass is enough: what is leased now is found in the next
 }

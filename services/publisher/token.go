@@ -2,7 +2,6 @@ package publisher
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -16,10 +15,6 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/vault"
 )
-
-// reconnectLook is how often a post that waits for a reconnect is looked at anyway; the reconnect itself wakes it at
-// once (record.go).
-const reconnectLook = time.Hour
 
 // access is an account's token in clear, for the length of a step, with the account as it was read: should Threads
 // refuse the token, that tells whether a fresher one has come meanwhile.
@@ -47,27 +42,6 @@ func (t *tokens) access(ctx context.Context, p *posts.Post) (access, error) {
 	return access{token, *account}, err
 }
 
-// waitForToken handles an account whose token cannot be had: the post waits for the reconnect, or is cancelled with the account
-// that its owner took away.
-func (w *waits) waitForToken(ctx context.Context, old *posts.Post, err error) error {
-	if vault.Unopened(err) {
-		return w.postpone(ctx, old, w.tokens.keyUnavailable(old, err), w.now().Add(keyLook))
-	}
-	gone := errors.Is(err, &events.Fault{Code: events.NotFound})
-	switch {
-	case gone && !old.Doubt:
-		return w.recall(ctx, old)
-	case gone || errors.Is(err, &events.Fault{Code: events.ReauthRequired}):
-		// Gone after a call was made: a missing account is no proof that the call did not succeed.
-		reason := accounts.MustReconnect()
-		if errors.Is(err, accounts.ErrKept) {
-			reason = keptForReconnect()
-		}
-		return w.postpone(ctx, old, reason, w.now().Add(reconnectLook))
-	}
-	return err
-}
-
 // keyLook is how often a post is looked at whose account's token our keyset does not open.
 const keyLook = time.Minute
 
@@ -77,21 +51,8 @@ func (t *tokens) keyUnavailable(old *posts.Post, err error) *events.Fault {
 	return events.Faultf(events.Unavailable, "The key to this account's token is missing on our side; the post waits, and goes out as soon as it is back.")
 }
 
-// reconnect lets a post wait because Threads refused the token, and says so of the account. Where the token was replaced
-// while it was tried, the new one is tried, and nobody is told anything.
-func (w *waits) reconnect(ctx context.Context, old *posts.Post, a access, tried ...events.Attempt) error {
-	if w.tokens.declareReconnect(ctx, a) {
-		return w.postpone(ctx, old, accounts.MustReconnect(), w.now().Add(reconnectLook), tried...)
-	}
-	return w.moves.save(ctx, old, old.SnoozeUntil(w.now()), "", tried...)
-}
-
 // declareReconnect says that an account needs its owner, unless its token changed since it was tried. It reports
 // whether it does.
 func (t *tokens) declareReconnect(ctx context.Context, a access) bool {
 	return accounts.DeclareReconnect(ctx, t.db, t.bus.Emit, t.log, a.account, t.now())
-}
-
-func keptForReconnect() *events.Fault {
-	return events.Faultf(events.ReauthRequired, "This account was disconnected; connect it again and the post goes out.")
 }

@@ -3,7 +3,6 @@ package publisher
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/posts"
@@ -11,9 +10,6 @@ import (
 
 // errUnacknowledged says that a claim was made, and its worker did not hear of it.
 var errUnacknowledged = errors.New("the claim was not heard of")
-
-// unacknowledgedLook is the pause before a claim of which nothing was heard is looked at.
-const unacknowledgedLook = 100 * time.Millisecond
 
 // releaseUnacknowledged takes back a claim of which nothing was heard: no call followed it.
 func (c *caller) releaseUnacknowledged(ctx context.Context, before, p *posts.Post) error {

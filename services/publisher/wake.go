@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/uptrace/bun"
-
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/limiter"
@@ -94,9 +91,6 @@ func (w *waker) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 	return bus.Later(time.Second)
 }
 
-// errDone says that a post has come to its end, and need not be read again to know that nothing is due.
-var errDone = errors.New("the post is final")
-
 // work does the one thing that the post's state calls for. What asks Threads ahead of a publish call, or after it, needs a
 // place: together those places are fewer than the messages that a process has in hand, so there is always one for a post
 // that is ready.
@@ -147,76 +141,18 @@ func (w *waker) placesFor(p *posts.Post) (places *limiter.Limiter, whose string)
 	return nil, ""
 }
 
-// flushOldOutbox tells a change whose telling was cut short. A change of the last seconds is left alone: whoever made it is
-// telling it, or the projector has not come to it yet.
-func (o *outbox) flushOld(ctx context.Context, p *posts.Post) error {
-	if p.ToldRev >= p.Rev || o.now().Sub(p.UpdatedAt) < republishAfter {
-		return nil
-	}
-	return o.republish(ctx, p)
-}
-
-// republishAfter is how old an untold change must be before another worker tells it.
-const republishAfter = 10 * time.Second
-
-// waits let posts wait for what they lack, with a reason that their owner can read, or end them.
-type waits struct {
-	cfg          Config
-	db           *bun.DB
-	accountReads *batch.Batcher[batch.Read[accounts.Account]]
-	projector    *projector.Projector
-	tokens       *tokens
-	references   *references
-	moves        *moves
-	doubts       *doubts
-	concluder    *concluder
-	now          func() time.Time
-}
-
-// resume takes a waiting post up again, where its container allows.
-func (w *waits) resume(ctx context.Context, old *posts.Post) error {
-	if w.now().After(old.Expires()) {
-		return w.missed(ctx, old)
-	}
-	if old.Doubt { // of a release before this one: a post in doubt waits as unconfirmed
-		return w.doubts.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer())
-	}
-	if a, paused, err := w.stillPaused(ctx, old); err != nil || paused {
-		if err != nil {
+// afterEnd does what is left to be done for a post that has ended.
+func (w *waker) afterEnd(ctx context.Context, old *posts.Post) error {
+	if old.Fact == events.FactUpdated {
+		if err := w.outbox.republish(ctx, old); err != nil {
 			return err
 		}
-		return w.paused(ctx, old, a)
 	}
-	return w.moves.save(ctx, old, old.Resume(w.now()), "")
-}
-
-// postpone lets a post wait, with a reason that its owner can read. It is told when the reason is news.
-func (w *waits) postpone(ctx context.Context, old *posts.Post, reason *events.Fault, until time.Time, tried ...events.Attempt) error {
-	return w.postponeFrom(ctx, old, old, reason, until, tried...)
-}
-
-// postponeFrom is postpone for a post of which more is known than its row says: base.
-func (w *waits) postponeFrom(ctx context.Context, old, base *posts.Post, reason *events.Fault, until time.Time, tried ...events.Attempt) error {
-	next, fact := base.Postpone(reason, until)
-	if next.State == events.StateUnconfirmed {
-		return w.doubts.saveUnconfirmed(ctx, old, next, fact, tried...)
+	if !old.DeleteRequestedAt.IsZero() && old.DeletedAt.IsZero() {
+		return w.deleter.delete(ctx, old)
 	}
-	return w.moves.save(ctx, old, next, fact, tried...)
-}
-
-// missed gives up a post whose time has passed by too much. One that may be live is looked for before.
-func (w *waits) missed(ctx context.Context, old *posts.Post) error {
-	if old.Doubt {
-		return w.doubts.unconfirmed(ctx, old, posts.AbsentFail, overdue(old))
+	if len(old.WithoutPermalink()) == 0 || old.Failures >= posts.PermalinkLooks {
+		return w.store.SnoozeEnded(ctx, old, time.Time{})
 	}
-	return w.concluder.fail(ctx, old, overdue(old))
-}
-
-func overdue(p *posts.Post) *events.Fault {
-	why := ""
-	if p.Reason != nil {
-		why = " " + p.Reason.Message
-	}
-	return events.Faultf(events.Missed,
-		"This post could not go out within the time allowed after its hour.%s Schedule it again if it still matters.", why)
+	return w.permalinks.find(ctx, old)
 }
