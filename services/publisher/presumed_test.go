@@ -197,16 +197,6 @@ func TestNextPartIsNotInDoubt(t *testing.T) {
 	}
 }
 
-// A post that is live without a claim of ours is asked for as often as any other.
-func TestPausesWithoutAClaim(t *testing.T) {
-	t.Parallel()
-	c := &confirmer{cfg: quick(t)}
-	at := time.Now()
-	if pause := c.untilAsked(&posts.Post{PublishAt: at, DoubtSince: at, LeasedAt: at.Add(2 * time.Second)}); pause != time.Second {
-		t.Errorf("it is asked for again after %s", pause)
-	}
-}
-
 // A post that was recalled with its account's connection stays so when its row is written anew.
 func TestSwappedRecall(t *testing.T) {
 	t.Parallel()

@@ -49,24 +49,6 @@ func TestWaitsHaveAlarms(t *testing.T) {
 	}
 }
 
-func TestMayWaitInHand(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		wait    time.Duration
-		waiting int64
-		want    bool
-	}{
-		{time.Millisecond, 0, true},
-		{tooNear, mostInHand - 1, true},
-		{tooNear + time.Millisecond, 0, false},
-		{time.Millisecond, mostInHand, false},
-	} {
-		if got := mayWaitInHand(c.wait, c.waiting); got != c.want {
-			t.Errorf("%s beside %d others: %t", c.wait, c.waiting, got)
-		}
-	}
-}
-
 // After an outage each overdue post of an account gets a time of its own: it is claimed once or twice, not again for every
 // other that goes out.
 func TestOverduePostsTakeTurns(t *testing.T) {

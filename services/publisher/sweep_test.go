@@ -10,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
@@ -190,23 +189,4 @@ func TestFailureToldOnce(t *testing.T) {
 		t.Errorf("the failure is stored %d times", n)
 	}
 	r.row(p.ID, events.StateFailed)
-}
-
-// A post that brings a pass of the sweep down is left out, and the others are put right: else every process would end at it,
-// and every next one at its start.
-func TestSweepSurvivesAPost(t *testing.T) {
-	t.Parallel()
-	s := &sweeper{log: zap.NewNop(), now: time.Now}
-	var left putOff
-	right := make(chan int, 3)
-	err := s.eachOf(t.Context(), "test", &left, []string{"a", "b", "c"}, func(_ context.Context, i int) error {
-		if i == 1 {
-			panic("b")
-		}
-		right <- i
-		return nil
-	})
-	if _, out := left.posts["b"]; err != nil || len(right) != 2 || !out || len(left.posts) != 1 {
-		t.Errorf("%v; %d were put right, and %v are left out", err, len(right), left.posts)
-	}
 }
