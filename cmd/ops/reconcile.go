@@ -43,7 +43,7 @@ func (d *Deployment) Reconcile(ctx context.Context, o ReconcileOptions) (err err
 	if r.Bus, r.DB, err = d.both(ctx); err != nil {
 		return err
 	}
-	r.Publisher = publisher.New(cfg, publisher.Deps{Bus: r.Bus, DB: r.DB, Threads: r.Threads, Vault: r.Vault, Log: d.log}).Delivery()
+	r.Publisher = publisher.New(cfg, publisher.Deps{Bus: r.Bus, DB: r.DB, Threads: r.Threads, Vault: r.Vault, Log: d.log}).Delivery
 	found, err := r.Run(ctx, o.ID)
 	task.Stop()
 	if err != nil {

@@ -1,9 +1,8 @@
 // Package publisher takes posts from scheduling to outcome. A post's row judges what may happen to it; messages
 // only say "look at it now"; what happened is told on EVENTS, and the projector writes the outcome from there.
 //
-// Follow a post through the files in this order: schedule.go (accepted), prepare.go (its container is built ahead
-// of time), publish.go (the call at the second), confirm.go (whenever the answer is not clear), record.go (the
-// outcome becomes the row). wake.go is the door to all of them, sweep.go the net under them.
+// This package says which command, wake-up and question goes to which method, and runs what must run. What happens to a post is
+// in package delivery.
 package publisher
 
 import (
@@ -25,6 +24,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/vault"
+	"github.com/omni-write/threads/services/publisher/delivery"
 	"github.com/omni-write/threads/services/publisher/draft"
 	"github.com/omni-write/threads/services/publisher/engagement"
 	"github.com/omni-write/threads/services/publisher/monitor"
@@ -46,19 +46,19 @@ type Deps struct {
 
 // Service is a publisher. Any number of them may run on one database and one set of streams.
 type Service struct {
+	// What it is made of.
+	Delivery   *delivery.Delivery
+	Engagement *engagement.Service
+	Monitor    *monitor.Monitor
+	OwnerCalls *ownercalls.Service
+	Projector  *projector.Projector
+	drafts     *draft.Service
+	webhooks   *webhooks.Service
+
 	cfg Config
 	bus *bus.Bus
 	db  *bun.DB
 	log *zap.Logger
-	now func() time.Time
-
-	drafts     *draft.Service
-	delivery   *Delivery
-	engagement *engagement.Service
-	monitor    *monitor.Monitor
-	ownerCalls *ownercalls.Service
-	projector  *projector.Projector
-	webhooks   *webhooks.Service
 }
 
 // New makes a publisher. It does no I/O.
@@ -70,67 +70,67 @@ func New(cfg Config, d Deps) *Service {
 	store := posts.NewStore(d.DB, cfg.Lease, cfg.SecondCallAfter)
 	// Questions, and calls on behalf of owners, must not take a connection from publishing.
 	aside := posts.NewStore(d.Side, cfg.Lease, cfg.SecondCallAfter)
-	s := &Service{cfg: cfg, bus: d.Bus, db: d.DB, log: d.Log, now: d.Now}
-	s.ownerCalls = ownercalls.New(ownercalls.Config{ThrottleWait: cfg.ThrottleWait},
+	s := &Service{cfg: cfg, bus: d.Bus, db: d.DB, log: d.Log}
+	s.OwnerCalls = ownercalls.New(ownercalls.Config{ThrottleWait: cfg.ThrottleWait},
 		ownercalls.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
-	s.projector = projector.New(cfg.Projector(), projector.Deps{Bus: d.Bus, DB: d.DB, Store: store, Log: d.Log, Now: d.Now})
+	s.Projector = projector.New(cfg.Projector(), projector.Deps{Bus: d.Bus, DB: d.DB, Store: store, Log: d.Log, Now: d.Now})
 	s.drafts = draft.New(draft.Config{
-		MediaNetworks: cfg.MediaNetworks, MediaPorts: cfg.MediaPorts, PublishWithin: cfg.PublishWithin, Timing: cfg.timing(),
+		MediaNetworks: cfg.MediaNetworks, MediaPorts: cfg.MediaPorts, PublishWithin: cfg.PublishWithin, Timing: cfg.Timing(),
 	}, draft.Deps{
 		DB: d.Side, Posts: aside, Log: d.Log, Now: d.Now,
 		Limits: func(ctx context.Context, account accounts.Account, at, now time.Time) (events.Limits, error) {
-			return s.engagement.Forecast(ctx, account, at, now)
+			return s.Engagement.Forecast(ctx, account, at, now)
 		},
 	})
 	s.webhooks = webhooks.New(cfg.Webhooks, webhooks.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
-	s.monitor = monitor.New(monitor.Deps{
-		DB: d.DB, Bus: d.Bus, Store: store, Projector: s.projector, Log: d.Log, Now: d.Now, SweepGrace: cfg.SweepGrace, StuckAfter: cfg.StuckAfter,
+	s.Monitor = monitor.New(monitor.Deps{
+		DB: d.DB, Bus: d.Bus, Store: store, Projector: s.Projector, Log: d.Log, Now: d.Now, SweepGrace: cfg.SweepGrace, StuckAfter: cfg.StuckAfter,
 	})
-	s.delivery = NewDelivery(cfg, DeliveryDeps{
-		Bus: d.Bus, DB: d.DB, Store: store, Aside: aside, Threads: d.Threads, Vault: d.Vault, Drafts: s.drafts, Projector: s.projector,
-		OwnerCalls: s.ownerCalls, Webhooks: s.webhooks, Monitor: s.monitor, Log: d.Log, Now: d.Now,
+	s.Delivery = delivery.New(cfg.Config, delivery.Deps{
+		Bus: d.Bus, DB: d.DB, Store: store, Aside: aside, Threads: d.Threads, Vault: d.Vault, Drafts: s.drafts, Projector: s.Projector,
+		OwnerCalls: s.OwnerCalls, Webhooks: s.webhooks, Monitor: s.Monitor, Log: d.Log, Now: d.Now,
 	})
-	s.engagement = engagement.New(cfg.Engagement, engagement.Deps{
-		Bus: d.Bus, DB: d.DB, Side: d.Side, Threads: d.Threads, Posts: store, Calls: s.ownerCalls,
+	s.Engagement = engagement.New(cfg.Engagement, engagement.Deps{
+		Bus: d.Bus, DB: d.DB, Side: d.Side, Threads: d.Threads, Posts: store, Calls: s.OwnerCalls,
 		Apply: func(ctx context.Context, imported ...events.PostEvent) error {
-			_, err := s.projector.ApplyAlone(ctx, imported...) // of one account, and nobody waits for any of them
+			_, err := s.Projector.ApplyAlone(ctx, imported...) // of one account, and nobody waits for any of them
 			return err
 		},
-		Erased: s.delivery.Erased, Ready: s.projector.IsCurrent, Busy: s.delivery.Busy, Log: d.Log, Now: d.Now,
+		Erased: s.Delivery.Erased, Ready: s.Projector.IsCurrent, Busy: s.Delivery.Busy, Log: d.Log, Now: d.Now,
 	})
 	return s
 }
 
 // Run works until ctx ends, then finishes what it has in hand.
 func (s *Service) Run(ctx context.Context) error {
-	if short := s.cfg.underFloor(); len(short) > 0 {
+	if short := s.cfg.UnderFloor(); len(short) > 0 {
 		s.log.Warn("waits are under their floor: right for a test, but against Threads a post could go out twice", zap.Strings("settings", short))
 	}
 	defer s.bus.Depends(s.db.PingContext)()
-	if err := s.projector.Check(ctx); err != nil {
+	if err := s.Projector.Check(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // told to stop; the check begins anew at the next start
 		}
 		return err
 	}
 	commands := bus.NewHandlers()
-	bus.OnCommand(commands, s.delivery.SchedulePost)
-	bus.OnCommand(commands, s.delivery.PublishPost)
-	bus.OnCommand(commands, s.delivery.EditPost)
-	bus.OnCommand(commands, s.delivery.CancelPost)
-	bus.OnCommand(commands, s.delivery.RetryPost)
-	ownercalls.On(s.ownerCalls, commands, s.delivery.DeletePost, s.delivery.MadeElsewhere)
-	ownercalls.On(s.ownerCalls, commands, s.delivery.ResolvePost, saidToBeLive)
-	ownercalls.On(s.ownerCalls, commands, s.engagement.ImportHistory, nil)
-	ownercalls.On(s.ownerCalls, commands, s.engagement.HideReply, nil)
-	ownercalls.On(s.ownerCalls, commands, s.engagement.ApproveReply, nil)
-	commands.OnDead(s.delivery.Dead)
+	bus.OnCommand(commands, s.Delivery.SchedulePost)
+	bus.OnCommand(commands, s.Delivery.PublishPost)
+	bus.OnCommand(commands, s.Delivery.EditPost)
+	bus.OnCommand(commands, s.Delivery.CancelPost)
+	bus.OnCommand(commands, s.Delivery.RetryPost)
+	ownercalls.On(s.OwnerCalls, commands, s.Delivery.DeletePost, s.Delivery.MadeElsewhere)
+	ownercalls.On(s.OwnerCalls, commands, s.Delivery.ResolvePost, delivery.SaidToBeLive)
+	ownercalls.On(s.OwnerCalls, commands, s.Engagement.ImportHistory, nil)
+	ownercalls.On(s.OwnerCalls, commands, s.Engagement.HideReply, nil)
+	ownercalls.On(s.OwnerCalls, commands, s.Engagement.ApproveReply, nil)
+	commands.OnDead(s.Delivery.Dead)
 
 	due := bus.NewHandlers()
-	due.OnWake(events.PostDue("*"), s.delivery.Wake)
-	due.OnWake(events.PostTickDue, s.delivery.Tick)
+	due.OnWake(events.PostDue("*"), s.Delivery.Wake)
+	due.OnWake(events.PostTickDue, s.Delivery.Tick)
 
-	s.delivery.Begin()
+	s.Delivery.Begin()
 	if err := s.answer(); err != nil {
 		return err
 	}
@@ -141,30 +141,30 @@ func (s *Service) Run(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		// Until EVENTS is applied no wake-up could be worked on: it is left to another process.
-		for !s.projector.IsCurrent() {
+		for !s.Projector.IsCurrent() {
 			if !clock.Sleep(ctx, 20*time.Millisecond) {
 				return nil
 			}
 		}
-		return s.bus.Handle(ctx, events.PublisherDue, due, bus.HandleOptions{Concurrency: s.cfg.wakes(), Prefetch: min(256, s.cfg.wakes())})
+		return s.bus.Handle(ctx, events.PublisherDue, due, bus.HandleOptions{Concurrency: s.cfg.Wakes(), Prefetch: min(256, s.cfg.Wakes())})
 	})
-	g.Go(func() error { return s.projector.KeepAlive(ctx) })
-	g.Go(func() error { return s.ownerCalls.Run(ctx) })
+	g.Go(func() error { return s.Projector.KeepAlive(ctx) })
+	g.Go(func() error { return s.OwnerCalls.Run(ctx) })
 	g.Go(func() error { return s.webhooks.Run(ctx) })
 	g.Go(func() error {
-		if err := s.projector.CatchUp(ctx); err != nil {
+		if err := s.Projector.CatchUp(ctx); err != nil {
 			return err
 		}
-		return s.projector.Run(ctx)
+		return s.Projector.Run(ctx)
 	})
-	g.Go(func() error { return s.delivery.Sweep(ctx) })
-	g.Go(func() error { return s.engagement.CollectInsights(ctx) })
-	g.Go(func() error { return s.delivery.Erase(ctx) })
-	g.Go(func() error { return s.monitor.Run(ctx) })
+	g.Go(func() error { return s.Delivery.Sweep(ctx) })
+	g.Go(func() error { return s.Engagement.CollectInsights(ctx) })
+	g.Go(func() error { return s.Delivery.Erase(ctx) })
+	g.Go(func() error { return s.Monitor.Run(ctx) })
 	stopped := make(chan time.Time, 1)
 	context.AfterFunc(ctx, func() { stopped <- time.Now() })
 	err := g.Wait()
-	s.delivery.Finish(<-stopped)
+	s.Delivery.Finish(<-stopped)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("publisher: %w", err)
 	}
@@ -173,7 +173,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 // Ready says why the publisher should not be relied on, or nil.
 func (s *Service) Ready(ctx context.Context) error {
-	if !s.projector.IsCurrent() {
+	if !s.Projector.IsCurrent() {
 		return errors.New("EVENTS is still being applied to Postgres; posts go out when that is done")
 	}
 	if err := s.db.PingContext(ctx); err != nil {
@@ -182,7 +182,7 @@ func (s *Service) Ready(ctx context.Context) error {
 	if err := s.bus.Healthy(ctx); err != nil {
 		return err
 	}
-	return s.monitor.Stuck()
+	return s.Monitor.Stuck()
 }
 
 // asksThreads bounds the questions for which Threads, or a host of media, is asked while the asker waits. Each holds little
@@ -192,22 +192,19 @@ var asksThreads = bus.Bounds{AtOnce: 64, PerUser: 4, Waiting: 28}
 // answer registers the questions that the publisher answers.
 func (s *Service) answer() error {
 	return errors.Join(
-		bus.Answer(s.bus, s.delivery.GetPost),
-		bus.Answer(s.bus, s.delivery.ListPosts),
-		bus.Answer(s.bus, s.delivery.GetCommand),
+		bus.Answer(s.bus, s.Delivery.GetPost),
+		bus.Answer(s.bus, s.Delivery.ListPosts),
+		bus.Answer(s.bus, s.Delivery.GetCommand),
 		bus.Answer(s.bus, s.drafts.ValidatePost, asksThreads),
-		bus.Answer(s.bus, s.engagement.GetLimits, asksThreads),
-		bus.Answer(s.bus, s.engagement.GetAccountInsights, asksThreads),
-		bus.Answer(s.bus, s.engagement.GetPostInsights, asksThreads),
-		bus.Answer(s.bus, s.engagement.ListReplies, asksThreads),
-		bus.Answer(s.bus, s.engagement.ListMentions, asksThreads),
-		bus.Answer(s.bus, s.engagement.SearchPosts, asksThreads),
-		bus.Answer(s.bus, s.engagement.LookUpProfile, asksThreads),
-		bus.Answer(s.bus, s.engagement.ListProfilePosts, asksThreads),
-		bus.Answer(s.bus, s.engagement.FindLocations, asksThreads),
-		bus.Answer(s.bus, s.engagement.GetHistoryImport),
+		bus.Answer(s.bus, s.Engagement.GetLimits, asksThreads),
+		bus.Answer(s.bus, s.Engagement.GetAccountInsights, asksThreads),
+		bus.Answer(s.bus, s.Engagement.GetPostInsights, asksThreads),
+		bus.Answer(s.bus, s.Engagement.ListReplies, asksThreads),
+		bus.Answer(s.bus, s.Engagement.ListMentions, asksThreads),
+		bus.Answer(s.bus, s.Engagement.SearchPosts, asksThreads),
+		bus.Answer(s.bus, s.Engagement.LookUpProfile, asksThreads),
+		bus.Answer(s.bus, s.Engagement.ListProfilePosts, asksThreads),
+		bus.Answer(s.bus, s.Engagement.FindLocations, asksThreads),
+		bus.Answer(s.bus, s.Engagement.GetHistoryImport),
 	)
 }
-
-// Delivery is what brings posts to their outcome; operators repair with it.
-func (s *Service) Delivery() *Delivery { return s.delivery }

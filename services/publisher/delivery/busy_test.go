@@ -1,0 +1,180 @@
+package delivery_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/services/publisher"
+	"github.com/omni-write/threads/services/publisher/delivery"
+	"github.com/omni-write/threads/services/publisher/projector"
+)
+
+// hold locks a row, as a person does who forgot a transaction, until release is called.
+func (r *rig) hold(table, id string) (release func()) {
+	r.t.Helper()
+	tx, err := r.db.BeginTx(r.t.Context(), nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = tx.Rollback() })
+	if _, err := tx.ExecContext(r.t.Context(), "SELECT FROM ? WHERE id = ? FOR UPDATE", bun.Ident(table), id); err != nil {
+		r.t.Fatal(err)
+	}
+	return func() { _ = tx.Rollback() }
+}
+
+// readyPost is a post of an account that is due, with its container built.
+func (r *rig) readyPost(s *publisher.Service, user, account, text string) *posts.Post {
+	r.t.Helper()
+	now := time.Now()
+	p := s.Delivery.NewPost(events.NewPostID(), user, account, events.Draft{Text: text}, now)
+	p.State, p.ContainerID, p.ContainerAt, p.WakeAt = events.StateReady, "17890000000000001", now, now
+	p.Canonicalize()
+	if _, err := r.db.NewInsert().Model(p).Exec(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+	return p
+}
+
+func claimOf(old *posts.Post) posts.Claim {
+	now := time.Now()
+	return posts.Claim{Old: old, Next: old.Claim(uuid.NewString(), now, now.Add(time.Minute)), CallLasts: time.Minute}
+}
+
+// Somebody holds the row of one account, or of one post: in no batch do the others wait for that, or fail with it.
+func TestBusyMember(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.idle()
+	other := r.connect("user_2", "other.user")
+
+	t.Run("an account: its claim comes back, and the others' are made", func(t *testing.T) {
+		held, free := r.readyPost(s, testUser, r.account.ID, "held"), r.readyPost(s, "user_2", other.ID, "free")
+		release := r.hold("social_connections", r.account.ID)
+		defer release()
+		errs := s.Delivery.Store().Claim(t.Context(), []posts.Claim{claimOf(held), claimOf(free)}, time.Second, time.Now())
+		if !errors.Is(errs[0], posts.ErrAccountBusy) || errs[1] != nil {
+			t.Errorf("%v", errs)
+		}
+	})
+
+	t.Run("an account: its acceptance goes alone, and comes back, and the others' are written", func(t *testing.T) {
+		release := r.hold("social_connections", r.account.ID)
+		defer release()
+		ask := func(user, account string) (bus.Delivery, events.SchedulePost) {
+			cmd := events.SchedulePost{PostID: events.NewPostID(), UserID: user, Draft: events.Draft{AccountID: account, Text: "asked for"}, PublishAt: time.Now().Add(time.Hour)}
+			return bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Time: time.Now()}}, cmd
+		}
+		var records []commands.Command
+		var list []*posts.Post
+		for user, account := range map[string]string{testUser: r.account.ID, "user_2": other.ID} {
+			d, cmd := ask(user, account)
+			p := s.Delivery.NewPost(cmd.PostID, user, account, cmd.Draft, cmd.PublishAt)
+			records, list = append(records, commands.New(d.Meta, cmd, cmd.PostID)), append(list, p)
+		}
+		for i, err := range s.Delivery.AcceptBatch(t.Context(), records, list) {
+			if held := list[i].AccountID == r.account.ID; held != errors.Is(err, batch.ErrAlone) || !held && err != nil {
+				t.Errorf("of %s: %v", list[i].UserID, err)
+			}
+		}
+		d, cmd := ask(testUser, r.account.ID)
+		if _, err := s.Delivery.SchedulePost(t.Context(), d, cmd); err == nil || err.Error() != bus.Later(delivery.BusyAgain).Error() {
+			t.Errorf("the account is held, and its post is accepted with %v", err)
+		}
+		release()
+		if _, err := s.Delivery.SchedulePost(t.Context(), d, cmd); err != nil {
+			t.Error(err)
+		}
+	})
+
+	t.Run("an account: its deletion comes back", func(t *testing.T) {
+		release := r.hold("social_connections", r.account.ID)
+		defer release()
+		p := r.readyPost(s, testUser, r.account.ID, "to be deleted")
+		if may, err := s.Delivery.MayDelete(t.Context(), p, 1); may || err != nil {
+			t.Errorf("%t, %v", may, err)
+		}
+		if row := r.any(p.ID); row.Lease != "" || !row.WakeAt.After(p.WakeAt) || row.Reason != nil {
+			t.Errorf("its row is %+v", row)
+		}
+	})
+
+	t.Run("a post: its claim is lost, its answer goes alone, and the others' are written", func(t *testing.T) {
+		held, free := r.readyPost(s, "user_2", other.ID, "a held post"), r.readyPost(s, "user_2", other.ID, "a free post")
+		release := r.hold("posts", held.ID)
+		errs := s.Delivery.Store().Claim(t.Context(), []posts.Claim{claimOf(held), claimOf(free)}, time.Second, time.Now())
+		if !errors.Is(errs[0], posts.ErrLost) || errs[1] != nil {
+			t.Errorf("claims: %v", errs)
+		}
+		release()
+		if errs := s.Delivery.Store().Claim(t.Context(), []posts.Claim{claimOf(held)}, time.Second, time.Now()); errs[0] != nil {
+			t.Fatal(errs)
+		}
+		release = r.hold("posts", held.ID)
+		var notes []posts.Outcome
+		var outcomes []projector.Outcome
+		for i, id := range []string{held.ID, free.ID} {
+			old := r.any(id)
+			p := old
+			p.State, p.Fact, p.MediaID, p.AcceptedAt, p.UpdatedAt = events.StateConcluding, events.FactPublished, fmt.Sprint("1806000000000000", i), time.Now(), time.Now()
+			notes = append(notes, posts.Outcome{Old: &old, Next: &p})
+			told := p
+			told.State, told.Rev = events.StatePublished, p.Rev+1
+			outcomes = append(outcomes, projector.Outcome{Event: events.NewPostEvent(events.FactPublished, told.Snapshot()), Ended: new([]commands.Command)})
+		}
+		if errs := s.Delivery.Store().SaveOutcomes(t.Context(), notes); !errors.Is(errs[0], batch.ErrAlone) || errs[1] != nil {
+			t.Errorf("answers: %v", errs)
+		}
+		release()
+		if errs := s.Delivery.Store().SaveOutcomes(t.Context(), notes[:1]); errs[0] != nil {
+			t.Fatal(errs)
+		}
+		release = r.hold("posts", held.ID)
+		if errs := s.Projector.ApplyTogether(t.Context(), outcomes); !errors.Is(errs[0], batch.ErrAlone) || errs[1] != nil {
+			t.Errorf("outcomes: %v", errs)
+		}
+		release()
+		if err := s.Projector.ApplyNow(t.Context(), outcomes[0].Event); err != nil {
+			t.Error(err)
+		}
+		for _, id := range []string{held.ID, free.ID} {
+			if p := r.any(id); p.State != events.StatePublished || p.ToldRev != p.Rev {
+				t.Errorf("%s is %s, told %d of %d", p.Text, p.State, p.ToldRev, p.Rev)
+			}
+		}
+	})
+}
+
+// While one account's row is held, the posts of others are accepted and published; its own go out when it is free.
+func TestBusyAccount(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.connect("user_2", "other.user")
+	r.start()
+	own := r.schedule(time.Minute, "of the held account")
+	r.row(own.ID, events.StateReady)
+	release := r.hold("social_connections", r.account.ID)
+	r.exec("UPDATE posts SET publish_at = now(), wake_at = now() WHERE id = ?", own.ID)
+	for i := range 20 {
+		cmd := events.PublishPost{PostID: events.NewPostID(), UserID: "user_2", Draft: events.Draft{Text: fmt.Sprint("of another ", i)}, PublishAt: time.Now()}
+		p, fault := r.do(cmd, 10*time.Second)
+		if fault != nil || p.Status != events.StatusPosted {
+			t.Fatalf("answered %+v, %v", p, fault)
+		}
+	}
+	if n, _ := r.arrivals(own.Text); n != 0 {
+		t.Error("a post went out that was not claimed")
+	}
+	release()
+	r.once(r.await(own.ID, events.FactPublished))
+}

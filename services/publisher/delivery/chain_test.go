@@ -1,0 +1,281 @@
+package delivery_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/threads/threadssim"
+)
+
+// chainScopes let a chain's lost parts be looked for.
+var chainScopes = []string{threads.ScopeBasic, threads.ScopeContentPublish, threads.ScopeDelete, threads.ScopeReadReplies}
+
+func (r *rig) chain(in time.Duration, texts ...string) events.Post {
+	r.t.Helper()
+	var draft events.Draft
+	for _, text := range texts {
+		draft.Parts = append(draft.Parts, events.DraftPart{Text: text})
+	}
+	return r.accepted(draft, in)
+}
+
+// accepted schedules a draft that must be taken.
+func (r *rig) accepted(draft events.Draft, in time.Duration) events.Post {
+	r.t.Helper()
+	p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: draft, PublishAt: time.Now().Add(in)}, 5*time.Second)
+	if fault != nil {
+		r.t.Fatal(fault)
+	}
+	return p
+}
+
+// threaded checks that Threads has each part once, each as the reply to the one before, and that the post says so.
+func (r *rig) threaded(p events.Post) {
+	r.t.Helper()
+	parent := p.ReplyTo
+	for i, part := range p.Parts {
+		n, reply := 0, ""
+		for _, at := range r.sim.Posts() {
+			if at.Text == part.Text {
+				n++
+				reply = at.ReplyToID
+				if at.ID != part.MediaID {
+					r.t.Errorf("part %d is %s at Threads and %s in the post", i, at.ID, part.MediaID)
+				}
+			}
+		}
+		if n != 1 || reply != parent {
+			r.t.Errorf("part %d is at Threads %d times, in reply to %q, want %q%s", i, n, reply, parent, r.rows())
+		}
+		parent = part.MediaID
+	}
+}
+
+func TestChain(t *testing.T) {
+	t.Parallel()
+
+	t.Run("goes out part by part, each the reply to the one before", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.start()
+		p := r.await(r.chain(700*time.Millisecond, "one", "two", "three").ID, events.FactPublished)
+		r.threaded(p)
+		if len(p.Parts) != 3 || *p.PostedTweetID != p.Parts[0].MediaID || p.Text != "one" || p.Status != events.StatusPosted {
+			t.Errorf("it is %+v", p)
+		}
+		for i, part := range p.Parts {
+			if part.Permalink == "" || part.CalledAt == nil || part.CalledAt.Before(p.ScheduledAt) {
+				t.Errorf("part %d is %+v", i, part)
+			}
+		}
+		if n := r.told(p.ID, events.FactPartPublished); n != 2 { // the last is told by PostPublished
+			t.Errorf("%d parts were told before the end", n)
+		}
+		r.once(events.Post{ID: p.ID, Text: "one", ScheduledAt: p.ScheduledAt})
+	})
+
+	t.Run("resumes at the part whose answer was lost", func(t *testing.T) {
+		t.Parallel()
+		for name, kind := range map[string]string{"after the commit": threadssim.DropResponse, "before it": threadssim.DropRequest, "with an error": threadssim.ErrorAfterCommit} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				r := newRig(t)
+				r.account = r.connect(testUser, "demo.user", chainScopes...)
+				r.inject(threadssim.Fault{Op: "publish", Kind: kind, Nth: 2})
+				r.start()
+				r.threaded(r.await(r.chain(500*time.Millisecond, "one", "two", "three").ID, events.FactPublished))
+			})
+		}
+	})
+
+	t.Run("a reply that nobody may look for is parked, and a person resolves it", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t) // without threads_read_replies
+		r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropRequest, Nth: 2})
+		r.start()
+		p := r.await(r.chain(500*time.Millisecond, "one", "two").ID, events.FactParked)
+		if p.Reason.Code != events.MissingScope || p.Parts[0].MediaID == "" || p.Parts[1].MediaID != "" {
+			t.Fatalf("it is %+v because %+v", p.Parts, p.Reason)
+		}
+		if _, fault := r.do(events.ResolvePost{PostID: p.ID, UserID: testUser, Published: true, MediaID: "18060000000009999"}, 5*time.Second); fault == nil || fault.Code != events.Invalid {
+			t.Errorf("a media id that Threads does not know: %v", fault)
+		}
+		if _, fault := r.do(events.ResolvePost{PostID: p.ID, UserID: testUser, Published: true, MediaID: p.Parts[0].MediaID}, 5*time.Second); fault == nil || fault.Code != events.Conflict {
+			t.Errorf("the media id of another part: %v", fault)
+		}
+		if _, fault := r.do(events.ResolvePost{PostID: p.ID, UserID: testUser}, 5*time.Second); fault != nil {
+			t.Fatal(fault)
+		}
+		failed := r.await(p.ID, events.FactFailed)
+		if failed.Parts[0].MediaID == "" || failed.Status != events.StatusFailed {
+			t.Errorf("it is %+v", failed)
+		}
+		if _, fault := r.do(events.RetryPost{PostID: p.ID, UserID: testUser, PublishAt: time.Now()}, 5*time.Second); fault != nil {
+			t.Fatal(fault)
+		}
+		r.threaded(r.await(p.ID, events.FactPublished))
+	})
+
+	t.Run("that fails half way says what is live, and can be deleted", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.inject(threadssim.Fault{Op: "create", Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100, Nth: 2})
+		r.start()
+		p := r.await(r.chain(500*time.Millisecond, "one", "two").ID, events.FactFailed)
+		if p.Parts[0].MediaID == "" || p.Parts[1].MediaID != "" || p.ErrorMessage == nil {
+			t.Fatalf("it is %+v", p)
+		}
+		gone, fault := r.do(events.DeletePost{ID: p.Parts[0].MediaID, UserID: testUser}, 10*time.Second)
+		if fault != nil || gone.Status != events.StatusDeleted || gone.Parts[0].DeletedAt == nil {
+			t.Errorf("deleting answered %v, it is %+v", fault, gone)
+		}
+	})
+
+	t.Run("is deleted from its last part to its first", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.start()
+		p := r.await(r.chain(500*time.Millisecond, "one", "two", "three").ID, events.FactPublished)
+		if _, fault := r.do(events.DeletePost{ID: p.ID, UserID: testUser}, 10*time.Second); fault != nil {
+			t.Fatal(fault)
+		}
+		var order []string
+		for _, c := range r.sim.Calls() {
+			if c.Method == http.MethodDelete {
+				order = append(order, c.Path)
+			}
+		}
+		if want := fmt.Sprintf("[/%s /%s /%s]", p.Parts[2].MediaID, p.Parts[1].MediaID, p.Parts[0].MediaID); fmt.Sprint(order) != want && len(order) != 3 {
+			t.Errorf("deleted in the order %v, want %s", order, want)
+		}
+	})
+
+	t.Run("cannot be changed once a part is live", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.inject(threadssim.Fault{Op: "create", Kind: threadssim.Latency, DelayMS: 1500, Nth: 2})
+		r.start()
+		p := r.chain(400*time.Millisecond, "one", "two")
+		r.await(p.ID, events.FactPartPublished)
+		if _, fault := r.do(events.CancelPost{PostID: p.ID, UserID: testUser}, 5*time.Second); fault == nil || fault.Code != events.Conflict {
+			t.Errorf("cancelling answered %v", fault)
+		}
+		r.threaded(r.await(p.ID, events.FactPublished))
+	})
+
+	t.Run("is checked whole before its first part goes out", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.start()
+		long := make([]byte, 501)
+		for i := range long {
+			long[i] = 'a'
+		}
+		draft := events.Draft{Parts: []events.DraftPart{{Text: "one"}, {Text: string(long)}}}
+		_, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: draft, PublishAt: time.Now()}, 5*time.Second)
+		if fault == nil || len(fault.Details) != 1 || fault.Details[0].Pointer != "/parts/1/text" {
+			t.Errorf("answered %+v", fault)
+		}
+		draft = events.Draft{Text: "both", Parts: []events.DraftPart{{Text: "one"}}}
+		if _, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: draft, PublishAt: time.Now()}, 5*time.Second); fault == nil {
+			t.Error("parts beside a text were taken")
+		}
+	})
+}
+
+func TestReplies(t *testing.T) {
+	t.Parallel()
+
+	t.Run("a reply waits for our post that it answers", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.start()
+		first := r.schedule(4*time.Second, "first")
+		reply := r.accepted(events.Draft{Text: "second", ReplyTo: first.ID}, 300*time.Millisecond)
+		if waiting := r.await(reply.ID, events.FactPostponed); waiting.Reason.Code != events.Unavailable {
+			t.Errorf("it waits because %+v", waiting.Reason)
+		}
+		r.await(reply.ID, events.FactPublished)
+		parent := r.await(first.ID, events.FactPublished)
+		for _, at := range r.sim.Posts() {
+			if at.Text == "second" && at.ReplyToID != *parent.PostedTweetID {
+				t.Errorf("it replies to %q", at.ReplyToID)
+			}
+		}
+	})
+
+	t.Run("a reply to a post that was cancelled fails", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.start()
+		first := r.schedule(time.Hour, "first")
+		reply := r.accepted(events.Draft{Text: "second", ReplyTo: first.ID}, 300*time.Millisecond)
+		r.await(reply.ID, events.FactPostponed)
+		if _, fault := r.do(events.CancelPost{PostID: first.ID, UserID: testUser}, 5*time.Second); fault != nil {
+			t.Fatal(fault)
+		}
+		if failed := r.await(reply.ID, events.FactFailed); failed.Reason.Code != events.Refused {
+			t.Errorf("it failed with %+v", failed.Reason)
+		}
+	})
+
+	t.Run("another's post cannot be referred to", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.connect("user_2", "other.user")
+		r.start()
+		p := r.schedule(time.Hour, "mine")
+		draft := events.Draft{Text: "x", ReplyTo: p.ID}
+		_, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: "user_2", Draft: draft, PublishAt: time.Now()}, 5*time.Second)
+		if fault == nil || fault.Code != events.Invalid || fault.Details[0].Code != "post_unknown" {
+			t.Errorf("answered %+v", fault)
+		}
+	})
+}
+
+func TestChainHalfLive(t *testing.T) {
+	t.Parallel()
+
+	t.Run("an account that goes while a chain goes out leaves it failed, not cancelled", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.inject(threadssim.Fault{Op: "create", Kind: threadssim.Latency, DelayMS: 1500, Nth: 2})
+		r.start()
+		p := r.chain(400*time.Millisecond, "one", "two")
+		r.await(p.ID, events.FactPartPublished)
+		gone, _, err := accounts.Disconnect(t.Context(), r.db, r.account.ID, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.bus.Emit(t.Context(), events.NewAccountDisconnected(gone.Connection())); err != nil {
+			t.Fatal(err)
+		}
+		failed := r.await(p.ID, events.FactFailed)
+		if failed.Parts[0].MediaID == "" || failed.Reason.Code != events.NotFound {
+			t.Errorf("it is %+v because %+v", failed.Parts, failed.Reason)
+		}
+	})
+
+	t.Run("tried again for later, the rest waits for that time", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.inject(threadssim.Fault{Op: "create", Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100, Nth: 2})
+		r.start()
+		p := r.chain(400*time.Millisecond, "one", "two")
+		r.await(p.ID, events.FactFailed)
+		at := time.Now().Add(4 * time.Second)
+		if _, fault := r.do(events.RetryPost{PostID: p.ID, UserID: testUser, PublishAt: at}, 5*time.Second); fault != nil {
+			t.Fatal(fault)
+		}
+		p = r.await(p.ID, events.FactPublished)
+		r.threaded(p)
+		if p.Parts[1].CalledAt.Before(at.Add(-time.Millisecond)) {
+			t.Errorf("the second part went out %s before its new time", at.Sub(*p.Parts[1].CalledAt))
+		}
+	})
+}

@@ -1,0 +1,56 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/omni-write/threads/internal/batch"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
+)
+
+// claimer claims posts.
+type claimer struct {
+	cfg    Config
+	store  *posts.Store
+	claims *batch.Batcher[posts.Claim]
+	now    func() time.Time
+}
+
+// claim moves a ready post to publishing: from here to the answer it is this worker's, and nobody may edit or
+// cancel it. The quota is reserved in the same transaction, under the account's row lock, so that two workers
+// cannot both take the last place.
+func (c *claimer) claim(ctx context.Context, old *posts.Post) (*posts.Post, error) {
+	now := c.now()
+	next := old.Claim(uuid.NewString(), now, now.Add(c.cfg.Lease))
+	wanted := posts.Claim{Old: old, Next: next, Late: next.CurrentPart() == 0 && now.Sub(next.PublishAt) > c.cfg.LateAfter, CallLasts: c.cfg.CallTimeout}
+	if ahead := next.PublishAt.Sub(now); ahead > 0 {
+		wanted.CallLasts += ahead
+	}
+	err := unlessBusy(ctx, func() error { return c.claims.Do(ctx, wanted) })
+	if err == nil {
+		return next, nil
+	}
+	if !decided(err) { // it may have been made all the same; the next wake-up sees
+		c.store.Unacknowledged.Add(next.Lease, old)
+		return nil, bus.Later(unacknowledgedLook)
+	}
+	return nil, err
+}
+
+// decided says that a claim was judged, and not made.
+func decided(err error) bool {
+	for _, judgement := range []error{posts.ErrAccountBusy, posts.ErrDuplicateContent, posts.ErrLost} {
+		if errors.Is(err, judgement) {
+			return true
+		}
+	}
+	return errors.As(err, new(posts.AccountPausedError)) || errors.As(err, new(posts.QuotaFullError)) || errors.As(err, new(posts.SpacingError)) || pg.Refused(err)
+}
+
+// unacknowledgedLook is the pause before a claim of which nothing was heard is looked at.
+const unacknowledgedLook = 100 * time.Millisecond

@@ -1,0 +1,68 @@
+package delivery_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
+)
+
+// Two wake-ups of one post meet in one batch: one wins, the other loses, and the posts beside them do not notice.
+func TestClaimTwiceInABatch(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.idle()
+	now := time.Now()
+	claimOf := func(old *posts.Post) posts.Claim {
+		return posts.Claim{Old: old, Next: old.Claim(uuid.NewString(), now, now.Add(time.Minute)), CallLasts: time.Minute}
+	}
+	ready := func(text string) *posts.Post {
+		p := s.Delivery.NewPost(events.NewPostID(), testUser, r.account.ID, events.Draft{Text: text}, now)
+		p.State, p.ContainerID, p.ContainerAt, p.WakeAt = events.StateReady, "17890000000000001", now, now
+		p.Canonicalize()
+		if _, err := r.db.NewInsert().Model(p).Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	one, other := ready("one"), ready("other")
+	errs := s.Delivery.Store().Claim(t.Context(), []posts.Claim{claimOf(one), claimOf(one), claimOf(other)}, time.Second, now)
+	if errs[0] != nil || !errors.Is(errs[1], posts.ErrLost) || errs[2] != nil {
+		t.Fatalf("%v", errs)
+	}
+	usages, err := posts.QuotaUsed(t.Context(), r.db, []string{r.account.ID}, now)
+	if err != nil || usages[posts.AccountQuota{Account: r.account.ID, Quota: posts.QuotaPosts}].Used != 2 {
+		t.Errorf("%v, %v", usages, err)
+	}
+	for _, id := range []string{one.ID, other.ID} {
+		if p := r.any(id); p.Attempt != 1 || p.State != events.StatePublishing {
+			t.Errorf("%s is %s after %d calls", p.Text, p.State, p.Attempt)
+		}
+	}
+}
+
+// A wake-up that has outlived its post's claim comes in one batch with an overdue post: that keeps its distance all the same.
+func TestClaimKeepsItsDistanceBesideAStaleOne(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.idle()
+	one, other := r.readyPost(s, testUser, r.account.ID, "went out just now"), r.readyPost(s, testUser, r.account.ID, "overdue")
+	now := time.Now()
+	if errs := s.Delivery.Store().Claim(t.Context(), []posts.Claim{claimOf(one)}, time.Minute, now); errs[0] != nil {
+		t.Fatal(errs)
+	}
+	overdue := claimOf(other)
+	overdue.Late = true
+	errs := s.Delivery.Store().Claim(t.Context(), []posts.Claim{overdue, claimOf(one)}, time.Minute, now.Add(time.Second))
+	var soon posts.SpacingError
+	if !errors.As(errs[0], &soon) || soon.Until.Sub(now).Round(time.Millisecond) != time.Minute {
+		t.Errorf("the overdue post: %v, until %s", errs[0], soon.Until)
+	}
+	if !errors.Is(errs[1], posts.ErrLost) {
+		t.Errorf("the stale claim: %v", errs[1])
+	}
+}

@@ -1,0 +1,156 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/crash"
+	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/services/publisher/projector"
+)
+
+// concluder writes what Threads answered, and tells it.
+type concluder struct {
+	cfg        Config
+	bus        *bus.Bus
+	db         *bun.DB
+	store      *posts.Store
+	outcomes   *batch.Batcher[posts.Outcome]
+	projector  *projector.Projector
+	outbox     *outbox
+	moves      *moves
+	doubts     *doubts
+	permalinks *permalinks
+	log        *zap.Logger
+	now        func() time.Time
+}
+
+// recordSuccess notes a clear yes. It is in the row before anyone is told, so no crash can lose it. A part of a chain that
+// is not the last is told as such, and the next one's turn comes.
+func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) error {
+	if old.CurrentPart() == 0 {
+		c.measureLateness(old, called)
+	}
+	if old.IsChain() {
+		// A table cannot hold the ids of parts unique as it does for whole posts.
+		known, err := c.store.ClaimedMediaIDs(ctx, c.db, old.AccountID, []string{mediaID})
+		if err != nil {
+			return err
+		}
+		if known[mediaID] {
+			return c.doubts.park(ctx, old, sameMedia(), tried...)
+		}
+	}
+	next, more := old.Publish(mediaID, permalink, called, accepted, c.now())
+	if !more {
+		return c.conclude(ctx, old, next, tried...)
+	}
+	if err := c.moves.saveAt(ctx, crash.PartNoted, old, next, events.FactPartPublished, tried...); err != nil {
+		return err
+	}
+	crash.At(crash.PartTold)
+	return nil
+}
+
+// fail notes that a post will not go out, and why.
+func (c *concluder) fail(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
+	return c.conclude(ctx, old, old.Fail(reason, c.now()), tried...)
+}
+
+// conclude notes an answer and tells it. rev stays: it is raised by the event, when the projector applies it.
+func (c *concluder) conclude(ctx context.Context, old, p *posts.Post, tried ...events.Attempt) error {
+	p.UpdatedAt = c.now()
+	p.WakeAt = c.now().Add(c.cfg.Lease + time.Second) // when this worker is gone, the next tells it
+	p.ArmedAt = time.Time{}
+	err := c.saveOutcome(ctx, old, p, tried)
+	if errors.Is(pg.Map(err), pg.ErrExists) {
+		// Another row of this account has this media id. One of the two is wrong, and no machine can say which.
+		return c.doubts.park(ctx, old, sameMedia(), tried...)
+	}
+	if err != nil {
+		return err
+	}
+	crash.At(crash.PublishNoted)
+	// What is still to be told of the post comes before its end, but nothing of it may stand before the end for good.
+	if err := c.outbox.flush(ctx, old); err != nil {
+		c.log.Warn("a change is told only with the outcome", postField(p.ID), errField(err))
+	}
+	return c.finishOutcome(ctx, p)
+}
+
+// saveOutcome writes the answer into the row: a plain yes together with those of other posts, anything else by itself.
+func (c *concluder) saveOutcome(ctx context.Context, old, p *posts.Post, tried []events.Attempt) error {
+	if p.Fact == events.FactPublished && !p.IsChain() && old.State == events.StatePublishing {
+		if err := c.outcomes.Do(ctx, posts.Outcome{Old: old, Next: p, Tried: tried}); !errors.Is(err, batch.ErrAlone) {
+			return err
+		}
+	}
+	return c.store.SaveStep(ctx, old, p, tried...)
+}
+
+// finishOutcome tells the noted answer and has the projector apply it; then the post is done. It runs again after a crash, to
+// the same effect.
+func (c *concluder) finishOutcome(ctx context.Context, p *posts.Post) error {
+	if p.Fact == events.FactPublished {
+		if err := c.permalinks.fetch(ctx, p); err != nil {
+			return err
+		}
+	}
+	crash.At(crash.PublishTelling)
+	ev := posts.OutcomeEvent(p, p.Fact)
+	if there, err := c.emittedLongAgo(ctx, p, ev); err != nil {
+		return err
+	} else if there {
+		return c.applied(ctx, ev)
+	}
+	if err := c.outbox.emit(ctx, ev); errors.Is(err, errAlreadyEmitted) {
+		if err := c.projector.ApplyStanding(ctx, p, ev.Subject()); err != nil {
+			return err
+		}
+		return errDone
+	} else if err != nil {
+		return err
+	}
+	crash.At(crash.PublishTold)
+	return c.applied(ctx, ev)
+}
+
+// emittedLongAgo says whether a failure stands on EVENTS already: Postgres may have been away since it was told, for longer
+// than JetStream knows a repeat. A second PostPublished is refused by the stream itself.
+func (c *concluder) emittedLongAgo(ctx context.Context, p *posts.Post, ev events.PostEvent) (bool, error) {
+	if p.Fact != events.FactFailed || c.now().Sub(p.UpdatedAt) < republishAfter {
+		return false, nil
+	}
+	return c.bus.Emitted(ctx, ev)
+}
+
+// applied has the outcome that stands on EVENTS applied to the row.
+func (c *concluder) applied(ctx context.Context, ev events.PostEvent) error {
+	// The projector will read the event from the stream as well, and find it applied. Doing it here too means that
+	// whoever waits for the outcome gets it now, and that a GET right after says POSTED.
+	if err := c.projector.ApplyNow(ctx, ev); err != nil {
+		return err
+	}
+	crash.At(crash.PublishApplied)
+	return errDone
+}
+
+// measureLateness measures a post whose first part, or whole, was published by a call that left at the given time.
+func (c *concluder) measureLateness(p *posts.Post, called time.Time) {
+	notice, held := "ahead", "no"
+	if p.PublishAt.Sub(p.CreatedAt) < p.Lead(c.cfg.Timing()) {
+		notice = "short"
+	}
+	if p.Attempt > 1 || p.Reason != nil {
+		held = "yes"
+	}
+	lateness.WithLabelValues(notice, held).Observe(max(called.Sub(p.PublishAt), 0).Seconds())
+}

@@ -1,0 +1,147 @@
+package delivery
+
+import (
+	"context"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/limiter"
+	"github.com/omni-write/threads/internal/posts"
+)
+
+// What the tests of a whole publisher reach into: single steps, at the moment and in the order of a test's choice.
+
+var (
+	ErrDone       = errDone
+	AccountTables = accountTables
+)
+
+const (
+	BusyAgain  = busyAgain
+	ForgetStep = forgetStep
+	Probes     = probes
+)
+
+func ListNotReadable() *events.Fault { return listNotReadable() }
+func Ambiguous() *events.Fault       { return ambiguous() }
+
+func (d *Delivery) Store() *posts.Store { return d.store }
+
+// UseBus has all of it speak through another connection to NATS.
+func (d *Delivery) UseBus(b *bus.Bus) {
+	d.alarms.bus, d.outbox.bus, d.tokens.bus, d.concluder.bus, d.saver.bus, d.owners.bus, d.sweeper.bus, d.eraser.bus = b, b, b, b, b, b, b, b
+}
+
+// Accept, and what owners do.
+
+func (d *Delivery) NewPost(id, userID, accountID string, draft events.Draft, at time.Time) *posts.Post {
+	return d.accepter.newPost(id, userID, accountID, draft, at)
+}
+
+func (d *Delivery) AcceptBatch(ctx context.Context, records []commands.Command, list []*posts.Post) []error {
+	items := make([]acceptance, len(list))
+	for i := range list {
+		items[i] = acceptance{command: records[i], post: list[i]}
+	}
+	return d.accepter.acceptBatch(ctx, items)
+}
+
+func (d *Delivery) MayDelete(ctx context.Context, old *posts.Post, part int) (bool, error) {
+	return d.deleter.mayDelete(ctx, old, part)
+}
+
+// Wake and wait.
+
+func (d *Delivery) Work(ctx context.Context, p *posts.Post) error { return d.waker.work(ctx, p) }
+func (d *Delivery) Resume(ctx context.Context, old *posts.Post) error {
+	return d.waits.resume(ctx, old)
+}
+func (d *Delivery) Creations() *limiter.Limiter       { return d.waker.creations }
+func (d *Delivery) Questions() *limiter.Limiter       { return d.waker.questions }
+func (d *Delivery) PermalinkPlaces() *limiter.Limiter { return d.permalinks.places }
+
+func (d *Delivery) Access(ctx context.Context, p *posts.Post) (access, error) {
+	return d.tokens.access(ctx, p)
+}
+
+func (d *Delivery) Paused(ctx context.Context, old *posts.Post, a access) error {
+	return d.waits.paused(ctx, old, a.account)
+}
+
+// Publish.
+
+func (d *Delivery) Publish(ctx context.Context, old *posts.Post) error {
+	return d.caller.publish(ctx, old)
+}
+func (d *Delivery) Claims() *batch.Batcher[posts.Claim] { return d.claimer.claims }
+
+func (d *Delivery) Claim(ctx context.Context, old *posts.Post) (*posts.Post, error) {
+	return d.claimer.claim(ctx, old)
+}
+
+func (d *Delivery) ClaimAndCall(ctx context.Context, old *posts.Post, a access, landed func()) error {
+	return d.caller.claimAndCall(ctx, old, a, landed)
+}
+
+func (d *Delivery) Call(ctx context.Context, before, p *posts.Post, a access, landed func()) error {
+	return d.caller.call(ctx, before, p, a, landed)
+}
+
+func (d *Delivery) CallThreads(ctx context.Context, a access, p *posts.Post, before func() error) (string, error) {
+	return d.caller.callThreads(ctx, a, p, before)
+}
+
+func (d *Delivery) ReleaseClaim(ctx context.Context, before, old *posts.Post, why error, tried events.Attempt) error {
+	return d.caller.releaseClaim(ctx, before, old, why, tried)
+}
+
+// Conclude and confirm.
+
+func (d *Delivery) AnswerOf(p *posts.Post, mediaID string, called, accepted time.Time, tried events.Attempt) answer {
+	return d.saver.answerOf(p, mediaID, called, accepted, tried, nil)
+}
+
+func (a answer) Awaited(row *posts.Post) bool       { return a.awaited(row) }
+func (a answer) LastWord(ctx context.Context) error { return a.lastWord(ctx) }
+
+func (d *Delivery) RecordSuccess(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) error {
+	return d.concluder.recordSuccess(ctx, old, mediaID, permalink, called, accepted, tried...)
+}
+
+func (d *Delivery) FinishOutcome(ctx context.Context, p *posts.Post) error {
+	return d.concluder.finishOutcome(ctx, p)
+}
+
+func (d *Delivery) Confirm(ctx context.Context, old *posts.Post) error {
+	return d.confirmer.confirm(ctx, old)
+}
+
+func (d *Delivery) Park(ctx context.Context, old *posts.Post, reason *events.Fault) error {
+	return d.doubts.park(ctx, old, reason)
+}
+
+// FindPublished says how many posts in the lists of the account are the post, and how many could be it.
+func (d *Delivery) FindPublished(ctx context.Context, p *posts.Post, a access) (matching, similar int, err error) {
+	seen, _, err := d.finder.findPublished(ctx, p, a)
+	return len(seen.matching), len(seen.similar), err
+}
+
+// Outbox, sweep and erasure.
+
+func (d *Delivery) Emit(ctx context.Context, ev events.PostEvent) error {
+	return d.outbox.emit(ctx, ev)
+}
+func (d *Delivery) Flush(ctx context.Context, old *posts.Post) error { return d.outbox.flush(ctx, old) }
+func (d *Delivery) FlushOld(ctx context.Context, old *posts.Post) error {
+	return d.outbox.flushOld(ctx, old)
+}
+func (d *Delivery) SweepOnce(ctx context.Context) error { return d.sweeper.sweepOnce(ctx) }
+func (d *Delivery) NotEmitted(now time.Time) []string   { return d.sweeper.notEmitted.ids(now) }
+func (d *Delivery) KeepCommands(kept time.Duration)     { d.sweeper.retention.cfg.CommandsKept = kept }
+func (d *Delivery) AttemptsRound() (after int64, next time.Time) {
+	return d.sweeper.retention.after, d.sweeper.retention.next
+}
+func (d *Delivery) EraseOnce(ctx context.Context) error { return d.eraser.eraseOnce(ctx) }

@@ -1,0 +1,79 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
+)
+
+const (
+	// maxList is the most posts of one page.
+	maxList = 1000
+	// maxSearch is the longest search, in characters.
+	maxSearch = 200
+)
+
+// ListPosts answers with a page of the user's posts, the earliest first unless the newest are asked for.
+func (r *reader) ListPosts(ctx context.Context, q events.ListPosts) (events.PostList, error) {
+	if q.Limit == 0 {
+		q.Limit = maxList
+	}
+	if fault := flaws(q); fault != nil {
+		return events.PostList{}, fault
+	}
+	if strings.ContainsRune(q.AccountID, 0) { // no id has one, and no statement can
+		return events.PostList{Posts: []events.Post{}}, nil
+	}
+	var after *posts.Position
+	if q.After != "" {
+		if after = posts.ReadCursor(q.After); after == nil {
+			const words = "This cursor is not one of ours; take it from the page before."
+			return events.PostList{}, events.Faultf(events.Invalid, words).At("/after", "cursor_invalid", words)
+		}
+	}
+	found, next, err := r.aside.Page(ctx, q, after)
+	if err != nil {
+		return events.PostList{}, err
+	}
+	list := events.PostList{Posts: found}
+	if found == nil {
+		list.Posts = []events.Post{}
+	}
+	if next != nil {
+		list.Next = next.Cursor()
+	}
+	return list, nil
+}
+
+// flaws names everything that a list cannot be asked for.
+func flaws(q events.ListPosts) *events.Fault {
+	f := events.Faultf(events.Invalid, "This list cannot be made; see the details.")
+	wrong := func(pointer, code, words string) { f.Message = words; f.At(pointer, code, words) }
+	if q.Limit < 1 || q.Limit > maxList {
+		wrong("/limit", "out_of_range", fmt.Sprintf("limit is from 1 to %d.", maxList))
+	}
+	for _, status := range posts.StatusesOf(q) {
+		if _, known := posts.StatusConditions[status]; !known {
+			wrong("/status", "status_unknown", "status is QUEUED, POSTED, FAILED, CANCELLED or DELETED.")
+		}
+	}
+	for _, kind := range q.Kinds {
+		if !slices.Contains([]events.Kind{events.KindPost, events.KindRepost, events.KindImported}, kind) {
+			wrong("/kind", "kind_unknown", "kind is post, repost or imported.")
+		}
+	}
+	if q.From != nil && q.To != nil && q.To.Before(*q.From) {
+		wrong("/to", "before_from", "to is before from.")
+	}
+	if len([]rune(q.Search)) > maxSearch || strings.ContainsRune(q.Search, 0) {
+		wrong("/search", "too_long", fmt.Sprintf("search is up to %d characters.", maxSearch))
+	}
+	if len(f.Details) == 0 {
+		return nil
+	}
+	return f
+}

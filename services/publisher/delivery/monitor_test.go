@@ -1,0 +1,174 @@
+package delivery_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/internal/testkit/waiting"
+	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/threads/threadssim"
+)
+
+// metric is the value of a counter or gauge, or how many observations a histogram has; -1 when there is none.
+func metric(t *testing.T, name string, labels ...string) float64 {
+	t.Helper()
+	families, err := prometheus.DefaultGatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			has := make([]string, 0, len(m.GetLabel()))
+			for _, l := range m.GetLabel() {
+				has = append(has, l.GetValue())
+			}
+			if strings.Join(has, " ") == strings.Join(labels, " ") {
+				return m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return -1
+}
+
+// It runs alone: metrics are those of the whole process.
+func TestSurvey(t *testing.T) { //nolint:paralleltest // see above
+	r := newRig(t)
+	s := r.idle()
+	now := time.Now()
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	add := func(id string, state events.State, due, wake time.Time, more ...func(*posts.Post)) {
+		p := s.Delivery.NewPost(id, testUser, r.account.ID, events.Draft{Text: id}, due)
+		p.State, p.WakeAt = state, wake
+		p.Canonicalize()
+		for _, m := range more {
+			m(p)
+		}
+		if _, err := r.db.NewInsert().Model(p).Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const minute = time.Minute
+	add("later", events.StateScheduled, now.Add(time.Hour), now.Add(50*minute))
+	add("prepared late", events.StateScheduled, now.Add(minute), ago(minute)) // due to be worked on, and yet not overdue
+	add("overdue", events.StateReady, ago(3*minute), ago(4*minute))
+	add("in hand", events.StatePublishing, ago(5*minute), ago(9*minute), func(p *posts.Post) { p.Lease, p.LeaseUntil = "me", now.Add(minute) })
+	add("in doubt", events.StateUnconfirmed, ago(10*minute), now.Add(minute))
+	add("paused", events.StateWaiting, ago(time.Hour), now.Add(minute), func(p *posts.Post) { p.Reason = events.Faultf(events.RateLimited, "Full.") })
+	add("parked", events.StateParked, ago(2*time.Hour), time.Time{})
+	add("cancelled", events.StateCancelled, ago(3*time.Hour), time.Time{})
+	uses := []posts.QuotaUse{{AccountID: r.account.ID, Quota: posts.QuotaPosts, At: ago(minute), PostID: "a"}, {AccountID: r.account.ID, Quota: posts.QuotaPosts, At: ago(minute), PostID: "b"},
+		{AccountID: "other", Quota: posts.QuotaPosts, At: ago(minute), PostID: "c"}, {AccountID: r.account.ID, Quota: posts.QuotaPosts, At: ago(25 * time.Hour), PostID: "d"}}
+	if err := posts.SpendQuota(t.Context(), r.db, uses...); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Monitor.Measure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Monitor.MeasureQuotas(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	is := func(want float64, name string, labels ...string) {
+		t.Helper()
+		if got := metric(t, name, labels...); got < want || got > want+20 && want >= 60 || got > want && want < 60 {
+			t.Errorf("%s %v is %g, want %g", name, labels, got, want)
+		}
+	}
+	is(2, "threads_posts_overdue")
+	is(300, "threads_posts_oldest_overdue_seconds")
+	is(240, "threads_posts_neglected_seconds")
+	is(1, "threads_posts_unsettled", "waiting")
+	is(1, "threads_posts_unsettled", "unconfirmed")
+	is(1, "threads_posts_unsettled", "parked")
+	is(0, "threads_posts_unsettled", "concluding")
+	is(7200, "threads_posts_unsettled_oldest_seconds", "parked")
+	is(1, "threads_posts_waiting", "rate_limited")
+	is(248, "threads_quota_headroom", "posts")
+	is(1000, "threads_quota_headroom", "replies")
+	is(0, "threads_dead_letters")
+	is(0, "threads_recorder_behind")
+
+	later := r.any("later")
+	if err := r.bus.Emit(t.Context(), events.NewPostEvent(events.FactScheduled, later.Snapshot())); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Monitor.Measure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	is(1, "threads_recorder_behind")
+
+	for _, ahead := range []time.Duration{42 * time.Second, -42 * time.Second, 0} {
+		s.Monitor.Now = func() time.Time { return time.Now().Add(ahead) }
+		if err := s.Monitor.Measure(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := metric(t, "threads_clock_ahead_of_postgres_seconds"); math.Abs(got-ahead.Seconds()) > 1 {
+			t.Errorf("a clock that is %s ahead is said to be %g s ahead", ahead, got)
+		}
+	}
+}
+
+// What goes out is measured where it happens.
+func TestMetrics(t *testing.T) { //nolint:paralleltest // metrics are those of the whole process
+	r := newRig(t)
+	before := map[string]float64{}
+	seen := func(name string, labels ...string) float64 { return max(metric(t, name, labels...), 0) }
+	watched := [][]string{
+		{"threads_publish_lateness_seconds", "no", "short"}, {"threads_post_facts_total", "published"}, {"threads_api_call_seconds", "publish", "ok"},
+		{"threads_message_handle_seconds", "publisher-commands", "done"}, {"threads_posts_failed_total", "refused"}, {"threads_api_call_seconds", "create", "invalid"},
+	}
+	for _, w := range watched {
+		before[strings.Join(w, " ")] = seen(w[0], w[1:]...)
+	}
+	r.start()
+	p := r.schedule(200*time.Millisecond, "measured")
+	r.once(r.await(p.ID, events.FactPublished))
+	r.inject(threadssim.Fault{Op: threads.OpCreate, Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100})
+	r.await(r.schedule(200*time.Millisecond, "refused").ID, events.FactFailed)
+	for _, w := range watched {
+		// The command of the second post may have been measured before or after; what is told is told once.
+		if was := before[strings.Join(w, " ")]; seen(w[0], w[1:]...) < was+1 {
+			t.Errorf("%v has not grown from %g", w, was)
+		}
+	}
+}
+
+// A publisher whose table is locked says so, and is ready again when it is not.
+func TestStuckReady(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.cfg.StuckAfter = time.Second
+	s, _ := r.start()
+	until := func(want string) {
+		t.Helper()
+		waiting.Until(t, "it is ready, or says why not: "+want, func() bool {
+			err := s.Ready(t.Context())
+			if want == "" {
+				return err == nil
+			}
+			return err != nil && strings.Contains(err.Error(), want)
+		})
+	}
+	until("")
+	tx, err := r.db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.ExecContext(t.Context(), "LOCK TABLE posts IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	until("could not be looked through")
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	until("")
+}

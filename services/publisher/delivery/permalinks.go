@@ -1,0 +1,127 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/uptrace/bun"
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/batch"
+	"github.com/omni-write/threads/internal/clock"
+	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/limiter"
+	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
+)
+
+// permalinks are asked for before a post is told as published, and afterwards where they lag.
+type permalinks struct {
+	cfg          Config
+	api          *threads.Client
+	db           *bun.DB
+	store        *posts.Store
+	tokens       *tokens
+	moves        *moves
+	ownerCalls   *ownercalls.Service
+	accountReads *batch.Batcher[batch.Read[accounts.Account]]
+	links        *batch.Batcher[*posts.Post]
+	places       *limiter.Limiter // posts that wait for theirs before they are told
+	log          *zap.Logger
+	now          func() time.Time
+}
+
+// fetch asks for the permalinks of a live post that are not known yet, for a few seconds: they may lag
+// (threads-api §5.4). They are in the row before they travel in the event. A post whose link does not come is no less
+// live, and the link is looked for later, as it is where many wait for theirs: a wake-up in hand is not for that.
+func (l *permalinks) fetch(ctx context.Context, p *posts.Post) error {
+	wanted, links := p.WithoutPermalink(), map[string]string{}
+	if len(wanted) == 0 {
+		return nil
+	}
+	release, _ := l.places.Hold(p.UserID, p.AccountID, l.now)
+	if release == nil {
+		return nil
+	}
+	defer release()
+	waiting, cancel := context.WithTimeout(ctx, l.cfg.PermalinkWait)
+	defer cancel()
+	a, err := l.tokens.access(waiting, p)
+	for wait := 200 * time.Millisecond; err == nil; wait *= 2 {
+		for id := range wanted {
+			media, err := l.api.Media(waiting, a.token, id)
+			if e := apiError(err); e != nil && e.Class == threads.Quota {
+				wait = max(wait, l.cfg.throttled(e.RetryAfter))
+			}
+			if err == nil && media.Permalink != "" {
+				links[id] = media.Permalink
+				delete(wanted, id)
+			}
+		}
+		if len(wanted) == 0 {
+			break
+		}
+		select {
+		case <-time.After(wait):
+		case <-waiting.Done():
+			err = waiting.Err()
+		}
+	}
+	if err != nil {
+		l.log.Info("told as published without a permalink", postField(p.ID), errField(err))
+	}
+	next, found := p.SetPermalinks(links)
+	if !found {
+		return nil
+	}
+	err = l.links.Do(ctx, next)
+	if errors.Is(err, batch.ErrAlone) {
+		err = l.store.SavePermalink(ctx, l.db, next)
+	}
+	switch {
+	case errors.Is(err, posts.ErrLost):
+		return err
+	case err != nil:
+		l.log.Warn("told as published without its permalink, which could not be saved", postField(p.ID), errField(err))
+		return nil
+	}
+	*p = *next
+	return nil
+}
+
+// find asks for the permalinks that were not there when the post was told. It takes the places of what owners ask
+// for, never one of a post's, and what goes wrong is no more than a look in vain.
+func (l *permalinks) find(ctx context.Context, old *posts.Post) error {
+	account, err := batch.Fetch(ctx, l.accountReads, old.AccountID)
+	if err != nil {
+		return err
+	}
+	links, err := ownercalls.Do(ctx, l.ownerCalls, *account, "", func(ctx context.Context, a ownercalls.Access) (map[string]string, error) {
+		links := map[string]string{}
+		for id := range old.WithoutPermalink() {
+			media, err := l.api.Media(ctx, a.Token, id)
+			if err != nil {
+				return links, err
+			}
+			links[id] = media.Permalink
+		}
+		return links, nil
+	})
+	if fault := commands.Refusal(err); err != nil && fault == nil && ctx.Err() != nil {
+		return err
+	}
+	next, found := old.CountFailure().SetPermalinks(links)
+	if !found {
+		at := l.cfg.Timing().NextPermalinkLook(l.now(), next.Failures)
+		if !at.IsZero() {
+			at = clock.Latest(at, l.now().Add(ownercalls.RetryAfter(err))) // not before Threads takes a question
+		}
+		return l.store.SnoozeEnded(ctx, old, at)
+	}
+	// Woken once more, to emit the change and to look for what is still missing.
+	next.WakeAt, next.ArmedAt = l.now().Add(l.cfg.Lease+time.Second), time.Time{}
+	return l.moves.saveEnded(ctx, old, next)
+}

@@ -1,0 +1,107 @@
+package delivery_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/limiter"
+	"github.com/omni-write/threads/services/publisher"
+)
+
+// An account whose pictures Threads cannot fetch in time holds its own places and no more: another's post goes out while
+// every one of those calls hangs.
+func TestSlowPicturesHoldNobodyUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	slow, quiet := r.account, r.connect("user_2", "quiet")
+	r.cfg.Slots = 40
+	r.cfg.BreakerAfter = 3
+	held, all := make(chan struct{}, 1000), make(chan struct{})
+	r.behind(func(req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		if bytes.Contains(body, []byte("image_url=")) {
+			held <- struct{}{}
+			<-all
+		}
+	})
+	r.start()
+	t.Cleanup(func() { close(all) })
+	at := time.Now().Add(3 * time.Second)
+	schedule := func(user, account, text string, media ...events.Media) events.Post {
+		t.Helper()
+		p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: user, Draft: events.Draft{AccountID: account, Text: text, Media: media}, PublishAt: at}, 5*time.Second)
+		if fault != nil {
+			t.Fatal(fault)
+		}
+		return p
+	}
+	ready := schedule("user_2", quiet.ID, "ready")
+	r.row(ready.ID, events.StateReady)
+	for i := range r.cfg.Slots + 5 {
+		schedule(testUser, slow.ID, fmt.Sprint("slow ", i), events.Media{Type: events.Image, URL: "https://slow.example/a.jpg"})
+	}
+	<-held
+	at = time.Now()
+	unprepared := schedule("user_2", quiet.ID, "for now")
+	own := schedule(testUser, slow.ID, "words alone")
+	for _, p := range []events.Post{ready, unprepared, own} {
+		r.once(r.await(p.ID, events.FactPublished))
+	}
+	if n := len(held) + 1; n > r.cfg.CreationsPerAccount {
+		t.Errorf("%d pictures of one account are fetched at once", n)
+	}
+}
+
+// A permalink that does not come keeps no wake-up from another post.
+func TestHangingPermalinksHoldNobodyUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.cfg.Slots = 16
+	r.cfg.PermalinkWait = time.Hour
+	quiet := r.connect("user_2", "quiet")
+	all := make(chan struct{})
+	r.behind(func(req *http.Request) {
+		if strings.Contains(req.URL.RawQuery, "permalink") {
+			<-all
+		}
+	})
+	r.start()
+	t.Cleanup(func() { close(all) })
+	for i := range r.cfg.Slots + 4 {
+		r.schedule(0, fmt.Sprint("live, but where ", i))
+	}
+	p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: "user_2", Draft: events.Draft{AccountID: quiet.ID, Text: "quiet"}, PublishAt: time.Now().Add(2 * time.Second)}, 20*time.Second)
+	if fault != nil {
+		t.Fatal(fault)
+	}
+	r.once(r.await(p.ID, events.FactPublished))
+}
+
+// A user with many accounts has half of the places at most, and waits in a line of their own.
+func TestNoUserHasAllPlaces(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	s := publisher.New(quick(t), publisher.Deps{})
+	for name, l := range map[string]*limiter.Limiter{"creations": s.Delivery.Creations(), "questions": s.Delivery.Questions(), "permalinks": s.Delivery.PermalinkPlaces()} {
+		for n := range l.Total {
+			l.Acquire("noisy", fmt.Sprint("of the noisy ", n), now)
+		}
+		if l.InFlight() != l.Total/2 {
+			t.Errorf("%s: one user holds %d of %d places", name, l.InFlight(), l.Total)
+		}
+		if _, ok := l.Acquire("quiet", "of the quiet", now); !ok {
+			t.Errorf("%s: another user finds no place", name)
+		}
+		l.Release("noisy", "of the noisy 0", time.Millisecond)
+		if _, ok := l.Acquire("noisy", "of the noisy 0", now); !ok {
+			t.Errorf("%s: a place that was given back is not given again", name)
+		}
+	}
+}

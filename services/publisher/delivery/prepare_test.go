@@ -1,0 +1,60 @@
+package delivery_test
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/threads/threadssim"
+)
+
+// A status that is never answered is asked for again before the post is due, and the post goes out while the first question
+// still hangs.
+func TestHangingStatus(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var asked atomic.Int64
+	release := make(chan struct{})
+	r.behind(func(req *http.Request) {
+		if strings.Contains(req.URL.RawQuery, "error_message") && asked.Add(1) == 1 {
+			<-release
+		}
+	})
+	r.start()
+	t.Cleanup(func() { close(release) })
+	r.once(r.await(r.schedule(6*time.Second, "due soon").ID, events.FactPublished))
+}
+
+// A creation that takes longer than the lease keeps its lease: one container, and the post goes out.
+func TestSlowCreation(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.inject(threadssim.Fault{Op: "create", Kind: threadssim.Latency, DelayMS: 3500}) // the lease is 2 s
+	r.start()
+	r.once(r.await(r.schedule(500*time.Millisecond, "slow creation").ID, events.FactPublished))
+	if n := len(r.sim.Containers()); n != 1 {
+		t.Errorf("%d containers were made", n)
+	}
+}
+
+// A container built from other words, whoever left it there, is never published.
+func TestContainerOfOtherWords(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.start()
+	p := r.schedule(8*time.Second, "old words")
+	r.row(p.ID, events.StateReady)
+	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET text = 'new words' WHERE id = ?", p.ID); err != nil {
+		t.Fatal(err)
+	}
+	r.await(p.ID, events.FactPublished)
+	if old, _ := r.arrivals("old words"); old != 0 {
+		t.Errorf("the old words are live")
+	}
+	if n, _ := r.arrivals("new words"); n != 1 {
+		t.Errorf("the new words are live %d times", n)
+	}
+}

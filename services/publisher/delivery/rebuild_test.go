@@ -1,0 +1,88 @@
+package delivery_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/services/publisher/projector"
+)
+
+func (r *rig) rebuild(swap bool) (*projector.Rebuilt, error) {
+	r.t.Helper()
+	return projector.Rebuilder{Bus: r.bus, DB: r.db, Cfg: r.cfg.Projector(), Log: r.log}.Run(r.t.Context(), 10, swap)
+}
+
+func TestRebuild(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, stop := r.start()
+	live := r.await(r.schedule(300*time.Millisecond, "live").ID, events.FactPublished)
+	r.row(live.ID, events.StatePublished)
+	cancelled := r.schedule(time.Hour, "taken back")
+	if _, fault := r.do(events.CancelPost{PostID: cancelled.ID, UserID: testUser}, 5*time.Second); fault != nil {
+		t.Fatal(fault)
+	}
+	waiting := r.schedule(time.Hour, "waits")
+	soon := r.schedule(15*time.Second, "soon")
+	r.await(soon.ID, events.FactPrepared) // the row is ready a moment earlier
+
+	found, err := r.rebuild(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found.Posts != 4 || found.Equal != 4 || found.Different != 0 || found.OnlyLive != 0 {
+		t.Fatalf("untouched, the tables differ: %+v", found)
+	}
+	if _, err := r.rebuild(true); err == nil {
+		t.Fatal("rows were swapped under a running publisher")
+	}
+	stop()
+
+	// What a hand in the database, or a lost write, may leave behind.
+	for _, damage := range []string{
+		"UPDATE posts SET text = 'forged', media_id = NULL WHERE id = '" + live.ID + "'",
+		"UPDATE posts SET state = 'scheduled', fact = 'scheduled' WHERE id = '" + cancelled.ID + "'",
+		"DELETE FROM posts WHERE id = '" + waiting.ID + "'",
+	} {
+		if _, err := r.db.ExecContext(t.Context(), damage); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string][]string{live.ID: {"text", "media_id"}, cancelled.ID: {"state"}, waiting.ID: {"id"}}
+	found, err = r.rebuild(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found.Different != 3 || len(found.Differences) != 3 || found.Equal != 1 {
+		t.Fatalf("it found %+v", found)
+	}
+	for _, d := range found.Differences {
+		if !slices.Equal(d.Columns, want[d.ID]) {
+			t.Errorf("of %s it says that %v differ, want %v", d.ID, d.Columns, want[d.ID])
+		}
+	}
+
+	if found, err = r.rebuild(true); err != nil || found.Swapped != 3 {
+		t.Fatalf("swapped %+v, %v", found, err)
+	}
+	if again, err := r.rebuild(false); err != nil || again.Different != 0 || again.Equal != 4 {
+		t.Errorf("after the swap: %+v, %v", again, err)
+	}
+	if row := r.row(live.ID, events.StatePublished); row.MediaID != *live.PostedTweetID || row.Text != "live" {
+		t.Errorf("the live post is now %+v", row)
+	}
+	if row := r.row(waiting.ID, events.StateScheduled); row.WakeAt.IsZero() {
+		t.Error("the lost post has no time to be looked at")
+	}
+	r.start()
+	r.once(r.await(soon.ID, events.FactPublished))
+	if n, _ := r.arrivals("live"); n != 1 {
+		t.Errorf("the live post is on Threads %d times", n)
+	}
+	if n, err := r.db.NewSelect().Table("posts_before_rebuild").Count(context.Background()); err != nil || n != 2 {
+		t.Errorf("%d of the 2 rows that were replaced are kept, %v", n, err)
+	}
+}
