@@ -27,9 +27,11 @@ import (
 	"github.com/omni-write/threads/services/publisher/delivery"
 	"github.com/omni-write/threads/services/publisher/draft"
 	"github.com/omni-write/threads/services/publisher/engagement"
+	"github.com/omni-write/threads/services/publisher/erasure"
 	"github.com/omni-write/threads/services/publisher/monitor"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
 	"github.com/omni-write/threads/services/publisher/projector"
+	"github.com/omni-write/threads/services/publisher/questions"
 	"github.com/omni-write/threads/services/publisher/webhooks"
 )
 
@@ -50,7 +52,9 @@ type Service struct {
 	Delivery   *delivery.Delivery
 	Engagement *engagement.Service
 	Monitor    *monitor.Monitor
+	Erasure    *erasure.Eraser
 	OwnerCalls *ownercalls.Service
+	Questions  *questions.Service
 	Projector  *projector.Projector
 	drafts     *draft.Service
 	webhooks   *webhooks.Service
@@ -86,9 +90,13 @@ func New(cfg Config, d Deps) *Service {
 	s.Monitor = monitor.New(monitor.Deps{
 		DB: d.DB, Bus: d.Bus, Store: store, Projector: s.Projector, Log: d.Log, Now: d.Now, SweepGrace: cfg.SweepGrace, StuckAfter: cfg.StuckAfter,
 	})
+	s.Erasure = erasure.New(erasure.Deps{
+		Bus: d.Bus, DB: d.DB, Store: store, OwnerCalls: s.OwnerCalls, Webhooks: s.webhooks, Log: d.Log, Now: d.Now, Every: cfg.SweepEvery,
+	})
+	s.Questions = questions.New(aside, s.OwnerCalls)
 	s.Delivery = delivery.New(cfg.Config, delivery.Deps{
-		Bus: d.Bus, DB: d.DB, Store: store, Aside: aside, Threads: d.Threads, Vault: d.Vault, Drafts: s.drafts, Projector: s.Projector,
-		OwnerCalls: s.OwnerCalls, Webhooks: s.webhooks, Monitor: s.Monitor, Log: d.Log, Now: d.Now,
+		Bus: d.Bus, DB: d.DB, Store: store, Threads: d.Threads, Vault: d.Vault, Drafts: s.drafts, Projector: s.Projector,
+		OwnerCalls: s.OwnerCalls, Erased: s.Erasure.Erased, Monitor: s.Monitor, Log: d.Log, Now: d.Now,
 	})
 	s.Engagement = engagement.New(cfg.Engagement, engagement.Deps{
 		Bus: d.Bus, DB: d.DB, Side: d.Side, Threads: d.Threads, Posts: store, Calls: s.OwnerCalls,
@@ -96,7 +104,7 @@ func New(cfg Config, d Deps) *Service {
 			_, err := s.Projector.ApplyAlone(ctx, imported...) // of one account, and nobody waits for any of them
 			return err
 		},
-		Erased: s.Delivery.Erased, Ready: s.Projector.IsCurrent, Busy: s.Delivery.Busy, Log: d.Log, Now: d.Now,
+		Erased: s.Erasure.Erased, Ready: s.Projector.IsCurrent, Busy: s.Delivery.Busy, Log: d.Log, Now: d.Now,
 	})
 	return s
 }
@@ -159,7 +167,7 @@ func (s *Service) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return s.Delivery.Sweep(ctx) })
 	g.Go(func() error { return s.Engagement.CollectInsights(ctx) })
-	g.Go(func() error { return s.Delivery.Erase(ctx) })
+	g.Go(func() error { return s.Erasure.Run(ctx) })
 	g.Go(func() error { return s.Monitor.Run(ctx) })
 	stopped := make(chan time.Time, 1)
 	context.AfterFunc(ctx, func() { stopped <- time.Now() })
@@ -192,9 +200,9 @@ var asksThreads = bus.Bounds{AtOnce: 64, PerUser: 4, Waiting: 28}
 // answer registers the questions that the publisher answers.
 func (s *Service) answer() error {
 	return errors.Join(
-		bus.Answer(s.bus, s.Delivery.GetPost),
-		bus.Answer(s.bus, s.Delivery.ListPosts),
-		bus.Answer(s.bus, s.Delivery.GetCommand),
+		bus.Answer(s.bus, s.Questions.GetPost),
+		bus.Answer(s.bus, s.Questions.ListPosts),
+		bus.Answer(s.bus, s.Questions.GetCommand),
 		bus.Answer(s.bus, s.drafts.ValidatePost, asksThreads),
 		bus.Answer(s.bus, s.Engagement.GetLimits, asksThreads),
 		bus.Answer(s.bus, s.Engagement.GetAccountInsights, asksThreads),

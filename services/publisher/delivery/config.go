@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/threads/breaker"
 )
 
 // Config is how posts are delivered. Zero values mean the default. The waits that keep a post from going out
@@ -177,4 +179,9 @@ func (c RetentionConfig) retentionMistakes() (wrong []error) {
 		wrong = append(wrong, fmt.Errorf("PUBLISHER_ATTEMPTS_KEPT must not be less than 0"))
 	}
 	return wrong
+}
+
+// Threads is the configuration of the client that the publisher needs.
+func (c Config) Threads() threads.Config {
+	return threads.Config{BaseURL: c.APIURL, PublishTimeout: c.CallTimeout, Wrap: breaker.New(c.BreakerAfter, c.BreakerRetry, errLeaseOver).Guard}
 }

@@ -25,7 +25,6 @@ import (
 	"github.com/omni-write/threads/services/publisher/monitor"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
 	"github.com/omni-write/threads/services/publisher/projector"
-	"github.com/omni-write/threads/services/publisher/webhooks"
 )
 
 // Deps is what the delivery of posts works with.
@@ -33,13 +32,12 @@ type Deps struct {
 	Bus        *bus.Bus
 	DB         *bun.DB
 	Store      *posts.Store
-	Aside      *posts.Store // of a pool of its own, for questions
 	Threads    *threads.Client
 	Vault      *vault.Vault
 	Drafts     *draft.Service
 	Projector  *projector.Projector
 	OwnerCalls *ownercalls.Service
-	Webhooks   *webhooks.Service
+	Erased     func(accountID string) bool
 	Monitor    *monitor.Monitor
 	Log        *zap.Logger
 	Now        func() time.Time
@@ -49,17 +47,14 @@ type Deps struct {
 type Delivery struct {
 	*accepter
 	*owners
-	*reader
 	*waker
 	*sweeper
-	*eraser
 
 	cfg        Config
 	db         *bun.DB
 	store      *posts.Store
 	calls      *calls
 	answers    *answers
-	erased     *tombstones
 	alarms     *alarms
 	outbox     *outbox
 	moves      *moves
@@ -86,10 +81,10 @@ func New(cfg Config, d Deps) *Delivery {
 	store, now, log := d.Store, d.Now, d.Log
 	accountReads := &batch.Batcher[batch.Read[accounts.Account]]{Size: readBatch, AtOnce: 2, Work: readAccounts(d.DB)}
 	calls := newCalls(cfg.CallsInFlight, 0, cfg.CallsPerAccount)
-	answers, erased := newAnswers(), &tombstones{}
+	answers := newAnswers()
 
 	alarms := &alarms{cfg: cfg, bus: d.Bus, now: now}
-	outbox := &outbox{bus: d.Bus, db: d.DB, store: store, erased: erased, emitted: newEmittedRevisions(), log: log, now: now}
+	outbox := &outbox{bus: d.Bus, db: d.DB, store: store, erased: d.Erased, emitted: newEmittedRevisions(), log: log, now: now}
 	moves := &moves{db: d.DB, store: store, alarms: alarms, outbox: outbox, log: log, now: now}
 	tokens := &tokens{bus: d.Bus, db: d.DB, vault: d.Vault, accountReads: accountReads, log: log, now: now}
 	quotas := &quotas{cfg: cfg, api: d.Threads, db: d.DB, now: now}
@@ -154,26 +149,19 @@ func New(cfg Config, d Deps) *Delivery {
 	}
 	waker.creations.Farthest = farthestCreation
 	return &Delivery{
-		cfg: cfg, db: d.DB, store: store, calls: calls, answers: answers, erased: erased, log: log, now: now,
+		cfg: cfg, db: d.DB, store: store, calls: calls, answers: answers, log: log, now: now,
 		alarms: alarms, outbox: outbox, moves: moves, tokens: tokens, doubts: doubts, permalinks: permalinks, concluder: concluder, waits: waits,
 		saver: saver, finder: finder, claimer: claimer, caller: caller, confirmer: confirmer, deleter: deleter, accepter: accepter, waker: waker,
 		owners: &owners{
 			cfg: cfg, bus: d.Bus, api: d.Threads, db: d.DB, store: store, drafts: d.Drafts, ownerCalls: d.OwnerCalls, ledger: ledger, alarms: alarms,
 			outbox: outbox, moves: moves, log: log, now: now,
 		},
-		reader: &reader{aside: d.Aside, ownerCalls: d.OwnerCalls},
 		sweeper: &sweeper{
 			cfg: cfg, bus: d.Bus, db: d.DB, store: store, projector: d.Projector, outbox: outbox, log: log, now: now,
 			retention: &retention{cfg: cfg.RetentionConfig, db: d.DB, store: store, now: now},
 		},
-		eraser: &eraser{
-			cfg: cfg, bus: d.Bus, db: d.DB, store: store, ownerCalls: d.OwnerCalls, webhooks: d.Webhooks, erased: erased, log: log, now: now,
-		},
 	}
 }
-
-// Erased says whether an account was erased.
-func (d *Delivery) Erased(accountID string) bool { return d.erased.has(accountID) }
 
 // Busy says that calls to Threads that can wait had better do so.
 func (d *Delivery) Busy() bool { return d.calls.busy() }

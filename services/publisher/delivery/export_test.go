@@ -15,14 +15,12 @@ import (
 // What the tests of a whole publisher reach into: single steps, at the moment and in the order of a test's choice.
 
 var (
-	ErrDone       = errDone
-	AccountTables = accountTables
+	ErrDone = errDone
 )
 
 const (
 	BusyAgain  = busyAgain
 	ForgetStep = forgetStep
-	Probes     = probes
 )
 
 func ListNotReadable() *events.Fault { return listNotReadable() }
@@ -32,7 +30,7 @@ func (d *Delivery) Store() *posts.Store { return d.store }
 
 // UseBus has all of it speak through another connection to NATS.
 func (d *Delivery) UseBus(b *bus.Bus) {
-	d.alarms.bus, d.outbox.bus, d.tokens.bus, d.concluder.bus, d.saver.bus, d.owners.bus, d.sweeper.bus, d.eraser.bus = b, b, b, b, b, b, b, b
+	d.alarms.bus, d.outbox.bus, d.tokens.bus, d.concluder.bus, d.saver.bus, d.owners.bus, d.sweeper.bus = b, b, b, b, b, b, b
 }
 
 // Accept, and what owners do.
@@ -129,7 +127,7 @@ func (d *Delivery) FindPublished(ctx context.Context, p *posts.Post, a access) (
 	return len(seen.matching), len(seen.similar), err
 }
 
-// Outbox, sweep and erasure.
+// Outbox and sweep.
 
 func (d *Delivery) Emit(ctx context.Context, ev events.PostEvent) error {
 	return d.outbox.emit(ctx, ev)
@@ -144,4 +142,3 @@ func (d *Delivery) KeepCommands(kept time.Duration)     { d.sweeper.retention.cf
 func (d *Delivery) AttemptsRound() (after int64, next time.Time) {
 	return d.sweeper.retention.after, d.sweeper.retention.next
 }
-func (d *Delivery) EraseOnce(ctx context.Context) error { return d.eraser.eraseOnce(ctx) }

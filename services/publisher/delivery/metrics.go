@@ -31,10 +31,6 @@ var (
 		Name: "threads_publish_calls_limit",
 		Help: "How many publish calls this process may have in flight (PUBLISHER_CALLS_IN_FLIGHT).",
 	})
-	hostDown = promauto.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "threads_api_host_down",
-		Help: "1 while a host of Threads counts as down and is left alone, by host.",
-	}, []string{"host"})
 	sweepRepairs = promauto.NewCounterVec(prometheus.CounterOpts{
 		Name: "threads_sweep_repairs_total",
 		Help: "What the sweep put right: woken (an overdue post on which nobody worked; also those of an account that came back), told (a change that a crash left untold), gone (a post that Threads had reported as deleted before its id was known). A few after a crash or a reconnect are what it is for; a steady rate is a defect.",

@@ -12,7 +12,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
-	"github.com/omni-write/threads/services/publisher/delivery"
+	"github.com/omni-write/threads/internal/threads/breaker"
 )
 
 // Posts that an outage held up go out spaced, and those of the present hour do not wait for them.
@@ -86,7 +86,7 @@ func TestThreadsDown(t *testing.T) {
 	}
 	// What was under way when it was found to be down, and then a few each time that it is tried again.
 	tried := 1 + time.Since(began)/r.cfg.BreakerRetry
-	if n, most := knocks.Load(), int64(posts+r.cfg.BreakerAfter)+delivery.Probes*int64(tried); n > most {
+	if n, most := knocks.Load(), int64(posts+r.cfg.BreakerAfter)+breaker.Probes*int64(tried); n > most {
 		t.Errorf("%d calls were made to a Threads that is down, and %d at most may be", n, most)
 	}
 	down.Store(false)

@@ -21,7 +21,7 @@ type outbox struct {
 	bus     *bus.Bus
 	db      *bun.DB
 	store   *posts.Store
-	erased  *tombstones
+	erased  func(accountID string) bool
 	emitted emittedRevisions
 	log     *zap.Logger
 	now     func() time.Time
@@ -91,7 +91,7 @@ func (e emittedRevisions) has(id string, rev int64) bool {
 var errAlreadyEmitted = errors.New("the outcome was emitted before, by another event")
 
 func (o *outbox) emit(ctx context.Context, ev events.PostEvent) error {
-	if o.erased.has(ev.Snapshot().AccountID) {
+	if o.erased(ev.Snapshot().AccountID) {
 		return nil // its account is erased: there is nobody to tell it of
 	}
 	err := o.bus.Emit(ctx, ev)

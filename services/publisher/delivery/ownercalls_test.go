@@ -34,7 +34,7 @@ func TestOwnerCallGoesOn(t *testing.T) {
 	r.account = r.connect(testUser, "demo.user", allScopes...)
 	id := r.enqueue(r.idle(), testUser, 1)[0]
 	ask := func(user string) (events.Outcome, error) {
-		return r.idle().Delivery.GetCommand(t.Context(), events.GetCommand{UserID: user, ID: id})
+		return r.idle().Questions.GetCommand(t.Context(), events.GetCommand{UserID: user, ID: id})
 	}
 	if o, err := ask(testUser); err != nil || o.Done || o.CommandID != id {
 		t.Errorf("before: %+v, %v", o, err)

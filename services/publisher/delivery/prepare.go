@@ -11,6 +11,7 @@ import (
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/threads/breaker"
 	"github.com/omni-write/threads/services/publisher/draft"
 )
 
@@ -106,7 +107,7 @@ func (r *preparer) create(ctx context.Context, old *posts.Post, a access, c thre
 	began := r.now()
 	asked := ctx
 	if c.ImageURL != "" || c.VideoURL != "" {
-		asked = fetching(ctx, old.AccountID)
+		asked = breaker.Fetching(ctx, old.AccountID)
 	}
 	id, err := r.api.CreateContainer(asked, a.token, c)
 	tried := attempted("create", began, r.now(), err)
@@ -201,7 +202,7 @@ func (r *preparer) rebuild(ctx context.Context, old *posts.Post, tried ...events
 // refusedAhead handles an error before publishing, where nothing can have gone live: a refusal for good fails the post
 // now, everything else is tried again or waits with a reason.
 func (r *preparer) refusedAhead(ctx context.Context, old *posts.Post, a access, err error, tried events.Attempt) error {
-	if errors.Is(err, errDown) {
+	if errors.Is(err, breaker.ErrDown) {
 		return r.waits.waitForThreads(ctx, old, old)
 	}
 	e := apiError(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/threads/breaker"
 )
 
 // caller makes the publish calls.
@@ -262,7 +263,7 @@ func (c *caller) handlePublishError(ctx context.Context, old *posts.Post, a acce
 // releaseClaim takes a claim back when nothing has left this process.
 func (c *caller) releaseClaim(ctx context.Context, before, old *posts.Post, why error, tried events.Attempt) error {
 	next := old.ReleaseClaim(before)
-	if errors.Is(why, errDown) {
+	if errors.Is(why, breaker.ErrDown) {
 		return c.waits.waitForThreads(ctx, old, next)
 	}
 	return c.moves.save(ctx, old, next.TryAgainAt(c.now().Add(clock.Backoff(next.Failures+1))), "", tried)

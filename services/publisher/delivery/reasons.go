@@ -27,10 +27,6 @@ func ambiguous() *events.Fault {
 	return events.Faultf(events.Unknown, "Several posts on the profile could be this one; please look at the profile.")
 }
 
-func erased() *events.Fault {
-	return events.Faultf(events.NotFound, "This was erased with its account.")
-}
-
 func notSeenYet() *events.Fault {
 	return events.Faultf(events.Unavailable, "Threads does not show the post that this one refers to yet; this one follows as soon as it does.")
 }

@@ -110,7 +110,7 @@ func TestListsEndByBytes(t *testing.T) {
 	// A search looks no further than it would, and ends by bytes as well.
 	var found int
 	for q := (events.ListPosts{UserID: "japanese", Search: "日"}); ; {
-		list, err := s.Delivery.ListPosts(t.Context(), q)
+		list, err := s.Questions.ListPosts(t.Context(), q)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -136,7 +136,7 @@ func TestSweepEndsCommands(t *testing.T) {
 	if err := s.Delivery.SweepOnce(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	o, err := s.Delivery.GetCommand(context.Background(), events.GetCommand{UserID: testUser, ID: id})
+	o, err := s.Questions.GetCommand(context.Background(), events.GetCommand{UserID: testUser, ID: id})
 	if err != nil || !o.Done || o.Fault != nil {
 		t.Errorf("the command that waits for the deletion is %+v, %v", o, err)
 	}
@@ -162,7 +162,7 @@ func TestErasuresThatFail(t *testing.T) {
 	r.change(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$`)
 	r.change(`CREATE TRIGGER refuse BEFORE DELETE ON search_uses FOR EACH ROW EXECUTE FUNCTION refuse()`)
 	for range 2 {
-		if err := s.Delivery.EraseOnce(t.Context()); err != nil && !strings.Contains(err.Error(), "not this one") {
+		if err := s.Erasure.Once(t.Context()); err != nil && !strings.Contains(err.Error(), "not this one") {
 			t.Fatal(err)
 		}
 	}

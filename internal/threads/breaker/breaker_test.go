@@ -1,4 +1,4 @@
-package delivery
+package breaker
 
 import (
 	"context"
@@ -25,9 +25,8 @@ func TestBreakerAndPictures(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			cfg := Config{BreakerAfter: 5, BreakerRetry: time.Hour}
 			fail := true
-			guarded := newBreakers(cfg).guard(roundTripper(func(*http.Request) (*http.Response, error) {
+			guarded := New(5, time.Hour).Guard(roundTripper(func(*http.Request) (*http.Response, error) {
 				if fail {
 					return nil, context.DeadlineExceeded
 				}
@@ -36,7 +35,7 @@ func TestBreakerAndPictures(t *testing.T) {
 			call := func(account string) error {
 				ctx := t.Context()
 				if account != "" {
-					ctx = fetching(ctx, account)
+					ctx = Fetching(ctx, account)
 				}
 				req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://graph.example/", nil)
 				if err != nil {
@@ -53,7 +52,7 @@ func TestBreakerAndPictures(t *testing.T) {
 				_ = call(account)
 			}
 			fail = false
-			if down := errors.Is(call(""), errDown); down != c.down {
+			if down := errors.Is(call(""), ErrDown); down != c.down {
 				t.Errorf("Threads counts as down: %t", down)
 			}
 		})

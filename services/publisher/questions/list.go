@@ -1,4 +1,4 @@
-package delivery
+package questions
 
 import (
 	"context"
@@ -18,7 +18,7 @@ const (
 )
 
 // ListPosts answers with a page of the user's posts, the earliest first unless the newest are asked for.
-func (r *reader) ListPosts(ctx context.Context, q events.ListPosts) (events.PostList, error) {
+func (s *Service) ListPosts(ctx context.Context, q events.ListPosts) (events.PostList, error) {
 	if q.Limit == 0 {
 		q.Limit = maxList
 	}
@@ -35,7 +35,7 @@ func (r *reader) ListPosts(ctx context.Context, q events.ListPosts) (events.Post
 			return events.PostList{}, events.Faultf(events.Invalid, words).At("/after", "cursor_invalid", words)
 		}
 	}
-	found, next, err := r.aside.Page(ctx, q, after)
+	found, next, err := s.posts.Page(ctx, q, after)
 	if err != nil {
 		return events.PostList{}, err
 	}

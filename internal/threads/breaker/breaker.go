@@ -1,25 +1,29 @@
-package delivery
+// Package breaker leaves a host alone that does not answer.
+package breaker
 
 import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/sony/gobreaker/v2"
-
-	"github.com/omni-write/threads/internal/threads"
 )
 
-// errDown says that a call was not made because its host has failed so often in a row that it counts as down.
-var errDown = errors.New("threads does not answer; it is left alone for some seconds")
+// ErrDown says that a call was not made because its host has failed so often in a row that it counts as down.
+var ErrDown = errors.New("threads does not answer; it is left alone for some seconds")
 
-// breakers stops calls to a host that is down: a thousand posts that knock every second would keep it there, and each
-// call would hold a place for its whole timeout. A few calls try again after BreakerRetry.
-type breakers struct {
+// Breakers stop calls to a host that is down: a thousand posts that knock every second would keep it there, and each
+// call would hold a place for its whole timeout. A few calls try again after a while.
+type Breakers struct {
 	after uint32
 	retry time.Duration
+	// ignored are errors that say nothing about a host.
+	ignored []error
 
 	mu     sync.Mutex
 	byHost map[string]*breaker
@@ -33,23 +37,25 @@ type breaker struct {
 	blamed map[string]bool // the accounts whose media have counted against the host since it last answered
 }
 
-func newBreakers(c Config) *breakers {
-	return &breakers{
-		after: uint32(c.BreakerAfter), retry: c.BreakerRetry, //nolint:gosec // a small number of calls
+// New makes those of all hosts: after so many failed calls in a row a host is left alone for as long as retry says. The errors in
+// ignored say nothing about a host.
+func New(after int, retry time.Duration, ignored ...error) *Breakers {
+	return &Breakers{
+		after: uint32(after), retry: retry, ignored: ignored, //nolint:gosec // a small number of calls
 		byHost: map[string]*breaker{},
 	}
 }
 
-// probes is how many calls may try a host that was down at the same time.
-const probes = 3
+// Probes is how many calls may try a host that was down at the same time.
+const Probes = 3
 
-func (b *breakers) of(host string) *breaker {
+func (b *Breakers) of(host string) *breaker {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	one := b.byHost[host]
 	if one == nil {
 		one = &breaker{blamed: map[string]bool{}, TwoStepCircuitBreaker: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-			Name: host, MaxRequests: probes, Timeout: b.retry,
+			Name: host, MaxRequests: Probes, Timeout: b.retry,
 			ReadyToTrip: func(counts gobreaker.Counts) bool { return counts.ConsecutiveFailures >= b.after },
 			OnStateChange: func(_ string, _, to gobreaker.State) {
 				down := 0.0
@@ -64,25 +70,25 @@ func (b *breakers) of(host string) *breaker {
 	return one
 }
 
-// guard is the transport of the client: every call goes through the breaker of its host.
-func (b *breakers) guard(next http.RoundTripper) http.RoundTripper {
+// Guard is the transport of the client: every call goes through the breaker of its host.
+func (b *Breakers) Guard(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		done, err := b.of(r.URL.Host).begin(fetchesFor(r.Context()))
 		if err != nil {
 			if r.Body != nil {
 				_ = r.Body.Close()
 			}
-			return nil, errDown
+			return nil, ErrDown
 		}
 		resp, err := next.RoundTrip(r)
-		done(unwell(r.Context(), resp, err))
+		done(b.unwell(r.Context(), resp, err))
 		return resp, err
 	})
 }
 
-// fetching marks the call in which Threads fetches an account's media: how long that takes, and whether it is answered at
+// Fetching marks the call in which Threads fetches an account's media: how long that takes, and whether it is answered at
 // all, is as much the doing of the host of the media.
-func fetching(ctx context.Context, account string) context.Context {
+func Fetching(ctx context.Context, account string) context.Context {
 	return context.WithValue(ctx, fetchingKey{}, account)
 }
 
@@ -99,7 +105,7 @@ func fetchesFor(ctx context.Context) string {
 func (b *breaker) begin(fetchesFor string) (done func(failure error), err error) {
 	if fetchesFor != "" {
 		if b.State() == gobreaker.StateOpen {
-			return nil, errDown
+			return nil, ErrDown
 		}
 		return func(failure error) {
 			if !b.counts(fetchesFor, failure) {
@@ -137,14 +143,14 @@ func (b *breaker) counts(fetchesFor string, failure error) bool {
 
 // unwell says what counts against a host: no answer, or an edge that says so. What Threads itself answers, be it a
 // refusal with HTTP 500, does not: it is there. Nor does a call that we ended ourselves.
-func unwell(ctx context.Context, resp *http.Response, err error) error {
+func (b *Breakers) unwell(ctx context.Context, resp *http.Response, err error) error {
 	switch {
-	case errors.Is(context.Cause(ctx), context.Canceled), errors.Is(err, errLeaseOver):
+	case errors.Is(context.Cause(ctx), context.Canceled), slices.ContainsFunc(b.ignored, func(other error) bool { return errors.Is(err, other) }):
 		return nil
 	case err != nil:
 		return err
 	case resp.StatusCode >= http.StatusBadGateway && resp.StatusCode <= http.StatusGatewayTimeout:
-		return errDown
+		return ErrDown
 	}
 	return nil
 }
@@ -153,7 +159,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Threads is the configuration of the client that the publisher needs.
-func (c Config) Threads() threads.Config {
-	return threads.Config{BaseURL: c.APIURL, PublishTimeout: c.CallTimeout, Wrap: newBreakers(c).guard}
-}
+var hostDown = promauto.NewGaugeVec(prometheus.GaugeOpts{
+	Name: "threads_api_host_down",
+	Help: "1 while a host of Threads counts as down and is left alone, by host.",
+}, []string{"host"})

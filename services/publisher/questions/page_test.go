@@ -1,4 +1,4 @@
-package delivery
+package questions
 
 import (
 	"encoding/json"
@@ -14,6 +14,8 @@ import (
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/posts"
 )
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // manyPosts are those of one user with a large account, a small one and one of some posts, so that what a list asks for is
 // sometimes nearly everything and sometimes next to nothing.
@@ -103,7 +105,7 @@ func someLists(each func(name string, q events.ListPosts)) {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	s := &reader{aside: posts.NewStore(db, 0, 0)}
+	s := New(posts.NewStore(db, 0, 0), nil)
 	const rows = 12_000 // more than are searched at once
 	all := manyPosts(t, db, rows)
 

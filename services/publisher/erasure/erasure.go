@@ -1,4 +1,5 @@
-package delivery
+// Package erasure takes away what the publisher has of erased accounts.
+package erasure
 
 import (
 	"context"
@@ -33,33 +34,55 @@ var accountTables = []string{
 	"quota_uses", "insight_snapshots", "insight_rounds", "search_uses", "history_imports", "posts_gone",
 }
 
-// eraser takes away what this service has of erased accounts.
-type eraser struct {
-	cfg        Config
+// Deps is what an eraser works with.
+type Deps struct {
+	Bus        *bus.Bus
+	DB         *bun.DB
+	Store      *posts.Store
+	OwnerCalls *ownercalls.Service
+	Webhooks   *webhooks.Service
+	Log        *zap.Logger
+	Now        func() time.Time
+	Every      time.Duration // how often it looks at most
+}
+
+// Eraser takes away the rows of erased accounts.
+type Eraser struct {
 	bus        *bus.Bus
 	db         *bun.DB
 	store      *posts.Store
 	ownerCalls *ownercalls.Service
 	webhooks   *webhooks.Service
-	erased     *tombstones
+	erased     tombstones
 	log        *zap.Logger
 	now        func() time.Time
+	every      time.Duration
 }
 
-// Erase takes the rows of erased accounts away when it is publisher's turn (internal/accounts/erase.go), until ctx ends.
-func (e *eraser) Erase(ctx context.Context) error {
-	every := min(eraseEvery, e.cfg.SweepEvery)
+// New makes an eraser.
+func New(d Deps) *Eraser {
+	return &Eraser{
+		bus: d.Bus, db: d.DB, store: d.Store, ownerCalls: d.OwnerCalls, webhooks: d.Webhooks, log: d.Log, now: d.Now, every: min(eraseEvery, d.Every),
+	}
+}
+
+// Erased says whether an account was erased lately, as this process last looked.
+func (e *Eraser) Erased(accountID string) bool { return e.erased.has(accountID) }
+
+// Run takes the rows of erased accounts away when it is publisher's turn (internal/accounts/erase.go), until ctx ends.
+func (e *Eraser) Run(ctx context.Context) error {
 	for {
-		if err := e.eraseOnce(ctx); err != nil && ctx.Err() == nil {
-			e.log.Error("an erasure is held up; it is tried again", errField(err))
+		if err := e.Once(ctx); err != nil && ctx.Err() == nil {
+			e.log.Error("an erasure is held up; it is tried again", zap.Error(err))
 		}
-		if !clock.Sleep(ctx, every) {
+		if !clock.Sleep(ctx, e.every) {
 			return nil
 		}
 	}
 }
 
-func (e *eraser) eraseOnce(ctx context.Context) error {
+// Once looks which accounts are to be erased, and erases what it can.
+func (e *Eraser) Once(ctx context.Context) error {
 	fresh, err := accounts.Fresh(ctx, e.db)
 	if err != nil {
 		return err
@@ -83,7 +106,7 @@ func (e *eraser) eraseOnce(ctx context.Context) error {
 
 // eraseRows takes away everything that this service has of an account. Posts on which somebody works are waited for: a call
 // that is under way ends, and its worker finds the row as it left it. Only then it is auth's turn.
-func (e *eraser) eraseRows(ctx context.Context, t accounts.Tombstone) error {
+func (e *Eraser) eraseRows(ctx context.Context, t accounts.Tombstone) error {
 	for {
 		n, err := e.erasePosts(ctx, t)
 		if err != nil {
@@ -98,7 +121,7 @@ func (e *eraser) eraseRows(ctx context.Context, t accounts.Tombstone) error {
 		return err
 	}
 	if busy > 0 {
-		e.log.Info("an erasure waits for posts in hand", accountField(t.AccountID), zap.Int("posts", int(busy)))
+		e.log.Info("an erasure waits for posts in hand", zap.String("account_id", t.AccountID), zap.Int("posts", int(busy)))
 		return nil
 	}
 	if err := e.eraseCommands(ctx, t); err != nil {
@@ -132,15 +155,15 @@ func (e *eraser) eraseRows(ctx context.Context, t accounts.Tombstone) error {
 }
 
 // replyErased tells whoever waits for a command. Who asks by its id hears the same.
-func (e *eraser) replyErased(ctx context.Context, id, outcomeTo string) {
+func (e *Eraser) replyErased(ctx context.Context, id, outcomeTo string) {
 	if err := e.bus.Reply(ctx, outcomeTo, events.Outcome{CommandID: id, Done: true, Fault: erased()}); err != nil {
-		e.log.Warn("outcome not delivered", zap.String("command_id", id), errField(err))
+		e.log.Warn("outcome not delivered", zap.String("command_id", id), zap.Error(err))
 	}
 }
 
 // erasePosts takes away posts on which nobody works, with what was tried for them and what their commands answered, and
 // says how many there were.
-func (e *eraser) erasePosts(ctx context.Context, t accounts.Tombstone) (int, error) {
+func (e *Eraser) erasePosts(ctx context.Context, t accounts.Tombstone) (int, error) {
 	var ids []string
 	var awaited []commands.Command
 	err := pg.InTx(ctx, e.db, func(ctx context.Context, tx bun.Tx) error {
@@ -166,7 +189,7 @@ func (e *eraser) erasePosts(ctx context.Context, t accounts.Tombstone) (int, err
 }
 
 // eraseCommands takes away what commands about the account itself have answered.
-func (e *eraser) eraseCommands(ctx context.Context, t accounts.Tombstone) error {
+func (e *Eraser) eraseCommands(ctx context.Context, t accounts.Tombstone) error {
 	return forgetCommands(ctx, e.db, t, e.now(), `user_id = ?
 		AND (outcome::text LIKE ? AND outcome->'result'->>'erasureCode' IS NULL
 		OR id IN (SELECT command_id FROM history_imports WHERE account_id = ?))`, t.UserID, "%"+t.AccountID+"%", t.AccountID)
@@ -204,4 +227,8 @@ func eraseKeptRows(ctx context.Context, tx bun.Tx, accountID string) error {
 	}
 	_, err := tx.NewDelete().Table("posts_before_rebuild").Where("account_id = ?", accountID).Exec(ctx)
 	return wrapped("erase from posts_before_rebuild", err)
+}
+
+func erased() *events.Fault {
+	return events.Faultf(events.NotFound, "This was erased with its account.")
 }

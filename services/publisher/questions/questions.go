@@ -1,0 +1,47 @@
+// Package questions answers questions about posts and commands.
+package questions
+
+import (
+	"context"
+	"errors"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/services/publisher/ownercalls"
+)
+
+// Service answers them.
+type Service struct {
+	posts      *posts.Store
+	ownerCalls *ownercalls.Service
+}
+
+// New makes what answers them. The store's connections are not those of publishing.
+func New(store *posts.Store, ownerCalls *ownercalls.Service) *Service {
+	return &Service{store, ownerCalls}
+}
+
+// GetPost answers with one of the user's posts and what was tried for it.
+func (s *Service) GetPost(ctx context.Context, q events.GetPost) (events.PostDetail, error) {
+	p, err := s.posts.Find(ctx, s.posts.DB, q.UserID, q.ID)
+	if err != nil {
+		return events.PostDetail{}, err
+	}
+	tried, err := s.posts.Attempts(ctx, s.posts.DB, p.ID)
+	if err != nil {
+		return events.PostDetail{}, err
+	}
+	return events.PostDetail{Post: p.Snapshot(), Attempts: tried}, nil
+}
+
+// GetCommand answers how a command of the user ended.
+func (s *Service) GetCommand(ctx context.Context, q events.GetCommand) (events.Outcome, error) {
+	o, err := commands.Get(ctx, s.posts.DB, q)
+	if errors.Is(err, &events.Fault{Code: events.NotFound}) {
+		if waits, err := s.ownerCalls.Waits(ctx, q.UserID, q.ID); err != nil || waits {
+			return events.Outcome{CommandID: q.ID}, err
+		}
+	}
+	return o, err
+}
