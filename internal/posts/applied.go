@@ -28,7 +28,7 @@ func (p Progress) MissesOutcome() bool {
 
 // ProgressOf reads how far posts have come. It locks nothing: whoever emitted an event applies it at the same moment, and
 // what is written afterwards is guarded by the row's rev.
-func (*Store) ProgressOf(ctx context.Context, db bun.IDB, ids []string) (map[string]Progress, error) {
+func ProgressOf(ctx context.Context, db bun.IDB, ids []string) (map[string]Progress, error) {
 	if len(ids) == 0 {
 		return nil, nil //nolint:nilnil // nothing to read
 	}
@@ -46,7 +46,7 @@ func (*Store) ProgressOf(ctx context.Context, db bun.IDB, ids []string) (map[str
 
 // Finalize makes rows final that are noted as published and lack nothing but the event: the usual case, in one statement.
 // It gets the posts as their events say they are, and returns those it made final. A row that somebody else holds is left.
-func (*Store) Finalize(ctx context.Context, tx bun.Tx, list []Post) (map[string]bool, error) {
+func Finalize(ctx context.Context, tx bun.Tx, list []Post) (map[string]bool, error) {
 	type row struct {
 		ID        string        `bun:"id"`
 		Rev       int64         `bun:"rev"`
@@ -85,7 +85,7 @@ func (*Store) Finalize(ctx context.Context, tx bun.Tx, list []Post) (map[string]
 
 // MarkEmitted notes of rows that the events of these revisions are on EVENTS. A row that somebody else holds is left as it
 // is, for all that comes after it would wait: the sweep finds it.
-func (*Store) MarkEmitted(ctx context.Context, tx bun.Tx, revs map[string]int64) error {
+func MarkEmitted(ctx context.Context, tx bun.Tx, revs map[string]int64) error {
 	type row struct {
 		ID  string `bun:"id"`
 		Rev int64  `bun:"rev"`
@@ -110,7 +110,7 @@ func (*Store) MarkEmitted(ctx context.Context, tx bun.Tx, revs map[string]int64)
 // Apply brings the row to what an event says, if the row is behind; a row that is missing (an empty table, a restored one)
 // is written anew. A row that is already there is only marked as emitted. The working columns of a row that is behind belong
 // to another revision, so they begin anew.
-func (*Store) Apply(ctx context.Context, tx bun.Tx, p *Post, t Timing, now time.Time) error {
+func Apply(ctx context.Context, tx bun.Tx, p *Post, t Timing, now time.Time) error {
 	res, err := tx.NewUpdate().Model((*Post)(nil)).
 		Set("told_rev = ?", p.Rev).
 		Where("id = ? AND rev = ? AND told_rev < ?", p.ID, p.Rev, p.Rev).Exec(ctx)
@@ -120,7 +120,7 @@ func (*Store) Apply(ctx context.Context, tx bun.Tx, p *Post, t Timing, now time.
 	if n, err := res.RowsAffected(); err != nil || n > 0 {
 		return err
 	}
-	p.WakeAfterReplay(t, now)
+	t.WakeAfterReplay(p, now)
 	p.Canonicalize()
 	res, err = tx.NewInsert().Model(p).
 		Value("call_deadline", "CASE WHEN ? THEN clock_timestamp() END", p.Doubt). // whenever its call was made, it has ended by then
@@ -139,7 +139,7 @@ func (*Store) Apply(ctx context.Context, tx bun.Tx, p *Post, t Timing, now time.
 }
 
 // WakeOfAccount has the posts of an account that wait in one of the states looked at from a time on.
-func (*Store) WakeOfAccount(ctx context.Context, db bun.IDB, accountID string, at, now time.Time, states ...events.State) error {
+func WakeOfAccount(ctx context.Context, db bun.IDB, accountID string, at, now time.Time, states ...events.State) error {
 	_, err := db.NewUpdate().Model((*Post)(nil)).Set("wake_at = ?", at).Set("armed_at = NULL").
 		Where("account_id = ? AND state IN (?)", accountID, bun.List(states)).
 		Where("wake_at > ?", now).Exec(ctx)
@@ -150,7 +150,7 @@ func (*Store) WakeOfAccount(ctx context.Context, db bun.IDB, accountID string, a
 }
 
 // WakePaused has the posts that wait for their account to be resumed looked at from a time on.
-func (*Store) WakePaused(ctx context.Context, db bun.IDB, accountID string, at, now time.Time) error {
+func WakePaused(ctx context.Context, db bun.IDB, accountID string, at, now time.Time) error {
 	_, err := db.NewUpdate().Model((*Post)(nil)).Set("wake_at = ?", at).Set("armed_at = NULL").
 		Where("account_id = ? AND state IN (?) AND reason->>'code' = ?", accountID,
 			bun.List([]events.State{events.StateWaiting, events.StateUnconfirmed}), events.Paused).

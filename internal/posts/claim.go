@@ -69,7 +69,7 @@ func (s *Store) Claim(ctx context.Context, items []Claim, spacing time.Duration,
 		for i, c := range items {
 			account, there := locked.Connected[c.Next.AccountID]
 			content := contentKey{account.ProviderUserID, c.Next.ContentHash}
-			key := AccountQuota{c.Next.AccountID, c.Next.QuotaKind()}
+			key := AccountQuota{c.Next.AccountID, QuotaOf(c.Next)}
 			u := usages[key]
 			latest := u.LatestBut(c.Next.ID)
 			switch other := unsettled[content]; {
@@ -203,7 +203,7 @@ func (s *Store) writeClaims(ctx context.Context, tx bun.Tx, batch []Claim, going
 		}
 		p.UpdatedAt, p.Doubt = now, true
 		p.ClaimedAt, p.CallDeadline, p.DoubtSince = won[n].ClaimedAt.UTC(), won[n].CallDeadline.UTC(), won[n].DoubtSince.UTC()
-		uses = append(uses, QuotaUse{AccountID: p.AccountID, Quota: p.QuotaKind(), At: now, PostID: p.ID, Part: p.CurrentPart()})
+		uses = append(uses, QuotaUse{AccountID: p.AccountID, Quota: QuotaOf(p), At: now, PostID: p.ID, Part: p.CurrentPart()})
 	}
 	if len(uses) == 0 {
 		return nil

@@ -59,20 +59,20 @@ func emittedColumns() []string {
 
 // differsFrom names the columns in which a row says something else than the one that EVENTS leads to. What a row says is
 // its snapshot: of a chain its own columns are those of the part in hand.
-func (p *Post) differsFrom(rebuilt *Post) (columns []string, err error) {
+func differsFrom(p, rebuilt *Post) (columns []string, err error) {
 	says, should := FromSnapshot(p.Snapshot()), FromSnapshot(rebuilt.Snapshot())
 	says.Fact, should.Fact = p.Fact, rebuilt.Fact
 	says.Canonicalize()
 	should.Canonicalize()
 	for _, column := range emittedColumns() {
-		if p.mayDiffer(column, rebuilt) {
+		if mayDiffer(p, column, rebuilt) {
 			continue
 		}
-		one, err := json.Marshal(says.column(column))
+		one, err := json.Marshal(columnOf(&says, column))
 		if err != nil {
 			return nil, fmt.Errorf("encode a row: %w", err)
 		}
-		other, err := json.Marshal(should.column(column))
+		other, err := json.Marshal(columnOf(&should, column))
 		if err != nil {
 			return nil, fmt.Errorf("encode a row: %w", err)
 		}
@@ -84,7 +84,7 @@ func (p *Post) differsFrom(rebuilt *Post) (columns []string, err error) {
 }
 
 // mayDiffer says whether a worker may be on its way between two told states: then the row knows more than EVENTS.
-func (p *Post) mayDiffer(column string, rebuilt *Post) bool {
+func mayDiffer(p *Post, column string, rebuilt *Post) bool {
 	here := IsFinal(p.State) || p.State == events.StateParked
 	switch column {
 	case "state", "reason":
@@ -97,8 +97,8 @@ func (p *Post) mayDiffer(column string, rebuilt *Post) bool {
 	return false
 }
 
-// column is the value of a column of the row.
-func (p *Post) column(name string) any {
+// columnOf is the value of a column of the row.
+func columnOf(p *Post, name string) any {
 	v := reflect.ValueOf(p).Elem()
 	for i := range v.NumField() {
 		if tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("bun"), ","); tag == name {

@@ -24,7 +24,7 @@ type ActiveCount struct {
 }
 
 // CountActive counts the active posts.
-func (*Store) CountActive(ctx context.Context, db bun.IDB) (counts []ActiveCount, err error) {
+func CountActive(ctx context.Context, db bun.IDB) (counts []ActiveCount, err error) {
 	err = db.NewSelect().Model((*Post)(nil)).Column("state").
 		ColumnExpr("coalesce(reason->>'code', '') AS code, count(*) AS posts, min(publish_at) AS oldest").
 		// The words of the index, or Postgres does not see that they are the same.
@@ -45,7 +45,7 @@ type OverdueCount struct {
 }
 
 // CountOverdue counts the overdue posts. A wake-up within grace of now is not overdue yet.
-func (*Store) CountOverdue(ctx context.Context, db bun.IDB, now time.Time, grace time.Duration) (count OverdueCount, err error) {
+func CountOverdue(ctx context.Context, db bun.IDB, now time.Time, grace time.Duration) (count OverdueCount, err error) {
 	err = db.NewSelect().Model((*Post)(nil)).
 		ColumnExpr("count(*) FILTER (WHERE publish_at < ?0 AND state IN ('scheduled', 'ready')) AS overdue", now).
 		ColumnExpr("min(publish_at) FILTER (WHERE publish_at < ?0 AND state IN ('scheduled', 'ready')) AS oldest", now).
@@ -66,7 +66,7 @@ type QueuedCount struct {
 }
 
 // CountQueued counts the posts of an account that wait for their time.
-func (*Store) CountQueued(ctx context.Context, db bun.IDB, accountID string) (count QueuedCount, err error) {
+func CountQueued(ctx context.Context, db bun.IDB, accountID string) (count QueuedCount, err error) {
 	err = db.NewRaw(`SELECT count(*) AS queued, count(*) FILTER (WHERE publish_at < now()) AS overdue,
 			min(publish_at + publish_within * interval '1 second') AS first_missed
 		FROM posts WHERE account_id = ? AND state IN ('scheduled', 'ready', 'waiting')`, accountID).Scan(ctx, &count)
@@ -78,7 +78,7 @@ func (*Store) CountQueued(ctx context.Context, db bun.IDB, accountID string) (co
 
 // CountCalls counts the claims of an account whose publish call may still be on its way. A claim without a lease makes no
 // call any more.
-func (*Store) CountCalls(ctx context.Context, db bun.IDB, accountID string) (int64, error) {
+func CountCalls(ctx context.Context, db bun.IDB, accountID string) (int64, error) {
 	calls, err := db.NewSelect().Model((*Post)(nil)).
 		Where("account_id = ? AND state = ? AND lease_until > now()", accountID, events.StatePublishing).Count(ctx)
 	if err != nil {
@@ -88,7 +88,7 @@ func (*Store) CountCalls(ctx context.Context, db bun.IDB, accountID string) (int
 }
 
 // MostUsed is how many places of each quota are used by the account that has fewest left.
-func (*Store) MostUsed(ctx context.Context, db bun.IDB, now time.Time) (map[Quota]int, error) {
+func MostUsed(ctx context.Context, db bun.IDB, now time.Time) (map[Quota]int, error) {
 	var rows []struct {
 		Quota Quota `bun:"quota"`
 		Used  int   `bun:"used"`

@@ -57,7 +57,7 @@ func (p *Post) EndDoubt(by Proof) {
 func (p *Post) Presumed() bool { return p.OnAbsent == AbsentResume }
 
 // DoubtedSince is the time from which a live post could be the one that is looked for.
-func (p *Post) DoubtedSince() time.Time {
+func DoubtedSince(p *Post) time.Time {
 	if p.DoubtSince.IsZero() {
 		return p.PublishAt
 	}
@@ -65,7 +65,7 @@ func (p *Post) DoubtedSince() time.Time {
 }
 
 // AskedSince is from when the pauses between two looks grow: a post may be in doubt without a claim of ours.
-func (p *Post) AskedSince() time.Time { return clock.Latest(p.ClaimedAt, p.DoubtedSince()) }
+func AskedSince(p *Post) time.Time { return clock.Latest(p.ClaimedAt, DoubtedSince(p)) }
 
 // keepsDoubt says why a move is not allowed while the doubt of the row stands, or nil.
 func keepsDoubt(was, p *Post) error {
@@ -85,7 +85,7 @@ func keepsDoubt(was, p *Post) error {
 		return fmt.Errorf("post %s may be live and cannot be %s: it is asked for first", p.ID, p.State)
 	case p.ContainerID != was.ContainerID || !slices.Equal(p.Children, was.Children):
 		return fmt.Errorf("post %s may be live and cannot have another container", p.ID)
-	case p.ContentHash != was.ContentHash || p.Source() != was.Source():
+	case p.ContentHash != was.ContentHash || SourceOf(p) != SourceOf(was):
 		return fmt.Errorf("post %s may be live and cannot say anything else", p.ID)
 	}
 	return nil

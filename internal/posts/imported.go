@@ -16,6 +16,6 @@ func Imported(account accounts.Account, m threads.Media, now time.Time) *Post {
 		State: events.StatePublished, MediaID: m.ID, Permalink: m.Permalink, AcceptedAt: m.Timestamp,
 		CreatedAt: now, UpdatedAt: now,
 	}
-	p.ContentHash = p.Hash()
+	p.ContentHash = HashOf(p)
 	return p
 }

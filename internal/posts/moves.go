@@ -12,14 +12,14 @@ import (
 // clock nor calls anybody. The store judges whether the move is legal when it is saved. Where a move is told only when it is
 // news to the owner, the fact is returned with it, "" when nothing is told.
 
-func (p *Post) copied() *Post {
+func copyOf(p *Post) *Post {
 	next := *p
 	return &next
 }
 
 // Released gives up the lease.
 func (p *Post) Released() *Post {
-	next := p.copied()
+	next := copyOf(p)
 	next.Lease = ""
 	return next
 }
@@ -45,24 +45,24 @@ func (p *Post) TryAgainAt(at time.Time) *Post {
 
 // CountFailure counts one more failure in a row.
 func (p *Post) CountFailure() *Post {
-	next := p.copied()
+	next := copyOf(p)
 	next.Failures++
 	return next
 }
 
 // ScheduleAnew gives a post the state and the wake-up that its time calls for.
 func (p *Post) ScheduleAnew(t Timing) *Post {
-	next := p.copied()
-	next.Reschedule(t)
+	next := copyOf(p)
+	t.Reschedule(next)
 	return next
 }
 
 // Refer notes what the post's references turned out to be at Threads; complete says that nothing is left to be found.
 func (p *Post) Refer(parentID, quotedID string, complete bool) *Post {
-	next := p.copied()
+	next := copyOf(p)
 	next.ParentID, next.QuotedID = parentID, quotedID
 	if complete {
-		next.ContentHash = next.Hash()
+		next.ContentHash = HashOf(next)
 	}
 	return next
 }
@@ -71,7 +71,7 @@ func (p *Post) Refer(parentID, quotedID string, complete bool) *Post {
 func (p *Post) AddContainer(id string, created, look time.Time) *Post {
 	next := p.LookAgainAt(look)
 	next.ContainerID = id
-	next.ContainerAt, next.BuiltFrom = created, next.Source()
+	next.ContainerAt, next.BuiltFrom = created, SourceOf(next)
 	return next
 }
 
@@ -82,7 +82,7 @@ func (p *Post) AddChild(id string, created, look time.Time) *Post {
 	if _, media := next.Content(); len(next.Children) < len(media) {
 		next.WakeAt = created // the next item at once
 	}
-	next.ContainerAt, next.BuiltFrom = created, next.Source()
+	next.ContainerAt, next.BuiltFrom = created, SourceOf(next)
 	return next
 }
 
@@ -110,7 +110,7 @@ func (p *Post) Prepare(at time.Time) *Post {
 
 // Resume takes a waiting post up again. Its reason stays until the post moves on, so that nobody wonders meanwhile.
 func (p *Post) Resume(at time.Time) *Post {
-	next := p.copied()
+	next := copyOf(p)
 	next.State, next.WakeAt = events.StateScheduled, at // prepare looks at its container, if there is one
 	return next
 }
@@ -135,7 +135,7 @@ func (p *Post) Postpone(reason *events.Fault, until time.Time) (next *Post, fact
 // Claim makes a ready post a worker's, from here to the answer: nobody may edit or cancel it. The store completes it by the
 // clock of the database.
 func (p *Post) Claim(lease string, now, until time.Time) *Post {
-	next := p.copied()
+	next := copyOf(p)
 	next.State, next.Lease, next.LeaseUntil = events.StatePublishing, lease, until
 	next.Attempt++
 	next.ClaimedAt, next.UpdatedAt = now, now
@@ -158,14 +158,14 @@ func (p *Post) ReleaseClaim(before *Post) *Post {
 
 // MarkAnswered notes that the publish call was answered, so that it has ended.
 func (p *Post) MarkAnswered() *Post {
-	next := p.copied()
+	next := copyOf(p)
 	next.Answered = true
 	return next
 }
 
 // MarkCalled notes when the publish call left.
 func (p *Post) MarkCalled(at time.Time) *Post {
-	next := p.copied()
+	next := copyOf(p)
 	next.CalledAt = at
 	return next
 }
@@ -210,14 +210,14 @@ func (p *Post) Unconfirm(onAbsent OnAbsent, reason *events.Fault, ask time.Time)
 
 // SeeFinished notes when the container of a post in doubt was first read as unpublished.
 func (p *Post) SeeFinished(at time.Time) *Post {
-	next := p.copied()
+	next := copyOf(p)
 	next.FinishedSeenAt = at
 	return next
 }
 
 // WithoutDoubt ends the doubt by a proof.
 func (p *Post) WithoutDoubt(by Proof) *Post {
-	next := p.copied()
+	next := copyOf(p)
 	next.EndDoubt(by)
 	return next
 }
@@ -266,9 +266,9 @@ func (p *Post) Park(reason *events.Fault) *Post {
 // Publish notes that the part in hand is live. Where another part follows, its turn comes at once: more says so. Otherwise
 // the post is concluding until its outcome is told.
 func (p *Post) Publish(mediaID, permalink string, called, accepted, now time.Time) (next *Post, more bool) {
-	next = p.copied()
+	next = copyOf(p)
 	next.Reason = nil
-	if next.markPartPublished(mediaID, permalink, called, accepted) {
+	if markPartPublished(next, mediaID, permalink, called, accepted) {
 		next.State, next.Lease, next.WakeAt = events.StateScheduled, "", now
 		next.AcceptedAt = accepted
 		return next, true
@@ -280,7 +280,7 @@ func (p *Post) Publish(mediaID, permalink string, called, accepted, now time.Tim
 
 // Fail notes that the post will not go out, and why; it is concluding until that is told.
 func (p *Post) Fail(reason *events.Fault, at time.Time) *Post {
-	next := p.copied()
+	next := copyOf(p)
 	next.State, next.Fact, next.Reason = events.StateConcluding, events.FactFailed, reason
 	next.CalledAt, next.AcceptedAt = time.Time{}, at
 	return next
@@ -296,43 +296,43 @@ func (p *Post) Cancel(reason *events.Fault) *Post {
 
 // Edit changes what a post says, or when. same says that it says the same as before: then its container is still good.
 func (p *Post) Edit(draft events.Draft, same bool, t Timing) *Post {
-	next := p.copied()
+	next := copyOf(p)
 	next.PublishWithin = draft.PublishWithin
 	if !same {
 		next.Text, next.Media, next.Options = draft.Text, draft.Media, draft.Options
 		next.SetParts(draft.Parts)
-		next.ContentHash = next.Hash()
+		next.ContentHash = HashOf(next)
 		next.DiscardContainer()
 	}
 	next.Reason, next.Failures, next.Fact = nil, 0, events.FactEdited
 	if next.State == events.StateWaiting {
 		next.State = events.StateScheduled // prepare looks at its container, if there is one
 	}
-	next.Reschedule(t)
+	t.Reschedule(next)
 	return next
 }
 
 // MoveTo gives a post another time.
 func (p *Post) MoveTo(at time.Time, decision events.TimeDecision) *Post {
-	next := p.copied()
+	next := copyOf(p)
 	next.PublishAt, next.TimeDecision = at, string(decision)
 	return next
 }
 
 // InZone has the post's time told on the clocks of a zone; "" leaves it as it is.
 func (p *Post) InZone(zone string) *Post {
-	next := p.copied()
+	next := copyOf(p)
 	next.TimeZone = cmp.Or(zone, p.TimeZone)
 	return next
 }
 
 // Retry tries a failed post once more, a chain from the part that failed.
 func (p *Post) Retry(t Timing) *Post {
-	next := p.copied()
+	next := copyOf(p)
 	next.StartOver()
 	next.Reason, next.AcceptedAt, next.Recalled = nil, time.Time{}, false
 	next.State, next.Fact = events.StateScheduled, events.FactRetried
-	next.Reschedule(t)
+	t.Reschedule(next)
 	return next
 }
 
@@ -347,7 +347,7 @@ func (p *Post) ResolveLive(mediaID string, called, now time.Time) *Post {
 
 // ResolveAbsent takes a person's word that a parked post is not live.
 func (p *Post) ResolveAbsent(reason *events.Fault, now time.Time) *Post {
-	next := p.copied()
+	next := copyOf(p)
 	next.EndDoubt(ProofPerson)
 	next = next.Fail(reason, now)
 	next.WakeAt = now
@@ -385,7 +385,7 @@ func (p *Post) Delete(mediaID string, now time.Time) (next *Post, more bool) {
 			next.Parts[i].DeletedAt = OptionalTime(now)
 		}
 	}
-	if next.IsChain() && len(next.LiveMediaIDs()) > 0 {
+	if next.IsChain() && len(LiveMediaIDs(next)) > 0 {
 		next.ArmedAt = now
 		return next, true
 	}
@@ -402,7 +402,7 @@ func (p *Post) KeepLive(reason *events.Fault) *Post {
 
 // SetPermalinks notes permalinks that Threads shows by now. found says that there was one.
 func (p *Post) SetPermalinks(links map[string]string) (next *Post, found bool) {
-	next = p.copied()
-	found = next.setPermalinks(links)
+	next = copyOf(p)
+	found = setPermalinks(next, links)
 	return next, found
 }

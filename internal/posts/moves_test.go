@@ -69,16 +69,16 @@ func TestEachMove(t *testing.T) {
 		"schedule anew": {base, plain(func(p *Post) *Post { return p.ScheduleAnew(times) }), func(p *Post) { p.WakeAt = now.Add(-Hold) }, ""},
 		"refer": {base, plain(func(p *Post) *Post { return p.Refer("7", "8", true) }), func(p *Post) {
 			p.ParentID, p.QuotedID = "7", "8"
-			p.ContentHash = p.Hash()
+			p.ContentHash = HashOf(p)
 		}, ""},
 		"refer, not to the end": {base, plain(func(p *Post) *Post { return p.Refer("7", "", false) }), func(p *Post) { p.ParentID = "7" }, ""},
 		"a container": {base, plain(func(p *Post) *Post { return p.AddContainer("18", now, later) }), func(p *Post) {
 			p.Lease, p.Failures, p.WakeAt, p.ContainerID, p.ContainerAt = "", 0, later, "18", now
-			p.BuiltFrom = p.Source()
+			p.BuiltFrom = SourceOf(p)
 		}, ""},
 		"a child, the last": {base, plain(func(p *Post) *Post { return p.AddChild("18", now, later) }), func(p *Post) {
 			p.Lease, p.Failures, p.WakeAt, p.Children, p.ContainerAt = "", 0, later, []string{"18"}, now
-			p.BuiltFrom = p.Source()
+			p.BuiltFrom = SourceOf(p)
 		}, ""},
 		"build anew": {base, plain(func(p *Post) *Post { return p.BuildAnew(later) }), func(p *Post) {
 			p.State, p.Lease, p.WakeAt = events.StateScheduled, "", later
@@ -181,7 +181,7 @@ func TestEachMove(t *testing.T) {
 			p.Attempt, p.Rebuilds, p.Failures = 0, 0, 0
 			noContainer(p)
 			noDoubt(p, ProofLive)
-			p.ContentHash = p.Hash()
+			p.ContentHash = HashOf(p)
 		}, events.FactPartPublished},
 		"fail": {base, plain(func(p *Post) *Post { return p.Fail(other, later) }), func(p *Post) {
 			p.State, p.Fact, p.Reason, p.CalledAt, p.AcceptedAt = events.StateConcluding, events.FactFailed, other, time.Time{}, later
@@ -194,7 +194,7 @@ func TestEachMove(t *testing.T) {
 			p.Text, p.PublishWithin, p.Reason, p.Failures, p.Fact = "others", 60, nil, 0, events.FactEdited
 			p.State, p.WakeAt = events.StateScheduled, now.Add(-2*time.Minute)
 			noContainer(p)
-			p.ContentHash = p.Hash()
+			p.ContentHash = HashOf(p)
 		}, ""},
 		"edit, and say the same": {base, plain(func(p *Post) *Post { return p.Edit(events.Draft{Text: "words", PublishWithin: 60}, true, times) }), func(p *Post) {
 			p.PublishWithin, p.Reason, p.Failures, p.Fact, p.WakeAt = 60, nil, 0, events.FactEdited, now.Add(-Hold)

@@ -44,8 +44,8 @@ func (p *Post) SetParts(parts []events.DraftPart) {
 	}
 }
 
-// Draft is the post as it was asked for.
-func (p *Post) Draft() events.Draft {
+// DraftOf is the post as it was asked for.
+func DraftOf(p *Post) events.Draft {
 	d := events.Draft{
 		AccountID: p.AccountID, Text: p.Text, Media: p.Media, Options: p.Options,
 		ReplyTo: p.ReplyTo, QuotePostID: p.QuotePostID, RepostOf: p.RepostOf, PublishWithin: p.PublishWithin,
@@ -94,11 +94,11 @@ func (p *Post) Parent() string {
 // IsReply says whether the part in hand is a reply: it is counted, and listed by Threads, apart from posts.
 func (p *Post) IsReply() bool { return p.CurrentPart() > 0 || p.ReplyTo != "" }
 
-// built says that nothing is left to be made before the publish call.
-func (p *Post) built() bool { return p.ContainerID != "" || p.Kind == events.KindRepost }
+// isBuilt says that nothing is left to be made before the publish call.
+func isBuilt(p *Post) bool { return p.ContainerID != "" || p.Kind == events.KindRepost }
 
 // markPartPublished notes that the part in hand is live, and turns to the next. more says that there is one.
-func (p *Post) markPartPublished(mediaID, permalink string, called, accepted time.Time) (more bool) {
+func markPartPublished(p *Post, mediaID, permalink string, called, accepted time.Time) (more bool) {
 	p.EndDoubt(ProofLive)
 	if !p.IsChain() {
 		p.MediaID, p.Permalink = mediaID, permalink
@@ -116,7 +116,7 @@ func (p *Post) markPartPublished(mediaID, permalink string, called, accepted tim
 		return false
 	}
 	p.StartOver()
-	p.ContentHash = p.Hash()
+	p.ContentHash = HashOf(p)
 	return true
 }
 
@@ -128,7 +128,7 @@ func (p *Post) StartOver() {
 }
 
 // LiveMediaIDs are the media ids of a post that may still be seen at Threads, the last first: the order of deleting.
-func (p *Post) LiveMediaIDs() (mediaIDs []string) {
+func LiveMediaIDs(p *Post) (mediaIDs []string) {
 	if !p.IsChain() {
 		if p.MediaID != "" && p.DeletedAt.IsZero() {
 			mediaIDs = append(mediaIDs, p.MediaID)
@@ -143,9 +143,9 @@ func (p *Post) LiveMediaIDs() (mediaIDs []string) {
 	return mediaIDs
 }
 
-// Hash is equal for parts that a look at the account's lists could not tell apart (match.go): the same words as Threads
+// HashOf is equal for parts that a look at the account's lists could not tell apart (match.go): the same words as Threads
 // shows them, the same kind of media, in the same place. Two pictures under one caption are such a pair.
-func (p *Post) Hash() string {
+func HashOf(p *Post) string {
 	text, media := p.Content()
 	kind := "text"
 	switch {
@@ -163,9 +163,9 @@ func (p *Post) Hash() string {
 	return digest(Normalise(text), kind, place, quoted)
 }
 
-// Source is what the container of the part in hand is built from, as a hash. A container with another source says
+// SourceOf is what the container of the part in hand is built from, as a hash. A container with another source says
 // something else than the row does, and must not be published, whoever left it there.
-func (p *Post) Source() string {
+func SourceOf(p *Post) string {
 	text, media := p.Content()
 	var options events.Options
 	quoted := ""
@@ -176,7 +176,7 @@ func (p *Post) Source() string {
 }
 
 // BuiltFromRow says that the container was built from what the row says now.
-func (p *Post) BuiltFromRow() bool { return p.BuiltFrom == p.Source() }
+func BuiltFromRow(p *Post) bool { return p.BuiltFrom == SourceOf(p) }
 
 func digest(of ...any) string {
 	b, _ := json.Marshal(of) // words, lists and structs of them always encode

@@ -25,7 +25,7 @@ func (t Timing) NextPermalinkLook(now time.Time, looks int) time.Time {
 }
 
 // WithoutPermalink are the media ids of what is live of a post, and where the permalink belongs that is not known yet.
-func (p *Post) WithoutPermalink() map[string]*string {
+func WithoutPermalink(p *Post) map[string]*string {
 	wanted := map[string]*string{}
 	switch {
 	case p.Kind == events.KindImported || !p.DeletedAt.IsZero():
@@ -43,9 +43,9 @@ func (p *Post) WithoutPermalink() map[string]*string {
 	return wanted
 }
 
-func (p *Post) setPermalinks(links map[string]string) (found bool) {
+func setPermalinks(p *Post, links map[string]string) (found bool) {
 	p.Parts = slices.Clone(p.Parts) // was has the same array
-	for id, where := range p.WithoutPermalink() {
+	for id, where := range WithoutPermalink(p) {
 		*where = links[id]
 		found = found || *where != ""
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // SnapshotOrNil is the result of a command that made this post.
-func (p *Post) SnapshotOrNil() any {
+func SnapshotOrNil(p *Post) any {
 	if p == nil {
 		return nil
 	}
@@ -135,7 +135,7 @@ func (p *Post) DiscardContainer() {
 }
 
 // ContainerExpired says that the container is about to die at Threads.
-func (p *Post) ContainerExpired(now time.Time) bool {
+func ContainerExpired(p *Post, now time.Time) bool {
 	return p.ContainerID != "" && now.Sub(p.ContainerAt) > containerLife
 }
 
@@ -153,7 +153,7 @@ const (
 )
 
 // Lead is how long before its time the post's container is built. A repost needs none.
-func (p *Post) Lead(t Timing) time.Duration {
+func (t Timing) Lead(p *Post) time.Duration {
 	lead := t.LeadText
 	if p.Kind == events.KindRepost {
 		return Hold
@@ -173,19 +173,19 @@ func (p *Post) Expires() time.Time {
 }
 
 // Reschedule is the state and the wake-up of a post that waits for its time, by what is already built.
-func (p *Post) Reschedule(t Timing) {
+func (t Timing) Reschedule(p *Post) {
 	if !p.Doubt && !p.ContainerAt.IsZero() && p.PublishAt.Sub(p.ContainerAt) >= containerLife {
 		p.DiscardContainer() // it would be dead by then
 	}
-	if p.State == events.StateReady && p.built() {
+	if p.State == events.StateReady && isBuilt(p) {
 		p.WakeAt = p.PublishAt.Add(-Hold)
 		return
 	}
-	p.State, p.WakeAt = events.StateScheduled, p.PublishAt.Add(-p.Lead(t))
+	p.State, p.WakeAt = events.StateScheduled, p.PublishAt.Add(-t.Lead(p))
 }
 
-// Status is the state in the original's words.
-func (p *Post) Status() events.Status {
+// StatusOf is the state in the original's words.
+func StatusOf(p *Post) events.Status {
 	switch {
 	case !p.DeletedAt.IsZero():
 		return events.StatusDeleted
@@ -206,7 +206,7 @@ func (p *Post) Snapshot() events.Post {
 		Text: p.Text, Media: p.Media, Options: p.Options, Parts: p.Parts,
 		ReplyTo: p.ReplyTo, QuotePostID: p.QuotePostID, RepostOf: p.RepostOf,
 		Zoned: events.Zoned{TimeZone: p.TimeZone, TimeDecision: events.TimeDecision(p.TimeDecision)}, LocalTime: localTime(p.PublishAt, p.TimeZone),
-		ScheduledAt: p.PublishAt.UTC(), Status: p.Status(), State: p.State,
+		ScheduledAt: p.PublishAt.UTC(), Status: StatusOf(p), State: p.State,
 		Reason: p.Reason, Rev: p.Rev, PublishWithin: p.PublishWithin,
 		PostedTweetID: optional(p.MediaID), Permalink: optional(p.Permalink),
 		CalledAt: OptionalTime(p.CalledAt), AcceptedAt: OptionalTime(p.AcceptedAt),
@@ -243,7 +243,7 @@ func FromSnapshot(s events.Post) Post {
 		DeleteRequestedAt: Value(s.DeleteRequestedAt), DeletedAt: Value(s.DeletedAt),
 		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, Rev: s.Rev,
 	}
-	p.ContentHash = p.Hash()
+	p.ContentHash = HashOf(&p)
 	return p
 }
 
@@ -303,7 +303,7 @@ func (p *Post) Canonicalize() {
 
 // LikelyCalledAt is when a post that was found live was called: where the process died with the answer, the claim is the
 // nearest that is known.
-func (p *Post) LikelyCalledAt() time.Time {
+func LikelyCalledAt(p *Post) time.Time {
 	if !p.CalledAt.IsZero() {
 		return p.CalledAt
 	}
@@ -322,7 +322,7 @@ func New(id, userID, accountID string, draft events.Draft, at, now time.Time, t 
 		p.Kind = events.KindRepost
 	}
 	p.SetParts(draft.Parts)
-	p.ContentHash = p.Hash()
-	p.Reschedule(t)
+	p.ContentHash = HashOf(p)
+	t.Reschedule(p)
 	return p
 }

@@ -115,8 +115,8 @@ func (q Quota) FullFault() *events.Fault {
 	return events.Faultf(events.RateLimited, "This account has used its 250 posts of the last 24 hours; the post goes out when there is room again.")
 }
 
-// QuotaKind is the quota that publishing the part in hand uses.
-func (p *Post) QuotaKind() Quota {
+// QuotaOf is the quota that publishing the part in hand uses.
+func QuotaOf(p *Post) Quota {
 	if p.IsReply() {
 		return QuotaReplies
 	}
@@ -202,12 +202,12 @@ func SpendQuota(ctx context.Context, db bun.IDB, uses ...QuotaUse) error {
 // in the transaction of the move (Store.Save), and so does a deletion that Threads refused.
 
 // MayBeLive says that the part in hand is live, or that a call may have made it so.
-func (p *Post) MayBeLive() bool {
+func MayBeLive(p *Post) bool {
 	return p.Doubt && !IsFinal(p.State) || p.State == events.StateConcluding && p.Fact == events.FactPublished
 }
 
 // liveAt says whether a part is live.
-func (p *Post) liveAt(part int) bool {
+func liveAt(p *Post, part int) bool {
 	if p.IsChain() {
 		return part < len(p.Parts) && p.Parts[part].MediaID != ""
 	}
@@ -219,8 +219,8 @@ func freed(was, p *Post) *QuotaUse {
 	switch {
 	case p.Undeleted > 0:
 		return &QuotaUse{PostID: p.ID, Part: p.Undeleted, Quota: QuotaDeletes}
-	case was.MayBeLive() && !p.MayBeLive() && !p.liveAt(was.CurrentPart()):
-		return &QuotaUse{PostID: p.ID, Part: was.CurrentPart(), Quota: was.QuotaKind()}
+	case MayBeLive(was) && !MayBeLive(p) && !liveAt(p, was.CurrentPart()):
+		return &QuotaUse{PostID: p.ID, Part: was.CurrentPart(), Quota: QuotaOf(was)}
 	}
 	return nil
 }
@@ -241,7 +241,7 @@ func FreeQuotaOfEnded(ctx context.Context, db bun.IDB, p *Post) error {
 	}
 	q := db.NewDelete().Model((*QuotaUse)(nil)).Where("post_id = ? AND quota <> ?", p.ID, QuotaDeletes)
 	for part := range max(len(p.Parts), 1) {
-		if p.liveAt(part) {
+		if liveAt(p, part) {
 			q = q.Where("part <> ?", part)
 		}
 	}

@@ -107,7 +107,7 @@ func (t Rebuilt) EachDifference(ctx context.Context, db bun.IDB, do func(Differe
 			d := Difference{Post: p, Columns: []string{"id"}}
 			if row := live[p.ID]; row != nil {
 				d.LiveRev = row.Rev
-				if d.Columns, err = row.differsFrom(&p); err != nil {
+				if d.Columns, err = differsFrom(row, &p); err != nil {
 					return err
 				}
 			}
@@ -151,7 +151,7 @@ func replace(ctx context.Context, tx bun.Tx, list []Post, timing Timing, now tim
 	ids := make([]string, len(list))
 	for i := range list {
 		ids[i] = list[i].ID
-		list[i].WakeAfterReplay(timing, now)
+		timing.WakeAfterReplay(&list[i], now)
 		list[i].Canonicalize()
 	}
 	if _, err := tx.NewRaw("INSERT INTO posts_before_rebuild SELECT * FROM posts WHERE id IN (?)", bun.List(ids)).Exec(ctx); err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // FindAny reads a post by our id or by Threads' media id, whoever's it is. A missing one is pg.ErrNotFound.
-func (*Store) FindAny(ctx context.Context, db bun.IDB, id string) (*Post, error) {
+func FindAny(ctx context.Context, db bun.IDB, id string) (*Post, error) {
 	p := new(Post)
 	err := db.NewSelect().Model(p).Where("id = ? OR media_id = ?", id, id).OrderExpr("kind = ?", events.KindImported).Limit(1).Scan(ctx)
 	if err != nil {
@@ -22,7 +22,7 @@ func (*Store) FindAny(ctx context.Context, db bun.IDB, id string) (*Post, error)
 }
 
 // LatestOfAccount reads at most so many posts of an account: those that have not ended first, and of them the latest.
-func (*Store) LatestOfAccount(ctx context.Context, db bun.IDB, accountID string, most int) (list []Post, err error) {
+func LatestOfAccount(ctx context.Context, db bun.IDB, accountID string, most int) (list []Post, err error) {
 	err = db.NewSelect().Model(&list).Where("account_id = ?", accountID).
 		OrderExpr("state IN ('published', 'failed', 'cancelled', 'parked')").OrderExpr("publish_at DESC").Limit(int64(most)).Scan(ctx)
 	if err != nil {
@@ -32,14 +32,14 @@ func (*Store) LatestOfAccount(ctx context.Context, db bun.IDB, accountID string,
 }
 
 // WakeUnchanged has a post looked at from a time on, if it is as the caller read it and nobody works on it.
-func (*Store) WakeUnchanged(ctx context.Context, db bun.IDB, p *Post, at time.Time) error {
+func WakeUnchanged(ctx context.Context, db bun.IDB, p *Post, at time.Time) error {
 	return Changed(db.NewUpdate().Model((*Post)(nil)).Set("wake_at = ?", at).Set("armed_at = NULL").
 		Where("id = ? AND state = ? AND rev = ?", p.ID, p.State, p.Rev).
 		Where("lease IS NULL OR lease_until < now()").Exec(ctx))
 }
 
 // ForgetAlarm has the sweep set the alarm of a post anew, if the post is as the caller read it.
-func (*Store) ForgetAlarm(ctx context.Context, db bun.IDB, p *Post) error {
+func ForgetAlarm(ctx context.Context, db bun.IDB, p *Post) error {
 	return Changed(db.NewUpdate().Model((*Post)(nil)).Set("armed_at = NULL").
 		Where("id = ? AND rev = ? AND wake_at = ?", p.ID, p.Rev, p.WakeAt).Exec(ctx))
 }

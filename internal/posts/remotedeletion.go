@@ -33,7 +33,7 @@ func (s *Store) SaveRemoteDeletion(ctx context.Context, tx bun.Tx, d RemoteDelet
 	if err != nil {
 		return fmt.Errorf("keep that a post is deleted at Threads: %w", err)
 	}
-	return s.MarkDeletedRemotely(ctx, tx, d)
+	return MarkDeletedRemotely(ctx, tx, d)
 }
 
 // UnmarkedRemoteDeletions finds deletions whose row has learned its media id since, and is not marked. Those with the given media
@@ -67,7 +67,7 @@ func (s *Store) ForgetRemoteDeletions(ctx context.Context, db bun.IDB, now time.
 // MarkDeletedRemotely marks the row whose post, or a part of it, is deleted at Threads. A row that its owner asked us to
 // delete is left to whoever does that: they look at Threads and find the same. The event is emitted by the sweep, or by
 // whoever the row wakes when a part of a chain is deleted.
-func (*Store) MarkDeletedRemotely(ctx context.Context, tx bun.Tx, d RemoteDeletion) error {
+func MarkDeletedRemotely(ctx context.Context, tx bun.Tx, d RemoteDeletion) error {
 	var rows []Post
 	err := tx.NewSelect().Model(&rows).Where("account_id = ?", d.AccountID).
 		Where("media_id = ? OR parts @> ?::jsonb AND parts <> '[]'", d.MediaID, `[{"mediaId":`+strconv.Quote(d.MediaID)+`}]`).
@@ -79,7 +79,7 @@ func (*Store) MarkDeletedRemotely(ctx context.Context, tx bun.Tx, d RemoteDeleti
 	}
 	for i := range rows {
 		p := &rows[i]
-		if !slices.Contains(p.LiveMediaIDs(), d.MediaID) {
+		if !slices.Contains(LiveMediaIDs(p), d.MediaID) {
 			continue
 		}
 		for k := range p.Parts {
@@ -90,7 +90,7 @@ func (*Store) MarkDeletedRemotely(ctx context.Context, tx bun.Tx, d RemoteDeleti
 		p.UpdatedAt = d.At
 		p.Rev++
 		q := tx.NewUpdate().Model(p).Where("id = ?", p.ID).Column("parts", "updated_at", "rev", "fact")
-		if !p.IsChain() || len(p.LiveMediaIDs()) == 0 { // a chain is deleted with its last part, as when we delete it
+		if !p.IsChain() || len(LiveMediaIDs(p)) == 0 { // a chain is deleted with its last part, as when we delete it
 			p.DeletedAt, p.Fact = d.At, events.FactDeleted
 			q = q.Column("deleted_at")
 		} else {

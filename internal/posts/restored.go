@@ -12,7 +12,7 @@ import (
 
 // MarkAllUnconfirmed makes every post unconfirmed that is due and not final, after a restore from a backup: each is looked
 // for on Threads before a container is made for it. It says how many there are.
-func (*Store) MarkAllUnconfirmed(ctx context.Context, tx bun.Tx, now time.Time) (int64, error) {
+func MarkAllUnconfirmed(ctx context.Context, tx bun.Tx, now time.Time) (int64, error) {
 	reason := events.Faultf(events.Unknown, "The database was restored from a backup; we are asking Threads whether this post went out.")
 	res, err := tx.NewUpdate().Model((*Post)(nil)).
 		Set("state = ?", events.StateUnconfirmed).Set("reason = ?", reason).Set("wake_at = ?", now).
@@ -34,7 +34,7 @@ func (*Store) MarkAllUnconfirmed(ctx context.Context, tx bun.Tx, now time.Time) 
 
 // PresumeCalls makes every post unconfirmed that was due, and is not known to have gone out, while no publisher lived: each
 // is looked for on Threads first. It says how many there are.
-func (*Store) PresumeCalls(ctx context.Context, tx bun.Tx, now time.Time) (int64, error) {
+func PresumeCalls(ctx context.Context, tx bun.Tx, now time.Time) (int64, error) {
 	reason := events.Faultf(events.Unknown, "Publishing was interrupted at this post's time; we are looking whether it went out before it does.")
 	res, err := tx.NewUpdate().Model((*Post)(nil)).
 		Set("state = ?, reason = ?, wake_at = ?, updated_at = ?", events.StateUnconfirmed, reason, now, now).

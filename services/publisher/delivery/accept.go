@@ -154,7 +154,7 @@ func (c *accepter) acceptTogether(ctx context.Context, d bus.Delivery, cmd event
 		}
 	}
 	if refused != nil || done {
-		if err := a.command.End(outcome, p.SnapshotOrNil(), c.now()); err != nil {
+		if err := a.command.End(outcome, posts.SnapshotOrNil(p), c.now()); err != nil {
 			return nil, nil, err
 		}
 	}

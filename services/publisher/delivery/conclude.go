@@ -146,7 +146,7 @@ func (c *concluder) applied(ctx context.Context, ev events.PostEvent) error {
 // measureLateness measures a post whose first part, or whole, was published by a call that left at the given time.
 func (c *concluder) measureLateness(p *posts.Post, called time.Time) {
 	notice, held := "ahead", "no"
-	if p.PublishAt.Sub(p.CreatedAt) < p.Lead(c.cfg.Timing()) {
+	if p.PublishAt.Sub(p.CreatedAt) < c.cfg.Timing().Lead(p) {
 		notice = "short"
 	}
 	if p.Attempt > 1 || p.Reason != nil {

@@ -53,7 +53,7 @@ func (c *confirmer) confirm(ctx context.Context, old *posts.Post) error {
 	case err != nil && !notLive(err):
 		return err
 	}
-	if old.Kind == events.KindRepost || old.ContainerID == "" || !old.BuiltFromRow() || old.Presumed() {
+	if old.Kind == events.KindRepost || old.ContainerID == "" || !posts.BuiltFromRow(old) || old.Presumed() {
 		// There is no container, or not of what the row says now: Postgres was restored. Only the lists can tell.
 		return c.findOrEndDoubt(ctx, old, a, old.Kind == events.KindRepost)
 	}
@@ -120,7 +120,7 @@ func (c *confirmer) containerFinished(ctx context.Context, old *posts.Post, a ac
 // answeredAgain has a container called again whose last call was refused for what passes, once it has passed. The doubt
 // stands, so it is this container or none (publish.go looks at it once more).
 func (c *confirmer) answeredAgain(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
-	wait, full, err := c.quotas.roomAgain(ctx, a, old.QuotaKind(), 0)
+	wait, full, err := c.quotas.roomAgain(ctx, a, posts.QuotaOf(old), 0)
 	if !full {
 		wait = 0 // what the answer asked for was waited for before
 	}
@@ -224,7 +224,7 @@ func (c *confirmer) waitForRoom(ctx context.Context, old *posts.Post, usable boo
 	if err != nil {
 		return c.noAccess(ctx, old, tried...)
 	}
-	wait, _, err := c.quotas.roomAgain(ctx, a, old.QuotaKind(), 0) // which limit it was decides for how long
+	wait, _, err := c.quotas.roomAgain(ctx, a, posts.QuotaOf(old), 0) // which limit it was decides for how long
 	if err != nil {
 		return c.askFailed(ctx, old, err, tried...)
 	}
@@ -235,7 +235,7 @@ func (c *confirmer) waitForRoom(ctx context.Context, old *posts.Post, usable boo
 
 // foundLive concludes with a post that was found among the account's own.
 func (c *confirmer) foundLive(ctx context.Context, old *posts.Post, m threads.Media, tried ...events.Attempt) error {
-	return c.concluder.recordSuccess(ctx, old, m.ID, m.Permalink, old.LikelyCalledAt(), c.now(), tried...)
+	return c.concluder.recordSuccess(ctx, old, m.ID, m.Permalink, posts.LikelyCalledAt(old), c.now(), tried...)
 }
 
 // askAgain keeps the post unconfirmed after a look that settled nothing. After ConfirmFor a person must look; giveUp is what
@@ -245,7 +245,7 @@ func (c *confirmer) askAgain(ctx context.Context, old *posts.Post, giveUp string
 		return c.gaveUp(ctx, old, giveUp, tried...)
 	}
 	next := old.LookAgainAt(c.now().Add(c.untilAsked(old)))
-	if old.LeasedAt.Sub(old.AskedSince()) > time.Hour {
+	if old.LeasedAt.Sub(posts.AskedSince(old)) > time.Hour {
 		tried = nil // the log of a long search need not repeat itself
 	}
 	return c.moves.save(ctx, old, next, "", tried...)
@@ -303,7 +303,7 @@ const presumedTries = 4
 // there on seconds again. All by the database's clock.
 func (c *confirmer) untilAsked(p *posts.Post) time.Duration {
 	spread := func(age time.Duration) time.Duration { return min(max(age/2, time.Second), 5*time.Minute) }
-	moment, began := c.absenceProvenAt(p), p.AskedSince()
+	moment, began := c.absenceProvenAt(p), posts.AskedSince(p)
 	if before := moment.Sub(p.LeasedAt); before > 0 {
 		return min(spread(p.LeasedAt.Sub(began)), before)
 	}

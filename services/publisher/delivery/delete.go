@@ -53,7 +53,7 @@ func (d *deleter) delete(ctx context.Context, old *posts.Post) error {
 	if err != nil {
 		return d.deleteFailed(ctx, old, accounts.MustReconnect())
 	}
-	live := old.LiveMediaIDs()
+	live := posts.LiveMediaIDs(old)
 	if len(live) == 0 {
 		return d.deleted(ctx, old, "")
 	}
@@ -75,7 +75,7 @@ func (d *deleter) delete(ctx context.Context, old *posts.Post) error {
 	if err == nil {
 		return d.saver.save(context.WithoutCancel(ctx), answer{post: old, tried: tried,
 			awaited: func(row *posts.Post) bool {
-				return !row.DeleteRequestedAt.IsZero() && row.DeletedAt.IsZero() && slices.Contains(row.LiveMediaIDs(), id)
+				return !row.DeleteRequestedAt.IsZero() && row.DeletedAt.IsZero() && slices.Contains(posts.LiveMediaIDs(row), id)
 			},
 			save: func(ctx context.Context, row *posts.Post) error { return d.deleted(ctx, row, id, tried) },
 		})

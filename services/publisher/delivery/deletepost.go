@@ -50,7 +50,7 @@ func (o *owners) DeletePost(ctx context.Context, d bus.Delivery, cmd events.Dele
 		case !old.DeletedAt.IsZero():
 			gone = old
 			return old.Snapshot(), nil // gone already: that is what was asked for
-		case !posts.Ended(old) || len(old.LiveMediaIDs()) == 0:
+		case !posts.Ended(old) || len(posts.LiveMediaIDs(old)) == 0:
 			return nil, events.Faultf(events.Conflict, "This post is not live on Threads, so there is nothing to delete there.")
 		}
 		account, err := accounts.Get(ctx, tx, old.AccountID)

@@ -101,7 +101,7 @@ func (r *rig) inDoubt(s *publisher.Service, user, account, text string) posts.Po
 	p := posts.Post{ID: events.NewPostID(), State: events.StateUnconfirmed, Rev: 2, ToldRev: 2, Fact: events.FactUnconfirmed, UserID: user, AccountID: account, Kind: events.KindPost,
 		Text: text, PublishAt: now.Add(-time.Second), PublishWithin: 3600, Attempt: 1, Doubt: true, DoubtSince: now.Add(-time.Second), OnAbsent: posts.AbsentRetry,
 		ClaimedAt: now, CallDeadline: now.Add(time.Minute), WakeAt: now.Add(time.Hour), CreatedAt: now, UpdatedAt: now}
-	p.ContentHash = p.Hash()
+	p.ContentHash = posts.HashOf(&p)
 	if err := s.Delivery.Store().Insert(r.t.Context(), r.db, &p); err != nil {
 		r.t.Fatal(err)
 	}

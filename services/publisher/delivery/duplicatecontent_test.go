@@ -48,7 +48,7 @@ func TestEqualTextsOfTwoUsers(t *testing.T) {
 	ready := posts.Post{ID: events.NewPostID(), State: events.StateReady, Rev: 2, ToldRev: 2, Fact: events.FactPrepared, UserID: "user_2", AccountID: other.ID, Kind: events.KindPost,
 		Text: "said by both", PublishAt: time.Now(), PublishWithin: 3600, ContainerID: "17990000000000013", ContainerAt: time.Now(),
 		WakeAt: time.Now().Add(time.Hour), CreatedAt: time.Now(), UpdatedAt: time.Now()}
-	ready.ContentHash, ready.BuiltFrom = ready.Hash(), ready.Source()
+	ready.ContentHash, ready.BuiltFrom = posts.HashOf(&ready), posts.SourceOf(&ready)
 	if err := s.Delivery.Store().Insert(t.Context(), r.db, &ready); err != nil {
 		t.Fatal(err)
 	}

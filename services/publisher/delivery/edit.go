@@ -15,7 +15,7 @@ import (
 // EditPost changes what a post says, or when. It wins or it says that it lost.
 func (o *owners) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditPost) (any, error) {
 	return o.move(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, stillOpen, func(ctx context.Context, tx bun.Tx, old *posts.Post) (*posts.Post, error) {
-		before := old.Draft()
+		before := posts.DraftOf(old)
 		after, err := draft.Edited(before, cmd)
 		if err != nil {
 			return nil, err

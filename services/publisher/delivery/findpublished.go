@@ -108,7 +108,7 @@ func (f *finder) listCandidates(ctx context.Context, p *posts.Post, a access) (c
 	case p.Options.Ghost:
 		lists = append(lists, threads.OpGhostPosts)
 	}
-	since := p.DoubtedSince()
+	since := posts.DoubtedSince(p)
 	var seen candidates
 	known := map[string]bool{}
 	for _, name := range lists {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/services/publisher"
 )
@@ -98,7 +99,7 @@ func TestEveryHiddenSuccess(t *testing.T) {
 				}
 				committed := len(sim.Posts()) - before
 				if row.State == events.StatePublished && committed != want || committed < 1 || committed > want || row.State != events.StatePublished && row.State != events.StateParked &&
-					!(kind == "chain" && row.State == events.StateFailed && len(row.LiveMediaIDs()) == committed) {
+					!(kind == "chain" && row.State == events.StateFailed && len(posts.LiveMediaIDs(row)) == committed) {
 					t.Errorf("%s after %+v, %s: %s, and Threads has it %d times%s", kind, refusal, name, row.State, committed, m.story())
 				}
 			}

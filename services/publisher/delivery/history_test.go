@@ -190,7 +190,7 @@ func TestImportHolds(t *testing.T) {
 			PublishAt: time.Now().Add(-30 * time.Minute), State: events.StateParked, Rev: 1, ToldRev: 1, Fact: events.FactParked,
 			CreatedAt: time.Now(), UpdatedAt: time.Now(),
 		}
-		p.ContentHash = p.Hash()
+		p.ContentHash = posts.HashOf(p)
 		if err := posts.NewStore(r.db, 0, 0).Insert(t.Context(), r.db, p); err != nil {
 			t.Fatal(err)
 		}
@@ -216,7 +216,7 @@ func TestImportHolds(t *testing.T) {
 			PublishAt: time.Now().Add(-20 * time.Minute), State: events.StateUnconfirmed, Rev: 1, ToldRev: 1, Fact: events.FactUnconfirmed,
 			CreatedAt: time.Now(), UpdatedAt: time.Now(), WakeAt: time.Now(), Attempt: 1, CallDeadline: time.Now().Add(-20 * time.Minute),
 		}
-		p.ContentHash = p.Hash()
+		p.ContentHash = posts.HashOf(p)
 		if err := posts.NewStore(r.db, 0, 0).Insert(t.Context(), r.db, p); err != nil {
 			t.Fatal(err)
 		}

@@ -38,7 +38,7 @@ type permalinks struct {
 // (threads-api §5.4). They are in the row before they travel in the event. A post whose link does not come is no less
 // live, and the link is looked for later, as it is where many wait for theirs: a wake-up in hand is not for that.
 func (l *permalinks) fetch(ctx context.Context, p *posts.Post) error {
-	wanted, links := p.WithoutPermalink(), map[string]string{}
+	wanted, links := posts.WithoutPermalink(p), map[string]string{}
 	if len(wanted) == 0 {
 		return nil
 	}
@@ -101,7 +101,7 @@ func (l *permalinks) find(ctx context.Context, old *posts.Post) error {
 	}
 	links, err := ownercalls.Do(ctx, l.ownerCalls, *account, "", func(ctx context.Context, a ownercalls.Access) (map[string]string, error) {
 		links := map[string]string{}
-		for id := range old.WithoutPermalink() {
+		for id := range posts.WithoutPermalink(old) {
 			media, err := l.api.Media(ctx, a.Token, id)
 			if err != nil {
 				return links, err

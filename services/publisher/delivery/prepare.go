@@ -50,7 +50,7 @@ func (r *preparer) prepare(ctx context.Context, old *posts.Post) error {
 		return r.waits.waitForToken(ctx, old, err)
 	}
 	crash.At(crash.PrepareLeased)
-	if old.ContainerID == "" && len(old.Children) == 0 && old.PublishAt.Add(-old.Lead(r.cfg.Timing())).After(r.now()) {
+	if old.ContainerID == "" && len(old.Children) == 0 && old.PublishAt.Add(-r.cfg.Timing().Lead(old)).After(r.now()) {
 		// It was woken because something changed for its account.
 		return r.moves.save(ctx, old, old.Released().ScheduleAnew(r.cfg.Timing()), "")
 	}
@@ -81,7 +81,7 @@ func (r *preparer) prepare(ctx context.Context, old *posts.Post) error {
 func (r *preparer) build(ctx context.Context, old *posts.Post, a access) (done bool, err error) {
 	_, media := old.Content()
 	carousel := len(media) > 1
-	if (old.ContainerID != "" || len(old.Children) > 0) && !old.BuiltFromRow() {
+	if (old.ContainerID != "" || len(old.Children) > 0) && !posts.BuiltFromRow(old) {
 		return false, r.moves.discardContainer(ctx, old)
 	}
 	switch {
@@ -225,7 +225,7 @@ func (r *preparer) refusedAhead(ctx context.Context, old *posts.Post, a access, 
 	case threads.Reauthorize:
 		return r.waits.reconnect(ctx, old, a, tried)
 	case threads.Quota:
-		wait := r.quotas.heldBack(ctx, a, old.QuotaKind(), e)
+		wait := r.quotas.heldBack(ctx, a, posts.QuotaOf(old), e)
 		wait = min(wait, max(old.PublishAt.Sub(r.now()), r.cfg.throttled(e.RetryAfter))) // at its hour there may be room
 		return r.waits.postpone(ctx, old, (&events.Fault{Code: events.RateLimited, Message: e.Sentence}).After(wait), r.now().Add(wait), tried)
 	case threads.Blocked:

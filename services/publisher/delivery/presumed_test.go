@@ -169,7 +169,7 @@ func TestRestoredPresumption(t *testing.T) {
 	p := r.inDoubt(s, testUser, r.account.ID, "presumed at the time of the backup")
 	r.sql("UPDATE posts SET on_absent = 'resume', attempt = 0, claimed_at = NULL, call_deadline = NULL")
 	err := pg.InTx(t.Context(), r.db, func(ctx context.Context, tx bun.Tx) error {
-		_, err := s.Delivery.Store().MarkAllUnconfirmed(ctx, tx, time.Now())
+		_, err := posts.MarkAllUnconfirmed(ctx, tx, time.Now())
 		return err
 	})
 	if err != nil {

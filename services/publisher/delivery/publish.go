@@ -46,11 +46,11 @@ func (c *caller) publish(ctx context.Context, old *posts.Post) error {
 	switch {
 	case now.After(old.Expires()):
 		return c.waits.missed(ctx, old)
-	case old.Doubt && old.ContainerExpired(now): // looked for before it is built anew
+	case old.Doubt && posts.ContainerExpired(old, now): // looked for before it is built anew
 		return c.doubts.unconfirmed(ctx, old, posts.AbsentRetry, events.Faultf(events.Unknown, "What Threads prepared for this post has expired; we are checking before we build it anew."))
-	case old.Doubt && old.ContainerID != "" && !old.BuiltFromRow(): // likewise; the release before this one did not note what of
+	case old.Doubt && old.ContainerID != "" && !posts.BuiltFromRow(old): // likewise; the release before this one did not note what of
 		return c.doubts.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer())
-	case old.ContainerExpired(now) || old.ContainerID != "" && !old.BuiltFromRow():
+	case posts.ContainerExpired(old, now) || old.ContainerID != "" && !posts.BuiltFromRow(old):
 		return c.moves.discardContainer(ctx, old)
 	}
 	a, err := c.tokens.access(ctx, old)

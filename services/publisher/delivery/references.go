@@ -82,7 +82,7 @@ func (r *references) mediaOf(ctx context.Context, id string) (string, error) {
 	case other.State == events.StateCancelled:
 		return "", errReferenceGone
 	}
-	return "", referenceWaits{other.PublishAt, other.MayBeLive(), other.State == events.StateFailed}
+	return "", referenceWaits{other.PublishAt, posts.MayBeLive(other), other.State == events.StateFailed}
 }
 
 // pause is the pause before it is looked at once more: short in the first minutes after its hour, later long.

@@ -67,7 +67,7 @@ func (o *owners) ResolvePost(ctx context.Context, d bus.Delivery, cmd events.Res
 			const words = "Another post already has this media id."
 			return nil, events.Faultf(events.Conflict, words).At("/mediaId", "media_taken", words)
 		}
-		return old.ResolveLive(cmd.MediaID, old.LikelyCalledAt(), o.now()), nil
+		return old.ResolveLive(cmd.MediaID, posts.LikelyCalledAt(old), o.now()), nil
 	})
 }
 

@@ -250,7 +250,7 @@ func (w *sweeper) markDeletedRemotely(ctx context.Context) (int, error) {
 	}
 	return 0, w.eachOf(ctx, "gone", &w.unmarked, ids, func(ctx context.Context, i int) error {
 		err := pg.InTx(ctx, w.db, func(ctx context.Context, tx bun.Tx) error {
-			return w.store.MarkDeletedRemotely(ctx, tx, found[i])
+			return posts.MarkDeletedRemotely(ctx, tx, found[i])
 		})
 		if err == nil {
 			sweepRepairs.WithLabelValues("gone").Inc()

@@ -151,7 +151,7 @@ func (w *waker) afterEnd(ctx context.Context, old *posts.Post) error {
 	if !old.DeleteRequestedAt.IsZero() && old.DeletedAt.IsZero() {
 		return w.deleter.delete(ctx, old)
 	}
-	if len(old.WithoutPermalink()) == 0 || old.Failures >= posts.PermalinkLooks {
+	if len(posts.WithoutPermalink(old)) == 0 || old.Failures >= posts.PermalinkLooks {
 		return w.store.SnoozeEnded(ctx, old, time.Time{})
 	}
 	return w.permalinks.find(ctx, old)

@@ -103,7 +103,7 @@ func (p Pauser) change(ctx context.Context, accountID string, change func(contex
 // awaitCalls waits until nobody is left who claimed a post of the account before it was paused and may still call Threads.
 func (p Pauser) awaitCalls(ctx context.Context, accountID string) error {
 	for {
-		calls, err := new(posts.Store).CountCalls(ctx, p.DB, accountID)
+		calls, err := posts.CountCalls(ctx, p.DB, accountID)
 		if err != nil || calls == 0 {
 			return err
 		}
@@ -117,7 +117,7 @@ func (p Pauser) awaitCalls(ctx context.Context, accountID string) error {
 }
 
 func (p Pauser) count(ctx context.Context, accountID string, out *Pause) error {
-	n, err := new(posts.Store).CountQueued(ctx, p.DB, accountID)
+	n, err := posts.CountQueued(ctx, p.DB, accountID)
 	out.Queued, out.Overdue, out.FirstMissed = n.Queued, n.Overdue, n.FirstMissed
 	return err
 }

@@ -159,7 +159,7 @@ func (r Reconciler) Run(ctx context.Context, id string) (*Reconciled, error) {
 	case !errors.Is(err, pg.ErrNotFound):
 		return nil, err
 	}
-	p, err := run.store.FindAny(ctx, r.DB, id)
+	p, err := posts.FindAny(ctx, r.DB, id)
 	if errors.Is(err, pg.ErrNotFound) {
 		return nil, fmt.Errorf("there is no account and no post %s; `explain` shows what EVENTS knows of a post without a row", id)
 	}
@@ -224,7 +224,7 @@ func (r *reconciliation) account(ctx context.Context, account accounts.Account) 
 		r.found(ctx, Discrepancy{AccountID: account.ID, Check: "account",
 			Says: fmt.Sprintf("The account is paused since %s; its posts wait until it is resumed.", account.PausedAt.UTC().Format(time.RFC3339))}, nil)
 	}
-	list, err := r.store.LatestOfAccount(ctx, r.DB, account.ID, r.Limit+1)
+	list, err := posts.LatestOfAccount(ctx, r.DB, account.ID, r.Limit+1)
 	if err != nil {
 		return err
 	}
@@ -349,7 +349,7 @@ func (r *reconciliation) of(p *posts.Post, check, format string, args ...any) Di
 // look has the publisher look at a post now. The sweep does the waking.
 func (r *reconciliation) look(p *posts.Post) func(context.Context) error {
 	return func(ctx context.Context) error {
-		return r.store.WakeUnchanged(ctx, r.DB, p, r.Now().Add(-2*r.SweepGrace))
+		return posts.WakeUnchanged(ctx, r.DB, p, r.Now().Add(-2*r.SweepGrace))
 	}
 }
 
@@ -392,7 +392,7 @@ func (r *reconciliation) media(ctx context.Context, p *posts.Post, a access, lis
 	for _, part := range p.Parts {
 		texts[part.MediaID] = part.Text
 	}
-	for _, id := range p.LiveMediaIDs() {
+	for _, id := range posts.LiveMediaIDs(p) {
 		d := r.of(p, "media", "")
 		d.MediaID = id
 		m, there := listed[id]

@@ -129,7 +129,7 @@ func (r *reconciliation) againstAlarms(ctx context.Context, p *posts.Post) error
 	}
 	d.Mend = "have the sweep set its alarm"
 	r.found(ctx, d, func(ctx context.Context) error {
-		return r.store.ForgetAlarm(ctx, r.DB, p)
+		return posts.ForgetAlarm(ctx, r.DB, p)
 	})
 	return nil
 }

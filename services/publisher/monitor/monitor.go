@@ -151,7 +151,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 func (m *Monitor) Measure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, measureEvery)
 	defer cancel()
-	groups, err := m.Store.CountActive(ctx, m.DB)
+	groups, err := posts.CountActive(ctx, m.DB)
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func (m *Monitor) Measure(ctx context.Context) error {
 		return err
 	}
 	now := m.Now()
-	due, err := m.Store.CountOverdue(ctx, m.DB, now, m.SweepGrace)
+	due, err := posts.CountOverdue(ctx, m.DB, now, m.SweepGrace)
 	if err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (m *Monitor) measureClock(ctx context.Context) error {
 
 // MeasureQuotas measures how much the accounts have left of their quotas, once.
 func (m *Monitor) MeasureQuotas(ctx context.Context) error {
-	most, err := m.Store.MostUsed(ctx, m.DB, m.Now())
+	most, err := posts.MostUsed(ctx, m.DB, m.Now())
 	if err != nil {
 		return err
 	}

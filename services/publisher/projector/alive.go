@@ -12,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // Postgres and EVENTS may have been restored from the same night: then nothing shows that posts went out since, and they
@@ -60,7 +61,7 @@ func (r *Projector) PresumeCalls(ctx context.Context) error {
 		case gap <= aliveFor.Seconds():
 			return r.saveAlive(ctx, tx)
 		}
-		n, err := r.Store.PresumeCalls(ctx, tx, r.Now())
+		n, err := posts.PresumeCalls(ctx, tx, r.Now())
 		if err != nil {
 			return err
 		}

@@ -69,7 +69,7 @@ func (r *Projector) applyInTx(ctx context.Context, conn bun.IDB, evs []Event) er
 				ids = append(ids, ev.Snapshot().ID)
 			}
 		}
-		rows, err := r.Store.ProgressOf(ctx, tx, ids)
+		rows, err := posts.ProgressOf(ctx, tx, ids)
 		if err != nil {
 			return err
 		}
@@ -180,7 +180,7 @@ func (r *Projector) replaceByStanding(ctx context.Context, tx bun.Tx, ev events.
 	standing.Fact = ev.Fact()
 	standing.Rev = max(standing.Rev, rev+1)
 	standing.ToldRev = standing.Rev
-	if err := r.Store.Apply(ctx, tx, &standing, r.cfg.Timing, r.Now()); err != nil {
+	if err := posts.Apply(ctx, tx, &standing, r.cfg.Timing, r.Now()); err != nil {
 		return nil, err
 	}
 	return r.finishCommands(ctx, tx, ev)
@@ -234,7 +234,7 @@ func (r *Projector) ApplyAlone(ctx context.Context, evs ...events.PostEvent) (wa
 			}
 			p := posts.FromSnapshot(ev.Snapshot())
 			p.Fact, p.ToldRev = ev.Fact(), p.Rev
-			if err := r.Store.Apply(ctx, tx, &p, r.cfg.Timing, r.Now()); err != nil {
+			if err := posts.Apply(ctx, tx, &p, r.cfg.Timing, r.Now()); err != nil {
 				return err
 			}
 			ended, err := r.finishCommands(ctx, tx, ev)
@@ -254,11 +254,11 @@ func (r *Projector) finalize(ctx context.Context, tx bun.Tx, outcomes []Outcome)
 	for _, o := range outcomes {
 		if o.Event.Fact() == events.FactPublished {
 			p := posts.FromSnapshot(o.Event.Snapshot())
-			p.LookForPermalinks(r.cfg.Timing, r.Now())
+			r.cfg.Timing.LookForPermalinks(&p, r.Now())
 			published = append(published, p)
 		}
 	}
-	return r.Store.Finalize(ctx, tx, published)
+	return posts.Finalize(ctx, tx, published)
 }
 
 // awaited are the posts of a batch whose outcome somebody waits for.
@@ -298,7 +298,7 @@ func (r *Projector) markEmitted(ctx context.Context, tx bun.Tx, there []events.P
 	for _, ev := range there {
 		revs[ev.Snapshot().ID] = ev.Snapshot().Rev // in the order of EVENTS: the last is the highest
 	}
-	if err := r.Store.MarkEmitted(ctx, tx, revs); err != nil {
+	if err := posts.MarkEmitted(ctx, tx, revs); err != nil {
 		return nil, err
 	}
 	awaited, err := r.awaited(ctx, tx, there)
@@ -349,7 +349,7 @@ func (r *Projector) Apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]
 	case events.PostEvent:
 		p := posts.FromSnapshot(ev.Snapshot())
 		p.Fact, p.ToldRev = ev.Fact(), p.Rev
-		if err := r.Store.Apply(ctx, tx, &p, r.cfg.Timing, r.Now()); err != nil {
+		if err := posts.Apply(ctx, tx, &p, r.cfg.Timing, r.Now()); err != nil {
 			return nil, err
 		}
 		return r.finishCommands(ctx, tx, ev)
@@ -379,12 +379,12 @@ func (r *Projector) finishCommands(ctx context.Context, tx bun.Tx, ev events.Pos
 // wakePosts has the posts of an account looked at now: those that waited for its reconnect go on, those of one that was taken
 // away are cancelled. The sweep does the waking, at once: to it they are overdue.
 func (r *Projector) wakePosts(ctx context.Context, tx bun.Tx, accountID string, states ...events.State) error {
-	return r.Store.WakeOfAccount(ctx, tx, accountID, r.overdue(), r.Now(), states...)
+	return posts.WakeOfAccount(ctx, tx, accountID, r.overdue(), r.Now(), states...)
 }
 
 // WakePaused has the posts that waited for their account to be resumed looked at now.
 func (r *Projector) WakePaused(ctx context.Context, db bun.IDB, accountID string) error {
-	return r.Store.WakePaused(ctx, db, accountID, r.overdue(), r.Now())
+	return posts.WakePaused(ctx, db, accountID, r.overdue(), r.Now())
 }
 
 // overdue is a wake-up time that the sweep takes for overdue.

@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts"
 )
 
 // Check compares how far the projector has acknowledged EVENTS with how far Postgres has applied it. Postgres behind
@@ -155,7 +156,7 @@ const replayPatience = 2 * time.Second
 // markAllUnconfirmed makes every post unconfirmed that is due and not final: each is looked for on Threads before a container
 // is made for it.
 func (r *Projector) markAllUnconfirmed(ctx context.Context, tx bun.Tx) error {
-	n, err := r.Store.MarkAllUnconfirmed(ctx, tx, r.Now())
+	n, err := posts.MarkAllUnconfirmed(ctx, tx, r.Now())
 	if err != nil {
 		return err
 	}

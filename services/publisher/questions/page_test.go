@@ -58,7 +58,7 @@ func listedOf(all []posts.Post, q events.ListPosts) (ids []string) {
 	statuses := posts.StatusesOf(q)
 	for _, p := range all {
 		switch {
-		case q.AccountID != "" && p.AccountID != q.AccountID, len(statuses) > 0 && !slices.Contains(statuses, p.Status()),
+		case q.AccountID != "" && p.AccountID != q.AccountID, len(statuses) > 0 && !slices.Contains(statuses, posts.StatusOf(&p)),
 			len(q.Kinds) == 0 && p.Kind == events.KindImported, len(q.Kinds) > 0 && !slices.Contains(q.Kinds, p.Kind),
 			p.Kind == events.KindImported && twins[p.AccountID+" "+p.MediaID],
 			q.From != nil && p.PublishAt.Before(*q.From), q.To != nil && !p.PublishAt.Before(*q.To),
