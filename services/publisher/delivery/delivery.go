@@ -50,27 +50,16 @@ type Delivery struct {
 	*waker
 	*sweeper
 
-	cfg        Config
-	db         *bun.DB
-	store      *posts.Store
-	calls      *calls
-	answers    *answers
-	alarms     *alarms
-	outbox     *outbox
-	moves      *moves
-	tokens     *tokens
-	doubts     *doubts
-	permalinks *permalinks
-	concluder  *concluder
-	waits      *waits
-	saver      *answerSaver
-	finder     *finder
-	claimer    *claimer
-	caller     *caller
-	confirmer  *confirmer
-	deleter    *deleter
-	log        *zap.Logger
-	now        func() time.Time
+	db        *bun.DB
+	store     *posts.Store
+	calls     *calls
+	answers   *answers
+	outbox    *outbox
+	moves     *moves
+	doubts    *doubts
+	concluder *concluder
+	log       *zap.Logger
+	now       func() time.Time
 }
 
 // New puts the parts together, in the order in which they depend on each other. It does no I/O.
@@ -149,9 +138,8 @@ func New(cfg Config, d Deps) *Delivery {
 	}
 	waker.creations.Farthest = farthestCreation
 	return &Delivery{
-		cfg: cfg, db: d.DB, store: store, calls: calls, answers: answers, log: log, now: now,
-		alarms: alarms, outbox: outbox, moves: moves, tokens: tokens, doubts: doubts, permalinks: permalinks, concluder: concluder, waits: waits,
-		saver: saver, finder: finder, claimer: claimer, caller: caller, confirmer: confirmer, deleter: deleter, accepter: accepter, waker: waker,
+		db: d.DB, store: store, calls: calls, answers: answers, outbox: outbox, moves: moves, doubts: doubts, concluder: concluder, log: log, now: now,
+		accepter: accepter, waker: waker,
 		owners: &owners{
 			cfg: cfg, bus: d.Bus, api: d.Threads, db: d.DB, store: store, drafts: d.Drafts, ownerCalls: d.OwnerCalls, ledger: ledger, alarms: alarms,
 			outbox: outbox, moves: moves, log: log, now: now,

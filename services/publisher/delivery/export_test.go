@@ -30,13 +30,13 @@ func (d *Delivery) Store() *posts.Store { return d.store }
 
 // UseBus has all of it speak through another connection to NATS.
 func (d *Delivery) UseBus(b *bus.Bus) {
-	d.alarms.bus, d.outbox.bus, d.tokens.bus, d.concluder.bus, d.saver.bus, d.owners.bus, d.sweeper.bus = b, b, b, b, b, b, b
+	d.waker.alarms.bus, d.outbox.bus, d.caller.tokens.bus, d.concluder.bus, d.caller.saver.bus, d.owners.bus, d.sweeper.bus = b, b, b, b, b, b, b
 }
 
 // Accept, and what owners do.
 
 func (d *Delivery) NewPost(id, userID, accountID string, draft events.Draft, at time.Time) *posts.Post {
-	return d.accepter.newPost(id, userID, accountID, draft, at)
+	return d.newPost(id, userID, accountID, draft, at)
 }
 
 func (d *Delivery) AcceptBatch(ctx context.Context, records []commands.Command, list []*posts.Post) []error {
@@ -44,7 +44,7 @@ func (d *Delivery) AcceptBatch(ctx context.Context, records []commands.Command, 
 	for i := range list {
 		items[i] = acceptance{command: records[i], post: list[i]}
 	}
-	return d.accepter.acceptBatch(ctx, items)
+	return d.acceptBatch(ctx, items)
 }
 
 func (d *Delivery) MayDelete(ctx context.Context, old *posts.Post, part int) (bool, error) {
@@ -53,16 +53,16 @@ func (d *Delivery) MayDelete(ctx context.Context, old *posts.Post, part int) (bo
 
 // Wake and wait.
 
-func (d *Delivery) Work(ctx context.Context, p *posts.Post) error { return d.waker.work(ctx, p) }
+func (d *Delivery) Work(ctx context.Context, p *posts.Post) error { return d.work(ctx, p) }
 func (d *Delivery) Resume(ctx context.Context, old *posts.Post) error {
 	return d.waits.resume(ctx, old)
 }
-func (d *Delivery) Creations() *limiter.Limiter       { return d.waker.creations }
-func (d *Delivery) Questions() *limiter.Limiter       { return d.waker.questions }
+func (d *Delivery) Creations() *limiter.Limiter       { return d.creations }
+func (d *Delivery) Questions() *limiter.Limiter       { return d.questions }
 func (d *Delivery) PermalinkPlaces() *limiter.Limiter { return d.permalinks.places }
 
 func (d *Delivery) Access(ctx context.Context, p *posts.Post) (access, error) {
-	return d.tokens.access(ctx, p)
+	return d.caller.tokens.access(ctx, p)
 }
 
 func (d *Delivery) Paused(ctx context.Context, old *posts.Post, a access) error {
@@ -74,10 +74,10 @@ func (d *Delivery) Paused(ctx context.Context, old *posts.Post, a access) error 
 func (d *Delivery) Publish(ctx context.Context, old *posts.Post) error {
 	return d.caller.publish(ctx, old)
 }
-func (d *Delivery) Claims() *batch.Batcher[posts.Claim] { return d.claimer.claims }
+func (d *Delivery) Claims() *batch.Batcher[posts.Claim] { return d.caller.claimer.claims }
 
 func (d *Delivery) Claim(ctx context.Context, old *posts.Post) (*posts.Post, error) {
-	return d.claimer.claim(ctx, old)
+	return d.caller.claimer.claim(ctx, old)
 }
 
 func (d *Delivery) ClaimAndCall(ctx context.Context, old *posts.Post, a access, landed func()) error {
@@ -99,7 +99,7 @@ func (d *Delivery) ReleaseClaim(ctx context.Context, before, old *posts.Post, wh
 // Conclude and confirm.
 
 func (d *Delivery) AnswerOf(p *posts.Post, mediaID string, called, accepted time.Time, tried events.Attempt) answer {
-	return d.saver.answerOf(p, mediaID, called, accepted, tried, nil)
+	return d.caller.saver.answerOf(p, mediaID, called, accepted, tried, nil)
 }
 
 func (a answer) Awaited(row *posts.Post) bool       { return a.awaited(row) }
@@ -123,7 +123,7 @@ func (d *Delivery) Park(ctx context.Context, old *posts.Post, reason *events.Fau
 
 // FindPublished says how many posts in the lists of the account are the post, and how many could be it.
 func (d *Delivery) FindPublished(ctx context.Context, p *posts.Post, a access) (matching, similar int, err error) {
-	seen, _, err := d.finder.findPublished(ctx, p, a)
+	seen, _, err := d.confirmer.finder.findPublished(ctx, p, a)
 	return len(seen.matching), len(seen.similar), err
 }
 
@@ -136,9 +136,9 @@ func (d *Delivery) Flush(ctx context.Context, old *posts.Post) error { return d.
 func (d *Delivery) FlushOld(ctx context.Context, old *posts.Post) error {
 	return d.outbox.flushOld(ctx, old)
 }
-func (d *Delivery) SweepOnce(ctx context.Context) error { return d.sweeper.sweepOnce(ctx) }
-func (d *Delivery) NotEmitted(now time.Time) []string   { return d.sweeper.notEmitted.ids(now) }
-func (d *Delivery) KeepCommands(kept time.Duration)     { d.sweeper.retention.cfg.CommandsKept = kept }
+func (d *Delivery) SweepOnce(ctx context.Context) error { return d.sweepOnce(ctx) }
+func (d *Delivery) NotEmitted(now time.Time) []string   { return d.notEmitted.ids(now) }
+func (d *Delivery) KeepCommands(kept time.Duration)     { d.retention.cfg.CommandsKept = kept }
 func (d *Delivery) AttemptsRound() (after int64, next time.Time) {
-	return d.sweeper.retention.after, d.sweeper.retention.next
+	return d.retention.after, d.retention.next
 }
