@@ -20,14 +20,6 @@ import (
 	"github.com/omni-write/threads/services/publisher/draft"
 )
 
-// request is a post that somebody asks for.
-type request struct {
-	id, userID string
-	draft      events.Draft
-	at         time.Time
-	late       *events.Fault // refuses it
-}
-
 // accepter accepts posts.
 type accepter struct {
 	cfg         Config
@@ -40,6 +32,26 @@ type accepter struct {
 	alarms      *alarms
 	moves       *moves
 	now         func() time.Time
+}
+
+// SchedulePost accepts a post for later: row and command in one transaction, then its alarm, then the fact. A crash
+// anywhere leaves the command unacked, and its redelivery does the rest: the command is the outbox.
+func (c *accepter) SchedulePost(ctx context.Context, d bus.Delivery, cmd events.SchedulePost) (any, error) {
+	asked := d.Meta.Time // when it was accepted over HTTP, not when we came to it: we may have been away
+	return c.accept(ctx, d, cmd, request{cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, draft.CheckTime(cmd.PublishAt, asked)}, true)
+}
+
+// PublishPost accepts a post for now. It takes the same way as every other; the outcome is told when it is known.
+func (c *accepter) PublishPost(ctx context.Context, d bus.Delivery, cmd events.PublishPost) (any, error) {
+	return c.accept(ctx, d, cmd, request{cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, nil}, false)
+}
+
+// request is a post that somebody asks for.
+type request struct {
+	id, userID string
+	draft      events.Draft
+	at         time.Time
+	late       *events.Fault // refuses it
 }
 
 // accept writes a new post. done says whether acceptance is all that the command asked for.
@@ -235,18 +247,6 @@ func commandsOf(batch []acceptance) []commands.Command {
 		list[i] = a.command
 	}
 	return list
-}
-
-// SchedulePost accepts a post for later: row and command in one transaction, then its alarm, then the fact. A crash
-// anywhere leaves the command unacked, and its redelivery does the rest: the command is the outbox.
-func (c *accepter) SchedulePost(ctx context.Context, d bus.Delivery, cmd events.SchedulePost) (any, error) {
-	asked := d.Meta.Time // when it was accepted over HTTP, not when we came to it: we may have been away
-	return c.accept(ctx, d, cmd, request{cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, draft.CheckTime(cmd.PublishAt, asked)}, true)
-}
-
-// PublishPost accepts a post for now. It takes the same way as every other; the outcome is told when it is known.
-func (c *accepter) PublishPost(ctx context.Context, d bus.Delivery, cmd events.PublishPost) (any, error) {
-	return c.accept(ctx, d, cmd, request{cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, nil}, false)
 }
 
 // newPost is a post as it is accepted, with the alarm that it is to get.

@@ -21,6 +21,9 @@ type claimer struct {
 	now    func() time.Time
 }
 
+// unacknowledgedLook is the pause before a claim of which nothing was heard is looked at.
+const unacknowledgedLook = 100 * time.Millisecond
+
 // claim moves a ready post to publishing: from here to the answer it is this worker's, and nobody may edit or
 // cancel it. The quota is reserved in the same transaction, under the account's row lock, so that two workers
 // cannot both take the last place.
@@ -51,6 +54,3 @@ func decided(err error) bool {
 	}
 	return errors.As(err, new(posts.AccountPausedError)) || errors.As(err, new(posts.QuotaFullError)) || errors.As(err, new(posts.SpacingError)) || pg.Refused(err)
 }
-
-// unacknowledgedLook is the pause before a claim of which nothing was heard is looked at.
-const unacknowledgedLook = 100 * time.Millisecond

@@ -14,29 +14,6 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 )
 
-// Of a post that has ended more may become known: Threads shows its permalink late, or a part of a chain is gone. Each is a
-// told change, post.updated. The row counts as told from its saving on, because a publisher of an older version does not
-// know the fact and could not tell it; that wake_at is set sees to the telling.
-
-// saveEnded saves what has become known of a post that has ended, and tells it.
-func (m *moves) saveEnded(ctx context.Context, old, p *posts.Post, tried ...events.Attempt) error {
-	p.UpdatedAt, p.Rev, p.Fact = m.now(), old.Rev+1, events.FactUpdated
-	p.ToldRev = p.Rev
-	err := pg.InTx(ctx, m.db, func(ctx context.Context, tx bun.Tx) error {
-		if err := m.store.SaveEnded(ctx, tx, old, p); err != nil || len(tried) == 0 {
-			return err
-		}
-		return m.store.AddAttempts(ctx, tx, p.ID, tried...)
-	})
-	if err != nil {
-		return err
-	}
-	if err := m.outbox.flush(ctx, old); err != nil {
-		m.log.Warn("a change is told only with the next one", postField(p.ID), errField(err))
-	}
-	return m.outbox.emitChange(ctx, p)
-}
-
 // moves save what a worker makes of a post, and emit it.
 type moves struct {
 	db     *bun.DB
@@ -79,6 +56,29 @@ func (m *moves) saveAt(ctx context.Context, saved crash.Point, old, next *posts.
 		}
 	}
 	return m.outbox.emitChange(ctx, next)
+}
+
+// Of a post that has ended more may become known: Threads shows its permalink late, or a part of a chain is gone. Each is a
+// told change, post.updated. The row counts as told from its saving on, because a publisher of an older version does not
+// know the fact and could not tell it; that wake_at is set sees to the telling.
+
+// saveEnded saves what has become known of a post that has ended, and tells it.
+func (m *moves) saveEnded(ctx context.Context, old, p *posts.Post, tried ...events.Attempt) error {
+	p.UpdatedAt, p.Rev, p.Fact = m.now(), old.Rev+1, events.FactUpdated
+	p.ToldRev = p.Rev
+	err := pg.InTx(ctx, m.db, func(ctx context.Context, tx bun.Tx) error {
+		if err := m.store.SaveEnded(ctx, tx, old, p); err != nil || len(tried) == 0 {
+			return err
+		}
+		return m.store.AddAttempts(ctx, tx, p.ID, tried...)
+	})
+	if err != nil {
+		return err
+	}
+	if err := m.outbox.flush(ctx, old); err != nil {
+		m.log.Warn("a change is told only with the next one", postField(p.ID), errField(err))
+	}
+	return m.outbox.emitChange(ctx, p)
 }
 
 // discardContainer drops a container that is about to die, to build another.

@@ -56,6 +56,9 @@ func (o *outbox) republish(ctx context.Context, p *posts.Post) error {
 	return nil
 }
 
+// republishAfter is how old an untold change must be before another worker tells it.
+const republishAfter = 10 * time.Second
+
 // flush emits a change before the next one takes its place in the row: a crash may have come between saving and
 // emitting it. What this process emitted itself, or the projector has seen on EVENTS, is not emitted again.
 func (o *outbox) flush(ctx context.Context, old *posts.Post) error {
@@ -68,6 +71,24 @@ func (o *outbox) flush(ctx context.Context, old *posts.Post) error {
 		return nil
 	}
 	return err
+}
+
+// flushOf tells what a crash has left untold of a post, before its owner's next move takes its place.
+func (o *outbox) flushOf(ctx context.Context, userID, id string) error {
+	p, err := o.store.Find(ctx, o.db, userID, id)
+	if err != nil {
+		return nil //nolint:nilerr // the move itself says so
+	}
+	return o.flush(ctx, p)
+}
+
+// flushOld tells a change whose telling was cut short. A change of the last seconds is left alone: whoever made it is
+// telling it, or the projector has not come to it yet.
+func (o *outbox) flushOld(ctx context.Context, p *posts.Post) error {
+	if p.ToldRev >= p.Rev || o.now().Sub(p.UpdatedAt) < republishAfter {
+		return nil
+	}
+	return o.republish(ctx, p)
 }
 
 // emittedRevisions remember what this process has emitted. To forget is harmless: the same event twice is one.
@@ -109,24 +130,3 @@ func (o *outbox) emit(ctx context.Context, ev events.PostEvent) error {
 	measureTold(ev)
 	return nil
 }
-
-// flushOf tells what a crash has left untold of a post, before its owner's next move takes its place.
-func (o *outbox) flushOf(ctx context.Context, userID, id string) error {
-	p, err := o.store.Find(ctx, o.db, userID, id)
-	if err != nil {
-		return nil //nolint:nilerr // the move itself says so
-	}
-	return o.flush(ctx, p)
-}
-
-// flushOld tells a change whose telling was cut short. A change of the last seconds is left alone: whoever made it is
-// telling it, or the projector has not come to it yet.
-func (o *outbox) flushOld(ctx context.Context, p *posts.Post) error {
-	if p.ToldRev >= p.Rev || o.now().Sub(p.UpdatedAt) < republishAfter {
-		return nil
-	}
-	return o.republish(ctx, p)
-}
-
-// republishAfter is how old an untold change must be before another worker tells it.
-const republishAfter = 10 * time.Second

@@ -14,19 +14,6 @@ import (
 	"github.com/omni-write/threads/services/publisher/projector"
 )
 
-// notCalled ends a doubt that is about no call: the release before this one turns to the next part of a chain, or fails a
-// post that is then tried again, and leaves the doubt of what it has settled.
-func (w *waits) notCalled(ctx context.Context, old *posts.Post) error {
-	return w.moves.save(ctx, old, old.WithoutDoubt(posts.ProofUnsent).Released(), "")
-}
-
-// waitForThreads lets a post wait while Threads is down. Not for long at a time: when Threads is back, the posts of the
-// last minutes are overdue.
-func (w *waits) waitForThreads(ctx context.Context, old, base *posts.Post) error {
-	wait := w.cfg.BreakerRetry + rand.N(w.cfg.BreakerRetry) //nolint:gosec // spreads tries, guards nothing
-	return w.postponeFrom(ctx, old, base, threadsDown(), w.now().Add(wait))
-}
-
 // waits let posts wait for what they lack, with a reason that their owner can read, or end them.
 type waits struct {
 	cfg          Config
@@ -61,4 +48,17 @@ func (w *waits) missed(ctx context.Context, old *posts.Post) error {
 		return w.doubts.unconfirmed(ctx, old, posts.AbsentFail, overdue(old))
 	}
 	return w.concluder.fail(ctx, old, overdue(old))
+}
+
+// waitForThreads lets a post wait while Threads is down. Not for long at a time: when Threads is back, the posts of the
+// last minutes are overdue.
+func (w *waits) waitForThreads(ctx context.Context, old, base *posts.Post) error {
+	wait := w.cfg.BreakerRetry + rand.N(w.cfg.BreakerRetry) //nolint:gosec // spreads tries, guards nothing
+	return w.postponeFrom(ctx, old, base, threadsDown(), w.now().Add(wait))
+}
+
+// notCalled ends a doubt that is about no call: the release before this one turns to the next part of a chain, or fails a
+// post that is then tried again, and leaves the doubt of what it has settled.
+func (w *waits) notCalled(ctx context.Context, old *posts.Post) error {
+	return w.moves.save(ctx, old, old.WithoutDoubt(posts.ProofUnsent).Released(), "")
 }

@@ -15,9 +15,6 @@ import (
 	"github.com/omni-write/threads/services/publisher/projector"
 )
 
-// maxSteps bounds how many states one wake-up walks through: prepare, publish and conclude are three.
-const maxSteps = 12
-
 // waker looks at a post and has the one thing done that its row says is due.
 type waker struct {
 	store      *posts.Store
@@ -38,6 +35,9 @@ type waker struct {
 	deleter    *deleter
 	now        func() time.Time
 }
+
+// maxSteps bounds how many states one wake-up walks through: prepare, publish and conclude are three.
+const maxSteps = 12
 
 // Wake looks at a post and does what its row says is due. A wake-up that is early, doubled, stale or about a post that
 // is gone changes nothing.
