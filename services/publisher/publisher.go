@@ -121,23 +121,6 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	commands := bus.NewHandlers()
-	bus.OnCommand(commands, s.Delivery.SchedulePost)
-	bus.OnCommand(commands, s.Delivery.PublishPost)
-	bus.OnCommand(commands, s.Delivery.EditPost)
-	bus.OnCommand(commands, s.Delivery.CancelPost)
-	bus.OnCommand(commands, s.Delivery.RetryPost)
-	ownercalls.On(s.OwnerCalls, commands, s.Delivery.DeletePost, s.Delivery.MadeElsewhere)
-	ownercalls.On(s.OwnerCalls, commands, s.Delivery.ResolvePost, delivery.SaidToBeLive)
-	ownercalls.On(s.OwnerCalls, commands, s.Engagement.ImportHistory, nil)
-	ownercalls.On(s.OwnerCalls, commands, s.Engagement.HideReply, nil)
-	ownercalls.On(s.OwnerCalls, commands, s.Engagement.ApproveReply, nil)
-	commands.OnDead(s.Delivery.Dead)
-
-	due := bus.NewHandlers()
-	due.OnWake(events.PostDue("*"), s.Delivery.Wake)
-	due.OnWake(events.PostTickDue, s.Delivery.Tick)
-
 	s.Delivery.Begin()
 	if err := s.answer(); err != nil {
 		return err
@@ -145,7 +128,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return s.bus.Handle(ctx, events.PublisherCommands, commands, bus.HandleOptions{Concurrency: pg.Slots(s.db, 64)})
+		return s.bus.Handle(ctx, events.PublisherCommands, s.commands(), bus.HandleOptions{Concurrency: pg.Slots(s.db, 64)})
 	})
 	g.Go(func() error {
 		// Until EVENTS is applied no wake-up could be worked on: it is left to another process.
@@ -154,7 +137,7 @@ func (s *Service) Run(ctx context.Context) error {
 				return nil
 			}
 		}
-		return s.bus.Handle(ctx, events.PublisherDue, due, bus.HandleOptions{Concurrency: s.cfg.Wakes(), Prefetch: min(256, s.cfg.Wakes())})
+		return s.bus.Handle(ctx, events.PublisherDue, s.due(), bus.HandleOptions{Concurrency: s.cfg.Wakes(), Prefetch: min(256, s.cfg.Wakes())})
 	})
 	g.Go(func() error { return s.Projector.KeepAlive(ctx) })
 	g.Go(func() error { return s.OwnerCalls.Run(ctx) })
@@ -191,28 +174,4 @@ func (s *Service) Ready(ctx context.Context) error {
 		return err
 	}
 	return s.Monitor.Stuck()
-}
-
-// asksThreads bounds the questions for which Threads, or a host of media, is asked while the asker waits. Each holds little
-// here but its place, and for long.
-var asksThreads = bus.Bounds{AtOnce: 64, PerUser: 4, Waiting: 28}
-
-// answer registers the questions that the publisher answers.
-func (s *Service) answer() error {
-	return errors.Join(
-		bus.Answer(s.bus, s.Questions.GetPost),
-		bus.Answer(s.bus, s.Questions.ListPosts),
-		bus.Answer(s.bus, s.Questions.GetCommand),
-		bus.Answer(s.bus, s.drafts.ValidatePost, asksThreads),
-		bus.Answer(s.bus, s.Engagement.GetLimits, asksThreads),
-		bus.Answer(s.bus, s.Engagement.GetAccountInsights, asksThreads),
-		bus.Answer(s.bus, s.Engagement.GetPostInsights, asksThreads),
-		bus.Answer(s.bus, s.Engagement.ListReplies, asksThreads),
-		bus.Answer(s.bus, s.Engagement.ListMentions, asksThreads),
-		bus.Answer(s.bus, s.Engagement.SearchPosts, asksThreads),
-		bus.Answer(s.bus, s.Engagement.LookUpProfile, asksThreads),
-		bus.Answer(s.bus, s.Engagement.ListProfilePosts, asksThreads),
-		bus.Answer(s.bus, s.Engagement.FindLocations, asksThreads),
-		bus.Answer(s.bus, s.Engagement.GetHistoryImport),
-	)
 }
