@@ -1,21 +1,13 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
-	"mime"
 	"net/http"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -33,9 +25,6 @@ const (
 	maxImport     = 2 << 20 // bytes
 	importsAtOnce = 16
 	importWithin  = 50 * time.Second
-
-	typeCSV   = "text/csv"
-	typeLines = "application/x-ndjson"
 )
 
 type importPostsInput struct {
@@ -54,7 +43,8 @@ func (in *importPostsInput) Resolve(ctx huma.Context) []error {
 
 // ImportedRow is what became of a row, or would.
 type ImportedRow struct {
-	Row    int    `json:"row" doc:"Counted from 1; the header line of a CSV does not count."`
+	Row    int    `json:"row" doc:"Counted from 1; the header line of a CSV and empty rows do not count."`
+	Line   int    `json:"line" doc:"The line of the file at which the row begins, counted from 1."`
 	Status string `json:"status" enum:"valid,accepted,refused,pending" doc:"valid: of a preview. pending: on disk, and its outcome is at commandId."`
 
 	ID          string     `json:"id,omitempty" doc:"The post."`
@@ -98,7 +88,7 @@ func (s *Service) importPosts(ctx context.Context, in *importPostsInput) (*impor
 	g.SetLimit(importsAtOnce)
 	for i, row := range rows {
 		g.Go(func() error {
-			result := ImportedRow{Row: i + 1}
+			result := ImportedRow{Row: i + 1, Line: row.line}
 			if in.Preview {
 				s.previewRow(ctx, row, &result)
 			} else {
@@ -124,6 +114,7 @@ func (s *Service) importPosts(ctx context.Context, in *importPostsInput) (*impor
 
 // row is one post of a file.
 type row struct {
+	line int // of the file, at which it begins
 	post ScheduledDraft
 	err  error // it cannot be read
 	key  rowKey
@@ -252,160 +243,12 @@ func (r *ImportedRow) refuse(err error) {
 	}
 }
 
-func readRows(contentType string, body []byte) (rows []row, err error) {
-	kind, params, err := mime.ParseMediaType(contentType)
-	if charset := params["charset"]; err == nil && charset != "" && !strings.EqualFold(charset, "utf-8") {
-		err = errors.New("another charset")
-	}
-	switch {
-	case err == nil && kind == typeCSV:
-		rows, err = readCSV(body)
-	case err == nil && (kind == typeLines || kind == "application/jsonl" || kind == "application/x-jsonlines"):
-		rows = readLines(body)
-	default:
-		return nil, edge.NewProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "This content type is not taken here",
-			"Send the posts as text/csv or as application/x-ndjson, in UTF-8.")
-	}
-	if err != nil {
-		return nil, err
-	}
-	if len(rows) == 0 || len(rows) > maxRows {
-		words := fmt.Sprintf("A file has 1 to %d posts.", maxRows)
-		return nil, events.Faultf(events.Invalid, "%s", words).At("", "row_count", words)
-	}
-	return rows, nil
-}
-
-func readLines(body []byte) (rows []row) {
-	for line := range bytes.Lines(body) {
-		if line = bytes.TrimSpace(line); len(line) == 0 {
-			continue
-		}
-		if len(rows) > maxRows {
-			return rows // too many already
-		}
-		r := row{err: strictly(line)}
-		if r.err == nil {
-			dec := json.NewDecoder(bytes.NewReader(line))
-			dec.DisallowUnknownFields()
-			if err := dec.Decode(&r.post); err != nil {
-				r.err = lineFault(err)
-			}
-		}
-		rows = append(rows, r)
-	}
-	return rows
-}
-
-// strictly refuses what the bodies of other requests may not have either.
-func strictly(line []byte) error {
-	var tree any
-	if err := edge.ReadStrictly(line, &tree); err != nil {
-		return lineFault(err)
-	}
-	return nil
-}
-
-func lineFault(err error) error {
-	words := "This line is not a post as JSON writes it."
-	pointer, code := "", "not_json"
-	var typed *json.UnmarshalTypeError
-	switch name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); {
-	case errors.As(err, &typed):
-		pointer, code, words = "/"+strings.ReplaceAll(strings.TrimPrefix(typed.Field, "Draft."), ".", "/"), "wrong_type", "This field is of another type."
-	case unknown:
-		if field, err := strconv.Unquote(name); err == nil && len(field) < 40 && plausibleID(field) {
-			pointer = "/" + field
-		}
-		code, words = "unknown_field", "This field is not known here; take it out, or check its spelling."
-	}
-	return events.Faultf(events.Invalid, "%s", words).At(pointer, code, words)
-}
-
-// columns are what a CSV may have; the header line names them, in any order.
-var columns = map[string]func(p *ScheduledDraft, value string) error{
-	"text":           func(p *ScheduledDraft, v string) error { p.Text = v; return nil },
-	"scheduledAt":    func(p *ScheduledDraft, v string) error { p.ScheduledAt = LocalTime(v); return nil },
-	"timeZone":       func(p *ScheduledDraft, v string) error { p.TimeZone = v; return nil },
-	"fold":           func(p *ScheduledDraft, v string) error { n, err := strconv.Atoi(v); p.Fold = &n; return err },
-	"mediaUrl":       func(p *ScheduledDraft, v string) error { p.MediaURL = &v; return nil },
-	"accountId":      func(p *ScheduledDraft, v string) error { p.AccountID = v; return nil },
-	"replyTo":        func(p *ScheduledDraft, v string) error { p.ReplyTo = v; return nil },
-	"quotePostId":    func(p *ScheduledDraft, v string) error { p.QuotePostID = v; return nil },
-	"topicTag":       func(p *ScheduledDraft, v string) error { p.TopicTag = v; return nil },
-	"linkAttachment": func(p *ScheduledDraft, v string) error { p.LinkAttachment = v; return nil },
-	"replyControl":   func(p *ScheduledDraft, v string) error { p.ReplyControl = v; return nil },
-	"location":       func(p *ScheduledDraft, v string) error { p.Location = v; return nil },
-	"ghost":          func(p *ScheduledDraft, v string) (err error) { p.Ghost, err = strconv.ParseBool(v); return err },
-	"spoilerMedia":   func(p *ScheduledDraft, v string) (err error) { p.SpoilerMedia, err = strconv.ParseBool(v); return err },
-	"publishWithin":  func(p *ScheduledDraft, v string) (err error) { p.PublishWithin, err = strconv.Atoi(v); return err },
-}
-
-func columnNames() string { return strings.Join(slices.Sorted(maps.Keys(columns)), ", ") }
-
-func readCSV(body []byte) (rows []row, err error) {
-	if !validText(body) {
-		const words = "The file is not UTF-8 text; save it so."
-		return nil, events.Faultf(events.Invalid, words).At("", "not_utf8", words)
-	}
-	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))
-	header, err := r.Read()
-	if err != nil {
-		return nil, csvFault(err)
-	}
-	for i, name := range header {
-		header[i] = strings.TrimSpace(name)
-		if columns[header[i]] == nil {
-			const words = "The header line names a column that is not known here; docs/api.md has the list."
-			return nil, events.Faultf(events.Invalid, words).At("/"+strconv.Itoa(i), "unknown_column", words)
-		}
-	}
-	for {
-		record, err := r.Read()
-		if errors.Is(err, io.EOF) {
-			return rows, nil
-		}
-		if err != nil {
-			return nil, csvFault(err)
-		}
-		if len(rows) > maxRows {
-			return rows, nil // too many already
-		}
-		rows = append(rows, rowOf(header, record))
-	}
-}
-
-func rowOf(header, record []string) (r row) {
-	for i, value := range record {
-		if value == "" {
-			continue // left out
-		}
-		if err := columns[header[i]](&r.post, value); err != nil {
-			const words = "This value is not of the kind that the column takes."
-			r.err = events.Faultf(events.Invalid, words).At("/"+header[i], "wrong_type", words)
-		}
-	}
-	return r
-}
-
-func validText(body []byte) bool {
-	return bytes.Equal(body, bytes.ToValidUTF8(body, nil)) && !bytes.ContainsRune(body, 0)
-}
-
-func csvFault(err error) error {
-	words := "The file is not well-formed CSV."
-	var at *csv.ParseError
-	if errors.As(err, &at) {
-		words = fmt.Sprintf("The file is not well-formed CSV at line %d.", at.Line)
-	}
-	return events.Faultf(events.Invalid, "%s", words).At("", "not_csv", words)
-}
-
 // fileOfPosts documents the body of an import.
 func (o *operation) fileOfPosts() *operation {
 	o.MaxBodyBytes = maxImport
 	o.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-		typeCSV:   {Schema: &huma.Schema{Type: huma.TypeString, Description: "A header line, then a post a line. Columns: " + columnNames() + "."}},
+		typeCSV:   {Schema: &huma.Schema{Type: huma.TypeString, Description: "A header line, then a post a line, as spreadsheets write it: commas, semicolons or tabs between the values, in UTF-8 or UTF-16. Columns: " + columnNames() + "."}},
+		typeTSV:   {Schema: &huma.Schema{Type: huma.TypeString, Description: "The same with tabs."}},
 		typeLines: {Schema: &huma.Schema{Type: huma.TypeString, Description: "A JSON object a line, each as the body of schedulePost."}},
 	}}
 	o.Errors = append(o.Errors, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge)

@@ -11,9 +11,9 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// fieldErrorsOf puts what huma's validator found into our words. The validator keeps the offending values beside its messages;
+// FieldErrors puts what huma's validator found into our words. The validator keeps the offending values beside its messages;
 // they are looked at here and go no further.
-func fieldErrorsOf(errs []error) []Flaw {
+func FieldErrors(errs []error) []Flaw {
 	var found []Flaw
 	for _, err := range errs {
 		var f *events.Fault
@@ -40,6 +40,8 @@ func fieldErrorOf(d *huma.ErrorDetail) Flaw {
 		return fail("not_a_string", "This must be a string.")
 	case msg == validation.MsgExpectedInteger, msg == validation.MsgExpectedNumber, msg == "invalid integer":
 		return fail("not_a_number", "This must be a whole number.")
+	case msg == validation.MsgExpectedBoolean:
+		return fail("not_a_boolean", "This must be true or false.")
 	case msg == validation.MsgExpectedArray:
 		return fail("not_a_list", "This must be a list.")
 	case msg == validation.MsgExpectedObject:

@@ -220,12 +220,12 @@ func fromHuma(status int, msg string, errs []error) *Problem {
 		return NewProblem(status, CodeTimeout, "The request took too long", "The body did not arrive in time; please send it again.")
 	case http.StatusBadRequest:
 		p := NewProblem(status, CodeUnreadable, "The body cannot be read", "The body is missing or is not well-formed JSON.")
-		p.Errors = fieldErrorsOf(errs)
+		p.Errors = FieldErrors(errs)
 		return p
 	default:
 		row := Table[events.Invalid]
 		p := NewProblem(cmp.Or(status, row.Status), events.Invalid, row.Title, "The request is not of the right shape; see the errors.")
-		p.Errors = fieldErrorsOf(errs)
+		p.Errors = FieldErrors(errs)
 		if len(p.Errors) == 1 {
 			p.Detail = p.Errors[0].Detail
 		}
