@@ -67,6 +67,7 @@ func (s *Service) streamEvents(ctx context.Context, in *streamInput) (*huma.Stre
 	}
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		_, w := humago.Unwrap(c)
+		edge.Leave(c.Context()) // streams have limits of their own
 		s.live.Serve(c.Context(), w, l, who.until, resumed, accounts)
 	}}, nil
 }

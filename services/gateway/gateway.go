@@ -57,7 +57,8 @@ func New(cfg Config, d Deps) (*Service, error) {
 	s.cfg.StreamsConfig, s.cfg.LimitsConfig = cfg.StreamsConfig.WithDefaults(), cfg.LimitsConfig.WithDefaults()
 	s.edge = edge.New(edge.Options{
 		Limits: s.cfg.LimitsConfig, CORSOrigins: cfg.CORSOrigins, HTTPS: cfg.publicBase().Scheme == "https", Log: d.Log, Now: d.Now,
-		MaxBody: maxImport + 1, Quiet: routeHealth, BrowserRoutes: routeStartOAuth, Exempt: exempt, User: userOf,
+		MaxBody: maxImport + 1, Quiet: routeHealth, BrowserRoutes: routeStartOAuth, API: "/api/", Exempt: exempt, User: userOf,
+		BrowserEnd: func(err error) string { return s.failed(err).Location },
 	})
 	s.live = live.New(s.cfg.StreamsConfig, d.Bus, d.Log, d.Now)
 	routes, err := s.routes()
@@ -68,10 +69,8 @@ func New(cfg Config, d Deps) (*Service, error) {
 	return s, nil
 }
 
-// exempt says of a request that it costs nothing, or has a limit of its own.
-func exempt(r *http.Request) bool {
-	return r.URL.Path == pathHealth || r.URL.Path == routeEvents && r.Method == http.MethodGet
-}
+// exempt says of a request that it costs nothing.
+func exempt(r *http.Request) bool { return r.URL.Path == pathHealth }
 
 // Handler answers the requests, for a server of the caller's own.
 func (s *Service) Handler() http.Handler { return s.handler }

@@ -76,7 +76,7 @@ func (s *Service) routes() (*http.ServeMux, error) {
 	huma.Register(api, open(http.MethodGet, routeWebhook, "confirmWebhook", "Where Meta asks whether this address is ours").
 		plainText().op(), s.confirmWebhook)
 	huma.Register(api, open(http.MethodPost, routeWebhook, "receiveWebhook", "Where Meta tells of replies, mentions, posts and deletions").
-		signedByMeta().op(), s.receiveWebhook)
+		signedByMeta(api).op(), s.receiveWebhook)
 
 	// Callbacks of Meta: a person removed the app, or asks for the deletion of what it knows.
 	s.callbackRoutes(api)
@@ -143,7 +143,7 @@ func (s *Service) api(mux *http.ServeMux) huma.API {
 		"ticket": {Type: "apiKey", In: "query", Name: "ticket", Description: "A ticket of POST /api/auth/ticket, good once."},
 	}
 	api := humago.New(mux, cfg)
-	api.UseMiddleware(s.requireUser(api), s.edge.LimitRate(api), s.edge.ValidateRequest(api))
+	api.UseMiddleware(s.requireUser(api), s.edge.LimitRate(api), s.edge.ValidateRequest(api), s.edge.Admit(api))
 	return api
 }
 

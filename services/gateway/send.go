@@ -65,25 +65,27 @@ func send[T any](ctx context.Context, s *Service, c *Change, cmd events.Command,
 	return made, o.ID, nil
 }
 
-// repeatEvery is how often the outcome of a command that came with a key is asked for, besides being waited for.
-const repeatEvery = 200 * time.Millisecond
+// repeatEvery is how soon the outcome of a command that came with a key is asked for, besides being waited for; each time it
+// is twice as long until the next, up to repeatSeldom.
+const repeatEvery, repeatSeldom = 200 * time.Millisecond, 2 * time.Second
 
 // do sends a command and waits for its outcome. The stream drops a repeat of a command that is still worked on, and its
 // outcome is told to the first sender alone: so who came with a key also asks.
 func (s *Service) do(ctx context.Context, cmd events.Command, o bus.CommandOptions, wait time.Duration) (events.Outcome, error) {
+	edge.Leave(ctx) // who only waits keeps nobody off
 	if o.Key == "" {
 		return s.bus.Do(ctx, cmd, o, wait)
 	}
 	end := s.now().Add(wait)
 	outcome, err := s.bus.Do(ctx, cmd, o, min(wait, repeatEvery))
-	for err == nil && !outcome.Done && ctx.Err() == nil {
+	for pause := repeatEvery; err == nil && !outcome.Done && ctx.Err() == nil; pause = min(2*pause, repeatSeldom) {
 		if noted, done := s.outcomeOfRepeat(ctx, cmd, o); done {
 			return noted, nil
 		}
 		if !s.now().Before(end) {
 			break
 		}
-		clock.Sleep(ctx, repeatEvery)
+		clock.Sleep(ctx, min(pause, max(0, end.Sub(s.now()))))
 	}
 	return outcome, err
 }

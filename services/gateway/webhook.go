@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -49,9 +50,6 @@ type receiveWebhookOutput struct{ Body events.WebhookReceived }
 // receiveWebhook hands on what Meta sent, byte for byte: the signature is of the bytes. 200 means that it is on disk.
 // Anything else makes Meta send it again, for a day and a half.
 func (s *Service) receiveWebhook(ctx context.Context, in *receiveWebhookInput) (*receiveWebhookOutput, error) {
-	if in.Signature == "" { // not Meta's: auth need not be asked
-		return nil, events.Faultf(events.Unauthorized, "The signature is not Meta's.")
-	}
 	ctx, cancel := context.WithTimeout(ctx, webhookWithin)
 	defer cancel()
 	got, err := bus.Ask[events.WebhookReceived](ctx, s.bus, events.ReceiveWebhook{Body: in.RawBody, Signature: in.Signature})
@@ -71,8 +69,15 @@ func (o *operation) plainText() *operation {
 	return o
 }
 
-// signedByMeta takes a body that is signed, and may be larger than others.
-func (o *operation) signedByMeta() *operation {
+// signedByMeta takes a body that is signed, and may be larger than others. One without a signature is not even read.
+func (o *operation) signedByMeta(api huma.API) *operation {
+	o.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
+		if !strings.HasPrefix(ctx.Header("X-Hub-Signature-256"), "sha256=") {
+			_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", events.Faultf(events.Unauthorized, "The signature is not Meta's."))
+			return
+		}
+		next(ctx)
+	}}
 	o.DefaultStatus = http.StatusOK
 	o.MaxBodyBytes = maxWebhook + 1 // huma stops at the limit, not after it
 	o.SkipValidateBody = true       // Meta's words are auth's to read

@@ -16,13 +16,18 @@ type LimitsConfig struct {
 	MaxBody int64 `env:"MAX_BODY_BYTES" envDefault:"262144"`
 	// BodyTimeout is how long a body may take to arrive. From 1s to 5m. Default 10s.
 	BodyTimeout time.Duration `env:"BODY_TIMEOUT" envDefault:"10s"`
-	// MaxInFlight is how many requests are worked on at the same time; with one more the answer is 503. Live streams
-	// have limits of their own. At least 16. Default 1024.
+	// MaxInFlight is how many requests are worked on at the same time; with one more the answer is 503. Half of the places
+	// are for the signed in alone, and no user or address has more than a sixteenth, or 16, while others need them: then the answer
+	// is 429. Live streams have limits of their own; who waits for an outcome needs no place. At least 16. Default 1024.
 	MaxInFlight int `env:"MAX_IN_FLIGHT" envDefault:"1024"`
+	// MaxBytesInFlight is how many bytes the bodies of all requests in progress may have, of those that wait as well. It is
+	// divided as the places are, and charged before a body is read. At least 16777216. Default 67108864.
+	MaxBytesInFlight int64 `env:"MAX_BYTES_IN_FLIGHT" envDefault:"67108864"`
 
 	// RateReads and RateWrites are how many requests a user may make a minute, all at once or spread over it: those that
 	// only look, and those that change something. RateAnonymous is the same for an address (of IPv6: its /64) and the
-	// requests that no user stands behind. Each gateway counts by itself. 0 means no limit, otherwise at least 10. Defaults
+	// requests that no user stands behind: sign-ins that were refused, links that people follow, and what is not Meta's, each by
+	// itself. Each gateway counts by itself. 0 means no limit, otherwise at least 10. Defaults
 	// 3000, 1200 and 600.
 	RateReads     int `env:"RATE_LIMIT_READS_PER_MINUTE" envDefault:"3000"`
 	RateWrites    int `env:"RATE_LIMIT_WRITES_PER_MINUTE" envDefault:"1200"`
@@ -36,6 +41,7 @@ const (
 	minBody, maxBody               = 4 << 10, 768 << 10
 	minBodyTimeout, maxBodyTimeout = time.Second, 5 * time.Minute
 	minInFlight                    = 16
+	minBytesInFlight               = 16 << 20
 	minRate                        = 10
 )
 
@@ -44,6 +50,7 @@ func (c LimitsConfig) WithDefaults() LimitsConfig {
 	c.MaxBody = cmp.Or(c.MaxBody, 256<<10)
 	c.BodyTimeout = cmp.Or(c.BodyTimeout, 10*time.Second)
 	c.MaxInFlight = cmp.Or(c.MaxInFlight, 1024)
+	c.MaxBytesInFlight = cmp.Or(c.MaxBytesInFlight, 64<<20)
 	return c
 }
 
@@ -58,6 +65,9 @@ func (c LimitsConfig) Mistakes() (wrong []error) {
 	}
 	if c.MaxInFlight != 0 && c.MaxInFlight < minInFlight {
 		complain("MAX_IN_FLIGHT is less than %d", minInFlight)
+	}
+	if c.MaxBytesInFlight != 0 && c.MaxBytesInFlight < minBytesInFlight {
+		complain("MAX_BYTES_IN_FLIGHT is less than %d", minBytesInFlight)
 	}
 	for _, rate := range []struct {
 		name string

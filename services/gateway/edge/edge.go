@@ -25,7 +25,11 @@ type Options struct {
 	// BrowserRoutes begins the paths where a person's browser comes, that is sent on whatever is wrong. They act on GET, so
 	// whoever only looks at such a link must not use up what it carries.
 	BrowserRoutes string
-	// Exempt says of a request that it costs nothing, or has a limit of its own.
+	// BrowserEnd is where such a browser ends when it is turned away.
+	BrowserEnd func(error) string
+	// API begins the paths of the operations, which Admit gives their places.
+	API string
+	// Exempt says of a request that it costs nothing.
 	Exempt func(*http.Request) bool
 	// User is who makes a request; empty: nobody who is signed in.
 	User func(context.Context) string
@@ -36,10 +40,15 @@ type Edge struct {
 	Options
 
 	rates   ratePolicies
+	places  *shares // of those that are worked on
+	bodies  *shares // of the bytes of bodies
 	trusted []netip.Prefix
 }
 
 // New makes an Edge.
 func New(o Options) *Edge {
-	return &Edge{Options: o, rates: newRatePolicies(o.Limits), trusted: o.Limits.trusted()}
+	return &Edge{
+		Options: o, rates: newRatePolicies(o.Limits), trusted: o.Limits.trusted(),
+		places: newShares(int64(o.Limits.MaxInFlight), leastPlaces), bodies: newShares(o.Limits.MaxBytesInFlight, 2*o.MaxBody),
+	}
 }

@@ -20,7 +20,7 @@ import (
 
 // Chain is the middleware that every request goes through before its route, the outermost first.
 func (e *Edge) Chain(routes *http.ServeMux) http.Handler {
-	return e.observe(e.secure(e.cors(e.limitConcurrency(e.limitBody(e.problemsForMisses(routes))))))
+	return e.observe(e.secure(e.cors(e.limitSize(e.limitBody(e.problemsForMisses(routes))))))
 }
 
 // Info is what is known of a request beside the request: for its log line and its problem.
@@ -185,6 +185,9 @@ func (e *Edge) problemsForMisses(mux *http.ServeMux) http.Handler {
 			return
 		}
 		_, pattern := mux.Handler(r)
+		if !e.admitOthers(w, r, pattern) {
+			return
+		}
 		if pattern == "" {
 			mux.ServeHTTP(&missWriter{ResponseWriter: w, request: r}, r)
 			return

@@ -32,6 +32,8 @@ type ratePolicy struct {
 	mu         sync.Mutex
 	young, old map[string]*rate.Limiter
 	turned     time.Time
+	// pending are requests in progress that may still be counted.
+	pending map[string]int
 }
 
 const (
@@ -46,7 +48,7 @@ func newRatePolicy(name string, perMinute int) *ratePolicy {
 	if perMinute == 0 {
 		return nil
 	}
-	return &ratePolicy{name: name, perMinute: perMinute, most: mostBuckets, young: map[string]*rate.Limiter{}}
+	return &ratePolicy{name: name, perMinute: perMinute, most: mostBuckets, young: map[string]*rate.Limiter{}, pending: map[string]int{}}
 }
 
 // remaining is how much somebody has left.
@@ -92,10 +94,26 @@ func (a *ratePolicy) takeSome(who string, n int, now time.Time) (remaining, bool
 	return left, ok
 }
 
-// peek says what is left without taking any.
-func (a *ratePolicy) peek(who string, now time.Time) (remaining, bool) {
-	s := a.remainingIn(a.bucket(who, now), now)
-	return s, s.left > 0
+// hold keeps one for a request that counts only when it turns out to be refused. settle says which it was.
+func (a *ratePolicy) hold(who string, now time.Time) (s remaining, settle func(counts bool, now time.Time), ok bool) {
+	s = a.remainingIn(a.bucket(who, now), now)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s.left <= a.pending[who] {
+		s.next = max(s.next, a.filling(1))
+		return s, nil, false
+	}
+	a.pending[who]++
+	return s, func(counts bool, now time.Time) {
+		if counts {
+			a.take(who, now)
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.pending[who]--; a.pending[who] == 0 {
+			delete(a.pending, who)
+		}
+	}, true
 }
 
 func (a *ratePolicy) remainingIn(b *rate.Limiter, now time.Time) remaining {
@@ -152,27 +170,35 @@ func (e *Edge) LimitRate(api huma.API) func(huma.Context, func(huma.Context)) {
 		if changesSomething(ctx.Method()) {
 			a = e.rates.writes
 		}
-		if a.allows(api, ctx, user, e.Now()) {
+		if e.allows(a, api, ctx, user) {
 			next(charged(ctx, user))
 		}
 	}
 }
 
 // allows takes one from the bucket and tells the client; or refuses the request, and says no.
-func (a *ratePolicy) allows(api huma.API, ctx huma.Context, who string, now time.Time) bool {
+func (e *Edge) allows(a *ratePolicy, api huma.API, ctx huma.Context, who string) bool {
 	if a == nil {
 		return true
 	}
-	left, ok := a.take(who, now)
+	left, ok := a.take(who, e.Now())
 	a.setHeaders(left, ctx.SetHeader)
 	if !ok {
-		_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", a.exceeded(left))
+		e.refuse(api, ctx, a.exceeded(left))
 	}
 	return ok
 }
 
-// limitAnonymous limits what no user stands behind. Open operations that change something are Meta's: it signs, and may
-// come as often as it has something to tell. So these count only when they were refused.
+// Why an address is counted, each by itself: whoever tries tokens must not keep people off who share the address, nor Meta.
+const (
+	ofBearers = "bearer "
+	ofLinks   = "link "
+	ofSigned  = "signed "
+)
+
+// limitAnonymous limits what no user stands behind. Open operations that only look are links that people follow, with a
+// ticket or a code in them. Those that change something are Meta's: it signs, and may come as often as it has something to
+// tell. So these count only when they are refused, which is provided for before they are read.
 func (e *Edge) limitAnonymous(api huma.API, ctx huma.Context, next func(huma.Context)) {
 	a := e.rates.anonymous
 	if a == nil {
@@ -181,24 +207,26 @@ func (e *Edge) limitAnonymous(api huma.API, ctx huma.Context, next func(huma.Con
 	}
 	from := e.clientKeyOf(ctx)
 	if !changesSomething(ctx.Method()) {
-		if a.allows(api, ctx, from, e.Now()) {
+		if e.allows(a, api, ctx, ofLinks+from) {
 			next(ctx)
 		}
 		return
 	}
-	if left, ok := a.peek(from, e.Now()); !ok {
-		_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", a.exceeded(left))
+	left, settle, ok := a.hold(ofSigned+from, e.Now())
+	if !ok {
+		e.refuse(api, ctx, a.exceeded(left))
 		return
 	}
+	counts := true // should the handler panic
+	defer func() { settle(counts, e.Now()) }()
 	next(ctx)
-	if status := ctx.Status(); status >= http.StatusBadRequest && status < http.StatusInternalServerError {
-		a.take(from, e.Now())
-	}
+	status := ctx.Status()
+	counts = status >= http.StatusBadRequest && status < http.StatusInternalServerError
 }
 
 // RejectUnauthenticated answers who is not signed in: with why, or, when their address has tried that too often, to wait.
 func (e *Edge) RejectUnauthenticated(api huma.API, ctx huma.Context, why error) {
-	if e.rates.anonymous.allows(api, ctx, e.clientKeyOf(ctx), e.Now()) {
+	if e.allows(e.rates.anonymous, api, ctx, ofBearers+e.clientKeyOf(ctx)) {
 		_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", why)
 	}
 }
