@@ -173,7 +173,7 @@ func TestComposeIsHardened(t *testing.T) {
 			if file, ok := strings.CutPrefix(value, "/run/secrets/"); ok != strings.HasSuffix(key, "_FILE") || ok && !slices.Contains(s.Secrets, file) {
 				complain("%s: %s is no secret that it has", key, value)
 			}
-			if regexp.MustCompile(`PASSWORD|SECRET|KEYSET|TOKEN`).MatchString(key) && !strings.HasSuffix(key, "_FILE") {
+			if regexp.MustCompile(`PASSWORD|SECRET|KEYSET|TOKEN`).MatchString(strings.TrimPrefix(key, "TOKENKEEPER_")) && !strings.HasSuffix(key, "_FILE") {
 				complain("%s is in the environment, where everybody sees it", key)
 			}
 			if strings.Contains(value, "@") && regexp.MustCompile(`://[^/]*:[^/]*@`).MatchString(value) {
@@ -202,12 +202,18 @@ func TestComposeIsHardened(t *testing.T) {
 // settings are the names that a service's configurations read.
 func settings(configs ...any) map[string]bool {
 	names := map[string]bool{}
-	for _, c := range configs {
-		for _, f := range reflect.VisibleFields(reflect.TypeOf(c)) {
+	var read func(reflect.Type)
+	read = func(config reflect.Type) {
+		for _, f := range reflect.VisibleFields(config) {
 			if name, _, _ := strings.Cut(f.Tag.Get("env"), ","); name != "" {
 				names[name] = true
+			} else if f.Type.Kind() == reflect.Struct && f.IsExported() {
+				read(f.Type)
 			}
 		}
+	}
+	for _, c := range configs {
+		read(reflect.TypeOf(c))
 	}
 	return names
 }
@@ -218,7 +224,7 @@ func TestComposeSetsWhatTheServicesRead(t *testing.T) {
 	reads := map[string]map[string]bool{
 		"gateway": settings(common, gateway.Config{}), "auth": settings(common, auth.Config{}), "publisher": settings(common, publisher.Config{}),
 		"tokenkeeper": settings(common, tokenkeeper.Config{}), "migrate": settings(common), "simulator": settings(common),
-		"ops": settings(common, gateway.Config{}, auth.Config{}, publisher.Config{}),
+		"ops": settings(common, gateway.Config{}, auth.Config{}, publisher.Config{}, tokenkeeper.Config{}),
 	}
 	c := readCompose(t, filled)
 	for name, known := range reads {
@@ -228,6 +234,36 @@ func TestComposeSetsWhatTheServicesRead(t *testing.T) {
 		for key := range c.Services[name].Environment {
 			if !known[key] && !known[strings.TrimSuffix(key, "_FILE")] {
 				t.Errorf("%s does not read %s", name, key)
+			}
+		}
+	}
+
+	// And the other way round: whatever a service can be told can be said in .env, or is a secret, or is settled by compose.
+	settled := map[string]bool{
+		"HOST": true, "NATS_USER": true, "OTEL_SERVICE_NAME": true, // each service's own
+		"NATS_CREDS_FILE": true, "NATS_NKEY_FILE": true, "NATS_CA_FILE": true, "NATS_CERT_FILE": true, "NATS_KEY_FILE": true, // other ways to say who we are
+		"DATABASE_URL": true, "DATABASE_PASSWORD": true, "DATABASE_CONNS": true, "DATABASE_SIDE_CONNS": true, "TOKEN_KEYSET": true, // not for all
+		"NATS_REPLICAS": true, "EVENTS_MAX_AGE": true, // of migrate and doctor
+	}
+	for name, known := range reads {
+		if name == "simulator" {
+			continue
+		}
+		environment := c.Services[name].Environment
+		for key := range known {
+			_, plain := environment[key]
+			_, secret := environment[key+"_FILE"]
+			if !plain && !secret && !settled[key] && !(name == "ops" && (key == "PORT" || strings.HasPrefix(key, "THREADS_WEBHOOK_"))) {
+				t.Errorf("%s cannot be told %s", name, key)
+			}
+		}
+	}
+	for name, keys := range map[string][]string{
+		"migrate": {"NATS_REPLICAS", "EVENTS_MAX_AGE"}, "auth": {"DATABASE_CONNS"}, "tokenkeeper": {"DATABASE_CONNS"}, "publisher": {"DATABASE_CONNS", "DATABASE_SIDE_CONNS"},
+	} {
+		for _, key := range keys {
+			if _, ok := c.Services[name].Environment[key]; !ok {
+				t.Errorf("%s cannot be told %s", name, key)
 			}
 		}
 	}
