@@ -78,6 +78,8 @@ func TestCheckMediaURL(t *testing.T) {
 
 func FuzzCount(f *testing.F) {
 	f.Add("a👍🏽é\r\n🇫🇷\xff")
+	f.Add("https://a\xff")
+	f.Add(strings.Repeat("https://a,", 50_000)) // as much time as it has bytes, not the square of it
 	f.Fuzz(func(t *testing.T, text string) {
 		if n, runes := threads.Count(text), len([]rune(text)); n < runes || n > len(text) {
 			t.Errorf("%q counts %d, not between its %d code points and %d bytes", text, n, runes, len(text))
