@@ -28,7 +28,7 @@ type answer struct {
 	// awaited says whether a row, as it is now, still waits for this answer: whoever had the lease, it may have moved since.
 	awaited func(row *posts.Post) bool
 	// save writes the answer into the row and goes on from there.
-	save func(ctx context.Context, row *posts.Post) error
+	save func(ctx context.Context, row *posts.Post) (end, error)
 	// lastWord tells the answer where it cannot be saved any more; may be nil.
 	lastWord func(ctx context.Context) error
 }
@@ -123,10 +123,10 @@ type answerSaver struct {
 }
 
 // save saves an answer. Where that does not succeed at once it goes on beside the caller, who is told why.
-func (k *answerSaver) save(ctx context.Context, a answer) error {
-	err := a.save(ctx, a.post)
-	if err == nil || errors.Is(err, errDone) {
-		return err
+func (k *answerSaver) save(ctx context.Context, a answer) (end, error) {
+	end, err := a.save(ctx, a.post)
+	if err == nil {
+		return end, nil
 	}
 	body, _ := json.Marshal(a.post.Snapshot()) // only its length is of interest
 	done := k.answers.keep(len(body))
@@ -134,7 +134,7 @@ func (k *answerSaver) save(ctx context.Context, a answer) error {
 		defer done()
 		k.saveLater(context.WithoutCancel(ctx), a)
 	}()
-	return err
+	return 0, err
 }
 
 // saveLater tries until the answer is in its row, or the row no longer waits for it. It keeps the lease as long as it can;
@@ -176,11 +176,11 @@ func (k *answerSaver) saveOnce(ctx context.Context, a answer, log *zap.Logger) (
 		}
 		return true, nil
 	}
-	err = a.save(ctx, row)
-	if err != nil && !errors.Is(err, errDone) {
+	end, err := a.save(ctx, row)
+	if err != nil {
 		return false, err
 	}
-	if err == nil { // the row may have something to do now, and no message of ours is in anybody's hand
+	if end != final { // the row may have something to do now, and no message of ours is in anybody's hand
 		if err := k.bus.Wake(ctx, events.PostDue(row.ID)); err != nil {
 			log.Warn("not woken; the sweep does it", errField(err))
 		}
@@ -201,7 +201,7 @@ func (k *answerSaver) emitUnsavedOutcome(ctx context.Context, a answer, log *zap
 }
 
 // answerOf is the answer to the publish call of a claimed post.
-func (k *answerSaver) answerOf(p *posts.Post, mediaID string, called, accepted time.Time, tried events.Attempt, save func(context.Context, *posts.Post) error) answer {
+func (k *answerSaver) answerOf(p *posts.Post, mediaID string, called, accepted time.Time, tried events.Attempt, save func(context.Context, *posts.Post) (end, error)) answer {
 	a := answer{post: p, mediaID: mediaID, tried: tried, save: save, awaited: func(row *posts.Post) bool {
 		return row.State == events.StatePublishing && posts.SameCall(row, p)
 	}}

@@ -35,7 +35,7 @@ type concluder struct {
 
 // recordSuccess notes a clear yes. It is in the row before anyone is told, so no crash can lose it. A part of a chain that
 // is not the last is told as such, and the next one's turn comes.
-func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) error {
+func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) (end, error) {
 	if old.CurrentPart() == 0 {
 		c.measureLateness(old, called)
 	}
@@ -43,10 +43,10 @@ func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, mediaID,
 		// A table cannot hold the ids of parts unique as it does for whole posts.
 		known, err := c.store.ClaimedMediaIDs(ctx, c.db, old.AccountID, []string{mediaID})
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if known[mediaID] {
-			return c.doubts.park(ctx, old, sameMedia(), tried...)
+			return moved, c.doubts.park(ctx, old, sameMedia(), tried...)
 		}
 	}
 	next, more := old.Publish(mediaID, permalink, called, accepted, c.now())
@@ -54,29 +54,29 @@ func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, mediaID,
 		return c.conclude(ctx, old, next, tried...)
 	}
 	if err := c.moves.saveAt(ctx, crash.PartNoted, old, next, events.FactPartPublished, tried...); err != nil {
-		return err
+		return 0, err
 	}
 	crash.At(crash.PartTold)
-	return nil
+	return moved, nil
 }
 
 // fail notes that a post will not go out, and why.
-func (c *concluder) fail(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
+func (c *concluder) fail(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...events.Attempt) (end, error) {
 	return c.conclude(ctx, old, old.Fail(reason, c.now()), tried...)
 }
 
 // conclude notes an answer and tells it. rev stays: it is raised by the event, when the projector applies it.
-func (c *concluder) conclude(ctx context.Context, old, p *posts.Post, tried ...events.Attempt) error {
+func (c *concluder) conclude(ctx context.Context, old, p *posts.Post, tried ...events.Attempt) (end, error) {
 	p.UpdatedAt = c.now()
 	p.WakeAt = c.now().Add(c.cfg.Lease + time.Second) // when this worker is gone, the next tells it
 	p.ArmedAt = time.Time{}
 	err := c.saveOutcome(ctx, old, p, tried)
 	if errors.Is(pg.Map(err), pg.ErrExists) {
 		// Another row of this account has this media id. One of the two is wrong, and no machine can say which.
-		return c.doubts.park(ctx, old, sameMedia(), tried...)
+		return moved, c.doubts.park(ctx, old, sameMedia(), tried...)
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	crash.At(crash.PublishNoted)
 	// What is still to be told of the post comes before its end, but nothing of it may stand before the end for good.
@@ -98,26 +98,26 @@ func (c *concluder) saveOutcome(ctx context.Context, old, p *posts.Post, tried [
 
 // finishOutcome tells the noted answer and has the projector apply it; then the post is done. It runs again after a crash, to
 // the same effect.
-func (c *concluder) finishOutcome(ctx context.Context, p *posts.Post) error {
+func (c *concluder) finishOutcome(ctx context.Context, p *posts.Post) (end, error) {
 	if p.Fact == events.FactPublished {
 		if err := c.permalinks.fetch(ctx, p); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	crash.At(crash.PublishTelling)
 	ev := posts.OutcomeEvent(p, p.Fact)
 	if there, err := c.emittedLongAgo(ctx, p, ev); err != nil {
-		return err
+		return 0, err
 	} else if there {
 		return c.applied(ctx, ev)
 	}
 	if err := c.outbox.emit(ctx, ev); errors.Is(err, errAlreadyEmitted) {
 		if err := c.projector.ApplyStanding(ctx, p, ev.Subject()); err != nil {
-			return err
+			return 0, err
 		}
-		return errDone
+		return final, nil
 	} else if err != nil {
-		return err
+		return 0, err
 	}
 	crash.At(crash.PublishTold)
 	return c.applied(ctx, ev)
@@ -133,14 +133,14 @@ func (c *concluder) emittedLongAgo(ctx context.Context, p *posts.Post, ev events
 }
 
 // applied has the outcome that stands on EVENTS applied to the row.
-func (c *concluder) applied(ctx context.Context, ev events.PostEvent) error {
+func (c *concluder) applied(ctx context.Context, ev events.PostEvent) (end, error) {
 	// The projector will read the event from the stream as well, and find it applied. Doing it here too means that
 	// whoever waits for the outcome gets it now, and that a GET right after says POSTED.
 	if err := c.projector.ApplyNow(ctx, ev); err != nil {
-		return err
+		return 0, err
 	}
 	crash.At(crash.PublishApplied)
-	return errDone
+	return final, nil
 }
 
 // measureLateness measures a post whose first part, or whole, was published by a call that left at the given time.

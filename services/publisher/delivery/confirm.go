@@ -31,27 +31,27 @@ type confirmer struct {
 
 // confirm finds out what became of a publish call whose answer is not clear, or may be wrong. It asks Threads, never
 // guesses. What follows once the post is proven not to be live is in the row (OnAbsent).
-func (c *confirmer) confirm(ctx context.Context, old *posts.Post) error {
+func (c *confirmer) confirm(ctx context.Context, old *posts.Post) (end, error) {
 	if err := c.store.AcquireLease(ctx, old, c.now()); err != nil {
-		return err
+		return 0, err
 	}
 	defer c.leases.keep(ctx, old)()
 	crash.At(crash.ConfirmLeased)
 	if old.State == events.StatePublishing {
 		// Its worker is gone. Say so, and ask in the next step.
-		return c.doubts.unconfirmed(ctx, old, posts.AbsentRetry, events.Faultf(events.Unknown, "The publisher was interrupted while this post went out; we are asking Threads."))
+		return moved, c.doubts.unconfirmed(ctx, old, posts.AbsentRetry, events.Faultf(events.Unknown, "The publisher was interrupted while this post went out; we are asking Threads."))
 	}
 	a, err := c.tokens.access(ctx, old)
 	if err != nil {
-		return c.noAccess(ctx, old) // without a token nothing can be asked; the reconnect wakes it
+		return moved, c.noAccess(ctx, old) // without a token nothing can be asked; the reconnect wakes it
 	}
 	var ref referenceWaits
 	old, _, err = c.references.resolve(ctx, old) // the row of an event knows what was asked for, not what it turned out to be
 	switch {
 	case errors.As(err, &ref) && ref.mayBeLive:
-		return c.waitForReferenceInDoubt(ctx, old, ref)
+		return moved, c.waitForReferenceInDoubt(ctx, old, ref)
 	case err != nil && !notLive(err):
-		return err
+		return 0, err
 	}
 	if old.Kind == events.KindRepost || old.ContainerID == "" || !posts.BuiltFromRow(old) || old.Presumed() {
 		// There is no container, or not of what the row says now: Postgres was restored. Only the lists can tell.
@@ -65,11 +65,11 @@ func (c *confirmer) confirm(ctx context.Context, old *posts.Post) error {
 		switch e := apiError(err); {
 		case e != nil && e.Class == threads.Reauthorize:
 			c.tokens.declareReconnect(ctx, a)
-			return c.noAccess(ctx, old, tried)
+			return moved, c.noAccess(ctx, old, tried)
 		case e != nil && (e.Class == threads.NotReady || e.Class == threads.NotFound):
 			return c.findOrEndDoubt(ctx, old, a, false, tried) // unreadable
 		}
-		return c.askFailed(ctx, old, err, tried)
+		return moved, c.askFailed(ctx, old, err, tried)
 	}
 	tried.Message = statusSentence(status)
 	switch status.Status {
@@ -80,29 +80,29 @@ func (c *confirmer) confirm(ctx context.Context, old *posts.Post) error {
 	case threads.StatusError, threads.StatusExpired:
 		return c.findOrEndDoubt(ctx, old, a, false, tried)
 	}
-	return c.askAgain(ctx, old, "", tried) // IN_PROGRESS, or a word we do not know
+	return moved, c.askAgain(ctx, old, "", tried) // IN_PROGRESS, or a word we do not know
 }
 
 // findMediaID gives a post that is live its id. The lists may lag; the post is not rebuilt, whatever they say.
-func (c *confirmer) findMediaID(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
+func (c *confirmer) findMediaID(ctx context.Context, old *posts.Post, a access, tried events.Attempt) (end, error) {
 	seen, looked, err := c.finder.findPublished(ctx, old, a)
 	if errors.Is(err, errMissingScope) {
-		return c.doubts.park(ctx, old, listNotReadable(), tried, looked)
+		return moved, c.doubts.park(ctx, old, listNotReadable(), tried, looked)
 	}
 	if err != nil {
-		return c.askFailed(ctx, old, err, tried, looked)
+		return moved, c.askFailed(ctx, old, err, tried, looked)
 	}
 	switch len(seen.matching) {
 	case 1:
 		return c.foundLive(ctx, old, seen.matching[0], tried, looked)
 	case 0:
-		return c.askAgain(ctx, old, "This post is live, but its id could not be found out; please look at the profile.", tried, looked)
+		return moved, c.askAgain(ctx, old, "This post is live, but its id could not be found out; please look at the profile.", tried, looked)
 	}
-	return c.doubts.park(ctx, old, ambiguous(), tried, looked)
+	return moved, c.doubts.park(ctx, old, ambiguous(), tried, looked)
 }
 
 // containerFinished handles a container that is still unpublished.
-func (c *confirmer) containerFinished(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
+func (c *confirmer) containerFinished(ctx context.Context, old *posts.Post, a access, tried events.Attempt) (end, error) {
 	switch {
 	case old.OnAbsent == posts.AbsentFail:
 		return c.findOrEndDoubt(ctx, old, a, true, tried)
@@ -110,29 +110,29 @@ func (c *confirmer) containerFinished(ctx context.Context, old *posts.Post, a ac
 		return c.answeredAgain(ctx, old, a, tried)
 	case old.FinishedSeenAt.IsZero():
 		seen := old.SeeFinished(old.LeasedAt)
-		return c.moves.save(ctx, old, seen.LookAgainAt(c.now().Add(min(c.cfg.FinishedApart, c.untilAsked(seen)))), "", tried)
+		return moved, c.moves.save(ctx, old, seen.LookAgainAt(c.now().Add(min(c.cfg.FinishedApart, c.untilAsked(seen)))), "", tried)
 	case old.LeasedAt.Before(c.absenceProvenAt(old)):
-		return c.askAgain(ctx, old, "", tried)
+		return moved, c.askAgain(ctx, old, "", tried)
 	}
 	return c.findOrEndDoubt(ctx, old, a, true, tried)
 }
 
 // answeredAgain has a container called again whose last call was refused for what passes, once it has passed. The doubt
 // stands, so it is this container or none (publish.go looks at it once more).
-func (c *confirmer) answeredAgain(ctx context.Context, old *posts.Post, a access, tried events.Attempt) error {
+func (c *confirmer) answeredAgain(ctx context.Context, old *posts.Post, a access, tried events.Attempt) (end, error) {
 	wait, full, err := c.quotas.roomAgain(ctx, a, posts.QuotaOf(old), 0)
 	if !full {
 		wait = 0 // what the answer asked for was waited for before
 	}
 	switch {
 	case err != nil:
-		return c.askFailed(ctx, old, err, tried)
+		return moved, c.askFailed(ctx, old, err, tried)
 	case full && old.LeasedAt.Before(c.absenceProvenAt(old)):
-		return c.askAgain(ctx, old, "", tried)
+		return moved, c.askAgain(ctx, old, "", tried)
 	case full: // that lasts for hours: what waits so long is not to be in doubt
 		return c.findOrEndDoubt(ctx, old, a, true, tried)
 	}
-	return c.callAgainLater(ctx, old, old.CallUnpublished(c.now().Add(wait)), tried)
+	return moved, c.callAgainLater(ctx, old, old.CallUnpublished(c.now().Add(wait)), tried)
 }
 
 // absenceProvenAt is when a look that does not find the post proves it absent: every call has surely ended, and FINISHED, where it
@@ -150,40 +150,40 @@ func (c *confirmer) absenceProvenAt(p *posts.Post) time.Time {
 
 // findOrEndDoubt looks for the post in the account's lists. Only a look that finds neither it nor anything that could be it, after
 // every call has surely ended, ends the doubt. usable says that the container can still be published.
-func (c *confirmer) findOrEndDoubt(ctx context.Context, old *posts.Post, a access, usable bool, tried ...events.Attempt) error {
+func (c *confirmer) findOrEndDoubt(ctx context.Context, old *posts.Post, a access, usable bool, tried ...events.Attempt) (end, error) {
 	seen, looked, err := c.finder.findPublished(ctx, old, a)
 	tried = append(tried, looked)
 	switch {
 	case errors.Is(err, errMissingScope) && !old.Presumed():
-		return c.doubts.park(ctx, old, listNotReadable(), tried...)
+		return moved, c.doubts.park(ctx, old, listNotReadable(), tried...)
 	case err != nil && !errors.Is(err, errMissingScope):
-		return c.askFailed(ctx, old, err, tried...)
+		return moved, c.askFailed(ctx, old, err, tried...)
 	case len(seen.matching) == 1:
 		return c.foundLive(ctx, old, seen.matching[0], tried...)
 	case len(seen.matching) > 1:
-		return c.doubts.park(ctx, old, ambiguous(), tried...)
+		return moved, c.doubts.park(ctx, old, ambiguous(), tried...)
 	case old.LeasedAt.Before(c.absenceProvenAt(old)):
-		return c.askAgain(ctx, old, "", tried...)
+		return moved, c.askAgain(ctx, old, "", tried...)
 	case len(seen.similar) > 0 && !old.Presumed():
-		return c.doubts.park(ctx, old, similar(), tried...)
+		return moved, c.doubts.park(ctx, old, similar(), tried...)
 	}
 	return c.provenAbsent(ctx, old, usable, tried...)
 }
 
 // provenAbsent is what becomes of a post that is proven not to be live.
-func (c *confirmer) provenAbsent(ctx context.Context, old *posts.Post, usable bool, tried ...events.Attempt) error {
+func (c *confirmer) provenAbsent(ctx context.Context, old *posts.Post, usable bool, tried ...events.Attempt) (end, error) {
 	switch old.OnAbsent {
 	case posts.AbsentFail:
 		return c.concluder.conclude(ctx, old, old.WithoutDoubt(posts.ProofAbsent).Fail(old.Reason, c.now()), tried...)
 	case posts.AbsentResume:
-		return c.resumeAgain(ctx, old, tried...)
+		return moved, c.resumeAgain(ctx, old, tried...)
 	case posts.AbsentWait:
-		return c.waitForRoom(ctx, old, usable, tried...)
+		return moved, c.waitForRoom(ctx, old, usable, tried...)
 	}
 	if usable && old.NotReady < len(notReadyWaits) && old.Attempt < maxCalls {
-		return c.publishAgain(ctx, old, tried...)
+		return moved, c.publishAgain(ctx, old, tried...)
 	}
-	return c.buildAgain(ctx, old, tried...) // Threads keeps losing this container
+	return moved, c.buildAgain(ctx, old, tried...) // Threads keeps losing this container
 }
 
 // publishAgain allows a second call, for the same container where there is one, so many times.
@@ -234,7 +234,7 @@ func (c *confirmer) waitForRoom(ctx context.Context, old *posts.Post, usable boo
 }
 
 // foundLive concludes with a post that was found among the account's own.
-func (c *confirmer) foundLive(ctx context.Context, old *posts.Post, m threads.Media, tried ...events.Attempt) error {
+func (c *confirmer) foundLive(ctx context.Context, old *posts.Post, m threads.Media, tried ...events.Attempt) (end, error) {
 	return c.concluder.recordSuccess(ctx, old, m.ID, m.Permalink, posts.LikelyCalledAt(old), c.now(), tried...)
 }
 

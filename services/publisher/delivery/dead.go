@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"errors"
 
 	"go.uber.org/zap"
 
@@ -37,7 +36,7 @@ func (d *Delivery) Dead(ctx context.Context, letter bus.Delivery, cause error) {
 		return // never accepted, or gone on since
 	}
 	p.Lease = "" // as an owner would: rev settles it
-	if err := d.concluder.fail(ctx, p, ours); err != nil && !errors.Is(err, errDone) {
+	if _, err := d.concluder.fail(ctx, p, ours); err != nil {
 		log.Error("a post whose command was set aside could not be failed", postField(p.ID), zap.NamedError("cause", cause), errField(err))
 	}
 }

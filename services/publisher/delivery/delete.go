@@ -73,12 +73,13 @@ func (d *deleter) delete(ctx context.Context, old *posts.Post) error {
 	crash.At(crash.DeleteCalled)
 	tried := attempted("delete", began, d.now(), err)
 	if err == nil {
-		return d.saver.save(context.WithoutCancel(ctx), answer{post: old, tried: tried,
+		_, err := d.saver.save(context.WithoutCancel(ctx), answer{post: old, tried: tried,
 			awaited: func(row *posts.Post) bool {
 				return !row.DeleteRequestedAt.IsZero() && row.DeletedAt.IsZero() && slices.Contains(posts.LiveMediaIDs(row), id)
 			},
-			save: func(ctx context.Context, row *posts.Post) error { return d.deleted(ctx, row, id, tried) },
+			save: func(ctx context.Context, row *posts.Post) (end, error) { return moved, d.deleted(ctx, row, id, tried) },
 		})
+		return err
 	}
 	_, lookErr := d.api.Media(ctx, a.token, id)
 	lasts := old.Failures >= 2 && threads.ClassOf(err) == threads.NotFound && threads.ClassOf(lookErr) == threads.NotFound &&

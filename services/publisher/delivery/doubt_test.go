@@ -10,6 +10,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/services/publisher"
+	"github.com/omni-write/threads/services/publisher/delivery"
 	"github.com/omni-write/threads/services/publisher/draft"
 )
 
@@ -145,7 +146,7 @@ func TestOneFailedLook(t *testing.T) {
 	}
 	for range 8 { // looks that settle nothing
 		row := r.row(p.ID, events.StateUnconfirmed)
-		if err := s.Delivery.Confirm(t.Context(), &row); err != nil {
+		if end, err := s.Delivery.Confirm(t.Context(), &row); err != nil || end != delivery.Moved {
 			t.Fatal(err)
 		}
 	}
@@ -157,7 +158,7 @@ func TestOneFailedLook(t *testing.T) {
 	}
 	r.inject(threadssim.Fault{Op: "posts", Kind: threadssim.Edge5xx})
 	row := r.row(p.ID, events.StateUnconfirmed)
-	if err := s.Delivery.Confirm(t.Context(), &row); err != nil {
+	if end, err := s.Delivery.Confirm(t.Context(), &row); err != nil || end != delivery.Moved {
 		t.Fatal(err)
 	}
 	if row = r.row(p.ID, events.StateUnconfirmed); row.Failures != 1 || row.WakeAt.Sub(row.UpdatedAt) > 2*time.Second {

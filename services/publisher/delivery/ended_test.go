@@ -172,7 +172,7 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 			t.Fatal(err)
 		}
 		useBus(s, deaf)
-		if err := s.Delivery.FinishOutcome(t.Context(), row); err == nil || errors.Is(err, delivery.ErrDone) {
+		if _, err := s.Delivery.FinishOutcome(t.Context(), row); err == nil {
 			t.Fatalf("told without NATS: %v", err)
 		}
 		kept := r.any(row.ID)
@@ -180,7 +180,7 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 			t.Error("what was about to be told is not in the row")
 		}
 		again := r.idle()
-		if err := again.Delivery.FinishOutcome(t.Context(), &kept); !errors.Is(err, delivery.ErrDone) {
+		if end, err := again.Delivery.FinishOutcome(t.Context(), &kept); err != nil || end != delivery.Final {
 			t.Fatal(err)
 		}
 		if told := r.lastTold(row.ID, events.FactPublished); *told.Permalink != kept.Permalink || r.any(row.ID).Permalink != kept.Permalink {
@@ -195,7 +195,7 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 		if err := r.bus.Emit(t.Context(), posts.OutcomeEvent(&first, events.FactPublished)); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Delivery.FinishOutcome(t.Context(), row); !errors.Is(err, delivery.ErrDone) {
+		if end, err := s.Delivery.FinishOutcome(t.Context(), row); err != nil || end != delivery.Final {
 			t.Fatal(err)
 		}
 		if now := r.any(row.ID); now.Permalink != first.Permalink || now.State != events.StatePublished || r.told(row.ID, events.FactPublished) != 1 {

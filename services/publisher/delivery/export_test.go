@@ -14,8 +14,10 @@ import (
 
 // What the tests of a whole publisher reach into: single steps, at the moment and in the order of a test's choice.
 
-var (
-	ErrDone = errDone
+// What a step ends with.
+const (
+	Moved = moved
+	Final = final
 )
 
 const (
@@ -53,8 +55,8 @@ func (d *Delivery) MayDelete(ctx context.Context, old *posts.Post, part int) (bo
 
 // Wake and wait.
 
-func (d *Delivery) Work(ctx context.Context, p *posts.Post) error { return d.work(ctx, p) }
-func (d *Delivery) Resume(ctx context.Context, old *posts.Post) error {
+func (d *Delivery) Work(ctx context.Context, p *posts.Post) (end, error) { return d.work(ctx, p) }
+func (d *Delivery) Resume(ctx context.Context, old *posts.Post) (end, error) {
 	return d.waits.resume(ctx, old)
 }
 func (d *Delivery) Creations() *limiter.Limiter       { return d.creations }
@@ -71,7 +73,7 @@ func (d *Delivery) Paused(ctx context.Context, old *posts.Post, a access) error 
 
 // Publish.
 
-func (d *Delivery) Publish(ctx context.Context, old *posts.Post) error {
+func (d *Delivery) Publish(ctx context.Context, old *posts.Post) (end, error) {
 	return d.caller.publish(ctx, old)
 }
 func (d *Delivery) Claims() *batch.Batcher[posts.Claim] { return d.caller.claimer.claims }
@@ -80,11 +82,11 @@ func (d *Delivery) Claim(ctx context.Context, old *posts.Post) (*posts.Post, err
 	return d.caller.claimer.claim(ctx, old)
 }
 
-func (d *Delivery) ClaimAndCall(ctx context.Context, old *posts.Post, a access, landed func()) error {
+func (d *Delivery) ClaimAndCall(ctx context.Context, old *posts.Post, a access, landed func()) (end, error) {
 	return d.caller.claimAndCall(ctx, old, a, landed)
 }
 
-func (d *Delivery) Call(ctx context.Context, before, p *posts.Post, a access, landed func()) error {
+func (d *Delivery) Call(ctx context.Context, before, p *posts.Post, a access, landed func()) (end, error) {
 	return d.caller.call(ctx, before, p, a, landed)
 }
 
@@ -105,15 +107,15 @@ func (d *Delivery) AnswerOf(p *posts.Post, mediaID string, called, accepted time
 func (a answer) Awaited(row *posts.Post) bool       { return a.awaited(row) }
 func (a answer) LastWord(ctx context.Context) error { return a.lastWord(ctx) }
 
-func (d *Delivery) RecordSuccess(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) error {
+func (d *Delivery) RecordSuccess(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) (end, error) {
 	return d.concluder.recordSuccess(ctx, old, mediaID, permalink, called, accepted, tried...)
 }
 
-func (d *Delivery) FinishOutcome(ctx context.Context, p *posts.Post) error {
+func (d *Delivery) FinishOutcome(ctx context.Context, p *posts.Post) (end, error) {
 	return d.concluder.finishOutcome(ctx, p)
 }
 
-func (d *Delivery) Confirm(ctx context.Context, old *posts.Post) error {
+func (d *Delivery) Confirm(ctx context.Context, old *posts.Post) (end, error) {
 	return d.confirmer.confirm(ctx, old)
 }
 

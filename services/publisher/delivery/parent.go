@@ -28,23 +28,23 @@ func tryParentAgain(age time.Duration, try int) (wait time.Duration, again bool)
 }
 
 // parentUnseen handles a creation that was refused because Threads does not know what it refers to.
-func (w *waits) parentUnseen(ctx context.Context, old *posts.Post, e *threads.Error, tried events.Attempt) error {
+func (w *waits) parentUnseen(ctx context.Context, old *posts.Post, e *threads.Error, tried events.Attempt) (end, error) {
 	at, err := w.references.parentLiveAt(ctx, old)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	wait, again := tryParentAgain(w.now().Sub(at), old.Failures+1)
 	if at.IsZero() || !again {
 		return w.concluder.fail(ctx, old, &events.Fault{Code: events.Refused, Message: e.Sentence}, tried)
 	}
 	if old.Failures < 3 { // the owner hears of it when it lasts
-		return w.moves.save(ctx, old, old.TryAgainAt(w.now().Add(wait)), "", tried)
+		return moved, w.moves.save(ctx, old, old.TryAgainAt(w.now().Add(wait)), "", tried)
 	}
-	return w.postponeFrom(ctx, old, old.CountFailure(), notSeenYet(), w.now().Add(wait), tried)
+	return moved, w.postponeFrom(ctx, old, old.CountFailure(), notSeenYet(), w.now().Add(wait), tried)
 }
 
 // waitForReference handles a post whose reference is not live: it waits, or fails where there is nothing to wait for.
-func (w *waits) waitForReference(ctx context.Context, old *posts.Post, err error) error {
+func (w *waits) waitForReference(ctx context.Context, old *posts.Post, err error) (end, error) {
 	var waits referenceWaits
 	switch {
 	case errors.Is(err, errReferenceGone):
@@ -54,7 +54,7 @@ func (w *waits) waitForReference(ctx context.Context, old *posts.Post, err error
 		if waits.failed {
 			reason = events.Faultf(events.Refused, "The post that this one refers to did not go out; this one follows if that is tried again.")
 		}
-		return w.postpone(ctx, old, reason, w.now().Add(waits.pause(w.now(), w.cfg.RefLook)))
+		return moved, w.postpone(ctx, old, reason, w.now().Add(waits.pause(w.now(), w.cfg.RefLook)))
 	}
-	return err
+	return 0, err
 }

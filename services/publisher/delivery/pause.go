@@ -48,18 +48,18 @@ func (w *waits) stillPaused(ctx context.Context, p *posts.Post) (a accounts.Acco
 }
 
 // resume takes a waiting post up again, where its container allows.
-func (w *waits) resume(ctx context.Context, old *posts.Post) error {
+func (w *waits) resume(ctx context.Context, old *posts.Post) (end, error) {
 	if w.now().After(old.Expires()) {
 		return w.missed(ctx, old)
 	}
 	if old.Doubt { // of a release before this one: a post in doubt waits as unconfirmed
-		return w.doubts.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer())
+		return moved, w.doubts.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer())
 	}
 	if a, paused, err := w.stillPaused(ctx, old); err != nil || paused {
 		if err != nil {
-			return err
+			return 0, err
 		}
-		return w.paused(ctx, old, a)
+		return moved, w.paused(ctx, old, a)
 	}
-	return w.moves.save(ctx, old, old.Resume(w.now()), "")
+	return moved, w.moves.save(ctx, old, old.Resume(w.now()), "")
 }

@@ -2,7 +2,6 @@ package delivery_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -167,7 +166,7 @@ func TestPauseWaitsForACallOnItsWay(t *testing.T) {
 	case err := <-returned:
 		t.Fatalf("the pause returned (%v) while a claimed post was about to be called", err)
 	}
-	if err := s.Delivery.Call(context.Background(), &before, claimed, a, func() {}); !errors.Is(err, delivery.ErrDone) {
+	if end, err := s.Delivery.Call(context.Background(), &before, claimed, a, func() {}); err != nil || end != delivery.Final {
 		t.Fatal(err)
 	}
 	if err := <-returned; err != nil {
@@ -177,7 +176,7 @@ func TestPauseWaitsForACallOnItsWay(t *testing.T) {
 		t.Errorf("Threads has the claimed post %d times", n)
 	}
 	// The other was read, with its account, before the pause.
-	if err := s.Delivery.ClaimAndCall(context.Background(), &lateRow, a, func() {}); err != nil {
+	if end, err := s.Delivery.ClaimAndCall(context.Background(), &lateRow, a, func() {}); err != nil || end != delivery.Moved {
 		t.Fatal(err)
 	}
 	if row := r.row(late.ID, events.StateWaiting); row.Reason.Code != events.Paused || row.Attempt != 0 {

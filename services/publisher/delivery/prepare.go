@@ -34,15 +34,15 @@ type preparer struct {
 // prepare builds the post's container ahead of its time: that is what lets the publish call leave on the instant, and
 // what shows a refusal to its owner before the hour. It does one thing at a time (create, then look) and saves each
 // container id as it comes; between two looks nobody sleeps, the post is woken again.
-func (r *preparer) prepare(ctx context.Context, old *posts.Post) error {
+func (r *preparer) prepare(ctx context.Context, old *posts.Post) (end, error) {
 	if old.Doubt { // of a release before this one: nothing is built for a post that may be live
-		return r.doubts.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer())
+		return moved, r.doubts.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer())
 	}
 	if r.now().After(old.Expires()) {
 		return r.waits.missed(ctx, old)
 	}
 	if err := r.store.AcquireLease(ctx, old, r.now()); err != nil {
-		return err
+		return 0, err
 	}
 	defer r.leases.keep(ctx, old)()
 	a, err := r.tokens.access(ctx, old)
@@ -52,16 +52,16 @@ func (r *preparer) prepare(ctx context.Context, old *posts.Post) error {
 	crash.At(crash.PrepareLeased)
 	if old.ContainerID == "" && len(old.Children) == 0 && old.PublishAt.Add(-r.cfg.Timing().Lead(old)).After(r.now()) {
 		// It was woken because something changed for its account.
-		return r.moves.save(ctx, old, old.Released().ScheduleAnew(r.cfg.Timing()), "")
+		return moved, r.moves.save(ctx, old, old.Released().ScheduleAnew(r.cfg.Timing()), "")
 	}
 	if next, found, err := r.references.resolve(ctx, old); err != nil {
 		return r.waits.waitForReference(ctx, old, err)
 	} else if found {
-		return r.moves.save(ctx, old, next.SnoozeUntil(r.now()), "")
+		return moved, r.moves.save(ctx, old, next.SnoozeUntil(r.now()), "")
 	}
 	if old.Kind != events.KindRepost {
-		if done, err := r.build(ctx, old, a); !done {
-			return err
+		if end, err := r.build(ctx, old, a); end != goesOn || err != nil {
+			return end, err
 		}
 	}
 	fact := events.PostFact("")
@@ -70,40 +70,40 @@ func (r *preparer) prepare(ctx context.Context, old *posts.Post) error {
 	}
 	at := clock.Latest(r.now(), old.PublishAt.Add(-posts.Hold)) // for a later part it is past, unless its chain is tried again
 	if err := r.moves.saveAt(ctx, crash.PrepareReady, old, old.Prepare(at), fact); err != nil {
-		return err
+		return 0, err
 	}
 	crash.At(crash.PrepareTold)
-	return nil
+	return moved, nil
 }
 
-// build makes the containers of the part in hand, one at a time, and looks whether they are ready. done says that the last
-// is FINISHED; otherwise the row has been moved and the returned error is the step's.
-func (r *preparer) build(ctx context.Context, old *posts.Post, a access) (done bool, err error) {
+// build makes the containers of the part in hand, one at a time, and looks whether they are ready. The step goes on once the
+// last is FINISHED.
+func (r *preparer) build(ctx context.Context, old *posts.Post, a access) (end, error) {
 	_, media := old.Content()
 	carousel := len(media) > 1
 	if (old.ContainerID != "" || len(old.Children) > 0) && !posts.BuiltFromRow(old) {
-		return false, r.moves.discardContainer(ctx, old)
+		return moved, r.moves.discardContainer(ctx, old)
 	}
 	switch {
 	case carousel && len(old.Children) < len(media):
-		return false, r.create(ctx, old, a, draft.CarouselItem(old))
+		return r.create(ctx, old, a, draft.CarouselItem(old))
 	case old.ContainerID == "" && carousel:
 		// Threads refuses a carousel whose children are not all FINISHED (100/4279004).
 		for _, child := range old.Children {
-			if done, err := r.inspect(ctx, old, a, child); !done {
-				return false, err
+			if end, err := r.inspect(ctx, old, a, child); end != goesOn || err != nil {
+				return end, err
 			}
 		}
-		return false, r.create(ctx, old, a, draft.Container(old))
+		return r.create(ctx, old, a, draft.Container(old))
 	case old.ContainerID == "":
-		return false, r.create(ctx, old, a, draft.Container(old))
+		return r.create(ctx, old, a, draft.Container(old))
 	}
 	return r.inspect(ctx, old, a, old.ContainerID)
 }
 
 // create makes one container and saves its id before anything else. A container whose id is lost on the way is an
 // orphan without effect: only a saved one is ever published.
-func (r *preparer) create(ctx context.Context, old *posts.Post, a access, c threads.Container) error {
+func (r *preparer) create(ctx context.Context, old *posts.Post, a access, c threads.Container) (end, error) {
 	began := r.now()
 	asked := ctx
 	if c.ImageURL != "" || c.VideoURL != "" {
@@ -121,49 +121,48 @@ func (r *preparer) create(ctx context.Context, old *posts.Post, a access, c thre
 		next = old.AddChild(id, now, now.Add(firstLook))
 	}
 	if err := r.moves.save(ctx, old, next, "", tried); err != nil {
-		return err
+		return 0, err
 	}
 	crash.At(crash.PrepareSaved)
-	return nil
+	return moved, nil
 }
 
-// inspect reads a container's status. done says that it is FINISHED; otherwise the row has been moved and the returned
-// error is the step's.
-func (r *preparer) inspect(ctx context.Context, old *posts.Post, a access, containerID string) (done bool, err error) {
+// inspect reads a container's status. The step goes on when it is FINISHED.
+func (r *preparer) inspect(ctx context.Context, old *posts.Post, a access, containerID string) (end, error) {
 	began := r.now()
 	status, err := readStatus(ctx, r.api, old, r.now(), a, containerID)
 	tried := attempted("status", began, r.now(), err)
 	if err != nil {
 		if e := apiError(err); e != nil && e.Class == threads.NotReady && r.now().Sub(old.ContainerAt) < notVisibleFor {
-			return false, r.inspectAgain(ctx, old, tried) // a fresh container may not be visible yet
+			return moved, r.inspectAgain(ctx, old, tried) // a fresh container may not be visible yet
 		}
 		if e := apiError(err); e != nil && (e.Class == threads.NotReady || e.Class == threads.NotFound) {
-			return false, r.rebuild(ctx, old, tried)
+			return r.rebuild(ctx, old, tried)
 		}
-		return false, r.refusedAhead(ctx, old, a, err, tried)
+		return r.refusedAhead(ctx, old, a, err, tried)
 	}
 	crash.At(crash.PrepareInspected)
 	tried.Message = statusSentence(status)
 	switch status.Status {
 	case threads.StatusFinished:
-		return true, nil
+		return goesOn, nil
 	case threads.StatusInProgress:
 		if r.now().Sub(old.ContainerAt) > processingLimit(old) {
-			return false, r.rebuild(ctx, old, tried)
+			return r.rebuild(ctx, old, tried)
 		}
-		return false, r.inspectAgain(ctx, old, tried)
+		return moved, r.inspectAgain(ctx, old, tried)
 	case threads.StatusError:
 		tried.OK = false
 		if status.ErrorMessage == "UNKNOWN" || status.ErrorMessage == "" {
-			return false, r.rebuild(ctx, old, tried) // says nothing; a second container often works
+			return r.rebuild(ctx, old, tried) // says nothing; a second container often works
 		}
-		return false, r.concluder.fail(ctx, old, events.Faultf(events.Refused, "Threads could not process the media (%s); replace the file and post again.",
+		return r.concluder.fail(ctx, old, events.Faultf(events.Refused, "Threads could not process the media (%s); replace the file and post again.",
 			strings.ReplaceAll(strings.ToLower(status.ErrorMessage), "_", " ")), tried)
 	case threads.StatusPublished:
 		// Nobody of ours published it: that only follows a claim. Ask, as after any unknown outcome.
-		return false, r.doubts.unconfirmed(ctx, old, posts.AbsentRetry, alreadyLive(), tried)
+		return moved, r.doubts.unconfirmed(ctx, old, posts.AbsentRetry, alreadyLive(), tried)
 	default: // EXPIRED, or a word we do not know
-		return false, r.rebuild(ctx, old, tried)
+		return r.rebuild(ctx, old, tried)
 	}
 }
 
@@ -192,18 +191,18 @@ func (r *preparer) inspectAgain(ctx context.Context, old *posts.Post, tried even
 }
 
 // rebuild gives a container up and starts anew, so many times.
-func (r *preparer) rebuild(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
+func (r *preparer) rebuild(ctx context.Context, old *posts.Post, tried ...events.Attempt) (end, error) {
 	if old.Rebuilds >= maxRebuilds {
 		return r.concluder.fail(ctx, old, events.Faultf(events.Refused, "Threads did not finish processing this post after several tries; check the media and post again."), tried...)
 	}
-	return r.moves.save(ctx, old, old.Rebuild(r.now().Add(time.Second)), "", tried...)
+	return moved, r.moves.save(ctx, old, old.Rebuild(r.now().Add(time.Second)), "", tried...)
 }
 
 // refusedAhead handles an error before publishing, where nothing can have gone live: a refusal for good fails the post
 // now, everything else is tried again or waits with a reason.
-func (r *preparer) refusedAhead(ctx context.Context, old *posts.Post, a access, err error, tried events.Attempt) error {
+func (r *preparer) refusedAhead(ctx context.Context, old *posts.Post, a access, err error, tried events.Attempt) (end, error) {
 	if errors.Is(err, breaker.ErrDown) {
-		return r.waits.waitForThreads(ctx, old, old)
+		return moved, r.waits.waitForThreads(ctx, old, old)
 	}
 	e := apiError(err)
 	class := threads.Transient
@@ -223,13 +222,13 @@ func (r *preparer) refusedAhead(ctx context.Context, old *posts.Post, a access, 
 		}
 		return r.concluder.fail(ctx, old, &events.Fault{Code: events.MissingScope, Message: e.Sentence}, tried)
 	case threads.Reauthorize:
-		return r.waits.reconnect(ctx, old, a, tried)
+		return moved, r.waits.reconnect(ctx, old, a, tried)
 	case threads.Quota:
 		wait := r.quotas.heldBack(ctx, a, posts.QuotaOf(old), e)
 		wait = min(wait, max(old.PublishAt.Sub(r.now()), r.cfg.throttled(e.RetryAfter))) // at its hour there may be room
-		return r.waits.postpone(ctx, old, (&events.Fault{Code: events.RateLimited, Message: e.Sentence}).After(wait), r.now().Add(wait), tried)
+		return moved, r.waits.postpone(ctx, old, (&events.Fault{Code: events.RateLimited, Message: e.Sentence}).After(wait), r.now().Add(wait), tried)
 	case threads.Blocked:
-		return r.waits.postpone(ctx, old, &events.Fault{Code: events.Refused, Message: e.Sentence}, r.now().Add(time.Hour), tried)
+		return moved, r.waits.postpone(ctx, old, &events.Fault{Code: events.Refused, Message: e.Sentence}, r.now().Add(time.Hour), tried)
 	}
 	// Transient. The owner hears of it when it lasts.
 	wait := clock.Backoff(old.Failures + 1)
@@ -238,9 +237,9 @@ func (r *preparer) refusedAhead(ctx context.Context, old *posts.Post, a access, 
 		if e != nil && e.Subcode == codeMediaHost {
 			reason = events.Faultf(events.Unavailable, "Threads cannot fetch the media from its address; this post goes out as soon as it can.")
 		}
-		return r.waits.postponeFrom(ctx, old, old.CountFailure(), reason, r.now().Add(wait), tried)
+		return moved, r.waits.postponeFrom(ctx, old, old.CountFailure(), reason, r.now().Add(wait), tried)
 	}
-	return r.moves.save(ctx, old, old.TryAgainAt(r.now().Add(wait)), "", tried)
+	return moved, r.moves.save(ctx, old, old.TryAgainAt(r.now().Add(wait)), "", tried)
 }
 
 // codeMediaHost is the subcode of media that Threads could not fetch (threads-api §9.3).

@@ -2,7 +2,6 @@ package delivery_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -25,7 +24,7 @@ func TestDoubtWithAContainerOfUnknownWords(t *testing.T) {
 	p := r.inDoubt(s, testUser, r.account.ID, "refused, and to be called again")
 	r.sql("UPDATE posts SET state = 'ready', container_id = '17990000000000013', container_at = now(), wake_at = now() WHERE id = ?", p.ID)
 	row := r.row(p.ID, events.StateReady)
-	if err := s.Delivery.Publish(t.Context(), &row); err != nil {
+	if end, err := s.Delivery.Publish(t.Context(), &row); err != nil || end != delivery.Moved {
 		t.Error(err)
 	}
 	if row = r.row(p.ID, events.StateUnconfirmed); !row.Doubt {
@@ -60,7 +59,7 @@ func TestRestoredReplyWaitsForItsPost(t *testing.T) {
 		t.Fatal(err)
 	}
 	row := r.row(reply.ID, events.StateUnconfirmed)
-	if err := s.Delivery.Confirm(t.Context(), &row); err != nil {
+	if end, err := s.Delivery.Confirm(t.Context(), &row); err != nil || end != delivery.Moved {
 		t.Fatal(err)
 	}
 	if row = r.row(reply.ID, events.StateUnconfirmed); !row.Doubt {
@@ -68,7 +67,7 @@ func TestRestoredReplyWaitsForItsPost(t *testing.T) {
 	}
 	for _, id := range []string{post.ID, reply.ID} {
 		row := r.row(id, events.StateUnconfirmed)
-		if err := s.Delivery.Confirm(t.Context(), &row); err != nil && !errors.Is(err, delivery.ErrDone) {
+		if _, err := s.Delivery.Confirm(t.Context(), &row); err != nil {
 			t.Fatal(err)
 		}
 		r.row(id, events.StatePublished)
@@ -105,7 +104,7 @@ func TestRestoredReplyToADeletedPost(t *testing.T) {
 		t.Fatal(err)
 	}
 	row := r.row(reply.ID, events.StateUnconfirmed)
-	if err := s.Delivery.Confirm(t.Context(), &row); err != nil && !errors.Is(err, delivery.ErrDone) {
+	if _, err := s.Delivery.Confirm(t.Context(), &row); err != nil {
 		t.Fatal(err)
 	}
 	r.row(reply.ID, events.StatePublished)
@@ -127,7 +126,7 @@ func TestPresumedWithoutAccess(t *testing.T) {
 		if row.State == events.StateParked {
 			break
 		}
-		if err := s.Delivery.Confirm(t.Context(), row); err != nil {
+		if end, err := s.Delivery.Confirm(t.Context(), row); err != nil || end != delivery.Moved {
 			t.Fatal(err)
 		}
 	}
@@ -190,7 +189,7 @@ func TestNextPartIsNotInDoubt(t *testing.T) {
 		r.sql(`UPDATE posts SET state = ?, attempt = 0, claimed_at = NULL, call_deadline = NULL, wake_at = now(),
 			parts = jsonb_build_array(jsonb_build_object('text', 'one', 'media', '[]'::jsonb, 'mediaId', id), jsonb_build_object('text', text, 'media', '[]'::jsonb)) WHERE id = ?`, state, p.ID)
 		row := r.row(p.ID, state)
-		if err := s.Delivery.Work(t.Context(), &row); err != nil {
+		if end, err := s.Delivery.Work(t.Context(), &row); err != nil || end != delivery.Moved {
 			t.Error(err)
 		}
 		if row, err := s.Delivery.Store().Get(t.Context(), r.db, p.ID); err != nil || row.State != state || row.Doubt {

@@ -40,31 +40,31 @@ type caller struct {
 
 // publish makes the one call that cannot be undone. The row is claimed and committed before it, and the call leaves
 // at publish_at, not before. Whatever comes back but a clear yes goes to confirm.go.
-func (c *caller) publish(ctx context.Context, old *posts.Post) error {
+func (c *caller) publish(ctx context.Context, old *posts.Post) (end, error) {
 	crash.At(crash.PublishWoken)
 	now := c.now()
 	switch {
 	case now.After(old.Expires()):
 		return c.waits.missed(ctx, old)
 	case old.Doubt && posts.ContainerExpired(old, now): // looked for before it is built anew
-		return c.doubts.unconfirmed(ctx, old, posts.AbsentRetry, events.Faultf(events.Unknown, "What Threads prepared for this post has expired; we are checking before we build it anew."))
+		return moved, c.doubts.unconfirmed(ctx, old, posts.AbsentRetry, events.Faultf(events.Unknown, "What Threads prepared for this post has expired; we are checking before we build it anew."))
 	case old.Doubt && old.ContainerID != "" && !posts.BuiltFromRow(old): // likewise; the release before this one did not note what of
-		return c.doubts.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer())
+		return moved, c.doubts.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer())
 	case posts.ContainerExpired(old, now) || old.ContainerID != "" && !posts.BuiltFromRow(old):
-		return c.moves.discardContainer(ctx, old)
+		return moved, c.moves.discardContainer(ctx, old)
 	}
 	a, err := c.tokens.access(ctx, old)
 	if err != nil {
 		return c.waits.waitForToken(ctx, old, err)
 	}
 	if old.PublishAt.Sub(now) > 2*posts.Hold { // it was woken because something changed for its account
-		return c.moves.save(ctx, old, old.ScheduleAnew(c.cfg.Timing()), "")
+		return moved, c.moves.save(ctx, old, old.ScheduleAnew(c.cfg.Timing()), "")
 	}
 	if a.account.Paused() {
-		return c.waits.paused(ctx, old, a.account)
+		return moved, c.waits.paused(ctx, old, a.account)
 	}
 	if err := c.until(ctx, old.PublishAt.Add(-c.cfg.ClaimLead)); err != nil {
-		return err
+		return 0, err
 	}
 	if c.answers.full() {
 		return c.snoozes.forPlace(ctx, old, time.Second) // the answer could not be saved
@@ -76,7 +76,7 @@ func (c *caller) publish(ctx context.Context, old *posts.Post) error {
 	defer release()
 	unclaim, err := c.calls.claim(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer unclaim()
 
@@ -92,9 +92,9 @@ func (c *caller) publish(ctx context.Context, old *posts.Post) error {
 
 // callAgain publishes a container whose last call was answered with a refusal that passes. The answer may be wrong: only
 // when Threads says that the container is still unpublished is it called again.
-func (c *caller) callAgain(ctx context.Context, old *posts.Post, a access, landed func()) error {
+func (c *caller) callAgain(ctx context.Context, old *posts.Post, a access, landed func()) (end, error) {
 	if old.Kind == events.KindRepost { // no container to ask
-		return c.doubts.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer())
+		return moved, c.doubts.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer())
 	}
 	began := c.now()
 	status, err := readStatus(ctx, c.api, old, c.now(), a, old.ContainerID)
@@ -106,13 +106,13 @@ func (c *caller) callAgain(ctx context.Context, old *posts.Post, a access, lande
 	case err == nil && status.Status == threads.StatusFinished:
 		return c.claimAndCall(ctx, old, a, landed)
 	case err == nil && status.Status == threads.StatusPublished:
-		return c.doubts.unconfirmed(ctx, old, posts.AbsentRetry, alreadyLive(), tried)
+		return moved, c.doubts.unconfirmed(ctx, old, posts.AbsentRetry, alreadyLive(), tried)
 	case err == nil && status.Status == threads.StatusInProgress, class == threads.NotReady:
-		return c.notReady(ctx, old, tried)
+		return moved, c.notReady(ctx, old, tried)
 	case err == nil: // it can never be published again
-		return c.doubts.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer(), tried)
+		return moved, c.doubts.unconfirmed(ctx, old, posts.AbsentRetry, unclearAnswer(), tried)
 	}
-	return c.doubts.unconfirmed(ctx, old, posts.AbsentWait, unclearAnswer(), tried)
+	return moved, c.doubts.unconfirmed(ctx, old, posts.AbsentWait, unclearAnswer(), tried)
 }
 
 // notReady lets a container that Threads does not find yet wait a little, so many times.
@@ -142,7 +142,7 @@ func (r *references) check(ctx context.Context, old *posts.Post) error {
 }
 
 // claimAndCall claims the post and makes its call. landed frees the places of the call as soon as it is over.
-func (c *caller) claimAndCall(ctx context.Context, old *posts.Post, a access, landed func()) error {
+func (c *caller) claimAndCall(ctx context.Context, old *posts.Post, a access, landed func()) (end, error) {
 	p, err := c.claimer.claim(ctx, old)
 	var full posts.QuotaFullError
 	var soon posts.SpacingError
@@ -151,16 +151,16 @@ func (c *caller) claimAndCall(ctx context.Context, old *posts.Post, a access, la
 	case errors.Is(err, posts.ErrAccountBusy):
 		return c.snoozes.forPlace(ctx, old, busyAgain)
 	case errors.As(err, &held):
-		return c.waits.paused(ctx, old, held.Account)
+		return moved, c.waits.paused(ctx, old, held.Account)
 	case errors.Is(err, posts.ErrDuplicateContent):
 		// Often at first; the other may not be settled for hours.
 		return c.snoozes.delay(ctx, old, min(max(time.Second, c.now().Sub(old.PublishAt)/20), c.cfg.Spacing))
 	case errors.As(err, &soon):
 		return c.snoozes.spaceOut(ctx, old, soon.Until)
 	case errors.As(err, &full):
-		return c.waits.postpone(ctx, old, full.Quota.FullFault().After(full.Until.Sub(c.now())), full.Until)
+		return moved, c.waits.postpone(ctx, old, full.Quota.FullFault().After(full.Until.Sub(c.now())), full.Until)
 	case err != nil:
-		return err
+		return 0, err
 	}
 	crash.At(crash.PublishClaimed)
 	return c.call(ctx, old, p, a, landed)
@@ -168,9 +168,9 @@ func (c *caller) claimAndCall(ctx context.Context, old *posts.Post, a access, la
 
 // call publishes a claimed post. From here on the work is finished even when the process is told to stop: an answer
 // that nobody waits for is a question that somebody must ask. landed frees the places of the call as soon as it is over.
-func (c *caller) call(ctx context.Context, before, p *posts.Post, a access, landed func()) error {
+func (c *caller) call(ctx context.Context, before, p *posts.Post, a access, landed func()) (end, error) {
 	if err := c.until(ctx, p.PublishAt); err != nil {
-		return c.releaseClaim(context.WithoutCancel(ctx), before, p, err, events.Attempt{At: c.now(), Phase: "publish", Message: "Stopped before the call was made."})
+		return moved, c.releaseClaim(context.WithoutCancel(ctx), before, p, err, events.Attempt{At: c.now(), Phase: "publish", Message: "Stopped before the call was made."})
 	}
 	ctx = context.WithoutCancel(ctx)
 	stopRenewing := c.leases.keep(ctx, p)
@@ -202,14 +202,14 @@ func (c *caller) call(ctx context.Context, before, p *posts.Post, a access, land
 	}
 	tried := attempted("publish", called, c.now(), err)
 	if errors.Is(err, threads.ErrNotSent) {
-		return c.releaseClaim(ctx, before, p, err, tried)
+		return moved, c.releaseClaim(ctx, before, p, err, tried)
 	}
 	crash.At(crash.PublishCalled)
-	return c.saver.save(ctx, c.saver.answerOf(p, mediaID, called, answered, tried, func(ctx context.Context, row *posts.Post) error {
+	return c.saver.save(ctx, c.saver.answerOf(p, mediaID, called, answered, tried, func(ctx context.Context, row *posts.Post) (end, error) {
 		if err == nil {
 			return c.concluder.recordSuccess(ctx, row, mediaID, "", called, answered, tried)
 		}
-		return c.handlePublishError(ctx, row, a, err, called, tried)
+		return moved, c.handlePublishError(ctx, row, a, err, called, tried)
 	}))
 }
 

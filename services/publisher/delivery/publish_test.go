@@ -16,6 +16,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/services/publisher/delivery"
 )
 
 // Two workers have read the same ready row. The first one's call comes back to ready (24/4279009), which leaves state and
@@ -33,10 +34,10 @@ func TestStaleClaim(t *testing.T) {
 	}
 	first, second := r.row(p.ID, events.StateReady), r.row(p.ID, events.StateReady)
 	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.NotFound})
-	if err := s.Delivery.Publish(context.Background(), &first); err != nil {
+	if end, err := s.Delivery.Publish(context.Background(), &first); err != nil || end != delivery.Moved {
 		t.Fatal(err)
 	}
-	if err := s.Delivery.Publish(context.Background(), &second); !errors.Is(err, posts.ErrLost) {
+	if _, err := s.Delivery.Publish(context.Background(), &second); !errors.Is(err, posts.ErrLost) {
 		t.Errorf("the second worker got %v", err)
 	}
 	if row := r.row(p.ID, events.StateReady); row.Attempt != 1 || row.NotReady != 1 {
@@ -64,7 +65,7 @@ func TestHiddenSuccess(t *testing.T) {
 			}
 			row := r.row(p.ID, events.StateReady)
 			r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.ErrorAfterCommit, HTTP: 400, Code: 24, Subcode: 4279009})
-			if err := s.Delivery.Publish(context.Background(), &row); err != nil {
+			if end, err := s.Delivery.Publish(context.Background(), &row); err != nil || end != delivery.Moved {
 				t.Fatal(err)
 			}
 			if row := r.row(p.ID, events.StateReady); row.Attempt != 1 {

@@ -11,6 +11,7 @@ import (
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/services/publisher"
+	"github.com/omni-write/threads/services/publisher/delivery"
 	"github.com/omni-write/threads/services/publisher/projector"
 )
 
@@ -69,7 +70,7 @@ func TestResumeLooks(t *testing.T) {
 	if err := s.Delivery.Store().Insert(t.Context(), r.db, &p); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Delivery.Resume(t.Context(), &p); err != nil {
+	if end, err := s.Delivery.Resume(t.Context(), &p); err != nil || end != delivery.Moved {
 		t.Fatal(err)
 	}
 	if row := r.row(p.ID, events.StateScheduled); row.ContainerID != p.ContainerID {

@@ -17,9 +17,9 @@ const reconnectLook = time.Hour
 
 // waitForToken handles an account whose token cannot be had: the post waits for the reconnect, or is cancelled with the account
 // that its owner took away.
-func (w *waits) waitForToken(ctx context.Context, old *posts.Post, err error) error {
+func (w *waits) waitForToken(ctx context.Context, old *posts.Post, err error) (end, error) {
 	if vault.Unopened(err) {
-		return w.postpone(ctx, old, w.tokens.keyUnavailable(old, err), w.now().Add(keyLook))
+		return moved, w.postpone(ctx, old, w.tokens.keyUnavailable(old, err), w.now().Add(keyLook))
 	}
 	gone := errors.Is(err, &events.Fault{Code: events.NotFound})
 	switch {
@@ -31,9 +31,9 @@ func (w *waits) waitForToken(ctx context.Context, old *posts.Post, err error) er
 		if errors.Is(err, accounts.ErrKept) {
 			reason = keptForReconnect()
 		}
-		return w.postpone(ctx, old, reason, w.now().Add(reconnectLook))
+		return moved, w.postpone(ctx, old, reason, w.now().Add(reconnectLook))
 	}
-	return err
+	return 0, err
 }
 
 // reconnect lets a post wait because Threads refused the token, and says so of the account. Where the token was replaced

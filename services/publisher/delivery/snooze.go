@@ -24,36 +24,36 @@ type snoozes struct {
 }
 
 // forPlace puts off a post that found no place. Nothing is held meanwhile.
-func (z *snoozes) forPlace(ctx context.Context, p *posts.Post, again time.Duration) error {
+func (z *snoozes) forPlace(ctx context.Context, p *posts.Post, again time.Duration) (end, error) {
 	if again <= time.Second && z.alarms.inHand.take(again) {
-		return bus.Later(again)
+		return 0, bus.Later(again)
 	}
 	return z.delay(ctx, p, again)
 }
 
 // delay moves a post's wake-up and nothing else. It is written together with others: they come by the thousand.
-func (z *snoozes) delay(ctx context.Context, p *posts.Post, wait time.Duration) error {
+func (z *snoozes) delay(ctx context.Context, p *posts.Post, wait time.Duration) (end, error) {
 	at := z.now().Add(max(wait, 10*time.Millisecond))
 	if err := z.delays.Do(ctx, posts.Delayed{Post: p, At: at}); err != nil {
-		return err
+		return 0, err
 	}
 	if err := z.alarms.snooze(ctx, p, at); err != nil {
-		return err
+		return 0, err
 	}
-	return errSnoozed
+	return later, nil
 }
 
 // spaceOut has overdue posts of an account go out Spacing apart, the earliest first: each gets a time of its own, from the
 // one on at which the next may go. Were they all to come back then, each would be claimed and refused again for every one
 // that goes.
-func (z *snoozes) spaceOut(ctx context.Context, p *posts.Post, from time.Time) error {
+func (z *snoozes) spaceOut(ctx context.Context, p *posts.Post, from time.Time) (end, error) {
 	if wait := from.Sub(z.now()); wait < z.cfg.Spacing/2 {
 		return z.delay(ctx, p, wait) // its turn has come, but for the others' jitter
 	}
 	if err := z.spacings.Do(ctx, spacing{p.AccountID, from}); err != nil {
-		return err
+		return 0, err
 	}
-	return posts.ErrLost // its row has another time now
+	return respaced, nil
 }
 
 type spacing struct {

@@ -2,7 +2,6 @@ package delivery_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -184,7 +183,7 @@ func TestFailureToldOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.forgetIDs()
-	if err := s.Delivery.FinishOutcome(t.Context(), &row); !errors.Is(err, delivery.ErrDone) {
+	if end, err := s.Delivery.FinishOutcome(t.Context(), &row); err != nil || end != delivery.Final {
 		t.Error(err)
 	}
 	if n := r.told(p.ID, events.FactFailed); n != 1 {

@@ -43,9 +43,9 @@ func (w *waits) postponeFrom(ctx context.Context, old, base *posts.Post, reason 
 }
 
 // missed gives up a post whose time has passed by too much. One that may be live is looked for before.
-func (w *waits) missed(ctx context.Context, old *posts.Post) error {
+func (w *waits) missed(ctx context.Context, old *posts.Post) (end, error) {
 	if old.Doubt {
-		return w.doubts.unconfirmed(ctx, old, posts.AbsentFail, overdue(old))
+		return moved, w.doubts.unconfirmed(ctx, old, posts.AbsentFail, overdue(old))
 	}
 	return w.concluder.fail(ctx, old, overdue(old))
 }

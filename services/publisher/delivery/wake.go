@@ -75,17 +75,18 @@ func (w *waker) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 			// Somebody works on it. Not for the rest of the lease: this wake-up may have replaced their own message.
 			return w.alarms.snooze(ctx, p, w.now().Add(min(p.LeaseUntil.Sub(w.now()), time.Second)))
 		}
-		err = w.work(ctx, p)
-		if err == nil || errors.Is(err, errDone) {
-			w.monitor.Moved()
-		}
+		end, err := w.work(ctx, p)
 		switch {
 		case errors.Is(err, posts.ErrLost):
 			continue // somebody moved it; what they left may be due too
-		case errors.Is(err, errDone), errors.Is(err, errSnoozed):
-			return nil
 		case err != nil:
 			return err
+		}
+		if end == moved || end == final {
+			w.monitor.Moved()
+		}
+		if end == later || end == final {
+			return nil
 		}
 	}
 	return bus.Later(time.Second)
@@ -94,12 +95,12 @@ func (w *waker) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 // work does the one thing that the post's state calls for. What asks Threads ahead of a publish call, or after it, needs a
 // place: together those places are fewer than the messages that a process has in hand, so there is always one for a post
 // that is ready.
-func (w *waker) work(ctx context.Context, p *posts.Post) error {
+func (w *waker) work(ctx context.Context, p *posts.Post) (end, error) {
 	if p.Recalled && posts.IsOpen(p.State) {
 		return w.waits.recall(ctx, p)
 	}
 	if p.Doubt && posts.IsOpen(p.State) && p.Attempt == 0 {
-		return w.waits.notCalled(ctx, p)
+		return moved, w.waits.notCalled(ctx, p)
 	}
 	if places, whose := w.placesFor(p); places != nil {
 		release, again := places.Hold(p.UserID, whose, w.now)
@@ -121,9 +122,9 @@ func (w *waker) work(ctx context.Context, p *posts.Post) error {
 	case events.StateConcluding:
 		return w.concluder.finishOutcome(ctx, p)
 	case events.StatePublished, events.StateFailed:
-		return w.afterEnd(ctx, p)
+		return moved, w.afterEnd(ctx, p)
 	}
-	return fmt.Errorf("post %s is %s and yet has a time to be woken", p.ID, p.State)
+	return 0, fmt.Errorf("post %s is %s and yet has a time to be woken", p.ID, p.State)
 }
 
 // placesFor is the limiter of what the post's state calls for, and on whose account: how long a picture takes is not
