@@ -133,19 +133,36 @@ func (c *checker) item() {
 	if k.MediaType != Image && k.MediaType != Video {
 		c.wrong("is_carousel_item", NotForThisType, "A carousel holds images and videos.")
 	}
-	for _, of := range []struct {
-		field string
-		set   bool
-	}{
-		{"reply_to_id", k.ReplyToID != ""}, {"quote_post_id", k.QuotePostID != ""}, {"reply_control", k.ReplyControl != ""},
-		{"topic_tag", k.TopicTag != ""}, {"is_spoiler_media", k.SpoilerMedia}, {"enable_reply_approvals", k.ReplyApprovals},
-		{"location_id", k.LocationID != ""}, {"allowlisted_country_codes", len(k.Countries) > 0},
-		{"crossreshare_to_ig", k.ShareToInstagram}, {"crossreshare_to_ig_dark_mode", k.ShareToInstagramDark},
-	} {
-		if of.set {
-			c.wrong(of.field, OfTheCarousel, "This goes to the carousel as a whole, not to one of its images and videos.")
+	for _, of := range carouselParams {
+		if of.set(k) {
+			c.wrong(of.name, OfTheCarousel, "This goes to the carousel as a whole, not to one of its images and videos.")
 		}
 	}
+}
+
+// carouselParams are the parameters that Threads ignores on an item: they go to the carousel.
+var carouselParams = []struct {
+	name string
+	set  func(k Container) bool
+}{
+	{"reply_to_id", func(k Container) bool { return k.ReplyToID != "" }},
+	{"quote_post_id", func(k Container) bool { return k.QuotePostID != "" }},
+	{"reply_control", func(k Container) bool { return k.ReplyControl != "" }},
+	{"topic_tag", func(k Container) bool { return k.TopicTag != "" }},
+	{"is_spoiler_media", func(k Container) bool { return k.SpoilerMedia }},
+	{"enable_reply_approvals", func(k Container) bool { return k.ReplyApprovals }},
+	{"location_id", func(k Container) bool { return k.LocationID != "" }},
+	{"allowlisted_country_codes", func(k Container) bool { return len(k.Countries) > 0 }},
+	{"crossreshare_to_ig", func(k Container) bool { return k.ShareToInstagram }},
+	{"crossreshare_to_ig_dark_mode", func(k Container) bool { return k.ShareToInstagramDark }},
+}
+
+// CarouselParams are the parameters that Threads takes of a carousel and ignores on its items. An author is told of them.
+func CarouselParams() (names []string) {
+	for _, of := range carouselParams {
+		names = append(names, of.name)
+	}
+	return names
 }
 
 // CheckChildren judges the number of a carousel's items; nil means nothing is wrong.

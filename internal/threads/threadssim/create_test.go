@@ -2,6 +2,7 @@ package threadssim_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -228,5 +229,69 @@ func TestListsInPieces(t *testing.T) {
 		if r.status != 200 {
 			t.Errorf("%s: %d %s", name, r.status, r.raw)
 		}
+	}
+}
+
+// TestMetasSampleApp makes the requests of fbsamples/threads_api: everything in the query beside a body of {}, all fields of its
+// form be they empty, and a carousel of items that it has not waited for.
+func TestMetasSampleApp(t *testing.T) {
+	t.Parallel()
+	w := setup(t, threadssim.Options{Knobs: new(threadssim.Quick())})
+	upload := func(params ...string) reply {
+		query := url.Values{"access_token": {w.token}}
+		for i := 0; i < len(params); i += 2 {
+			query.Set(params[i], params[i+1])
+		}
+		return w.send("POST", "/me/threads?"+query.Encode(), "application/json", "{}")
+	}
+	form := []string{"text", "three", "reply_control", "", "reply_to_id", "", "link_attachment", ""}
+	var children []string
+	for _, attachment := range [][]string{
+		{"media_type", "IMAGE", "image_url", "https://a.example/a.jpg"}, {"media_type", "VIDEO", "video_url", "https://a.example/b.mp4"},
+		{"media_type", "IMAGE", "image_url", "https://a.example/c.jpg"},
+	} {
+		child := upload(append(attachment, "is_carousel_item", "true", "alt_text", "")...)
+		if child.status != http.StatusOK {
+			t.Fatal(child.raw)
+		}
+		children = append(children, child.str("id"))
+	}
+	parent := upload(append(form, "media_type", "CAROUSEL", "children", strings.Join(children, ","))...)
+	if parent.status != http.StatusOK {
+		t.Fatalf("a carousel of items that were not waited for: %s", parent.raw)
+	}
+	for w.status(parent.str("id")) == threads.StatusInProgress {
+		w.clock.Add(time.Second)
+	}
+	if r := w.try(parent.str("id")); r.status != http.StatusOK {
+		t.Errorf("its publish: %s", r.raw)
+	}
+	if r := upload(append(form, "media_type", "TEXT", "poll_attachment", `{"option_a":"yes","option_b":"no","option_c":"","option_d":""}`)...); r.status != http.StatusOK {
+		t.Errorf("a poll of two: %s", r.raw)
+	}
+}
+
+func TestItemsIgnoreWhatIsOfTheCarousel(t *testing.T) {
+	t.Parallel()
+	w := setup(t, threadssim.Options{})
+	given := map[string]string{
+		"reply_to_id": "7", "quote_post_id": "7", "reply_control": "nobody", "topic_tag": "a.b", "is_spoiler_media": "perhaps", "enable_reply_approvals": "true",
+		"location_id": "7", "allowlisted_country_codes": "DE,??", "crossreshare_to_ig": "true", "crossreshare_to_ig_dark_mode": "true",
+	}
+	all := []string{"media_type", "IMAGE", "image_url", "https://a.example/a.jpg", "is_carousel_item", "true"}
+	for _, name := range threads.CarouselParams() {
+		if given[name] == "" {
+			t.Errorf("%s is not tried", name)
+		}
+		all = append(all, name, given[name])
+	}
+	one, two := w.create(all...), w.create(all...)
+	w.clock.Add(time.Second)
+	album := w.publish("media_type", "CAROUSEL", "children", one+","+two)
+	if r := w.get("/"+album, "fields", "is_spoiler_media,topic_tag,is_reply,is_quote_post"); strings.Contains(r.raw, `"is_spoiler_media":true`) || strings.Contains(r.raw, `"topic_tag"`) {
+		t.Errorf("the carousel has of its items %s", r.raw)
+	}
+	if r := w.post("/me/threads", append([]string{"media_type", "TEXT", "text", "x"}, "reply_control", "nobody")...); r.status == http.StatusOK {
+		t.Errorf("a post of its own: %s", r.raw)
 	}
 }

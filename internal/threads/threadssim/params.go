@@ -3,6 +3,7 @@ package threadssim
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -13,6 +14,13 @@ import (
 // containerFrom reads the parameters of a creation. Objects are JSON in strings; the error is what Threads says to one it
 // cannot read.
 func containerFrom(p url.Values) (*container, error) {
+	var item bool
+	if readFlag(p.Get("is_carousel_item"), &item) == nil && item {
+		p = maps.Clone(p)
+		for _, name := range threads.CarouselParams() {
+			p.Del(name) // Threads does not look at them there
+		}
+	}
 	k := &container{
 		MediaType:    strings.ToUpper(strings.TrimSpace(p.Get("media_type"))),
 		Text:         p.Get("text"),
@@ -111,8 +119,12 @@ func (k *container) readObjects(p url.Values) error {
 	return nil
 }
 
-// readPoll keeps the order of the options and refuses a gap: an option_d without an option_c.
+// readPoll keeps the order of the options and refuses a gap: an option_d without an option_c. Empty ones of the last two
+// are left out: the form of Meta's own sample app sends all four.
 func (k *container) readPoll(poll map[string]string) error {
+	maps.DeleteFunc(poll, func(name, option string) bool {
+		return option == "" && (name == "option_c" || name == "option_d")
+	})
 	names := []string{"option_a", "option_b", "option_c", "option_d"}
 	for _, name := range names {
 		option, there := poll[name]

@@ -57,8 +57,8 @@ type Options struct {
 // Processing holds the time a container takes by its media type; 0 is the default, below 0 is at once.
 type Processing struct {
 	Text  time.Duration // default 200 ms; carousels take this long too
-	Image time.Duration // default 1 s
-	Video time.Duration // default 20 s
+	Image time.Duration // default at once
+	Video time.Duration // default at once
 }
 
 // Sim is a simulated Threads. One mutex guards all state: every step of it is a few map operations.
