@@ -176,6 +176,10 @@ func refuse(b *Bus, r micro.Request, f *events.Fault) {
 // reply sends an answer. It fails when the answer does not encode, or is too large. The request's own methods would write
 // to a field that the framework reads as soon as its handler has returned, which ours has.
 func reply(b *Bus, r micro.Request, answer any, h nats.Header) error {
+	if !isInbox(r.Reply()) { // whoever asks chose it: it must not have us write what they may not
+		b.log.Warn("a question wants its answer where there is no inbox", zap.String("subject", r.Subject()), zap.String("reply", r.Reply()))
+		return nil
+	}
 	body, err := wire.Encode(answer)
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
@@ -185,6 +189,11 @@ func reply(b *Bus, r micro.Request, answer any, h nats.Header) error {
 		return tooMuch(most)
 	}
 	return b.nc.PublishMsg(&nats.Msg{Subject: r.Reply(), Data: body, Header: h})
+}
+
+// isInbox says of a subject that somebody waits there for an answer. The server calls the inboxes of other accounts _R_.
+func isInbox(subject string) bool {
+	return strings.HasPrefix(subject, "_INBOX_") || strings.HasPrefix(subject, "_INBOX.") || strings.HasPrefix(subject, "_R_.")
 }
 
 // answerHeaders is room for the headers of an answer.

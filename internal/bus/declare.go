@@ -45,6 +45,9 @@ func Declare(ctx context.Context, b *Bus, t Topology) error {
 			return fmt.Errorf("declare durable %s: %w", d.Config.Durable, err)
 		}
 	}
+	if err := b.declareCopy(ctx, t); err != nil {
+		return err
+	}
 	for _, cfg := range events.Buckets(t.Replicas) {
 		if _, err := patiently(ctx, b, func(ctx context.Context) (jetstream.KeyValue, error) { return b.js.CreateOrUpdateKeyValue(ctx, cfg) }); err != nil {
 			return fmt.Errorf("declare bucket %s: %w", cfg.Bucket, err)

@@ -58,6 +58,9 @@ func (b *Bus) Reply(_ context.Context, outcomeTo string, o events.Outcome) error
 	if outcomeTo == "" {
 		return nil
 	}
+	if !isInbox(outcomeTo) { // the sender chose it: it must not have us write what it may not
+		return fmt.Errorf("the sender of the command wants its outcome on %q, which is no inbox", outcomeTo)
+	}
 	body, err := wire.Encode(o)
 	if err != nil {
 		return fmt.Errorf("encode outcome: %w", err)

@@ -94,6 +94,9 @@ func (b *Bus) Replay(ctx context.Context, after, upTo, most uint64, subjects []s
 	if after >= upTo || len(subjects) == 0 {
 		return nil
 	}
+	if err := b.copyReaches(ctx, upTo); err != nil {
+		return err
+	}
 	r, err := b.read(ctx, after, subjects)
 	if err != nil {
 		return err

@@ -14,10 +14,24 @@ type User struct {
 	Name string // also what their inboxes begin with: _INBOX_<name>
 	// Publish and Subscribe are the subjects that they may use; Never those of Publish that they may not use all the same.
 	Publish, Subscribe, Never []string
-	// Guest is somebody else's: apart from ours, and let in to what they may publish to and what they hear.
-	Guest bool
-	Hears []string // the subjects of ours, not their inboxes, among Subscribe
+	// Account is that which the user connects to. Only [AccountThreads] has what the services work on: the others are let in
+	// to what their users may publish to and what they hear, one subject at a time.
+	Account string
+	Hears   []string // among Subscribe, the subjects that are spoken to from [AccountThreads]
 }
+
+// The accounts of the NATS server. Permissions cover the subject that a message is sent to, and not where JetStream puts
+// what was asked for: the subject for an answer, and that to which a consumer delivers, are of the asker's choosing. So
+// those who are not of the core have accounts of their own, and whatever they name is looked for in there.
+const (
+	AccountThreads = "THREADS" // the streams, and the services that work on them
+	AccountFacts   = "FACTS"   // a copy of EVENTS, and nobody: consumers made there can deliver to nothing
+	AccountGateway = "GATEWAY" // the service that strangers speak to
+	AccountGuests  = "GUESTS"  // other teams
+)
+
+// CopyAPI is where those who may find JetStream of [AccountFacts], instead of $JS.API.
+const CopyAPI = "threads.copy"
 
 // The users that are not services.
 const (
@@ -84,22 +98,41 @@ func (u *User) hear(subjects ...string) {
 	u.Subscribe = append(u.Subscribe, subjects...)
 }
 
-// Finds is the name under which the user finds a subject of ours. A guest's account has a $JS.API of its own, which only
-// says that there is no JetStream.
+// Finds is the name under which the user finds a subject of ours. An account without JetStream has a $JS.API of its own,
+// which only says so; the server takes what is sent there to [events.GuestAPI].
 func (u User) Finds(subject string) string {
-	if rest, ok := strings.CutPrefix(subject, "$JS.API."); ok && u.Guest {
+	if rest, ok := strings.CutPrefix(subject, "$JS.API."); ok && u.Account != AccountThreads {
 		return events.GuestAPI + "." + rest
 	}
 	return subject
 }
 
-func newUser(name string) User { return User{Name: name, Subscribe: []string{inboxes(name)}} }
+// From is the account that answers what the user sends to a subject of Publish, and the name that the subject has there.
+func (u User) From(subject string) (account, there string) {
+	rest, copied := strings.CutPrefix(subject, CopyAPI+".")
+	switch {
+	case copied:
+		return AccountFacts, "$JS.API." + rest
+	case u.Account == AccountThreads:
+		return AccountThreads, subject
+	case u.Account == AccountGuests, strings.HasPrefix(subject, "$JS.API.CONSUMER."):
+		return AccountFacts, subject
+	}
+	return AccountThreads, subject
+}
+
+func newUser(name string) User {
+	return User{Name: name, Account: AccountThreads, Subscribe: []string{inboxes(name)}}
+}
 
 func serviceUser(name string, d duty) User {
 	u := newUser(name)
 	u.see(events.StreamEvents) // [Bus.Healthy] asks for it
 	if d.fronts {
+		u.Account = AccountGateway
+		u.hear(inboxes(name)) // outcomes of commands come there
 		u.see(events.StreamCommands)
+		u.copied("STREAM.INFO." + events.StreamEvents)
 		u.Publish = append(u.Publish, everyCommand()...)
 		u.Publish = append(u.Publish, events.Questions("*"))
 	}
@@ -114,6 +147,7 @@ func serviceUser(name string, d duty) User {
 	for _, noun := range d.answers {
 		u.hear(events.Questions(noun), "$SRV.>")
 		u.reply()
+		u.Publish = append(u.Publish, "_R_.>") // as the server calls the inboxes of those who ask from another account
 	}
 	for _, noun := range d.alarms {
 		u.Publish = append(u.Publish, events.Alarms(noun)...)
@@ -130,6 +164,9 @@ func serviceUser(name string, d duty) User {
 	for _, stream := range d.purges {
 		u.see(stream)
 		u.api("STREAM.PURGE." + stream)
+		if stream == events.StreamEvents {
+			u.copied("STREAM.INFO."+stream, "STREAM.PURGE."+stream)
+		}
 	}
 	for _, stream := range d.sorts {
 		u.see(stream)
@@ -164,6 +201,12 @@ func migrateUser() User {
 		u.api("CONSUMER.INFO."+at, "CONSUMER.CREATE."+at, "CONSUMER.CREATE."+at+".>")
 	}
 	u.Publish = append(u.Publish, events.PostTickAlarm, events.TokenTickAlarm, events.TokenSweepAlarm)
+	// The copy of EVENTS, and the readers that it takes over from where they read before there was one.
+	u.api("CONSUMER.LIST." + events.StreamEvents)
+	for _, request := range []string{"STREAM.INFO.%", "STREAM.CREATE.%", "STREAM.UPDATE.%", "STREAM.DELETE.%",
+		"CONSUMER.LIST.%", "CONSUMER.INFO.%.*", "CONSUMER.CREATE.%.*", "CONSUMER.CREATE.%.*.>"} {
+		u.copied(strings.ReplaceAll(request, "%", events.StreamEvents))
+	}
 	return u
 }
 
@@ -190,7 +233,7 @@ func opsUser() User {
 // A subscriber may make readers and durables of its own on EVENTS, and never touch ours.
 func subscriberUser() User {
 	u := newUser(UserSubscriber)
-	u.Guest = true
+	u.Account = AccountGuests
 	u.read(events.StreamEvents)
 	u.Publish = slices.DeleteFunc(u.Publish, func(s string) bool { return strings.Contains(s, ".MSG.GET.") })
 	u.Publish = append(u.Publish, acks(events.StreamEvents, "*")...)
@@ -207,6 +250,13 @@ func subscriberUser() User {
 func (u *User) api(requests ...string) {
 	for _, r := range requests {
 		u.Publish = append(u.Publish, "$JS.API."+r)
+	}
+}
+
+// copied allows requests of JetStream that are about the copy of EVENTS.
+func (u *User) copied(requests ...string) {
+	for _, r := range requests {
+		u.Publish = append(u.Publish, CopyAPI+"."+r)
 	}
 }
 

@@ -120,14 +120,11 @@ func (s *Service) eraseStreams(ctx context.Context, t accounts.Tombstone) error 
 	if err != nil {
 		return fmt.Errorf("find EVENTS: %w", err)
 	}
-	left, err := subjectsLeft(ctx, facts, t.AccountID, events.AccountFacts(t.AccountID, "*"))
-	if err != nil {
+	if err := eraseFacts(ctx, facts, t.AccountID); err != nil {
 		return err
 	}
-	for _, subject := range append(left, events.PostFacts(t.AccountID, "*", "*")) {
-		if err := facts.Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
-			return fmt.Errorf("erase from EVENTS: %w", err)
-		}
+	if err := s.eraseCopy(ctx, t.AccountID); err != nil {
+		return err
 	}
 	dead, err := s.bus.JetStream().Stream(ctx, events.StreamDead)
 	if err != nil {
@@ -151,22 +148,58 @@ func tokenSubjects(accountID string) []string {
 	return []string{events.TokenAlarm(accountID), events.TokenDue(accountID)}
 }
 
+// eraseCopy takes an account's facts from what readers read. The copy has them by then, or never will: what was erased from
+// EVENTS before it was copied is not copied.
+func (s *Service) eraseCopy(ctx context.Context, accountID string) error {
+	if err := s.bus.CopyCaughtUp(ctx); err != nil {
+		return err
+	}
+	facts, err := s.bus.Copy(ctx)
+	if err != nil || facts == nil {
+		return err
+	}
+	return eraseFacts(ctx, facts, accountID)
+}
+
+// eraseFacts takes an account's facts from EVENTS or its copy, but for that of its erasure.
+func eraseFacts(ctx context.Context, facts jetstream.Stream, accountID string) error {
+	left, err := subjectsLeft(ctx, facts, accountID, events.AccountFacts(accountID, "*"))
+	if err != nil {
+		return err
+	}
+	for _, subject := range append(left, events.PostFacts(accountID, "*", "*")) {
+		if err := facts.Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
+			return fmt.Errorf("erase from EVENTS: %w", err)
+		}
+	}
+	return nil
+}
+
 // cameBack says whether there is anything of an erased account again.
 func (s *Service) cameBack(ctx context.Context, t accounts.Tombstone) (bool, error) {
 	facts, err := s.bus.JetStream().Stream(ctx, events.StreamEvents)
 	if err != nil {
 		return false, fmt.Errorf("find EVENTS: %w", err)
 	}
-	left, err := subjectsLeft(ctx, facts, t.AccountID,
-		events.AccountFacts(t.AccountID, "*"), events.PostFacts(t.AccountID, "*", "*"))
-	if err != nil || len(left) > 0 {
-		return err == nil, err
+	readers, err := s.bus.Copy(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, stream := range []jetstream.Stream{facts, readers} {
+		if stream == nil {
+			continue
+		}
+		left, err := subjectsLeft(ctx, stream, t.AccountID,
+			events.AccountFacts(t.AccountID, "*"), events.PostFacts(t.AccountID, "*", "*"))
+		if err != nil || len(left) > 0 {
+			return err == nil, err
+		}
 	}
 	alarms, err := s.bus.JetStream().Stream(ctx, events.StreamTokenAlarms)
 	if err != nil {
 		return false, fmt.Errorf("find TOKEN_ALARMS: %w", err)
 	}
-	left, err = subjectsLeft(ctx, alarms, t.AccountID, tokenSubjects(t.AccountID)...)
+	left, err := subjectsLeft(ctx, alarms, t.AccountID, tokenSubjects(t.AccountID)...)
 	if err != nil || len(left) > 0 {
 		return err == nil, err
 	}

@@ -2,9 +2,12 @@ package natsd
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 )
 
@@ -35,49 +38,108 @@ jetstream {
 `
 
 // Configuration makes nats.conf, which compose.yaml uses, from the users of the bus. A test keeps the file the same.
-//
-// Guests have an account of their own, which imports what they may ask for. A user may name any subject for the answer to
-// a request, and no permission covers that: in our account, an answer could be put on a stream of ours.
 func Configuration() string {
-	var ours, guests []bus.User
+	accounts := map[string]*account{}
+	of := func(name string) *account {
+		if accounts[name] == nil {
+			accounts[name] = &account{services: map[string][]string{}, streams: map[string][]string{}}
+		}
+		return accounts[name]
+	}
 	for _, u := range bus.Users() {
-		if u.Guest {
-			guests = append(guests, u)
-		} else {
-			ours = append(ours, u)
+		mine := of(u.Account)
+		mine.users = append(mine.users, u)
+		for _, s := range u.Publish {
+			from, there := u.From(s)
+			if from == u.Account {
+				continue
+			}
+			of(from).services[there] = append(of(from).services[there], u.Account)
+			mine.take(fmt.Sprintf("service: { account: %s, subject: %q }, to: %q", from, there, u.Finds(s)))
+		}
+		if u.Account == bus.AccountThreads {
+			continue
+		}
+		for _, s := range u.Hears {
+			of(bus.AccountThreads).streams[s] = append(of(bus.AccountThreads).streams[s], u.Account)
+			mine.take(fmt.Sprintf("stream: { account: %s, subject: %q }", bus.AccountThreads, s))
 		}
 	}
+	// What the server itself does to keep the copy.
+	facts, threads := of(bus.AccountFacts), of(bus.AccountThreads)
+	for _, request := range []string{"CREATE." + events.StreamEvents, "CREATE." + events.StreamEvents + ".>", "DELETE." + events.StreamEvents + ".*"} {
+		s := "$JS.API.CONSUMER." + request
+		threads.services[s] = append(threads.services[s], bus.AccountFacts)
+		facts.take(fmt.Sprintf("service: { account: %s, subject: %q }, to: %q", bus.AccountThreads, s, bus.OriginAPI+".CONSUMER."+request))
+	}
+	flow := "$JS.FC." + events.StreamEvents + ".>"
+	threads.services[flow] = append(threads.services[flow], bus.AccountFacts)
+	facts.take(fmt.Sprintf("service: { account: %s, subject: %q }", bus.AccountThreads, flow))
+	copying := bus.CopyDelivery + ".>"
+	threads.streams[copying] = append(threads.streams[copying], bus.AccountFacts)
+	facts.take(fmt.Sprintf("stream: { account: %s, subject: %q }", bus.AccountThreads, copying))
+
 	b := &strings.Builder{}
 	b.WriteString(confHead + "accounts {\n")
-	b.WriteString("  # The services, and those who run them.\n  THREADS {\n    jetstream: enabled\n    users: [\n")
-	for _, u := range ours {
-		writeUser(b, u)
-	}
-	b.WriteString("    ]\n    exports: [\n")
-	for _, u := range guests {
-		for _, s := range u.Publish {
-			fmt.Fprintf(b, "      { service: %q, accounts: [GUESTS]%s }\n", s, streamed(s))
-		}
-		for _, s := range u.Hears {
-			fmt.Fprintf(b, "      { stream: %q, accounts: [GUESTS] }\n", s)
-		}
-	}
-	b.WriteString("    ]\n  }\n\n")
-	b.WriteString("  # Others, who see nothing but what they import, and answers to what they asked.\n  GUESTS {\n    users: [\n")
-	for _, u := range guests {
-		writeUser(b, u)
-	}
-	b.WriteString("    ]\n    imports: [\n")
-	for _, u := range guests {
-		for _, s := range u.Publish {
-			fmt.Fprintf(b, "      { service: { account: THREADS, subject: %q }, to: %q }\n", s, u.Finds(s))
-		}
-		for _, s := range u.Hears {
-			fmt.Fprintf(b, "      { stream: { account: THREADS, subject: %q } }\n", s)
-		}
-	}
-	b.WriteString("    ]\n  }\n}\n")
+	accounts[bus.AccountThreads].write(b, bus.AccountThreads, true, "The streams, the services that work on them, and those who run them.")
+	accounts[bus.AccountFacts].write(b, bus.AccountFacts, true,
+		"A copy of EVENTS for those who read. Nobody connects here, so what a reader has delivered or answered goes nowhere but to the reader.")
+	accounts[bus.AccountGateway].write(b, bus.AccountGateway, false, "The service that strangers speak to. It sees what it imports, and the answers to what it asked.")
+	accounts[bus.AccountGuests].write(b, bus.AccountGuests, false, "Other teams, who see nothing but what they import, and the answers to what they asked.")
+	b.WriteString("}\n")
 	return b.String()
+}
+
+// account is one that the server keeps apart from the others, with what it lets them have and what it takes from them.
+type account struct {
+	users             []bus.User
+	services, streams map[string][]string // subject: the accounts that may import it
+	imports           []string
+}
+
+func (a *account) take(what string) {
+	if !slices.Contains(a.imports, what) {
+		a.imports = append(a.imports, what)
+	}
+}
+
+func (a *account) write(b *strings.Builder, name string, jetstream bool, about string) {
+	fmt.Fprintf(b, "  # %s\n  %s {\n", about, name)
+	if jetstream {
+		b.WriteString("    jetstream: enabled\n")
+	} else { // clients that know of no other API find JetStream all the same
+		fmt.Fprintf(b, "    mappings: { \"$JS.API.>\": \"%s.>\" }\n", events.GuestAPI)
+	}
+	if len(a.users) > 0 {
+		b.WriteString("    users: [\n")
+		for _, u := range a.users {
+			writeUser(b, u)
+		}
+		b.WriteString("    ]\n")
+	}
+	if len(a.services)+len(a.streams) > 0 {
+		b.WriteString("    exports: [\n")
+		for _, s := range slices.Sorted(maps.Keys(a.services)) {
+			fmt.Fprintf(b, "      { service: %q, accounts: [%s]%s }\n", s, importers(a.services[s]), streamed(s))
+		}
+		for _, s := range slices.Sorted(maps.Keys(a.streams)) {
+			fmt.Fprintf(b, "      { stream: %q, accounts: [%s] }\n", s, importers(a.streams[s]))
+		}
+		b.WriteString("    ]\n")
+	}
+	if len(a.imports) > 0 {
+		b.WriteString("    imports: [\n")
+		for _, one := range a.imports {
+			fmt.Fprintf(b, "      { %s }\n", one)
+		}
+		b.WriteString("    ]\n")
+	}
+	b.WriteString("  }\n")
+}
+
+func importers(accounts []string) string {
+	slices.Sort(accounts)
+	return strings.Join(slices.Compact(accounts), ", ")
 }
 
 // streamed says of a request that it has more than one answer.

@@ -96,6 +96,16 @@ func publishers(t *testing.T) map[string][]string {
 		}
 		api("CONSUMER.CREATE."+s, nobody...)
 	}
+	api("CONSUMER.LIST.EVENTS", "migrate", "ops") // it takes readers over to the copy
+	for _, request := range []string{"STREAM.DELETE.EVENTS", "STREAM.CREATE.EVENTS", "STREAM.UPDATE.EVENTS", "CONSUMER.LIST.EVENTS", "CONSUMER.CREATE.EVENTS.mine"} {
+		who[bus.CopyAPI+"."+request] = []string{"migrate"}
+	}
+	who[bus.CopyAPI+".STREAM.PURGE.EVENTS"] = []string{"auth"}
+	who[bus.CopyAPI+".STREAM.INFO.EVENTS"] = []string{"auth", "gateway", "migrate"}
+	for _, request := range []string{"CONSUMER.DELETE.EVENTS.mine", "CONSUMER.MSG.NEXT.EVENTS.mine", "STREAM.INFO.COMMANDS"} {
+		who[bus.CopyAPI+"."+request] = nobody
+	}
+	who[bus.OriginAPI+".CONSUMER.CREATE.EVENTS"], who[bus.CopyDelivery+".x"], who["$JS.FC.EVENTS.x"] = nobody, nobody, nobody
 	api("STREAM.DELETE.POST_ALARMS", "migrate")
 	api("STREAM.DELETE.TOKEN_ALARMS", "migrate")
 	api("STREAM.PURGE.POST_ALARMS", "publisher")
