@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -21,8 +22,8 @@ import (
 type simulatorFlags struct {
 	threadssim.Options
 
-	addr, secretFile, knobs, redirects, hosts string
-	quick                                     bool
+	addr, secretFile, knobs, redirects, callbackHosts, hosts, mediaNetworks string
+	quick                                                                   bool
 }
 
 func newSimulator(p *program) *cobra.Command {
@@ -58,7 +59,9 @@ func newSimulator(p *program) *cobra.Command {
 	f.StringVar(&s.AppName, "app-name", "", "the app's `name` on the page that asks for consent (default Omni Write)")
 	f.StringVar(&s.UninstallURL, "uninstall-url", "", "`URL` that is told when a person removes the app")
 	f.StringVar(&s.DataDeletionURL, "data-deletion-url", "", "`URL` that is told when a person wants their data deleted")
-	f.StringVar(&s.hosts, "callback-hosts", "", "`hosts` besides this machine that webhooks and callbacks may go to, separated by commas")
+	f.StringVar(&s.callbackHosts, "callback-hosts", "", "`hosts` besides this machine that webhooks and callbacks may go to, separated by commas")
+	f.StringVar(&s.hosts, "hosts", "", "`names` besides localhost by which the simulator's own side (/_sim) is called, separated by commas")
+	f.StringVar(&s.mediaNetworks, "media-networks", "", "`networks` besides the public internet that media are fetched from, e.g. 127.0.0.0/8, separated by commas")
 	f.StringVar(&s.PermalinkBase, "permalink-base", "",
 		"`address` that permalinks begin with, e.g. https://www.threads.com (default: the simulator itself)")
 	return c
@@ -85,8 +88,21 @@ func (s *simulatorFlags) options() (threadssim.Options, error) {
 		}
 	}
 	opts.Knobs = &knobs
+	if s.callbackHosts != "" {
+		opts.CallbackHosts = strings.Split(s.callbackHosts, ",")
+	}
 	if s.hosts != "" {
-		opts.CallbackHosts = strings.Split(s.hosts, ",")
+		opts.Hosts = strings.Split(s.hosts, ",")
+	}
+	for network := range strings.SplitSeq(s.mediaNetworks, ",") {
+		if network == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(network)
+		if err != nil {
+			return opts, usage(fmt.Errorf("--media-networks: %w", err))
+		}
+		opts.MediaNetworks = append(opts.MediaNetworks, prefix)
 	}
 	if s.redirects != "" {
 		opts.RedirectURIs = strings.Split(s.redirects, ",")

@@ -33,7 +33,7 @@ func (h *system) opWith(settings map[string]string, words ...string) (string, er
 			return value
 		}
 		if name == "NATS_URL" {
-			return fmt.Sprintf("nats://127.0.0.1:%d", h.ports["NATS_PORT"])
+			return h.natsURL()
 		}
 		return h.setting(name)
 	}

@@ -248,7 +248,7 @@ func (im importer) command(words ...string) *exec.Cmd {
 	cmd := exec.Command(program, append([]string{"import-original", "--json", "--scopes", "threads_basic,threads_content_publish"}, words...)...)
 	cmd.Env = append(cmd.Environ(), im.h.env...)
 	cmd.Env = append(cmd.Env, "ORIGINAL_DATABASE_URL="+im.from+"&schema=public&pgbouncer=true",
-		fmt.Sprintf("NATS_URL=nats://127.0.0.1:%d", im.h.ports["NATS_PORT"]), "TOKEN_KEYSET_FILE="+im.h.keyset())
+		"NATS_URL="+im.h.natsURL(), "TOKEN_KEYSET_FILE="+im.h.keyset())
 	return cmd
 }
 

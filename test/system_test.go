@@ -25,6 +25,7 @@ import (
 
 	"github.com/omni-write/threads/cmd/standalone/walkthrough"
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus/natsd"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 )
@@ -324,7 +325,7 @@ func (h *system) jetStream() jetstream.JetStream {
 
 func (h *system) outside() (*nats.Conn, jetstream.JetStream) {
 	h.t.Helper()
-	nc, err := nats.Connect(fmt.Sprintf("nats://127.0.0.1:%d", h.ports["NATS_PORT"]))
+	nc, err := nats.Connect(h.natsURL())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -333,4 +334,18 @@ func (h *system) outside() (*nats.Conn, jetstream.JetStream) {
 		h.t.Fatal(err)
 	}
 	return nc, js
+}
+
+// natsURL is where its NATS is, with the password that the file beside it has.
+func (h *system) natsURL() string {
+	h.t.Helper()
+	at := fmt.Sprintf("127.0.0.1:%d", h.ports["NATS_PORT"])
+	password, err := os.ReadFile(filepath.Join(h.setting("STATE_DIR"), "nats-password"))
+	if errors.Is(err, os.ErrNotExist) { // a server of the test's own
+		return "nats://" + at
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return "nats://" + natsd.User + ":" + strings.TrimSpace(string(password)) + "@" + at
 }

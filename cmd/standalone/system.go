@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -74,7 +76,7 @@ func Start(ctx context.Context, getenv func(string) string, log *zap.Logger) (_ 
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		sys.startNATS, sys.startPostgres, sys.makeKeyset, sys.migrate, sys.startThreads, sys.startIssuer, sys.choosePorts, sys.buildServices,
+		func(context.Context) error { return sys.checkHost() }, sys.startNATS, sys.startPostgres, sys.makeKeyset, sys.migrate, sys.startThreads, sys.startIssuer, sys.choosePorts, sys.buildServices,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -123,10 +125,18 @@ func (sys *System) startNATS(ctx context.Context) error {
 		return fmt.Errorf("nats-server: %w", err)
 	}
 	port := portOf(l)
+	if sys.Endpoints.NATSPasswordFile, err = filepath.Abs(filepath.Join(sys.dir, "nats-password")); err != nil {
+		return fmt.Errorf("nats-server: %w", err)
+	}
+	// Whoever reaches the streams is everybody's service: other people of this machine are kept out.
+	password, err := secretFile(sys.Endpoints.NATSPasswordFile)
+	if err != nil {
+		return fmt.Errorf("make the password of NATS: %w", err)
+	}
 	if err := l.Close(); err != nil { // the server opens it itself
 		return fmt.Errorf("nats-server: %w", err)
 	}
-	options := natsd.Options{StoreDir: filepath.Join(sys.dir, "nats"), Host: loopback, Port: port, SyncAlways: true, Log: sys.log}
+	options := natsd.Options{StoreDir: filepath.Join(sys.dir, "nats"), Host: loopback, Port: port, Password: password, SyncAlways: true, Log: sys.log}
 	sys.nats, err = natsd.Start(options)
 	if err != nil && sys.outer("NATS_PORT") == "" { // somebody else may have been faster
 		options.Port = -1
@@ -137,8 +147,29 @@ func (sys *System) startNATS(ctx context.Context) error {
 	}
 	sys.closers = append(sys.closers, sys.nats.Close)
 	sys.Endpoints.NATSURL = sys.nats.ClientURL()
-	sys.env["NATS_URL"] = sys.Endpoints.NATSURL
+	sys.env["NATS_URL"] = withUser(sys.Endpoints.NATSURL, natsd.User, password)
 	return nil
+}
+
+// withUser is an address with who connects there.
+func withUser(address, user, password string) string {
+	u, err := url.Parse(address)
+	if err != nil { // the server's own word for where it is
+		return address
+	}
+	u.User = url.UserPassword(user, password)
+	return u.String()
+}
+
+// checkHost keeps dev tokens on this machine: anyone on it can have one for any user.
+func (sys *System) checkHost() error {
+	host := sys.outer("HOST")
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if host == "" || host == "localhost" || err == nil && ip.Unmap().IsLoopback() || sys.outer("AUTH_ISSUER") != "" {
+		return nil
+	}
+	return fmt.Errorf("HOST=%s opens the gateway to others, while tokens come from the issuer of this machine, which gives anybody on it one for "+
+		"any user; set AUTH_ISSUER to an issuer of your own, or leave HOST out", host)
 }
 
 func (sys *System) startPostgres(ctx context.Context) error {
@@ -215,15 +246,15 @@ func (sys *System) startThreads(ctx context.Context) error {
 		return fmt.Errorf("start the simulator: %w", err)
 	}
 	sys.closers = append(sys.closers, sim.Close)
-	url, err := sys.serve(ctx, "simulator", sys.outer("SIMULATOR_PORT"), simulatorPort, func(string) (http.Handler, error) { return sim, nil })
+	address, err := sys.serve(ctx, "simulator", sys.outer("SIMULATOR_PORT"), simulatorPort, func(string) (http.Handler, error) { return sim, nil })
 	if err != nil {
 		return err
 	}
-	sys.Endpoints.SimulatorURL = url
+	sys.Endpoints.SimulatorURL = address
 	sys.set("THREADS_APP_ID", threadssim.DefaultAppID)
 	sys.set("THREADS_APP_SECRET_FILE", secretPath)
-	sys.set("THREADS_API_URL", url)
-	sys.set("THREADS_AUTHORIZE_URL", url+"/oauth/authorize")
+	sys.set("THREADS_API_URL", address)
+	sys.set("THREADS_AUTHORIZE_URL", address+"/oauth/authorize")
 	return sys.receiveWebhooks(sim)
 }
 
@@ -242,6 +273,7 @@ func (sys *System) startIssuer(ctx context.Context) error {
 			return nil, err
 		}
 		sys.Endpoints.Token = func(user string) (string, error) { return i.Token(user, 24*time.Hour) }
+		sys.Endpoints.TokenFile = filepath.Join(sys.dir, "token")
 		return i.Handler(), nil
 	})
 	if err != nil {
@@ -314,7 +346,7 @@ func (sys *System) buildServices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	nc, err := nats.Connect("", sys.nats.InProcess())
+	nc, err := nats.Connect(sys.getenv("NATS_URL"), sys.nats.InProcess())
 	if err != nil {
 		return fmt.Errorf("connect as a subscriber: %w", err)
 	}

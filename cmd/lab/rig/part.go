@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime/pprof"
 	"strconv"
 	"time"
@@ -106,7 +107,9 @@ func (p *Part) runSimulator(ctx context.Context, out io.Writer) error {
 			return err
 		}
 	}
-	sim, err := threadssim.New(threadssim.Options{Journal: p.Journal, Knobs: &knobs})
+	sim, err := threadssim.New(threadssim.Options{
+		Journal: p.Journal, Knobs: &knobs, MediaNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	})
 	if err != nil {
 		return err
 	}

@@ -5,13 +5,17 @@ package walkthrough
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus/natsd"
 )
 
 // Endpoints are where the system can be reached.
@@ -19,10 +23,12 @@ type Endpoints struct {
 	GatewayURL   string
 	SimulatorURL string
 	NATSURL      string
-	AdminURL     string
-	DatabaseURL  string // without the password
-	EnvFile      string // a file with all of these, and the password
-	JetStream    jetstream.JetStream
+	// NATSPasswordFile and TokenFile hold what is not to be shown: the password of NATS, and a token for a look around.
+	NATSPasswordFile, TokenFile string
+	AdminURL                    string
+	DatabaseURL                 string // without the password
+	EnvFile                     string // a file with all of these, and the password
+	JetStream                   jetstream.JetStream
 	// Token makes a bearer token for a user.
 	Token func(user string) (string, error)
 }
@@ -74,7 +80,7 @@ func Run(ctx context.Context, p Endpoints, out io.Writer, stays bool) error {
 	}
 	_, _ = fmt.Fprintln(out, "\nThat was the walkthrough.")
 	if stays {
-		printNext(out, p, token)
+		return printNext(out, p, token)
 	}
 	return nil
 }
@@ -84,29 +90,56 @@ func Welcome(out io.Writer, p Endpoints) error {
 	_, _ = fmt.Fprintf(out, "Everything is up at %s.\n", p.GatewayURL)
 	token, err := p.Token(user)
 	if err != nil {
-		token = "$TOKEN" // from the issuer that the user brought
+		token = "" // from the issuer that the user brought
+	}
+	bearer, err := bearerOf(p, token)
+	if err != nil {
+		return err
 	}
 	connect := fmt.Sprintf(`
 Connect an account: open the address that this prints.
 
   curl -sS %s/api/auth/threads -H 'Accept: application/json' \
-    -H 'Authorization: Bearer %s'
-`, p.GatewayURL, token)
+    -H "Authorization: Bearer %s"
+`, p.GatewayURL, bearer)
 	_, _ = fmt.Fprint(out, connect)
-	printNext(out, p, token)
-	return nil
+	return printNext(out, p, token)
 }
 
+// bearerOf is how a shell finds the token. The token itself is only ever in a file that nobody else may read: what is printed
+// is kept where logs are.
+func bearerOf(p Endpoints, token string) (string, error) {
+	if token == "" {
+		return "$TOKEN", nil
+	}
+	err := os.Remove(p.TokenFile) // whoever made it may have left it open to others
+	if err == nil || errors.Is(err, os.ErrNotExist) {
+		err = os.WriteFile(p.TokenFile, []byte(token+"\n"), 0o600)
+	}
+	if err != nil {
+		return "", fmt.Errorf("leave the token: %w", err)
+	}
+	return "$(cat " + shellWord(p.TokenFile) + ")", nil
+}
+
+// shellWord is a word as a shell reads it.
+func shellWord(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
+
 // printNext says how to go on by hand.
-func printNext(out io.Writer, p Endpoints, token string) {
+func printNext(out io.Writer, p Endpoints, token string) error {
+	bearer, err := bearerOf(p, token)
+	if err != nil {
+		return err
+	}
+	asUser := fmt.Sprintf("NATS_USER=%s NATS_PASSWORD=\"$(cat %s)\"", natsd.User, shellWord(p.NATSPasswordFile))
 	at := time.Now().Add(time.Minute).UTC().Format(time.RFC3339)
 	_, _ = fmt.Fprintf(out, `
 Look around:
 
   the API          %[1]s/openapi.json
   Threads' side    %[2]s          (simulated: what arrived, and when)
-  the streams      nats --server %[3]s stream report
-  the events       nats --server %[3]s sub --stream %[6]s --all 'threads.evt.>'
+  the streams      %[10]s nats --server %[3]s stream report
+  the events       %[10]s nats --server %[3]s sub --stream %[6]s --all 'threads.evt.>'
   the database     %[4]s          (its password: %[9]s)
   health           %[5]s/readyz and /metrics
   one post's way   go run . explain POST          (no settings needed here; also reconcile, replay, doctor, …)
@@ -114,9 +147,10 @@ Look around:
 Schedule one yourself, a minute ahead:
 
   curl -sS %[1]s/api/threads/post/schedule \
-    -H 'Authorization: Bearer %[7]s' \
+    -H "Authorization: Bearer %[7]s" \
     -H 'Content-Type: application/json' \
     -d '{"text":"Hello from curl","scheduledAt":"%[8]s"}'
 
-`, p.GatewayURL, p.SimulatorURL, p.NATSURL, p.DatabaseURL, p.AdminURL, events.StreamEvents, token, at, p.EnvFile)
+`, p.GatewayURL, p.SimulatorURL, p.NATSURL, p.DatabaseURL, p.AdminURL, events.StreamEvents, bearer, at, p.EnvFile, asUser)
+	return nil
 }

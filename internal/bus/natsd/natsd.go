@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+	"golang.org/x/crypto/bcrypt"
 )
 
 // Options say where the server keeps its streams and whether others can reach it.
@@ -20,10 +21,15 @@ type Options struct {
 	StoreDir string
 	Host     string
 	Port     int // 0: nobody outside the process; -1: any free port
+	// Password is asked of whoever connects, in this process or outside; empty: everybody is let in.
+	Password string
 	// SyncAlways brings every message to the disk before it is acknowledged.
 	SyncAlways bool
 	Log        *zap.Logger
 }
+
+// User is who connects to a server that asks for a password.
+const User = "threads"
 
 // Server is a running nats-server.
 type Server struct {
@@ -61,6 +67,14 @@ func start(o Options) (*server.Server, error) {
 		JetStream: true, StoreDir: o.StoreDir, SyncAlways: o.SyncAlways,
 		PingInterval: clientPing, MaxPingsOut: clientPings,
 		NoSigs: true, // signals are the program's business
+	}
+	if o.Password != "" {
+		// The least work: the passwords here are made by a machine.
+		hash, err := bcrypt.GenerateFromPassword([]byte(o.Password), bcrypt.MinCost)
+		if err != nil {
+			return nil, fmt.Errorf("hash the password: %w", err)
+		}
+		opts.Username, opts.Password = User, string(hash)
 	}
 	s, err := server.NewServer(opts)
 	if err != nil {

@@ -17,10 +17,11 @@ type guard struct {
 	public *ssrf.Guardian // public addresses, ports 80 and 443
 	allow  []netip.Prefix
 	ports  []uint16
+	any    bool // port
 }
 
 func newGuard(c Config) guard {
-	return guard{public: ssrf.New(), allow: c.Allow, ports: append([]uint16{80, 443}, c.Ports...)}
+	return guard{public: dial.Public(), allow: c.Allow, ports: append([]uint16{80, 443}, c.Ports...), any: c.AnyPort}
 }
 
 // control is a net.Dialer's.
@@ -33,7 +34,7 @@ func (g guard) control(network, address string, c syscall.RawConn) error {
 
 // named says whether the settings name the address: its network and its port. A port opens nothing outside the networks.
 func (g guard) named(to netip.AddrPort) bool {
-	return slices.Contains(g.ports, to.Port()) &&
+	return (g.any || slices.Contains(g.ports, to.Port())) &&
 		slices.ContainsFunc(g.allow, func(p netip.Prefix) bool { return p.Contains(to.Addr().Unmap()) })
 }
 

@@ -24,6 +24,8 @@ type Config struct {
 	Allow []netip.Prefix
 	// Ports of those networks besides 80 and 443.
 	Ports []uint16
+	// AnyPort of those networks may be reached.
+	AnyPort bool
 	// Timeout of one probe, redirects and all. Default 10 s.
 	Timeout time.Duration
 }
@@ -38,6 +40,13 @@ const dialTimeout = 5 * time.Second
 type Prober struct {
 	http    *http.Client
 	timeout time.Duration
+}
+
+// Client fetches from where a probe may: by its guard, without a proxy, a few redirects deep.
+func Client(c Config) *http.Client {
+	p := New(c)
+	p.http.Timeout = p.timeout
+	return p.http
 }
 
 // New makes a prober.

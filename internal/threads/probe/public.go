@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"code.dny.dev/ssrf"
+	"github.com/omni-write/threads/internal/dial"
 )
 
 // notPublic are names that lead nowhere outside of one's own network.
@@ -21,7 +21,7 @@ func Public(address string, allow []netip.Prefix) bool {
 	if err != nil || u.Hostname() == "" {
 		return false
 	}
-	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	host := dial.Host(u.Hostname())
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return publicIP(ip, allow)
 	}
@@ -41,5 +41,5 @@ func publicIP(ip netip.Addr, allow []netip.Prefix) bool {
 	if ip.Is6() {
 		network = "tcp6"
 	}
-	return ssrf.New().Safe(network, net.JoinHostPort(ip.String(), "443"), nil) == nil
+	return dial.Public().Safe(network, net.JoinHostPort(ip.String(), "443"), nil) == nil
 }

@@ -17,6 +17,7 @@ func TestPublic(t *testing.T) {
 		"http://169.254.169.254/latest/meta-data/": false, "http://100.64.0.1/": false, "http://192.168.0.1/": false,
 		"http://0.0.0.0/": false, "http://[::ffff:127.0.0.1]/": false, "http://[fe80::1%25eth0]/": false, "http://[64:ff9b::7f00:1]/": false,
 		"http://127.1/": false, "http://2130706433/": false, "http://0x7f.0x1/": false, "http://0177.0.0.01/": false,
+		"http://168.63.129.16/": false, "http://１２７．０．０．１/": false, "http://ⓛocalhost/": false, "http://db｡internal/": false, "http://a.ⓛan/": false,
 		"http://postgres/": false, "http://db.internal/": false, "http://printer.local./": false, "http://LOCALHOST/": false,
 		"": false, "https:///a.jpg": false, "::": false,
 	} {

@@ -4,13 +4,56 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/omni-write/threads/internal/dial"
 )
 
-// The handlers under /_sim/ are thin: each is a method of Sim over HTTP. Anyone who reaches the simulator may use them;
-// it has nothing worth protecting.
+// The handlers under /_sim/ are thin: each is a method of Sim over HTTP. Whoever reaches the simulator may use them, but for
+// the pages of strangers that somebody on this machine has open in a browser.
+
+// home lets to the simulator's own side only who calls it by a name of this machine (a stranger's name can be made to lead
+// here), and no page of another origin. Pictures are for pages of any origin.
+func (s *Sim) home(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/_sim") || strings.HasPrefix(r.URL.Path, "/_sim/pictures/") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if !s.ownName(r.Host) {
+			refuseStranger(w, "The simulator's own side is called by an address or as localhost; name other hosts with --hosts.")
+			return
+		}
+		if from := r.Header.Get("Origin"); from != "" && from != "http://"+r.Host && from != "https://"+r.Host {
+			refuseStranger(w, "The simulator's own side answers no page of another origin.")
+			return
+		}
+		if where := r.Header.Get("Sec-Fetch-Site"); r.Method != http.MethodGet && r.Method != http.MethodHead && (where == "cross-site" || where == "same-site") {
+			refuseStranger(w, "The simulator's own side answers no page of another origin.")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Sim) ownName(host string) bool {
+	name := host
+	if bare, _, err := net.SplitHostPort(host); err == nil {
+		name = bare
+	}
+	name = dial.Host(strings.TrimSuffix(strings.TrimPrefix(name, "["), "]"))
+	_, err := netip.ParseAddr(name)
+	return err == nil || name == "localhost" || strings.HasSuffix(name, ".localhost") ||
+		slices.ContainsFunc(s.opts.Hosts, func(own string) bool { return strings.EqualFold(own, name) })
+}
+
+func refuseStranger(w http.ResponseWriter, why string) { http.Error(w, why, http.StatusForbidden) }
 
 func (s *Sim) controlToken(w http.ResponseWriter, r *http.Request) {
 	var ask struct {

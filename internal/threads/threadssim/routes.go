@@ -107,7 +107,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		stripped.URL = &u
 		r = &stripped
 	}
-	s.routes.ServeHTTP(w, r)
+	s.home(s.routes).ServeHTTP(w, r)
 }
 
 func unknownPath(w http.ResponseWriter, r *http.Request) {

@@ -3,9 +3,12 @@ package threadssim
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/omni-write/threads/internal/threads/probe"
 )
 
 // The app's pair when Options leave it out.
@@ -40,6 +43,11 @@ type Options struct {
 	// FetchMedia makes creation fetch media URLs, as Threads does. Off by default: a demo may be offline, and whoever
 	// can reach the simulator could make it fetch anything.
 	FetchMedia bool
+	// MediaNetworks are networks besides the public internet that media are fetched from: an address is chosen by whoever
+	// can reach the simulator.
+	MediaNetworks []netip.Prefix
+	// Hosts are the names, besides localhost and bare addresses, under which the simulator's own side may be called.
+	Hosts []string
 	// Knobs are those to start with and to come back to, e.g. Realistic(). Nil: Quick() with the five fields above.
 	Knobs *Knobs
 	// Seed begins the generator of whatever is left to chance. The same seed and the same calls give the same outcome.
@@ -126,7 +134,7 @@ func New(opts Options) (*Sim, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	s := &Sim{opts: opts, start: opts.knobs(), fetcher: &http.Client{Timeout: 10 * time.Second}}
+	s := &Sim{opts: opts, start: opts.knobs(), fetcher: probe.Client(probe.Config{Allow: opts.MediaNetworks, AnyPort: true})}
 	if err := s.start.check(); err != nil {
 		return nil, fmt.Errorf("simulator knobs: %w", err)
 	}

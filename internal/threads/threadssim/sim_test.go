@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -117,7 +118,7 @@ func TestFetchMedia(t *testing.T) {
 		w.Header().Set("Content-Type", "image/png")
 	}))
 	t.Cleanup(cdn.Close)
-	w := setup(t, threadssim.Options{FetchMedia: true})
+	w := setup(t, threadssim.Options{FetchMedia: true, MediaNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	w.create("media_type", "IMAGE", "image_url", cdn.URL+"/a.png")
 	refused(t, w.post("/v1.0/me/threads", "media_type", "IMAGE", "image_url", cdn.URL+"/b.png"), 400, "1/2207052")
 	id := w.create("media_type", "VIDEO", "video_url", cdn.URL+"/a.png")

@@ -27,7 +27,7 @@ type addressRules struct {
 }
 
 func newAddressRules(allowLoopback bool) addressRules {
-	return addressRules{public: ssrf.New(ssrf.WithPorts(443, 8443)), loopback: allowLoopback}
+	return addressRules{public: dial.Public(ssrf.WithPorts(443, 8443)), loopback: allowLoopback}
 }
 
 // control is a net.Dialer's. It checks the very address that is about to be connected to, after the name was looked up, so
@@ -45,7 +45,7 @@ func (r addressRules) check(address string) string {
 	if err != nil || u.Host == "" || u.Hostname() == "" || len(address) > maxURL {
 		return "This is not the address of a web page; give one that begins with https://."
 	}
-	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	host := dial.Host(u.Hostname())
 	ip, err := netip.ParseAddr(host)
 	isIP := err == nil
 	local := host == "localhost" || strings.HasSuffix(host, ".localhost") || isIP && ip.Unmap().IsLoopback()
