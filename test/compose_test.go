@@ -244,6 +244,7 @@ func TestComposeSetsWhatTheServicesRead(t *testing.T) {
 		"NATS_CREDS_FILE": true, "NATS_NKEY_FILE": true, "NATS_CA_FILE": true, "NATS_CERT_FILE": true, "NATS_KEY_FILE": true, // other ways to say who we are
 		"DATABASE_URL": true, "DATABASE_PASSWORD": true, "DATABASE_CONNS": true, "DATABASE_SIDE_CONNS": true, "TOKEN_KEYSET": true, // not for all
 		"NATS_REPLICAS": true, "EVENTS_MAX_AGE": true, // of migrate and doctor
+		"DATABASE_ROLES_DIR": true, // migrate's own
 	}
 	for name, known := range reads {
 		if name == "simulator" {

@@ -115,11 +115,12 @@ func newDeployment(t *testing.T) *deployment {
 	if err := os.WriteFile(filepath.Join(d.dir, "secrets", "postgres_password"), []byte(password), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	database.User = url.User(database.User.Username())
+	owner, at := database.User.Username(), strings.SplitN(database.String(), "@", 2)[1]
 	d.address = strings.NewReplacer(
 		"nats://nats:4222", fmt.Sprintf("nats://127.0.0.1:%d", d.ports["NATS_PORT"]),
-		"postgres://app@postgres:5432/app?sslmode=disable", database.String(),
-		"/run/secrets/", filepath.Join(d.dir, "secrets")+"/",
+		"postgres://app@postgres:5432/app?sslmode=disable", "postgres://"+owner+"@"+at,
+		"@postgres:5432/app?sslmode=disable", "@"+at,
+		"/run/secrets", filepath.Join(d.dir, "secrets"),
 	)
 	for name, config := range d.compose.Configs {
 		content, err := os.ReadFile(config.File)

@@ -2,8 +2,13 @@ package boot
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/nats-io/nats.go"
+	"github.com/uptrace/bun"
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/internal/bus"
@@ -26,6 +31,9 @@ func Migrate(ctx context.Context, getenv func(string) string, log *zap.Logger, o
 	if err != nil {
 		return err
 	}
+	if err := giveRights(ctx, db, common.DatabaseRoles); err != nil {
+		return err
+	}
 	b, err := Connect(ctx, "migrate", common, log, opts)
 	if err != nil {
 		return err
@@ -36,4 +44,22 @@ func Migrate(ctx context.Context, getenv func(string) string, log *zap.Logger, o
 	}
 	log.Info("database and streams are of this version", zap.Strings("migrations_applied", applied))
 	return nil
+}
+
+// giveRights makes the services' roles where their passwords are given, and gives those that are there what they need.
+func giveRights(ctx context.Context, db *bun.DB, dir string) error {
+	if dir != "" {
+		passwords := map[string]string{}
+		for _, service := range pg.Roles() {
+			content, err := os.ReadFile(filepath.Join(dir, "postgres_password_"+service))
+			if err != nil {
+				return fmt.Errorf("DATABASE_ROLES_DIR: %w", err)
+			}
+			passwords[service] = strings.TrimSpace(string(content))
+		}
+		if err := pg.MakeRoles(ctx, db, passwords); err != nil {
+			return err
+		}
+	}
+	return pg.Grant(ctx, db)
 }

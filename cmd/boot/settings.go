@@ -32,6 +32,10 @@ type Common struct {
 	DatabaseURL string `env:"DATABASE_URL"`
 	// DatabasePassword is put into DatabaseURL where that has none. Read by all but the gateway.
 	DatabasePassword string `env:"DATABASE_PASSWORD"`
+	// DatabaseRoles is a directory with the passwords of the services' own roles, postgres_password_auth and so on: migrate makes
+	// those roles, each with the rights that its service needs. Empty: it makes none, and gives those that are there their rights.
+	// Read by migrate.
+	DatabaseRoles string `env:"DATABASE_ROLES_DIR"`
 	// DatabaseConns bounds a service's connections to Postgres. In one process, auth, publisher and tokenkeeper have so many
 	// each; a start takes two more while it migrates. Commands have three of four at most. At least 3. Read by auth, publisher
 	// and tokenkeeper.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/natsd"
+	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/vault"
 )
 
@@ -29,6 +30,10 @@ func Secrets(dir string, out io.Writer) error {
 	}
 	s := secrets{dir: dir, out: out}
 	s.keep("postgres_password", random)
+	s.keep("postgres_superuser_password", random)
+	for _, service := range pg.Roles() {
+		s.keep("postgres_password_"+service, random)
+	}
 	s.keep("token_keyset", vault.NewKeyset)
 	if s.keep("threads_app_secret", random) {
 		s.say("  put the secret of your Threads app into %s, unless it is the simulator that you run against",

@@ -52,7 +52,11 @@ func Open(ctx context.Context, c Config, log *zap.Logger) (*bun.DB, error) {
 
 	// Unknown columns are skipped: a release keeps working while the next one has already added a column.
 	db := bun.NewDB(pool, pgdialect.New(), bun.WithDiscardUnknownColumns())
-	if err := connect(ctx, pool, log); err != nil {
+	err = explained(connect(ctx, pool, log))
+	if err == nil {
+		err = refusePooler(ctx, pool)
+	}
+	if err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("connect to %s: %w", RedactURL(c.URL), err)
 	}
