@@ -1,6 +1,8 @@
 package test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -82,6 +84,32 @@ func (b *browser) begin() (threads *url.URL) {
 	return threads
 }
 
+// finish is the frontend, at which the browser came out: it confirms the connection with the bearer token of whoever is signed
+// in there, and says how that was answered.
+func (b *browser) finish(at string) int {
+	b.h.t.Helper()
+	u, err := url.Parse(at)
+	if err != nil {
+		b.h.t.Fatal(err)
+	}
+	body, err := json.Marshal(map[string]string{"code": u.Query().Get("connectCode")})
+	if err != nil {
+		b.h.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(b.h.t.Context(), http.MethodPost, b.h.url("PORT")+"/api/threads/connect/finish", bytes.NewReader(body))
+	if err != nil {
+		b.h.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+b.token)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := b.http.Do(req)
+	if err != nil {
+		b.h.t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
+
 // decide presses a button on Threads' page, and returns the address at which the browser is to come back.
 func (b *browser) decide(threads *url.URL, decision, username string) *url.URL {
 	b.h.t.Helper()
@@ -131,6 +159,13 @@ func TestOAuthTricks(t *testing.T) {
 			t.Errorf("it ended at %s, want the reason %q", at, want)
 		}
 	}
+	connects := func(t *testing.T, b *browser, at string) {
+		t.Helper()
+		ends(t, at, "")
+		if status := b.finish(at); status != http.StatusOK {
+			t.Errorf("finishing answered %d", status)
+		}
+	}
 	with := func(u *url.URL, change func(url.Values)) string {
 		q := u.Query()
 		change(q)
@@ -145,7 +180,7 @@ func TestOAuthTricks(t *testing.T) {
 		if b.connected() != 0 {
 			t.Error("connected all the same")
 		}
-		ends(t, b.visit(b.decide(b.begin(), "allow", "no").String()), "")
+		connects(t, b, b.visit(b.decide(b.begin(), "allow", "no").String()))
 	})
 
 	t.Run("tricks do not end the flow that they are played on", func(t *testing.T) {
@@ -171,14 +206,37 @@ func TestOAuthTricks(t *testing.T) {
 		if b.connected() != 0 {
 			t.Error("a trick has connected an account")
 		}
-		ends(t, b.visit(back.String()), "")
+		connects(t, b, b.visit(back.String()))
 		if other.connected() != 0 || b.connected() != 1 {
 			t.Errorf("%d and %d accounts", other.connected(), b.connected())
 		}
-		ends(t, other.visit(theirs.String()), "") // nor was theirs used up
+		connects(t, other, other.visit(theirs.String())) // nor was theirs used up
 		ends(t, b.visit(back.String()), "state_invalid")
 		if b.connected() != 1 {
 			t.Error("the replay changed something")
+		}
+	})
+
+	t.Run("an address handed to somebody else connects nothing to who began", func(t *testing.T) {
+		attacker, victim := h.browser("user_attacker"), h.browser("user_victim")
+		// The victim follows the attacker's address in their own browser, and presses Allow on Threads' genuine page.
+		lured := h.browser("user_victim")
+		lured.token = attacker.token
+		end := lured.visit(lured.decide(lured.begin(), "allow", "victim").String())
+		ends(t, end, "")
+		if attacker.connected()+victim.connected() != 0 {
+			t.Error("connected before anybody confirmed it")
+		}
+		// Their frontend confirms it with the victim's own token.
+		if status := victim.finish(end); status != http.StatusUnprocessableEntity {
+			t.Errorf("the victim's frontend was answered %d", status)
+		}
+		// And nothing is left there for the attacker, should they come by the address.
+		if status := attacker.finish(end); status != http.StatusUnprocessableEntity {
+			t.Errorf("the attacker was answered %d", status)
+		}
+		if attacker.connected()+victim.connected() != 0 {
+			t.Errorf("%d and %d accounts", attacker.connected(), victim.connected())
 		}
 	})
 
@@ -197,7 +255,7 @@ func TestOAuthTricks(t *testing.T) {
 				_ = resp.Body.Close()
 				if to, err := resp.Location(); err != nil || resp.StatusCode != http.StatusFound {
 					t.Errorf("%s %v", resp.Status, err)
-				} else if to.Query().Get("account") != "" {
+				} else if to.Query().Get("connectCode") != "" && b.finish(to.String()) == http.StatusOK {
 					won.Add(1)
 				}
 			})
@@ -213,15 +271,15 @@ func TestOAuthTricks(t *testing.T) {
 		back := b.decide(b.begin(), "allow", "down").String()
 		h.call(http.MethodPost, h.url("SIMULATOR_PORT")+"/_sim/faults", map[string]any{"op": "exchange", "kind": "edge_5xx"}, nil)
 		ends(t, b.visit(back), "threads_unavailable")
-		ends(t, b.visit(b.decide(b.begin(), "allow", "down").String()), "")
+		connects(t, b, b.visit(b.decide(b.begin(), "allow", "down").String()))
 	})
 
 	t.Run("several accounts, and one Threads account of two people", func(t *testing.T) {
 		one, two := h.browser("user_one"), h.browser("user_two")
 		for _, name := range []string{"shared", "own"} {
-			ends(t, one.visit(one.decide(one.begin(), "allow", name).String()), "")
+			connects(t, one, one.visit(one.decide(one.begin(), "allow", name).String()))
 		}
-		ends(t, two.visit(two.decide(two.begin(), "allow", "shared").String()), "")
+		connects(t, two, two.visit(two.decide(two.begin(), "allow", "shared").String()))
 		if one.connected() != 2 || two.connected() != 1 {
 			t.Errorf("%d and %d accounts", one.connected(), two.connected())
 		}

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -217,7 +218,25 @@ func (h *system) tryConnect() (end string, err error) {
 	h.call(http.MethodGet, h.url("PORT")+"/api/auth/threads", nil, &begun)
 	ctx, cancel := context.WithTimeout(h.t.Context(), waiting.Limit)
 	defer cancel()
-	return walkthrough.Browse(ctx, begun.AuthorizationURL)
+	if end, err = walkthrough.Browse(ctx, begun.AuthorizationURL); err != nil {
+		return end, err
+	}
+	h.finish(end)
+	return end, nil
+}
+
+// finish confirms, as whoever is signed in, the connection with which a browser came back, if it did.
+func (h *system) finish(end string) {
+	h.t.Helper()
+	at, err := url.Parse(end)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if code := at.Query().Get("connectCode"); code != "" {
+		if status := h.call(http.MethodPost, h.url("PORT")+"/api/threads/connect/finish", map[string]any{"code": code}, nil); status != http.StatusOK {
+			h.t.Fatalf("finishing answered %d", status)
+		}
+	}
 }
 
 func (h *system) schedule(text string, in time.Duration) (p events.Post) {

@@ -80,7 +80,8 @@ func named(user string) []events.Question {
 
 // notAbout are the questions in which no user is named: what they are about is proved by a secret or by a signature.
 var notAbout = []string{
-	"threads.ask.ticket.issue", "threads.ask.ticket.redeem", "threads.ask.oauth.finish", "threads.ask.account.uninstall",
+	"threads.ask.ticket.issue", "threads.ask.ticket.redeem", "threads.ask.oauth.finish", "threads.ask.oauth.return", "threads.ask.oauth.confirm",
+	"threads.ask.account.uninstall",
 	"threads.ask.account.erase", "threads.ask.account.erasure", "threads.ask.webhook.receive", "threads.ask.webhook.shake_hands",
 }
 

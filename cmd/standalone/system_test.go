@@ -217,10 +217,17 @@ func (h *system) oauth(user, name string, replay int) url.Values {
 		again, _ := h.visit(back, cookies)
 		h.keep("the end of a replayed oauth", nil, again)
 	}
-	h.keep("the end of a oauth", nil, end)
+	h.note(end)
 	at, err := url.Parse(end)
 	if err != nil {
 		h.Fatal(err)
+	}
+	code := at.Query().Get("connectCode")
+	h.keep("the end of a oauth", nil, strings.ReplaceAll(end, "connectCode="+code, "")) // the code is handed to its owner here
+	if code != "" {
+		finish := map[string]any{"code": code}
+		h.must(http.StatusOK, user, http.MethodPost, "/api/threads/connect/finish", finish, nil)
+		h.must(http.StatusUnprocessableEntity, user, http.MethodPost, "/api/threads/connect/finish", finish, nil)
 	}
 	return at.Query()
 }
@@ -232,7 +239,7 @@ func (h *system) note(address string) {
 	if err != nil {
 		h.Fatal(err)
 	}
-	for _, name := range []string{"ticket", "state", "code"} {
+	for _, name := range []string{"ticket", "state", "code", "connectCode"} {
 		h.secrets.Add(name, u.Query().Get(name))
 	}
 }

@@ -26,6 +26,7 @@ const RolePrefix = "threads_"
 var rights = map[string]map[string]string{ //nolint:gochecknoglobals // a table
 	"auth": {
 		"social_connections": every, "erasures": every, "erased_accounts": every, "webhooks_heard": every, "commands": every,
+		"oauth_grants":  every,
 		"posts":         "SELECT, UPDATE", // whose a post is; a disconnect takes back what waits
 		migrationsTable: "SELECT",
 	},

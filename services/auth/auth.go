@@ -83,6 +83,8 @@ func (s *Service) Run(ctx context.Context) error {
 		answer(s, s.ReceiveWebhook),
 		answer(s, s.BeginOAuth),
 		answer(s, s.FinishOAuth),
+		answer(s, s.ReturnOAuth),
+		answer(s, s.ConfirmOAuth),
 		answer(s, s.ListConnections),
 		answer(s, s.GetProfile, bus.Bounds{AtOnce: 64}), // Threads is asked
 		answer(s, s.ReceiveUninstall),

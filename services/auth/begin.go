@@ -14,6 +14,10 @@ type ticketHolder struct {
 	User string `json:"user"`
 	// Until is when the sign-in ends with which it was got.
 	Until time.Time `json:"until,omitzero"`
+	// Purpose is what it is for. Empty in those that were given out for a gateway of the release before.
+	Purpose events.TicketPurpose `json:"purpose,omitempty"`
+	// As is how the person knows the sign-in.
+	As string `json:"as,omitempty"`
 }
 
 // oauthFlow is what is known of an OAuth flow between its beginning and its end.
@@ -24,6 +28,13 @@ type oauthFlow struct {
 	CookieHash []byte `json:"cookieHash"`
 	// AccountID is the account that is to be connected again, if it is about one.
 	AccountID string `json:"accountId,omitempty"`
+	// Confirmed says that whoever began has to confirm the grant: whoever comes back may be somebody else, to whom the
+	// beginner handed the address.
+	Confirmed bool `json:"confirmed,omitempty"`
+	// Page says that this browser may confirm it, at the gateway's own page.
+	Page bool `json:"page,omitempty"`
+	// As is how the beginner knows their sign-in.
+	As string `json:"as,omitempty"`
 }
 
 // IssueTicket gives out a ticket that stands for the user once: a browser that follows a link cannot send a header.
@@ -32,7 +43,7 @@ func (s *Service) IssueTicket(ctx context.Context, q events.IssueTicket) (events
 		return events.Ticket{}, errNobody
 	}
 	ticket := newSecret()
-	if err := s.tickets.put(ctx, ticket, ticketHolder{User: q.UserID, Until: q.SignedInUntil}); err != nil {
+	if err := s.tickets.put(ctx, ticket, ticketHolder{User: q.UserID, Until: q.SignedInUntil, Purpose: q.Purpose, As: q.SignedInAs}); err != nil {
 		return events.Ticket{}, err
 	}
 	return events.Ticket{Ticket: ticket, ExpiresIn: int(events.TicketLife / time.Second)}, nil
@@ -40,22 +51,23 @@ func (s *Service) IssueTicket(ctx context.Context, q events.IssueTicket) (events
 
 // BeginOAuth opens the flow for a user, or for the one whom the ticket stands for.
 func (s *Service) BeginOAuth(ctx context.Context, q events.BeginOAuth) (events.OAuthBegun, error) {
-	user := q.UserID
-	if user == "" {
-		holder, err := s.redeem(ctx, q.Ticket)
+	flow := oauthFlow{User: q.UserID, AccountID: q.AccountID, Confirmed: q.Confirmed, Page: q.Page, As: q.SignedInAs}
+	if flow.User == "" {
+		holder, err := s.redeem(ctx, q.Ticket, events.TicketConnect)
 		if err != nil {
 			return events.OAuthBegun{}, err
 		}
-		user = holder.User
+		flow.User, flow.As = holder.User, holder.As
 	}
 	if q.AccountID != "" {
-		if _, err := accounts.Own(ctx, s.db, user, q.AccountID); err != nil {
+		if _, err := accounts.Own(ctx, s.db, flow.User, q.AccountID); err != nil {
 			return events.OAuthBegun{}, err
 		}
 	}
 	state, cookie := newSecret(), newSecret()
 	hash := hashOf(cookie)
-	if err := s.states.put(ctx, state, oauthFlow{User: user, CookieHash: hash[:], AccountID: q.AccountID}); err != nil {
+	flow.CookieHash = hash[:]
+	if err := s.states.put(ctx, state, flow); err != nil {
 		return events.OAuthBegun{}, err
 	}
 	return events.OAuthBegun{
@@ -64,12 +76,16 @@ func (s *Service) BeginOAuth(ctx context.Context, q events.BeginOAuth) (events.O
 	}, nil
 }
 
-// redeem turns a ticket into its holder, once.
-func (s *Service) redeem(ctx context.Context, ticket string) (ticketHolder, error) {
+// redeem turns a ticket into its holder, once. One that is shown where it is not for stays good where it is for.
+func (s *Service) redeem(ctx context.Context, ticket string, purpose events.TicketPurpose) (ticketHolder, error) {
 	if ticket == "" {
 		return ticketHolder{}, errNobody
 	}
 	found, err := s.tickets.find(ctx, ticket)
+	if err == nil && found.Value.Purpose != "" && found.Value.Purpose != purpose {
+		const other = "This ticket is for something else; ask for one with the purpose that you need."
+		return ticketHolder{}, events.Faultf(events.Unauthorized, other).At("/ticket", "ticket_invalid", other)
+	}
 	if err == nil {
 		err = s.tickets.consume(ctx, found)
 	}

@@ -47,7 +47,7 @@ func (s *Service) ReceiveUninstall(ctx context.Context, q events.ReceiveUninstal
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return err
 		}
-		list, err := accounts.OfThreadsUser(ctx, tx, signed.UserID, signed.IssuedAt.Add(callbackSkew))
+		list, err := s.affected(ctx, tx, signed)
 		if err != nil {
 			return err
 		}
@@ -85,7 +85,7 @@ func (s *Service) ReceiveDataDeletion(ctx context.Context, q events.ReceiveDataD
 		Code: s.keyed("erasure", signed.UserID, stamp(signed)), Subject: s.subjectOf(signed.UserID),
 	}
 	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		list, err := accounts.OfThreadsUser(ctx, tx, signed.UserID, signed.IssuedAt.Add(callbackSkew))
+		list, err := s.affected(ctx, tx, signed)
 		if err != nil {
 			return err
 		}
@@ -101,6 +101,15 @@ func (s *Service) ReceiveDataDeletion(ctx context.Context, q events.ReceiveDataD
 	}
 	s.lookForErasures()
 	return demand.Shown(), nil
+}
+
+// affected are the accounts that a callback is about. Grants of the person that nobody has confirmed yet are gone with it.
+func (s *Service) affected(ctx context.Context, tx bun.Tx, signed threads.SignedRequest) ([]accounts.Account, error) {
+	until := signed.IssuedAt.Add(callbackSkew)
+	if err := withdrawGrants(ctx, tx, signed.UserID, "", until); err != nil {
+		return nil, err
+	}
+	return accounts.OfThreadsUser(ctx, tx, signed.UserID, until)
 }
 
 // GetErasure says how an erasure goes.
@@ -122,6 +131,9 @@ func (s *Service) eraseOwn(
 	}
 	a, err := find(ctx, tx, cmd.UserID, cmd.AccountID)
 	if err != nil {
+		return events.Connection{}, err
+	}
+	if err := withdrawGrants(ctx, tx, a.ProviderUserID, a.UserID, s.now()); err != nil {
 		return events.Connection{}, err
 	}
 	demand := accounts.Request{Code: s.keyed("erasure", commandID), Subject: s.subjectOf(a.ProviderUserID)}

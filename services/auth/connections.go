@@ -75,6 +75,7 @@ func (s *Service) retell(ctx context.Context) error {
 	every := time.NewTicker(s.cfg.RetellEvery)
 	defer every.Stop()
 	for {
+		s.forgetGrants(ctx)
 		n, err := accounts.TellUntold(ctx, s.db, s.bus.Emit)
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("could not tell all changes of accounts", zap.Error(err))

@@ -19,36 +19,50 @@ import (
 // finishWithin bounds the exchange of a code and all that follows from it.
 const finishWithin = 2 * time.Minute
 
-// FinishOAuth ends the flow: what came back from Threads becomes a connected account. It is worked at most once: the
-// state is consumed before the code is spent, so a lost answer means to authorise again, and never a second exchange.
+// FinishOAuth ends a flow that a gateway of the release before began: what came back from Threads becomes a connected
+// account. It is worked at most once: the state is consumed before the code is spent, so a lost answer means to authorise
+// again, and never a second exchange.
 func (s *Service) FinishOAuth(ctx context.Context, q events.FinishOAuth) (_ events.Connection, err error) {
 	defer func() { measureConnect(err) }()
-	begun, err := s.consumeState(ctx, q)
+	begun, err := s.consumeState(ctx, events.ReturnOAuth(q), false)
 	if err != nil {
 		return events.Connection{}, err
 	}
-	if q.Error != "" { // whatever its word: Meta's own pages spell access_denied in two ways
-		return events.Connection{}, accessDenied()
-	}
-	if q.Code == "" {
-		return events.Connection{}, exchangeFailed()
-	}
-	// The state is spent: what is begun here is ended, also when its asker has stopped waiting.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
 	defer cancel()
-	grant, err := s.grant(ctx, q.Code)
+	grant, err := s.returned(ctx, q.Error, q.Code, begun)
 	if err != nil {
 		return events.Connection{}, err
 	}
-	grant.UserID = begun.User
+	return s.connect(ctx, func(context.Context, bun.Tx) (string, accounts.Grant, error) { return begun.AccountID, grant, nil })
+}
 
+// returned spends what came back from Threads.
+func (s *Service) returned(ctx context.Context, denied, code string, begun oauthFlow) (accounts.Grant, error) {
+	if denied != "" { // whatever its word: Meta's own pages spell access_denied in two ways
+		return accounts.Grant{}, accessDenied()
+	}
+	if code == "" {
+		return accounts.Grant{}, exchangeFailed()
+	}
+	grant, err := s.grant(ctx, code)
+	grant.UserID = begun.User
+	return grant, err
+}
+
+// connect makes a connected account of a grant, which find finds in the transaction, with the account that it is to be.
+func (s *Service) connect(
+	ctx context.Context, find func(context.Context, bun.Tx) (accountID string, _ accounts.Grant, _ error),
+) (events.Connection, error) {
 	var a accounts.Account
-	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		if err := s.sameAsBefore(ctx, tx, begun, grant); err != nil {
-			return err
+	err := pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		accountID, grant, err := find(ctx, tx)
+		if err == nil {
+			err = s.sameAsBefore(ctx, tx, accountID, grant)
 		}
-		var err error
-		a, err = accounts.Connect(ctx, tx, s.vault, grant, s.now())
+		if err == nil {
+			a, err = accounts.Connect(ctx, tx, s.vault, grant, s.now())
+		}
 		return err
 	})
 	if err != nil {
@@ -65,11 +79,11 @@ func (s *Service) FinishOAuth(ctx context.Context, q events.FinishOAuth) (_ even
 
 // sameAsBefore refuses a grant of another Threads user than the account that was to be connected again: its schedule would
 // go out under somebody else's name.
-func (s *Service) sameAsBefore(ctx context.Context, tx bun.Tx, begun oauthFlow, grant accounts.Grant) error {
-	if begun.AccountID == "" {
+func (s *Service) sameAsBefore(ctx context.Context, db bun.IDB, accountID string, grant accounts.Grant) error {
+	if accountID == "" {
 		return nil
 	}
-	was, err := accounts.Own(ctx, tx, begun.User, begun.AccountID)
+	was, err := accounts.Own(ctx, db, grant.UserID, accountID)
 	if err != nil { // erased since
 		return err
 	}
@@ -87,13 +101,16 @@ const (
 
 // consumeState finds the flow and consumes its state. The cookie is compared first: a stranger who got hold of a state must
 // not be able to use it up.
-func (s *Service) consumeState(ctx context.Context, q events.FinishOAuth) (oauthFlow, error) {
+//
+// Without confirmed it takes no flow that has to be confirmed: what asks would not do that.
+func (s *Service) consumeState(ctx context.Context, q events.ReturnOAuth, confirmed bool) (oauthFlow, error) {
 	if len(q.State) > maxSecret || len(q.Cookie) > maxSecret || len(q.Code) > maxCode {
 		return oauthFlow{}, stateInvalid() // never ours, or Threads'
 	}
 	found, err := s.states.find(ctx, q.State)
 	if err == nil {
-		if cookie := hashOf(q.Cookie); subtle.ConstantTimeCompare(cookie[:], found.Value.CookieHash) != 1 {
+		if cookie := hashOf(q.Cookie); subtle.ConstantTimeCompare(cookie[:], found.Value.CookieHash) != 1 ||
+			found.Value.Confirmed && !confirmed {
 			return oauthFlow{}, stateInvalid()
 		}
 		err = s.states.consume(ctx, found)

@@ -9,7 +9,7 @@ import (
 
 // RedeemTicket says who a ticket stands for, once: the gateway opens a live stream for them.
 func (s *Service) RedeemTicket(ctx context.Context, q events.RedeemTicket) (events.TicketHolder, error) {
-	holder, err := s.redeem(ctx, q.Ticket)
+	holder, err := s.redeem(ctx, q.Ticket, events.TicketStream)
 	if err != nil {
 		return events.TicketHolder{}, err
 	}

@@ -22,6 +22,12 @@ func stateInvalid() *events.Fault {
 	return events.Faultf(events.Invalid, sentence).At("/state", "state_invalid", sentence)
 }
 
+// codeInvalid is said alike to an unknown, used or too old code and to somebody else's.
+func codeInvalid() *events.Fault {
+	const sentence = "This code was used before, is too old, or belongs to a connection that somebody else began; please connect again."
+	return events.Faultf(events.Invalid, sentence).At("/code", "connect_code_invalid", sentence)
+}
+
 func missingBasicScope() *events.Fault {
 	const sentence = "The basic permission was not allowed on Threads, and nothing works without it; please connect again and allow it."
 	return events.Faultf(events.MissingScope, sentence).At("/code", "missing_basic_scope", sentence)

@@ -28,6 +28,20 @@ func TestSecretsStayHome(t *testing.T) {
 		secrets.Add("code", back.Code)
 		_, _ = ask[events.Connection](w, back) // in good and in bad times
 		_, _ = ask[events.Connection](w, back)
+
+		// And a flow that its beginner confirms.
+		begun = w.beginConfirmed(user, nil)
+		back = w.allow(begun, "ada")
+		secrets.Add("state", back.State)
+		secrets.Add("cookie", back.Cookie)
+		secrets.Add("code", back.Code)
+		if returned, err := ask[events.OAuthReturned](w, events.ReturnOAuth(back)); err == nil {
+			secrets.Add("connect code", returned.Code)
+			_, _ = ask[events.Connection](w, events.ConfirmOAuth{Code: returned.Code, UserID: user})
+			_, _ = ask[events.Connection](w, events.ConfirmOAuth{Code: returned.Code, UserID: user})
+			left := must[events.OAuthReturned](w, events.ReturnOAuth(w.allow(w.beginConfirmed(user, nil), "ada"))) // nobody confirms it
+			secrets.Add("connect code", left.Code)
+		}
 	}
 	inject := func(op, kind string) {
 		if err := w.sim.Inject(threadssim.Fault{Op: op, Kind: kind}); err != nil {

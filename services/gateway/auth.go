@@ -55,12 +55,16 @@ type claims struct {
 	AuthorizedParty string `json:"azp"`
 	// SessionStatus is Clerk's: a pending session has steps left, such as choosing an organisation.
 	SessionStatus string `json:"sts"`
+	// Email is there where the issuer was told to put it into session tokens.
+	Email         any `json:"email"`
+	EmailVerified any `json:"email_verified"`
 }
 
 // session is who a bearer token stands for, and until when.
 type session struct {
 	user  string
 	until time.Time
+	as    string // how the person knows this sign-in
 }
 
 // session is what the Authorization header stands for. Its error is a Fault.
@@ -94,7 +98,15 @@ func (v *verifier) session(ctx context.Context, header string) (session, error) 
 	case c.SessionStatus == "pending":
 		return session{}, edge.NotSignedIn(edge.SessionPending)
 	}
-	return session{c.Subject, c.ExpiresAt.Time}, nil
+	return session{c.Subject, c.ExpiresAt.Time, c.knownAs()}, nil
+}
+
+// knownAs is how a person knows this sign-in. An address of email that nobody has verified may be anybody's.
+func (c claims) knownAs() string {
+	if email, ok := c.Email.(string); ok && c.EmailVerified == true && usableID(email) {
+		return email
+	}
+	return c.Subject
 }
 
 // errorsOnly says that a token, whose signature is good, has no other flaw than this one: what is expired and also for

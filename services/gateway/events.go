@@ -81,7 +81,7 @@ func (s *Service) listenerOf(ctx context.Context, ticket string) (session, error
 	if err != nil {
 		return session{}, err
 	}
-	return session{holder.UserID, holder.SignedInUntil}, nil
+	return session{user: holder.UserID, until: holder.SignedInUntil}, nil
 }
 
 // accountsOf are the accounts whose facts the client may have missed.

@@ -41,6 +41,8 @@ type Service struct {
 	live    *live.Streams
 	edge    *edge.Edge
 	handler http.Handler
+
+	frontends map[string]bool // the origins whose pages may begin to connect an account
 }
 
 // New makes a gateway. It does no I/O; its error is what is wrong with the configuration.
@@ -51,7 +53,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	s := &Service{cfg: cfg, bus: d.Bus, log: d.Log, listener: d.Listener, now: d.Now}
+	s := &Service{cfg: cfg, bus: d.Bus, log: d.Log, listener: d.Listener, now: d.Now, frontends: frontendOrigins(cfg)}
 	s.keys = newKeys(cfg.AuthIssuer, cfg.AuthJWKSURL)
 	s.auth = newVerifier(cfg, s.keys, d.Now)
 	s.cfg.StreamsConfig, s.cfg.LimitsConfig = cfg.StreamsConfig.WithDefaults(), cfg.LimitsConfig.WithDefaults()

@@ -26,20 +26,37 @@ const (
 
 type ticketOutput struct{ Body events.Ticket }
 
+type issueTicketInput struct{ Body *TicketRequest }
+
+// TicketRequest says what a ticket is for.
+type TicketRequest struct {
+	Purpose events.TicketPurpose `json:"purpose,omitempty" enum:"stream,connect" doc:"stream, for GET /api/threads/events, or connect, for GET /api/auth/threads. Left out: stream."`
+}
+
 // issueTicket gives out a ticket that stands for the user once, where a browser cannot send a header.
-func (s *Service) issueTicket(ctx context.Context, _ *struct{}) (*ticketOutput, error) {
-	ticket, err := bus.Ask[events.Ticket](ctx, s.bus, events.IssueTicket{UserID: userOf(ctx), SignedInUntil: sessionOf(ctx).until})
+func (s *Service) issueTicket(ctx context.Context, in *issueTicketInput) (*ticketOutput, error) {
+	purpose := events.TicketStream
+	if in.Body != nil {
+		purpose = cmp.Or(in.Body.Purpose, purpose)
+	}
+	ticket, err := bus.Ask[events.Ticket](ctx, s.bus, issueFor(sessionOf(ctx), purpose))
 	if err != nil {
 		return nil, err
 	}
 	return &ticketOutput{Body: ticket}, nil
 }
 
+// finishAtFrontend is what a frontend says that ends the flow itself.
+const finishAtFrontend = "frontend"
+
 type startOAuthInput struct {
 	Ticket        string `query:"ticket" doc:"A ticket, for browsers; instead of the bearer token."`
 	AccountID     string `query:"accountId" doc:"The account to connect again; then no other Threads user will do."`
+	Finish        string `query:"finish" doc:"frontend: the browser always comes back with connectCode, for POST /api/threads/connect/finish. Left out, it may be asked on a page of ours instead."`
 	Authorization string `header:"Authorization" hidden:"true"`
 	Accept        string `header:"Accept" hidden:"true"`
+	FetchSite     string `header:"Sec-Fetch-Site" hidden:"true"`
+	Referer       string `header:"Referer" hidden:"true"`
 
 	onceOnly
 }
@@ -52,10 +69,11 @@ type Authorization struct {
 
 // redirect is an answer that sends the browser elsewhere, or, to a page that cannot follow, tells it where to.
 type redirect struct {
-	Status    int
-	Location  string `header:"Location"`
-	SetCookie string `header:"Set-Cookie"`
-	Body      any
+	Status      int
+	Location    string `header:"Location"`
+	SetCookie   string `header:"Set-Cookie"`
+	ContentType string `header:"Content-Type"`
+	Body        any
 }
 
 // noBody keeps huma from writing "null" under a redirect.
@@ -67,9 +85,16 @@ var noBody = []byte{}
 func (s *Service) startOAuth(ctx context.Context, in *startOAuthInput) (*redirect, error) {
 	out, err := s.beginOAuth(ctx, in)
 	if err != nil && in.Authorization == "" && accepts(in.Accept, "text/html") {
-		return s.failed(err), nil // a person looks at this: back to the frontend, which can explain
+		out = s.failed(err) // a person looks at this: back to the frontend, which can explain
+		out.SetCookie = ""  // another flow of this browser may be under way
+		return out, nil
 	}
 	return out, err
+}
+
+// issueFor asks for a ticket of somebody who is signed in.
+func issueFor(who session, purpose events.TicketPurpose) events.IssueTicket {
+	return events.IssueTicket{UserID: who.user, SignedInUntil: who.until, Purpose: purpose, SignedInAs: who.as}
 }
 
 func (s *Service) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirect, error) {
@@ -79,7 +104,11 @@ func (s *Service) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirec
 	if !edge.Storable(in.AccountID) {
 		return nil, edge.UnreadableAddress()
 	}
-	question := events.BeginOAuth{Ticket: in.Ticket, AccountID: in.AccountID}
+	if in.Finish != "" && in.Finish != finishAtFrontend {
+		const sentence = "finish is frontend, or is left out."
+		return nil, events.Faultf(events.Invalid, sentence).At("/finish", "finish_unknown", sentence)
+	}
+	question := events.BeginOAuth{Ticket: in.Ticket, AccountID: in.AccountID, Confirmed: true}
 	if in.Ticket == "" {
 		who, err := s.auth.session(ctx, in.Authorization)
 		if err != nil {
@@ -87,9 +116,15 @@ func (s *Service) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirec
 		}
 		edge.InfoOf(ctx).User = who.user
 		if accepts(in.Accept, "application/json") {
-			return s.authorization(ctx, who, in.AccountID)
+			return s.authorization(ctx, who, in)
 		}
-		question.UserID = who.user
+		question.UserID, question.SignedInAs = who.user, who.as
+	} else {
+		ours, err := s.startedHere(in.FetchSite, in.Referer)
+		if err != nil {
+			return nil, err
+		}
+		question.Page = ours && in.Finish != finishAtFrontend
 	}
 	begun, err := bus.Ask[events.OAuthBegun](ctx, s.bus, question)
 	if err != nil {
@@ -101,15 +136,18 @@ func (s *Service) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirec
 	}, nil
 }
 
-func (s *Service) authorization(ctx context.Context, who session, accountID string) (*redirect, error) {
-	ticket, err := bus.Ask[events.Ticket](ctx, s.bus, events.IssueTicket{UserID: who.user, SignedInUntil: who.until})
+func (s *Service) authorization(ctx context.Context, who session, in *startOAuthInput) (*redirect, error) {
+	ticket, err := bus.Ask[events.Ticket](ctx, s.bus, issueFor(who, events.TicketConnect))
 	if err != nil {
 		return nil, err
 	}
 	to := s.cfg.publicBase().JoinPath(routeStartOAuth)
 	q := url.Values{"ticket": {ticket.Ticket}}
-	if accountID != "" {
-		q.Set("accountId", accountID)
+	if in.AccountID != "" {
+		q.Set("accountId", in.AccountID)
+	}
+	if in.Finish != "" {
+		q.Set("finish", in.Finish)
 	}
 	to.RawQuery = q.Encode()
 	return &redirect{Status: http.StatusOK, Body: Authorization{AuthorizationURL: to.String(), ExpiresIn: ticket.ExpiresIn}}, nil
@@ -155,23 +193,28 @@ func (s *Service) stateFrom(cookies []*http.Cookie) (value string) {
 	return value
 }
 
-// finishOAuth is where Threads sends the browser back to. Whatever happens, it ends at the frontend.
+// finishOAuth is where Threads sends the browser back to. Nothing is connected yet: whoever came back proves only that they
+// followed an address, which somebody else may have handed to them. The frontend gets a code that the beginner confirms with
+// their bearer token; or, where a page of the frontend began in this very browser, we ask on a page of ours.
 func (s *Service) finishOAuth(ctx context.Context, in *finishOAuthInput) (*redirect, error) {
 	if in.repeated != "" {
 		return s.failed(in.refuse()), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, finishWithin)
 	defer cancel()
-	connected, err := bus.Ask[events.Connection](ctx, s.bus, events.FinishOAuth{
+	returned, err := bus.Ask[events.OAuthReturned](ctx, s.bus, events.ReturnOAuth{
 		State: in.State, Cookie: s.stateFrom(in.cookies), Code: in.Code, Error: in.Error,
 	})
 	if err != nil {
 		return s.failed(err), nil
 	}
-	edge.InfoOf(ctx).User = connected.UserID
+	edge.InfoOf(ctx).User = returned.UserID
+	if returned.Page {
+		return askToConnect(returned)
+	}
 	return &redirect{
 		Status: http.StatusFound, SetCookie: s.stateCookie("", -1), Body: noBody,
-		Location: withQuery(s.cfg.SuccessRedirectURI, func(q url.Values) { q.Set("account", connected.ID) }),
+		Location: withQuery(s.cfg.SuccessRedirectURI, func(q url.Values) { q.Set("connectCode", returned.Code) }),
 	}, nil
 }
 
@@ -250,7 +293,7 @@ func (o *onceOnly) Resolve(ctx huma.Context) []error {
 
 func (o *onceOnly) check(ctx huma.Context) {
 	u := ctx.URL()
-	for _, name := range []string{"ticket", "accountId", "state", "code", "error"} {
+	for _, name := range []string{"ticket", "accountId", "finish", "state", "code", "error"} {
 		if len(u.Query()[name]) > 1 {
 			o.repeated = name
 		}

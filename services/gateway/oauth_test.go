@@ -22,21 +22,32 @@ func authThat(t *testing.T, h *system) {
 		return events.Ticket{Ticket: "ticket-of-" + q.UserID, ExpiresIn: 30}, nil
 	})
 	answer(t, h, func(q events.BeginOAuth) (events.OAuthBegun, error) {
-		if q.UserID != ada && q.Ticket != "ticket-of-"+ada {
+		if !q.Confirmed || q.UserID != ada && q.Ticket != "ticket-of-"+ada {
 			return events.OAuthBegun{}, events.Faultf(events.Unauthorized, "This link is too old.").At("/ticket", "ticket_invalid", "Start again.")
 		}
 		return events.OAuthBegun{AuthorizeURL: "https://threads.example/oauth?state=s", Cookie: "secret"}, nil
 	})
-	answer(t, h, func(q events.FinishOAuth) (events.Connection, error) {
+	answer(t, h, func(q events.ReturnOAuth) (events.OAuthReturned, error) {
 		switch {
 		case q.Cookie != "secret" || q.State != "s":
-			return events.Connection{}, events.Faultf(events.Invalid, "Begin again.").At("/state", "state_invalid", "Begin again.")
+			return events.OAuthReturned{}, events.Faultf(events.Invalid, "Begin again.").At("/state", "state_invalid", "Begin again.")
 		case q.Error != "":
-			return events.Connection{}, events.Faultf(events.Refused, "Not allowed.").At("/error", "access_denied", "Not allowed.")
+			return events.OAuthReturned{}, events.Faultf(events.Refused, "Not allowed.").At("/error", "access_denied", "Not allowed.")
+		case q.Code == "asked":
+			return events.OAuthReturned{Code: "once", Page: true, UserID: ada, SignedInAs: "<ada@example.com>", Username: "ada.writes"}, nil
 		case q.Code != "code":
-			return events.Connection{}, events.Faultf(events.Unavailable, "Threads is away.")
+			return events.OAuthReturned{}, events.Faultf(events.Unavailable, "Threads is away.")
 		}
-		return events.Connection{ID: "acct_1", UserID: ada}, nil
+		return events.OAuthReturned{Code: "once", UserID: ada}, nil
+	})
+	answer(t, h, func(q events.ConfirmOAuth) (events.Connection, error) {
+		switch {
+		case q.Code != "once" || q.UserID != ada && q.Cookie != "secret" || q.UserID != "" && q.Cookie != "":
+			return events.Connection{}, events.Faultf(events.Invalid, "Begin again.").At("/code", "connect_code_invalid", "Begin again.")
+		case q.Decline:
+			return events.Connection{}, nil
+		}
+		return events.Connection{ID: "acct_1", UserID: ada, Status: events.ConnectionActive}, nil
 	})
 }
 
@@ -140,8 +151,8 @@ func TestFinishOAuth(t *testing.T) {
 	const cookie = "other=1; threads_oauth_state=secret"
 
 	for name, c := range map[string]struct{ query, cookie, want string }{
-		"ends at the frontend with the account": {
-			"?state=s&code=code", cookie, "http://app.example/profile?account=acct_1&tab=accounts",
+		"ends at the frontend with what confirms it": {
+			"?state=s&code=code", cookie, "http://app.example/profile?connectCode=once&tab=accounts",
 		},
 		"says that access was denied": {
 			"?state=s&error=access_denied&error_reason=user_denied", cookie, "http://app.example/profile?error=threads_oauth_failed&reason=access_denied",
@@ -169,7 +180,7 @@ func TestFinishOAuth(t *testing.T) {
 				t.Errorf("%d %s", r.status, r.header.Get("Location"))
 			}
 			// A flow that was recognised is over. One that was not may be another's doing, who must not end it for the person.
-			over := strings.Contains(c.want, "account=") || strings.HasSuffix(c.want, "access_denied")
+			over := strings.Contains(c.want, "connectCode=") || strings.HasSuffix(c.want, "access_denied")
 			if !over {
 				if set := r.header.Get("Set-Cookie"); set != "" {
 					t.Errorf("the cookie was touched: %s", set)

@@ -30,7 +30,7 @@ func TestPlantedCookie(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := c.h.do(t, http.MethodGet, "/api/auth/threads/callback?state=s&code=code", "", "Cookie", c.cookie, "Authorization", "")
-			if good := strings.Contains(r.header.Get("Location"), "account=acct_1"); r.status != http.StatusFound || good != c.good {
+			if good := strings.Contains(r.header.Get("Location"), "connectCode=once"); r.status != http.StatusFound || good != c.good {
 				t.Errorf("%d %s", r.status, r.header.Get("Location"))
 			}
 		})

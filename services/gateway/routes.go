@@ -35,7 +35,8 @@ func (s *Service) routes() (*http.ServeMux, error) {
 	huma.Register(api, open(http.MethodGet, routeStartOAuth, "startOAuth", "Begin to connect a Threads account").
 		answers(302, nil).answers(200, schemaOf[Authorization](api)).mayMiss().op(), s.startOAuth)
 	huma.Register(api, open(http.MethodGet, "/api/auth/threads/callback", "finishOAuth", "Where Threads sends the browser back to").
-		answers(302, nil).op(), s.finishOAuth)
+		answers(302, nil).html("The page that asks whether to connect.").op(), s.finishOAuth)
+	s.connectRoutes(api)
 	huma.Register(api, authed(http.MethodPost, "/api/auth/ticket", "issueTicket", "Get a ticket that stands for you once, for 30 seconds").op(), s.issueTicket)
 
 	// Connected accounts.
@@ -188,6 +189,15 @@ func (o *operation) answers(status int, body *huma.Schema) *operation {
 		r.Content = map[string]*huma.MediaType{"application/json": {Schema: body}}
 	}
 	o.Responses[fmt.Sprint(status)] = r
+	return o
+}
+
+// html documents an answer that is a page.
+func (o *operation) html(description string) *operation {
+	o.Responses[fmt.Sprint(http.StatusOK)] = &huma.Response{
+		Description: description,
+		Content:     map[string]*huma.MediaType{"text/html": {Schema: &huma.Schema{Type: huma.TypeString}}},
+	}
 	return o
 }
 

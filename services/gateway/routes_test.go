@@ -41,7 +41,9 @@ var surface = []string{
 	"GET /api/threads/webhooks/{id}/deliveries",
 	"PATCH /api/threads/post/schedule/{id}",
 	"PATCH /api/threads/webhooks/{id}",
+	"POST /api/auth/threads/confirm",
 	"POST /api/auth/ticket",
+	"POST /api/threads/connect/finish",
 	"POST /api/threads/data-deletion",
 	"POST /api/threads/history/import",
 	"POST /api/threads/post",
@@ -101,9 +103,9 @@ func TestSurface(t *testing.T) {
 		t.Parallel()
 		for _, route := range surface {
 			method, path, _ := strings.Cut(route, " ")
-			if strings.HasSuffix(path, "/callback") || path == "/api/threads/webhook" ||
+			if strings.HasSuffix(path, "/callback") || strings.HasSuffix(path, "/confirm") || path == "/api/threads/webhook" ||
 				path == "/api/threads/uninstall" || strings.HasPrefix(path, "/api/threads/data-deletion") {
-				continue // the browser comes back from Threads without one, and Meta signs
+				continue // the browser comes back from Threads, or from our page, without one, and Meta signs
 			}
 			for _, header := range []string{"", "Basic YWRhOmFkYQ==", "Bearer", "Bearer x.y.z"} {
 				r := h.do(t, method, strings.NewReplacer("{id}", "post_1", "{deliveryId}", "dlv_1").Replace(path), "", "Authorization", header)

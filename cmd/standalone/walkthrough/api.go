@@ -52,6 +52,9 @@ func (a *api) do(ctx context.Context, method, path string, body, out any) (statu
 	if resp.StatusCode/100 != 2 {
 		return resp.StatusCode, fmt.Errorf("%s %s answered %s: %s", method, path, resp.Status, answer)
 	}
+	if out == nil {
+		return resp.StatusCode, nil
+	}
 	return resp.StatusCode, json.Unmarshal(answer, out)
 }
 

@@ -41,8 +41,13 @@ func (s *steps) connect(ctx context.Context) error {
 	if q := back.Query(); q.Has("error") || q.Has("reason") {
 		return fmt.Errorf("sent back to the failure page: %s", end)
 	}
+	s.printer.line("→ finish", "POST /api/threads/connect/finish, as whoever began")
 	var connection struct {
 		Connected bool `json:"connected"`
+	}
+	code := map[string]string{"code": back.Query().Get("connectCode")}
+	if _, err := s.api.do(ctx, http.MethodPost, "/api/threads/connect/finish", code, nil); err != nil {
+		return err
 	}
 	if _, err := s.api.do(ctx, http.MethodGet, "/api/threads/connection", nil, &connection); err != nil {
 		return err

@@ -97,7 +97,8 @@ func Welcome(out io.Writer, p Endpoints) error {
 		return err
 	}
 	connect := fmt.Sprintf(`
-Connect an account: open the address that this prints.
+Connect an account: open the address that this prints; then send the connectCode with which the browser ends, with the same
+token, to POST /api/threads/connect/finish as {"code":"…"}.
 
   curl -sS %s/api/auth/threads -H 'Accept: application/json' \
     -H "Authorization: Bearer %s"

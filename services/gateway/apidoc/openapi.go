@@ -181,7 +181,7 @@ func (w *words) answers(op *huma.Operation) {
 			delete(op.Responses, status)
 		} else if code == http.StatusNotModified {
 			r.Description = "What you have is still so."
-		} else if code == http.StatusFound {
+		} else if code == http.StatusFound || code == http.StatusSeeOther {
 			r.Description, r.Content = "The browser goes on to Location.", nil
 		} else if code == http.StatusAccepted && r.Headers == nil && op.DefaultStatus != code {
 			r.Description = "Accepted, and on disk; the outcome will be at Location."
