@@ -96,7 +96,7 @@ func interpolate(t *testing.T, text string, getenv func(string) string) string {
 // filled is an .env as somebody fills it in.
 func filled(name string) string {
 	return map[string]string{
-		"THREADS_APP_ID": "1234567890123457", "AUTH_ISSUER": "https://issuer.example.com",
+		"THREADS_APP_ID": "1234567890123457", "AUTH_ISSUER": "https://issuer.example.com", "AUTH_AUDIENCE": "threads",
 		"THREADS_REDIRECT_URI":         "http://localhost:3000/api/auth/threads/callback",
 		"THREADS_SUCCESS_REDIRECT_URI": "http://localhost:5173/profile", "THREADS_FAILURE_REDIRECT_URI": "http://localhost:5173/profile?error=x",
 	}[name]

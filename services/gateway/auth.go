@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -12,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/golang-jwt/jwt/v5"
+	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/services/gateway/edge"
@@ -26,38 +26,31 @@ const maxToken = 8 << 10
 // verifier finds out who a bearer token stands for. There is no way to turn it off: a house without an issuer of its own
 // runs the small one of standalone.
 type verifier struct {
-	keys    *keys
-	find    keyfunc.Keyfunc
-	parser  *jwt.Parser
-	parties []string
+	keys     *keys
+	find     keyfunc.Keyfunc
+	parser   *jwt.Parser
+	audience bool // whether the parser looks for one
+	parties  []string
+	log      *zap.Logger
 }
 
-func newVerifier(cfg Config, k *keys, now func() time.Time) *verifier {
+func newVerifier(cfg Config, k *keys, log *zap.Logger, now func() time.Time) *verifier {
 	options := []jwt.ParserOption{
 		// The list, not the token, says what is a signature: none and HS256 with the public key as secret are not.
 		jwt.WithValidMethods([]string{"RS256", "ES256", "EdDSA"}),
 		jwt.WithIssuer(cfg.AuthIssuer), jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now),
 	}
-	if len(cfg.AuthAudience) > 0 {
-		options = append(options, jwt.WithAudience(cfg.AuthAudience...))
+	audience := trimmed(cfg.AuthAudience)
+	if len(audience) > 0 {
+		options = append(options, jwt.WithAudience(audience...))
 	}
 	find, err := keyfunc.New(keyfunc.Options{Storage: k})
 	if err != nil {
 		panic(err) // only without a storage
 	}
-	return &verifier{keys: k, find: find, parser: jwt.NewParser(options...), parties: cfg.AuthAuthorizedParties}
-}
-
-// claims are what we look at. The parser looks at iss, exp, nbf, iat and aud.
-type claims struct {
-	jwt.RegisteredClaims
-	// AuthorizedParty is the origin that the token was made for. Clerk leaves it out where there was none.
-	AuthorizedParty string `json:"azp"`
-	// SessionStatus is Clerk's: a pending session has steps left, such as choosing an organisation.
-	SessionStatus string `json:"sts"`
-	// Email is there where the issuer was told to put it into session tokens.
-	Email         any `json:"email"`
-	EmailVerified any `json:"email_verified"`
+	return &verifier{
+		keys: k, find: find, parser: jwt.NewParser(options...), audience: len(audience) > 0, parties: trimmed(cfg.AuthAuthorizedParties), log: log,
+	}
 }
 
 // session is who a bearer token stands for, and until when.
@@ -87,18 +80,18 @@ func (v *verifier) session(ctx context.Context, header string) (session, error) 
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired) && errorsOnly(err, jwt.ErrTokenExpired):
 		return session{}, edge.NotSignedIn(edge.TokenExpired)
-	case err != nil:
+	case err != nil || !usableID(c.Subject):
 		return session{}, edge.NotSignedIn(edge.TokenInvalid)
-	case parsed.Header["crit"] != nil: // it says that something must be understood, and we understand no extension
+	}
+	if why := v.wrongKind(parsed.Header, c); why != "" {
+		// The issuer signed it, so this is most likely a setting that does not fit, and nobody else is told why.
+		v.log.Debug("a token of the issuer is not meant for this API", zap.String("because_of", why))
 		return session{}, edge.NotSignedIn(edge.TokenInvalid)
-	case c.AuthorizedParty != "" && len(v.parties) > 0 && !slices.Contains(v.parties, c.AuthorizedParty):
-		return session{}, edge.NotSignedIn(edge.TokenInvalid)
-	case !usableID(c.Subject):
-		return session{}, edge.NotSignedIn(edge.TokenInvalid)
-	case c.SessionStatus == "pending":
+	}
+	if c.SessionStatus == "pending" {
 		return session{}, edge.NotSignedIn(edge.SessionPending)
 	}
-	return session{c.Subject, c.ExpiresAt.Time, c.knownAs()}, nil
+	return session{user: c.Subject, until: c.ends(), as: c.knownAs()}, nil
 }
 
 // knownAs is how a person knows this sign-in. An address of email that nobody has verified may be anybody's.
@@ -115,6 +108,7 @@ func errorsOnly(err, only error) bool {
 	for _, other := range []error{
 		jwt.ErrTokenMalformed, jwt.ErrTokenUnverifiable, jwt.ErrTokenSignatureInvalid, jwt.ErrTokenInvalidAudience,
 		jwt.ErrTokenInvalidIssuer, jwt.ErrTokenNotValidYet, jwt.ErrTokenUsedBeforeIssued, jwt.ErrTokenRequiredClaimMissing,
+		errUnwritable,
 	} {
 		if !errors.Is(only, other) && errors.Is(err, other) {
 			return false

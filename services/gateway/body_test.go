@@ -26,7 +26,7 @@ func FuzzBody(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	s, err := New(Config{
-		PublicURL: "http://a.example", SuccessRedirectURI: "http://a.example", FailureRedirectURI: "http://a.example", AuthIssuer: "http://a.example",
+		PublicURL: "http://a.example", SuccessRedirectURI: "http://a.example", FailureRedirectURI: "http://a.example", AuthIssuer: "https://clerk.a.example",
 	}, Deps{Log: zap.NewNop()})
 	if err != nil {
 		f.Fatal(err)

@@ -35,15 +35,20 @@ type Config struct {
 	// port where it is not the usual one. Patterns are refused. Empty means none.
 	CORSOrigins []string `env:"CORS_ORIGINS"`
 
-	// AuthIssuer is the `iss` of the bearer tokens, to the letter: Clerk's Frontend API URL, or any OIDC issuer. Required.
+	// AuthIssuer is the `iss` of the bearer tokens, to the letter: Clerk's Frontend API URL, or any OIDC issuer, over https
+	// unless it is on this machine. Required.
 	AuthIssuer string `env:"AUTH_ISSUER"`
-	// AuthJWKSURL is where the issuer's keys are. Empty means where its discovery document says, or else at
+	// AuthJWKSURL is where the issuer's keys are, over https unless that is on this machine. Empty means where its discovery document says, or else at
 	// /.well-known/jwks.json under the issuer.
 	AuthJWKSURL string `env:"AUTH_JWKS_URL"`
-	// AuthAudience are the audiences of which a token must name one. Empty means that `aud` is not looked at: Clerk's
-	// tokens have none.
+	// AuthAudience are the audiences of which a token must name one. Empty means that a token must have no `aud`, as
+	// Clerk's session tokens; required for an issuer that is not known to leave it out.
 	AuthAudience []string `env:"AUTH_AUDIENCE"`
-	// AuthAuthorizedParties are the `azp` that are accepted in tokens that have one. Empty means all.
+	// AuthNoAudience says that the issuer leaves `aud` out of the tokens that are meant for this API. Clerk, and an issuer on
+	// this machine, are known to.
+	AuthNoAudience bool `env:"AUTH_NO_AUDIENCE"`
+	// AuthAuthorizedParties are the `azp` (or `client_id`) of which a token must name one, and no other: the origins of
+	// your frontends at Clerk, the ids of your clients elsewhere. Empty means all.
 	AuthAuthorizedParties []string `env:"AUTH_AUTHORIZED_PARTIES"`
 
 	// Wait is how long a request waits for the outcome of its command before it is answered with 202, unless it says
@@ -89,6 +94,15 @@ func (c Config) Mistakes() []error {
 			complain("%s is not an http(s) address", address.name)
 		}
 	}
+	for name, value := range map[string]string{"AUTH_ISSUER": c.AuthIssuer, "AUTH_JWKS_URL": c.AuthJWKSURL} {
+		if isWebAddress(value) && !isPrivateToRead(value) {
+			complain("%s is an http address: anybody on the way could put their own keys in; use https (http is for this machine only)", name)
+		}
+	}
+	if isWebAddress(c.AuthIssuer) && len(trimmed(c.AuthAudience)) == 0 && !c.AuthNoAudience && !leavesAudienceOut(c.AuthIssuer) {
+		complain("AUTH_AUDIENCE is required for this issuer: without it every token that it signs for any other API would be good here. " +
+			"Set it to the `aud` of your tokens; or, if they have none, AUTH_NO_AUDIENCE=true")
+	}
 	wrong = append(wrong, c.LimitsConfig.Mistakes()...)
 	wrong = append(wrong, c.StreamsConfig.Mistakes()...)
 	for _, origin := range c.CORSOrigins {
@@ -118,6 +132,40 @@ func (c Config) publicBase() *url.URL {
 func isWebAddress(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+}
+
+// isPrivateToRead says whether nobody on the way can change what is read from an address.
+func isPrivateToRead(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "https" || isLoopback(u))
+}
+
+func isLoopback(u *url.URL) bool {
+	host := u.Hostname()
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// leavesAudienceOut says whether an issuer is known to make tokens for sessions without an audience: Clerk, by the address of
+// its Frontend API in development and on one's own domain, and whatever runs on this machine.
+func leavesAudienceOut(issuer string) bool {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return false
+	}
+	host := strings.ToLower(u.Hostname())
+	return isLoopback(u) || strings.HasPrefix(host, "clerk.") || strings.HasSuffix(host, ".clerk.accounts.dev")
+}
+
+// trimmed is a list without the spaces that people write after commas, and without what is empty.
+func trimmed(list []string) []string {
+	var out []string
+	for _, item := range list {
+		if item = strings.TrimSpace(item); item != "" {
+			out = append(out, item)
+		}
+	}
+	return out
 }
 
 var errNotAnOrigin = errors.New("an origin is a scheme and a host, with its port where it is not the usual one, " +

@@ -69,7 +69,7 @@ func (s *Service) startedHere(fetchSite, referer string) (bool, error) {
 func frontendOrigins(cfg Config) map[string]bool {
 	base := cfg.publicBase()
 	origins := map[string]bool{base.Scheme + "://" + base.Host: true}
-	for _, origin := range cfg.CORSOrigins {
+	for _, origin := range trimmed(cfg.CORSOrigins) {
 		origins[origin] = true
 	}
 	for _, address := range []string{cfg.SuccessRedirectURI, cfg.FailureRedirectURI} {

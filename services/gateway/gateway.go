@@ -55,7 +55,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 	}
 	s := &Service{cfg: cfg, bus: d.Bus, log: d.Log, listener: d.Listener, now: d.Now, frontends: frontendOrigins(cfg)}
 	s.keys = newKeys(cfg.AuthIssuer, cfg.AuthJWKSURL)
-	s.auth = newVerifier(cfg, s.keys, d.Now)
+	s.auth = newVerifier(cfg, s.keys, d.Log, d.Now)
 	s.cfg.StreamsConfig, s.cfg.LimitsConfig = cfg.StreamsConfig.WithDefaults(), cfg.LimitsConfig.WithDefaults()
 	s.edge = edge.New(edge.Options{
 		Limits: s.cfg.LimitsConfig, CORSOrigins: cfg.CORSOrigins, HTTPS: cfg.publicBase().Scheme == "https", Log: d.Log, Now: d.Now,

@@ -74,7 +74,7 @@ func serveService(t *testing.T, b *bus.Bus, log *zap.Logger, withKeys bool, chan
 		PublicURL:          "http://api.example",
 		SuccessRedirectURI: "http://app.example/profile?tab=accounts",
 		FailureRedirectURI: "http://app.example/profile?error=threads_oauth_failed",
-		AuthIssuer:         "http://issuer.invalid",
+		AuthIssuer:         "https://clerk.invalid",
 		Wait:               5 * time.Second,
 	}
 	for _, change := range changes {
@@ -258,7 +258,7 @@ func TestServiceRun(t *testing.T) {
 	t.Run("is not ready while nobody can sign in", func(t *testing.T) {
 		t.Parallel()
 		s, err := gateway.New(gateway.Config{
-			PublicURL: "http://api.example", SuccessRedirectURI: "http://app.example", FailureRedirectURI: "http://app.example", AuthIssuer: "http://issuer.invalid",
+			PublicURL: "http://api.example", SuccessRedirectURI: "http://app.example", FailureRedirectURI: "http://app.example", AuthIssuer: "https://clerk.invalid",
 		}, gateway.Deps{Bus: bustest.New(t), Log: zap.NewNop()})
 		if err != nil {
 			t.Fatal(err)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +34,8 @@ const (
 	// waitForKeys is how long a request waits for such a reading, which goes on without it. An issuer that hangs must not hold
 	// whoever shows a made-up key.
 	waitForKeys = time.Second
+	// minRSABits and minRSAExponent are what RFC 7518 asks of a key for RS256, and what makes its signature one.
+	minRSABits, minRSAExponent = 2048, 3
 )
 
 // keys are the issuer's public keys. They are read in the background and again when a token names a key that is not
@@ -52,12 +55,24 @@ type keys struct {
 func newKeys(issuer, url string) *keys {
 	return &keys{
 		Storage: jwkset.NewMemoryStorage(), issuer: issuer, url: url,
-		client: &http.Client{Timeout: fetchWithin, Transport: &http.Transport{
+		client: &http.Client{Timeout: fetchWithin, CheckRedirect: toHTTPS, Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, DialContext: dial.Dialer(fetchWithin).DialContext, TLSHandshakeTimeout: fetchWithin,
 			ResponseHeaderTimeout: fetchWithin, ForceAttemptHTTP2: true, HTTP2: dial.HTTP2(), IdleConnTimeout: time.Minute,
 		}},
 		unknown: rate.NewLimiter(rate.Every(unknownEvery), unknownBurst),
 	}
+}
+
+// toHTTPS follows redirects to https only: whoever is on the way of any other could put keys of their own in.
+func toHTTPS(req *http.Request, via []*http.Request) error {
+	const most = 5
+	switch {
+	case req.URL.Scheme != "https":
+		return errors.New("it redirects to an address that is not https")
+	case len(via) > most:
+		return errors.New("its redirects do not end")
+	}
+	return nil
 }
 
 func (k *keys) loaded() bool { return k.have.Load() }
@@ -128,6 +143,7 @@ func (k *keys) read(ctx context.Context) error {
 		return fmt.Errorf("read the issuer's keys: %w", err)
 	}
 	var found []jwkset.JWK
+	weak := 0
 	for _, m := range set.Keys {
 		if m.KTY == jwkset.KtyOct {
 			continue // a shared secret proves nothing when it is published
@@ -136,9 +152,17 @@ func (k *keys) read(ctx context.Context) error {
 			continue // a key to encrypt with signs nothing
 		}
 		// Keys of kinds that we do not know are the issuer's business with others.
-		if key, err := jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{}); err == nil {
+		key, err := jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
+		switch public, isRSA := key.Key().(*rsa.PublicKey); {
+		case err != nil:
+		case isRSA && (public.N.BitLen() < minRSABits || public.E < minRSAExponent):
+			weak++
+		default:
 			found = append(found, key)
 		}
+	}
+	if len(found) == 0 && weak > 0 {
+		return fmt.Errorf("read the issuer's keys: its RSA keys have fewer than %d bits, or an exponent of 1", minRSABits)
 	}
 	if len(found) == 0 {
 		return errors.New("read the issuer's keys: there are none that we can use")
@@ -158,10 +182,16 @@ func (k *keys) discover(ctx context.Context) string {
 		JWKSURI string `json:"jwks_uri"`
 	}
 	err := k.get(ctx, base+"/.well-known/openid-configuration", &doc)
-	if err != nil || doc.Issuer != k.issuer || !isWebAddress(doc.JWKSURI) {
+	if err != nil || doc.Issuer != k.issuer || !isWebAddress(doc.JWKSURI) || !k.trusts(doc.JWKSURI) {
 		return base + "/.well-known/jwks.json"
 	}
 	return doc.JWKSURI
+}
+
+// trusts says whether keys may be read from where the discovery document says: an issuer over https has them over https.
+func (k *keys) trusts(address string) bool {
+	issuer, at := strings.HasPrefix(k.issuer, "https:"), strings.HasPrefix(address, "https:")
+	return at || !issuer && isPrivateToRead(address)
 }
 
 func (k *keys) get(ctx context.Context, url string, into any) error {

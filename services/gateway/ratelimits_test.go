@@ -170,7 +170,7 @@ func TestLimitsConfig(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{
 		"PUBLIC_URL": "http://api.example", "THREADS_SUCCESS_REDIRECT_URI": "http://app.example",
-		"THREADS_FAILURE_REDIRECT_URI": "http://app.example", "AUTH_ISSUER": "http://id.example",
+		"THREADS_FAILURE_REDIRECT_URI": "http://app.example", "AUTH_ISSUER": "https://clerk.id.example",
 	}
 	cfg, err := gateway.ConfigFromEnv(func(name string) string { return env[name] })
 	if err != nil || cfg.RateReads != 3000 || cfg.RateWrites != 1200 || cfg.RateAnonymous != 600 || cfg.MaxBody != 256<<10 ||
