@@ -35,10 +35,13 @@ func (s *Service) ReceiveUninstall(ctx context.Context, q events.ReceiveUninstal
 	if err != nil {
 		return events.Uninstalled{}, err
 	}
-	mark := heard{EventID: "unin_" + s.keyed("uninstall", signed.UserID, stamp(signed)), At: s.now()}
+	mark := heard{EventID: s.uninstallMark(signed), At: s.now()}
 	var gone []accounts.Account
 	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 		gone = nil
+		if err := s.oneDoor(ctx, tx, signed, doorUninstall); err != nil {
+			return err
+		}
 		// The same callback again changes nothing, however soon the person has come back.
 		res, err := tx.NewInsert().Model(&mark).On("CONFLICT DO NOTHING").Exec(ctx)
 		if err != nil {
@@ -82,9 +85,12 @@ func (s *Service) ReceiveDataDeletion(ctx context.Context, q events.ReceiveDataD
 		return events.Erasure{}, err
 	}
 	demand := accounts.Request{
-		Code: s.keyed("erasure", signed.UserID, stamp(signed)), Subject: s.subjectOf(signed.UserID),
+		Code: s.erasureCode(signed), Subject: s.subjectOf(signed.UserID),
 	}
 	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
+		if err := s.oneDoor(ctx, tx, signed, doorErase); err != nil {
+			return err
+		}
 		list, err := s.affected(ctx, tx, signed)
 		if err != nil {
 			return err
@@ -173,10 +179,50 @@ func (s *Service) signedRequest(body []byte) (threads.SignedRequest, error) {
 	if signed.IssuedAt.After(now.Add(callbackSkew)) {
 		return signed, notMeta("signed_request_early", "The signed request is from the future.")
 	}
-	if signed.IssuedAt.IsZero() { // Meta always says; where it does not, it is about all that there is now
-		signed.IssuedAt = now.UTC()
+	if signed.IssuedAt.IsZero() { // Meta always says, and nothing else tells it from others, or ends it
+		return signed, notMeta("signed_request_invalid", "The signed request does not say when it was issued.")
+	}
+	if !s.timely(signed.IssuedAt) {
+		return signed, notMeta("signed_request_expired", "The signed request has expired.")
 	}
 	return signed, nil
+}
+
+// The doors of Meta's callbacks. A signed request does not say for which of them it was made, and they do very different things.
+const (
+	doorUninstall = "uninstall"
+	doorErase     = "erase"
+)
+
+// oneDoor refuses a signed request that was used at the other door before: whoever recorded an uninstall must not be able to
+// have everything of the person erased with it. The two doors wait for each other here.
+func (s *Service) oneDoor(ctx context.Context, tx bun.Tx, signed threads.SignedRequest, door string) error {
+	uninstalled, erased := s.uninstallMark(signed), s.erasureCode(signed)
+	if _, err := tx.NewRaw("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", uninstalled).Exec(ctx); err != nil {
+		return fmt.Errorf("wait for the other callback: %w", err)
+	}
+	other := tx.NewSelect().Model((*heard)(nil)).Where("event_id = ?", uninstalled)
+	if door == doorUninstall {
+		other = tx.NewSelect().Model((*accounts.Request)(nil)).Where("code = ?", erased)
+	}
+	used, err := other.Exists(ctx)
+	if err != nil {
+		return fmt.Errorf("look for the other callback: %w", err)
+	}
+	if used {
+		return notMeta("signed_request_used", "The signed request was used for something else before.")
+	}
+	return nil
+}
+
+// uninstallMark is how an uninstall is known again.
+func (s *Service) uninstallMark(r threads.SignedRequest) string {
+	return "unin_" + s.keyed("uninstall", r.UserID, stamp(r))
+}
+
+// erasureCode is the code of the erasure that a callback asks for, always the same.
+func (s *Service) erasureCode(r threads.SignedRequest) string {
+	return s.keyed("erasure", r.UserID, stamp(r))
 }
 
 func notMeta(code, words string) *events.Fault {

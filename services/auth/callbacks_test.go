@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,15 +102,20 @@ func TestCallbacksAreMetas(t *testing.T) {
 		code events.Code
 		word string
 	}{
-		"nothing":            {nil, events.Invalid, "signed_request_missing"},
-		"JSON":               {[]byte(`{"signed_request":"x"}`), events.Invalid, "signed_request_missing"},
-		"two of them":        {append(append([]byte{}, good...), append([]byte("&"), good...)...), events.Invalid, "signed_request_missing"},
-		"no signature":       {[]byte("signed_request=." + "e30"), events.Unauthorized, "signature_invalid"},
-		"another's secret":   {signedForm(t, "guess", claims(c.ProviderUserID, now)), events.Unauthorized, "signature_invalid"},
-		"no secret":          {signedForm(t, "", claims(c.ProviderUserID, now)), events.Unauthorized, "signature_invalid"},
-		"algorithm none":     {with(func(m map[string]any) { m["algorithm"] = "none" }), events.Unauthorized, "signature_invalid"},
-		"no user":            {with(func(m map[string]any) { delete(m, "user_id") }), events.Unauthorized, "signed_request_invalid"},
-		"expired":            {with(func(m map[string]any) { m["expires"] = now.Add(-time.Hour).Unix() }), events.Unauthorized, "signed_request_expired"},
+		"nothing":          {nil, events.Invalid, "signed_request_missing"},
+		"JSON":             {[]byte(`{"signed_request":"x"}`), events.Invalid, "signed_request_missing"},
+		"two of them":      {append(append([]byte{}, good...), append([]byte("&"), good...)...), events.Invalid, "signed_request_missing"},
+		"no signature":     {[]byte("signed_request=." + "e30"), events.Unauthorized, "signature_invalid"},
+		"another's secret": {signedForm(t, "guess", claims(c.ProviderUserID, now)), events.Unauthorized, "signature_invalid"},
+		"no secret":        {signedForm(t, "", claims(c.ProviderUserID, now)), events.Unauthorized, "signature_invalid"},
+		"algorithm none":   {with(func(m map[string]any) { m["algorithm"] = "none" }), events.Unauthorized, "signature_invalid"},
+		"no user":          {with(func(m map[string]any) { delete(m, "user_id") }), events.Unauthorized, "signed_request_invalid"},
+		"expired":          {with(func(m map[string]any) { m["expires"] = now.Add(-time.Hour).Unix() }), events.Unauthorized, "signed_request_expired"},
+		"days old": {with(func(m map[string]any) {
+			m["issued_at"] = now.Add(-timelyFor - time.Minute).Unix()
+			delete(m, "expires")
+		}), events.Unauthorized, "signed_request_expired"},
+		"of no time":         {with(func(m map[string]any) { delete(m, "issued_at") }), events.Unauthorized, "signed_request_invalid"},
 		"from the future":    {with(func(m map[string]any) { m["issued_at"] = now.Add(time.Hour).Unix() }), events.Unauthorized, "signed_request_early"},
 		"far too long a one": {append(append([]byte{}, good...), make([]byte, maxCallback)...), events.Invalid, "signed_request_missing"},
 	} {
@@ -125,6 +132,55 @@ func TestCallbacksAreMetas(t *testing.T) {
 	if n, err := w.db.NewSelect().Table("erasures").Count(context.Background()); err != nil || n != 0 {
 		t.Errorf("%d erasures, %v", n, err)
 	}
+}
+
+// A signed request does not say what for. Recorded at one door, it opens the other no more.
+func TestStampIsGoodAtOneDoor(t *testing.T) {
+	t.Run("an uninstall erases nothing", func(t *testing.T) {
+		w := setup(t)
+		c := w.connect("user_1", "ada")
+		form := w.signed(c.ProviderUserID, time.Now())
+		must[events.Uninstalled](w, events.ReceiveUninstall{Body: form})
+		_, err := ask[events.Erasure](w, events.ReceiveDataDeletion{Body: form})
+		refusedAs(t, err, events.Unauthorized, "signed_request_used")
+		if a := w.account(c.ID); a.ID != c.ID {
+			t.Errorf("%+v", a)
+		}
+		must[events.Uninstalled](w, events.ReceiveUninstall{Body: form}) // Meta may repeat itself
+		must[events.Erasure](w, events.ReceiveDataDeletion{Body: w.signed(c.ProviderUserID, time.Now().Add(time.Second))})
+	})
+
+	t.Run("an erasure disconnects nothing", func(t *testing.T) {
+		w := setup(t)
+		c := w.connect("user_1", "ada")
+		form := w.signed(c.ProviderUserID, time.Now())
+		must[events.Erasure](w, events.ReceiveDataDeletion{Body: form})
+		_, err := ask[events.Uninstalled](w, events.ReceiveUninstall{Body: form})
+		refusedAs(t, err, events.Unauthorized, "signed_request_used")
+		must[events.Erasure](w, events.ReceiveDataDeletion{Body: form})
+	})
+
+	t.Run("at both at once, one wins", func(t *testing.T) {
+		w := setup(t)
+		for i := range 10 {
+			form := w.signed("17841405793187219", time.Now().Add(time.Duration(i-30)*time.Second))
+			var wg sync.WaitGroup
+			var won atomic.Int32
+			wg.Go(func() {
+				if _, err := ask[events.Uninstalled](w, events.ReceiveUninstall{Body: form}); err == nil {
+					won.Add(1)
+				}
+			})
+			wg.Go(func() {
+				if _, err := ask[events.Erasure](w, events.ReceiveDataDeletion{Body: form}); err == nil {
+					won.Add(1)
+				}
+			})
+			if wg.Wait(); won.Load() != 1 {
+				t.Fatalf("%d doors opened", won.Load())
+			}
+		}
+	})
 }
 
 func TestDataDeletion(t *testing.T) {

@@ -67,6 +67,10 @@ func (s *Service) factsOf(ctx context.Context, u threads.WebhookEvent) ([]events
 		s.log.Warn("a webhook names no post, and is dropped", zap.String("field", u.Field))
 		return nil, nil
 	}
+	if !s.timely(happenedOrSent(u)) {
+		s.log.Warn("a webhook is too old, from the future or without a time, and is dropped", zap.String("field", u.Field))
+		return nil, nil
+	}
 	list, err := accounts.ByThreadsIdentity(ctx, s.db, identity)
 	if err != nil {
 		return nil, err
@@ -75,9 +79,6 @@ func (s *Service) factsOf(ctx context.Context, u threads.WebhookEvent) ([]events
 		s.log.Info("a webhook is about nobody here", zap.String("field", u.Field))
 	}
 	at := happened(u)
-	if at.IsZero() {
-		at = s.now().UTC()
-	}
 	facts := []events.Event{}
 	for _, a := range list {
 		facts = append(facts, tell(events.Heard{UserID: a.UserID, AccountID: a.ID, MediaID: u.Media.ID, At: at}))
@@ -125,6 +126,30 @@ func happened(u threads.WebhookEvent) time.Time {
 	return at.UTC()
 }
 
+// happenedOrSent is when Threads sent a webhook, as far as it says.
+func happenedOrSent(u threads.WebhookEvent) time.Time {
+	if u.At.IsZero() {
+		return happened(u)
+	}
+	return u.At
+}
+
+const (
+	// timelyFor is how old what Meta signed may be: longer than it tries. What is older is somebody's recording.
+	timelyFor = 3 * 24 * time.Hour
+	// heardFor is how long it is known again: for as long as it may come, with room for clocks that differ.
+	heardFor = timelyFor + earlyFor + time.Hour
+	// earlyFor is how far Meta's clock may be ahead of ours.
+	earlyFor = time.Hour
+)
+
+// timely says whether what Meta signed at that time is still taken. It must be no longer than what was taken is known again:
+// or it could be told twice.
+func (s *Service) timely(at time.Time) bool {
+	now := s.now()
+	return at.After(now.Add(-timelyFor)) && at.Before(now.Add(earlyFor))
+}
+
 // heard is a fact that a webhook became.
 type heard struct {
 	bun.BaseModel `bun:"table:webhooks_heard"`
@@ -132,9 +157,6 @@ type heard struct {
 	EventID string    `bun:"event_id,pk"`
 	At      time.Time `bun:"at"`
 }
-
-// heardFor is how long a webhook is known again: longer than Meta tries.
-const heardFor = 3 * 24 * time.Hour
 
 // unheard leaves out what was told before, and what is twice among them. Two who ask at the same moment may both get a
 // fact: then JetStream knows its id.

@@ -50,7 +50,8 @@ func TestReceiveWebhook(t *testing.T) {
 	other := w.connect("user_3", "somebody") // has nothing to do with it
 	id := mine.ProviderUserID
 
-	reply := `{"app_id":"1","topic":"moderate","target_id":"18060000000000021","time":1793610004,"subscription_id":"2","has_uid_field":false,` +
+	sent := fmt.Sprint(time.Now().Unix())
+	reply := `{"app_id":"1","topic":"moderate","target_id":"18060000000000021","time":` + sent + `,"subscription_id":"2","has_uid_field":false,` +
 		`"values":{"field":"replies","value":{"id":"18060000000000021","username":"ann","text":"caf\u00e9 \ud83d\ude00","media_type":"TEXT_POST",` +
 		`"permalink":"https:\/\/www.threads.com\/@ann\/post\/D","timestamp":"2026-11-02T09:00:03+0000","replied_to":{"id":"18060000000000017"},` +
 		`"root_post":{"id":"18060000000000017","owner_id":"` + id + `","username":"demo.user"}}}}`
@@ -82,7 +83,7 @@ func TestReceiveWebhook(t *testing.T) {
 
 	t.Run("several at once, in any order, of which one is of no use", func(t *testing.T) {
 		part := func(field, media, more string) string {
-			return fmt.Sprintf(`{"topic":"x","target_id":%q,"time":1793610009,"values":{"field":%q,"value":{"id":%q%s}}}`, id, field, media, more)
+			return fmt.Sprintf(`{"topic":"x","target_id":%q,"time":%s,"values":{"field":%q,"value":{"id":%q%s}}}`, id, sent, field, media, more)
 		}
 		body := "[" + strings.Join([]string{
 			part("delete", "18060000000000031", `,"owner":{"owner_id":"`+id+`"},"deleted_at":"2026-11-02T10:00:00+0000"`),
@@ -111,7 +112,7 @@ func TestReceiveWebhook(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		body := `{"time":1,"values":{"field":"replies","value":{"id":"18060000000000042","username":"ann","replied_to":{"id":"18060000000000041"},"root_post":{"id":"9","owner_id":"8"}}}}`
+		body := `{"time":` + sent + `,"values":{"field":"replies","value":{"id":"18060000000000042","username":"ann","replied_to":{"id":"18060000000000041"},"root_post":{"id":"9","owner_id":"8"}}}}`
 		if got, err := w.receive(body); err != nil || got.Facts != 1 {
 			t.Fatalf("%+v, %v", got, err)
 		}
@@ -142,6 +143,35 @@ func TestReceiveWebhook(t *testing.T) {
 			t.Run(name, func(t *testing.T) { refusedAs(t, err, events.Unauthorized, "") })
 		}
 		if after := w.told(); after != before {
+			t.Errorf("%d facts more", after-before)
+		}
+	})
+
+	t.Run("what is older than what is known again, from the future, or of no time, is nothing", func(t *testing.T) {
+		before := w.told()
+		for name, when := range map[string]string{
+			"four days old":     fmt.Sprint(time.Now().Add(-4 * 24 * time.Hour).Unix()),
+			"just too old":      fmt.Sprint(time.Now().Add(-timelyFor - time.Minute).Unix()),
+			"of the last month": "1793610004",
+			"of long ago":       "1",
+			"from the future":   fmt.Sprint(time.Now().Add(2 * time.Hour).Unix()),
+		} {
+			old := strings.Replace(strings.ReplaceAll(reply, "18060000000000021", "18060000000000077"), `"time":`+sent, `"time":`+when, 1)
+			if got, err := w.receive(old); err != nil || got.Facts != 0 {
+				t.Errorf("%s: %+v, %v", name, got, err)
+			}
+		}
+		undated := strings.NewReplacer("18060000000000021", "18060000000000077", `"time":`+sent+`,`, "", `"timestamp":"2026-11-02T09:00:03+0000",`, "").Replace(reply)
+		if got, err := w.receive(undated); err != nil || got.Facts != 0 {
+			t.Errorf("without a time: %+v, %v", got, err)
+		}
+		// One that is too old costs none of the others that came with it.
+		fresh := strings.ReplaceAll(reply, "18060000000000021", "18060000000000078")
+		old := strings.Replace(strings.ReplaceAll(reply, "18060000000000021", "18060000000000079"), `"time":`+sent, `"time":1793610004`, 1)
+		if got, err := w.receive("[" + old + "," + fresh + "]"); err != nil || got.Facts != 2 {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if after := w.told(); after != before+2 {
 			t.Errorf("%d facts more", after-before)
 		}
 	})

@@ -62,6 +62,10 @@ func (s *Service) CreateWebhook(ctx context.Context, q events.CreateWebhook) (ev
 	made := false
 	err = pg.InTx(ctx, s.side, func(ctx context.Context, tx bun.Tx) error {
 		made = false
+		// One at a time for each user: of several that count at once, all would find room.
+		if _, err := tx.NewRaw("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", "webhooks|"+q.UserID).Exec(ctx); err != nil {
+			return fmt.Errorf("wait to count webhooks: %w", err)
+		}
 		n, err := tx.NewSelect().Model((*webhook)(nil)).Where("user_id = ? AND id <> ?", q.UserID, h.ID).Count(ctx)
 		if err != nil {
 			return fmt.Errorf("count webhooks: %w", err)

@@ -5,14 +5,18 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
@@ -257,6 +261,30 @@ func TestFailingWebhooksDelayNoOther(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestLimitHoldsWhenManyComeAtOnce(t *testing.T) {
+	sys := setup(t)
+	sys.run()
+	rec := receive(t, nil)
+	var (
+		wg   sync.WaitGroup
+		made atomic.Int32
+	)
+	for i := range 2 * maxWebhooks {
+		wg.Go(func() {
+			_, err := bus.Ask[events.Webhook](t.Context(), sys.bus, events.CreateWebhook{UserID: ada, URL: fmt.Sprintf("%s/%d", rec.URL, i)})
+			if err == nil {
+				made.Add(1)
+			} else if f, ok := errors.AsType[*events.Fault](err); !ok || f.Code != events.Conflict {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if list := ask[events.WebhookList](sys, events.ListWebhooks{UserID: ada}); made.Load() != maxWebhooks || len(list.Webhooks) != maxWebhooks {
+		t.Errorf("%d were made, %d are there, and %d is the most", made.Load(), len(list.Webhooks), maxWebhooks)
 	}
 }
 
