@@ -11,7 +11,7 @@ type accountInsightsInput struct {
 	Spanned
 	Metrics   []string `query:"metrics" doc:"Names of Threads' metrics, separated by commas: views, likes, replies, reposts, quotes, clicks, followers_count, follower_demographics. Left out: all that need no breakdown."`
 	Breakdown string   `query:"breakdown" enum:"country,city,age,gender" doc:"By what follower_demographics, which needs it, is told; it takes 100 followers."`
-	Snapshots int      `query:"snapshots" doc:"How many of the figures that were kept are told, the latest: 1 to 1000. Left out: 90."`
+	Snapshots int      `query:"snapshots" minimum:"1" maximum:"1000" doc:"How many of the figures that were kept are told, the latest: 1 to 1000. Left out: 90."`
 }
 
 type insightsOutput struct{ Body events.Insights }
@@ -32,7 +32,7 @@ type postInsightsInput struct {
 	AccountQuery
 	ID        string   `path:"id" doc:"Our id of the post, or Threads' media id."`
 	Metrics   []string `query:"metrics" doc:"Names of Threads' metrics, separated by commas: views, likes, replies, reposts, quotes, shares. Left out: all."`
-	Snapshots int      `query:"snapshots" doc:"How many of the figures that were kept are told, the latest: 1 to 1000. Left out: 90."`
+	Snapshots int      `query:"snapshots" minimum:"1" maximum:"1000" doc:"How many of the figures that were kept are told, the latest: 1 to 1000. Left out: 90."`
 }
 
 // getPostInsights shows the figures of a post over its life, and how they were before.

@@ -58,7 +58,7 @@ func writable(at string, t time.Time) error {
 type listPostsInput struct {
 	AccountID string        `query:"accountId" doc:"Only posts of this account."`
 	Status    events.Status `query:"status" enum:"QUEUED,POSTED,FAILED,CANCELLED,DELETED" doc:"Left out: all."`
-	Limit     int           `query:"limit" doc:"1 to 1000. Left out: 1000."`
+	Limit     int           `query:"limit" minimum:"1" maximum:"1000" doc:"1 to 1000. Left out: 1000."`
 	After     string        `query:"after" doc:"The cursor of the page before; its Link header has it in place."`
 
 	query url.Values

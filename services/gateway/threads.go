@@ -31,7 +31,7 @@ func askThreads[A any](ctx context.Context, s *Service, q events.Question) (A, e
 
 // Paged is part of every request for a page of a list of Threads.
 type Paged struct {
-	Limit int    `query:"limit" doc:"1 to 100. Left out: 25."`
+	Limit int    `query:"limit" minimum:"1" maximum:"100" doc:"1 to 100. Left out: 25."`
 	After string `query:"after" doc:"The cursor of the page before: its next, or in place in its Link header."`
 
 	address url.URL

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/services/gateway/edge"
@@ -19,8 +21,17 @@ type Trial struct {
 }
 
 type validateInput struct {
-	Media bool `query:"media" default:"true" doc:"Whether the media are fetched and looked at, as Threads would; it takes up to fifteen seconds in all."`
+	Media bool `query:"media" doc:"Whether the media are fetched and looked at, as Threads would; it takes up to fifteen seconds in all."`
 	Body  Trial
+}
+
+// Resolve has the media looked at unless it is said that they are not to be. The framework's own default would take an explicit
+// false for nothing said.
+func (in *validateInput) Resolve(ctx huma.Context) []error {
+	if ctx.Query("media") == "" {
+		in.Media = true
+	}
+	return nil
 }
 
 // TrialResult is what would become of it.

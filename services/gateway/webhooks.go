@@ -132,7 +132,7 @@ func (s *Service) resendDelivery(ctx context.Context, in *resendInput) (*deliver
 
 type deliveriesInput struct {
 	WebhookID
-	Limit int    `query:"limit" doc:"1 to 200; usually 50."`
+	Limit int    `query:"limit" minimum:"1" maximum:"200" doc:"1 to 200; usually 50."`
 	After string `query:"after" doc:"The cursor of the page before, its next."`
 }
 

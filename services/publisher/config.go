@@ -27,6 +27,13 @@ type Config struct {
 	MediaNetworks []netip.Prefix `env:"PUBLISHER_MEDIA_NETWORKS"`
 	MediaPorts    []uint16       `env:"PUBLISHER_MEDIA_PORTS"`
 
+	// FetchesPerMinute and FetchedPerMinute are how many files, and how many bytes of them, a publisher fetches for one user in a
+	// minute to look at media before Threads does. 0: no limit. Defaults 120 and 268435456.
+	FetchesPerMinute int   `env:"PUBLISHER_FETCHES_PER_MINUTE" envDefault:"120"`
+	FetchedPerMinute int64 `env:"PUBLISHER_FETCHED_BYTES_PER_MINUTE" envDefault:"268435456"`
+	// QueuedPerAccount is how many posts of an account may wait to go out; one more is refused. 0: no limit. Default 10000.
+	QueuedPerAccount int `env:"PUBLISHER_QUEUED_PER_ACCOUNT" envDefault:"10000"`
+
 	// RestoredSince is set by an operator, once, after Postgres was restored from a backup: the time of that
 	// backup. Every post that was due since then is looked for on Threads before anything is published.
 	RestoredSince time.Time `env:"PUBLISHER_RESTORED_SINCE"`
@@ -45,6 +52,14 @@ func (c Config) Mistakes() (wrong []error) {
 	for name, d := range map[string]time.Duration{"PUBLISHER_STUCK_AFTER": c.StuckAfter, "PUBLISHER_PUBLISH_WITHIN": c.PublishWithin} {
 		if d <= 0 {
 			wrong = append(wrong, fmt.Errorf("%s must be more than 0", name))
+		}
+	}
+	for name, n := range map[string]int64{
+		"PUBLISHER_FETCHES_PER_MINUTE": int64(c.FetchesPerMinute), "PUBLISHER_FETCHED_BYTES_PER_MINUTE": c.FetchedPerMinute,
+		"PUBLISHER_QUEUED_PER_ACCOUNT": int64(c.QueuedPerAccount),
+	} {
+		if n < 0 {
+			wrong = append(wrong, fmt.Errorf("%s must be 0, for no limit, or more", name))
 		}
 	}
 	wrong = append(wrong, c.Config.Mistakes()...)

@@ -80,6 +80,7 @@ func New(cfg Config, d Deps) *Service {
 	s.Projector = projector.New(cfg.Projector(), projector.Deps{Bus: d.Bus, DB: d.DB, Store: store, Log: d.Log, Now: d.Now})
 	s.drafts = draft.New(draft.Config{
 		MediaNetworks: cfg.MediaNetworks, MediaPorts: cfg.MediaPorts, PublishWithin: cfg.PublishWithin, Timing: cfg.Timing(),
+		FetchesPerMinute: cfg.FetchesPerMinute, FetchedPerMinute: cfg.FetchedPerMinute, QueuedPerAccount: cfg.QueuedPerAccount,
 	}, draft.Deps{
 		DB: d.Side, Posts: aside, Log: d.Log, Now: d.Now,
 		Limits: func(ctx context.Context, account accounts.Account, at, now time.Time) (events.Limits, error) {

@@ -93,7 +93,9 @@ func (p *Prober) Probe(ctx context.Context, kind, address string) (facts threads
 	}
 	whole, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	err = look(&source{ctx: whole, http: p.http, url: address}, &facts)
+	from := &source{ctx: whole, http: p.http, url: address}
+	defer from.meter()
+	err = look(from, &facts)
 	if gaveUp := ctx.Err(); err != nil && gaveUp != nil {
 		return facts, nil, fmt.Errorf("probe media: %w", gaveUp)
 	}

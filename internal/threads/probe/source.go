@@ -16,8 +16,10 @@ import (
 const (
 	// headSize is what is fetched first: enough for an image's header, and for the index of a video that begins with it.
 	headSize = 256 << 10
-	// maxFetched bounds what one probe reads, whatever the file's size.
+	// maxFetched bounds what one probe reads in parts, whatever the file's size, and MaxBytes what it reads in all: besides that, a
+	// picture whose size its server does not tell is read to find it out.
 	maxFetched = 10 << 20
+	MaxBytes   = maxFetched + threads.MaxImageBytes + 1
 	// maxOffset is farther into a file than any that Threads takes; it keeps sums of lengths from running over.
 	maxOffset = 1 << 50
 )
@@ -37,6 +39,21 @@ type source struct {
 	head        []byte
 	whole       bool // whether head is all of it
 	fetched     int64
+	counted     int64 // bytes that were read only to find out how many there are
+}
+
+type meterKey struct{}
+
+// Metered has a probe add to n how many bytes it read.
+func Metered(ctx context.Context, n *int64) context.Context {
+	return context.WithValue(ctx, meterKey{}, n)
+}
+
+// meter tells whoever wants to know how much was read.
+func (s *source) meter() {
+	if n, ok := s.ctx.Value(meterKey{}).(*int64); ok {
+		*n += s.fetched + s.counted
+	}
 }
 
 // open fetches the beginning. Where the server does not tell the size, up to count bytes are read to find it out.
@@ -84,7 +101,8 @@ func (s *source) count(rest io.Reader, upTo int64) {
 	if upTo <= s.fetched {
 		return
 	}
-	if n, err := io.Copy(io.Discard, io.LimitReader(rest, upTo-s.fetched)); err == nil {
+	n, err := io.Copy(io.Discard, io.LimitReader(rest, upTo-s.fetched))
+	if s.counted = n; err == nil {
 		s.size, s.whole = s.fetched+n, n == 0
 	}
 }

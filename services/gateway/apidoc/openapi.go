@@ -117,6 +117,7 @@ func Describe(doc *huma.OpenAPI, base string) error {
 	for _, f := range m.Fields {
 		f.describe(doc.Components.Schemas.Map())
 	}
+	bound(doc)
 	problemResponses(doc)
 	for _, op := range operations(doc) { // a test says what is missing; the gateway works without
 		w := m.Operations[op.OperationID]

@@ -66,9 +66,31 @@ func fieldErrorOf(d *huma.ErrorDetail) Flaw {
 		return fail("too_deep", "The body is nested too deep; 32 levels are the most.")
 	case d.Location == "body":
 		return fail("not_json", "The body is not well-formed JSON.")
-	default:
-		return fail("invalid", "This value is not accepted here.")
 	}
+	if code, detail := boundIn(d.Message); code != "" {
+		return fail(code, detail)
+	}
+	return fail("invalid", "This value is not accepted here.")
+}
+
+// beyond are the validator's words for a value outside of its bounds, with ours.
+var beyond = []struct{ said, code, words string }{
+	{"expected number >= ", "out_of_range", "This must be at least %s."},
+	{"expected number <= ", "out_of_range", "This may be at most %s."},
+	{"expected array length <= ", "too_many", "This list may have up to %s items."},
+	{"expected array length >= ", "too_few", "This list needs at least %s items."},
+	{"expected length <= ", "too_long", "This may have up to %s characters."},
+	{"expected length >= ", "too_short", "This needs at least %s characters."},
+}
+
+// boundIn names the bound that a value breaks.
+func boundIn(message string) (code, detail string) {
+	for _, b := range beyond {
+		if bound, ok := strings.CutPrefix(message, b.said); ok {
+			return b.code, strings.Replace(b.words, "%s", bound, 1)
+		}
+	}
+	return "", ""
 }
 
 // TimeError tells a time without an offset, which means another moment in every zone, from what is no time at all.

@@ -93,7 +93,7 @@ func (h *Streams) endStream(ctx context.Context, out *sink, err error) {
 	switch {
 	case out.fail != nil:
 		end = endClient
-	case errors.As(context.Cause(ctx), &end):
+	case errors.As(context.Cause(ctx), &end), errors.As(err, &end):
 	case ctx.Err() != nil:
 		end = endClient
 	default:
@@ -165,15 +165,19 @@ func (h *Streams) resumable(ctx context.Context, l *Listener, id string) (from p
 
 // replay tells what the client missed, up to where its queue begins.
 func (h *Streams) replay(ctx context.Context, out *sink, l *Listener, from place, accounts []string) error {
-	select {
-	case h.replays <- struct{}{}:
-		defer func() { <-h.replays }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	done, err := h.replays.take(ctx, l.User, h.cfg.LiveHeartbeat, func() error {
+		out.put([]byte(": beat\n\n"))
+		return out.flush()
+	})
+	if err != nil {
+		return err
 	}
+	defer done()
+	ctx, cancel := context.WithTimeoutCause(ctx, replayWithin, endOf(endSlow))
+	defer cancel()
 	upTo := l.joined.sequence
 	most := uint64(h.cfg.LiveReplay) //nolint:gosec // checked to be positive
-	return h.bus.Replay(ctx, from.sequence, upTo, most, events.FactsOf(accounts...), func(f bus.Fact) error {
+	err = h.bus.Replay(ctx, from.sequence, upTo, most, events.FactsOf(accounts...), func(f bus.Fact) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -184,6 +188,10 @@ func (h *Streams) replay(ctx context.Context, out *sink, l *Listener, from place
 		out.put(told.bytes)
 		return out.fail
 	})
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // follow tells what happens, as it happens, until the stream must end.

@@ -33,7 +33,7 @@ type Streams struct {
 	log     *zap.Logger
 	cfg     StreamsConfig
 	now     func() time.Time
-	replays chan struct{} // as many at once as have room in it
+	replays *turns
 
 	mu    sync.Mutex
 	users map[string]map[*Listener]struct{}
@@ -53,16 +53,12 @@ type Streams struct {
 func New(cfg StreamsConfig, b *bus.Bus, log *zap.Logger, now func() time.Time) *Streams {
 	l := &Streams{
 		cfg: cfg, bus: b, log: log, now: now,
-		replays: make(chan struct{}, replaysAtOnce),
+		replays: newTurns(),
 		users:   map[string]map[*Listener]struct{}{}, closed: make(chan struct{}),
 	}
 	l.Close = sync.OnceFunc(func() { close(l.closed) })
 	return l
 }
-
-// replaysAtOnce bounds the readings of the past: each is a consumer on the server, and a restart of a gateway brings all
-// of its clients at once.
-const replaysAtOnce = 16
 
 // Listener is a client's place among the listeners.
 type Listener struct {

@@ -103,6 +103,9 @@ func (c *accepter) judge(ctx context.Context, db bun.IDB, own []accounts.Account
 	if fault := c.drafts.Check(r.draft); fault != nil {
 		return nil, fault
 	}
+	if err := c.drafts.CheckQueue(ctx, db, account.ID); err != nil {
+		return nil, err
+	}
 	if err := c.drafts.CheckReferences(ctx, db, r.userID, account.ID, r.draft); err != nil {
 		return nil, err
 	}

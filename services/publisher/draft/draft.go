@@ -23,6 +23,11 @@ type Config struct {
 	// PublishWithin is how late a post may still go out when its draft does not say.
 	PublishWithin time.Duration
 	Timing        posts.Timing
+	// FetchesPerMinute and FetchedPerMinute are how many files, and how many bytes of them, are fetched for one user to look at
+	// them. QueuedPerAccount is how many posts of an account may wait to go out. 0: no limit.
+	FetchesPerMinute int
+	FetchedPerMinute int64
+	QueuedPerAccount int
 }
 
 // Deps are what the checks need.
@@ -42,6 +47,8 @@ type Service struct {
 	posts  *posts.Store
 	limits func(ctx context.Context, account accounts.Account, at, now time.Time) (events.Limits, error)
 	prober *probe.Prober
+	budget *budget
+	queues *queues
 	log    *zap.Logger
 	now    func() time.Time
 }
@@ -51,5 +58,6 @@ func New(cfg Config, d Deps) *Service {
 	return &Service{
 		cfg: cfg, db: d.DB, posts: d.Posts, limits: d.Limits, log: d.Log, now: d.Now,
 		prober: probe.New(probe.Config{Allow: cfg.MediaNetworks, Ports: cfg.MediaPorts}),
+		budget: newBudget(cfg.FetchesPerMinute, cfg.FetchedPerMinute), queues: newQueues(cfg.QueuedPerAccount),
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/panics"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/threads/probe"
 )
 
 // allMedia are the pictures and videos of a draft with their JSON pointers, in order.
@@ -39,6 +40,14 @@ const (
 	maxProbes    = 40
 	probesWithin = 15 * time.Second
 )
+
+// filesOf is how many files of a draft are looked at.
+func filesOf(d events.Draft) (n int) {
+	for range allMedia(d) {
+		n++
+	}
+	return min(n, maxProbes)
+}
 
 // probeAll reads the files of a draft as Threads would.
 func (s *Service) probeAll(ctx context.Context, d events.Draft) []events.MediaLook {
@@ -69,10 +78,18 @@ func (s *Service) probeOne(ctx context.Context, look *events.MediaLook, m events
 	if m.Type == events.Video {
 		kind = threads.Video
 	}
-	facts, found, err := s.probe(ctx, kind, m.URL)
 	problem := func(code, words string) {
 		look.Problems = append(look.Problems, events.Detail{Pointer: look.Pointer + "/url", Code: code, Message: words})
 	}
+	// As much as it may read is taken before, and what it did not read is given back.
+	pay := payerOf(ctx)
+	if !pay.take(probe.MaxBytes) {
+		problem("not_looked_at", "As much was fetched for you within a minute as may be; validate again in a moment, or with media=false.")
+		return
+	}
+	var read int64
+	facts, found, err := s.probe(probe.Metered(ctx, &read), kind, m.URL)
+	pay.giveBack(probe.MaxBytes - read)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.log.Warn("media could not be probed", zap.Error(err))

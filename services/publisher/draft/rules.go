@@ -16,10 +16,17 @@ const (
 	MaxPublishWithin = 7 * 24 * 60 * 60
 )
 
+// maxCountries is more than there are, and maxGIF more characters than a GIF's id has.
+const maxCountries, maxGIF = 250, 128
+
 // checkPart checks a draft of one part against Threads' rules when it is accepted, and names everything that is wrong: its author
 // should learn that now, not when the post is due. The rules are the client's (threads.Container.Check).
 func checkPart(d events.Draft) *events.Fault {
 	f := events.Faultf(events.Invalid, "This post breaks a rule of Threads and would be refused; see the details.")
+	tooMany := len(d.Countries) > maxCountries
+	if tooMany { // one word about all of them
+		d.Countries = nil
+	}
 	whole := posts.Post{Text: d.Text, Media: d.Media, Options: d.Options, ReplyTo: d.ReplyTo, ParentID: d.ReplyTo, QuotedID: d.QuotePostID}
 	whole.Children = make([]string, len(d.Media)) // as many as there will be
 	for _, p := range Container(&whole).Check() {
@@ -33,6 +40,12 @@ func checkPart(d events.Draft) *events.Fault {
 				f.At(mediaPointer(i, p.Field), p.Code, p.Detail)
 			}
 		}
+	}
+	if tooMany {
+		f.At("/countries", "too_many", fmt.Sprintf("This list may have up to %d items.", maxCountries))
+	}
+	if d.GIF != nil && len(d.GIF.ID) > maxGIF {
+		f.At("/gif/id", "too_long", fmt.Sprintf("This may have up to %d characters.", maxGIF))
 	}
 	for i, m := range d.Media {
 		if m.Type != events.Image && m.Type != events.Video {

@@ -1,6 +1,7 @@
 package draft
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,6 +48,9 @@ func TestFieldErrorsPointIntoTheDraft(t *testing.T) {
 		},
 		"a ghost": {events.Draft{Text: "boo", QuotePostID: events.NewPostID(), Options: events.Options{Ghost: true, ReplyApprovals: true}},
 			[]string{"/replyApprovals not_together", "/ghost not_together"}},
+		"every country, twice": {events.Draft{Text: "x", Options: events.Options{Countries: slices.Repeat([]string{"DE"}, 251)}}, []string{"/countries too_many"}},
+		"a GIF with a long id": {events.Draft{Text: "x", Options: events.Options{GIF: &events.GIF{Provider: "GIPHY", ID: strings.Repeat("x", 129)}}},
+			[]string{"/gif/id too_long"}},
 		"half a minute": {events.Draft{Text: "x", PublishWithin: 30}, []string{"/publishWithin out_of_range"}},
 		"a part": {events.Draft{Parts: []events.DraftPart{{Text: "one"}, {Text: strings.Repeat("x", 501), Media: []events.Media{img("x")}}}, Options: events.Options{TopicTag: "."}},
 			[]string{"/topicTag topic_tag_invalid", "/parts/1/media/0/url media_url_invalid", "/parts/1/text text_too_long"}},

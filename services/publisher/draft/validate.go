@@ -24,9 +24,12 @@ func (s *Service) ValidatePost(ctx context.Context, q events.ValidatePost) (even
 	v.Parts = counts(q.Draft)
 	media := make(chan []events.MediaLook, 1) // side by side with the rest, which may wait for Threads
 	if q.Fetch {
+		if fault := s.budget.takeFetches(q.UserID, filesOf(q.Draft), now); fault != nil {
+			return v, fault
+		}
 		ctx, cancel := context.WithTimeout(ctx, probesWithin)
 		defer cancel()
-		go func() { media <- s.probeAll(ctx, q.Draft) }()
+		go func() { media <- s.probeAll(s.budget.paidBy(ctx, q.UserID, s.now), q.Draft) }()
 	}
 	own, err := accounts.ForUser(ctx, s.db, q.UserID)
 	if err != nil {
@@ -82,6 +85,9 @@ func addRefusal(v *events.Validation, err error, pointer string) error {
 func (s *Service) checkAccount(ctx context.Context, v *events.Validation, account accounts.Account, d events.Draft, now time.Time) error {
 	v.AccountID = account.ID
 	if err := addRefusal(v, MayPost(account, d), "/accountId"); err != nil {
+		return err
+	}
+	if err := addRefusal(v, s.CheckQueue(ctx, s.db, account.ID), "/accountId"); err != nil {
 		return err
 	}
 	if err := addRefusal(v, s.CheckReferences(ctx, s.db, account.UserID, account.ID, d), ""); err != nil {
