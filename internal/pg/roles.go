@@ -83,7 +83,7 @@ func Grant(ctx context.Context, db *bun.DB) error {
 		if !there {
 			continue
 		}
-		if err := db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error { return grant(ctx, tx, role, rights[service]) }); err != nil {
+		if err := InTx(ctx, db, func(ctx context.Context, tx bun.Tx) error { return grant(ctx, tx, role, rights[service]) }); err != nil {
 			return fmt.Errorf("grant %s its rights: %w", service, err)
 		}
 	}

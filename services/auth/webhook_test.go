@@ -241,6 +241,7 @@ func TestWebhooksOfTheSimulator(t *testing.T) {
 		t.Helper()
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
 		req.Header.Set("Content-Type", kind)
+		req.Host = "localhost" // a stranger's name is turned away
 		rec := httptest.NewRecorder()
 		w.sim.ServeHTTP(rec, req)
 		if rec.Code != http.StatusOK {

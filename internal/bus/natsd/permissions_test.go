@@ -109,7 +109,7 @@ func publishers(t *testing.T) map[string][]string {
 	api("STREAM.DELETE.POST_ALARMS", "migrate")
 	api("STREAM.DELETE.TOKEN_ALARMS", "migrate")
 	api("STREAM.PURGE.POST_ALARMS", "publisher")
-	api("STREAM.PURGE.TOKEN_ALARMS", "tokenkeeper")
+	api("STREAM.PURGE.TOKEN_ALARMS", "auth", "tokenkeeper")
 	api("STREAM.PURGE.EVENTS", "auth")
 	api("STREAM.PURGE.DEAD", "auth")
 	api("STREAM.MSG.DELETE.DEAD", "auth", "ops")
