@@ -19,5 +19,6 @@ USER 1000:1000
 
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /threads /threads
+COPY LICENSE NOTICE /
 USER 65532:65532
 ENTRYPOINT ["/threads"]

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/omni-write/threads/services/gateway"
 )
 
 func TestDocs(t *testing.T) {
@@ -52,4 +54,41 @@ func TestDocs(t *testing.T) {
 	if strings.Contains(page, "ZgotmplZ") || strings.Contains(page, "%!") {
 		t.Error("the page has a hole")
 	}
+}
+
+// What anybody may read costs little: it is kept by whoever has it, small on the way, and not for the asking without end.
+func TestDocsAreKeptSmallAndRated(t *testing.T) {
+	t.Parallel()
+	h := setup(t, func(c *gateway.Config) { c.RateAnonymous = 30 })
+	for _, path := range []string{"/docs", "/openapi.json", "/openapi.yaml", "/openapi-3.0.json", "/openapi-3.0.yaml"} {
+		plain := h.do(t, http.MethodGet, path, "", "Authorization", "", "Accept-Encoding", "identity")
+		plain.is(t, http.StatusOK, nil)
+		small := h.do(t, http.MethodGet, path, "", "Authorization", "", "Accept-Encoding", "gzip")
+		small.is(t, http.StatusOK, nil)
+		if small.header.Get("Content-Encoding") != "gzip" || len(small.body) > len(plain.body)/4 || small.header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%s: %d bytes of %d, %v", path, len(small.body), len(plain.body), small.header)
+		}
+		tag := plain.header.Get("ETag")
+		if tag == "" || plain.header.Get("Cache-Control") != "no-cache" {
+			t.Errorf("%s: %v", path, plain.header)
+		}
+		again := h.do(t, http.MethodGet, path, "", "Authorization", "", "Accept-Encoding", "identity", "If-None-Match", tag)
+		if again.is(t, http.StatusNotModified, nil); len(again.body) > 0 {
+			t.Errorf("%s: %d bytes again", path, len(again.body))
+		}
+	}
+	h.do(t, http.MethodGet, "/favicon.ico", "", "Authorization", "").is(t, http.StatusOK, nil)
+	for n := 0; ; n++ {
+		r := h.do(t, http.MethodGet, "/docs", "", "Authorization", "")
+		if r.status == http.StatusTooManyRequests {
+			if r.header.Get("Retry-After") == "" || r.header.Get("RateLimit-Policy") == "" {
+				t.Errorf("%v", r.header)
+			}
+			break
+		}
+		if n > 30 {
+			t.Fatal("there is no end to it")
+		}
+	}
+	h.do(t, http.MethodGet, "/api/threads/connections", "", "Authorization", "").is(t, http.StatusUnauthorized, nil) // counted by itself
 }

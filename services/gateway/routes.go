@@ -124,7 +124,7 @@ func (s *Service) routes() (*http.ServeMux, error) {
 	if err := apidoc.Describe(api.OpenAPI(), cmp.Or(s.cfg.publicBase().Path, "/")); err != nil {
 		return nil, err
 	}
-	return mux, apidoc.ServePage(mux, api.OpenAPI())
+	return mux, apidoc.ServePage(mux, api.OpenAPI(), s.edge.LimitPages)
 }
 
 func health(w http.ResponseWriter, _ *http.Request) {
@@ -135,8 +135,8 @@ func health(w http.ResponseWriter, _ *http.Request) {
 func (s *Service) api(mux *http.ServeMux) huma.API {
 	edge.InstallProblems()
 	cfg := huma.DefaultConfig("Omni Write · Threads", "1.0.0")
-	cfg.CreateHooks = nil // they would add a $schema to every body and a Link to every answer
-	cfg.DocsPath, cfg.SchemasPath = "", ""
+	cfg.CreateHooks = nil                                       // they would add a $schema to every body and a Link to every answer
+	cfg.DocsPath, cfg.SchemasPath, cfg.OpenAPIPath = "", "", "" // apidoc serves what there is
 	cfg.Formats = map[string]huma.Format{"application/json": edge.StrictJSON, "json": edge.StrictJSON}
 	cfg.Transformers = []huma.Transformer{edge.FinishProblem}
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{

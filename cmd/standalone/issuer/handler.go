@@ -1,16 +1,30 @@
 package issuer
 
 import (
+	"bytes"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
 	"encoding/json"
 	"net"
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/omni-write/threads/internal/page"
 )
 
 //go:embed login.html
 var loginPage []byte
+
+// loginPolicy allows the page its own style, its form and its icon.
+var loginPolicy = func() string { //nolint:gochecknoglobals // made of the page
+	_, rest, _ := bytes.Cut(loginPage, []byte("<style>"))
+	style, _, _ := bytes.Cut(rest, []byte("</style>"))
+	sum := sha256.Sum256(style)
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+}()
 
 // Handler serves discovery, the key, tokens for the asking, and a page to ask on.
 func (i *Issuer) Handler() http.Handler {
@@ -20,6 +34,8 @@ func (i *Issuer) Handler() http.Handler {
 	mux.HandleFunc("GET /token", i.token)
 	mux.HandleFunc("POST /token", i.token)
 	mux.HandleFunc("GET /{$}", login)
+	mux.Handle("GET /icon.svg", page.Icon)
+	mux.Handle("GET /favicon.ico", page.Icon)
 	return i.homeOnly(mux)
 }
 
@@ -85,6 +101,8 @@ func (i *Issuer) homeOnly(next http.Handler) http.Handler {
 		}
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		w.Header().Set("Content-Security-Policy", loginPolicy)
 		next.ServeHTTP(w, r)
 	})
 }

@@ -71,3 +71,14 @@ func TestMediaAreFetchedFromPublicAddresses(t *testing.T) {
 	w = setup(t, threadssim.Options{FetchMedia: true, MediaNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	w.create("media_type", "IMAGE", "image_url", here.URL+"/a.png")
 }
+
+func TestPagesHaveAnIcon(t *testing.T) {
+	t.Parallel()
+	w := setup(t, threadssim.Options{})
+	for _, path := range []string{"/", askURL} {
+		has(t, w.send(http.MethodGet, path, "", ""), `<link rel="icon" href="/favicon.ico"`)
+	}
+	if r := w.send(http.MethodGet, "/favicon.ico", "", ""); r.status != http.StatusOK || !strings.Contains(r.raw, "<svg") {
+		t.Errorf("%d %s", r.status, r.raw)
+	}
+}

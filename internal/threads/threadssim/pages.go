@@ -59,7 +59,7 @@ var policy = func() string {
 
 func page(title, body string) *template.Template {
 	return template.Must(template.New(title).Parse(`<!doctype html><html lang="en"><head><meta charset="utf-8">` +
-		`<meta name="viewport" content="width=device-width,initial-scale=1"><title>` + title + `</title><style>` + style +
+		`<meta name="viewport" content="width=device-width,initial-scale=1"><link rel="icon" href="/favicon.ico" type="image/svg+xml"><title>` + title + `</title><style>` + style +
 		`</style></head><body><main>` + body + `</main></body></html>`))
 }
 

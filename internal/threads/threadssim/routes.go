@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	icon "github.com/omni-write/threads/internal/page"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -47,6 +48,7 @@ func (s *Sim) table() *http.ServeMux {
 	mux.HandleFunc("GET /oauth/authorize", s.authorizeWindow)
 	mux.HandleFunc("POST /oauth/authorize", s.authorizeDecision)
 	mux.HandleFunc("GET /{$}", s.indexPage)
+	mux.Handle("GET /favicon.ico", icon.Icon)
 	mux.HandleFunc("GET /{handle}/post/{code}", s.postPage)
 
 	// For tests and the curious; no part of Threads.

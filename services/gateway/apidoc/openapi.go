@@ -107,7 +107,7 @@ func Describe(doc *huma.OpenAPI, base string) error {
 	}
 	doc.Info.Description = m.About
 	doc.Info.Contact = &huma.Contact{Name: "Omni Write"}
-	doc.Info.License = &huma.License{Name: "All rights reserved"}
+	doc.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
 	doc.Servers = []*huma.Server{{URL: base, Description: "This gateway."}}
 	doc.Tags = nil
 	for _, t := range m.Tags {

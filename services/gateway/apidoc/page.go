@@ -9,11 +9,13 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	pathpkg "path"
 	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/omni-write/threads/internal/page"
 	"github.com/omni-write/threads/services/gateway/edge"
 )
 
@@ -25,23 +27,37 @@ var docsFiles embed.FS
 
 const (
 	routeDocs = "GET /docs"
-	docsCSP   = "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	docsCSP   = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-// ServePage registers the page.
-func ServePage(mux *http.ServeMux, doc *huma.OpenAPI) error {
-	page, err := renderDocs(doc)
+// ServePage registers the page, and the description itself. limited holds whoever asks to a rate.
+func ServePage(mux *http.ServeMux, doc *huma.OpenAPI, limited func(http.Handler) http.Handler) error {
+	rendered, err := renderDocs(doc)
 	if err != nil {
 		return fmt.Errorf("make the page of the API: %w", err)
 	}
 	serve := func(contentType string, content []byte) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", contentType)
+		is := limited(page.New(contentType, content))
+		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Security-Policy", docsCSP)
-			_, _ = w.Write(content)
+			is.ServeHTTP(w, r)
 		}
 	}
-	mux.HandleFunc(routeDocs, serve("text/html; charset=utf-8", page))
+	for path, description := range map[string]func() ([]byte, error){
+		"/openapi.json": doc.MarshalJSON, "/openapi-3.0.json": doc.Downgrade, "/openapi.yaml": doc.YAML, "/openapi-3.0.yaml": doc.DowngradeYAML,
+	} {
+		content, err := description()
+		if err != nil {
+			return fmt.Errorf("write %s: %w", path, err)
+		}
+		mux.Handle("GET "+path, limited(page.New("application/openapi+"+strings.TrimPrefix(pathpkg.Ext(path), "."), content)))
+	}
+	mux.Handle("GET /favicon.ico", limited(page.Icon))
+	mux.HandleFunc(routeDocs+"/icon.svg", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", docsCSP)
+		limited(page.Icon).ServeHTTP(w, r)
+	})
+	mux.HandleFunc(routeDocs, serve("text/html; charset=utf-8", rendered))
 	for name, contentType := range map[string]string{
 		"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8",
 	} {
@@ -101,7 +117,7 @@ type docsSchema struct {
 }
 
 func renderDocs(doc *huma.OpenAPI) ([]byte, error) {
-	page := docsPage{Title: doc.Info.Title, Version: doc.Info.Version, About: doc.Info.Description}
+	all := docsPage{Title: doc.Info.Title, Version: doc.Info.Version, About: doc.Info.Description}
 	for _, tag := range doc.Tags {
 		group := docsGroup{Name: tag.Name, Description: tag.Description}
 		for path, op := range operations(doc) {
@@ -109,22 +125,22 @@ func renderDocs(doc *huma.OpenAPI) ([]byte, error) {
 				group.Operations = append(group.Operations, docsOf(doc, path, op))
 			}
 		}
-		page.Groups = append(page.Groups, group)
+		all.Groups = append(all.Groups, group)
 	}
 	schemas := doc.Components.Schemas.Map()
 	for _, name := range slices.Sorted(maps.Keys(schemas)) {
-		page.Schemas = append(page.Schemas, docsSchema{Name: name, Description: schemas[name].Description, Fields: fieldsOf(schemas[name])})
+		all.Schemas = append(all.Schemas, docsSchema{Name: name, Description: schemas[name].Description, Fields: fieldsOf(schemas[name])})
 	}
 	for _, name := range slices.Sorted(maps.Keys(doc.Components.Responses)) {
-		page.Problems = append(page.Problems, answerOf(doc, "", name, doc.Components.Responses[name]))
+		all.Problems = append(all.Problems, answerOf(doc, "", name, doc.Components.Responses[name]))
 	}
-	slices.SortFunc(page.Problems, func(a, b docsAnswer) int { return strings.Compare(a.Status, b.Status) })
+	slices.SortFunc(all.Problems, func(a, b docsAnswer) int { return strings.Compare(a.Status, b.Status) })
 	t, err := template.New("page.html").Funcs(template.FuncMap{"prose": prose, "line": line}).ParseFS(docsFiles, "docs/page.html")
 	if err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
-	err = t.Execute(&out, page)
+	err = t.Execute(&out, all)
 	return out.Bytes(), err
 }
 

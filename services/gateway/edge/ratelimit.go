@@ -194,6 +194,7 @@ const (
 	ofBearers = "bearer "
 	ofLinks   = "link "
 	ofSigned  = "signed "
+	ofPages   = "page "
 )
 
 // limitAnonymous limits what no user stands behind. Open operations that only look are links that people follow, with a
@@ -222,6 +223,21 @@ func (e *Edge) limitAnonymous(api huma.API, ctx huma.Context, next func(huma.Con
 	next(ctx)
 	status := ctx.Status()
 	counts = status >= http.StatusBadRequest && status < http.StatusInternalServerError
+}
+
+// LimitPages turns away an address that asks too often for what anybody may read.
+func (e *Edge) LimitPages(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a := e.rates.anonymous; a != nil {
+			left, ok := a.take(ofPages+clientKey(addressOf(r, e.trusted)), e.Now())
+			a.setHeaders(left, w.Header().Set)
+			if !ok {
+				FromError(a.exceeded(left)).write(w, r)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // RejectUnauthenticated answers who is not signed in: with why, or, when their address has tried that too often, to wait.
