@@ -165,6 +165,8 @@ type Post struct {
 	LatenessMs        *float64   `json:"latenessMs"` // CalledAt − ScheduledAt, in milliseconds
 	DeleteRequestedAt *time.Time `json:"deleteRequestedAt"`
 	DeletedAt         *time.Time `json:"deletedAt"`
+	// Warnings are what its author should know of a post that is queued: it breaks no rule, and Threads may refuse it all the same.
+	Warnings []Detail `json:"warnings,omitempty"`
 }
 
 // Zoned is the zone in which a time was asked for.

@@ -312,6 +312,21 @@ func (p *Post) Edit(draft events.Draft, same bool, t Timing) *Post {
 	return next
 }
 
+// EditFailed changes what a failed post says when it is tried again. The parts of a chain that are live stay what they are.
+func (p *Post) EditFailed(draft events.Draft) *Post {
+	next := copyOf(p)
+	next.PublishWithin = draft.PublishWithin
+	next.Text, next.Media, next.Options = draft.Text, draft.Media, draft.Options
+	next.SetParts(draft.Parts)
+	if p.PartlyPublished() {
+		copy(next.Parts, p.Parts[:p.CurrentPart()])
+	}
+	next.DiscardContainer()
+	next.ContentHash = HashOf(next)
+	next.Fact = events.FactEdited
+	return next
+}
+
 // MoveTo gives a post another time.
 func (p *Post) MoveTo(at time.Time, decision events.TimeDecision) *Post {
 	next := copyOf(p)

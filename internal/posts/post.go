@@ -219,6 +219,9 @@ func (p *Post) Snapshot() events.Post {
 	if len(p.Media) > 0 {
 		s.MediaURL = &p.Media[0].URL
 	}
+	if s.Status == events.StatusQueued {
+		s.Warnings = TextWarnings(DraftOf(p))
+	}
 	if p.Reason != nil && p.State == events.StateFailed {
 		s.ErrorMessage = &p.Reason.Message
 	}

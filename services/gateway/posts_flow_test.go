@@ -244,6 +244,10 @@ func TestValidate(t *testing.T) {
 	if !missing.Valid || len(missing.Media) != 1 || missing.Media[0].Usable || !slices.Contains(codes(missing.Warnings), "/mediaUrl media_not_usable") {
 		t.Errorf("of a missing picture it says %+v", missing)
 	}
+	bytes := try(`{"text":"` + strings.Repeat("ж", 300) + `"}`)
+	if !bytes.Valid || !slices.Contains(codes(bytes.Warnings), "/text text_bytes") {
+		t.Errorf("of a text of 600 bytes it says %+v", bytes)
+	}
 	later := try(fmt.Sprintf(`{"text":"x","scheduledAt":%q}`, time.Now().Add(80*24*time.Hour).Format(time.RFC3339)))
 	if !slices.Contains(codes(later.Warnings), "/scheduledAt token_runway") {
 		t.Errorf("of a post beyond the token it says %+v", later)

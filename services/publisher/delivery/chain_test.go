@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -276,6 +277,116 @@ func TestChainHalfLive(t *testing.T) {
 		r.threaded(p)
 		if p.Parts[1].CalledAt.Before(at.Add(-time.Millisecond)) {
 			t.Errorf("the second part went out %s before its new time", at.Sub(*p.Parts[1].CalledAt))
+		}
+	})
+}
+
+// TestChainIsTriedBeforeItsFirstPart: what only Threads can judge of the later parts is refused before anything is live, and a
+// chain that failed can be changed and tried again.
+func TestChainIsTriedBeforeItsFirstPart(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("ж", 300) // 300 characters, 600 bytes
+
+	t.Run("a text that Threads counts in bytes", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		if err := r.sim.SetKnobs(func(k *threadssim.Knobs) { k.CountMode = "bytes" }); err != nil {
+			t.Fatal(err)
+		}
+		r.start()
+		p := r.chain(500*time.Millisecond, "one", "two", long)
+		if len(p.Warnings) != 1 || p.Warnings[0].Pointer != "/parts/2/text" || p.Warnings[0].Code != "text_bytes" {
+			t.Errorf("its author was warned of %+v", p.Warnings)
+		}
+		failed := r.await(p.ID, events.FactFailed)
+		if len(r.sim.Posts()) != 0 || failed.Parts[0].MediaID != "" {
+			t.Fatalf("%d posts are live, it is %+v", len(r.sim.Posts()), failed)
+		}
+		if failed.Reason.Code != events.Refused || len(failed.Reason.Details) != 1 || failed.Reason.Details[0].Pointer != "/parts/2" {
+			t.Errorf("it failed because %+v", failed.Reason)
+		}
+		edited, fault := r.do(events.EditPost{PostID: p.ID, UserID: testUser, Parts: []events.DraftPart{{Text: "one"}, {Text: "two"}, {Text: "three"}}}, 5*time.Second)
+		if fault != nil || edited.State != events.StateFailed {
+			t.Fatalf("%v, it is %+v", fault, edited)
+		}
+		r.await(p.ID, events.FactEdited)
+		if _, fault := r.do(events.RetryPost{PostID: p.ID, UserID: testUser, PublishAt: time.Now()}, 5*time.Second); fault != nil {
+			t.Fatal(fault)
+		}
+		r.threaded(r.await(p.ID, events.FactPublished))
+	})
+
+	t.Run("a picture that Threads cannot fetch, and a carousel's item", func(t *testing.T) {
+		t.Parallel()
+		for name, media := range map[string][]events.Media{
+			"a picture":  {{Type: events.Image, URL: "https://cdn.example/a.jpg"}},
+			"a carousel": {{Type: events.Image, URL: "https://cdn.example/a.jpg"}, {Type: events.Image, URL: "https://cdn.example/b.jpg"}},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				r := newRig(t)
+				r.inject(threadssim.Fault{Op: "create", Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100, Nth: 1 + len(media)}) // the first is the first part's
+				r.start()
+				failed := r.await(r.accepted(events.Draft{Parts: []events.DraftPart{{Text: "one"}, {Text: "two", Media: media}}}, 500*time.Millisecond).ID, events.FactFailed)
+				if len(r.sim.Posts()) != 0 || failed.Reason.Details[0].Pointer != "/parts/1" {
+					t.Errorf("%d posts are live; it failed because %+v", len(r.sim.Posts()), failed.Reason)
+				}
+			})
+		}
+	})
+
+	t.Run("is published once, whatever was tried", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.start()
+		p := r.accepted(events.Draft{Parts: []events.DraftPart{{Text: "one"}, {Text: long}, {Text: "see https://example.org/a"}, {Text: "four"}}}, 500*time.Millisecond)
+		r.threaded(r.await(p.ID, events.FactPublished))
+		made := map[string]int{}
+		for _, c := range r.sim.Containers() {
+			made[c.Text]++
+		}
+		for i, part := range p.Parts {
+			if want := []int{1, 2, 2, 1}[i]; made[part.Text] != want { // the last can be judged by our own rules
+				t.Errorf("of part %d %d containers were made, want %d", i, made[part.Text], want)
+			}
+		}
+	})
+
+	t.Run("a part that failed later says so, and is changed and tried again", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.inject(threadssim.Fault{Op: "create", Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100, Nth: 2})
+		r.start()
+		p := r.await(r.chain(500*time.Millisecond, "one", "two", "three").ID, events.FactFailed)
+		if p.Parts[0].MediaID == "" || len(p.Reason.Details) != 1 || p.Reason.Details[0].Pointer != "/parts/1" {
+			t.Fatalf("it is %+v because %+v", p.Parts, p.Reason)
+		}
+		edit := func(parts ...string) (events.Post, *events.Fault) {
+			cmd := events.EditPost{PostID: p.ID, UserID: testUser}
+			for _, text := range parts {
+				cmd.Parts = append(cmd.Parts, events.DraftPart{Text: text})
+			}
+			return r.do(cmd, 5*time.Second)
+		}
+		for _, parts := range [][]string{{"another", "two"}, {"one"}} {
+			if _, fault := edit(parts...); fault == nil || fault.Code != events.Conflict {
+				t.Errorf("what is live was changed into %v: %v", parts, fault)
+			}
+		}
+		at := time.Now().Add(time.Hour)
+		if _, fault := r.do(events.EditPost{PostID: p.ID, UserID: testUser, PublishAt: &at}, 5*time.Second); fault == nil || fault.Code != events.Invalid {
+			t.Errorf("its time was changed: %v", fault)
+		}
+		edited, fault := edit("one", "second", "three", "four")
+		if fault != nil || edited.State != events.StateFailed || edited.Parts[0].MediaID != p.Parts[0].MediaID || edited.Parts[1].Text != "second" {
+			t.Fatalf("%v, it is %+v", fault, edited.Parts)
+		}
+		if _, fault := r.do(events.RetryPost{PostID: p.ID, UserID: testUser, PublishAt: time.Now()}, 5*time.Second); fault != nil {
+			t.Fatal(fault)
+		}
+		done := r.await(p.ID, events.FactPublished)
+		if r.threaded(done); len(done.Parts) != 4 || len(r.sim.Posts()) != 4 {
+			t.Errorf("%d posts are live, it is %+v", len(r.sim.Posts()), done.Parts)
 		}
 	})
 }

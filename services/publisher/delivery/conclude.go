@@ -62,7 +62,7 @@ func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, mediaID,
 
 // fail notes that a post will not go out, and why.
 func (c *concluder) fail(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...events.Attempt) (end, error) {
-	return c.conclude(ctx, old, old.Fail(reason, c.now()), tried...)
+	return c.conclude(ctx, old, old.Fail(ofPart(old, old.CurrentPart(), reason), c.now()), tried...)
 }
 
 // conclude notes an answer and tells it. rev stays: it is raised by the event, when the projector applies it.

@@ -63,6 +63,9 @@ func (r *preparer) prepare(ctx context.Context, old *posts.Post) (end, error) {
 		if end, err := r.build(ctx, old, a); end != goesOn || err != nil {
 			return end, err
 		}
+		if end, err := r.tryParts(ctx, old, a); end != goesOn || err != nil {
+			return end, err
+		}
 	}
 	fact := events.PostFact("")
 	if old.CurrentPart() == 0 {

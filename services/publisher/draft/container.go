@@ -33,6 +33,23 @@ func CarouselItem(p *posts.Post) threads.Container {
 	return c
 }
 
+// Trials are containers by which it can be tried whether Threads takes a part of a chain, before the part has a parent. Where
+// our own rules can judge the part there are none: it is a text without links, of no more bytes than it may have characters.
+func Trials(part events.Part) (list []threads.Container) {
+	for i, m := range part.Media {
+		c := mediaContainer(m)
+		c.IsCarouselItem = i > 0
+		list = append(list, c)
+	}
+	switch {
+	case len(list) > 0:
+		list[0].Text = part.Text
+	case len(part.Text) > threads.MaxText || threads.Links(part.Text, "") > 0:
+		list = append(list, threads.Container{MediaType: threads.Text, Text: part.Text})
+	}
+	return list
+}
+
 func mediaContainer(m events.Media) threads.Container {
 	if m.Type == events.Video {
 		return threads.Container{MediaType: threads.Video, VideoURL: m.URL, AltText: m.AltText}

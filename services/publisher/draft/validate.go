@@ -8,6 +8,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -47,6 +48,7 @@ func (s *Service) ValidatePost(ctx context.Context, q events.ValidatePost) (even
 	if fault := s.Check(q.Draft); fault != nil {
 		v.Errors = append(v.Errors, fault.Details...)
 	}
+	v.Warnings = append(v.Warnings, posts.TextWarnings(q.Draft)...)
 	whole := s.NewPost(events.NewPostID(), q.UserID, account.ID, q.Draft, v.PublishAt)
 	if err := addRefusal(&v, CheckSize(whole), ""); err != nil {
 		return v, err
