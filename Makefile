@@ -22,7 +22,14 @@ lint: ## vet and linter
 up: ## the services in containers, with simulated Threads
 	docker compose --profile simulator up --build
 
+pin: ## write today's digests of the base images into Dockerfile and compose.yaml (needs a registry)
+	@for image in $$(grep -hoE '^(FROM| +image:) [a-z][a-z0-9./-]+:[a-z0-9.-]+' Dockerfile compose.yaml | awk '{print $$2}' | sort -u); do \
+		digest=$$(docker buildx imagetools inspect "$$image" --format '{{.Manifest.Digest}}') || exit 1; \
+		sed -i -E "s|((FROM\|image:) $$image)(@sha256:[0-9a-f]+)?|\1@$$digest|" Dockerfile compose.yaml; \
+		echo "$$image $$digest"; \
+	done
+
 check: ## what CI does
 	.ci/run
 
-.PHONY: help run demo test race lint up check
+.PHONY: help run demo test race lint up pin check

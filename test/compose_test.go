@@ -122,7 +122,7 @@ func TestComposeIsHardened(t *testing.T) {
 	if len(c.Services) < 10 {
 		t.Fatalf("found only %d services", len(c.Services))
 	}
-	pinned := regexp.MustCompile(`^[a-z0-9./-]+:[a-z0-9.-]*[0-9][a-z0-9.-]*$`)
+	pinned := regexp.MustCompile(`^[a-z0-9./-]+:[a-z0-9.-]*[0-9][a-z0-9.-]*(@sha256:[0-9a-f]{64})?$`)
 	for name, s := range c.Services {
 		complain := func(format string, args ...any) { t.Errorf("%s: "+format, append([]any{name}, args...)...) }
 		if s.Build == nil && !pinned.MatchString(s.Image) {
@@ -192,7 +192,7 @@ func TestComposeIsHardened(t *testing.T) {
 	}
 	for _, line := range readLines(t, "Dockerfile") {
 		if image, ok := strings.CutPrefix(line, "FROM "); ok {
-			if image, _, _ = strings.Cut(image, " AS "); !pinned.MatchString(image) && !strings.HasSuffix(image, "-debian12:nonroot") {
+			if image, _, _ = strings.Cut(image, " AS "); !pinned.MatchString(image) && !regexp.MustCompile(`-debian12:nonroot(@sha256:[0-9a-f]{64})?$`).MatchString(image) {
 				t.Errorf("the Dockerfile builds on %q, of no particular version", image)
 			}
 		}
