@@ -53,7 +53,7 @@ func TestOthersOfTheMachineAreKeptOut(t *testing.T) {
 		t.Fatalf("printed:\n%s", printed.String())
 	}
 	for _, line := range lines {
-		said, err := exec.CommandContext(t.Context(), "sh", "-c", `nats() { echo "$NATS_USER $NATS_PASSWORD $2"; }; `+line[1]).CombinedOutput() //nolint:gosec // our own line
+		said, err := exec.CommandContext(t.Context(), "sh", "-c", `nats() { echo "$NATS_USER $NATS_PASSWORD $2"; }; `+line[1]).CombinedOutput()
 		words := strings.Fields(string(said))
 		if err != nil || len(words) != 3 {
 			t.Fatalf("%s: %v: %s", line[1], err, said)
@@ -75,7 +75,7 @@ func TestOthersOfTheMachineAreKeptOut(t *testing.T) {
 	if token == nil {
 		t.Fatalf("printed:\n%s", printed.String())
 	}
-	said, err := exec.CommandContext(t.Context(), "sh", "-c", `printf %s "`+token[1]+`"`).Output() //nolint:gosec // our own line
+	said, err := exec.CommandContext(t.Context(), "sh", "-c", `printf %s "`+token[1]+`"`).Output()
 	if err != nil || strings.Count(string(said), ".") != 2 {
 		t.Errorf("%s: %v: %s", token[1], err, said)
 	}
