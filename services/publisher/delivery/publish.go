@@ -69,16 +69,19 @@ func (c *caller) publish(ctx context.Context, old *posts.Post) (end, error) {
 	if c.answers.full() {
 		return c.snoozes.forPlace(ctx, old, time.Second) // the answer could not be saved
 	}
-	release, again := c.calls.Hold(old.UserID, old.AccountID, c.now)
-	if release == nil {
-		return c.snoozes.forPlace(ctx, old, again) // the account's other posts are on their way
-	}
-	defer release()
 	unclaim, err := c.calls.claim(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer unclaim()
+	// The account's place comes last: in a rush it would else be held by those who wait for a claim, and the account's other
+	// posts would come again and again.
+	release, again := c.calls.Hold(old.UserID, old.AccountID, c.now)
+	if release == nil {
+		unclaim()
+		return c.snoozes.forPlace(ctx, old, again) // the account's other posts are on their way
+	}
+	defer release()
 
 	landed := func() { release(); unclaim() }
 	if !old.Doubt {
