@@ -22,7 +22,9 @@ const (
 	followBatch = 512
 	// followBehind is how far it stays behind: longer than it takes to apply an event that was just emitted.
 	followBehind = 250 * time.Millisecond
-	standByEvery = 2 * time.Second
+	// followTogether is how long it gathers what it applies in one transaction.
+	followTogether = 250 * time.Millisecond
+	standByEvery   = 2 * time.Second
 )
 
 // Run follows EVENTS until ctx ends. It stands by while another process does.
@@ -59,7 +61,7 @@ func (r *Projector) lead(ctx context.Context) error {
 		return fmt.Errorf("read EVENTS: %w", err)
 	}
 	defer messages.Stop()
-	incoming := make(chan jetstream.Msg, followBatch)
+	incoming := make(chan received, followBatch)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -70,7 +72,7 @@ func (r *Projector) lead(ctx context.Context) error {
 				return
 			}
 			select {
-			case incoming <- m:
+			case incoming <- received{m, time.Now()}:
 			case <-ctx.Done():
 				return
 			}
@@ -115,9 +117,16 @@ func (r *Projector) catchUpUnderLock(ctx context.Context, conn *bun.Conn) error 
 	return r.Replay(ctx, conn, position+1, stream.CachedInfo().State.LastSeq)
 }
 
+// received is a message of EVENTS, and when it came.
+type received struct {
+	jetstream.Msg
+	at time.Time
+}
+
 // gather waits for one message and takes with it what comes in the moment after. Whoever emitted an event applies it
-// at once; the projector would only get in their way, so it comes after them. With the beat it returns empty-handed.
-func gather(ctx context.Context, incoming <-chan jetstream.Msg, beat <-chan time.Time) (batch []jetstream.Msg, ok bool) {
+// at once; the projector would only get in their way, so the last of them too is left to itself for a while. With the beat it
+// returns empty-handed.
+func gather(ctx context.Context, incoming <-chan received, beat <-chan time.Time) (batch []received, ok bool) {
 	select {
 	case m, ok := <-incoming:
 		if !ok {
@@ -129,25 +138,22 @@ func gather(ctx context.Context, incoming <-chan jetstream.Msg, beat <-chan time
 	case <-ctx.Done():
 		return nil, false
 	}
-	moment := time.After(followBehind)
-	for len(batch) < followBatch {
+	ok = true
+	moment := time.After(followTogether)
+	for more := true; more && len(batch) < followBatch; {
 		select {
-		case m, ok := <-incoming:
-			if !ok {
-				return batch, false
+		case m, open := <-incoming:
+			if more, ok = open, open; open {
+				batch = append(batch, m)
 			}
-			batch = append(batch, m)
 		case <-moment:
-			return batch, true
+			more = false
 		case <-ctx.Done():
 			return batch, true
 		}
 	}
-	select {
-	case <-moment:
-	case <-ctx.Done():
-	}
-	return batch, true
+	clock.Sleep(ctx, time.Until(batch[len(batch)-1].at.Add(followBehind)))
+	return batch, ok
 }
 
 // Event is an event with its place in the stream.
@@ -171,7 +177,7 @@ func (r *Projector) decode(m jetstream.Msg) (Event, error) {
 }
 
 // applyBatch applies messages and moves the position, in one transaction.
-func (r *Projector) applyBatch(ctx context.Context, conn *bun.Conn, batch []jetstream.Msg) error {
+func (r *Projector) applyBatch(ctx context.Context, conn *bun.Conn, batch []received) error {
 	evs := make([]Event, len(batch))
 	for i, m := range batch {
 		var err error
