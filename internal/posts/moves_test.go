@@ -192,7 +192,7 @@ func TestEachMove(t *testing.T) {
 		}, ""},
 		"edit": {base, plain(func(p *Post) *Post { return p.Edit(events.Draft{Text: "others", PublishWithin: 60}, false, times) }), func(p *Post) {
 			p.Text, p.PublishWithin, p.Reason, p.Failures, p.Fact = "others", 60, nil, 0, events.FactEdited
-			p.State, p.WakeAt = events.StateScheduled, now.Add(-2*time.Minute)
+			p.State, p.WakeAt = events.StateScheduled, now.Add(-times.Lead(p))
 			noContainer(p)
 			p.ContentHash = HashOf(p)
 		}, ""},
@@ -205,7 +205,7 @@ func TestEachMove(t *testing.T) {
 		"retry": {base, plain(func(p *Post) *Post { return p.Retry(times) }), func(p *Post) {
 			p.State, p.Fact, p.Reason, p.AcceptedAt, p.CalledAt = events.StateScheduled, events.FactRetried, nil, time.Time{}, time.Time{}
 			p.Attempt, p.Rebuilds, p.Failures, p.ClaimedAt, p.CallDeadline = 0, 0, 0, time.Time{}, time.Time{}
-			p.WakeAt = now.Add(-2 * time.Minute)
+			p.WakeAt = now.Add(-times.Lead(p))
 			noContainer(p)
 		}, ""},
 		"resolve as live": {doubted, plain(func(p *Post) *Post { return p.ResolveLive("9", later, long) }), func(p *Post) {

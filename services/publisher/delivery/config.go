@@ -16,7 +16,8 @@ type Config struct {
 	// APIURL is Threads' own when empty; the simulator's otherwise.
 	APIURL string `env:"THREADS_API_URL"`
 
-	// LeadText, LeadImage and LeadVideo are how long before its time a post's container is built.
+	// LeadText, LeadImage and LeadVideo are how long before its time a post's container is built: up to a quarter later, spread
+	// over the posts, so that those of one second are not built in one second.
 	LeadText  time.Duration `env:"PUBLISHER_LEAD_TEXT" envDefault:"2m"`
 	LeadImage time.Duration `env:"PUBLISHER_LEAD_IMAGE" envDefault:"5m"`
 	LeadVideo time.Duration `env:"PUBLISHER_LEAD_VIDEO" envDefault:"15m"`
