@@ -89,6 +89,9 @@ func Refused(err error) bool {
 	return state != "40003" && (state != "" || !errors.As(err, &commit)) // 40003: Postgres itself does not know
 }
 
+// LockTimeout reports whether err says that a row was held by somebody else for longer than lock_timeout allows.
+func LockTimeout(err error) bool { return sqlState(err) == "55P03" }
+
 // Unfit reports whether err says that a value can never stand where it was to be written: it breaks a rule of its column or
 // row, or is no value of that type. The same call cannot succeed later.
 func Unfit(err error) bool {

@@ -67,12 +67,14 @@ func Finalize(ctx context.Context, tx bun.Tx, list []Post) (map[string]bool, err
 		ids[i], rows[i] = p.ID, row{p.ID, p.Rev, p.Permalink, parts, p.UpdatedAt, OptionalTime(p.WakeAt)}
 	}
 	var made []string
-	err := tx.NewUpdate().With("o", tx.NewValues(&rows)).With("free", LockFree(tx, ids)).Model((*Post)(nil)).TableExpr("o, free").
-		Set("state = 'published', rev = o.rev, told_rev = o.rev, updated_at = o.updated_at").
-		Set("permalink = nullif(o.permalink, ''), parts = o.parts").
-		Set("wake_at = o.wake_at, failures = 0, armed_at = NULL, lease = NULL, lease_until = NULL").
-		Where("post.id = free.id AND post.id = o.id AND post.rev = o.rev - 1 AND post.state = 'concluding' AND post.fact = ?", events.FactPublished).
-		Returning("post.id").Scan(ctx, &made)
+	err := updateRows(ctx, tx, ids, "o", func(q *bun.UpdateQuery) *bun.UpdateQuery {
+		return q.With("o", tx.NewValues(&rows)).
+			Set("state = 'published', rev = o.rev, told_rev = o.rev, updated_at = o.updated_at").
+			Set("permalink = nullif(o.permalink, ''), parts = o.parts").
+			Set("wake_at = o.wake_at, failures = 0, armed_at = NULL, lease = NULL, lease_until = NULL").
+			Where("post.rev = o.rev - 1 AND post.state = 'concluding' AND post.fact = ?", events.FactPublished).
+			Returning("post.id")
+	}, &made)
 	if err != nil {
 		return nil, fmt.Errorf("apply %s: %w", events.FactPublished, err)
 	}
@@ -98,9 +100,11 @@ func MarkEmitted(ctx context.Context, tx bun.Tx, revs map[string]int64) error {
 		rows, ids = append(rows, row{id, rev}), append(ids, id)
 	}
 	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.ID, b.ID) })
-	_, err := tx.NewUpdate().With("t", tx.NewValues(&rows)).With("free", LockFree(tx, ids)).
-		Model((*Post)(nil)).TableExpr("t, free").Set("told_rev = t.rev").
-		Where("post.id = free.id AND post.id = t.id AND post.rev = t.rev AND post.told_rev < t.rev").Exec(ctx)
+	var marked []string
+	err := updateRows(ctx, tx, ids, "t", func(q *bun.UpdateQuery) *bun.UpdateQuery {
+		return q.With("t", tx.NewValues(&rows)).Set("told_rev = t.rev").
+			Where("post.rev = t.rev AND post.told_rev < t.rev").Returning("post.id")
+	}, &marked)
 	if err != nil {
 		return fmt.Errorf("mark as emitted: %w", err)
 	}

@@ -173,19 +173,21 @@ func (s *Store) writeClaims(ctx context.Context, tx bun.Tx, batch []Claim, going
 		DoubtSince   time.Time `bun:"doubt_since"`
 	}
 	// A post whose row somebody else holds is being moved: this claim has lost it, and the others do not wait for it.
-	err := tx.NewUpdate().With("c", tx.NewValues(&rows)).With("free", LockFree(tx, ids)).Model((*Post)(nil)).TableExpr("c, free").
-		Set("state = 'publishing'").Set("attempt = post.attempt + 1").
-		Set("lease = c.lease").Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
-		Set("updated_at = ?", now).Set("wake_at = c.wake_at").
-		// From here on a call may make it live. Kept by the database's clock: a look must find it whatever ours says.
-		Set("claimed_at = clock_timestamp(), doubt = true, doubt_since = coalesce(post.doubt_since, clock_timestamp()), on_absent = ?", AbsentRetry).
-		// By the database's clock, as the lease: whether a second call may be made must not hang on whose clock was set meanwhile.
-		Set("call_deadline = clock_timestamp() + c.over_ms * interval '1 millisecond'").
-		Set("armed_at = NULL, finished_seen_at = NULL").
-		Where("post.id = free.id AND post.id = c.id AND post.state = c.was_state AND post.rev = c.was_rev AND post.attempt = c.was_attempt").
-		Where("coalesce(post.built_from, '') = c.built_from AND NOT post.recalled").
-		Where("post.lease IS NULL OR post.lease_until < now()").
-		Returning("post.id, post.call_deadline, post.claimed_at, post.doubt_since").Scan(ctx, &won)
+	err := updateRows(ctx, tx, ids, "c", func(q *bun.UpdateQuery) *bun.UpdateQuery {
+		return q.With("c", tx.NewValues(&rows)).
+			Set("state = 'publishing'").Set("attempt = post.attempt + 1").
+			Set("lease = c.lease").Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
+			Set("updated_at = ?", now).Set("wake_at = c.wake_at").
+			// From here on a call may make it live. Kept by the database's clock: a look must find it whatever ours says.
+			Set("claimed_at = clock_timestamp(), doubt = true, doubt_since = coalesce(post.doubt_since, clock_timestamp()), on_absent = ?", AbsentRetry).
+			// By the database's clock, as the lease: whether a second call may be made must not hang on whose clock was set meanwhile.
+			Set("call_deadline = clock_timestamp() + c.over_ms * interval '1 millisecond'").
+			Set("armed_at = NULL, finished_seen_at = NULL").
+			Where("post.state = c.was_state AND post.rev = c.was_rev AND post.attempt = c.was_attempt").
+			Where("coalesce(post.built_from, '') = c.built_from AND NOT post.recalled").
+			Where("post.lease IS NULL OR post.lease_until < now()").
+			Returning("post.id, post.call_deadline, post.claimed_at, post.doubt_since")
+	}, &won)
 	if err != nil {
 		return fmt.Errorf("claim: %w", err)
 	}

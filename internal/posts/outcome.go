@@ -57,14 +57,15 @@ func (s *Store) writeOutcomes(ctx context.Context, tx bun.Tx, items []Outcome, e
 		}
 	}
 	var won []string
-	err := tx.NewUpdate().With("n", tx.NewValues(&rows)).With("free", LockFree(tx, ids)).Model((*Post)(nil)).TableExpr("n, free").
-		Set("state = 'concluding', fact = ?, reason = NULL, armed_at = NULL", events.FactPublished).
-		Set("doubt = false, doubt_since = NULL, on_absent = NULL").
-		Set("media_id = n.media_id, permalink = nullif(n.permalink, '')").
-		Set("called_at = n.called_at, accepted_at = n.accepted_at, updated_at = n.updated_at, wake_at = n.wake_at").
-		Where("post.id = free.id AND post.id = n.id AND post.state = n.was_state AND post.rev = n.was_rev AND post.attempt = n.was_attempt").
-		Where("post.lease = n.was_lease").
-		Returning("post.id").Scan(ctx, &won)
+	err := updateRows(ctx, tx, ids, "n", func(q *bun.UpdateQuery) *bun.UpdateQuery {
+		return q.With("n", tx.NewValues(&rows)).
+			Set("state = 'concluding', fact = ?, reason = NULL, armed_at = NULL", events.FactPublished).
+			Set("doubt = false, doubt_since = NULL, on_absent = NULL").
+			Set("media_id = n.media_id, permalink = nullif(n.permalink, '')").
+			Set("called_at = n.called_at, accepted_at = n.accepted_at, updated_at = n.updated_at, wake_at = n.wake_at").
+			Where("post.state = n.was_state AND post.rev = n.was_rev AND post.attempt = n.was_attempt AND post.lease = n.was_lease").
+			Returning("post.id")
+	}, &won)
 	if err != nil {
 		return fmt.Errorf("note answers: %w", err)
 	}

@@ -8,8 +8,6 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/internal/batch"
-	"github.com/omni-write/threads/internal/pg"
 )
 
 // PermalinkLooks is how often a permalink is looked for after the post was told: the pauses grow fourfold from twice
@@ -79,43 +77,9 @@ func (s *Store) SnoozeEnded(ctx context.Context, was *Post, until time.Time) err
 	return Changed(q.Exec(ctx))
 }
 
-// SavePermalinks writes the permalinks of posts that are about to be told as published: a crash in between must not have the
-// same event told with another one. That the disk is not waited for is well: an event that was told stands.
-// A row that has moved, or that somebody else holds, is batch.ErrAlone.
-func (s *Store) SavePermalinks(ctx context.Context, items []*Post) []error {
-	type row struct {
-		ID        string        `bun:"id"`
-		Rev       int64         `bun:"rev"`
-		Permalink string        `bun:"permalink"`
-		Parts     []events.Part `bun:"parts,type:jsonb"`
-	}
-	rows, ids := make([]row, len(items)), make([]string, len(items))
-	for i, p := range items {
-		p.Canonicalize()
-		rows[i], ids[i] = row{p.ID, p.Rev, p.Permalink, p.Parts}, p.ID
-	}
-	var saved []string
-	err := pg.InTx(ctx, s.DB, func(ctx context.Context, tx bun.Tx) error {
-		saved = nil
-		if _, err := tx.ExecContext(ctx, "SET LOCAL synchronous_commit = off"); err != nil {
-			return err
-		}
-		return tx.NewUpdate().With("l", tx.NewValues(&rows)).With("free", LockFree(tx, ids)).Model((*Post)(nil)).TableExpr("l, free").
-			Set("permalink = nullif(l.permalink, ''), parts = l.parts").
-			Where("post.id = free.id AND post.id = l.id AND post.rev = l.rev AND post.state = 'concluding'").
-			Returning("post.id").Scan(ctx, &saved)
-	})
-	errs := batch.All(len(items), err)
-	for i, p := range items {
-		if err == nil && !slices.Contains(saved, p.ID) {
-			errs[i] = batch.ErrAlone
-		}
-	}
-	return errs
-}
-
-// SavePermalink is SavePermalinks for one, which waits for whoever holds the row.
-func (s *Store) SavePermalink(ctx context.Context, db bun.IDB, p *Post) error {
-	return Changed(db.NewUpdate().Model(p).Column("permalink", "parts").
+// SavePermalink writes the permalink of a post that could not be told as published: it is told with this one later.
+func (s *Store) SavePermalink(ctx context.Context, p *Post) error {
+	p.Canonicalize()
+	return Changed(s.DB.NewUpdate().Model(p).Column("permalink", "parts").
 		Where("id = ? AND rev = ? AND state = ?", p.ID, p.Rev, events.StateConcluding).Exec(ctx))
 }

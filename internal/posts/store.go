@@ -111,43 +111,12 @@ func NewStore(db *bun.DB, lease, secondCallAfter time.Duration) *Store {
 	return &Store{DB: db, lease: lease, secondCallAfter: secondCallAfter}
 }
 
-// AcquireLease takes the lease of a post, if the post is as the caller read it and nobody works on it. The database's
-// clock judges when an old lease has lapsed; LeaseUntil is the holder's own, earlier, idea of it. LeasedAt is the
-// database's time. A lease of ours of which nothing was heard is taken over.
-func (s *Store) AcquireLease(ctx context.Context, p *Post, now time.Time) error {
-	token := s.Unacknowledged.token(p)
-	var at time.Time
-	err := s.DB.NewUpdate().Model((*Post)(nil)).
-		Set("lease = ?", token).Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
-		Where("id = ? AND state = ? AND rev = ?", p.ID, p.State, p.Rev).
-		Where("lease IS NULL OR lease_until < now() OR lease = ?", token).
-		Returning("clock_timestamp()").Scan(ctx, &at)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = ErrLost
-	} else if err != nil {
-		s.Unacknowledged.Add(token, nil)
-	}
-	if err != nil {
-		return fmt.Errorf("take the lease: %w", err)
-	}
-	p.Lease, p.LeaseUntil, p.LeasedAt = token, now.Add(s.lease), at
-	return nil
-}
-
 // Now is the database's time.
 func (s *Store) Now(ctx context.Context, db bun.IDB) (at time.Time, err error) {
 	if err := db.NewRaw("SELECT clock_timestamp()").Scan(ctx, &at); err != nil {
 		return at, fmt.Errorf("ask the database's time: %w", err)
 	}
 	return at, nil
-}
-
-// RenewLease prolongs a lease that is still ours.
-func (s *Store) RenewLease(ctx context.Context, p *Post) error {
-	res, err := s.DB.NewUpdate().Model((*Post)(nil)).
-		Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
-		Where("id = ? AND lease = ?", p.ID, p.Lease).Exec(ctx)
-	return Changed(res, err)
 }
 
 // Save writes one step: p replaces the row, provided that the row is still in was' state and rev and, where was
@@ -206,19 +175,6 @@ func (s *Store) TakeBackRecall(ctx context.Context, db bun.IDB, id string) error
 		return fmt.Errorf("take a recall back: %w", err)
 	}
 	return nil
-}
-
-// SaveStep saves one step together with what was tried in it.
-func (s *Store) SaveStep(ctx context.Context, was, p *Post, tried ...events.Attempt) error {
-	if len(tried) == 0 {
-		return s.Save(ctx, s.DB, was, p)
-	}
-	return pg.InTx(ctx, s.DB, func(ctx context.Context, tx bun.Tx) error {
-		if err := s.Save(ctx, tx, was, p); err != nil {
-			return err
-		}
-		return s.AddAttempts(ctx, tx, p.ID, tried...)
-	})
 }
 
 // AddAttempts adds to a post's attempt log.
@@ -287,9 +243,4 @@ func Changed(res sql.Result, err error) error {
 		return ErrLost
 	}
 	return nil
-}
-
-// LockFree selects, and locks, those of the posts that nobody else holds.
-func LockFree(tx bun.Tx, ids []string) *bun.SelectQuery {
-	return tx.NewSelect().Model((*Post)(nil)).Column("id").Where("id IN (?)", bun.List(ids)).For("UPDATE SKIP LOCKED")
 }

@@ -100,9 +100,7 @@ func (c *concluder) saveOutcome(ctx context.Context, old, p *posts.Post, tried [
 // the same effect.
 func (c *concluder) finishOutcome(ctx context.Context, p *posts.Post) (end, error) {
 	if p.Fact == events.FactPublished {
-		if err := c.permalinks.fetch(ctx, p); err != nil {
-			return 0, err
-		}
+		c.permalinks.fetch(ctx, p)
 	}
 	crash.At(crash.PublishTelling)
 	ev := posts.OutcomeEvent(p, p.Fact)
@@ -117,6 +115,9 @@ func (c *concluder) finishOutcome(ctx context.Context, p *posts.Post) (end, erro
 		}
 		return final, nil
 	} else if err != nil {
+		if p.Permalink != "" {
+			err = errors.Join(err, c.store.SavePermalink(ctx, p))
+		}
 		return 0, err
 	}
 	crash.At(crash.PublishTold)

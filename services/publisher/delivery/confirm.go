@@ -32,7 +32,7 @@ type confirmer struct {
 // confirm finds out what became of a publish call whose answer is not clear, or may be wrong. It asks Threads, never
 // guesses. What follows once the post is proven not to be live is in the row (OnAbsent).
 func (c *confirmer) confirm(ctx context.Context, old *posts.Post) (end, error) {
-	if err := c.store.AcquireLease(ctx, old, c.now()); err != nil {
+	if err := c.leases.acquire(ctx, old); err != nil {
 		return 0, err
 	}
 	defer c.leases.keep(ctx, old)()

@@ -41,7 +41,7 @@ func (d *deleter) delete(ctx context.Context, old *posts.Post) error {
 	if old.DeleteRequestedAt.IsZero() || !old.DeletedAt.IsZero() {
 		return nil
 	}
-	if err := d.store.AcquireLease(ctx, old, d.now()); err != nil {
+	if err := d.leases.acquire(ctx, old); err != nil {
 		return err
 	}
 	defer d.leases.keep(ctx, old)()

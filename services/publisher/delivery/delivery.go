@@ -74,15 +74,20 @@ func New(cfg Config, d Deps) *Delivery {
 
 	alarms := &alarms{cfg: cfg, bus: d.Bus, now: now}
 	outbox := &outbox{bus: d.Bus, db: d.DB, store: store, erased: d.Erased, emitted: newEmittedRevisions(), log: log, now: now}
-	moves := &moves{db: d.DB, store: store, alarms: alarms, outbox: outbox, log: log, now: now}
+	moves := &moves{
+		db: d.DB, store: store, alarms: alarms, outbox: outbox, log: log, now: now,
+		steps: &batch.Batcher[posts.Step]{Size: stepBatch, AtOnce: 2, Work: store.SaveSteps},
+	}
 	tokens := &tokens{bus: d.Bus, db: d.DB, vault: d.Vault, accountReads: accountReads, log: log, now: now}
 	quotas := &quotas{cfg: cfg, api: d.Threads, db: d.DB, now: now}
-	leases := &leases{cfg: cfg, store: store}
+	leases := &leases{
+		cfg: cfg, store: store, now: now,
+		taken: &batch.Batcher[posts.LeaseWanted]{Size: leaseBatch, AtOnce: 2, Work: store.AcquireLeases},
+	}
 	references := &references{db: d.DB, store: store, now: now}
 	doubts := &doubts{moves: moves, log: log, now: now}
 	permalinks := &permalinks{
 		cfg: cfg, api: d.Threads, db: d.DB, store: store, tokens: tokens, moves: moves, ownerCalls: d.OwnerCalls, accountReads: accountReads,
-		links:  &batch.Batcher[*posts.Post]{Size: linkBatch, AtOnce: 2, Work: store.SavePermalinks},
 		places: limiter.NewShared(cfg.Wakes()/4, permalinksPerAccount), log: log, now: now,
 	}
 	concluder := &concluder{
@@ -167,12 +172,13 @@ func (*Delivery) Tick(context.Context, bus.Delivery, string) error {
 	return nil
 }
 
-// How many posts are read, accepted, claimed, noted and applied together.
+// How many posts are read, accepted, claimed, noted, leased and saved together.
 const (
 	readBatch   = 256
 	acceptBatch = 128
 	claimBatch  = 256
 	noteBatch   = 256
 	delayBatch  = 256
-	linkBatch   = 256
+	leaseBatch  = 256
+	stepBatch   = 128
 )

@@ -76,6 +76,10 @@ func (d *Delivery) Paused(ctx context.Context, old *posts.Post, a access) error 
 func (d *Delivery) Publish(ctx context.Context, old *posts.Post) (end, error) {
 	return d.caller.publish(ctx, old)
 }
+func (d *Delivery) AcquireLease(ctx context.Context, p *posts.Post) error {
+	return d.caller.leases.acquire(ctx, p)
+}
+
 func (d *Delivery) Claims() *batch.Batcher[posts.Claim] { return d.caller.claimer.claims }
 
 func (d *Delivery) Claim(ctx context.Context, old *posts.Post) (*posts.Post, error) {

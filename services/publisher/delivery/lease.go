@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/posts"
 )
 
@@ -12,6 +13,18 @@ import (
 type leases struct {
 	cfg   Config
 	store *posts.Store
+	taken *batch.Batcher[posts.LeaseWanted]
+	now   func() time.Time
+}
+
+// acquire takes the lease of a post, together with those of others.
+func (l *leases) acquire(ctx context.Context, p *posts.Post) error {
+	w := l.store.Lease(p, l.now())
+	err := l.taken.Do(ctx, w)
+	if errors.Is(err, batch.ErrAlone) {
+		err = l.store.AcquireLease(ctx, w)
+	}
+	return w.Done(err)
 }
 
 // keep renews the lease while a call is in flight. The returned function stops it and says whether the lease was

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
@@ -20,6 +22,7 @@ type moves struct {
 	store  *posts.Store
 	alarms *alarms
 	outbox *outbox
+	steps  *batch.Batcher[posts.Step]
 	log    *zap.Logger
 	now    func() time.Time
 }
@@ -43,7 +46,7 @@ func (m *moves) saveAt(ctx context.Context, saved crash.Point, old, next *posts.
 		next.Rev, next.Fact = old.Rev+1, fact
 	}
 	m.alarms.willArm(next)
-	if err := m.store.SaveStep(ctx, old, next, tried...); err != nil {
+	if err := m.saveStep(ctx, posts.Step{Old: old, Next: next, Tried: tried}); err != nil {
 		return err
 	}
 	crash.At(saved)
@@ -56,6 +59,16 @@ func (m *moves) saveAt(ctx context.Context, saved crash.Point, old, next *posts.
 		}
 	}
 	return m.outbox.emitChange(ctx, next)
+}
+
+// saveStep writes a step into the row: a plain one together with those of other posts, anything else by itself.
+func (m *moves) saveStep(ctx context.Context, step posts.Step) error {
+	if step.Plain() {
+		if err := m.steps.Do(ctx, step); !errors.Is(err, batch.ErrAlone) {
+			return err
+		}
+	}
+	return m.store.SaveStep(ctx, step.Old, step.Next, step.Tried...)
 }
 
 // Of a post that has ended more may become known: Threads shows its permalink late, or a part of a chain is gone. Each is a

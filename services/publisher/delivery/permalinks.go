@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -28,23 +27,23 @@ type permalinks struct {
 	moves        *moves
 	ownerCalls   *ownercalls.Service
 	accountReads *batch.Batcher[batch.Read[accounts.Account]]
-	links        *batch.Batcher[*posts.Post]
 	places       *limiter.Limiter // posts that wait for theirs before they are told
 	log          *zap.Logger
 	now          func() time.Time
 }
 
 // fetch asks for the permalinks of a live post that are not known yet, for a few seconds: they may lag
-// (threads-api §5.4). They are in the row before they travel in the event. A post whose link does not come is no less
+// (threads-api §5.4). The event brings them into the row: EVENTS takes one outcome of a post, so whoever tells it again after a
+// crash, with another permalink, finds the first standing and has that one applied. One more write for each post is saved. A post whose link does not come is no less
 // live, and the link is looked for later, as it is where many wait for theirs: a wake-up in hand is not for that.
-func (l *permalinks) fetch(ctx context.Context, p *posts.Post) error {
+func (l *permalinks) fetch(ctx context.Context, p *posts.Post) {
 	wanted, links := posts.WithoutPermalink(p), map[string]string{}
 	if len(wanted) == 0 {
-		return nil
+		return
 	}
 	release, _ := l.places.Hold(p.UserID, p.AccountID, l.now)
 	if release == nil {
-		return nil
+		return
 	}
 	defer release()
 	waiting, cancel := context.WithTimeout(ctx, l.cfg.PermalinkWait)
@@ -73,23 +72,9 @@ func (l *permalinks) fetch(ctx context.Context, p *posts.Post) error {
 	if err != nil {
 		l.log.Info("told as published without a permalink", postField(p.ID), errField(err))
 	}
-	next, found := p.SetPermalinks(links)
-	if !found {
-		return nil
+	if next, found := p.SetPermalinks(links); found {
+		*p = *next
 	}
-	err = l.links.Do(ctx, next)
-	if errors.Is(err, batch.ErrAlone) {
-		err = l.store.SavePermalink(ctx, l.db, next)
-	}
-	switch {
-	case errors.Is(err, posts.ErrLost):
-		return err
-	case err != nil:
-		l.log.Warn("told as published without its permalink, which could not be saved", postField(p.ID), errField(err))
-		return nil
-	}
-	*p = *next
-	return nil
 }
 
 // find asks for the permalinks that were not there when the post was told. It takes the places of what owners ask

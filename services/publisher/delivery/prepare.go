@@ -41,7 +41,7 @@ func (r *preparer) prepare(ctx context.Context, old *posts.Post) (end, error) {
 	if r.now().After(old.Expires()) {
 		return r.waits.missed(ctx, old)
 	}
-	if err := r.store.AcquireLease(ctx, old, r.now()); err != nil {
+	if err := r.leases.acquire(ctx, old); err != nil {
 		return 0, err
 	}
 	defer r.leases.keep(ctx, old)()

@@ -111,21 +111,21 @@ func TestUnheardLease(t *testing.T) {
 	r := newRig(t)
 	s, other := r.idle(), r.idle()
 	p := r.readyPost(s, testUser, r.account.ID, "leased")
-	if err := s.Delivery.Store().AcquireLease(t.Context(), p, time.Now()); err != nil {
+	if err := s.Delivery.AcquireLease(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	s.Delivery.Store().Unacknowledged.Add(p.Lease, nil) // as if its answer had been lost
 	row := r.any(p.ID)
-	if theirs := row; !errors.Is(other.Delivery.Store().AcquireLease(t.Context(), &theirs, time.Now()), posts.ErrLost) || other.Delivery.Store().Unacknowledged.Has(&row) {
+	if theirs := row; !errors.Is(other.Delivery.AcquireLease(t.Context(), &theirs), posts.ErrLost) || other.Delivery.Store().Unacknowledged.Has(&row) {
 		t.Error("another process took a lease that stands")
 	}
 	if !s.Delivery.Store().Unacknowledged.Has(&row) {
 		t.Error("its own process does not know it")
 	}
-	if err := s.Delivery.Store().AcquireLease(t.Context(), &row, time.Now()); err != nil {
+	if err := s.Delivery.AcquireLease(t.Context(), &row); err != nil {
 		t.Errorf("its own process cannot take it: %v", err)
 	}
-	if again := row; !errors.Is(s.Delivery.Store().AcquireLease(t.Context(), &again, time.Now()), posts.ErrLost) {
+	if again := row; !errors.Is(s.Delivery.AcquireLease(t.Context(), &again), posts.ErrLost) {
 		t.Error("a second worker of the process took the same lease")
 	}
 }
