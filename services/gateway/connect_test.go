@@ -54,21 +54,21 @@ func TestStartedByAnotherPage(t *testing.T) {
 		site, referer, query string
 		refused, page        bool
 	}{
-		"nobody, as a program":                             {},
-		"nobody, by the address bar or a mail":             {site: "none"},
-		"our frontend":                                     {site: "cross-site", referer: "http://app.example/", page: true},
-		"our frontend, that finishes itself":               {site: "cross-site", referer: "http://app.example/profile", query: "&finish=frontend"},
-		"a page that may call the API":                     {site: "same-site", referer: "https://admin.example/x", page: true},
-		"our own page":                                     {site: "same-origin", referer: "http://api.example/docs", page: true},
-		"our frontend, in a browser that says only that":   {referer: "http://app.example/", page: true},
-		"another page":                                     {site: "cross-site", referer: "https://evil.example/", refused: true},
-		"another page that hides itself":                   {site: "cross-site", refused: true},
-		"another page beside ours":                         {site: "same-site", referer: "http://evil.api.example/", refused: true},
-		"another page, in a browser that says only that":   {referer: "https://evil.example/", refused: true},
-		"a page whose name begins like ours":               {site: "cross-site", referer: "http://app.example.evil.test/", refused: true},
-		"a page with our name for a user":                  {site: "cross-site", referer: "http://app.example@evil.test/", refused: true},
-		"our frontend on another scheme":                   {site: "cross-site", referer: "https://app.example/", refused: true},
-		"our frontend on another port                    ": {site: "cross-site", referer: "http://app.example:81/", refused: true},
+		"nobody, as a program":                           {},
+		"nobody, by the address bar or a mail":           {site: "none"},
+		"our frontend":                                   {site: "cross-site", referer: "http://app.example/", page: true},
+		"our frontend, that finishes itself":             {site: "cross-site", referer: "http://app.example/profile", query: "&finish=frontend"},
+		"a page that may call the API":                   {site: "same-site", referer: "https://admin.example/x", page: true},
+		"our own page":                                   {site: "same-origin", referer: "http://api.example/docs", page: true},
+		"our frontend, in a browser that says only that": {referer: "http://app.example/", page: true},
+		"another page":                                   {site: "cross-site", referer: "https://evil.example/", refused: true},
+		"another page that hides itself":                 {site: "cross-site", refused: true},
+		"another page beside ours":                       {site: "same-site", referer: "http://evil.api.example/", refused: true},
+		"another page, in a browser that says only that": {referer: "https://evil.example/", refused: true},
+		"a page whose name begins like ours":             {site: "cross-site", referer: "http://app.example.evil.test/", refused: true},
+		"a page with our name for a user":                {site: "cross-site", referer: "http://app.example@evil.test/", refused: true},
+		"our frontend on another scheme":                 {site: "cross-site", referer: "https://app.example/", refused: true},
+		"our frontend on another port":                   {site: "cross-site", referer: "http://app.example:81/", refused: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked = events.BeginOAuth{}
@@ -140,6 +140,7 @@ func TestConnectPage(t *testing.T) {
 		"is of another code":           {"other", "connect", cookie, "same-origin", "", "connect_code_invalid"},
 		"is posted by another page":    {"once", "connect", cookie, "cross-site", "https://evil.example", "connect_code_invalid"},
 		"is posted by a neighbour":     {"once", "connect", cookie, "same-site", "http://evil.api.example", "connect_code_invalid"},
+		"is posted by one that hides":  {"once", "connect", cookie, "same-site", "null", "connect_code_invalid"},
 		"is posted from elsewhere":     {"once", "connect", cookie, "", "https://evil.example", "connect_code_invalid"},
 	} {
 		t.Run(name, func(t *testing.T) {
