@@ -163,7 +163,8 @@ func Selection(db bun.IDB, q events.ListPosts, within Span, length int, columns 
 			sel = sel.Where(upTo, p.PublishAt, p.ID)
 		}
 		if q.Search != "" {
-			sel = sel.Where("text ILIKE ?", "%"+literally.Replace(q.Search)+"%")
+			sel = sel.Where("(text ILIKE ?0 OR parts <> '[]' AND EXISTS (SELECT 1 FROM jsonb_array_elements(parts) AS part WHERE part->>'text' ILIKE ?0))",
+				"%"+literally.Replace(q.Search)+"%")
 		}
 		sel = sel.OrderBy("publish_at", order).OrderBy("id", order).Limit(int64(length))
 		if whole == nil {

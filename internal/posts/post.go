@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/clock"
+	"github.com/omni-write/threads/internal/zones"
 )
 
 // SnapshotOrNil is the result of a command that made this post.
@@ -282,7 +283,7 @@ func localTime(at time.Time, zone string) string {
 	if zone == "" {
 		return ""
 	}
-	loc, err := time.LoadLocation(zone)
+	loc, err := zones.Load(zone)
 	if err != nil {
 		return ""
 	}

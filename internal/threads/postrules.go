@@ -92,7 +92,7 @@ func (c *checker) kind() {
 	switch k.MediaType {
 	case Text:
 		alone := k.LinkAttachment == "" && k.TextAttachment == nil && k.GIF == nil && len(k.PollOptions) == 0
-		if alone && strings.TrimSpace(k.Text) == "" {
+		if alone && isBlank(k.Text) {
 			c.wrong("text", TextMissing, "A post needs a text, or a picture or a video.")
 		}
 	case Image, Video:
@@ -214,7 +214,7 @@ func (c *checker) altText() {
 
 func (c *checker) topicTag() {
 	tag := c.k.TopicTag
-	if utf8.RuneCountInString(tag) > MaxTopicTag || strings.ContainsAny(tag, ".&") || !validText(tag) || tag != "" && strings.TrimSpace(tag) == "" {
+	if utf8.RuneCountInString(tag) > MaxTopicTag || strings.ContainsAny(tag, ".&") || !validText(tag) || tag != "" && isBlank(tag) {
 		c.wrong("topic_tag", TopicTagInvalid, "A topic has 1 to %d characters, and neither a full stop nor an ampersand.", MaxTopicTag)
 	}
 }
@@ -234,11 +234,11 @@ func (c *checker) poll() {
 		c.wrong("poll_attachment", PollInvalid, "A poll has %d to %d answers; this one has %d.", MinPollOptions, MaxPollOptions, len(options))
 	}
 	for i, option := range options[:min(len(options), MaxPollOptions)] {
-		if n := utf8.RuneCountInString(option); strings.TrimSpace(option) == "" || n > MaxPollOption || !validText(option) {
+		if n := utf8.RuneCountInString(option); isBlank(option) || n > MaxPollOption || !validText(option) {
 			c.wrong("poll_attachment."+pollKey(i), PollInvalid, "An answer of a poll has 1 to %d characters; this one has %d.", MaxPollOption, n)
 		}
 	}
-	if strings.TrimSpace(c.k.Text) == "" {
+	if isBlank(c.k.Text) {
 		c.wrong("text", TextMissing, "The text is the question of the poll; it cannot be empty.")
 	}
 }

@@ -34,6 +34,9 @@ type Config struct {
 	// CORSOrigins are the origins whose pages may call the API, exactly as browsers name them: scheme, host, and the
 	// port where it is not the usual one. Patterns are refused. Empty means none.
 	CORSOrigins []string `env:"CORS_ORIGINS"`
+	// CORSHeaders are headers that those pages may send besides the ones of the API and of tracing (traceparent, tracestate,
+	// baggage, sentry-trace). Empty means none.
+	CORSHeaders []string `env:"CORS_HEADERS"`
 
 	// AuthIssuer is the `iss` of the bearer tokens, to the letter: Clerk's Frontend API URL, or any OIDC issuer, over https
 	// unless it is on this machine. Required.

@@ -58,7 +58,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 	s.auth = newVerifier(cfg, s.keys, d.Log, d.Now)
 	s.cfg.StreamsConfig, s.cfg.LimitsConfig = cfg.StreamsConfig.WithDefaults(), cfg.LimitsConfig.WithDefaults()
 	s.edge = edge.New(edge.Options{
-		Limits: s.cfg.LimitsConfig, CORSOrigins: cfg.CORSOrigins, HTTPS: cfg.publicBase().Scheme == "https", Log: d.Log, Now: d.Now,
+		Limits: s.cfg.LimitsConfig, CORSOrigins: cfg.CORSOrigins, CORSHeaders: cfg.CORSHeaders, HTTPS: cfg.publicBase().Scheme == "https", Log: d.Log, Now: d.Now,
 		MaxBody: maxImport + 1, Quiet: routeHealth, BrowserRoutes: routeStartOAuth, API: "/api/", Exempt: exempt, User: userOf,
 		BrowserEnd: func(err error) string { return s.failed(err).Location },
 	})

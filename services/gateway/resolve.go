@@ -24,7 +24,7 @@ func (s *Service) retryPost(ctx context.Context, in *retryPostInput) (*answer, e
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
-	rev, err := readETag(in.IfMatch)
+	rev, err := s.ifMatch(ctx, in.IfMatch, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (s *Service) resolvePost(ctx context.Context, in *resolvePostInput) (*answe
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
-	rev, err := readETag(in.IfMatch)
+	rev, err := s.ifMatch(ctx, in.IfMatch, in.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -239,7 +240,7 @@ func (s *Service) editPost(ctx context.Context, in *editPostInput) (*answer, err
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
-	rev, err := readETag(in.IfMatch)
+	rev, err := s.ifMatch(ctx, in.IfMatch, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -276,18 +277,50 @@ func (s *Service) editPost(ctx context.Context, in *editPostInput) (*answer, err
 	return changed(post, id, in.ID, err)
 }
 
-// readETag reads If-Match; 0 means whatever the rev.
-func readETag(header string) (int64, error) {
+// ifMatch reads If-Match; 0 means whatever the rev. Of several ETags it is the one that the post has now, if any: else the first,
+// which its service then refuses.
+func (s *Service) ifMatch(ctx context.Context, header, id string) (int64, error) {
 	header = strings.TrimSpace(header)
 	if header == "" || header == "*" {
 		return 0, nil
 	}
-	tag, quoted := strings.CutPrefix(header, `"`)
+	var revs []int64
+	for tag := range strings.SplitSeq(header, ",") {
+		if tag = strings.TrimSpace(tag); tag == "" {
+			continue // of a list an element may be empty
+		}
+		rev, err := readETag(tag)
+		if err != nil {
+			return 0, err
+		}
+		revs = append(revs, rev)
+	}
+	slices.Sort(revs)
+	revs = slices.Compact(revs)
+	switch len(revs) {
+	case 0:
+		return readETag("") // refused
+	case 1:
+		return revs[0], nil
+	}
+	post, err := bus.Ask[events.PostDetail](ctx, s.bus, events.GetPost{UserID: userOf(ctx), ID: id})
+	if err != nil {
+		return 0, err
+	}
+	if slices.Contains(revs, post.Rev) {
+		return post.Rev, nil
+	}
+	return revs[0], nil
+}
+
+// readETag reads one ETag. A proxy that compresses answers makes it a weak one; the rev in it is the same.
+func readETag(tag string) (int64, error) {
+	tag, quoted := strings.CutPrefix(strings.TrimPrefix(tag, "W/"), `"`)
 	tag, closed := strings.CutSuffix(tag, `"`)
 	tag, _, _ = strings.Cut(tag, "-") // what follows the rev is not compared
 	rev, err := strconv.ParseInt(tag, 10, 64)
 	if !quoted || !closed || err != nil || rev < 1 {
-		const sentence = `If-Match is the ETag of a post as we gave it, in quotes: "3".`
+		const sentence = `If-Match is the ETag of a post as we gave it, in quotes: "3"; or several, with commas between.`
 		return 0, events.Faultf(events.Invalid, sentence).At("/If-Match", "etag_invalid", sentence)
 	}
 	return rev, nil
@@ -304,7 +337,7 @@ func (s *Service) cancelPost(ctx context.Context, in *cancelPostInput) (*answer,
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
-	rev, err := readETag(in.IfMatch)
+	rev, err := s.ifMatch(ctx, in.IfMatch, in.ID)
 	if err != nil {
 		return nil, err
 	}

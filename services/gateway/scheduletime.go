@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/zones"
 	"github.com/omni-write/threads/services/gateway/edge"
 )
 
@@ -46,7 +48,7 @@ func parseScheduleTime(at string, written LocalTime, clock Clock) (time.Time, ev
 		return time.Time{}, zoned, events.Faultf(events.Invalid, words).At("/fold", "not_a_choice", words)
 	}
 	text := strings.ToUpper(string(written))
-	instant, err := time.Parse(time.RFC3339, text)
+	instant, err := parseTime(text)
 	if err != nil && clock.TimeZone != "" {
 		instant, zoned.TimeDecision, err = resolveLocalTime(text, loc, clock.second())
 	}
@@ -57,9 +59,22 @@ func parseScheduleTime(at string, written LocalTime, clock Clock) (time.Time, ev
 	return instant.UTC(), zoned, writable(at, instant)
 }
 
+var errOffset = errors.New("no such offset")
+
+// parseTime reads a time with its offset, which is less than a day; Go's own reading takes up to 24:60.
+func parseTime(text string) (time.Time, error) {
+	if n := len(text) - len("+00:00"); n > 0 && (text[n] == '+' || text[n] == '-') && (text[n+1:n+3] > "23" || text[n+4:] > "59") {
+		return time.Time{}, errOffset
+	}
+	return time.Parse(time.RFC3339, text)
+}
+
 func zoneOf(zone string) (*time.Location, error) {
-	loc, err := time.LoadLocation(zone)
-	if err != nil || zone == "Local" || len(zone) > 64 {
+	if zone == "" {
+		return time.UTC, nil
+	}
+	loc, err := zones.Load(zone)
+	if err != nil {
 		const words = "This is not a time zone as the IANA database names it; such as Europe/Berlin or America/New_York."
 		return nil, events.Faultf(events.Invalid, words).At("/timeZone", "zone_unknown", words)
 	}

@@ -62,7 +62,7 @@ func moment(at, written string) (time.Time, error) {
 	if written == "" {
 		return time.Time{}, nil
 	}
-	t, err := time.Parse(time.RFC3339, written)
+	t, err := parseTime(written)
 	if err != nil {
 		flaw := edge.TimeError(at, written)
 		return t, events.Faultf(events.Invalid, "%s", flaw.Detail).At(at, flaw.Code, flaw.Detail)

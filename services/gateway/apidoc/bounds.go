@@ -7,7 +7,7 @@ import "github.com/danielgtaylor/huma/v2"
 // these: no field is as large as a whole body.
 var bounds = map[string]int{
 	"accountId": 128, "id": 128, "deliveryId": 128, "mediaId": 128, "replyTo": 128, "quotePostId": 128, "repostOf": 128,
-	"code": maxAddress, "state": maxAddress, "error": maxAddress, "ticket": maxAddress, // a person's link ends at the frontend, whatever is in it
+	"code": maxAddress, "state": maxAddress, "error": maxAddress, "ticket": maxAddress, "finish": maxAddress, // a person's link ends at the frontend, whatever is in it
 	"username": 100, "author": 100, "q": 500, "after": 2048,
 	"Idempotency-Key": 512, "Prefer": 1024, "If-Match": 4096, "If-None-Match": 4096, "Last-Event-ID": 1024, "lastEventId": 1024,
 	"facts": 4096, "facts[]": 100, "facts.items": 64, "metrics[]": 50, "metrics.items": 64, "status[]": 20, "kind[]": 20,

@@ -20,10 +20,10 @@ func (e *Edge) cors(next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders: []string{
+		AllowedHeaders: append([]string{
 			"Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Prefer", "X-Request-Id", "Last-Event-ID",
-			"Traceparent", "Cache-Control", // readers of event streams send the last
-		},
+			"Traceparent", "Tracestate", "Baggage", "Sentry-Trace", "Cache-Control", // readers of event streams send the last
+		}, e.CORSHeaders...),
 		ExposedHeaders: []string{"Location", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id", "ETag", "Link", "Allow", "Preference-Applied"},
 		MaxAge:         600,
 	}).Handler(next)

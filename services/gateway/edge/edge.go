@@ -15,6 +15,7 @@ import (
 type Options struct {
 	Limits      LimitsConfig
 	CORSOrigins []string // exactly as browsers name them
+	CORSHeaders []string // that their pages may send besides ours
 	HTTPS       bool     // whether browsers reach us so
 	Log         *zap.Logger
 	Now         func() time.Time

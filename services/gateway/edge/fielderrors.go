@@ -2,6 +2,7 @@ package edge
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"time"
 
@@ -93,6 +94,13 @@ func boundIn(message string) (code, detail string) {
 	return "", ""
 }
 
+// plusLost is a time whose offset came through an address as it was, offsetTooFar one whose offset is a day or more, or no time of a
+// day.
+var (
+	plusLost     = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d+)?)? \d\d:\d\d$`)
+	offsetTooFar = regexp.MustCompile(`[Tt].*[+-](2[4-9]:\d\d|[3-9]\d:\d\d|\d\d:[6-9]\d)$`)
+)
+
 // TimeError tells a time without an offset, which means another moment in every zone, from what is no time at all.
 func TimeError(at string, value any) Flaw {
 	written, _ := value.(string)
@@ -103,6 +111,12 @@ func TimeError(at string, value any) Flaw {
 			return Flaw{Pointer: at, Code: "time_without_offset", Detail: "This time does not say in which zone it is; " +
 				"add Z for UTC or an offset such as +02:00, as in 2025-11-02T10:00:00+02:00."}
 		}
+	}
+	if plusLost.MatchString(written) {
+		return Flaw{Pointer: at, Code: "time_invalid", Detail: "In an address a + stands for a space: write the offset as %2B02:00."}
+	}
+	if offsetTooFar.MatchString(written) {
+		return Flaw{Pointer: at, Code: "time_invalid", Detail: "An offset is from -23:59 to +23:59."}
 	}
 	return Flaw{Pointer: at, Code: "time_invalid", Detail: "This is not a time as RFC 3339 writes it: 2025-11-02T10:00:00Z, or with an offset such as +02:00."}
 }

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"errors"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -51,6 +52,11 @@ func checkAddress(r *http.Request, op *huma.Operation) error {
 			return UnreadableAddress()
 		}
 	}
+	if len(op.Security) > 0 { // what Meta sends, and links that people follow, may have more
+		if err := checkParameters(query, op); err != nil {
+			return err
+		}
+	}
 	for _, p := range op.Parameters {
 		if p.In == "query" && len(query[p.Name]) > 1 && (p.Schema == nil || p.Schema.Type != huma.TypeArray) {
 			const sentence = "This parameter is in the address more than once; say it once."
@@ -59,6 +65,35 @@ func checkAddress(r *http.Request, op *huma.Operation) error {
 	}
 	return nil
 }
+
+// checkParameters refuses a parameter that is not known: most likely it is one, misspelled, and without it the request means another
+// thing.
+func checkParameters(query url.Values, op *huma.Operation) error {
+	var known []string
+	for _, p := range op.Parameters {
+		if p.In == "query" {
+			known = append(known, p.Name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if slices.Contains(known, name) {
+			continue
+		}
+		sentence := "This parameter is not known here; take it out, or check its spelling: this address has no parameters."
+		if len(known) > 0 {
+			sentence = "This parameter is not known here; take it out, or check its spelling: there are " + strings.Join(known, ", ") + "."
+		}
+		pointer := "/" + name
+		if len(name) > maxNamed {
+			pointer = ""
+		}
+		return events.Faultf(events.Invalid, "%s", sentence).At(pointer, "unknown_parameter", sentence)
+	}
+	return nil
+}
+
+// maxNamed is how long a name may be that is said back.
+const maxNamed = 64
 
 // Storable says that a text is one: encoded as such, and without the character that no database takes.
 func Storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
