@@ -170,7 +170,7 @@ func (d *deployment) once(service string, words []string, out *bytes.Buffer) err
 func (d *deployment) start(service string) {
 	d.t.Helper()
 	words := slices.Clone(d.compose.Services[service].Command)
-	env := append([]string{asChild + "=1"}, shortWaits...)
+	var env []string
 	switch service {
 	case "nats":
 		words, env = nil, []string{asNATS + "=" + d.dir, "PORT=" + strconv.Itoa(d.ports["NATS_PORT"])}
@@ -184,7 +184,8 @@ func (d *deployment) start(service string) {
 		words = append(words, "--quick", "--auto-approve")
 		fallthrough
 	default:
-		env = append(env, d.environment(service)...)
+		// compose.yaml sets every setting, to nothing where .env says nothing: what a test has shortened comes after it.
+		env = append(append([]string{asChild + "=1"}, d.environment(service)...), shortWaits...)
 	}
 	cmd := exec.Command(program, words...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, d.log, d.log
