@@ -15,7 +15,7 @@ func TestUnknownParametersAreRefused(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
 	for _, c := range []struct{ method, path, at string }{
-		{"POST", "/api/threads/post/import?preveiw=true", "/preveiw"},
+		{"POST", "/api/threads/post/import?previw=true", "/previw"},
 		{"DELETE", "/api/threads/connection?accountId=acct_1&post=keep", "/post"},
 		{"GET", "/api/threads/posts?statsu=QUEUED", "/statsu"},
 		{"GET", "/api/threads/posts?Status=QUEUED", "/Status"},
