@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -87,7 +88,8 @@ func originOf() string {
 		frame, more := frames.Next()
 		rest, ours := strings.CutPrefix(frame.Function, module)
 		if ours && !strings.HasPrefix(rest, "/internal/pg.") && !strings.HasPrefix(rest, "/internal/pg/pgtest.") {
-			if strings.HasSuffix(frame.File, "_test.go") {
+			// The name of a package that is made for tests ends with test.
+			if name, _, _ := strings.Cut(path.Base(rest), "."); strings.HasSuffix(frame.File, "_test.go") || strings.HasSuffix(name, "test") {
 				return ""
 			}
 			file := frame.File

@@ -17,8 +17,8 @@ import (
 // A key whose command is forgotten does not pass its post for another one.
 func TestForgottenKey(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	s := r.idle()
+	r := setup(t)
+	s := r.Idle()
 	p := r.acceptedBy(s, "the first")
 	r.change("DELETE FROM commands")
 	r.change("UPDATE posts SET created_at = now() - interval '31 days'")
@@ -32,8 +32,8 @@ func TestForgottenKey(t *testing.T) {
 // A command whose record is lost, as with a backup, finds its post as it is: rebuilt from EVENTS, and perhaps edited since.
 func TestAcceptedBefore(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	s := r.idle()
+	r := setup(t)
+	s := r.Idle()
 	p := r.acceptedBy(s, "as it was asked for")
 	r.change("DELETE FROM commands")
 	r.change("UPDATE posts SET text = 'as it was edited', rev = 2, told_rev = 2, fact = 'edited'")
@@ -46,7 +46,7 @@ func TestAcceptedBefore(t *testing.T) {
 	if again := got.(events.Post); again.Text != "as it was edited" || again.Rev != 2 {
 		t.Errorf("it is answered %q at rev %d, which is in no row", again.Text, again.Rev)
 	}
-	if n := r.told(p.ID, events.FactEdited); n != 0 {
+	if n := r.Emitted(p.ID, events.FactEdited); n != 0 {
 		t.Error("what its row says was told is told again")
 	}
 }
@@ -54,17 +54,17 @@ func TestAcceptedBefore(t *testing.T) {
 // Of posts that are written together one may be there already; then each is written by itself, and none with another's words.
 func TestAcceptedTogetherWithOneThatIsThere(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	s := r.idle()
+	r := setup(t)
+	s := r.Idle()
 	there := r.acceptedBy(s, "there")
 	post := func(id, text, replyTo string) *posts.Post {
-		p := s.Delivery.NewPost(id, testUser, r.account.ID, events.Draft{Text: text, ReplyTo: replyTo}, time.Now().Add(time.Hour))
+		p := s.Delivery.NewPost(id, testUser, r.Account.ID, events.Draft{Text: text, ReplyTo: replyTo}, time.Now().Add(time.Hour))
 		p.Canonicalize()
 		return p
 	}
 	batch := []*posts.Post{post(there.ID, "again", ""), post(events.NewPostID(), "second", "18060000000000017"), post(events.NewPostID(), "third", "")}
 	var wrote error
-	err := pg.InTx(t.Context(), r.db, func(ctx context.Context, tx bun.Tx) error {
+	err := pg.InTx(t.Context(), r.DB, func(ctx context.Context, tx bun.Tx) error {
 		wrote = s.Delivery.Store().InsertAll(ctx, tx, batch)
 		return wrote
 	})

@@ -20,13 +20,13 @@ import (
 )
 
 // afterAnswer has something done when Threads has answered the nth publish call, before the answer arrives.
-func (r *rig) afterAnswer(nth int, do func()) {
-	r.t.Helper()
+func (r *system) afterAnswer(nth int, do func()) {
+	r.T.Helper()
 	var mu sync.Mutex
 	calls := 0
 	edge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		answer := httptest.NewRecorder()
-		r.sim.ServeHTTP(answer, req)
+		r.Sim.ServeHTTP(answer, req)
 		if strings.HasSuffix(req.URL.Path, "/threads_publish") {
 			mu.Lock()
 			calls++
@@ -41,21 +41,21 @@ func (r *rig) afterAnswer(nth int, do func()) {
 		w.WriteHeader(answer.Code)
 		_, _ = w.Write(answer.Body.Bytes())
 	}))
-	r.t.Cleanup(edge.Close)
-	r.api = threads.New(threads.Config{BaseURL: edge.URL, AppID: threadssim.DefaultAppID, AppSecret: threadssim.DefaultAppSecret,
+	r.T.Cleanup(edge.Close)
+	r.API = threads.New(threads.Config{BaseURL: edge.URL, AppID: threadssim.DefaultAppID, AppSecret: threadssim.DefaultAppSecret,
 		PublishTimeout: 30 * time.Second, HTTP: &http.Client{Transport: &http.Transport{}}})
 }
 
 // postsAway makes every statement on posts fail from now on, as an outage of Postgres does. leaseOver is closed when the
 // lease of the post in hand has lapsed meanwhile; back ends it.
-func (r *rig) postsAway() (leaseOver <-chan struct{}, back func()) {
-	r.t.Helper()
-	tx, err := r.db.BeginTx(context.Background(), nil)
+func (r *system) postsAway() (leaseOver <-chan struct{}, back func()) {
+	r.T.Helper()
+	tx, err := r.DB.BeginTx(context.Background(), nil)
 	if err != nil {
-		r.t.Error(err)
+		r.T.Error(err)
 	}
 	if _, err := tx.Exec("LOCK TABLE posts IN ACCESS EXCLUSIVE MODE"); err != nil {
-		r.t.Error(err)
+		r.T.Error(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done, over := make(chan struct{}), make(chan struct{})
@@ -66,13 +66,13 @@ func (r *rig) postsAway() (leaseOver <-chan struct{}, back func()) {
 			for _, q := range []string{"SELECT pg_stat_clear_snapshot()", `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 				WHERE datname = current_database() AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'`} {
 				if _, err := tx.Exec(q); err != nil {
-					r.t.Error(err)
+					r.T.Error(err)
 				}
 			}
 			was := lapsed
 			err := tx.NewRaw("SELECT bool_and(lease_until < clock_timestamp()) FROM posts WHERE state = 'publishing'").Scan(ctx, &lapsed)
 			if err != nil && ctx.Err() == nil {
-				r.t.Error(err)
+				r.T.Error(err)
 			}
 			if lapsed && !was {
 				close(over)
@@ -86,9 +86,9 @@ func (r *rig) postsAway() (leaseOver <-chan struct{}, back func()) {
 	})
 }
 
-func logged(t *testing.T, r *rig, id, phase string) (lines []events.Attempt) {
+func logged(t *testing.T, r *system, id, phase string) (lines []events.Attempt) {
 	t.Helper()
-	tried, err := posts.NewStore(r.db, 0, 0).Attempts(t.Context(), r.db, id)
+	tried, err := posts.NewStore(r.DB, 0, 0).Attempts(t.Context(), r.DB, id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func logged(t *testing.T, r *rig, id, phase string) (lines []events.Attempt) {
 // A media id that Threads gave is worth more than a place in a batch, a lease, or an outage.
 func TestAnswerOutlivesPostgres(t *testing.T) {
 	t.Parallel()
-	outage := func(r *rig) (begun chan struct{}, end func()) {
+	outage := func(r *system) (begun chan struct{}, end func()) {
 		begun = make(chan struct{})
 		var leaseOver <-chan struct{}
 		var back func()
@@ -111,16 +111,16 @@ func TestAnswerOutlivesPostgres(t *testing.T) {
 
 	t.Run("a reply that nobody may look for is published, and its call is in the log", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t) // without threads_read_replies
+		r := setup(t) // without threads_read_replies
 		begun, end := outage(r)
-		r.start()
+		r.Start()
 		p := r.chain(500*time.Millisecond, "one", "two")
 		<-begun
 		end()
-		live := r.await(p.ID, events.FactPublished)
+		live := r.Await(p.ID, events.FactPublished)
 		r.threaded(live)
-		row := r.row(p.ID, events.StatePublished)
-		if row.Parts[1].MediaID != live.Parts[1].MediaID || r.told(p.ID, events.FactParked) != 0 {
+		row := r.Row(p.ID, events.StatePublished)
+		if row.Parts[1].MediaID != live.Parts[1].MediaID || r.Emitted(p.ID, events.FactParked) != 0 {
 			t.Errorf("the row is %+v", row)
 		}
 		if calls := logged(t, r, p.ID, "publish"); len(calls) != 2 || !calls[0].OK || !calls[1].OK {
@@ -130,18 +130,18 @@ func TestAnswerOutlivesPostgres(t *testing.T) {
 
 	t.Run("a publisher that is stopped meanwhile saves it first", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
+		r := setup(t)
 		begun, end := outage(r)
-		_, stop := r.start()
+		_, stop := r.Start()
 		p := r.chain(500*time.Millisecond, "one", "two")
 		<-begun
 		stopped := make(chan struct{})
 		go func() { stop(); close(stopped) }()
 		end()
 		<-stopped
-		row := r.any(p.ID)
+		row := r.Any(p.ID)
 		if !row.PartlyPublished() || row.Parts[1].MediaID == "" {
-			t.Errorf("the row is %s with %+v%s", row.State, row.Parts, r.rows())
+			t.Errorf("the row is %s with %+v%s", row.State, row.Parts, r.Rows())
 		}
 	})
 }
@@ -149,25 +149,25 @@ func TestAnswerOutlivesPostgres(t *testing.T) {
 // What an answer leads to is told after what was left untold before it, and is saved before either.
 func TestAnswerIsSavedBeforeOlderFacts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	_, stop := r.start()
-	p := r.schedule(time.Minute, "untold before")
-	before := r.row(p.ID, events.StateReady)
+	r := setup(t)
+	_, stop := r.Start()
+	p := r.Schedule(time.Minute, "untold before")
+	before := r.Row(p.ID, events.StateReady)
 	for before.ToldRev < before.Rev {
 		clock.Sleep(t.Context(), 10*time.Millisecond)
-		before = r.any(p.ID)
+		before = r.Any(p.ID)
 	}
 	stop()
-	s := r.idle()
-	if _, err := r.db.NewRaw("UPDATE posts SET told_rev = 0").Exec(t.Context()); err != nil {
+	s := r.Idle()
+	if _, err := r.DB.NewRaw("UPDATE posts SET told_rev = 0").Exec(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	before = r.any(p.ID)
+	before = r.Any(p.ID)
 	claimed, err := s.Delivery.Claim(t.Context(), &before)
 	if err != nil {
 		t.Fatal(err)
 	}
-	deaf := bustest.Connect(t, r.nats, "publisher")
+	deaf := bustest.Connect(t, r.NATS, "publisher")
 	if err := deaf.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestAnswerIsSavedBeforeOlderFacts(t *testing.T) {
 	if err == nil {
 		t.Fatalf("told without NATS: %v", err)
 	}
-	if row := r.any(p.ID); row.State != events.StateConcluding || row.MediaID != "18060000000000017" {
+	if row := r.Any(p.ID); row.State != events.StateConcluding || row.MediaID != "18060000000000017" {
 		t.Errorf("the answer is not in the row: %s %q", row.State, row.MediaID)
 	}
 }
@@ -186,12 +186,12 @@ func TestAnswerIsSavedBeforeOlderFacts(t *testing.T) {
 // moved it meanwhile.
 func TestLastWordOfAnAnswer(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	_, stop := r.start()
-	p := r.schedule(time.Minute, "the last word")
-	before := r.row(p.ID, events.StateReady)
+	r := setup(t)
+	_, stop := r.Start()
+	p := r.Schedule(time.Minute, "the last word")
+	before := r.Row(p.ID, events.StateReady)
 	stop()
-	s := r.idle()
+	s := r.Idle()
 	claimed, err := s.Delivery.Claim(t.Context(), &before)
 	if err != nil {
 		t.Fatal(err)
@@ -199,15 +199,15 @@ func TestLastWordOfAnAnswer(t *testing.T) {
 	called := time.Now()
 	a := s.Delivery.AnswerOf(claimed, "18060000000000018", called, called, events.Attempt{At: called, Phase: "publish", OK: true})
 	// Another publisher has found the call without an answer, and nobody may look.
-	row := r.any(p.ID)
+	row := r.Any(p.ID)
 	if err := s.Delivery.Park(t.Context(), &row, delivery.ListNotReadable()); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.LastWord(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.start()
-	if row := r.row(p.ID, events.StatePublished); row.MediaID != "18060000000000018" || row.Rev <= before.Rev+1 {
+	r.Start()
+	if row := r.Row(p.ID, events.StatePublished); row.MediaID != "18060000000000018" || row.Rev <= before.Rev+1 {
 		t.Errorf("the row is %+v", row)
 	}
 	if !a.Awaited(claimed) || a.Awaited(&posts.Post{State: events.StatePublished, Attempt: 1}) {

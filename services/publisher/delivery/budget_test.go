@@ -17,8 +17,8 @@ import (
 )
 
 // mediaHost is a host of pictures whose size it does not tell, and how often it was asked.
-func (r *rig) mediaHost() (address string, asked *atomic.Int64) {
-	r.t.Helper()
+func (r *system) mediaHost() (address string, asked *atomic.Int64) {
+	r.T.Helper()
 	asked = new(atomic.Int64)
 	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
@@ -28,16 +28,16 @@ func (r *rig) mediaHost() (address string, asked *atomic.Int64) {
 			}
 		}
 	}))
-	r.t.Cleanup(host.Close)
+	r.T.Cleanup(host.Close)
 	at, err := url.Parse(host.URL)
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	port, err := strconv.ParseUint(at.Port(), 10, 16)
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
-	r.cfg.MediaNetworks, r.cfg.MediaPorts = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, []uint16{uint16(port)}
+	r.Config.MediaNetworks, r.Config.MediaPorts = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, []uint16{uint16(port)}
 	return host.URL, asked
 }
 
@@ -55,12 +55,12 @@ func TestFetchesHaveABudget(t *testing.T) {
 
 	t.Run("of files", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
+		r := setup(t)
 		host, asked := r.mediaHost()
-		r.cfg.FetchesPerMinute, r.cfg.FetchedPerMinute = 20, 0
-		r.start()
+		r.Config.FetchesPerMinute, r.Config.FetchedPerMinute = 20, 0
+		r.Start()
 		look := func(user string) error {
-			_, err := bus.Ask[events.Validation](t.Context(), r.bus, events.ValidatePost{UserID: user, Draft: pictures(host, 20), Fetch: true})
+			_, err := bus.Ask[events.Validation](t.Context(), r.Bus, events.ValidatePost{UserID: user, Draft: pictures(host, 20), Fetch: true})
 			return err
 		}
 		var f *events.Fault
@@ -79,18 +79,18 @@ func TestFetchesHaveABudget(t *testing.T) {
 		if err := look("user_2"); err != nil {
 			t.Errorf("another user: %v", err)
 		}
-		if _, err := bus.Ask[events.Validation](t.Context(), r.bus, events.ValidatePost{UserID: testUser, Draft: pictures(host, 20)}); err != nil {
+		if _, err := bus.Ask[events.Validation](t.Context(), r.Bus, events.ValidatePost{UserID: testUser, Draft: pictures(host, 20)}); err != nil {
 			t.Errorf("without media: %v", err)
 		}
 	})
 
 	t.Run("of bytes", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
+		r := setup(t)
 		host, asked := r.mediaHost()
-		r.cfg.FetchesPerMinute, r.cfg.FetchedPerMinute = 0, 20<<20 // what one file may take at most
-		r.start()
-		v, err := bus.Ask[events.Validation](t.Context(), r.bus, events.ValidatePost{UserID: testUser, Draft: pictures(host, 20), Fetch: true})
+		r.Config.FetchesPerMinute, r.Config.FetchedPerMinute = 0, 20<<20 // what one file may take at most
+		r.Start()
+		v, err := bus.Ask[events.Validation](t.Context(), r.Bus, events.ValidatePost{UserID: testUser, Draft: pictures(host, 20), Fetch: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,12 +108,12 @@ func TestFetchesHaveABudget(t *testing.T) {
 
 func TestTheQueueOfAnAccountHasALimit(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.cfg.QueuedPerAccount = 3
-	r.connect("user_2", "other.user")
-	r.start()
+	r := setup(t)
+	r.Config.QueuedPerAccount = 3
+	r.Connect("user_2", "other.user")
+	r.Start()
 	schedule := func(user, text string) (events.Post, *events.Fault) {
-		return r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: user, Draft: events.Draft{Text: text}, PublishAt: time.Now().Add(time.Hour)}, 5*time.Second)
+		return r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: user, Draft: events.Draft{Text: text}, PublishAt: time.Now().Add(time.Hour)}, 5*time.Second)
 	}
 	var last events.Post
 	for _, text := range []string{"one", "two", "three"} {
@@ -129,17 +129,17 @@ func TestTheQueueOfAnAccountHasALimit(t *testing.T) {
 	if _, fault := schedule(testUser, "four"); !full(fault) {
 		t.Errorf("a fourth: %v", fault)
 	}
-	if _, fault := r.do(events.PublishPost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "now"}, PublishAt: time.Now()}, 5*time.Second); !full(fault) {
+	if _, fault := r.Do(events.PublishPost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "now"}, PublishAt: time.Now()}, 5*time.Second); !full(fault) {
 		t.Errorf("one for now: %v", fault)
 	}
-	v, err := bus.Ask[events.Validation](t.Context(), r.bus, events.ValidatePost{UserID: testUser, Draft: events.Draft{Text: "four"}, PublishAt: time.Now().Add(time.Hour)})
+	v, err := bus.Ask[events.Validation](t.Context(), r.Bus, events.ValidatePost{UserID: testUser, Draft: events.Draft{Text: "four"}, PublishAt: time.Now().Add(time.Hour)})
 	if err != nil || v.Valid || len(v.Errors) != 1 || v.Errors[0].Code != "queue_full" {
 		t.Errorf("validation: %+v, %v", v, err)
 	}
 	if _, fault := schedule("user_2", "mine"); fault != nil {
 		t.Errorf("another account: %v", fault)
 	}
-	if _, fault := r.do(events.CancelPost{PostID: last.ID, UserID: testUser}, 5*time.Second); fault != nil {
+	if _, fault := r.Do(events.CancelPost{PostID: last.ID, UserID: testUser}, 5*time.Second); fault != nil {
 		t.Fatal(fault)
 	}
 	if _, fault := schedule(testUser, "four"); fault != nil {

@@ -20,28 +20,28 @@ import (
 )
 
 // hold locks a row, as a person does who forgot a transaction, until release is called.
-func (r *rig) hold(table, id string) (release func()) {
-	r.t.Helper()
-	tx, err := r.db.BeginTx(r.t.Context(), nil)
+func (r *system) hold(table, id string) (release func()) {
+	r.T.Helper()
+	tx, err := r.DB.BeginTx(r.T.Context(), nil)
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
-	r.t.Cleanup(func() { _ = tx.Rollback() })
-	if _, err := tx.ExecContext(r.t.Context(), "SELECT FROM ? WHERE id = ? FOR UPDATE", bun.Ident(table), id); err != nil {
-		r.t.Fatal(err)
+	r.T.Cleanup(func() { _ = tx.Rollback() })
+	if _, err := tx.ExecContext(r.T.Context(), "SELECT FROM ? WHERE id = ? FOR UPDATE", bun.Ident(table), id); err != nil {
+		r.T.Fatal(err)
 	}
 	return func() { _ = tx.Rollback() }
 }
 
 // readyPost is a post of an account that is due, with its container built.
-func (r *rig) readyPost(s *publisher.Service, user, account, text string) *posts.Post {
-	r.t.Helper()
+func (r *system) readyPost(s *publisher.Service, user, account, text string) *posts.Post {
+	r.T.Helper()
 	now := time.Now()
 	p := s.Delivery.NewPost(events.NewPostID(), user, account, events.Draft{Text: text}, now)
 	p.State, p.ContainerID, p.ContainerAt, p.WakeAt = events.StateReady, "17890000000000001", now, now
 	p.Canonicalize()
-	if _, err := r.db.NewInsert().Model(p).Exec(r.t.Context()); err != nil {
-		r.t.Fatal(err)
+	if _, err := r.DB.NewInsert().Model(p).Exec(r.T.Context()); err != nil {
+		r.T.Fatal(err)
 	}
 	return p
 }
@@ -54,13 +54,13 @@ func claimOf(old *posts.Post) posts.Claim {
 // Somebody holds the row of one account, or of one post: in no batch do the others wait for that, or fail with it.
 func TestBusyMember(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	s := r.idle()
-	other := r.connect("user_2", "other.user")
+	r := setup(t)
+	s := r.Idle()
+	other := r.Connect("user_2", "other.user")
 
 	t.Run("an account: its claim comes back, and the others' are made", func(t *testing.T) {
-		held, free := r.readyPost(s, testUser, r.account.ID, "held"), r.readyPost(s, "user_2", other.ID, "free")
-		release := r.hold("social_connections", r.account.ID)
+		held, free := r.readyPost(s, testUser, r.Account.ID, "held"), r.readyPost(s, "user_2", other.ID, "free")
+		release := r.hold("social_connections", r.Account.ID)
 		defer release()
 		errs := s.Delivery.Store().Claim(t.Context(), []posts.Claim{claimOf(held), claimOf(free)}, time.Second, time.Now())
 		if !errors.Is(errs[0], posts.ErrAccountBusy) || errs[1] != nil {
@@ -69,7 +69,7 @@ func TestBusyMember(t *testing.T) {
 	})
 
 	t.Run("an account: its acceptance goes alone, and comes back, and the others' are written", func(t *testing.T) {
-		release := r.hold("social_connections", r.account.ID)
+		release := r.hold("social_connections", r.Account.ID)
 		defer release()
 		ask := func(user, account string) (bus.Delivery, events.SchedulePost) {
 			cmd := events.SchedulePost{PostID: events.NewPostID(), UserID: user, Draft: events.Draft{AccountID: account, Text: "asked for"}, PublishAt: time.Now().Add(time.Hour)}
@@ -77,17 +77,17 @@ func TestBusyMember(t *testing.T) {
 		}
 		var records []commands.Command
 		var list []*posts.Post
-		for user, account := range map[string]string{testUser: r.account.ID, "user_2": other.ID} {
+		for user, account := range map[string]string{testUser: r.Account.ID, "user_2": other.ID} {
 			d, cmd := ask(user, account)
 			p := s.Delivery.NewPost(cmd.PostID, user, account, cmd.Draft, cmd.PublishAt)
 			records, list = append(records, commands.New(d.Meta, cmd, cmd.PostID)), append(list, p)
 		}
 		for i, err := range s.Delivery.AcceptBatch(t.Context(), records, list) {
-			if held := list[i].AccountID == r.account.ID; held != errors.Is(err, batch.ErrAlone) || !held && err != nil {
+			if held := list[i].AccountID == r.Account.ID; held != errors.Is(err, batch.ErrAlone) || !held && err != nil {
 				t.Errorf("of %s: %v", list[i].UserID, err)
 			}
 		}
-		d, cmd := ask(testUser, r.account.ID)
+		d, cmd := ask(testUser, r.Account.ID)
 		if _, err := s.Delivery.SchedulePost(t.Context(), d, cmd); err == nil || err.Error() != bus.Later(delivery.BusyAgain).Error() {
 			t.Errorf("the account is held, and its post is accepted with %v", err)
 		}
@@ -98,13 +98,13 @@ func TestBusyMember(t *testing.T) {
 	})
 
 	t.Run("an account: its deletion comes back", func(t *testing.T) {
-		release := r.hold("social_connections", r.account.ID)
+		release := r.hold("social_connections", r.Account.ID)
 		defer release()
-		p := r.readyPost(s, testUser, r.account.ID, "to be deleted")
+		p := r.readyPost(s, testUser, r.Account.ID, "to be deleted")
 		if may, err := s.Delivery.MayDelete(t.Context(), p, 1); may || err != nil {
 			t.Errorf("%t, %v", may, err)
 		}
-		if row := r.any(p.ID); row.Lease != "" || !row.WakeAt.After(p.WakeAt) || row.Reason != nil {
+		if row := r.Any(p.ID); row.Lease != "" || !row.WakeAt.After(p.WakeAt) || row.Reason != nil {
 			t.Errorf("its row is %+v", row)
 		}
 	})
@@ -124,7 +124,7 @@ func TestBusyMember(t *testing.T) {
 		var notes []posts.Outcome
 		var outcomes []projector.Outcome
 		for i, id := range []string{held.ID, free.ID} {
-			old := r.any(id)
+			old := r.Any(id)
 			p := old
 			p.State, p.Fact, p.MediaID, p.AcceptedAt, p.UpdatedAt = events.StateConcluding, events.FactPublished, fmt.Sprint("1806000000000000", i), time.Now(), time.Now()
 			notes = append(notes, posts.Outcome{Old: &old, Next: &p})
@@ -148,7 +148,7 @@ func TestBusyMember(t *testing.T) {
 			t.Error(err)
 		}
 		for _, id := range []string{held.ID, free.ID} {
-			if p := r.any(id); p.State != events.StatePublished || p.ToldRev != p.Rev {
+			if p := r.Any(id); p.State != events.StatePublished || p.ToldRev != p.Rev {
 				t.Errorf("%s is %s, told %d of %d", p.Text, p.State, p.ToldRev, p.Rev)
 			}
 		}
@@ -158,23 +158,23 @@ func TestBusyMember(t *testing.T) {
 // While one account's row is held, the posts of others are accepted and published; its own go out when it is free.
 func TestBusyAccount(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.connect("user_2", "other.user")
-	r.start()
-	own := r.schedule(time.Minute, "of the held account")
-	r.row(own.ID, events.StateReady)
-	release := r.hold("social_connections", r.account.ID)
-	r.exec("UPDATE posts SET publish_at = now(), wake_at = now() WHERE id = ?", own.ID)
+	r := setup(t)
+	r.Connect("user_2", "other.user")
+	r.Start()
+	own := r.Schedule(time.Minute, "of the held account")
+	r.Row(own.ID, events.StateReady)
+	release := r.hold("social_connections", r.Account.ID)
+	r.Exec("UPDATE posts SET publish_at = now(), wake_at = now() WHERE id = ?", own.ID)
 	for i := range 20 {
 		cmd := events.PublishPost{PostID: events.NewPostID(), UserID: "user_2", Draft: events.Draft{Text: fmt.Sprint("of another ", i)}, PublishAt: time.Now()}
-		p, fault := r.do(cmd, 10*time.Second)
+		p, fault := r.Do(cmd, 10*time.Second)
 		if fault != nil || p.Status != events.StatusPosted {
 			t.Fatalf("answered %+v, %v", p, fault)
 		}
 	}
-	if n, _ := r.arrivals(own.Text); n != 0 {
+	if n, _ := r.Arrivals(own.Text); n != 0 {
 		t.Error("a post went out that was not claimed")
 	}
 	release()
-	r.once(r.await(own.ID, events.FactPublished))
+	r.Once(r.Await(own.ID, events.FactPublished))
 }

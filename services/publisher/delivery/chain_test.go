@@ -9,15 +9,12 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
-	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/services/publisher/publishertest"
 )
 
-// chainScopes let a chain's lost parts be looked for.
-var chainScopes = []string{threads.ScopeBasic, threads.ScopeContentPublish, threads.ScopeDelete, threads.ScopeReadReplies}
-
-func (r *rig) chain(in time.Duration, texts ...string) events.Post {
-	r.t.Helper()
+func (r *system) chain(in time.Duration, texts ...string) events.Post {
+	r.T.Helper()
 	var draft events.Draft
 	for _, text := range texts {
 		draft.Parts = append(draft.Parts, events.DraftPart{Text: text})
@@ -26,32 +23,32 @@ func (r *rig) chain(in time.Duration, texts ...string) events.Post {
 }
 
 // accepted schedules a draft that must be taken.
-func (r *rig) accepted(draft events.Draft, in time.Duration) events.Post {
-	r.t.Helper()
-	p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: draft, PublishAt: time.Now().Add(in)}, 5*time.Second)
+func (r *system) accepted(draft events.Draft, in time.Duration) events.Post {
+	r.T.Helper()
+	p, fault := r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: draft, PublishAt: time.Now().Add(in)}, 5*time.Second)
 	if fault != nil {
-		r.t.Fatal(fault)
+		r.T.Fatal(fault)
 	}
 	return p
 }
 
 // threaded checks that Threads has each part once, each as the reply to the one before, and that the post says so.
-func (r *rig) threaded(p events.Post) {
-	r.t.Helper()
+func (r *system) threaded(p events.Post) {
+	r.T.Helper()
 	parent := p.ReplyTo
 	for i, part := range p.Parts {
 		n, reply := 0, ""
-		for _, at := range r.sim.Posts() {
+		for _, at := range r.Sim.Posts() {
 			if at.Text == part.Text {
 				n++
 				reply = at.ReplyToID
 				if at.ID != part.MediaID {
-					r.t.Errorf("part %d is %s at Threads and %s in the post", i, at.ID, part.MediaID)
+					r.T.Errorf("part %d is %s at Threads and %s in the post", i, at.ID, part.MediaID)
 				}
 			}
 		}
 		if n != 1 || reply != parent {
-			r.t.Errorf("part %d is at Threads %d times, in reply to %q, want %q%s", i, n, reply, parent, r.rows())
+			r.T.Errorf("part %d is at Threads %d times, in reply to %q, want %q%s", i, n, reply, parent, r.Rows())
 		}
 		parent = part.MediaID
 	}
@@ -62,9 +59,9 @@ func TestChain(t *testing.T) {
 
 	t.Run("goes out part by part, each the reply to the one before", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.start()
-		p := r.await(r.chain(700*time.Millisecond, "one", "two", "three").ID, events.FactPublished)
+		r := setup(t)
+		r.Start()
+		p := r.Await(r.chain(700*time.Millisecond, "one", "two", "three").ID, events.FactPublished)
 		r.threaded(p)
 		if len(p.Parts) != 3 || *p.PostedTweetID != p.Parts[0].MediaID || p.Text != "one" || p.Status != events.StatusPosted {
 			t.Errorf("it is %+v", p)
@@ -74,10 +71,10 @@ func TestChain(t *testing.T) {
 				t.Errorf("part %d is %+v", i, part)
 			}
 		}
-		if n := r.told(p.ID, events.FactPartPublished); n != 2 { // the last is told by PostPublished
+		if n := r.Emitted(p.ID, events.FactPartPublished); n != 2 { // the last is told by PostPublished
 			t.Errorf("%d parts were told before the end", n)
 		}
-		r.once(events.Post{ID: p.ID, Text: "one", ScheduledAt: p.ScheduledAt})
+		r.Once(events.Post{ID: p.ID, Text: "one", ScheduledAt: p.ScheduledAt})
 	})
 
 	t.Run("resumes at the part whose answer was lost", func(t *testing.T) {
@@ -85,53 +82,53 @@ func TestChain(t *testing.T) {
 		for name, kind := range map[string]string{"after the commit": threadssim.DropResponse, "before it": threadssim.DropRequest, "with an error": threadssim.ErrorAfterCommit} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				r := newRig(t)
-				r.account = r.connect(testUser, "demo.user", chainScopes...)
-				r.inject(threadssim.Fault{Op: "publish", Kind: kind, Nth: 2})
-				r.start()
-				r.threaded(r.await(r.chain(500*time.Millisecond, "one", "two", "three").ID, events.FactPublished))
+				r := setup(t)
+				r.Account = r.Connect(testUser, "demo.user", publishertest.ChainScopes...)
+				r.Inject(threadssim.Fault{Op: "publish", Kind: kind, Nth: 2})
+				r.Start()
+				r.threaded(r.Await(r.chain(500*time.Millisecond, "one", "two", "three").ID, events.FactPublished))
 			})
 		}
 	})
 
 	t.Run("a reply that nobody may look for is parked, and a person resolves it", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t) // without threads_read_replies
-		r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropRequest, Nth: 2})
-		r.start()
-		p := r.await(r.chain(500*time.Millisecond, "one", "two").ID, events.FactParked)
+		r := setup(t) // without threads_read_replies
+		r.Inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropRequest, Nth: 2})
+		r.Start()
+		p := r.Await(r.chain(500*time.Millisecond, "one", "two").ID, events.FactParked)
 		if p.Reason.Code != events.MissingScope || p.Parts[0].MediaID == "" || p.Parts[1].MediaID != "" {
 			t.Fatalf("it is %+v because %+v", p.Parts, p.Reason)
 		}
-		if _, fault := r.do(events.ResolvePost{PostID: p.ID, UserID: testUser, Published: true, MediaID: "18060000000009999"}, 5*time.Second); fault == nil || fault.Code != events.Invalid {
+		if _, fault := r.Do(events.ResolvePost{PostID: p.ID, UserID: testUser, Published: true, MediaID: "18060000000009999"}, 5*time.Second); fault == nil || fault.Code != events.Invalid {
 			t.Errorf("a media id that Threads does not know: %v", fault)
 		}
-		if _, fault := r.do(events.ResolvePost{PostID: p.ID, UserID: testUser, Published: true, MediaID: p.Parts[0].MediaID}, 5*time.Second); fault == nil || fault.Code != events.Conflict {
+		if _, fault := r.Do(events.ResolvePost{PostID: p.ID, UserID: testUser, Published: true, MediaID: p.Parts[0].MediaID}, 5*time.Second); fault == nil || fault.Code != events.Conflict {
 			t.Errorf("the media id of another part: %v", fault)
 		}
-		if _, fault := r.do(events.ResolvePost{PostID: p.ID, UserID: testUser}, 5*time.Second); fault != nil {
+		if _, fault := r.Do(events.ResolvePost{PostID: p.ID, UserID: testUser}, 5*time.Second); fault != nil {
 			t.Fatal(fault)
 		}
-		failed := r.await(p.ID, events.FactFailed)
+		failed := r.Await(p.ID, events.FactFailed)
 		if failed.Parts[0].MediaID == "" || failed.Status != events.StatusFailed {
 			t.Errorf("it is %+v", failed)
 		}
-		if _, fault := r.do(events.RetryPost{PostID: p.ID, UserID: testUser, PublishAt: time.Now()}, 5*time.Second); fault != nil {
+		if _, fault := r.Do(events.RetryPost{PostID: p.ID, UserID: testUser, PublishAt: time.Now()}, 5*time.Second); fault != nil {
 			t.Fatal(fault)
 		}
-		r.threaded(r.await(p.ID, events.FactPublished))
+		r.threaded(r.Await(p.ID, events.FactPublished))
 	})
 
 	t.Run("that fails half way says what is live, and can be deleted", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.inject(threadssim.Fault{Op: "create", Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100, Nth: 2})
-		r.start()
-		p := r.await(r.chain(500*time.Millisecond, "one", "two").ID, events.FactFailed)
+		r := setup(t)
+		r.Inject(threadssim.Fault{Op: "create", Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100, Nth: 2})
+		r.Start()
+		p := r.Await(r.chain(500*time.Millisecond, "one", "two").ID, events.FactFailed)
 		if p.Parts[0].MediaID == "" || p.Parts[1].MediaID != "" || p.ErrorMessage == nil {
 			t.Fatalf("it is %+v", p)
 		}
-		gone, fault := r.do(events.DeletePost{ID: p.Parts[0].MediaID, UserID: testUser}, 10*time.Second)
+		gone, fault := r.Do(events.DeletePost{ID: p.Parts[0].MediaID, UserID: testUser}, 10*time.Second)
 		if fault != nil || gone.Status != events.StatusDeleted || gone.Parts[0].DeletedAt == nil {
 			t.Errorf("deleting answered %v, it is %+v", fault, gone)
 		}
@@ -139,14 +136,14 @@ func TestChain(t *testing.T) {
 
 	t.Run("is deleted from its last part to its first", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.start()
-		p := r.await(r.chain(500*time.Millisecond, "one", "two", "three").ID, events.FactPublished)
-		if _, fault := r.do(events.DeletePost{ID: p.ID, UserID: testUser}, 10*time.Second); fault != nil {
+		r := setup(t)
+		r.Start()
+		p := r.Await(r.chain(500*time.Millisecond, "one", "two", "three").ID, events.FactPublished)
+		if _, fault := r.Do(events.DeletePost{ID: p.ID, UserID: testUser}, 10*time.Second); fault != nil {
 			t.Fatal(fault)
 		}
 		var order []string
-		for _, c := range r.sim.Calls() {
+		for _, c := range r.Sim.Calls() {
 			if c.Method == http.MethodDelete {
 				order = append(order, c.Path)
 			}
@@ -158,32 +155,32 @@ func TestChain(t *testing.T) {
 
 	t.Run("cannot be changed once a part is live", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.inject(threadssim.Fault{Op: "create", Kind: threadssim.Latency, DelayMS: 1500, Nth: 2})
-		r.start()
+		r := setup(t)
+		r.Inject(threadssim.Fault{Op: "create", Kind: threadssim.Latency, DelayMS: 1500, Nth: 2})
+		r.Start()
 		p := r.chain(400*time.Millisecond, "one", "two")
-		r.await(p.ID, events.FactPartPublished)
-		if _, fault := r.do(events.CancelPost{PostID: p.ID, UserID: testUser}, 5*time.Second); fault == nil || fault.Code != events.Conflict {
+		r.Await(p.ID, events.FactPartPublished)
+		if _, fault := r.Do(events.CancelPost{PostID: p.ID, UserID: testUser}, 5*time.Second); fault == nil || fault.Code != events.Conflict {
 			t.Errorf("cancelling answered %v", fault)
 		}
-		r.threaded(r.await(p.ID, events.FactPublished))
+		r.threaded(r.Await(p.ID, events.FactPublished))
 	})
 
 	t.Run("is checked whole before its first part goes out", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.start()
+		r := setup(t)
+		r.Start()
 		long := make([]byte, 501)
 		for i := range long {
 			long[i] = 'a'
 		}
 		draft := events.Draft{Parts: []events.DraftPart{{Text: "one"}, {Text: string(long)}}}
-		_, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: draft, PublishAt: time.Now()}, 5*time.Second)
+		_, fault := r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: draft, PublishAt: time.Now()}, 5*time.Second)
 		if fault == nil || len(fault.Details) != 1 || fault.Details[0].Pointer != "/parts/1/text" {
 			t.Errorf("answered %+v", fault)
 		}
 		draft = events.Draft{Text: "both", Parts: []events.DraftPart{{Text: "one"}}}
-		if _, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: draft, PublishAt: time.Now()}, 5*time.Second); fault == nil {
+		if _, fault := r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: draft, PublishAt: time.Now()}, 5*time.Second); fault == nil {
 			t.Error("parts beside a text were taken")
 		}
 	})
@@ -194,16 +191,16 @@ func TestReplies(t *testing.T) {
 
 	t.Run("a reply waits for our post that it answers", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.start()
-		first := r.schedule(4*time.Second, "first")
+		r := setup(t)
+		r.Start()
+		first := r.Schedule(4*time.Second, "first")
 		reply := r.accepted(events.Draft{Text: "second", ReplyTo: first.ID}, 300*time.Millisecond)
-		if waiting := r.await(reply.ID, events.FactPostponed); waiting.Reason.Code != events.Unavailable {
+		if waiting := r.Await(reply.ID, events.FactPostponed); waiting.Reason.Code != events.Unavailable {
 			t.Errorf("it waits because %+v", waiting.Reason)
 		}
-		r.await(reply.ID, events.FactPublished)
-		parent := r.await(first.ID, events.FactPublished)
-		for _, at := range r.sim.Posts() {
+		r.Await(reply.ID, events.FactPublished)
+		parent := r.Await(first.ID, events.FactPublished)
+		for _, at := range r.Sim.Posts() {
 			if at.Text == "second" && at.ReplyToID != *parent.PostedTweetID {
 				t.Errorf("it replies to %q", at.ReplyToID)
 			}
@@ -212,27 +209,27 @@ func TestReplies(t *testing.T) {
 
 	t.Run("a reply to a post that was cancelled fails", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.start()
-		first := r.schedule(time.Hour, "first")
+		r := setup(t)
+		r.Start()
+		first := r.Schedule(time.Hour, "first")
 		reply := r.accepted(events.Draft{Text: "second", ReplyTo: first.ID}, 300*time.Millisecond)
-		r.await(reply.ID, events.FactPostponed)
-		if _, fault := r.do(events.CancelPost{PostID: first.ID, UserID: testUser}, 5*time.Second); fault != nil {
+		r.Await(reply.ID, events.FactPostponed)
+		if _, fault := r.Do(events.CancelPost{PostID: first.ID, UserID: testUser}, 5*time.Second); fault != nil {
 			t.Fatal(fault)
 		}
-		if failed := r.await(reply.ID, events.FactFailed); failed.Reason.Code != events.Refused {
+		if failed := r.Await(reply.ID, events.FactFailed); failed.Reason.Code != events.Refused {
 			t.Errorf("it failed with %+v", failed.Reason)
 		}
 	})
 
 	t.Run("another's post cannot be referred to", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.connect("user_2", "other.user")
-		r.start()
-		p := r.schedule(time.Hour, "mine")
+		r := setup(t)
+		r.Connect("user_2", "other.user")
+		r.Start()
+		p := r.Schedule(time.Hour, "mine")
 		draft := events.Draft{Text: "x", ReplyTo: p.ID}
-		_, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: "user_2", Draft: draft, PublishAt: time.Now()}, 5*time.Second)
+		_, fault := r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: "user_2", Draft: draft, PublishAt: time.Now()}, 5*time.Second)
 		if fault == nil || fault.Code != events.Invalid || fault.Details[0].Code != "post_unknown" {
 			t.Errorf("answered %+v", fault)
 		}
@@ -244,19 +241,19 @@ func TestChainHalfLive(t *testing.T) {
 
 	t.Run("an account that goes while a chain goes out leaves it failed, not cancelled", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.inject(threadssim.Fault{Op: "create", Kind: threadssim.Latency, DelayMS: 1500, Nth: 2})
-		r.start()
+		r := setup(t)
+		r.Inject(threadssim.Fault{Op: "create", Kind: threadssim.Latency, DelayMS: 1500, Nth: 2})
+		r.Start()
 		p := r.chain(400*time.Millisecond, "one", "two")
-		r.await(p.ID, events.FactPartPublished)
-		gone, _, err := accounts.Disconnect(t.Context(), r.db, r.account.ID, time.Now())
+		r.Await(p.ID, events.FactPartPublished)
+		gone, _, err := accounts.Disconnect(t.Context(), r.DB, r.Account.ID, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.bus.Emit(t.Context(), events.NewAccountDisconnected(gone.Connection())); err != nil {
+		if err := r.Bus.Emit(t.Context(), events.NewAccountDisconnected(gone.Connection())); err != nil {
 			t.Fatal(err)
 		}
-		failed := r.await(p.ID, events.FactFailed)
+		failed := r.Await(p.ID, events.FactFailed)
 		if failed.Parts[0].MediaID == "" || failed.Reason.Code != events.NotFound {
 			t.Errorf("it is %+v because %+v", failed.Parts, failed.Reason)
 		}
@@ -264,16 +261,16 @@ func TestChainHalfLive(t *testing.T) {
 
 	t.Run("tried again for later, the rest waits for that time", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.inject(threadssim.Fault{Op: "create", Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100, Nth: 2})
-		r.start()
+		r := setup(t)
+		r.Inject(threadssim.Fault{Op: "create", Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100, Nth: 2})
+		r.Start()
 		p := r.chain(400*time.Millisecond, "one", "two")
-		r.await(p.ID, events.FactFailed)
+		r.Await(p.ID, events.FactFailed)
 		at := time.Now().Add(4 * time.Second)
-		if _, fault := r.do(events.RetryPost{PostID: p.ID, UserID: testUser, PublishAt: at}, 5*time.Second); fault != nil {
+		if _, fault := r.Do(events.RetryPost{PostID: p.ID, UserID: testUser, PublishAt: at}, 5*time.Second); fault != nil {
 			t.Fatal(fault)
 		}
-		p = r.await(p.ID, events.FactPublished)
+		p = r.Await(p.ID, events.FactPublished)
 		r.threaded(p)
 		if p.Parts[1].CalledAt.Before(at.Add(-time.Millisecond)) {
 			t.Errorf("the second part went out %s before its new time", at.Sub(*p.Parts[1].CalledAt))
@@ -289,31 +286,31 @@ func TestChainIsTriedBeforeItsFirstPart(t *testing.T) {
 
 	t.Run("a text that Threads counts in bytes", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		if err := r.sim.SetKnobs(func(k *threadssim.Knobs) { k.CountMode = "bytes" }); err != nil {
+		r := setup(t)
+		if err := r.Sim.SetKnobs(func(k *threadssim.Knobs) { k.CountMode = "bytes" }); err != nil {
 			t.Fatal(err)
 		}
-		r.start()
+		r.Start()
 		p := r.chain(500*time.Millisecond, "one", "two", long)
 		if len(p.Warnings) != 1 || p.Warnings[0].Pointer != "/parts/2/text" || p.Warnings[0].Code != "text_bytes" {
 			t.Errorf("its author was warned of %+v", p.Warnings)
 		}
-		failed := r.await(p.ID, events.FactFailed)
-		if len(r.sim.Posts()) != 0 || failed.Parts[0].MediaID != "" {
-			t.Fatalf("%d posts are live, it is %+v", len(r.sim.Posts()), failed)
+		failed := r.Await(p.ID, events.FactFailed)
+		if len(r.Sim.Posts()) != 0 || failed.Parts[0].MediaID != "" {
+			t.Fatalf("%d posts are live, it is %+v", len(r.Sim.Posts()), failed)
 		}
 		if failed.Reason.Code != events.Refused || len(failed.Reason.Details) != 1 || failed.Reason.Details[0].Pointer != "/parts/2" {
 			t.Errorf("it failed because %+v", failed.Reason)
 		}
-		edited, fault := r.do(events.EditPost{PostID: p.ID, UserID: testUser, Parts: []events.DraftPart{{Text: "one"}, {Text: "two"}, {Text: "three"}}}, 5*time.Second)
+		edited, fault := r.Do(events.EditPost{PostID: p.ID, UserID: testUser, Parts: []events.DraftPart{{Text: "one"}, {Text: "two"}, {Text: "three"}}}, 5*time.Second)
 		if fault != nil || edited.State != events.StateFailed {
 			t.Fatalf("%v, it is %+v", fault, edited)
 		}
-		r.await(p.ID, events.FactEdited)
-		if _, fault := r.do(events.RetryPost{PostID: p.ID, UserID: testUser, PublishAt: time.Now()}, 5*time.Second); fault != nil {
+		r.Await(p.ID, events.FactEdited)
+		if _, fault := r.Do(events.RetryPost{PostID: p.ID, UserID: testUser, PublishAt: time.Now()}, 5*time.Second); fault != nil {
 			t.Fatal(fault)
 		}
-		r.threaded(r.await(p.ID, events.FactPublished))
+		r.threaded(r.Await(p.ID, events.FactPublished))
 	})
 
 	t.Run("a picture that Threads cannot fetch, and a carousel's item", func(t *testing.T) {
@@ -324,12 +321,12 @@ func TestChainIsTriedBeforeItsFirstPart(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				r := newRig(t)
-				r.inject(threadssim.Fault{Op: "create", Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100, Nth: 1 + len(media)}) // the first is the first part's
-				r.start()
-				failed := r.await(r.accepted(events.Draft{Parts: []events.DraftPart{{Text: "one"}, {Text: "two", Media: media}}}, 500*time.Millisecond).ID, events.FactFailed)
-				if len(r.sim.Posts()) != 0 || failed.Reason.Details[0].Pointer != "/parts/1" {
-					t.Errorf("%d posts are live; it failed because %+v", len(r.sim.Posts()), failed.Reason)
+				r := setup(t)
+				r.Inject(threadssim.Fault{Op: "create", Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100, Nth: 1 + len(media)}) // the first is the first part's
+				r.Start()
+				failed := r.Await(r.accepted(events.Draft{Parts: []events.DraftPart{{Text: "one"}, {Text: "two", Media: media}}}, 500*time.Millisecond).ID, events.FactFailed)
+				if len(r.Sim.Posts()) != 0 || failed.Reason.Details[0].Pointer != "/parts/1" {
+					t.Errorf("%d posts are live; it failed because %+v", len(r.Sim.Posts()), failed.Reason)
 				}
 			})
 		}
@@ -337,12 +334,12 @@ func TestChainIsTriedBeforeItsFirstPart(t *testing.T) {
 
 	t.Run("is published once, whatever was tried", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.start()
+		r := setup(t)
+		r.Start()
 		p := r.accepted(events.Draft{Parts: []events.DraftPart{{Text: "one"}, {Text: long}, {Text: "see https://example.org/a"}, {Text: "four"}}}, 500*time.Millisecond)
-		r.threaded(r.await(p.ID, events.FactPublished))
+		r.threaded(r.Await(p.ID, events.FactPublished))
 		made := map[string]int{}
-		for _, c := range r.sim.Containers() {
+		for _, c := range r.Sim.Containers() {
 			made[c.Text]++
 		}
 		for i, part := range p.Parts[1:3] { // a container may be lost on the way, and made once more
@@ -354,10 +351,10 @@ func TestChainIsTriedBeforeItsFirstPart(t *testing.T) {
 
 	t.Run("a part that failed later says so, and is changed and tried again", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.inject(threadssim.Fault{Op: "create", Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100, Nth: 2})
-		r.start()
-		p := r.await(r.chain(500*time.Millisecond, "one", "two", "three").ID, events.FactFailed)
+		r := setup(t)
+		r.Inject(threadssim.Fault{Op: "create", Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100, Nth: 2})
+		r.Start()
+		p := r.Await(r.chain(500*time.Millisecond, "one", "two", "three").ID, events.FactFailed)
 		if p.Parts[0].MediaID == "" || len(p.Reason.Details) != 1 || p.Reason.Details[0].Pointer != "/parts/1" {
 			t.Fatalf("it is %+v because %+v", p.Parts, p.Reason)
 		}
@@ -366,7 +363,7 @@ func TestChainIsTriedBeforeItsFirstPart(t *testing.T) {
 			for _, text := range parts {
 				cmd.Parts = append(cmd.Parts, events.DraftPart{Text: text})
 			}
-			return r.do(cmd, 5*time.Second)
+			return r.Do(cmd, 5*time.Second)
 		}
 		for _, parts := range [][]string{{"another", "two"}, {"one"}} {
 			if _, fault := edit(parts...); fault == nil || fault.Code != events.Conflict {
@@ -374,19 +371,19 @@ func TestChainIsTriedBeforeItsFirstPart(t *testing.T) {
 			}
 		}
 		at := time.Now().Add(time.Hour)
-		if _, fault := r.do(events.EditPost{PostID: p.ID, UserID: testUser, PublishAt: &at}, 5*time.Second); fault == nil || fault.Code != events.Invalid {
+		if _, fault := r.Do(events.EditPost{PostID: p.ID, UserID: testUser, PublishAt: &at}, 5*time.Second); fault == nil || fault.Code != events.Invalid {
 			t.Errorf("its time was changed: %v", fault)
 		}
 		edited, fault := edit("one", "second", "three", "four")
 		if fault != nil || edited.State != events.StateFailed || edited.Parts[0].MediaID != p.Parts[0].MediaID || edited.Parts[1].Text != "second" {
 			t.Fatalf("%v, it is %+v", fault, edited.Parts)
 		}
-		if _, fault := r.do(events.RetryPost{PostID: p.ID, UserID: testUser, PublishAt: time.Now()}, 5*time.Second); fault != nil {
+		if _, fault := r.Do(events.RetryPost{PostID: p.ID, UserID: testUser, PublishAt: time.Now()}, 5*time.Second); fault != nil {
 			t.Fatal(fault)
 		}
-		done := r.await(p.ID, events.FactPublished)
-		if r.threaded(done); len(done.Parts) != 4 || len(r.sim.Posts()) != 4 {
-			t.Errorf("%d posts are live, it is %+v", len(r.sim.Posts()), done.Parts)
+		done := r.Await(p.ID, events.FactPublished)
+		if r.threaded(done); len(done.Parts) != 4 || len(r.Sim.Posts()) != 4 {
+			t.Errorf("%d posts are live, it is %+v", len(r.Sim.Posts()), done.Parts)
 		}
 	})
 }

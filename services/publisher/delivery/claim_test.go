@@ -14,17 +14,17 @@ import (
 // Two wake-ups of one post meet in one batch: one wins, the other loses, and the posts beside them do not notice.
 func TestClaimTwiceInABatch(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	s := r.idle()
+	r := setup(t)
+	s := r.Idle()
 	now := time.Now()
 	claimOf := func(old *posts.Post) posts.Claim {
 		return posts.Claim{Old: old, Next: old.Claim(uuid.NewString(), now, now.Add(time.Minute)), CallLasts: time.Minute}
 	}
 	ready := func(text string) *posts.Post {
-		p := s.Delivery.NewPost(events.NewPostID(), testUser, r.account.ID, events.Draft{Text: text}, now)
+		p := s.Delivery.NewPost(events.NewPostID(), testUser, r.Account.ID, events.Draft{Text: text}, now)
 		p.State, p.ContainerID, p.ContainerAt, p.WakeAt = events.StateReady, "17890000000000001", now, now
 		p.Canonicalize()
-		if _, err := r.db.NewInsert().Model(p).Exec(t.Context()); err != nil {
+		if _, err := r.DB.NewInsert().Model(p).Exec(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		return p
@@ -34,12 +34,12 @@ func TestClaimTwiceInABatch(t *testing.T) {
 	if errs[0] != nil || !errors.Is(errs[1], posts.ErrLost) || errs[2] != nil {
 		t.Fatalf("%v", errs)
 	}
-	usages, err := posts.QuotaUsed(t.Context(), r.db, []string{r.account.ID}, now)
-	if err != nil || usages[posts.AccountQuota{Account: r.account.ID, Quota: posts.QuotaPosts}].Used != 2 {
+	usages, err := posts.QuotaUsed(t.Context(), r.DB, []string{r.Account.ID}, now)
+	if err != nil || usages[posts.AccountQuota{Account: r.Account.ID, Quota: posts.QuotaPosts}].Used != 2 {
 		t.Errorf("%v, %v", usages, err)
 	}
 	for _, id := range []string{one.ID, other.ID} {
-		if p := r.any(id); p.Attempt != 1 || p.State != events.StatePublishing {
+		if p := r.Any(id); p.Attempt != 1 || p.State != events.StatePublishing {
 			t.Errorf("%s is %s after %d calls", p.Text, p.State, p.Attempt)
 		}
 	}
@@ -48,9 +48,9 @@ func TestClaimTwiceInABatch(t *testing.T) {
 // A wake-up that has outlived its post's claim comes in one batch with an overdue post: that keeps its distance all the same.
 func TestClaimKeepsItsDistanceBesideAStaleOne(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	s := r.idle()
-	one, other := r.readyPost(s, testUser, r.account.ID, "went out just now"), r.readyPost(s, testUser, r.account.ID, "overdue")
+	r := setup(t)
+	s := r.Idle()
+	one, other := r.readyPost(s, testUser, r.Account.ID, "went out just now"), r.readyPost(s, testUser, r.Account.ID, "overdue")
 	now := time.Now()
 	if errs := s.Delivery.Store().Claim(t.Context(), []posts.Claim{claimOf(one)}, time.Minute, now); errs[0] != nil {
 		t.Fatal(errs)

@@ -16,22 +16,22 @@ func TestClockIsSet(t *testing.T) {
 
 	t.Run("ahead, after a call whose answer was lost", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
+		r := setup(t)
 		clock := &movedClock{}
-		r.now = clock.now
-		r.cfg.SecondCallAfter = time.Minute
-		r.start()
-		first := r.await(r.schedule(300*time.Millisecond, "worth repeating").ID, events.FactPublished)
-		if err := r.sim.SetKnobs(func(k *threadssim.Knobs) { k.ListLag = threadssim.Always(4 * time.Second) }); err != nil {
+		r.Now = clock.now
+		r.Config.SecondCallAfter = time.Minute
+		r.Start()
+		first := r.Await(r.Schedule(300*time.Millisecond, "worth repeating").ID, events.FactPublished)
+		if err := r.Sim.SetKnobs(func(k *threadssim.Knobs) { k.ListLag = threadssim.Always(4 * time.Second) }); err != nil {
 			t.Fatal(err)
 		}
-		r.inject(threadssim.Fault{Op: "repost", Kind: threadssim.DropResponse})
+		r.Inject(threadssim.Fault{Op: "repost", Kind: threadssim.DropResponse})
 		p := r.accepted(events.Draft{RepostOf: *first.PostedTweetID}, 300*time.Millisecond)
 		waiting.Until(t, "the repost is live", func() bool { return len(r.reposts()) > 0 })
 		clock.advance(10 * time.Minute)
-		r.await(p.ID, events.FactPublished)
+		r.Await(p.ID, events.FactPublished)
 		if ids := r.reposts(); len(ids) != 1 {
-			t.Errorf("Threads has it %d times%s", len(ids), r.rows())
+			t.Errorf("Threads has it %d times%s", len(ids), r.Rows())
 		}
 	})
 }

@@ -15,14 +15,14 @@ import (
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	c := bustest.NewCluster(t)
-	r := newRigOn(t, c.Connect)
-	r.start()
+	r := setupOn(t, c.Connect)
+	r.Start()
 	const n = 60
 	var posts []events.Post
 	at := time.Now().Add(15 * time.Second) // all are accepted by then
 	for i := range n {
 		draft := events.Draft{Text: fmt.Sprintf("through the loss of a leader %d", i)}
-		p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: draft, PublishAt: at.Add(time.Duration(i) * 50 * time.Millisecond)}, 20*time.Second)
+		p, fault := r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: draft, PublishAt: at.Add(time.Duration(i) * 50 * time.Millisecond)}, 20*time.Second)
 		if fault != nil {
 			t.Fatal(fault)
 		}
@@ -30,24 +30,24 @@ func TestCluster(t *testing.T) {
 	}
 	for _, stream := range []string{events.StreamEvents, events.StreamPostAlarms} {
 		deadline := time.Now().Add(time.Minute)
-		for seen := len(r.sim.Posts()); len(r.sim.Posts()) < min(seen+10, n) && time.Now().Before(deadline); {
+		for seen := len(r.Sim.Posts()); len(r.Sim.Posts()) < min(seen+10, n) && time.Now().Before(deadline); {
 			clock.Sleep(t.Context(), 10*time.Millisecond)
 		}
-		leader := c.Leader(r.bus, stream)
+		leader := c.Leader(r.Bus, stream)
 		c.Kill(leader)
-		for c.Leader(r.bus, stream) == leader { // an election, while posts are due
+		for c.Leader(r.Bus, stream) == leader { // an election, while posts are due
 			clock.Sleep(t.Context(), 20*time.Millisecond)
 		}
 		c.Start(leader)
 	}
 	for _, p := range posts {
-		row := r.rowWithin(p.ID, events.StatePublished, 3*time.Minute)
-		if count, _ := r.arrivals(p.Text); count != 1 || row.MediaID == "" {
-			t.Errorf("%q is at Threads %d times%s", p.Text, count, r.rows())
+		row := r.RowWithin(p.ID, events.StatePublished, 3*time.Minute)
+		if count, _ := r.Arrivals(p.Text); count != 1 || row.MediaID == "" {
+			t.Errorf("%q is at Threads %d times%s", p.Text, count, r.Rows())
 		}
 	}
 	for _, p := range posts {
-		if told := r.told(p.ID, events.FactPublished); told != 1 {
+		if told := r.Emitted(p.ID, events.FactPublished); told != 1 {
 			t.Errorf("%q was told as published %d times", p.Text, told)
 		}
 	}

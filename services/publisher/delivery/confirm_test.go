@@ -25,27 +25,20 @@ func TestUnclearAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := setup(t)
 			if fault.Op != "publish" {
-				r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropResponse})
+				r.Inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropResponse})
 			}
-			r.inject(fault)
-			r.start()
-			p := r.schedule(700*time.Millisecond, name)
-			live := r.await(p.ID, events.FactPublished)
-			r.once(live)
-			row := r.row(p.ID, events.StatePublished)
-			if row.MediaID != r.sim.Posts()[0].ID {
-				t.Errorf("the row says %s, Threads %s", row.MediaID, r.sim.Posts()[0].ID)
+			r.Inject(fault)
+			r.Start()
+			p := r.Schedule(700*time.Millisecond, name)
+			live := r.Await(p.ID, events.FactPublished)
+			r.Once(live)
+			row := r.Row(p.ID, events.StatePublished)
+			if row.MediaID != r.Sim.Posts()[0].ID {
+				t.Errorf("the row says %s, Threads %s", row.MediaID, r.Sim.Posts()[0].ID)
 			}
 		})
-	}
-}
-
-func (r *rig) inject(f threadssim.Fault) {
-	r.t.Helper()
-	if err := r.sim.Inject(f); err != nil {
-		r.t.Fatal(err)
 	}
 }
 
@@ -54,11 +47,11 @@ func TestRefusals(t *testing.T) {
 
 	t.Run("media that cannot be processed fails with words a person understands", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.inject(threadssim.Fault{Op: "create", Kind: threadssim.ProcessingTime, DelayMS: 50, Failure: "INVALID_DURATION"})
-		r.start()
+		r := setup(t)
+		r.Inject(threadssim.Fault{Op: "create", Kind: threadssim.ProcessingTime, DelayMS: 50, Failure: "INVALID_DURATION"})
+		r.Start()
 		draft := events.Draft{Text: "clip", Media: []events.Media{{Type: events.Video, URL: "https://cdn.example/b.mp4"}}}
-		_, fault := r.do(events.PublishPost{PostID: events.NewPostID(), UserID: testUser, Draft: draft, PublishAt: time.Now()}, 10*time.Second)
+		_, fault := r.Do(events.PublishPost{PostID: events.NewPostID(), UserID: testUser, Draft: draft, PublishAt: time.Now()}, 10*time.Second)
 		if fault == nil || fault.Code != events.Refused {
 			t.Errorf("answered %v", fault)
 		}
@@ -66,61 +59,61 @@ func TestRefusals(t *testing.T) {
 
 	t.Run("a post whose time has long passed is missed, not sent late", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		s, _ := r.start()
-		p := r.schedule(time.Hour, "too late")
-		_, err := r.db.NewUpdate().Model((*posts.Post)(nil)).Set("publish_at = ?, wake_at = ?", time.Now().Add(-25*time.Hour), time.Now().Add(-time.Second)).Where("id = ?", p.ID).Exec(t.Context())
+		r := setup(t)
+		s, _ := r.Start()
+		p := r.Schedule(time.Hour, "too late")
+		_, err := r.DB.NewUpdate().Model((*posts.Post)(nil)).Set("publish_at = ?, wake_at = ?", time.Now().Add(-25*time.Hour), time.Now().Add(-time.Second)).Where("id = ?", p.ID).Exec(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Delivery.SweepOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		failed := r.await(p.ID, events.FactFailed)
+		failed := r.Await(p.ID, events.FactFailed)
 		if failed.Reason.Code != events.Missed || failed.ErrorMessage == nil {
 			t.Errorf("failed with %+v", failed.Reason)
 		}
-		if n, _ := r.arrivals(p.Text); n != 0 {
+		if n, _ := r.Arrivals(p.Text); n != 0 {
 			t.Error("it went out")
 		}
 	})
 
 	t.Run("a dead token lets the post wait for the reconnect", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		if err := r.sim.Revoke("demo.user", 460); err != nil {
+		r := setup(t)
+		if err := r.Sim.Revoke("demo.user", 460); err != nil {
 			t.Fatal(err)
 		}
-		r.start()
-		p := r.schedule(500*time.Millisecond, "needs a reconnect")
-		if waiting := r.await(p.ID, events.FactPostponed); waiting.Reason.Code != events.ReauthRequired {
+		r.Start()
+		p := r.Schedule(500*time.Millisecond, "needs a reconnect")
+		if waiting := r.Await(p.ID, events.FactPostponed); waiting.Reason.Code != events.ReauthRequired {
 			t.Errorf("it waits because %+v", waiting.Reason)
 		}
-		again := r.connect(testUser, "demo.user")
-		if again.ID != r.account.ID {
+		again := r.Connect(testUser, "demo.user")
+		if again.ID != r.Account.ID {
 			t.Fatal("the reconnect made another account")
 		}
-		if err := r.bus.Emit(t.Context(), events.NewAccountConnected(again.Connection())); err != nil {
+		if err := r.Bus.Emit(t.Context(), events.NewAccountConnected(again.Connection())); err != nil {
 			t.Fatal(err)
 		}
-		r.once(r.await(p.ID, events.FactPublished))
+		r.Once(r.Await(p.ID, events.FactPublished))
 	})
 
 	t.Run("a disconnected account takes its queue with it", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.start()
-		soon, later := r.schedule(90*time.Second, "soon"), r.schedule(time.Hour, "later")
-		r.await(soon.ID, events.FactPrepared)
-		gone, _, err := accounts.Disconnect(t.Context(), r.db, r.account.ID, time.Now())
+		r := setup(t)
+		r.Start()
+		soon, later := r.Schedule(90*time.Second, "soon"), r.Schedule(time.Hour, "later")
+		r.Await(soon.ID, events.FactPrepared)
+		gone, _, err := accounts.Disconnect(t.Context(), r.DB, r.Account.ID, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.bus.Emit(t.Context(), events.NewAccountDisconnected(gone.Connection())); err != nil {
+		if err := r.Bus.Emit(t.Context(), events.NewAccountDisconnected(gone.Connection())); err != nil {
 			t.Fatal(err)
 		}
 		for _, p := range []events.Post{soon, later} {
-			if cancelled := r.await(p.ID, events.FactCancelled); cancelled.Status != events.StatusCancelled || cancelled.Reason == nil {
+			if cancelled := r.Await(p.ID, events.FactCancelled); cancelled.Status != events.StatusCancelled || cancelled.Reason == nil {
 				t.Errorf("it is %+v", cancelled)
 			}
 		}
@@ -128,21 +121,21 @@ func TestRefusals(t *testing.T) {
 
 	t.Run("a used-up quota postpones", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.start()
+		r := setup(t)
+		r.Start()
 		var uses []posts.QuotaUse
 		for i := range posts.QuotaPosts.Total() {
-			uses = append(uses, posts.QuotaUse{AccountID: r.account.ID, Quota: posts.QuotaPosts, PostID: events.NewPostID(), At: time.Now().Add(-time.Hour + time.Duration(i)*time.Millisecond)})
+			uses = append(uses, posts.QuotaUse{AccountID: r.Account.ID, Quota: posts.QuotaPosts, PostID: events.NewPostID(), At: time.Now().Add(-time.Hour + time.Duration(i)*time.Millisecond)})
 		}
-		if err := posts.SpendQuota(t.Context(), r.db, uses...); err != nil {
+		if err := posts.SpendQuota(t.Context(), r.DB, uses...); err != nil {
 			t.Fatal(err)
 		}
-		p := r.schedule(300*time.Millisecond, "one too many")
-		waiting := r.await(p.ID, events.FactPostponed)
+		p := r.Schedule(300*time.Millisecond, "one too many")
+		waiting := r.Await(p.ID, events.FactPostponed)
 		if waiting.Reason.Code != events.RateLimited || waiting.Reason.RetryAfter == 0 {
 			t.Errorf("it waits because %+v", waiting.Reason)
 		}
-		if n, _ := r.arrivals(p.Text); n != 0 {
+		if n, _ := r.Arrivals(p.Text); n != 0 {
 			t.Error("it went out")
 		}
 	})

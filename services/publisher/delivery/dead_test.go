@@ -12,20 +12,20 @@ import (
 
 func TestDead(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	s, _ := r.start()
+	r := setup(t)
+	s, _ := r.Start()
 	// A command that came as far as its row, and then could not be finished.
 	id := events.NewCommandID()
 	cmd := events.PublishPost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "half done"}, PublishAt: time.Now().Add(time.Hour)}
-	if err := r.bus.Send(t.Context(), cmd, bus.CommandOptions{ID: id}); err != nil {
+	if err := r.Bus.Send(t.Context(), cmd, bus.CommandOptions{ID: id}); err != nil {
 		t.Fatal(err)
 	}
-	r.await(cmd.PostID, events.FactScheduled)
+	r.Await(cmd.PostID, events.FactScheduled)
 	s.Delivery.Dead(t.Context(), bus.Delivery{Meta: events.Meta{ID: id}}, errors.New("always"))
-	if failed := r.await(cmd.PostID, events.FactFailed); failed.Reason.Code != events.Internal {
+	if failed := r.Await(cmd.PostID, events.FactFailed); failed.Reason.Code != events.Internal {
 		t.Errorf("failed with %+v", failed.Reason)
 	}
-	if o, err := commands.Get(t.Context(), r.db, events.GetCommand{UserID: testUser, ID: id}); err != nil || !o.Done || o.Fault == nil || o.Fault.Code != events.Internal {
+	if o, err := commands.Get(t.Context(), r.DB, events.GetCommand{UserID: testUser, ID: id}); err != nil || !o.Done || o.Fault == nil || o.Fault.Code != events.Internal {
 		t.Errorf("the command ended with %+v, %v", o, err)
 	}
 	s.Delivery.Dead(t.Context(), bus.Delivery{Meta: events.Meta{ID: events.NewCommandID()}}, errors.New("always")) // never noted: nothing to end

@@ -13,14 +13,14 @@ import (
 
 func TestEqualTexts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := setup(t)
 	// The first answer is lost. While its outcome is unknown the second must wait: afterwards nobody could tell them apart.
-	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropResponse})
-	r.start()
+	r.Inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropResponse})
+	r.Start()
 	at := time.Now().Add(700 * time.Millisecond)
 	var list []events.Post
 	for range 2 {
-		p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "the same words"}, PublishAt: at}, 5*time.Second)
+		p, fault := r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "the same words"}, PublishAt: at}, 5*time.Second)
 		if fault != nil {
 			t.Fatal(fault)
 		}
@@ -28,9 +28,9 @@ func TestEqualTexts(t *testing.T) {
 	}
 	ids := map[string]bool{}
 	for _, p := range list {
-		ids[*r.await(p.ID, events.FactPublished).PostedTweetID] = true
+		ids[*r.Await(p.ID, events.FactPublished).PostedTweetID] = true
 	}
-	if n, _ := r.arrivals("the same words"); n != 2 || len(ids) != 2 {
+	if n, _ := r.Arrivals("the same words"); n != 2 || len(ids) != 2 {
 		t.Errorf("two posts became %d at Threads, with %d ids", n, len(ids))
 	}
 }
@@ -38,18 +38,18 @@ func TestEqualTexts(t *testing.T) {
 // Two of our users have connected one Threads account. Equal words of theirs cannot be told apart there either.
 func TestEqualTextsOfTwoUsers(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	other := r.connect("user_2", "demo.user")
-	if other.ProviderUserID != r.account.ProviderUserID || other.ID == r.account.ID {
+	r := setup(t)
+	other := r.Connect("user_2", "demo.user")
+	if other.ProviderUserID != r.Account.ProviderUserID || other.ID == r.Account.ID {
 		t.Fatal("they are not two connections of one Threads user")
 	}
-	s := publisher.New(r.cfg, publisher.Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log})
-	r.inDoubt(s, testUser, r.account.ID, "said by both")
+	s := publisher.New(r.Config, publisher.Deps{Bus: r.Bus, DB: r.DB, Threads: r.API, Vault: r.Vault, Log: r.Log})
+	r.inDoubt(s, testUser, r.Account.ID, "said by both")
 	ready := posts.Post{ID: events.NewPostID(), State: events.StateReady, Rev: 2, ToldRev: 2, Fact: events.FactPrepared, UserID: "user_2", AccountID: other.ID, Kind: events.KindPost,
 		Text: "said by both", PublishAt: time.Now(), PublishWithin: 3600, ContainerID: "17990000000000013", ContainerAt: time.Now(),
 		WakeAt: time.Now().Add(time.Hour), CreatedAt: time.Now(), UpdatedAt: time.Now()}
 	ready.ContentHash, ready.BuiltFrom = posts.HashOf(&ready), posts.SourceOf(&ready)
-	if err := s.Delivery.Store().Insert(t.Context(), r.db, &ready); err != nil {
+	if err := s.Delivery.Store().Insert(t.Context(), r.DB, &ready); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Delivery.Claim(t.Context(), &ready); !errors.Is(err, posts.ErrDuplicateContent) {
@@ -60,24 +60,24 @@ func TestEqualTextsOfTwoUsers(t *testing.T) {
 // Two pictures under one caption cannot be told apart in the account's list: while one is in doubt the other waits.
 func TestSameCaption(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropRequest})
-	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.Latency, DelayMS: 1200, Nth: 2})
-	r.start()
+	r := setup(t)
+	r.Inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropRequest})
+	r.Inject(threadssim.Fault{Op: "publish", Kind: threadssim.Latency, DelayMS: 1200, Nth: 2})
+	r.Start()
 	ids := map[string]bool{}
 	var list []events.Post
 	for i, in := range []time.Duration{time.Second, 1500 * time.Millisecond} {
 		media := []events.Media{{Type: events.Image, URL: "https://cdn.example/" + string(rune('a'+i)) + ".jpg"}}
-		p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "one caption", Media: media}, PublishAt: time.Now().Add(in)}, 5*time.Second)
+		p, fault := r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "one caption", Media: media}, PublishAt: time.Now().Add(in)}, 5*time.Second)
 		if fault != nil {
 			t.Fatal(fault)
 		}
 		list = append(list, p)
 	}
 	for _, p := range list {
-		ids[*r.await(p.ID, events.FactPublished).PostedTweetID] = true
+		ids[*r.Await(p.ID, events.FactPublished).PostedTweetID] = true
 	}
-	if n, _ := r.arrivals("one caption"); n != 2 || len(ids) != 2 {
-		t.Errorf("two posts became %d at Threads, with %d ids%s", n, len(ids), r.rows())
+	if n, _ := r.Arrivals("one caption"); n != 2 || len(ids) != 2 {
+		t.Errorf("two posts became %d at Threads, with %d ids%s", n, len(ids), r.Rows())
 	}
 }

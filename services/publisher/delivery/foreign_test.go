@@ -24,6 +24,7 @@ import (
 	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/services/publisher/publishertest"
 )
 
 // holder lets no call of one account through to Threads until it is released, and says which came.
@@ -47,18 +48,18 @@ func (h *holder) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // hold makes Threads hang for an account.
-func (r *rig) holdCallsOf(a accounts.Account) *holder {
-	r.t.Helper()
-	token, err := a.Open(r.vault, time.Now())
+func (r *system) holdCallsOf(a accounts.Account) *holder {
+	r.T.Helper()
+	token, err := a.Open(r.Vault, time.Now())
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	h := &holder{token: token.Reveal(), arrived: make(chan *http.Request, 10_000), release: make(chan struct{})}
-	r.t.Cleanup(func() { close(h.release) })
-	server := httptest.NewServer(r.sim)
-	r.t.Cleanup(server.Close)
-	r.api = threads.New(threads.Config{BaseURL: server.URL, AppID: threadssim.DefaultAppID, AppSecret: threadssim.DefaultAppSecret,
-		PublishTimeout: r.cfg.CallTimeout, HTTP: &http.Client{Transport: h}})
+	r.T.Cleanup(func() { close(h.release) })
+	server := httptest.NewServer(r.Sim)
+	r.T.Cleanup(server.Close)
+	r.API = threads.New(threads.Config{BaseURL: server.URL, AppID: threadssim.DefaultAppID, AppSecret: threadssim.DefaultAppSecret,
+		PublishTimeout: r.Config.CallTimeout, HTTP: &http.Client{Transport: h}})
 	return h
 }
 
@@ -77,44 +78,44 @@ func (h *holder) await(t *testing.T, n int) {
 // another user commands is done: what needs no call to Threads, and what needs one.
 func TestForeignCallsHoldUpNobody(t *testing.T) {
 	t.Parallel()
-	for name, flood := range map[string]func(i int, r *rig) events.Command{
-		"replies are hidden": func(i int, _ *rig) events.Command {
+	for name, flood := range map[string]func(i int, r *system) events.Command{
+		"replies are hidden": func(i int, _ *system) events.Command {
 			return events.HideReply{UserID: testUser, ID: "1800000000" + strconv.Itoa(i), Hide: true}
 		},
-		"replies are approved": func(i int, _ *rig) events.Command {
+		"replies are approved": func(i int, _ *system) events.Command {
 			return events.ApproveReply{UserID: testUser, ID: "1800000000" + strconv.Itoa(i), Approve: true}
 		},
-		"posts that were made elsewhere are deleted": func(i int, _ *rig) events.Command {
+		"posts that were made elsewhere are deleted": func(i int, _ *system) events.Command {
 			return events.DeletePost{UserID: testUser, ID: "1800000000" + strconv.Itoa(i)}
 		},
-		"parked posts are resolved": func(i int, r *rig) events.Command {
-			p := r.schedule(time.Hour, "parked "+strconv.Itoa(i))
-			r.exec("UPDATE posts SET state = 'parked' WHERE id = ?", p.ID)
+		"parked posts are resolved": func(i int, r *system) events.Command {
+			p := r.Schedule(time.Hour, "parked "+strconv.Itoa(i))
+			r.Exec("UPDATE posts SET state = 'parked' WHERE id = ?", p.ID)
 			return events.ResolvePost{UserID: testUser, PostID: p.ID, Published: true, MediaID: "1800000000" + strconv.Itoa(i)}
 		},
-		"the history is imported": func(int, *rig) events.Command { return events.ImportHistory{UserID: testUser} },
+		"the history is imported": func(int, *system) events.Command { return events.ImportHistory{UserID: testUser} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
-			r.account = r.connect(testUser, "demo.user", allScopes...)
-			r.connect("user_2", "other.user", allScopes...)
-			root := r.say("other.user", "well?", time.Hour)
-			r.person("friend")
-			said := r.say("friend", "well!", 30*time.Minute, "reply_to_id", root)
-			h := r.holdCallsOf(r.account)
-			r.start()
+			r := setup(t)
+			r.Account = r.Connect(testUser, "demo.user", publishertest.AllScopes...)
+			r.Connect("user_2", "other.user", publishertest.AllScopes...)
+			root := r.Say("other.user", "well?", time.Hour)
+			r.Person("friend")
+			said := r.Say("friend", "well!", 30*time.Minute, "reply_to_id", root)
+			h := r.holdCallsOf(r.Account)
+			r.Start()
 			for i := range 80 {
-				if err := r.bus.Send(t.Context(), flood(i, r), bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
+				if err := r.Bus.Send(t.Context(), flood(i, r), bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			h.await(t, 1)
 			cmd := events.SchedulePost{PostID: events.NewPostID(), UserID: "user_2", Draft: events.Draft{Text: "on time"}, PublishAt: time.Now().Add(time.Hour)}
-			if p, fault := r.do(cmd, 10*time.Second); fault != nil || p.ID != cmd.PostID {
+			if p, fault := r.Do(cmd, 10*time.Second); fault != nil || p.ID != cmd.PostID {
 				t.Errorf("another user's schedule: %+v, %v", p, fault)
 			}
-			if _, fault := r.do(events.HideReply{UserID: "user_2", ID: said, Hide: true}, 10*time.Second); fault != nil {
+			if _, fault := r.Do(events.HideReply{UserID: "user_2", ID: said, Hide: true}, 10*time.Second); fault != nil {
 				t.Errorf("another user's hide: %v", fault)
 			}
 		})
@@ -125,8 +126,8 @@ func TestForeignCallsHoldUpNobody(t *testing.T) {
 // the same; and what that user asks besides.
 func TestSlowMediaBlindNobody(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.connect("user_2", "other.user")
+	r := setup(t)
+	r.Connect("user_2", "other.user")
 	asked, release := make(chan struct{}, 10_000), make(chan struct{})
 	host := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
 		asked <- struct{}{}
@@ -145,9 +146,9 @@ func TestSlowMediaBlindNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.cfg.MediaNetworks, r.cfg.MediaPorts = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, []uint16{uint16(port)}
-	r.start()
-	p := r.schedule(time.Hour, "mine")
+	r.Config.MediaNetworks, r.Config.MediaPorts = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, []uint16{uint16(port)}
+	r.Start()
+	p := r.Schedule(time.Hour, "mine")
 	draft := func(media bool) events.Draft {
 		if media {
 			return events.Draft{Text: "look", Media: []events.Media{{Type: events.Image, URL: host.URL + "/a.jpg"}}}
@@ -156,7 +157,7 @@ func TestSlowMediaBlindNobody(t *testing.T) {
 	}
 	for range 260 {
 		go func() {
-			_, _ = bus.Ask[events.Validation](t.Context(), r.bus, events.ValidatePost{UserID: testUser, Draft: draft(true), Fetch: true})
+			_, _ = bus.Ask[events.Validation](t.Context(), r.Bus, events.ValidatePost{UserID: testUser, Draft: draft(true), Fetch: true})
 		}()
 	}
 	select {
@@ -164,10 +165,10 @@ func TestSlowMediaBlindNobody(t *testing.T) {
 	case <-time.After(waiting.Limit):
 		t.Fatal("nobody looked at a picture")
 	}
-	if v, err := bus.Ask[events.Validation](t.Context(), r.bus, events.ValidatePost{UserID: "user_2", Draft: draft(false), Fetch: true}); err != nil || !v.Valid {
+	if v, err := bus.Ask[events.Validation](t.Context(), r.Bus, events.ValidatePost{UserID: "user_2", Draft: draft(false), Fetch: true}); err != nil || !v.Valid {
 		t.Errorf("another user's draft: %+v, %v", v, err)
 	}
-	if got, err := bus.Ask[events.PostDetail](t.Context(), r.bus, events.GetPost{UserID: testUser, ID: p.ID}); err != nil || got.ID != p.ID {
+	if got, err := bus.Ask[events.PostDetail](t.Context(), r.Bus, events.GetPost{UserID: testUser, ID: p.ID}); err != nil || got.ID != p.ID {
 		t.Errorf("another question of the same user: %+v, %v", got, err)
 	}
 }
@@ -176,25 +177,25 @@ func TestSlowMediaBlindNobody(t *testing.T) {
 // on connections that no question has.
 func TestQuestionsHoldUpNoPost(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := setup(t)
 	url := pgtest.URL(t) + "&lock_timeout=0&statement_timeout=0" // what hangs here hangs until it is released
 	open := func(conns int) *bun.DB {
-		db, err := pg.Open(t.Context(), pg.Config{URL: url, MaxConns: conns}, r.log)
+		db, err := pg.Open(t.Context(), pg.Config{URL: url, MaxConns: conns}, r.Log)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = db.Close() })
 		return db
 	}
-	r.db, r.side = open(8), open(4)
-	r.account = r.connect(testUser, "demo.user")
+	r.DB, r.Side = open(8), open(4)
+	r.Account = r.Connect(testUser, "demo.user")
 	users := make([]string, 16)
 	for i := range users {
 		users[i] = fmt.Sprintf("noisy_%d", i)
-		r.connect(users[i], fmt.Sprintf("noisy.%d", i))
+		r.Connect(users[i], fmt.Sprintf("noisy.%d", i))
 	}
-	r.start()
-	p := r.schedule(time.Second, "on time")
+	r.Start()
+	p := r.Schedule(time.Second, "on time")
 
 	asking, release := context.WithCancel(t.Context())
 	var asked sync.WaitGroup
@@ -219,7 +220,7 @@ func TestQuestionsHoldUpNoPost(t *testing.T) {
 			asked.Go(func() {
 				ctx, cancel := context.WithTimeout(asking, time.Minute)
 				defer cancel()
-				_, _ = bus.Ask[events.HistoryImport](ctx, r.bus, events.GetHistoryImport{UserID: user})
+				_, _ = bus.Ask[events.HistoryImport](ctx, r.Bus, events.GetHistoryImport{UserID: user})
 			})
 		}
 	}
@@ -232,6 +233,6 @@ func TestQuestionsHoldUpNoPost(t *testing.T) {
 		}
 		clock.Sleep(t.Context(), 10*time.Millisecond)
 	}
-	r.await(p.ID, events.FactPublished)
-	r.once(p)
+	r.Await(p.ID, events.FactPublished)
+	r.Once(p)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/services/publisher"
+	"github.com/omni-write/threads/services/publisher/publishertest"
 )
 
 // A publish call that succeeds may be answered with any refusal there is. Whatever is answered afterwards, and whatever its
@@ -20,10 +21,10 @@ import (
 func TestEveryHiddenSuccess(t *testing.T) {
 	t.Parallel()
 	clock := &movedClock{}
-	r := newRig(t)
-	r.log = zap.NewNop()
+	r := setup(t)
+	r.Log = zap.NewNop()
 	sim := r.worstSim(clock)
-	s := publisher.New(r.cfg, publisher.Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log, Now: clock.now})
+	s := publisher.New(r.Config, publisher.Deps{Bus: r.Bus, DB: r.DB, Threads: r.API, Vault: r.Vault, Log: r.Log, Now: clock.now})
 	if err := s.Projector.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +60,7 @@ func TestEveryHiddenSuccess(t *testing.T) {
 				n++
 				clock.reset() // each case has an account of its own; a token lives for 60 days
 				m := &machine{T: nil, tb: t, r: r, s: s, clock: clock, user: fmt.Sprintf("user_%d", n), revs: map[string]int64{}}
-				m.account = r.connect(m.user, fmt.Sprintf("hidden%d", n), chainScopes...)
+				m.account = r.Connect(m.user, fmt.Sprintf("hidden%d", n), publishertest.ChainScopes...)
 				sim.ClearFaults()
 				draft := events.Draft{Text: m.text()}
 				switch kind {
@@ -93,7 +94,7 @@ func TestEveryHiddenSuccess(t *testing.T) {
 				if kind == "chain" {
 					want = 2
 				}
-				row, err := s.Delivery.Store().Get(context.Background(), r.db, id)
+				row, err := s.Delivery.Store().Get(context.Background(), r.DB, id)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -115,7 +116,7 @@ func (m *machine) live(t *testing.T) string {
 		return m.s.Delivery.SchedulePost(context.Background(), d, events.SchedulePost{PostID: id, UserID: m.user, Draft: events.Draft{Text: m.text()}, PublishAt: m.now()})
 	})
 	m.settle()
-	p, err := m.s.Delivery.Store().Get(context.Background(), m.r.db, id)
+	p, err := m.s.Delivery.Store().Get(context.Background(), m.r.DB, id)
 	if err != nil || p.MediaID == "" {
 		t.Fatalf("the post to be reposted did not go out: %v%s", err, m.story())
 	}
@@ -123,7 +124,7 @@ func (m *machine) live(t *testing.T) string {
 }
 
 func (m *machine) fault(op, kind string, times int) {
-	if err := m.r.sim.Inject(threadssim.Fault{UserID: m.account.ProviderUserID, Op: op, Kind: kind, Times: times}); err != nil {
+	if err := m.r.Sim.Inject(threadssim.Fault{UserID: m.account.ProviderUserID, Op: op, Kind: kind, Times: times}); err != nil {
 		m.Fatal(err)
 	}
 }

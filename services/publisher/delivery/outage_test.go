@@ -18,37 +18,37 @@ import (
 // Posts that an outage held up go out spaced, and those of the present hour do not wait for them.
 func TestSpacingAfterAnOutage(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.cfg.LateAfter, r.cfg.Spacing = 500*time.Millisecond, 600*time.Millisecond
-	s, stop := r.start()
+	r := setup(t)
+	r.Config.LateAfter, r.Config.Spacing = 500*time.Millisecond, 600*time.Millisecond
+	s, stop := r.Start()
 	var ids []string
 	for i := range 4 {
-		ids = append(ids, r.schedule(time.Hour, fmt.Sprint("held up ", i)).ID)
+		ids = append(ids, r.Schedule(time.Hour, fmt.Sprint("held up ", i)).ID)
 	}
 	stop()
 	_ = s
-	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = now() - interval '10 minutes', wake_at = now()"); err != nil {
+	if _, err := r.DB.ExecContext(t.Context(), "UPDATE posts SET publish_at = now() - interval '10 minutes', wake_at = now()"); err != nil {
 		t.Fatal(err)
 	}
-	r.start()
+	r.Start()
 	var at []time.Time
 	for _, id := range ids {
-		r.await(id, events.FactPublished)
+		r.Await(id, events.FactPublished)
 		at = append(at, r.usedAt(id))
 	}
 	sort.Slice(at, func(i, j int) bool { return at[i].Before(at[j]) })
 	for i := 1; i < len(at); i++ {
-		if apart := at[i].Sub(at[i-1]); apart < r.cfg.Spacing {
+		if apart := at[i].Sub(at[i-1]); apart < r.Config.Spacing {
 			t.Errorf("posts %d and %d were claimed %s apart", i-1, i, apart)
 		}
 	}
 }
 
 // usedAt is when the claim of a post took its place of the quota, by the clock that spaces claims.
-func (r *rig) usedAt(id string) (at time.Time) {
-	r.t.Helper()
-	if err := r.db.NewSelect().Model((*posts.QuotaUse)(nil)).Column("at").Where("post_id = ?", id).Scan(r.t.Context(), &at); err != nil {
-		r.t.Fatal(err)
+func (r *system) usedAt(id string) (at time.Time) {
+	r.T.Helper()
+	if err := r.DB.NewSelect().Model((*posts.QuotaUse)(nil)).Column("at").Where("post_id = ?", id).Scan(r.T.Context(), &at); err != nil {
+		r.T.Fatal(err)
 	}
 	return at
 }
@@ -56,7 +56,7 @@ func (r *rig) usedAt(id string) (at time.Time) {
 // While Threads does not answer, posts wait with a reason and few calls are made; when it is back they go out by themselves.
 func TestThreadsDown(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := setup(t)
 	var down atomic.Bool
 	var knocks atomic.Int64
 	edge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -65,32 +65,32 @@ func TestThreadsDown(t *testing.T) {
 			http.Error(w, "<html>down</html>", http.StatusServiceUnavailable)
 			return
 		}
-		r.sim.ServeHTTP(w, req)
+		r.Sim.ServeHTTP(w, req)
 	}))
 	t.Cleanup(edge.Close)
-	r.cfg.APIURL = edge.URL
-	r.cfg.BreakerAfter, r.cfg.BreakerRetry = 5, 300*time.Millisecond
-	r.api = threads.New(r.cfg.Threads())
-	r.start()
+	r.Config.APIURL = edge.URL
+	r.Config.BreakerAfter, r.Config.BreakerRetry = 5, 300*time.Millisecond
+	r.API = threads.New(r.Config.Threads())
+	r.Start()
 	began := time.Now()
 	down.Store(true)
 	const posts = 20
 	var list []events.Post
 	for i := range posts {
-		list = append(list, r.schedule(400*time.Millisecond, fmt.Sprint("through the outage ", i)))
+		list = append(list, r.Schedule(400*time.Millisecond, fmt.Sprint("through the outage ", i)))
 	}
 	for _, p := range list {
-		if waiting := r.await(p.ID, events.FactPostponed); waiting.Reason.Code != events.Unavailable {
+		if waiting := r.Await(p.ID, events.FactPostponed); waiting.Reason.Code != events.Unavailable {
 			t.Fatalf("it waits because %+v", waiting.Reason)
 		}
 	}
 	// What was under way when it was found to be down, and then a few each time that it is tried again.
-	tried := 1 + time.Since(began)/r.cfg.BreakerRetry
-	if n, most := knocks.Load(), int64(posts+r.cfg.BreakerAfter)+breaker.Probes*int64(tried); n > most {
+	tried := 1 + time.Since(began)/r.Config.BreakerRetry
+	if n, most := knocks.Load(), int64(posts+r.Config.BreakerAfter)+breaker.Probes*int64(tried); n > most {
 		t.Errorf("%d calls were made to a Threads that is down, and %d at most may be", n, most)
 	}
 	down.Store(false)
 	for _, p := range list {
-		r.once(r.await(p.ID, events.FactPublished))
+		r.Once(r.Await(p.ID, events.FactPublished))
 	}
 }

@@ -22,13 +22,13 @@ func TestParentNotSeenYet(t *testing.T) {
 
 	t.Run("by the next part of its chain", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
+		r := setup(t)
 		second := unseen
 		second.Nth = 2
-		r.inject(second)
-		r.start()
+		r.Inject(second)
+		r.Start()
 		p := r.chain(400*time.Millisecond, "one", "two")
-		r.threaded(r.await(p.ID, events.FactPublished))
+		r.threaded(r.Await(p.ID, events.FactPublished))
 	})
 
 	for name, refer := range map[string]func(id string) events.Draft{
@@ -39,9 +39,9 @@ func TestParentNotSeenYet(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
-			r.start()
-			first := r.await(r.schedule(0, "first").ID, events.FactPublished)
+			r := setup(t)
+			r.Start()
+			first := r.Await(r.Schedule(0, "first").ID, events.FactPublished)
 			id := first.ID
 			if strings.HasSuffix(name, "media id") {
 				id = *first.PostedTweetID
@@ -50,14 +50,14 @@ func TestParentNotSeenYet(t *testing.T) {
 			if draft.RepostOf != "" {
 				fault.Op, fault.Times = threads.OpRepost, 1
 			}
-			r.inject(fault)
-			r.await(r.accepted(draft, 0).ID, events.FactPublished)
+			r.Inject(fault)
+			r.Await(r.accepted(draft, 0).ID, events.FactPublished)
 		})
 	}
 
 	t.Run("where Threads names the parameter", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
+		r := setup(t)
 		refused := 0
 		edge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			body, _ := io.ReadAll(req.Body)
@@ -68,26 +68,26 @@ func TestParentNotSeenYet(t *testing.T) {
 				_, _ = io.WriteString(w, `{"error":{"message":"Param reply_to_id is not a valid threads_media ID","type":"THApiException","code":100}}`)
 				return
 			}
-			r.sim.ServeHTTP(w, req)
+			r.Sim.ServeHTTP(w, req)
 		}))
 		t.Cleanup(edge.Close)
-		r.cfg.APIURL = edge.URL
-		r.api = threads.New(r.cfg.Threads())
-		r.start()
+		r.Config.APIURL = edge.URL
+		r.API = threads.New(r.Config.Threads())
+		r.Start()
 		p := r.chain(400*time.Millisecond, "one", "two")
-		r.threaded(r.await(p.ID, events.FactPublished))
+		r.threaded(r.Await(p.ID, events.FactPublished))
 	})
 
 	t.Run("a stranger's post that is not there is not waited for", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.start()
-		failed := r.await(r.accepted(events.Draft{Text: "second", ReplyTo: "18060000000000017"}, 0).ID, events.FactFailed)
+		r := setup(t)
+		r.Start()
+		failed := r.Await(r.accepted(events.Draft{Text: "second", ReplyTo: "18060000000000017"}, 0).ID, events.FactFailed)
 		if failed.Reason.Code != events.Refused || !strings.Contains(failed.Reason.Message, "refers to") {
 			t.Errorf("it failed with %+v", failed.Reason)
 		}
 		creations := 0
-		for _, call := range r.sim.Calls() {
+		for _, call := range r.Sim.Calls() {
 			if call.Op == threads.OpCreate {
 				creations++
 			}
@@ -103,19 +103,19 @@ func TestParentFailed(t *testing.T) {
 	t.Parallel()
 	refused := threadssim.Fault{Op: threads.OpCreate, Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100}
 
-	waiting := func(t *testing.T, within int) (r *rig, first, reply events.Post) {
+	waiting := func(t *testing.T, within int) (r *system, first, reply events.Post) {
 		t.Helper()
-		r = newRig(t)
-		r.start()
-		first = r.schedule(time.Hour, "first")
+		r = setup(t)
+		r.Start()
+		first = r.Schedule(time.Hour, "first")
 		reply = r.accepted(events.Draft{Text: "second", ReplyTo: first.ID, PublishWithin: within}, 0)
-		r.await(reply.ID, events.FactPostponed)
-		r.inject(refused)
+		r.Await(reply.ID, events.FactPostponed)
+		r.Inject(refused)
 		at := time.Now()
-		if _, fault := r.do(events.EditPost{PostID: first.ID, UserID: testUser, PublishAt: &at}, 5*time.Second); fault != nil {
+		if _, fault := r.Do(events.EditPost{PostID: first.ID, UserID: testUser, PublishAt: &at}, 5*time.Second); fault != nil {
 			t.Fatal(fault)
 		}
-		r.await(first.ID, events.FactFailed)
+		r.Await(first.ID, events.FactFailed)
 		return r, first, reply
 	}
 
@@ -123,28 +123,28 @@ func TestParentFailed(t *testing.T) {
 		t.Parallel()
 		r, first, reply := waiting(t, 3600)
 		told := func() bool {
-			row := r.any(reply.ID)
+			row := r.Any(reply.ID)
 			return row.State == events.StateWaiting && row.Reason.Code == events.Refused
 		}
 		for deadline := time.Now().Add(time.Minute); !told(); clock.Sleep(t.Context(), 10*time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("it does not say that the other failed: %s", r.rows())
+				t.Fatalf("it does not say that the other failed: %s", r.Rows())
 			}
 		}
-		if _, fault := r.do(events.RetryPost{PostID: first.ID, UserID: testUser, PublishAt: time.Now()}, 5*time.Second); fault != nil {
+		if _, fault := r.Do(events.RetryPost{PostID: first.ID, UserID: testUser, PublishAt: time.Now()}, 5*time.Second); fault != nil {
 			t.Fatal(fault)
 		}
-		r.await(first.ID, events.FactPublished)
-		r.await(reply.ID, events.FactPublished)
+		r.Await(first.ID, events.FactPublished)
+		r.Await(reply.ID, events.FactPublished)
 	})
 
 	t.Run("it fails with the cause when its time is over", func(t *testing.T) {
 		t.Parallel()
 		r, _, reply := waiting(t, 60)
-		if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = now() - interval '50 seconds' WHERE id = ?", reply.ID); err != nil {
+		if _, err := r.DB.ExecContext(t.Context(), "UPDATE posts SET publish_at = now() - interval '50 seconds' WHERE id = ?", reply.ID); err != nil {
 			t.Fatal(err)
 		}
-		failed := r.await(reply.ID, events.FactFailed)
+		failed := r.Await(reply.ID, events.FactFailed)
 		if failed.Reason.Code != events.Missed || !strings.Contains(failed.Reason.Message, "The post that this one refers to did not go out") {
 			t.Errorf("it failed with %+v", failed.Reason)
 		}
@@ -154,17 +154,17 @@ func TestParentFailed(t *testing.T) {
 // A post that was deleted right after it went live may not be seen yet: that is no proof that it is gone.
 func TestDeletedBeforeItIsSeen(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.start()
-	p := r.await(r.schedule(0, "taken back at once").ID, events.FactPublished)
-	r.inject(threadssim.Fault{Op: threads.OpMedia, Kind: threadssim.NotFound, Times: 6})
-	r.inject(threadssim.Fault{Op: threads.OpDelete, Kind: threadssim.NotFound, Times: 3})
-	if _, fault := r.do(events.DeletePost{ID: p.ID, UserID: testUser}, 20*time.Second); fault != nil {
+	r := setup(t)
+	r.Start()
+	p := r.Await(r.Schedule(0, "taken back at once").ID, events.FactPublished)
+	r.Inject(threadssim.Fault{Op: threads.OpMedia, Kind: threadssim.NotFound, Times: 6})
+	r.Inject(threadssim.Fault{Op: threads.OpDelete, Kind: threadssim.NotFound, Times: 3})
+	if _, fault := r.Do(events.DeletePost{ID: p.ID, UserID: testUser}, 20*time.Second); fault != nil {
 		t.Fatal(fault)
 	}
-	for _, at := range r.sim.Posts() {
+	for _, at := range r.Sim.Posts() {
 		if at.Text == p.Text && !at.Deleted {
-			t.Errorf("it is told as deleted, and Threads has it: %s", r.rows())
+			t.Errorf("it is told as deleted, and Threads has it: %s", r.Rows())
 		}
 	}
 }

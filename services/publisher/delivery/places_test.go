@@ -12,18 +12,19 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/limiter"
 	"github.com/omni-write/threads/services/publisher"
+	"github.com/omni-write/threads/services/publisher/publishertest"
 )
 
 // An account whose pictures Threads cannot fetch in time holds its own places and no more: another's post goes out while
 // every one of those calls hangs.
 func TestSlowPicturesHoldNobodyUp(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	slow, quiet := r.account, r.connect("user_2", "quiet")
-	r.cfg.Slots = 40
-	r.cfg.BreakerAfter = 3
+	r := setup(t)
+	slow, quiet := r.Account, r.Connect("user_2", "quiet")
+	r.Config.Slots = 40
+	r.Config.BreakerAfter = 3
 	held, all := make(chan struct{}, 1000), make(chan struct{})
-	r.behind(func(req *http.Request) {
+	r.Behind(func(req *http.Request) {
 		body, _ := io.ReadAll(req.Body)
 		req.Body = io.NopCloser(bytes.NewReader(body))
 		if bytes.Contains(body, []byte("image_url=")) {
@@ -31,20 +32,20 @@ func TestSlowPicturesHoldNobodyUp(t *testing.T) {
 			<-all
 		}
 	})
-	r.start()
+	r.Start()
 	t.Cleanup(func() { close(all) })
 	at := time.Now().Add(3 * time.Second)
 	schedule := func(user, account, text string, media ...events.Media) events.Post {
 		t.Helper()
-		p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: user, Draft: events.Draft{AccountID: account, Text: text, Media: media}, PublishAt: at}, 5*time.Second)
+		p, fault := r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: user, Draft: events.Draft{AccountID: account, Text: text, Media: media}, PublishAt: at}, 5*time.Second)
 		if fault != nil {
 			t.Fatal(fault)
 		}
 		return p
 	}
 	ready := schedule("user_2", quiet.ID, "ready")
-	r.row(ready.ID, events.StateReady)
-	for i := range r.cfg.Slots + 5 {
+	r.Row(ready.ID, events.StateReady)
+	for i := range r.Config.Slots + 5 {
 		schedule(testUser, slow.ID, fmt.Sprint("slow ", i), events.Media{Type: events.Image, URL: "https://slow.example/a.jpg"})
 	}
 	<-held
@@ -52,9 +53,9 @@ func TestSlowPicturesHoldNobodyUp(t *testing.T) {
 	unprepared := schedule("user_2", quiet.ID, "for now")
 	own := schedule(testUser, slow.ID, "words alone")
 	for _, p := range []events.Post{ready, unprepared, own} {
-		r.once(r.await(p.ID, events.FactPublished))
+		r.Once(r.Await(p.ID, events.FactPublished))
 	}
-	if n := len(held) + 1; n > r.cfg.CreationsPerAccount {
+	if n := len(held) + 1; n > r.Config.CreationsPerAccount {
 		t.Errorf("%d pictures of one account are fetched at once", n)
 	}
 }
@@ -62,33 +63,33 @@ func TestSlowPicturesHoldNobodyUp(t *testing.T) {
 // A permalink that does not come keeps no wake-up from another post.
 func TestHangingPermalinksHoldNobodyUp(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.cfg.Slots = 16
-	r.cfg.PermalinkWait = time.Hour
-	quiet := r.connect("user_2", "quiet")
+	r := setup(t)
+	r.Config.Slots = 16
+	r.Config.PermalinkWait = time.Hour
+	quiet := r.Connect("user_2", "quiet")
 	all := make(chan struct{})
-	r.behind(func(req *http.Request) {
+	r.Behind(func(req *http.Request) {
 		if strings.Contains(req.URL.RawQuery, "permalink") {
 			<-all
 		}
 	})
-	r.start()
+	r.Start()
 	t.Cleanup(func() { close(all) })
-	for i := range r.cfg.Slots + 4 {
-		r.schedule(0, fmt.Sprint("live, but where ", i))
+	for i := range r.Config.Slots + 4 {
+		r.Schedule(0, fmt.Sprint("live, but where ", i))
 	}
-	p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: "user_2", Draft: events.Draft{AccountID: quiet.ID, Text: "quiet"}, PublishAt: time.Now().Add(2 * time.Second)}, 20*time.Second)
+	p, fault := r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: "user_2", Draft: events.Draft{AccountID: quiet.ID, Text: "quiet"}, PublishAt: time.Now().Add(2 * time.Second)}, 20*time.Second)
 	if fault != nil {
 		t.Fatal(fault)
 	}
-	r.once(r.await(p.ID, events.FactPublished))
+	r.Once(r.Await(p.ID, events.FactPublished))
 }
 
 // A user with many accounts has half of the places at most, and waits in a line of their own.
 func TestNoUserHasAllPlaces(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	s := publisher.New(quick(t), publisher.Deps{})
+	s := publisher.New(publishertest.Quick(t), publisher.Deps{})
 	for name, l := range map[string]*limiter.Limiter{"creations": s.Delivery.Creations(), "questions": s.Delivery.Questions(), "permalinks": s.Delivery.PermalinkPlaces()} {
 		for n := range l.Total {
 			l.Acquire("noisy", fmt.Sprint("of the noisy ", n), now)

@@ -22,22 +22,22 @@ import (
 // A command that was accepted is done after an outage, however often it was delivered during it.
 func TestOutageMakesNoDeadLetter(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := setup(t)
 	address := pgtest.URL(t) + "&lock_timeout=100ms"
 	db, err := pg.Open(t.Context(), pg.Config{URL: address}, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	r.db, r.log = db, zap.NewNop()
-	r.account = r.connect(testUser, "demo.user")
+	r.DB, r.Log = db, zap.NewNop()
+	r.Account = r.Connect(testUser, "demo.user")
 
 	// As many deliveries as an hour brings.
 	cmd := events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "through an outage"}, PublishAt: time.Now().Add(time.Hour)}
-	if err := r.bus.Send(t.Context(), cmd, bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
+	if err := r.Bus.Send(t.Context(), cmd, bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := r.bus.JetStream().Consumer(t.Context(), events.StreamCommands, events.PublisherCommands)
+	consumer, err := r.Bus.JetStream().Consumer(t.Context(), events.StreamCommands, events.PublisherCommands)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestOutageMakesNoDeadLetter(t *testing.T) {
 		t.Fatal(err)
 	}
 	tried := make(chan string, 1)
-	sub, err := r.bus.JetStream().Conn().Subscribe("$JS.ACK."+events.StreamCommands+"."+events.PublisherCommands+".>", func(m *nats.Msg) {
+	sub, err := r.Bus.JetStream().Conn().Subscribe("$JS.ACK."+events.StreamCommands+"."+events.PublisherCommands+".>", func(m *nats.Msg) {
 		if word := string(m.Data); word != "+WPI" {
 			select {
 			case tried <- word:
@@ -72,7 +72,7 @@ func TestOutageMakesNoDeadLetter(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	r.start()
+	r.Start()
 	select {
 	case word := <-tried:
 		if !strings.HasPrefix(word, "-NAK") {
@@ -87,25 +87,25 @@ func TestOutageMakesNoDeadLetter(t *testing.T) {
 	if n := r.deadLetters(); n != 0 {
 		t.Fatalf("%d dead letters", n)
 	}
-	r.await(cmd.PostID, events.FactScheduled)
+	r.Await(cmd.PostID, events.FactScheduled)
 }
 
 // A question while Postgres is away is answered as unavailable.
 func TestOutageOfAQuestion(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := setup(t)
 	address := pgtest.URL(t)
 	db, err := pg.Open(t.Context(), pg.Config{URL: address}, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	r.db, r.log = db, zap.NewNop()
-	r.account = r.connect(testUser, "demo.user")
-	r.start()
-	p := r.schedule(time.Hour, "asked about")
+	r.DB, r.Log = db, zap.NewNop()
+	r.Account = r.Connect(testUser, "demo.user")
+	r.Start()
+	p := r.Schedule(time.Hour, "asked about")
 	q := events.GetPost{UserID: testUser, ID: p.ID}
-	if _, err := bus.Ask[events.PostDetail](t.Context(), r.bus, q); err != nil {
+	if _, err := bus.Ask[events.PostDetail](t.Context(), r.Bus, q); err != nil {
 		t.Fatal(err)
 	}
 	u, err := url.Parse(address)
@@ -123,7 +123,7 @@ func TestOutageOfAQuestion(t *testing.T) {
 		bun.Ident(name), name); err != nil {
 		t.Fatal(err)
 	}
-	_, err = bus.Ask[events.PostDetail](t.Context(), r.bus, q)
+	_, err = bus.Ask[events.PostDetail](t.Context(), r.Bus, q)
 	var f *events.Fault
 	if !errors.As(err, &f) || f.Code != events.Unavailable || f.RetryAfter == 0 {
 		t.Errorf("without Postgres the asker hears %v", err)
@@ -132,17 +132,17 @@ func TestOutageOfAQuestion(t *testing.T) {
 		t.Fatal(err)
 	}
 	waiting.Until(t, "an answer after the outage", func() bool {
-		_, err := bus.Ask[events.PostDetail](t.Context(), r.bus, q)
+		_, err := bus.Ask[events.PostDetail](t.Context(), r.Bus, q)
 		return err == nil
 	})
 }
 
 // deadLetters counts what was set aside.
-func (r *rig) deadLetters() uint64 {
-	r.t.Helper()
-	s, err := r.bus.JetStream().Stream(r.t.Context(), events.StreamDead)
+func (r *system) deadLetters() uint64 {
+	r.T.Helper()
+	s, err := r.Bus.JetStream().Stream(r.T.Context(), events.StreamDead)
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	return s.CachedInfo().State.Msgs
 }

@@ -15,27 +15,27 @@ import (
 // still hangs.
 func TestHangingStatus(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := setup(t)
 	var asked atomic.Int64
 	release := make(chan struct{})
-	r.behind(func(req *http.Request) {
+	r.Behind(func(req *http.Request) {
 		if strings.Contains(req.URL.RawQuery, "error_message") && asked.Add(1) == 1 {
 			<-release
 		}
 	})
-	r.start()
+	r.Start()
 	t.Cleanup(func() { close(release) })
-	r.once(r.await(r.schedule(6*time.Second, "due soon").ID, events.FactPublished))
+	r.Once(r.Await(r.Schedule(6*time.Second, "due soon").ID, events.FactPublished))
 }
 
 // A creation that takes longer than the lease keeps its lease: one container, and the post goes out.
 func TestSlowCreation(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.inject(threadssim.Fault{Op: "create", Kind: threadssim.Latency, DelayMS: 3500}) // the lease is 2 s
-	r.start()
-	r.once(r.await(r.schedule(500*time.Millisecond, "slow creation").ID, events.FactPublished))
-	if n := len(r.sim.Containers()); n != 1 {
+	r := setup(t)
+	r.Inject(threadssim.Fault{Op: "create", Kind: threadssim.Latency, DelayMS: 3500}) // the lease is 2 s
+	r.Start()
+	r.Once(r.Await(r.Schedule(500*time.Millisecond, "slow creation").ID, events.FactPublished))
+	if n := len(r.Sim.Containers()); n != 1 {
 		t.Errorf("%d containers were made", n)
 	}
 }
@@ -43,18 +43,18 @@ func TestSlowCreation(t *testing.T) {
 // A container built from other words, whoever left it there, is never published.
 func TestContainerOfOtherWords(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.start()
-	p := r.schedule(8*time.Second, "old words")
-	r.row(p.ID, events.StateReady)
-	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET text = 'new words' WHERE id = ?", p.ID); err != nil {
+	r := setup(t)
+	r.Start()
+	p := r.Schedule(8*time.Second, "old words")
+	r.Row(p.ID, events.StateReady)
+	if _, err := r.DB.ExecContext(t.Context(), "UPDATE posts SET text = 'new words' WHERE id = ?", p.ID); err != nil {
 		t.Fatal(err)
 	}
-	r.await(p.ID, events.FactPublished)
-	if old, _ := r.arrivals("old words"); old != 0 {
+	r.Await(p.ID, events.FactPublished)
+	if old, _ := r.Arrivals("old words"); old != 0 {
 		t.Errorf("the old words are live")
 	}
-	if n, _ := r.arrivals("new words"); n != 1 {
+	if n, _ := r.Arrivals("new words"); n != 1 {
 		t.Errorf("the new words are live %d times", n)
 	}
 }

@@ -23,25 +23,25 @@ import (
 // rev as they were; the second must find that it lost, and not call without having looked.
 func TestStaleClaim(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	s, stop := r.start()
-	p := r.schedule(time.Minute, "stale claim")
-	r.row(p.ID, events.StateReady)
+	r := setup(t)
+	s, stop := r.Start()
+	p := r.Schedule(time.Minute, "stale claim")
+	r.Row(p.ID, events.StateReady)
 	stop() // from here on nobody works but the test
-	useBus(s, r.bus)
-	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = now(), wake_at = now()"); err != nil {
+	useBus(s, r.Bus)
+	if _, err := r.DB.ExecContext(t.Context(), "UPDATE posts SET publish_at = now(), wake_at = now()"); err != nil {
 		t.Fatal(err)
 	}
-	first, second := r.row(p.ID, events.StateReady), r.row(p.ID, events.StateReady)
-	r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.NotFound})
+	first, second := r.Row(p.ID, events.StateReady), r.Row(p.ID, events.StateReady)
+	r.Inject(threadssim.Fault{Op: "publish", Kind: threadssim.NotFound})
 	if end, err := s.Delivery.Publish(context.Background(), &first); err != nil || end != delivery.Moved {
 		t.Fatal(err)
 	}
 	if _, err := s.Delivery.Publish(context.Background(), &second); !errors.Is(err, posts.ErrLost) {
 		t.Errorf("the second worker got %v", err)
 	}
-	if row := r.row(p.ID, events.StateReady); row.Attempt != 1 || row.NotReady != 1 {
-		t.Errorf("the row forgot the first call: %s", r.rows())
+	if row := r.Row(p.ID, events.StateReady); row.Attempt != 1 || row.NotReady != 1 {
+		t.Errorf("the row forgot the first call: %s", r.Rows())
 	}
 }
 
@@ -54,29 +54,29 @@ func TestHiddenSuccess(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
-			s, stop := r.start()
-			p := r.schedule(time.Minute, name)
-			r.row(p.ID, events.StateReady)
+			r := setup(t)
+			s, stop := r.Start()
+			p := r.Schedule(time.Minute, name)
+			r.Row(p.ID, events.StateReady)
 			stop()
-			useBus(s, r.bus)
-			if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = now(), wake_at = now()"); err != nil {
+			useBus(s, r.Bus)
+			if _, err := r.DB.ExecContext(t.Context(), "UPDATE posts SET publish_at = now(), wake_at = now()"); err != nil {
 				t.Fatal(err)
 			}
-			row := r.row(p.ID, events.StateReady)
-			r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.ErrorAfterCommit, HTTP: 400, Code: 24, Subcode: 4279009})
+			row := r.Row(p.ID, events.StateReady)
+			r.Inject(threadssim.Fault{Op: "publish", Kind: threadssim.ErrorAfterCommit, HTTP: 400, Code: 24, Subcode: 4279009})
 			if end, err := s.Delivery.Publish(context.Background(), &row); err != nil || end != delivery.Moved {
 				t.Fatal(err)
 			}
-			if row := r.row(p.ID, events.StateReady); row.Attempt != 1 {
-				t.Fatalf("the call was not made: %s", r.rows())
+			if row := r.Row(p.ID, events.StateReady); row.Attempt != 1 {
+				t.Fatalf("the call was not made: %s", r.Rows())
 			}
-			if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET "+change+", wake_at = now()"); err != nil {
+			if _, err := r.DB.ExecContext(t.Context(), "UPDATE posts SET "+change+", wake_at = now()"); err != nil {
 				t.Fatal(err)
 			}
-			r.start()
-			live := r.await(p.ID, events.FactPublished)
-			if n, _ := r.arrivals(name); n != 1 || *live.PostedTweetID != r.sim.Posts()[0].ID {
+			r.Start()
+			live := r.Await(p.ID, events.FactPublished)
+			if n, _ := r.Arrivals(name); n != 1 || *live.PostedTweetID != r.Sim.Posts()[0].ID {
 				t.Errorf("Threads has it %d times", n)
 			}
 		})
@@ -86,35 +86,35 @@ func TestHiddenSuccess(t *testing.T) {
 // A token that is replaced during the call is no reason to trouble its owner: the post goes out with the new one.
 func TestTokenReplacedDuringTheCall(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := setup(t)
 	var once sync.Once
 	edge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if strings.HasSuffix(req.URL.Path, "/threads_publish") {
 			once.Do(func() {
-				if err := r.sim.Revoke("demo.user", 0); err != nil {
+				if err := r.Sim.Revoke("demo.user", 0); err != nil {
 					t.Error(err)
 				}
-				r.connect(testUser, "demo.user")
+				r.Connect(testUser, "demo.user")
 			})
 		}
-		r.sim.ServeHTTP(w, req)
+		r.Sim.ServeHTTP(w, req)
 	}))
 	t.Cleanup(edge.Close)
-	r.api = threads.New(threads.Config{BaseURL: edge.URL, AppID: threadssim.DefaultAppID, AppSecret: threadssim.DefaultAppSecret,
-		PublishTimeout: r.cfg.CallTimeout, HTTP: &http.Client{Transport: &http.Transport{}}})
-	r.start()
-	p := r.await(r.schedule(300*time.Millisecond, "with the new token").ID, events.FactPublished)
-	r.once(p)
+	r.API = threads.New(threads.Config{BaseURL: edge.URL, AppID: threadssim.DefaultAppID, AppSecret: threadssim.DefaultAppSecret,
+		PublishTimeout: r.Config.CallTimeout, HTTP: &http.Client{Transport: &http.Transport{}}})
+	r.Start()
+	p := r.Await(r.Schedule(300*time.Millisecond, "with the new token").ID, events.FactPublished)
+	r.Once(p)
 	for _, fact := range []events.PostFact{events.FactPostponed, events.FactUnconfirmed} {
-		if n := r.told(p.ID, fact); n != 0 {
+		if n := r.Emitted(p.ID, fact); n != 0 {
 			t.Errorf("its owner was told %d times that it is %s", n, fact)
 		}
 	}
-	stream, err := r.bus.JetStream().Stream(t.Context(), events.StreamEvents)
+	stream, err := r.Bus.JetStream().Stream(t.Context(), events.StreamEvents)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stream.GetLastMsgForSubject(t.Context(), "threads.evt.account."+r.account.ID+".reconnect_required"); !errors.Is(err, jetstream.ErrMsgNotFound) {
+	if _, err := stream.GetLastMsgForSubject(t.Context(), "threads.evt.account."+r.Account.ID+".reconnect_required"); !errors.Is(err, jetstream.ErrMsgNotFound) {
 		t.Errorf("its owner was asked to reconnect: %v", err)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/services/publisher"
+	"github.com/omni-write/threads/services/publisher/publishertest"
 )
 
 // Whatever is asked, in whatever order, while Threads answers whatever it likes and wake-ups come early, twice or for
@@ -30,11 +31,11 @@ import (
 func TestEveryOrder(t *testing.T) {
 	t.Parallel()
 	clock := &movedClock{}
-	r := newRig(t)
-	r.log = zap.NewNop()
+	r := setup(t)
+	r.Log = zap.NewNop()
 	sim := r.worstSim(clock)
-	r.cfg.RefLook = 2 * time.Hour
-	s := publisher.New(r.cfg, publisher.Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log, Now: clock.now})
+	r.Config.RefLook = 2 * time.Hour
+	s := publisher.New(r.Config, publisher.Deps{Bus: r.Bus, DB: r.DB, Threads: r.API, Vault: r.Vault, Log: r.Log, Now: clock.now})
 	if err := s.Projector.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +43,7 @@ func TestEveryOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
 		m := &machine{T: rt, r: r, s: s, clock: clock, user: fmt.Sprintf("user_%d", n), revs: map[string]int64{}}
-		m.account = r.connect(m.user, fmt.Sprintf("name%d", n), chainScopes...)
+		m.account = r.Connect(m.user, fmt.Sprintf("name%d", n), publishertest.ChainScopes...)
 		m.from = m.lastSeq()
 		sim.ClearFaults()
 		rt.Repeat(map[string]func(*rapid.T){
@@ -54,18 +55,18 @@ func TestEveryOrder(t *testing.T) {
 	})
 }
 
-// worstSim makes a simulator on this clock the rig's Threads. It is the worst that may be: a second publish of a container makes
+// worstSim makes a simulator on this clock the system's Threads. It is the worst that may be: a second publish of a container makes
 // a second post.
-func (r *rig) worstSim(clock *movedClock) *threadssim.Sim {
-	r.t.Helper()
+func (r *system) worstSim(clock *movedClock) *threadssim.Sim {
+	r.T.Helper()
 	sim, err := threadssim.New(threadssim.Options{Now: clock.now, Processing: threadssim.Processing{Text: 50 * time.Millisecond, Image: 100 * time.Millisecond, Video: 100 * time.Millisecond}})
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	if err := sim.SetKnobs(func(k *threadssim.Knobs) { k.DoublePublish = "second_post" }); err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
-	r.useSim(sim)
+	r.UseSim(sim)
 	return sim
 }
 
@@ -96,7 +97,7 @@ func (c *movedClock) reset() {
 type machine struct {
 	*rapid.T
 	tb      testing.TB // where there is no rapid.T
-	r       *rig
+	r       *system
 	s       *publisher.Service
 	clock   *movedClock
 	user    string
@@ -121,7 +122,7 @@ func (m *machine) now() time.Time { return m.clock.now() }
 // pass lets time pass, for the database too: its clock judges when a second call may be made.
 func (m *machine) pass(d time.Duration) {
 	m.clock.advance(d)
-	_, err := m.r.db.NewUpdate().Model((*posts.Post)(nil)).Where("user_id = ?", m.user).
+	_, err := m.r.DB.NewUpdate().Model((*posts.Post)(nil)).Where("user_id = ?", m.user).
 		Set("call_deadline = call_deadline - ? * interval '1 microsecond'", d.Microseconds()).
 		Set("finished_seen_at = finished_seen_at - ? * interval '1 microsecond'", d.Microseconds()).Exec(context.Background())
 	if err != nil {
@@ -185,7 +186,7 @@ func (m *machine) schedule(*rapid.T) {
 	m.command(func(d bus.Delivery) (any, error) {
 		return m.s.Delivery.SchedulePost(context.Background(), d, cmd)
 	})
-	if _, err := m.s.Delivery.Store().Get(context.Background(), m.r.db, id); err == nil {
+	if _, err := m.s.Delivery.Store().Get(context.Background(), m.r.DB, id); err == nil {
 		m.ids = append(m.ids, id)
 	}
 }
@@ -234,7 +235,7 @@ func (m *machine) resolve(*rapid.T) {
 
 func (m *machine) remove(*rapid.T) {
 	m.onOne(func(id string) func(bus.Delivery) (any, error) {
-		p, err := m.s.Delivery.Store().Get(context.Background(), m.r.db, id)
+		p, err := m.s.Delivery.Store().Get(context.Background(), m.r.DB, id)
 		if err != nil || p.State == events.StateConcluding { // it would wait for the end
 			return func(bus.Delivery) (any, error) { return nil, nil }
 		}
@@ -256,7 +257,7 @@ func (m *machine) wake(*rapid.T) {
 }
 
 func (m *machine) wakeOne(id string) {
-	if p, err := m.s.Delivery.Store().Get(context.Background(), m.r.db, id); err == nil && p.State == events.StateReady {
+	if p, err := m.s.Delivery.Store().Get(context.Background(), m.r.DB, id); err == nil && p.State == events.StateReady {
 		// It would wait out the last second of its hold: let the time come first.
 		if wait := p.PublishAt.Sub(m.now()); wait > 0 && wait <= 3*posts.Hold {
 			m.pass(wait)
@@ -288,7 +289,7 @@ func (m *machine) trouble(*rapid.T) {
 		e := rapid.SampledFrom(everyRefusal).Draw(m.T, "code")
 		f.HTTP, f.Code, f.Subcode = e.http, e.code, e.subcode
 	}
-	if err := m.r.sim.Inject(f); err != nil {
+	if err := m.r.Sim.Inject(f); err != nil {
 		m.Fatal(err)
 	}
 }
@@ -301,7 +302,7 @@ func (m *machine) sweep(*rapid.T) {
 
 func (m *machine) rows() []posts.Post {
 	var rows []posts.Post
-	if err := m.r.db.NewSelect().Model(&rows).Where("account_id = ?", m.account.ID).Order("id").Scan(context.Background()); err != nil {
+	if err := m.r.DB.NewSelect().Model(&rows).Where("account_id = ?", m.account.ID).Order("id").Scan(context.Background()); err != nil {
 		m.Fatal(err)
 	}
 	return rows
@@ -311,7 +312,7 @@ func (m *machine) rows() []posts.Post {
 func (m *machine) story() string {
 	var b strings.Builder
 	for _, p := range m.rows() {
-		tried, _ := m.s.Delivery.Store().Attempts(context.Background(), m.r.db, p.ID)
+		tried, _ := m.s.Delivery.Store().Attempts(context.Background(), m.r.DB, p.ID)
 		fmt.Fprintf(&b, "\n%s %s %s at %s rev=%d told=%d wake=%s lease=%q reason=%v attempt=%d rebuilds=%d doubt=%t absent=%s", p.ID, p.Kind, p.State, p.PublishAt.Format(time.DateTime), p.Rev, p.ToldRev,
 			p.WakeAt.Format(time.DateTime), p.Lease, p.Reason, p.Attempt, p.Rebuilds, p.Doubt, p.OnAbsent)
 		for _, a := range tried {
@@ -324,7 +325,7 @@ func (m *machine) story() string {
 // check holds every row against what must be true at any moment.
 func (m *machine) check(*rapid.T) {
 	commits := map[string][]threadssim.Post{}
-	for _, p := range m.r.sim.Posts() {
+	for _, p := range m.r.Sim.Posts() {
 		if p.UserID == m.account.ProviderUserID {
 			commits[p.Text+p.RepostOf] = append(commits[p.Text+p.RepostOf], p)
 		}
@@ -334,7 +335,7 @@ func (m *machine) check(*rapid.T) {
 			m.Fatalf("%q is at Threads %d times%s", what, len(list), m.story())
 		}
 	}
-	if places, err := posts.MisplacedQuota(context.Background(), m.r.db, m.account.ID); err != nil || len(places) > 0 {
+	if places, err := posts.MisplacedQuota(context.Background(), m.r.DB, m.account.ID); err != nil || len(places) > 0 {
 		m.Fatalf("places of the quota that nobody keeps: %v, %v%s", places, err, m.story())
 	}
 	for _, p := range m.rows() {
@@ -414,7 +415,7 @@ func (m *machine) settle() {
 }
 
 func (m *machine) lastSeq() uint64 {
-	stream, err := m.r.bus.JetStream().Stream(context.Background(), events.StreamEvents)
+	stream, err := m.r.Bus.JetStream().Stream(context.Background(), events.StreamEvents)
 	if err != nil {
 		m.Fatal(err)
 	}
@@ -430,10 +431,10 @@ func (m *machine) rebuild() {
 		}
 	}
 	before := m.rows()
-	if _, err := m.r.db.NewDelete().Model((*posts.Post)(nil)).Where("account_id = ?", m.account.ID).Exec(ctx); err != nil {
+	if _, err := m.r.DB.NewDelete().Model((*posts.Post)(nil)).Where("account_id = ?", m.account.ID).Exec(ctx); err != nil {
 		m.Fatal(err)
 	}
-	stream, err := m.r.bus.JetStream().Stream(ctx, events.StreamEvents)
+	stream, err := m.r.Bus.JetStream().Stream(ctx, events.StreamEvents)
 	if err != nil {
 		m.Fatal(err)
 	}
@@ -455,7 +456,7 @@ func (m *machine) rebuild() {
 			published[ev.Snapshot().ID]++
 		}
 		for range 2 { // every event twice
-			err := pg.InTx(ctx, m.r.db, func(ctx context.Context, tx bun.Tx) error {
+			err := pg.InTx(ctx, m.r.DB, func(ctx context.Context, tx bun.Tx) error {
 				_, err := m.s.Projector.Apply(ctx, tx, ev)
 				return err
 			})

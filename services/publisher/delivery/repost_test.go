@@ -9,8 +9,8 @@ import (
 )
 
 // reposts are what the simulator committed as reposts of a post.
-func (r *rig) reposts() (ids []string) {
-	for _, p := range r.sim.Posts() {
+func (r *system) reposts() (ids []string) {
+	for _, p := range r.Sim.Posts() {
 		if p.MediaType == "REPOST_FACADE" {
 			ids = append(ids, p.ID)
 		}
@@ -23,14 +23,14 @@ func TestRepost(t *testing.T) {
 
 	t.Run("goes out at its second, once its post is live", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.start()
-		first := r.schedule(500*time.Millisecond, "worth repeating")
+		r := setup(t)
+		r.Start()
+		first := r.Schedule(500*time.Millisecond, "worth repeating")
 		p := r.accepted(events.Draft{RepostOf: first.ID}, 1500*time.Millisecond)
 		if p.Kind != events.KindRepost {
 			t.Errorf("it is a %s", p.Kind)
 		}
-		p = r.await(p.ID, events.FactPublished)
+		p = r.Await(p.ID, events.FactPublished)
 		if ids := r.reposts(); len(ids) != 1 || ids[0] != *p.PostedTweetID || p.CalledAt.Before(p.ScheduledAt) {
 			t.Errorf("Threads has %v, the post is %+v", ids, p)
 		}
@@ -45,33 +45,33 @@ func TestRepost(t *testing.T) {
 	} {
 		t.Run("goes out once when "+name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
-			r.inject(fault)
-			r.start()
-			first := r.await(r.schedule(300*time.Millisecond, "worth repeating").ID, events.FactPublished)
-			p := r.await(r.accepted(events.Draft{RepostOf: *first.PostedTweetID}, 300*time.Millisecond).ID, events.FactPublished)
+			r := setup(t)
+			r.Inject(fault)
+			r.Start()
+			first := r.Await(r.Schedule(300*time.Millisecond, "worth repeating").ID, events.FactPublished)
+			p := r.Await(r.accepted(events.Draft{RepostOf: *first.PostedTweetID}, 300*time.Millisecond).ID, events.FactPublished)
 			if ids := r.reposts(); len(ids) != 1 || ids[0] != *p.PostedTweetID {
-				t.Errorf("Threads has %v, the post is %v%s", ids, *p.PostedTweetID, r.rows())
+				t.Errorf("Threads has %v, the post is %v%s", ids, *p.PostedTweetID, r.Rows())
 			}
 		})
 	}
 
 	t.Run("of what is not on Threads fails", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.start()
-		_, fault := r.do(events.PublishPost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{RepostOf: "18060000000099999"}, PublishAt: time.Now()}, 15*time.Second)
+		r := setup(t)
+		r.Start()
+		_, fault := r.Do(events.PublishPost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{RepostOf: "18060000000099999"}, PublishAt: time.Now()}, 15*time.Second)
 		if fault == nil || fault.Code != events.Refused {
-			t.Errorf("answered %v%s", fault, r.rows())
+			t.Errorf("answered %v%s", fault, r.Rows())
 		}
 	})
 
 	t.Run("has nothing of its own", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
-		r.start()
+		r := setup(t)
+		r.Start()
 		draft := events.Draft{RepostOf: "18060000000099999", Text: "look"}
-		_, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: draft, PublishAt: time.Now().Add(time.Hour)}, 5*time.Second)
+		_, fault := r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: draft, PublishAt: time.Now().Add(time.Hour)}, 5*time.Second)
 		if fault == nil || fault.Code != events.Invalid || fault.Details[0].Code != "repost_alone" {
 			t.Errorf("answered %+v", fault)
 		}
@@ -87,18 +87,18 @@ func TestLookedForInTheirPlace(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
-			r.start()
-			first := r.await(r.schedule(300*time.Millisecond, "first").ID, events.FactPublished)
-			r.inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropResponse})
+			r := setup(t)
+			r.Start()
+			first := r.Await(r.Schedule(300*time.Millisecond, "first").ID, events.FactPublished)
+			r.Inject(threadssim.Fault{Op: "publish", Kind: threadssim.DropResponse})
 			if draft.QuotePostID != "" {
 				draft.QuotePostID = first.ID
 			}
-			p := r.await(r.accepted(draft, 300*time.Millisecond).ID, events.FactPublished)
-			if n, _ := r.arrivals(draft.Text); n != 1 {
-				t.Errorf("Threads has it %d times%s", n, r.rows())
+			p := r.Await(r.accepted(draft, 300*time.Millisecond).ID, events.FactPublished)
+			if n, _ := r.Arrivals(draft.Text); n != 1 {
+				t.Errorf("Threads has it %d times%s", n, r.Rows())
 			}
-			if told := r.told(p.ID, events.FactUnconfirmed); told != 1 {
+			if told := r.Emitted(p.ID, events.FactUnconfirmed); told != 1 {
 				t.Errorf("it was doubted %d times: the fault did not strike", told)
 			}
 		})

@@ -14,23 +14,23 @@ import (
 // More resolves at once than the pool has connections: each has its outcome, and the database goes on to answer.
 func TestResolvesAtOnce(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.start()
+	r := setup(t)
+	r.Start()
 	var posts []events.Post
 	var media []string
-	for i := range 2 * r.db.Stats().MaxOpenConnections {
+	for i := range 2 * r.DB.Stats().MaxOpenConnections {
 		text := fmt.Sprint("parked ", i)
-		posts = append(posts, r.schedule(time.Hour, text))
-		media = append(media, r.say("demo.user", text, time.Minute))
+		posts = append(posts, r.Schedule(time.Hour, text))
+		media = append(media, r.Say("demo.user", text, time.Minute))
 	}
-	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET state = 'parked', wake_at = NULL, rev = rev + 1, fact = 'parked'"); err != nil {
+	if _, err := r.DB.ExecContext(t.Context(), "UPDATE posts SET state = 'parked', wake_at = NULL, rev = rev + 1, fact = 'parked'"); err != nil {
 		t.Fatal(err)
 	}
 	var g errgroup.Group
 	for i, p := range posts {
 		g.Go(func() error {
 			cmd := events.ResolvePost{PostID: p.ID, UserID: testUser, Published: true, MediaID: media[i]}
-			o, err := r.bus.Do(t.Context(), cmd, bus.CommandOptions{ID: events.NewCommandID()}, 20*time.Second)
+			o, err := r.Bus.Do(t.Context(), cmd, bus.CommandOptions{ID: events.NewCommandID()}, 20*time.Second)
 			if err == nil && (!o.Done || o.Fault != nil) {
 				err = fmt.Errorf("%s was answered %+v", p.Text, o)
 			}
@@ -41,6 +41,6 @@ func TestResolvesAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range posts {
-		r.row(p.ID, events.StatePublished)
+		r.Row(p.ID, events.StatePublished)
 	}
 }

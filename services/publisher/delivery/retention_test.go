@@ -9,23 +9,23 @@ import (
 	"github.com/omni-write/threads/services/publisher/delivery"
 )
 
-func (r *rig) count(query string) (n int) {
-	r.t.Helper()
-	if err := r.db.QueryRowContext(r.t.Context(), query).Scan(&n); err != nil {
-		r.t.Fatal(err)
+func (r *system) count(query string) (n int) {
+	r.T.Helper()
+	if err := r.DB.QueryRowContext(r.T.Context(), query).Scan(&n); err != nil {
+		r.T.Fatal(err)
 	}
 	return n
 }
 
 func TestForgetsCommands(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := setup(t)
 	r.change(`INSERT INTO commands (id, user_id, key, type, outcome, created_at, finished_at)
 		SELECT 'old_' || i, 'u', 'key ' || i, 'post.schedule.v1', '{}', now() - interval '40 days', now() - interval '31 days' FROM generate_series(1, ?) AS i`, delivery.ForgetStep+5)
 	r.change(`INSERT INTO commands (id, user_id, key, type, outcome, created_at, finished_at)
 		VALUES ('young', 'u', 'young', 'post.schedule.v1', '{}', now() - interval '40 days', now() - interval '29 days')`)
 	r.change(`INSERT INTO commands (id, user_id, key, type, created_at) VALUES ('pending', 'u', 'pending', 'post.publish.v1', now() - interval '1 year')`)
-	s := r.idle()
+	s := r.Idle()
 	for _, want := range []int{7, 2, 2} { // in steps
 		if err := s.Delivery.SweepOnce(t.Context()); err != nil {
 			t.Fatal(err)
@@ -43,7 +43,7 @@ func TestForgetsCommands(t *testing.T) {
 
 func TestForgetsAttempts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := setup(t)
 	for id, row := range map[string]string{ // state, how old in days, whether a deletion is asked for
 		"done": "'published', 91, false", "again": "'failed', 89, false", "parked": "'parked', 400, false", "deleting": "'published', 400, true",
 	} {
@@ -61,7 +61,7 @@ func TestForgetsAttempts(t *testing.T) {
 	note("again", 91, 1)
 	note("deleting", 91, 1)
 	note("done", 89, 1)
-	s := r.idle()
+	s := r.Idle()
 	for range 2 {
 		if err := s.Delivery.SweepOnce(t.Context()); err != nil {
 			t.Fatal(err)

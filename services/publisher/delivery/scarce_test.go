@@ -16,13 +16,13 @@ import (
 // All alarms are wiped while posts wait for their time: the sweep finds them by their rows.
 func TestAlarmsWiped(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.start()
+	r := setup(t)
+	r.Start()
 	var list []events.Post
 	for i := range 5 {
-		list = append(list, r.schedule(2500*time.Millisecond, fmt.Sprint("without an alarm ", i)))
+		list = append(list, r.Schedule(2500*time.Millisecond, fmt.Sprint("without an alarm ", i)))
 	}
-	alarms, err := r.bus.JetStream().Stream(t.Context(), events.StreamPostAlarms)
+	alarms, err := r.Bus.JetStream().Stream(t.Context(), events.StreamPostAlarms)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,44 +33,44 @@ func TestAlarmsWiped(t *testing.T) {
 		clock.Sleep(t.Context(), 300*time.Millisecond)
 	}
 	for _, p := range list {
-		told := r.await(p.ID, events.FactPublished)
-		r.once(told) // and not early; how late the sweep is is the machine's
+		told := r.Await(p.ID, events.FactPublished)
+		r.Once(told) // and not early; how late the sweep is is the machine's
 	}
 }
 
 // Postgres has no room (53100): a command is kept on its stream, and done when there is room again, once.
 func TestPostgresIsFull(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.start()
-	_, err := r.db.ExecContext(t.Context(), `CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+	r := setup(t)
+	r.Start()
+	_, err := r.DB.ExecContext(t.Context(), `CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
 		'BEGIN RAISE EXCEPTION ''could not extend file: No space left on device'' USING ERRCODE = ''53100''; END';
 		CREATE TRIGGER full_disk BEFORE INSERT ON posts EXECUTE FUNCTION full_disk()`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "when there is room"}, PublishAt: time.Now().Add(time.Second)}
-	o, err := r.bus.Do(t.Context(), cmd, bus.CommandOptions{ID: events.NewCommandID()}, 700*time.Millisecond)
+	o, err := r.Bus.Do(t.Context(), cmd, bus.CommandOptions{ID: events.NewCommandID()}, 700*time.Millisecond)
 	if err != nil || o.Done {
 		t.Fatalf("a command that cannot be written is answered %+v, %v", o, err)
 	}
-	if n, err := r.db.NewSelect().Model((*posts.Post)(nil)).Count(t.Context()); err != nil || n != 0 {
+	if n, err := r.DB.NewSelect().Model((*posts.Post)(nil)).Count(t.Context()); err != nil || n != 0 {
 		t.Fatalf("%d rows, %v", n, err)
 	}
-	if _, err := r.db.ExecContext(t.Context(), "DROP TRIGGER full_disk ON posts"); err != nil {
+	if _, err := r.DB.ExecContext(t.Context(), "DROP TRIGGER full_disk ON posts"); err != nil {
 		t.Fatal(err)
 	}
-	r.once(r.await(cmd.PostID, events.FactPublished))
+	r.Once(r.Await(cmd.PostID, events.FactPublished))
 }
 
 // EVENTS takes nothing more: what has happened waits in the row, and is told once there is room.
 func TestEventsIsFull(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.start()
-	p := r.schedule(1500*time.Millisecond, "told when there is room")
-	r.await(p.ID, events.FactPrepared)
-	stream, err := r.bus.JetStream().Stream(t.Context(), events.StreamEvents)
+	r := setup(t)
+	r.Start()
+	p := r.Schedule(1500*time.Millisecond, "told when there is room")
+	r.Await(p.ID, events.FactPrepared)
+	stream, err := r.Bus.JetStream().Stream(t.Context(), events.StreamEvents)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,16 +81,16 @@ func TestEventsIsFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	full.MaxMsgs, full.Discard = int64(info.State.Msgs), jetstream.DiscardNew
-	if _, err := r.bus.JetStream().UpdateStream(t.Context(), full); err != nil {
+	if _, err := r.Bus.JetStream().UpdateStream(t.Context(), full); err != nil {
 		t.Fatal(err)
 	}
-	row := r.row(p.ID, events.StateConcluding)
-	if n, _ := r.arrivals(p.Text); n != 1 || row.MediaID == "" {
+	row := r.Row(p.ID, events.StateConcluding)
+	if n, _ := r.Arrivals(p.Text); n != 1 || row.MediaID == "" {
 		t.Errorf("it is at Threads %d times, and its row says %q", n, row.MediaID)
 	}
-	if _, err := r.bus.JetStream().UpdateStream(t.Context(), usual); err != nil {
+	if _, err := r.Bus.JetStream().UpdateStream(t.Context(), usual); err != nil {
 		t.Fatal(err)
 	}
-	r.rowWithin(p.ID, events.StatePublished, 20*time.Second)
-	r.once(r.await(p.ID, events.FactPublished))
+	r.RowWithin(p.ID, events.StatePublished, 20*time.Second)
+	r.Once(r.Await(p.ID, events.FactPublished))
 }

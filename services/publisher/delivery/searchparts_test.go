@@ -11,12 +11,12 @@ import (
 // A search looks at every part of a chain, and at what it says, not at how that is written down.
 func TestSearchLooksAtEveryPart(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.start()
+	r := setup(t)
+	r.Start()
 	p := r.accepted(events.Draft{Parts: []events.DraftPart{{Text: "the first"}, {Text: `the "second" änd last`}}}, time.Hour)
 	r.accepted(events.Draft{Text: "another"}, time.Hour)
 	for words, want := range map[string]int{"first": 1, `"SECOND" än`: 1, "last": 1, "text": 0, "another": 1} {
-		list, err := bus.Ask[events.PostList](t.Context(), r.bus, events.ListPosts{UserID: testUser, Search: words})
+		list, err := bus.Ask[events.PostList](t.Context(), r.Bus, events.ListPosts{UserID: testUser, Search: words})
 		if err != nil || len(list.Posts) != want {
 			t.Errorf("%q finds %d, %v", words, len(list.Posts), err)
 		}

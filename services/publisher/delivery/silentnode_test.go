@@ -34,24 +34,24 @@ func TestSilentNode(t *testing.T) {
 	}
 	nodes := bustest.NewProcesses(t)
 	var connection *bus.Bus
-	r := newRigOn(t, func(name string) *bus.Bus {
+	r := setupOn(t, func(name string) *bus.Bus {
 		b := nodes.Connect(name)
 		if name == "publisher" {
 			connection = b
 		}
 		return b
 	})
-	r.log = zap.NewNop()
+	r.Log = zap.NewNop()
 	lead, every, before, during := 4*time.Second, 250*time.Millisecond, 20, 20
 	if *silentFor > 0 {
 		cfg, err := publisher.ConfigFromEnv(func(string) string { return "" })
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.cfg = cfg
+		r.Config = cfg
 		lead, every, before, during = 5*time.Second, 500*time.Millisecond, 40, int(*silentFor/(500*time.Millisecond))
 	}
-	s, _ := r.start()
+	s, _ := r.Start()
 	waiting.Until(t, "the publisher", func() bool { return s.Ready(t.Context()) == nil })
 
 	var list []events.SchedulePost
@@ -60,7 +60,7 @@ func TestSilentNode(t *testing.T) {
 	accept := func(i int, due time.Time) {
 		cmd := events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: fmt.Sprintf("past a silent node %d", i)}, PublishAt: due}
 		id, began := events.NewCommandID(), time.Now()
-		for r.bus.Send(t.Context(), cmd, bus.CommandOptions{ID: id}) != nil && t.Context().Err() == nil {
+		for r.Bus.Send(t.Context(), cmd, bus.CommandOptions{ID: id}) != nil && t.Context().Err() == nil {
 			clock.Sleep(t.Context(), 100*time.Millisecond) // as a client does, under the same key
 		}
 		mu.Lock()
@@ -91,7 +91,7 @@ func TestSilentNode(t *testing.T) {
 		nodes.Thaw(silent)
 	}
 	for _, p := range list {
-		r.rowWithin(p.PostID, events.StatePublished, waiting.Limit)
+		r.RowWithin(p.PostID, events.StatePublished, waiting.Limit)
 	}
 	if is := connection.JetStream().Conn().ConnectedServerName(); is == silent && *silentFor == 0 {
 		t.Errorf("the publisher is connected to %s, which stands still", is)
@@ -99,7 +99,7 @@ func TestSilentNode(t *testing.T) {
 	nodes.Thaw(silent)
 	var late []time.Duration
 	for _, p := range list {
-		n, at := r.arrivals(p.Draft.Text)
+		n, at := r.Arrivals(p.Draft.Text)
 		if n != 1 {
 			t.Errorf("%q is at Threads %d times", p.Draft.Text, n)
 		}
@@ -111,10 +111,10 @@ func TestSilentNode(t *testing.T) {
 }
 
 // rowExists waits until a post is accepted.
-func (r *rig) rowExists(id string) {
-	r.t.Helper()
-	waiting.Until(r.t, "the post "+id, func() bool {
-		_, err := posts.NewStore(r.db, 0, 0).Get(context.WithoutCancel(r.t.Context()), r.db, id)
+func (r *system) rowExists(id string) {
+	r.T.Helper()
+	waiting.Until(r.T, "the post "+id, func() bool {
+		_, err := posts.NewStore(r.DB, 0, 0).Get(context.WithoutCancel(r.T.Context()), r.DB, id)
 		return err == nil
 	})
 }

@@ -1,7 +1,6 @@
 package delivery_test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -10,26 +9,15 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/services/publisher/draft/drafttest"
 )
-
-// longChain is a chain whose parts have twenty pictures each, at addresses of the given length.
-func longChain(parts, length int) (d events.Draft) {
-	for i := range parts {
-		part := events.DraftPart{Text: fmt.Sprint("part ", i)}
-		for range 20 {
-			part.Media = append(part.Media, events.Media{Type: events.Image, URL: "https://cdn.example/i.jpg?" + strings.Repeat("&", length)})
-		}
-		d.Parts = append(d.Parts, part)
-	}
-	return d
-}
 
 // What no fact could carry is refused wherever a post can become so large, with the bound.
 func TestTooLargeToBeTold(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.start()
-	large := longChain(14, 2000)
+	r := setup(t)
+	r.Start()
+	large := drafttest.LongChain(14, 2000)
 	check := func(how string, f *events.Fault) {
 		t.Helper()
 		if f == nil || f.Code != events.Invalid || len(f.Details) != 1 || f.Details[0].Code != "post_too_large" ||
@@ -37,25 +25,25 @@ func TestTooLargeToBeTold(t *testing.T) {
 			t.Errorf("%s is answered %+v", how, f)
 		}
 	}
-	_, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: large, PublishAt: time.Now().Add(time.Hour)}, 5*time.Second)
+	_, fault := r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: large, PublishAt: time.Now().Add(time.Hour)}, 5*time.Second)
 	check("scheduling", fault)
-	_, fault = r.do(events.PublishPost{PostID: events.NewPostID(), UserID: testUser, Draft: large, PublishAt: time.Now()}, 5*time.Second)
+	_, fault = r.Do(events.PublishPost{PostID: events.NewPostID(), UserID: testUser, Draft: large, PublishAt: time.Now()}, 5*time.Second)
 	check("publishing", fault)
-	small, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: longChain(11, 2000), PublishAt: time.Now().Add(time.Hour)}, 5*time.Second)
+	small, fault := r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: drafttest.LongChain(11, 2000), PublishAt: time.Now().Add(time.Hour)}, 5*time.Second)
 	if fault != nil {
 		t.Fatalf("a chain that can be told is refused: %+v", fault)
 	}
-	_, fault = r.do(events.EditPost{PostID: small.ID, UserID: testUser, Parts: large.Parts}, 5*time.Second)
+	_, fault = r.Do(events.EditPost{PostID: small.ID, UserID: testUser, Parts: large.Parts}, 5*time.Second)
 	check("editing", fault)
-	v, err := bus.Ask[events.Validation](t.Context(), r.bus, events.ValidatePost{UserID: testUser, Draft: large, PublishAt: time.Now().Add(time.Hour)})
+	v, err := bus.Ask[events.Validation](t.Context(), r.Bus, events.ValidatePost{UserID: testUser, Draft: large, PublishAt: time.Now().Add(time.Hour)})
 	if err != nil || v.Valid || len(v.Errors) != 1 || v.Errors[0].Code != "post_too_large" {
 		t.Errorf("validating says %t, %+v, %v", v.Valid, v.Errors, err)
 	}
 	// What was accepted is told whole, and can be read.
-	if told := r.await(small.ID, events.FactScheduled); len(told.Parts) != 11 {
+	if told := r.Await(small.ID, events.FactScheduled); len(told.Parts) != 11 {
 		t.Errorf("%d parts were told", len(told.Parts))
 	}
-	if p, err := bus.Ask[events.PostDetail](t.Context(), r.bus, events.GetPost{UserID: testUser, ID: small.ID}); err != nil || len(p.Parts) != 11 {
+	if p, err := bus.Ask[events.PostDetail](t.Context(), r.Bus, events.GetPost{UserID: testUser, ID: small.ID}); err != nil || len(p.Parts) != 11 {
 		t.Errorf("%d parts are read, %v", len(p.Parts), err)
 	}
 }
@@ -64,8 +52,8 @@ func TestTooLargeToBeTold(t *testing.T) {
 // twice, and each page can be sent.
 func TestListsEndByBytes(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	s, _ := r.start()
+	r := setup(t)
+	s, _ := r.Start()
 	for user, fill := range map[string]string{
 		"japanese": `INSERT INTO posts (id, user_id, account_id, text, content_hash, publish_at, publish_within, state, created_at, updated_at, rev, told_rev, fact)
 			SELECT 'post_' || lpad(i::text, 26, '0'), 'japanese', 'acct_1', repeat('日', 500), 'x', now() + (i / 3) * interval '1 day', 86400, 'scheduled', now(), now(), 1, 1, 'scheduled'
@@ -76,7 +64,7 @@ func TestListsEndByBytes(t *testing.T) {
 	} {
 		r.change(fill)
 		var want []string
-		if err := r.db.NewSelect().Model((*posts.Post)(nil)).Column("id").Where("user_id = ?", user).OrderExpr("publish_at, id").Scan(t.Context(), &want); err != nil {
+		if err := r.DB.NewSelect().Model((*posts.Post)(nil)).Column("id").Where("user_id = ?", user).OrderExpr("publish_at, id").Scan(t.Context(), &want); err != nil {
 			t.Fatal(err)
 		}
 		for _, limit := range []int{0, 50, 1} {
@@ -84,7 +72,7 @@ func TestListsEndByBytes(t *testing.T) {
 				var got []string
 				pages := 0
 				for q := (events.ListPosts{UserID: user, Limit: limit, Newest: newest}); ; pages++ {
-					list, err := bus.Ask[events.PostList](t.Context(), r.bus, q)
+					list, err := bus.Ask[events.PostList](t.Context(), r.Bus, q)
 					if err != nil {
 						t.Fatalf("%s, %d at a time: %v", user, limit, err)
 					}

@@ -18,16 +18,16 @@ import (
 // processes together, and the posts of others would not be woken.
 func TestWaitsHaveAlarms(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.start()
+	r := setup(t)
+	r.Start()
 	var ids []string
 	for i := range 5 {
-		ids = append(ids, r.schedule(50*time.Second, fmt.Sprint("in a while ", i)).ID)
+		ids = append(ids, r.Schedule(50*time.Second, fmt.Sprint("in a while ", i)).ID)
 	}
 	for _, id := range ids {
-		r.row(id, events.StateReady)
+		r.Row(id, events.StateReady)
 	}
-	alarms, err := r.bus.JetStream().Stream(t.Context(), events.StreamPostAlarms)
+	alarms, err := r.Bus.JetStream().Stream(t.Context(), events.StreamPostAlarms)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,19 +53,19 @@ func TestWaitsHaveAlarms(t *testing.T) {
 // other that goes out.
 func TestOverduePostsTakeTurns(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := setup(t)
 	const many = 30
-	r.cfg.LateAfter, r.cfg.Spacing = 500*time.Millisecond, 300*time.Millisecond
-	_, stop := r.start()
+	r.Config.LateAfter, r.Config.Spacing = 500*time.Millisecond, 300*time.Millisecond
+	_, stop := r.Start()
 	var ids []string
 	for i := range many {
-		ids = append(ids, r.schedule(time.Hour, fmt.Sprint("held up ", i)).ID)
+		ids = append(ids, r.Schedule(time.Hour, fmt.Sprint("held up ", i)).ID)
 	}
 	stop()
-	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET publish_at = publish_at - interval '2 hours', wake_at = now() - interval '2 hours'"); err != nil {
+	if _, err := r.DB.ExecContext(t.Context(), "UPDATE posts SET publish_at = publish_at - interval '2 hours', wake_at = now() - interval '2 hours'"); err != nil {
 		t.Fatal(err)
 	}
-	s := r.idle()
+	s := r.Idle()
 	var claims atomic.Int64
 	work := s.Delivery.Claims().Work
 	s.Delivery.Claims().Work = func(ctx context.Context, batch []posts.Claim) []error {
@@ -83,12 +83,12 @@ func TestOverduePostsTakeTurns(t *testing.T) {
 	})
 	var at []time.Time
 	for _, id := range ids {
-		r.await(id, events.FactPublished)
+		r.Await(id, events.FactPublished)
 		at = append(at, r.usedAt(id))
 	}
 	sort.Slice(at, func(i, j int) bool { return at[i].Before(at[j]) })
 	for i := 1; i < len(at); i++ {
-		if apart := at[i].Sub(at[i-1]); apart < r.cfg.Spacing {
+		if apart := at[i].Sub(at[i-1]); apart < r.Config.Spacing {
 			t.Errorf("posts %d and %d were claimed %s apart", i-1, i, apart)
 		}
 	}

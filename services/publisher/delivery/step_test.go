@@ -14,25 +14,25 @@ import (
 // else holds and one whose row has moved are left to be written alone.
 func TestStepsAreSavedTogether(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	s := r.idle()
+	r := setup(t)
+	s := r.Idle()
 	step := func(p *posts.Post, container string) posts.Step {
 		next := *p
 		next.Lease, next.ContainerID, next.ContainerAt, next.WakeAt = "", container, time.Now(), time.Now().Add(time.Hour)
 		next.ContainerID = container
 		return posts.Step{Old: p, Next: &next, Tried: []events.Attempt{{At: time.Now(), Phase: "create", OK: true}}}
 	}
-	plain, twice, held, moved := r.readyPost(s, testUser, r.account.ID, "plain"), r.readyPost(s, testUser, r.account.ID, "twice"),
-		r.readyPost(s, testUser, r.account.ID, "held"), r.readyPost(s, testUser, r.account.ID, "moved")
+	plain, twice, held, moved := r.readyPost(s, testUser, r.Account.ID, "plain"), r.readyPost(s, testUser, r.Account.ID, "twice"),
+		r.readyPost(s, testUser, r.Account.ID, "held"), r.readyPost(s, testUser, r.Account.ID, "moved")
 	for _, p := range []*posts.Post{plain, twice, held, moved} {
 		if err := s.Delivery.AcquireLease(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET attempt = attempt + 1 WHERE id = ?", moved.ID); err != nil {
+	if _, err := r.DB.ExecContext(t.Context(), "UPDATE posts SET attempt = attempt + 1 WHERE id = ?", moved.ID); err != nil {
 		t.Fatal(err)
 	}
-	tx, err := r.db.BeginTx(t.Context(), nil)
+	tx, err := r.DB.BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,11 +51,11 @@ func TestStepsAreSavedTogether(t *testing.T) {
 		if errors.Is(err, batch.ErrAlone) != alone[i] || !alone[i] && err != nil {
 			t.Errorf("%s: %v", steps[i].Next.ContainerID, err)
 		}
-		row := r.any(steps[i].Old.ID)
+		row := r.Any(steps[i].Old.ID)
 		if got := row.ContainerID == steps[i].Next.ContainerID; got == alone[i] {
 			t.Errorf("the row of %s has %q", steps[i].Next.ContainerID, row.ContainerID)
 		}
-		if attempts, err := s.Delivery.Store().Attempts(t.Context(), r.db, row.ID); err != nil || !alone[i] && (row.Lease != "" || len(attempts) == 0 || attempts[len(attempts)-1].Phase != "create") {
+		if attempts, err := s.Delivery.Store().Attempts(t.Context(), r.DB, row.ID); err != nil || !alone[i] && (row.Lease != "" || len(attempts) == 0 || attempts[len(attempts)-1].Phase != "create") {
 			t.Errorf("the row of %s: lease %q, attempts %+v", steps[i].Next.ContainerID, row.Lease, attempts)
 		}
 	}

@@ -19,13 +19,13 @@ import (
 )
 
 // acceptedBy is a post that an idle publisher has accepted and told; nobody has recorded that.
-func (r *rig) acceptedBy(s *publisher.Service, text string) events.Post {
-	r.t.Helper()
+func (r *system) acceptedBy(s *publisher.Service, text string) events.Post {
+	r.T.Helper()
 	cmd := events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: text}, PublishAt: time.Now().Add(time.Hour)}
 	d := bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Type: cmd.Type(), Time: time.Now()}}
-	p, err := s.Delivery.SchedulePost(r.t.Context(), d, cmd)
+	p, err := s.Delivery.SchedulePost(r.T.Context(), d, cmd)
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	return p.(events.Post)
 }
@@ -33,9 +33,9 @@ func (r *rig) acceptedBy(s *publisher.Service, text string) events.Post {
 // A change that can never be told stops the sweep neither in its batch nor in the next ones.
 func TestSweepGoesOn(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.cfg.SweepEvery = time.Hour // what is left out stays left out, however slow the machine
-	s := r.idle()
+	r := setup(t)
+	r.Config.SweepEvery = time.Hour // what is left out stays left out, however slow the machine
+	s := r.Idle()
 	for i := range 3 {
 		one := r.acceptedBy(s, fmt.Sprint("too large to be told ", i))
 		r.change("UPDATE posts SET rev = rev + 1, fact = 'edited', text = '" + strings.Repeat("x", 1<<20) + "', updated_at = now() - interval '1 hour' WHERE id = '" + one.ID + "'")
@@ -46,10 +46,10 @@ func TestSweepGoesOn(t *testing.T) {
 	if err := s.Delivery.SweepOnce(t.Context()); err != nil {
 		t.Errorf("the sweep fails as a whole: %v", err)
 	}
-	if n := r.told(victim.ID, events.FactEdited); n != 1 {
+	if n := r.Emitted(victim.ID, events.FactEdited); n != 1 {
 		t.Errorf("the change behind those that cannot be told was told %d times, want once", n)
 	}
-	if row := r.row(victim.ID, events.StateScheduled); row.ToldRev != row.Rev {
+	if row := r.Row(victim.ID, events.StateScheduled); row.ToldRev != row.Rev {
 		t.Errorf("it is told up to rev %d of %d in its row", row.ToldRev, row.Rev)
 	}
 	if left := s.Delivery.NotEmitted(time.Now()); len(left) != 4 { // with the empty one
@@ -61,64 +61,64 @@ func TestSweepGoesOn(t *testing.T) {
 }
 
 // forgetIDs returns when JetStream no longer knows the ids of the facts that are on EVENTS now.
-func (r *rig) forgetIDs() {
-	r.t.Helper()
-	js := r.bus.JetStream()
-	stream, err := js.Stream(r.t.Context(), events.StreamEvents)
+func (r *system) forgetIDs() {
+	r.T.Helper()
+	js := r.Bus.JetStream()
+	stream, err := js.Stream(r.T.Context(), events.StreamEvents)
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	cfg := stream.CachedInfo().Config
 	cfg.Duplicates = 100 * time.Millisecond // the least that there is
-	if _, err := js.UpdateStream(r.t.Context(), cfg); err != nil {
-		r.t.Fatal(err)
+	if _, err := js.UpdateStream(r.T.Context(), cfg); err != nil {
+		r.T.Fatal(err)
 	}
 	probe := &nats.Msg{Subject: events.AccountFacts("acct_probe", "probe"), Header: nats.Header{jetstream.MsgIDHeader: {events.NewCommandID()}}}
 	for first := true; ; first = false {
-		ack, err := js.PublishMsg(r.t.Context(), probe)
+		ack, err := js.PublishMsg(r.T.Context(), probe)
 		if err != nil {
-			r.t.Fatal(err)
+			r.T.Fatal(err)
 		}
 		if !first && !ack.Duplicate {
 			return
 		}
-		clock.Sleep(r.t.Context(), 20*time.Millisecond)
+		clock.Sleep(r.T.Context(), 20*time.Millisecond)
 	}
 }
 
 // While nobody records, a fact is stored once all the same, however long that lasts and whoever comes to the post.
 func TestToldOnceWhileNobodyRecords(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	p := r.acceptedBy(r.idle(), "told once")
+	r := setup(t)
+	p := r.acceptedBy(r.Idle(), "told once")
 	r.change("UPDATE posts SET updated_at = now() - interval '1 minute'")
 	for range 2 {
 		r.forgetIDs()
-		if err := r.idle().Delivery.SweepOnce(t.Context()); err != nil {
+		if err := r.Idle().Delivery.SweepOnce(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}
-	if n := r.told(p.ID, events.FactScheduled); n != 1 {
+	if n := r.Emitted(p.ID, events.FactScheduled); n != 1 {
 		t.Errorf("that it was scheduled is stored %d times", n)
 	}
-	if row := r.row(p.ID, events.StateScheduled); row.ToldRev != row.Rev {
+	if row := r.Row(p.ID, events.StateScheduled); row.ToldRev != row.Rev {
 		t.Errorf("its row says that rev %d of %d is told", row.ToldRev, row.Rev)
 	}
 
 	// Nor do those who come to the post before the sweep does.
 	r.change("UPDATE posts SET told_rev = 0")
-	other := r.idle()
-	if err := other.Delivery.FlushOld(t.Context(), new(r.row(p.ID, events.StateScheduled))); err != nil {
+	other := r.Idle()
+	if err := other.Delivery.FlushOld(t.Context(), new(r.Row(p.ID, events.StateScheduled))); err != nil {
 		t.Error(err)
 	}
 	r.forgetIDs()
 	words := "other words"
 	cmd := events.EditPost{PostID: p.ID, UserID: testUser, Text: &words}
-	_, err := r.idle().Delivery.EditPost(t.Context(), bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Type: cmd.Type(), Time: time.Now()}}, cmd)
+	_, err := r.Idle().Delivery.EditPost(t.Context(), bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Type: cmd.Type(), Time: time.Now()}}, cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, edited := r.told(p.ID, events.FactScheduled), r.told(p.ID, events.FactEdited); n != 1 || edited != 1 {
+	if n, edited := r.Emitted(p.ID, events.FactScheduled), r.Emitted(p.ID, events.FactEdited); n != 1 || edited != 1 {
 		t.Errorf("that it was scheduled is stored %d times, that it was edited %d times", n, edited)
 	}
 }
@@ -126,8 +126,8 @@ func TestToldOnceWhileNobodyRecords(t *testing.T) {
 // What the sweep marks as told ends the commands that wait for it, as the projector would have.
 func TestSweepEndsCommands(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	s := r.idle()
+	r := setup(t)
+	s := r.Idle()
 	p := r.acceptedBy(s, "gone, and nobody records")
 	id := events.NewCommandID()
 	r.change("INSERT INTO commands (id, user_id, type, post_id, created_at) VALUES ('" + id + "', '" + testUser + "', '" + events.DeletePost{}.Type() + "', '" + p.ID + "', now())")
@@ -142,18 +142,18 @@ func TestSweepEndsCommands(t *testing.T) {
 }
 
 // change changes rows behind the publishers' backs.
-func (r *rig) change(query string, args ...any) {
-	r.t.Helper()
-	if _, err := r.db.ExecContext(r.t.Context(), query, args...); err != nil {
-		r.t.Fatal(err)
+func (r *system) change(query string, args ...any) {
+	r.T.Helper()
+	if _, err := r.DB.ExecContext(r.T.Context(), query, args...); err != nil {
+		r.T.Fatal(err)
 	}
 }
 
 // Erasures that fail keep no other from its turn, however many they are.
 func TestErasuresThatFail(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	s := r.idle()
+	r := setup(t)
+	s := r.Idle()
 	r.change(`INSERT INTO erased_accounts (account_id, user_id, buried_at, next_at)
 		SELECT 'bad_' || i, 'u', now(), now() - interval '1 hour' FROM generate_series(1, 100) AS i`)
 	r.change(`INSERT INTO erased_accounts (account_id, user_id, buried_at, next_at) VALUES ('good', 'u', now(), now())`)
@@ -166,7 +166,7 @@ func TestErasuresThatFail(t *testing.T) {
 		}
 	}
 	var stage string
-	if err := r.db.QueryRowContext(t.Context(), "SELECT stage FROM erased_accounts WHERE account_id = 'good'").Scan(&stage); err != nil || stage != "streams" {
+	if err := r.DB.QueryRowContext(t.Context(), "SELECT stage FROM erased_accounts WHERE account_id = 'good'").Scan(&stage); err != nil || stage != "streams" {
 		t.Errorf("the one behind them is at stage %s, %v", stage, err)
 	}
 }
@@ -174,11 +174,11 @@ func TestErasuresThatFail(t *testing.T) {
 // A failure that was told, and is concluded again much later because Postgres was away, is stored once.
 func TestFailureToldOnce(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	s := r.idle()
+	r := setup(t)
+	s := r.Idle()
 	p := r.acceptedBy(s, "missed")
 	r.change("UPDATE posts SET state = 'concluding', fact = 'failed', reason = '{\"code\":\"missed\",\"message\":\"late\"}', accepted_at = now() - interval '1 hour', updated_at = now() - interval '1 hour', wake_at = now()")
-	row := r.row(p.ID, events.StateConcluding)
+	row := r.Row(p.ID, events.StateConcluding)
 	if err := s.Delivery.Emit(t.Context(), posts.OutcomeEvent(&row, events.FactFailed)); err != nil {
 		t.Fatal(err)
 	}
@@ -186,8 +186,8 @@ func TestFailureToldOnce(t *testing.T) {
 	if end, err := s.Delivery.FinishOutcome(t.Context(), &row); err != nil || end != delivery.Final {
 		t.Error(err)
 	}
-	if n := r.told(p.ID, events.FactFailed); n != 1 {
+	if n := r.Emitted(p.ID, events.FactFailed); n != 1 {
 		t.Errorf("the failure is stored %d times", n)
 	}
-	r.row(p.ID, events.StateFailed)
+	r.Row(p.ID, events.StateFailed)
 }

@@ -40,19 +40,19 @@ func TestOneRuleForThrottles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
-			r.cfg.PermalinkWait = 20 * time.Second
-			r.cfg.ThrottleWait = 100 * time.Millisecond
+			r := setup(t)
+			r.Config.PermalinkWait = 20 * time.Second
+			r.Config.ThrottleWait = 100 * time.Millisecond
 			if c.says {
-				r.cfg.ThrottleWait = 24 * time.Hour
+				r.Config.ThrottleWait = 24 * time.Hour
 			}
-			r.start()
+			r.Start()
 			if c.before != nil {
-				if err := r.sim.Inject(*c.before); err != nil {
+				if err := r.Sim.Inject(*c.before); err != nil {
 					t.Fatal(err)
 				}
 			}
-			err := r.sim.SetKnobs(func(k *threadssim.Knobs) {
+			err := r.Sim.SetKnobs(func(k *threadssim.Knobs) {
 				k.Throttle = threadssim.Throttle{Probability: 1, Code: 4, Ops: threadssim.Ops{c.op}}
 				if c.says {
 					k.Throttle.RetryAfter = threadssim.Duration(time.Second)
@@ -61,37 +61,37 @@ func TestOneRuleForThrottles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, fault := r.do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: name, Media: c.media}, PublishAt: time.Now()}, 5*time.Second)
+			p, fault := r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: name, Media: c.media}, PublishAt: time.Now()}, 5*time.Second)
 			if fault != nil {
 				t.Fatal(fault)
 			}
 			if c.op == threads.OpDelete {
-				r.await(p.ID, events.FactPublished)
-				if err := r.bus.Send(t.Context(), events.DeletePost{ID: p.ID, UserID: testUser}, bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
+				r.Await(p.ID, events.FactPublished)
+				if err := r.Bus.Send(t.Context(), events.DeletePost{ID: p.ID, UserID: testUser}, bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			r.called(func(call threadssim.Call) bool { return call.Op == c.op && call.Code == 4 })
-			r.sim.ResetKnobs()
+			r.Sim.ResetKnobs()
 			if c.op == threads.OpDelete {
-				r.await(p.ID, events.FactDeleted)
+				r.Await(p.ID, events.FactDeleted)
 				return
 			}
-			if p = r.await(p.ID, events.FactPublished); p.Permalink == nil {
+			if p = r.Await(p.ID, events.FactPublished); p.Permalink == nil {
 				t.Error("it is told without its permalink")
 			}
-			r.once(p)
+			r.Once(p)
 		})
 	}
 }
 
 // called waits until Threads has had such a call.
-func (r *rig) called(such func(threadssim.Call) bool) {
-	r.t.Helper()
-	for deadline := time.Now().Add(waiting.Limit); !slices.ContainsFunc(r.sim.Calls(), such); {
+func (r *system) called(such func(threadssim.Call) bool) {
+	r.T.Helper()
+	for deadline := time.Now().Add(waiting.Limit); !slices.ContainsFunc(r.Sim.Calls(), such); {
 		if time.Now().After(deadline) {
-			r.t.Fatalf("there was no such call: %s", r.rows())
+			r.T.Fatalf("there was no such call: %s", r.Rows())
 		}
-		clock.Sleep(r.t.Context(), 5*time.Millisecond)
+		clock.Sleep(r.T.Context(), 5*time.Millisecond)
 	}
 }

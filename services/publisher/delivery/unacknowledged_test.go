@@ -29,19 +29,19 @@ type cutter struct {
 // unheard has the answer to a statement lost, once.
 func (c *cutter) lose(after, cut string) { c.after.Store(&after); c.cut.Store(&cut) }
 
-// between gives the rig a pool behind a cutter.
-func (r *rig) between(c *cutter) {
-	r.t.Helper()
-	u, err := url.Parse(pgtest.URL(r.t))
+// between gives the system a pool behind a cutter.
+func (r *system) between(c *cutter) {
+	r.T.Helper()
+	u, err := url.Parse(pgtest.URL(r.T))
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	network, server := "tcp", u.Host
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
-	r.t.Cleanup(func() { _ = l.Close() })
+	r.T.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
 			client, err := l.Accept()
@@ -57,13 +57,13 @@ func (r *rig) between(c *cutter) {
 		}
 	}()
 	u.Host = l.Addr().String()
-	db, err := pg.Open(r.t.Context(), pg.Config{URL: u.String(), MaxConns: 8}, zap.NewNop())
+	db, err := pg.Open(r.T.Context(), pg.Config{URL: u.String(), MaxConns: 8}, zap.NewNop())
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
-	r.t.Cleanup(func() { _ = db.Close() })
-	r.db, r.log = db, zap.NewNop()
-	r.account = r.connect(testUser, "demo.user")
+	r.T.Cleanup(func() { _ = db.Close() })
+	r.DB, r.Log = db, zap.NewNop()
+	r.Account = r.Connect(testUser, "demo.user")
 }
 
 func (c *cutter) carry(client, server net.Conn) {
@@ -108,14 +108,14 @@ func (c *cutter) carry(client, server net.Conn) {
 // A lease of which nothing was heard is taken over by its own process, once; another waits for its end.
 func TestUnheardLease(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	s, other := r.idle(), r.idle()
-	p := r.readyPost(s, testUser, r.account.ID, "leased")
+	r := setup(t)
+	s, other := r.Idle(), r.Idle()
+	p := r.readyPost(s, testUser, r.Account.ID, "leased")
 	if err := s.Delivery.AcquireLease(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	s.Delivery.Store().Unacknowledged.Add(p.Lease, nil) // as if its answer had been lost
-	row := r.any(p.ID)
+	row := r.Any(p.ID)
 	if theirs := row; !errors.Is(other.Delivery.AcquireLease(t.Context(), &theirs), posts.ErrLost) || other.Delivery.Store().Unacknowledged.Has(&row) {
 		t.Error("another process took a lease that stands")
 	}
@@ -156,17 +156,17 @@ func TestUnheardByTwo(t *testing.T) {
 func TestUnheardClaim(t *testing.T) {
 	t.Parallel()
 	c := &cutter{}
-	r := newRig(t)
+	r := setup(t)
 	r.between(c)
-	r.cfg.Lease, r.cfg.SecondCallAfter = time.Hour, time.Hour // whoever waits for them waits too long
-	r.start()
+	r.Config.Lease, r.Config.SecondCallAfter = time.Hour, time.Hour // whoever waits for them waits too long
+	r.Start()
 	c.lose("state = 'publishing'", "commit") // only a claim sets it
-	p := r.schedule(1500*time.Millisecond, "claimed unheard")
-	r.once(r.await(p.ID, events.FactPublished))
+	p := r.Schedule(1500*time.Millisecond, "claimed unheard")
+	r.Once(r.Await(p.ID, events.FactPublished))
 	if c.cuts.Load() != 1 {
 		t.Errorf("%d answers were lost", c.cuts.Load())
 	}
-	if n := r.told(p.ID, events.FactUnconfirmed); n != 0 {
+	if n := r.Emitted(p.ID, events.FactUnconfirmed); n != 0 {
 		t.Errorf("it was told as unconfirmed %d times", n)
 	}
 	if n := r.places(p.ID); n != 1 {
@@ -178,19 +178,19 @@ func TestUnheardClaim(t *testing.T) {
 func TestUnheardLeaseDoesNotLast(t *testing.T) {
 	t.Parallel()
 	c := &cutter{}
-	r := newRig(t)
+	r := setup(t)
 	r.between(c)
-	r.cfg.Lease = time.Hour
-	s, _ := r.start()
-	p := r.schedule(time.Hour, "prepared")
+	r.Config.Lease = time.Hour
+	s, _ := r.Start()
+	p := r.Schedule(time.Hour, "prepared")
 	c.lose("SET lease =", "SET lease =")
-	if _, err := r.db.ExecContext(t.Context(), "UPDATE posts SET wake_at = now(), publish_at = now() + interval '1 minute' WHERE id = ?", p.ID); err != nil {
+	if _, err := r.DB.ExecContext(t.Context(), "UPDATE posts SET wake_at = now(), publish_at = now() + interval '1 minute' WHERE id = ?", p.ID); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
 		_ = s.Delivery.Wake(t.Context(), bus.Delivery{}, p.ID) // its error says when to come again
 	}
-	r.row(p.ID, events.StateReady)
+	r.Row(p.ID, events.StateReady)
 	if c.cuts.Load() != 1 {
 		t.Errorf("%d answers were lost", c.cuts.Load())
 	}

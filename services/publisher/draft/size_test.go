@@ -3,7 +3,6 @@ package draft
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -12,24 +11,13 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/wire"
+	"github.com/omni-write/threads/services/publisher/draft/drafttest"
 )
-
-// longChain is a chain whose parts have twenty pictures each, at addresses of the given length.
-func longChain(parts, length int) (d events.Draft) {
-	for i := range parts {
-		part := events.DraftPart{Text: fmt.Sprint("part ", i)}
-		for range 20 {
-			part.Media = append(part.Media, events.Media{Type: events.Image, URL: "https://cdn.example/i.jpg?" + strings.Repeat("&", length)})
-		}
-		d.Parts = append(d.Parts, part)
-	}
-	return d
-}
 
 // No way that a post can go makes its snapshot larger than what it was measured by.
 func TestLargestSnapshot(t *testing.T) {
 	t.Parallel()
-	d := longChain(3, 100)
+	d := drafttest.LongChain(3, 100)
 	d.TimeZone, d.ReplyTo = "Europe/Berlin", "18060000000000017"
 	s := &Service{now: time.Now}
 	p := s.NewPost(events.NewPostID(), "user_1", "acct_1", d, time.Now())

@@ -1,4 +1,4 @@
-package delivery_test
+package maintenance_test
 
 import (
 	"context"
@@ -11,36 +11,29 @@ import (
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/services/publisher"
 	"github.com/omni-write/threads/services/publisher/maintenance"
+	"github.com/omni-write/threads/services/publisher/publishertest"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
-	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 )
 
-func (r *rig) reconciler(mend bool) maintenance.Reconciler {
-	return maintenance.Reconciler{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, SweepGrace: r.cfg.SweepGrace, ArmHorizon: r.cfg.ArmHorizon,
-		Publisher: publisher.New(r.cfg, publisher.Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: r.log}).Delivery,
+func (r *system) reconciler(mend bool) maintenance.Reconciler {
+	return maintenance.Reconciler{Bus: r.Bus, DB: r.DB, Threads: r.API, Vault: r.Vault, SweepGrace: r.Config.SweepGrace, ArmHorizon: r.Config.ArmHorizon,
+		Publisher: publisher.New(r.Config, publisher.Deps{Bus: r.Bus, DB: r.DB, Threads: r.API, Vault: r.Vault, Log: r.Log}).Delivery,
 		Mend:      mend, Since: time.Now().Add(-time.Hour), Limit: 100}
 }
 
 // token is the account's, for what is done at Threads behind our back.
-func (r *rig) accountToken() threads.Token {
-	r.t.Helper()
-	token, err := r.account.Open(r.vault, time.Now())
+func (r *system) accountToken() threads.Token {
+	r.T.Helper()
+	token, err := r.Account.Open(r.Vault, time.Now())
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	return token
-}
-
-func (r *rig) exec(query string, args ...any) {
-	r.t.Helper()
-	if _, err := r.db.NewRaw(query, args...).Exec(r.t.Context()); err != nil {
-		r.t.Fatal(err)
-	}
 }
 
 // checks are the differences that were found, by post or else by media id, and whether they can be mended.
@@ -64,41 +57,41 @@ func checks(r *maintenance.Reconciled) map[string]string {
 
 func TestReconcile(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	_, stop := r.start()
+	r := setup(t)
+	_, stop := r.Start()
 	now := func(text string) events.Post {
-		p, fault := r.do(events.PublishPost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: text}, PublishAt: time.Now()}, 10*time.Second)
+		p, fault := r.Do(events.PublishPost{PostID: events.NewPostID(), UserID: publishertest.User, Draft: events.Draft{Text: text}, PublishAt: time.Now()}, 10*time.Second)
 		if fault != nil {
 			t.Fatal(fault)
 		}
 		return p
 	}
 	fine, vanished, reworded, halfTold, forgotten := now("fine"), now("vanished"), now("reworded"), now("behind"), now("forgotten")
-	untold, unarmed, asleep, queued := r.schedule(time.Hour, "untold"), r.schedule(time.Hour, "unarmed"), r.schedule(time.Hour, "asleep"), r.schedule(time.Hour, "queued")
-	lost, taken := r.schedule(time.Minute, "container lost"), r.schedule(time.Minute, "published behind our back")
-	r.row(lost.ID, events.StateReady)
-	ready := r.row(taken.ID, events.StateReady)
+	untold, unarmed, asleep, queued := r.Schedule(time.Hour, "untold"), r.Schedule(time.Hour, "unarmed"), r.Schedule(time.Hour, "asleep"), r.Schedule(time.Hour, "queued")
+	lost, taken := r.Schedule(time.Minute, "container lost"), r.Schedule(time.Minute, "published behind our back")
+	r.Row(lost.ID, events.StateReady)
+	ready := r.Row(taken.ID, events.StateReady)
 	for _, p := range []events.Post{fine, vanished, reworded, halfTold, forgotten, untold, unarmed, asleep, queued, lost, taken} {
-		for row := r.any(p.ID); row.ToldRev < row.Rev; row = r.any(p.ID) {
+		for row := r.Any(p.ID); row.ToldRev < row.Rev; row = r.Any(p.ID) {
 			clock.Sleep(t.Context(), 10*time.Millisecond)
 		}
 	}
 	stop()
 
 	ctx, token := t.Context(), r.accountToken()
-	if err := accounts.Tell(ctx, r.db, r.bus.Emit, r.account.ID); err != nil {
+	if err := accounts.Tell(ctx, r.DB, r.Bus.Emit, r.Account.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.api.Delete(ctx, token, *vanished.PostedTweetID); err != nil {
+	if err := r.API.Delete(ctx, token, *vanished.PostedTweetID); err != nil {
 		t.Fatal(err)
 	}
-	container, err := r.api.CreateContainer(ctx, token, threads.Container{MediaType: "TEXT", Text: "elsewhere"})
+	container, err := r.API.CreateContainer(ctx, token, threads.Container{MediaType: "TEXT", Text: "elsewhere"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	publish := func(container string) (mediaID string) {
 		for {
-			status, err := r.api.ContainerStatus(ctx, token, container)
+			status, err := r.API.ContainerStatus(ctx, token, container)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,7 +100,7 @@ func TestReconcile(t *testing.T) {
 			}
 			clock.Sleep(ctx, 10*time.Millisecond)
 		}
-		mediaID, err := r.api.Publish(ctx, token, container, nil)
+		mediaID, err := r.API.Publish(ctx, token, container, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,14 +109,14 @@ func TestReconcile(t *testing.T) {
 	elsewhere := publish(container)
 	takenMedia := publish(ready.ContainerID)
 
-	r.exec("UPDATE posts SET text = 'other words' WHERE id = ?", reworded.ID)
-	r.exec("UPDATE posts SET rev = rev - 1, told_rev = rev - 1 WHERE id = ?", halfTold.ID)
-	r.exec("UPDATE posts SET media_id = '17999999999999999' WHERE id = ?", forgotten.ID)
-	r.exec("UPDATE posts SET rev = rev + 1, fact = 'edited' WHERE id = ?", untold.ID)
-	r.exec("UPDATE posts SET wake_at = NULL WHERE id = ?", asleep.ID)
-	r.exec("UPDATE posts SET container_id = '17888888888888888', container_at = now() - interval '1 hour' WHERE id = ?", lost.ID)
-	r.exec("UPDATE posts SET updated_at = updated_at - interval '1 minute'")
-	alarms, err := r.bus.JetStream().Stream(ctx, events.StreamPostAlarms)
+	r.Exec("UPDATE posts SET text = 'other words' WHERE id = ?", reworded.ID)
+	r.Exec("UPDATE posts SET rev = rev - 1, told_rev = rev - 1 WHERE id = ?", halfTold.ID)
+	r.Exec("UPDATE posts SET media_id = '17999999999999999' WHERE id = ?", forgotten.ID)
+	r.Exec("UPDATE posts SET rev = rev + 1, fact = 'edited' WHERE id = ?", untold.ID)
+	r.Exec("UPDATE posts SET wake_at = NULL WHERE id = ?", asleep.ID)
+	r.Exec("UPDATE posts SET container_id = '17888888888888888', container_at = now() - interval '1 hour' WHERE id = ?", lost.ID)
+	r.Exec("UPDATE posts SET updated_at = updated_at - interval '1 minute'")
+	alarms, err := r.Bus.JetStream().Stream(ctx, events.StreamPostAlarms)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,18 +132,18 @@ func TestReconcile(t *testing.T) {
 	}
 	look := func(mend bool) *maintenance.Reconciled {
 		t.Helper()
-		found, err := r.reconciler(mend).Run(ctx, r.account.ID)
+		found, err := r.reconciler(mend).Run(ctx, r.Account.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return found
 	}
-	before, told := r.snapshots(), r.facts()
+	before, told := r.Snapshots(), r.facts()
 	dry := look(false)
 	if got := checks(dry); !maps.Equal(got, want) {
 		t.Errorf("it found\n%v, want\n%v", got, want)
 	}
-	if dry.Mended != 0 || r.facts() != told || !maps.EqualFunc(before, r.snapshots(), func(a, b events.Post) bool { return a.Rev == b.Rev && a.State == b.State }) {
+	if dry.Mended != 0 || r.facts() != told || !maps.EqualFunc(before, r.Snapshots(), func(a, b events.Post) bool { return a.Rev == b.Rev && a.State == b.State }) {
 		t.Error("looking changed something")
 	}
 	// Of one post, by either id, it says the same; nothing is wrong with a good one.
@@ -171,25 +164,25 @@ func TestReconcile(t *testing.T) {
 	if len(r.publishCalls()) != calls {
 		t.Error("mending published something")
 	}
-	_, stop = r.start()
-	for r.any(vanished.ID).DeletedAt.IsZero() {
+	_, stop = r.Start()
+	for r.Any(vanished.ID).DeletedAt.IsZero() {
 		clock.Sleep(ctx, 10*time.Millisecond)
 	}
 	// The event comes from the row, with the sweep, once the change is some seconds old.
-	r.exec("UPDATE posts SET updated_at = updated_at - interval '1 minute' WHERE id = ?", vanished.ID)
-	for row := r.any(vanished.ID); row.ToldRev < row.Rev; row = r.any(vanished.ID) {
+	r.Exec("UPDATE posts SET updated_at = updated_at - interval '1 minute' WHERE id = ?", vanished.ID)
+	for row := r.Any(vanished.ID); row.ToldRev < row.Rev; row = r.Any(vanished.ID) {
 		clock.Sleep(ctx, 10*time.Millisecond)
 	}
-	r.await(untold.ID, events.FactEdited)
-	found := r.await(taken.ID, events.FactPublished)
+	r.Await(untold.ID, events.FactEdited)
+	found := r.Await(taken.ID, events.FactPublished)
 	if *found.PostedTweetID != takenMedia {
 		t.Errorf("the post that was live is %s, the row found %s", takenMedia, *found.PostedTweetID)
 	}
-	for row := r.any(asleep.ID); row.WakeAt.Before(time.Now().Add(30 * time.Minute)); row = r.any(asleep.ID) {
+	for row := r.Any(asleep.ID); row.WakeAt.Before(time.Now().Add(30 * time.Minute)); row = r.Any(asleep.ID) {
 		clock.Sleep(ctx, 10*time.Millisecond)
 	}
-	r.exec("UPDATE posts SET publish_at = now() + interval '1 second', wake_at = now() - interval '1 hour', armed_at = NULL WHERE id = ?", lost.ID)
-	r.await(lost.ID, events.FactPublished)
+	r.Exec("UPDATE posts SET publish_at = now() + interval '1 second', wake_at = now() - interval '1 hour', armed_at = NULL WHERE id = ?", lost.ID)
+	r.Await(lost.ID, events.FactPublished)
 	for {
 		if _, err := alarms.GetLastMsgForSubject(ctx, events.PostAlarm(unarmed.ID)); err == nil {
 			break
@@ -197,34 +190,24 @@ func TestReconcile(t *testing.T) {
 		clock.Sleep(ctx, 10*time.Millisecond)
 	}
 	for _, text := range []string{"published behind our back", "container lost", "vanished", "fine"} {
-		if n, _ := r.arrivals(text); n != 1 {
+		if n, _ := r.Arrivals(text); n != 1 {
 			t.Errorf("Threads has %q %d times", text, n)
 		}
 	}
 	stop()
-	r.exec("UPDATE posts SET updated_at = updated_at - interval '1 minute'")
+	r.Exec("UPDATE posts SET updated_at = updated_at - interval '1 minute'")
 	if got, want := checks(look(false)), map[string]string{reworded.ID: "text", halfTold.ID: "row", forgotten.ID: "row",
 		elsewhere: "elsewhere", *forgotten.PostedTweetID: "elsewhere"}; !maps.Equal(got, want) {
 		t.Errorf("after the mending it found\n%v, want\n%v", got, want)
 	}
 }
 
-// any is the row, whatever its state.
-func (r *rig) any(id string) posts.Post {
-	r.t.Helper()
-	p, err := posts.NewStore(r.db, 0, 0).Get(r.t.Context(), r.db, id)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return *p
-}
-
 // facts is how many there are on EVENTS.
-func (r *rig) facts() uint64 {
-	r.t.Helper()
-	s, err := r.bus.JetStream().Stream(r.t.Context(), events.StreamEvents)
+func (r *system) facts() uint64 {
+	r.T.Helper()
+	s, err := r.Bus.JetStream().Stream(r.T.Context(), events.StreamEvents)
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	return s.CachedInfo().State.Msgs
 }
@@ -232,20 +215,20 @@ func (r *rig) facts() uint64 {
 // What cannot be known is not mended: a token that Threads refuses, a list that cannot be read, an outcome nobody knows.
 func TestReconcileDecidesNothingUnknown(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	_, stop := r.start()
-	p, fault := r.do(events.PublishPost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "live"}, PublishAt: time.Now()}, 10*time.Second)
+	r := setup(t)
+	_, stop := r.Start()
+	p, fault := r.Do(events.PublishPost{PostID: events.NewPostID(), UserID: publishertest.User, Draft: events.Draft{Text: "live"}, PublishAt: time.Now()}, 10*time.Second)
 	if fault != nil {
 		t.Fatal(fault)
 	}
-	for row := r.any(p.ID); row.ToldRev < row.Rev; row = r.any(p.ID) {
+	for row := r.Any(p.ID); row.ToldRev < row.Rev; row = r.Any(p.ID) {
 		clock.Sleep(t.Context(), 10*time.Millisecond)
 	}
 	stop()
-	if err := r.api.Delete(t.Context(), r.accountToken(), *p.PostedTweetID); err != nil {
+	if err := r.API.Delete(t.Context(), r.accountToken(), *p.PostedTweetID); err != nil {
 		t.Fatal(err)
 	}
-	r.exec("UPDATE posts SET updated_at = updated_at - interval '1 minute'")
+	r.Exec("UPDATE posts SET updated_at = updated_at - interval '1 minute'")
 	look := func(says string) {
 		t.Helper()
 		facts := r.facts()
@@ -257,16 +240,16 @@ func TestReconcileDecidesNothingUnknown(t *testing.T) {
 			t.Errorf("want only %q, got %+v", says, found)
 		}
 	}
-	r.exec("UPDATE posts SET reply_to = '17777777777777777' WHERE id = ?", p.ID) // and the account may not read replies
+	r.Exec("UPDATE posts SET reply_to = '17777777777777777' WHERE id = ?", p.ID) // and the account may not read replies
 	look("cannot be read")
-	r.exec("UPDATE posts SET reply_to = NULL, state = 'parked' WHERE id = ?", p.ID)
-	r.exec("UPDATE posts SET media_id = NULL WHERE id = ?", p.ID)
+	r.Exec("UPDATE posts SET reply_to = NULL, state = 'parked' WHERE id = ?", p.ID)
+	r.Exec("UPDATE posts SET media_id = NULL WHERE id = ?", p.ID)
 	found, err := r.reconciler(true).Run(t.Context(), p.ID)
 	if err != nil || found.Mended != 0 {
 		t.Errorf("of a parked post: %+v, %v", found, err)
 	}
-	r.exec("UPDATE posts SET state = 'published', media_id = ? WHERE id = ?", *p.PostedTweetID, p.ID)
-	if err := r.sim.Revoke("demo.user", 460); err != nil {
+	r.Exec("UPDATE posts SET state = 'published', media_id = ? WHERE id = ?", *p.PostedTweetID, p.ID)
+	if err := r.Sim.Revoke("demo.user", 460); err != nil {
 		t.Fatal(err)
 	}
 	look("could not be asked")

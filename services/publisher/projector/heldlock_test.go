@@ -1,4 +1,4 @@
-package delivery_test
+package projector_test
 
 import (
 	"sync"
@@ -13,20 +13,21 @@ import (
 	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/services/publisher"
 	"github.com/omni-write/threads/services/publisher/projector"
+	"github.com/omni-write/threads/services/publisher/publishertest"
 )
 
 // Whoever holds the projector's lock and stands still keeps no publisher shut: it reads to the end by itself, says for whom it
 // stands by, and publishes.
 func TestStartBesideASilentProjector(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	s, stop := r.start()
-	p := r.schedule(time.Hour, "told before")
-	r.await(p.ID, events.FactScheduled)
-	waiting.Until(t, "it records", func() bool { at, err := s.Projector.Position(t.Context(), r.db); return err == nil && at > 0 })
+	r := publishertest.New(t)
+	s, stop := r.Start()
+	p := r.Schedule(time.Hour, "told before")
+	r.Await(p.ID, events.FactScheduled)
+	waiting.Until(t, "it records", func() bool { at, err := s.Projector.Position(t.Context(), r.DB); return err == nil && at > 0 })
 	stop()
 
-	frozen, err := r.db.Conn(t.Context()) // as one of an old release, which ends by no silence
+	frozen, err := r.DB.Conn(t.Context()) // as one of an old release, which ends by no silence
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,15 +41,15 @@ func TestStartBesideASilentProjector(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Told, and recorded by nobody.
-	if err := r.bus.Emit(t.Context(), events.NewAccountConnected(r.account.Connection())); err != nil {
+	if err := r.Bus.Emit(t.Context(), events.NewAccountConnected(r.Account.Connection())); err != nil {
 		t.Fatal(err)
 	}
 
 	core, said := observer.New(zapcore.InfoLevel)
-	r.log = zap.New(core)
-	s, _ = r.start()
+	r.Log = zap.New(core)
+	s, _ = r.Start()
 	waiting.Until(t, "the publisher to be current", func() bool { return s.Ready(t.Context()) == nil })
-	r.once(r.await(r.schedule(time.Second, "beside a silent projector").ID, events.FactPublished))
+	r.Once(r.Await(r.Schedule(time.Second, "beside a silent projector").ID, events.FactPublished))
 	waiting.Until(t, "a word about the holder", func() bool {
 		for _, e := range said.FilterMessageSnippet("standing by").All() {
 			if e.ContextMap()["holder_pid"] == int64(pid) && e.ContextMap()["holder"] == "test" {
@@ -62,20 +63,20 @@ func TestStartBesideASilentProjector(t *testing.T) {
 // Several that apply the same facts at once, one of them under the lock, leave the rows and the position as one alone does.
 func TestApplyingBesideAProjector(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	_, stop := r.start()
+	r := publishertest.New(t)
+	_, stop := r.Start()
 	var posts []events.Post
 	for range 20 {
-		posts = append(posts, r.schedule(time.Hour, events.NewPostID()))
+		posts = append(posts, r.Schedule(time.Hour, events.NewPostID()))
 	}
 	for _, p := range posts {
-		r.await(p.ID, events.FactScheduled)
+		r.Await(p.ID, events.FactScheduled)
 	}
 	stop()
-	if _, err := r.db.ExecContext(t.Context(), "DELETE FROM posts; DELETE FROM recorder_positions"); err != nil {
+	if _, err := r.DB.ExecContext(t.Context(), "DELETE FROM posts; DELETE FROM recorder_positions"); err != nil {
 		t.Fatal(err)
 	}
-	s := publisher.New(r.cfg, publisher.Deps{Bus: r.bus, DB: r.db, Threads: r.api, Vault: r.vault, Log: zap.NewNop()})
+	s := publisher.New(r.Config, publisher.Deps{Bus: r.Bus, DB: r.DB, Threads: r.API, Vault: r.Vault, Log: zap.NewNop()})
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
@@ -86,7 +87,7 @@ func TestApplyingBesideAProjector(t *testing.T) {
 	}
 	all.Wait()
 	for _, p := range posts {
-		if row := r.any(p.ID); row.Rev != p.Rev || row.ToldRev != p.Rev || row.Text != p.Text {
+		if row := r.Any(p.ID); row.Rev != p.Rev || row.ToldRev != p.Rev || row.Text != p.Text {
 			t.Errorf("the row is %+v", row)
 		}
 	}

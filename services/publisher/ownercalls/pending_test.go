@@ -1,4 +1,4 @@
-package delivery_test
+package ownercalls_test
 
 import (
 	"errors"
@@ -11,16 +11,17 @@ import (
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/services/publisher"
+	"github.com/omni-write/threads/services/publisher/publishertest"
 )
 
 // enqueue saves commands of a user for the workers.
-func (r *rig) enqueue(s *publisher.Service, user string, n int) (ids []string) {
-	r.t.Helper()
+func enqueue(t *testing.T, s *publisher.Service, user string, n int) (ids []string) {
+	t.Helper()
 	for i := range n {
 		d := bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Time: time.Now()}, Deliveries: 1}
-		_, err := s.OwnerCalls.Enqueue(r.t.Context(), d, events.HideReply{UserID: user, ID: strconv.Itoa(1000 + i), Hide: true})
+		_, err := s.OwnerCalls.Enqueue(t.Context(), d, events.HideReply{UserID: user, ID: strconv.Itoa(1000 + i), Hide: true})
 		if !errors.Is(err, bus.Pending) {
-			r.t.Fatal(err)
+			t.Fatal(err)
 		}
 		ids = append(ids, d.Meta.ID)
 	}
@@ -30,21 +31,21 @@ func (r *rig) enqueue(s *publisher.Service, user string, n int) (ids []string) {
 // A command that waits for its call is pending to who asks, and done when it is done, whoever made the call.
 func TestOwnerCallGoesOn(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.account = r.connect(testUser, "demo.user", allScopes...)
-	id := r.enqueue(r.idle(), testUser, 1)[0]
+	r := publishertest.New(t)
+	r.Account = r.Connect(publishertest.User, "demo.user", publishertest.AllScopes...)
+	id := enqueue(t, r.Idle(), publishertest.User, 1)[0]
 	ask := func(user string) (events.Outcome, error) {
-		return r.idle().Questions.GetCommand(t.Context(), events.GetCommand{UserID: user, ID: id})
+		return r.Idle().Questions.GetCommand(t.Context(), events.GetCommand{UserID: user, ID: id})
 	}
-	if o, err := ask(testUser); err != nil || o.Done || o.CommandID != id {
+	if o, err := ask(publishertest.User); err != nil || o.Done || o.CommandID != id {
 		t.Errorf("before: %+v, %v", o, err)
 	}
 	if _, err := ask("user_2"); !errors.Is(err, &events.Fault{Code: events.NotFound}) {
 		t.Errorf("to another user it is %v", err)
 	}
-	r.start()
+	r.Start()
 	for {
-		o, err := ask(testUser)
+		o, err := ask(publishertest.User)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,14 +61,14 @@ func TestOwnerCallGoesOn(t *testing.T) {
 	}
 	// Delivered again it says the same, and nothing is kept any more.
 	d := bus.Delivery{Meta: events.Meta{ID: id, Time: time.Now()}, Deliveries: 2}
-	if _, err := r.idle().OwnerCalls.Enqueue(t.Context(), d, events.HideReply{UserID: testUser, ID: "1000", Hide: true}); !errors.Is(err, &events.Fault{Code: events.NotFound}) {
+	if _, err := r.Idle().OwnerCalls.Enqueue(t.Context(), d, events.HideReply{UserID: publishertest.User, ID: "1000", Hide: true}); !errors.Is(err, &events.Fault{Code: events.NotFound}) {
 		t.Errorf("delivered again: %v", err)
 	}
-	if c, err := commands.Find(t.Context(), r.db, id); err != nil || c == nil {
+	if c, err := commands.Find(t.Context(), r.DB, id); err != nil || c == nil {
 		t.Errorf("its record: %+v, %v", c, err)
 	}
 	for {
-		n, err := r.db.NewSelect().Table("owner_calls").Count(t.Context())
+		n, err := r.DB.NewSelect().Table("owner_calls").Count(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package delivery_test
+package monitor_test
 
 import (
 	"math"
@@ -9,11 +9,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/services/publisher/publishertest"
 )
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // metric is the value of a counter or gauge, or how many observations a histogram has; -1 when there is none.
 func metric(t *testing.T, name string, labels ...string) float64 {
@@ -41,18 +45,18 @@ func metric(t *testing.T, name string, labels ...string) float64 {
 
 // It runs alone: metrics are those of the whole process.
 func TestSurvey(t *testing.T) { //nolint:paralleltest // see above
-	r := newRig(t)
-	s := r.idle()
+	r := publishertest.New(t)
+	s := r.Idle()
 	now := time.Now()
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	add := func(id string, state events.State, due, wake time.Time, more ...func(*posts.Post)) {
-		p := s.Delivery.NewPost(id, testUser, r.account.ID, events.Draft{Text: id}, due)
+		p := posts.New(id, publishertest.User, r.Account.ID, events.Draft{Text: id}, due, now, r.Config.Timing())
 		p.State, p.WakeAt = state, wake
 		p.Canonicalize()
 		for _, m := range more {
 			m(p)
 		}
-		if _, err := r.db.NewInsert().Model(p).Exec(t.Context()); err != nil {
+		if _, err := r.DB.NewInsert().Model(p).Exec(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -65,9 +69,9 @@ func TestSurvey(t *testing.T) { //nolint:paralleltest // see above
 	add("paused", events.StateWaiting, ago(time.Hour), now.Add(minute), func(p *posts.Post) { p.Reason = events.Faultf(events.RateLimited, "Full.") })
 	add("parked", events.StateParked, ago(2*time.Hour), time.Time{})
 	add("cancelled", events.StateCancelled, ago(3*time.Hour), time.Time{})
-	uses := []posts.QuotaUse{{AccountID: r.account.ID, Quota: posts.QuotaPosts, At: ago(minute), PostID: "a"}, {AccountID: r.account.ID, Quota: posts.QuotaPosts, At: ago(minute), PostID: "b"},
-		{AccountID: "other", Quota: posts.QuotaPosts, At: ago(minute), PostID: "c"}, {AccountID: r.account.ID, Quota: posts.QuotaPosts, At: ago(25 * time.Hour), PostID: "d"}}
-	if err := posts.SpendQuota(t.Context(), r.db, uses...); err != nil {
+	uses := []posts.QuotaUse{{AccountID: r.Account.ID, Quota: posts.QuotaPosts, At: ago(minute), PostID: "a"}, {AccountID: r.Account.ID, Quota: posts.QuotaPosts, At: ago(minute), PostID: "b"},
+		{AccountID: "other", Quota: posts.QuotaPosts, At: ago(minute), PostID: "c"}, {AccountID: r.Account.ID, Quota: posts.QuotaPosts, At: ago(25 * time.Hour), PostID: "d"}}
+	if err := posts.SpendQuota(t.Context(), r.DB, uses...); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Monitor.Measure(t.Context()); err != nil {
@@ -96,8 +100,8 @@ func TestSurvey(t *testing.T) { //nolint:paralleltest // see above
 	is(0, "threads_dead_letters")
 	is(0, "threads_recorder_behind")
 
-	later := r.any("later")
-	if err := r.bus.Emit(t.Context(), events.NewPostEvent(events.FactScheduled, later.Snapshot())); err != nil {
+	later := r.Any("later")
+	if err := r.Bus.Emit(t.Context(), events.NewPostEvent(events.FactScheduled, later.Snapshot())); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Monitor.Measure(t.Context()); err != nil {
@@ -118,7 +122,7 @@ func TestSurvey(t *testing.T) { //nolint:paralleltest // see above
 
 // What goes out is measured where it happens.
 func TestMetrics(t *testing.T) { //nolint:paralleltest // metrics are those of the whole process
-	r := newRig(t)
+	r := publishertest.New(t)
 	before := map[string]float64{}
 	seen := func(name string, labels ...string) float64 { return max(metric(t, name, labels...), 0) }
 	watched := [][]string{
@@ -128,11 +132,11 @@ func TestMetrics(t *testing.T) { //nolint:paralleltest // metrics are those of t
 	for _, w := range watched {
 		before[strings.Join(w, " ")] = seen(w[0], w[1:]...)
 	}
-	r.start()
-	p := r.schedule(200*time.Millisecond, "measured")
-	r.once(r.await(p.ID, events.FactPublished))
-	r.inject(threadssim.Fault{Op: threads.OpCreate, Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100})
-	r.await(r.schedule(200*time.Millisecond, "refused").ID, events.FactFailed)
+	r.Start()
+	p := r.Schedule(200*time.Millisecond, "measured")
+	r.Once(r.Await(p.ID, events.FactPublished))
+	r.Inject(threadssim.Fault{Op: threads.OpCreate, Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100})
+	r.Await(r.Schedule(200*time.Millisecond, "refused").ID, events.FactFailed)
 	for _, w := range watched {
 		// The command of the second post may have been measured before or after; what is told is told once.
 		if was := before[strings.Join(w, " ")]; seen(w[0], w[1:]...) < was+1 {
@@ -144,9 +148,9 @@ func TestMetrics(t *testing.T) { //nolint:paralleltest // metrics are those of t
 // A publisher whose table is locked says so, and is ready again when it is not.
 func TestStuckReady(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.cfg.StuckAfter = time.Second
-	s, _ := r.start()
+	r := publishertest.New(t)
+	r.Config.StuckAfter = time.Second
+	s, _ := r.Start()
 	until := func(want string) {
 		t.Helper()
 		waiting.Until(t, "it is ready, or says why not: "+want, func() bool {
@@ -158,7 +162,7 @@ func TestStuckReady(t *testing.T) {
 		})
 	}
 	until("")
-	tx, err := r.db.BeginTx(t.Context(), nil)
+	tx, err := r.DB.BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

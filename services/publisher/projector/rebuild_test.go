@@ -1,4 +1,4 @@
-package delivery_test
+package projector_test
 
 import (
 	"context"
@@ -7,36 +7,31 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
-	"github.com/omni-write/threads/services/publisher/projector"
+	"github.com/omni-write/threads/services/publisher/publishertest"
 )
-
-func (r *rig) rebuild(swap bool) (*projector.Rebuilt, error) {
-	r.t.Helper()
-	return projector.Rebuilder{Bus: r.bus, DB: r.db, Cfg: r.cfg.Projector(), Log: r.log}.Run(r.t.Context(), 10, swap)
-}
 
 func TestRebuild(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	_, stop := r.start()
-	live := r.await(r.schedule(300*time.Millisecond, "live").ID, events.FactPublished)
-	r.row(live.ID, events.StatePublished)
-	cancelled := r.schedule(time.Hour, "taken back")
-	if _, fault := r.do(events.CancelPost{PostID: cancelled.ID, UserID: testUser}, 5*time.Second); fault != nil {
+	r := publishertest.New(t)
+	_, stop := r.Start()
+	live := r.Await(r.Schedule(300*time.Millisecond, "live").ID, events.FactPublished)
+	r.Row(live.ID, events.StatePublished)
+	cancelled := r.Schedule(time.Hour, "taken back")
+	if _, fault := r.Do(events.CancelPost{PostID: cancelled.ID, UserID: publishertest.User}, 5*time.Second); fault != nil {
 		t.Fatal(fault)
 	}
-	waiting := r.schedule(time.Hour, "waits")
-	soon := r.schedule(15*time.Second, "soon")
-	r.await(soon.ID, events.FactPrepared) // the row is ready a moment earlier
+	waiting := r.Schedule(time.Hour, "waits")
+	soon := r.Schedule(15*time.Second, "soon")
+	r.Await(soon.ID, events.FactPrepared) // the row is ready a moment earlier
 
-	found, err := r.rebuild(false)
+	found, err := r.Rebuild(false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if found.Posts != 4 || found.Equal != 4 || found.Different != 0 || found.OnlyLive != 0 {
 		t.Fatalf("untouched, the tables differ: %+v", found)
 	}
-	if _, err := r.rebuild(true); err == nil {
+	if _, err := r.Rebuild(true); err == nil {
 		t.Fatal("rows were swapped under a running publisher")
 	}
 	stop()
@@ -47,12 +42,12 @@ func TestRebuild(t *testing.T) {
 		"UPDATE posts SET state = 'scheduled', fact = 'scheduled' WHERE id = '" + cancelled.ID + "'",
 		"DELETE FROM posts WHERE id = '" + waiting.ID + "'",
 	} {
-		if _, err := r.db.ExecContext(t.Context(), damage); err != nil {
+		if _, err := r.DB.ExecContext(t.Context(), damage); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want := map[string][]string{live.ID: {"text", "media_id"}, cancelled.ID: {"state"}, waiting.ID: {"id"}}
-	found, err = r.rebuild(false)
+	found, err = r.Rebuild(false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,24 +60,24 @@ func TestRebuild(t *testing.T) {
 		}
 	}
 
-	if found, err = r.rebuild(true); err != nil || found.Swapped != 3 {
+	if found, err = r.Rebuild(true); err != nil || found.Swapped != 3 {
 		t.Fatalf("swapped %+v, %v", found, err)
 	}
-	if again, err := r.rebuild(false); err != nil || again.Different != 0 || again.Equal != 4 {
+	if again, err := r.Rebuild(false); err != nil || again.Different != 0 || again.Equal != 4 {
 		t.Errorf("after the swap: %+v, %v", again, err)
 	}
-	if row := r.row(live.ID, events.StatePublished); row.MediaID != *live.PostedTweetID || row.Text != "live" {
+	if row := r.Row(live.ID, events.StatePublished); row.MediaID != *live.PostedTweetID || row.Text != "live" {
 		t.Errorf("the live post is now %+v", row)
 	}
-	if row := r.row(waiting.ID, events.StateScheduled); row.WakeAt.IsZero() {
+	if row := r.Row(waiting.ID, events.StateScheduled); row.WakeAt.IsZero() {
 		t.Error("the lost post has no time to be looked at")
 	}
-	r.start()
-	r.once(r.await(soon.ID, events.FactPublished))
-	if n, _ := r.arrivals("live"); n != 1 {
+	r.Start()
+	r.Once(r.Await(soon.ID, events.FactPublished))
+	if n, _ := r.Arrivals("live"); n != 1 {
 		t.Errorf("the live post is on Threads %d times", n)
 	}
-	if n, err := r.db.NewSelect().Table("posts_before_rebuild").Count(context.Background()); err != nil || n != 2 {
+	if n, err := r.DB.NewSelect().Table("posts_before_rebuild").Count(context.Background()); err != nil || n != 2 {
 		t.Errorf("%d of the 2 rows that were replaced are kept, %v", n, err)
 	}
 }
