@@ -7,15 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/omni-write/threads/internal/clock"
-	"github.com/omni-write/threads/services/publisher/maintenance"
-	"github.com/omni-write/threads/services/publisher/publishertest"
-
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/maintenance"
+	"github.com/omni-write/threads/services/publisher/publishertest"
 )
 
 func (r *system) pauser() maintenance.Pauser { return maintenance.Pauser{Bus: r.Bus, DB: r.DB} }

@@ -8,16 +8,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/omni-write/threads/internal/clock"
-	"github.com/omni-write/threads/services/publisher"
-	"github.com/omni-write/threads/services/publisher/maintenance"
-	"github.com/omni-write/threads/services/publisher/publishertest"
-
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher"
+	"github.com/omni-write/threads/services/publisher/maintenance"
+	"github.com/omni-write/threads/services/publisher/publishertest"
 )
 
 func (r *system) reconciler(mend bool) maintenance.Reconciler {
