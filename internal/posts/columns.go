@@ -32,14 +32,14 @@ func excluded(columns []string) string {
 var (
 	// identityColumns never change.
 	identityColumns = []string{"id", "user_id", "account_id", "kind", "created_at"}
-	// contentColumns are what was asked for, outcomeColumns what became of it, both as events tell it.
+	// contentColumns are what was asked for, outcomeColumns what became of it, both as events say it.
 	contentColumns = []string{
 		"text", "media", "options", "parts", "reply_to", "quote_post_id", "repost_of", "publish_at", "time_zone", "time_decision", "publish_within",
 	}
 	outcomeColumns = []string{
 		"state", "reason", "media_id", "permalink", "called_at", "accepted_at", "delete_requested_at", "deleted_at", "rev", "fact",
 	}
-	// progressColumns follow from the event, or count how far the row is told.
+	// progressColumns follow from the event, or count how far the row is emitted.
 	progressColumns = []string{"content_hash", "updated_at", "told_rev"}
 	// Working columns are ours alone, in no event. They belong to one revision: whose turn it is, and what was tried for it.
 	turnColumns  = []string{"wake_at", "armed_at", "lease", "lease_until", "doubt", "doubt_since", "on_absent", "failures"}
@@ -51,8 +51,8 @@ var (
 	traceColumns = []string{"trace_parent", "recalled"}
 )
 
-// emittedColumns are what an event tells, and a row must agree with. The state and its reason agree once the post is final;
-// before that a worker may be on its way between two told states.
+// emittedColumns are what an event says, and a row must agree with. The state and its reason agree once the post is final;
+// before that a worker may be on its way between two emitted states.
 func emittedColumns() []string {
 	return slices.Concat(identityColumns[1:], contentColumns, outcomeColumns)
 }
@@ -83,13 +83,13 @@ func differsFrom(p, rebuilt *Post) (columns []string, err error) {
 	return columns, nil
 }
 
-// mayDiffer says whether a worker may be on its way between two told states: then the row knows more than EVENTS.
+// mayDiffer says whether a worker may be on its way between two emitted states: then the row knows more than EVENTS.
 func mayDiffer(p *Post, column string, rebuilt *Post) bool {
 	here := IsFinal(p.State) || p.State == events.StateParked
 	switch column {
 	case "state", "reason":
 		return !here && !IsFinal(rebuilt.State) && rebuilt.State != events.StateParked
-	case "called_at", "accepted_at", "media_id", "permalink", "fact": // noted in the row before they are told
+	case "called_at", "accepted_at", "media_id", "permalink", "fact": // saved in the row before they are emitted
 		return !here
 	case "parts":
 		return p.State == events.StateConcluding

@@ -15,7 +15,7 @@ var ActiveStates = []events.State{
 	events.StateWaiting, events.StatePublishing, events.StateUnconfirmed, events.StateConcluding, events.StateParked,
 }
 
-// ActiveCount is how many active posts are in a state, by the code of the reason that their owners were told.
+// ActiveCount is how many active posts are in a state, by the code of the reason that their owners read.
 type ActiveCount struct {
 	State  events.State `bun:"state"`
 	Code   string       `bun:"code"`

@@ -9,8 +9,8 @@ import (
 )
 
 // Every move of a post is a method here: it takes the post as it is and returns the post as it shall be, and neither reads a
-// clock nor calls anybody. The store judges whether the move is legal when it is saved. Where a move is told only when it is
-// news to the owner, the fact is returned with it, "" when nothing is told.
+// clock nor calls anybody. The store judges whether the move is legal when it is saved. Where a move is emitted only when it is
+// news to the owner, the fact is returned with it, "" when nothing is emitted.
 
 func copyOf(p *Post) *Post {
 	next := *p
@@ -264,7 +264,7 @@ func (p *Post) Park(reason *events.Fault) *Post {
 }
 
 // Publish notes that the part in hand is live. Where another part follows, its turn comes at once: more says so. Otherwise
-// the post is concluding until its outcome is told.
+// the post is concluding until its outcome is emitted.
 func (p *Post) Publish(mediaID, permalink string, called, accepted, now time.Time) (next *Post, more bool) {
 	next = copyOf(p)
 	next.Reason = nil
@@ -278,7 +278,7 @@ func (p *Post) Publish(mediaID, permalink string, called, accepted, now time.Tim
 	return next, false
 }
 
-// Fail notes that the post will not go out, and why; it is concluding until that is told.
+// Fail notes that the post will not go out, and why; it is concluding until that is emitted.
 func (p *Post) Fail(reason *events.Fault, at time.Time) *Post {
 	next := copyOf(p)
 	next.State, next.Fact, next.Reason = events.StateConcluding, events.FactFailed, reason
@@ -334,7 +334,7 @@ func (p *Post) MoveTo(at time.Time, decision events.TimeDecision) *Post {
 	return next
 }
 
-// InZone has the post's time told on the clocks of a zone; "" leaves it as it is.
+// InZone has the post's time shown on the clocks of a zone; "" leaves it as it is.
 func (p *Post) InZone(zone string) *Post {
 	next := copyOf(p)
 	next.TimeZone = cmp.Or(zone, p.TimeZone)

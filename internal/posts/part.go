@@ -25,7 +25,7 @@ func (p *Post) Has(mediaID string) bool {
 
 // A post is one part or a chain of them. The row works on one part at a time: its container, its claim, its attempts and
 // its answer are in the working columns, and when it is live its id goes to parts and the next part's turn comes. So a
-// part is a post in every respect but the telling of its end.
+// part is a post in every respect but the event of its end.
 
 // IsChain says whether the post has several parts.
 func (p *Post) IsChain() bool { return len(p.Parts) > 0 }

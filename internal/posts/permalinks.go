@@ -10,7 +10,7 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// PermalinkLooks is how often a permalink is looked for after the post was told: the pauses grow fourfold from twice
+// PermalinkLooks is how often a permalink is looked for after the post was emitted as published: the pauses grow fourfold from twice
 // PermalinkWait, which makes most of a day.
 const PermalinkLooks = 7
 

@@ -241,7 +241,7 @@ func (p *Post) Snapshot() events.Post {
 	return s
 }
 
-// FromSnapshot is the row that an event tells of, without the working columns.
+// FromSnapshot is the row that an event is about, without the working columns.
 func FromSnapshot(s events.Post) Post {
 	p := Post{
 		ID: s.ID, UserID: s.UserID, AccountID: s.AccountID, Kind: s.Kind, Text: s.Text, Media: s.Media, Options: s.Options,

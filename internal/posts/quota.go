@@ -104,7 +104,7 @@ func (q Quota) Total() int {
 	return 250
 }
 
-// FullFault is what the owner of a post that has to wait for room is told.
+// FullFault is what the owner of a post that has to wait for room reads.
 func (q Quota) FullFault() *events.Fault {
 	switch q {
 	case QuotaReplies:

@@ -163,7 +163,7 @@ func replace(ctx context.Context, tx bun.Tx, list []Post, timing Timing, now tim
 	if _, err := tx.NewInsert().Model(&list).Exec(ctx); err != nil {
 		return fmt.Errorf("write the rows anew: %w", err)
 	}
-	// No event tells it, and it outlives revisions.
+	// No event says it, and it outlives revisions.
 	_, err := tx.NewRaw("UPDATE posts SET recalled = true FROM posts_before_rebuild AS b WHERE b.id = posts.id AND b.recalled AND posts.id IN (?)", bun.List(ids)).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("recall posts: %w", err)

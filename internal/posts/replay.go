@@ -23,7 +23,7 @@ func (t Timing) WakeAfterReplay(p *Post, now time.Time) {
 	}
 }
 
-// LookForPermalinks has a post that was told without its permalink, not long ago, looked at once more.
+// LookForPermalinks has a post that was emitted without its permalink, not long ago, looked at once more.
 func (t Timing) LookForPermalinks(p *Post, now time.Time) {
 	if len(WithoutPermalink(p)) > 0 && now.Sub(p.AcceptedAt) < 24*time.Hour {
 		p.WakeAt = t.NextPermalinkLook(now, 0)

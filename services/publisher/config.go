@@ -40,7 +40,7 @@ type Config struct {
 
 	Engagement engagement.Config
 
-	// Webhooks is how facts are brought to the webhooks of users.
+	// Webhooks is how events are brought to the webhooks of users.
 	Webhooks webhooks.Config
 }
 

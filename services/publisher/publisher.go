@@ -1,5 +1,5 @@
 // Package publisher takes posts from scheduling to outcome. A post's row judges what may happen to it; messages
-// only say "look at it now"; what happened is told on EVENTS, and the projector writes the outcome from there.
+// only say "look at it now"; what happened is emitted on EVENTS, and the projector writes the outcome from there.
 //
 // This package says which command, wake-up and question goes to which method, and runs what must run. What happens to a post is
 // in package delivery.

@@ -13,8 +13,8 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// Cancel makes it true that an account's queue is cancelled, before anybody is told and whoever connects the account again:
-// posts that are surely not live are cancelled here and now, the others are not to be published any more. The telling and
+// Cancel makes it true that an account's queue is cancelled, before anybody hears of it and whoever connects the account again:
+// posts that are surely not live are cancelled here and now, the others are not to be published any more. The emitting and
 // whatever else is left to do is the publisher's.
 func Cancel(ctx context.Context, db bun.IDB, accountID string, reason *events.Fault, now time.Time) error {
 	_, err := db.NewRaw(`UPDATE posts SET state = 'cancelled', fact = 'cancelled', reason = ?, rev = rev + 1, updated_at = ?,

@@ -34,14 +34,14 @@ type accepter struct {
 	now         func() time.Time
 }
 
-// SchedulePost accepts a post for later: row and command in one transaction, then its alarm, then the fact. A crash
+// SchedulePost accepts a post for later: row and command in one transaction, then its alarm, then the event. A crash
 // anywhere leaves the command unacked, and its redelivery does the rest: the command is the outbox.
 func (c *accepter) SchedulePost(ctx context.Context, d bus.Delivery, cmd events.SchedulePost) (any, error) {
 	asked := d.Meta.Time // when it was accepted over HTTP, not when we came to it: we may have been away
 	return c.accept(ctx, d, cmd, request{cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, draft.CheckTime(cmd.PublishAt, asked)}, true)
 }
 
-// PublishPost accepts a post for now. It takes the same way as every other; the outcome is told when it is known.
+// PublishPost accepts a post for now. It takes the same way as every other; the outcome is answered when it is known.
 func (c *accepter) PublishPost(ctx context.Context, d bus.Delivery, cmd events.PublishPost) (any, error) {
 	return c.accept(ctx, d, cmd, request{cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, nil}, false)
 }

@@ -7,9 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/uptrace/bun"
+	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
@@ -29,7 +28,7 @@ type answer struct {
 	awaited func(row *posts.Post) bool
 	// save writes the answer into the row and goes on from there.
 	save func(ctx context.Context, row *posts.Post) (end, error)
-	// lastWord tells the answer where it cannot be saved any more; may be nil.
+	// lastWord emits the answer where it cannot be saved any more; may be nil.
 	lastWord func(ctx context.Context) error
 }
 
@@ -52,7 +51,7 @@ const (
 	answerTry = time.Minute
 	// answersEnd is how long a process that ends goes on trying. It is over before those who stop us lose their patience.
 	answersEnd = 20 * time.Second
-	// lastWordWithin bounds the telling of what could not be saved.
+	// lastWordWithin bounds the emitting of what could not be saved.
 	lastWordWithin = 5 * time.Second
 )
 
@@ -95,7 +94,7 @@ func (a *answers) none() <-chan struct{} {
 	return a.idle
 }
 
-// finish gives the answers that are kept until then to get into their rows. What is left is told and logged.
+// finish gives the answers that are kept until then to get into their rows. What is left is emitted and logged.
 func (a *answers) finish(until time.Duration) {
 	limit := time.NewTimer(until)
 	defer limit.Stop()
@@ -197,7 +196,7 @@ func (k *answerSaver) emitUnsavedOutcome(ctx context.Context, a answer, log *zap
 		err = a.lastWord(ctx)
 	}
 	log.Error("the process ends before an answer of Threads could be saved", zap.Bool("ok", a.tried.OK),
-		zap.Time("called_at", a.tried.At), zap.String("answer", a.tried.Message), zap.Bool("told", err == nil), zap.Error(err))
+		zap.Time("called_at", a.tried.At), zap.String("answer", a.tried.Message), zap.Bool("emitted", err == nil), zap.Error(err))
 }
 
 // answerOf is the answer to the publish call of a claimed post.

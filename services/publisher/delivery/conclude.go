@@ -17,7 +17,7 @@ import (
 	"github.com/omni-write/threads/services/publisher/projector"
 )
 
-// concluder writes what Threads answered, and tells it.
+// concluder writes what Threads answered, and emits it.
 type concluder struct {
 	cfg        Config
 	bus        *bus.Bus
@@ -33,8 +33,8 @@ type concluder struct {
 	now        func() time.Time
 }
 
-// recordSuccess notes a clear yes. It is in the row before anyone is told, so no crash can lose it. A part of a chain that
-// is not the last is told as such, and the next one's turn comes.
+// recordSuccess saves a clear yes. It is in the row before it is emitted, so no crash can lose it. A part of a chain that
+// is not the last is emitted as such, and the next one's turn comes.
 func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) (end, error) {
 	if old.CurrentPart() == 0 {
 		c.measureLateness(old, called)
@@ -60,15 +60,15 @@ func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, mediaID,
 	return moved, nil
 }
 
-// fail notes that a post will not go out, and why.
+// fail saves that a post will not go out, and why.
 func (c *concluder) fail(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...events.Attempt) (end, error) {
 	return c.conclude(ctx, old, old.Fail(ofPart(old, old.CurrentPart(), reason), c.now()), tried...)
 }
 
-// conclude notes an answer and tells it. rev stays: it is raised by the event, when the projector applies it.
+// conclude saves an answer and emits it. rev stays: it is raised by the event, when the projector applies it.
 func (c *concluder) conclude(ctx context.Context, old, p *posts.Post, tried ...events.Attempt) (end, error) {
 	p.UpdatedAt = c.now()
-	p.WakeAt = c.now().Add(c.cfg.Lease + time.Second) // when this worker is gone, the next tells it
+	p.WakeAt = c.now().Add(c.cfg.Lease + time.Second) // when this worker is gone, the next emits it
 	p.ArmedAt = time.Time{}
 	err := c.saveOutcome(ctx, old, p, tried)
 	if errors.Is(pg.Map(err), pg.ErrExists) {
@@ -79,9 +79,9 @@ func (c *concluder) conclude(ctx context.Context, old, p *posts.Post, tried ...e
 		return 0, err
 	}
 	crash.At(crash.PublishNoted)
-	// What is still to be told of the post comes before its end, but nothing of it may stand before the end for good.
+	// What is still to be emitted of the post comes before its end, but nothing of it may stand before the end for good.
 	if err := c.outbox.flush(ctx, old); err != nil {
-		c.log.Warn("a change is told only with the outcome", postField(p.ID), errField(err))
+		c.log.Warn("a change is emitted only with the outcome", postField(p.ID), errField(err))
 	}
 	return c.finishOutcome(ctx, p)
 }
@@ -96,7 +96,7 @@ func (c *concluder) saveOutcome(ctx context.Context, old, p *posts.Post, tried [
 	return c.store.SaveStep(ctx, old, p, tried...)
 }
 
-// finishOutcome tells the noted answer and has the projector apply it; then the post is done. It runs again after a crash, to
+// finishOutcome emits the saved answer and has the projector apply it; then the post is done. It runs again after a crash, to
 // the same effect.
 func (c *concluder) finishOutcome(ctx context.Context, p *posts.Post) (end, error) {
 	if p.Fact == events.FactPublished {
@@ -124,7 +124,7 @@ func (c *concluder) finishOutcome(ctx context.Context, p *posts.Post) (end, erro
 	return c.applied(ctx, ev)
 }
 
-// emittedLongAgo says whether a failure stands on EVENTS already: Postgres may have been away since it was told, for longer
+// emittedLongAgo says whether a failure stands on EVENTS already: Postgres may have been away since it was emitted, for longer
 // than JetStream knows a repeat. A second PostPublished is refused by the stream itself.
 func (c *concluder) emittedLongAgo(ctx context.Context, p *posts.Post, ev events.PostEvent) (bool, error) {
 	if p.Fact != events.FactFailed || c.now().Sub(p.UpdatedAt) < republishAfter {

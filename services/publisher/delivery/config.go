@@ -141,7 +141,7 @@ const (
 	// questionsPerAccount bounds what is asked at the same time about an account's posts whose outcome is not known, or
 	// which are being deleted.
 	questionsPerAccount = 4
-	// permalinksPerAccount bounds how many posts of an account wait for their permalink before they are told.
+	// permalinksPerAccount bounds how many posts of an account wait for their permalink before they are emitted as published.
 	permalinksPerAccount = 32
 	// farthestCreation is the latest appointment of a post that waits to be prepared.
 	farthestCreation = 2 * time.Minute

@@ -129,7 +129,7 @@ func (d *deleter) mayDelete(ctx context.Context, old *posts.Post, part int) (may
 	return false, d.moves.save(ctx, old, next, "")
 }
 
-// deleteLater sorts what went wrong: a no for good is told, everything else is tried again.
+// deleteLater sorts what went wrong: a no for good is emitted, everything else is tried again.
 func (d *deleter) deleteLater(ctx context.Context, old *posts.Post, a access, err error, tried events.Attempt) error {
 	wait := clock.Backoff(old.Failures + 1)
 	if e := apiError(err); e != nil {
@@ -166,7 +166,7 @@ func (d *deleter) deleteFailed(ctx context.Context, old *posts.Post, reason *eve
 	return d.endDeletion(ctx, old, old.KeepLive(reason), events.FactDeleteFailed, tried...)
 }
 
-// endDeletion ends a deletion: row, fact, and the outcome to whoever waits for it.
+// endDeletion ends a deletion: row, event, and the outcome to whoever waits for it.
 func (d *deleter) endDeletion(ctx context.Context, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
 	if err := d.moves.saveAt(ctx, crash.DeleteNoted, old, next, fact, tried...); err != nil {
 		return err

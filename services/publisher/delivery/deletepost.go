@@ -17,7 +17,7 @@ import (
 )
 
 // DeletePost accepts the wish to take a live post off Threads. Deleting is not a state: the post stays published until
-// Threads no longer has it. The outcome is told when that is known.
+// Threads no longer has it. The outcome is answered when that is known.
 func (o *owners) DeletePost(ctx context.Context, d bus.Delivery, cmd events.DeletePost) (any, error) {
 	target, err := o.target(ctx, cmd)
 	if err != nil && !errors.Is(err, &events.Fault{Code: events.NotFound}) {

@@ -18,7 +18,7 @@ type doubts struct {
 	now   func() time.Time
 }
 
-// unconfirmed moves a post to unconfirmed and tells it. It is in doubt from here on, if it was not before.
+// unconfirmed moves a post to unconfirmed and emits that. It is in doubt from here on, if it was not before.
 func (d *doubts) unconfirmed(ctx context.Context, old *posts.Post, onAbsent posts.OnAbsent, reason *events.Fault, tried ...events.Attempt) error {
 	return d.unconfirmedFrom(ctx, old, old, onAbsent, reason, tried...)
 }

@@ -24,7 +24,7 @@ type ledger struct {
 }
 
 // once runs do in a transaction that also notes the command and its outcome. A command that was noted before comes
-// back as prior, and do is not run. do returns bus.Pending when the outcome is told later. Where a worker was faster
+// back as prior, and do is not run. do returns bus.Pending when the outcome is answered later. Where a worker was faster
 // (posts.ErrLost), do is run again: it reads what has become of the post, and says so.
 func (l *ledger) once(ctx context.Context, d bus.Delivery, cmd events.Command, postID string,
 	do func(context.Context, bun.Tx) (any, error)) (*commands.Command, error) {
@@ -41,7 +41,7 @@ func (l *ledger) once(ctx context.Context, d bus.Delivery, cmd events.Command, p
 	return prior, err
 }
 
-// errConcluding says that the outcome of the post is being told at this moment. Whoever heard of it and acts on it at once
+// errConcluding says that the outcome of the post is being emitted at this moment. Whoever heard of it and acts on it at once
 // comes a few milliseconds too early, and need not know.
 var errConcluding = errors.New("the post is being settled at this moment")
 
@@ -50,7 +50,7 @@ const (
 	concludingPause = 50 * time.Millisecond
 )
 
-// repeat answers a command that was noted before: its outcome again, and what may not have been told yet.
+// repeat answers a command that was noted before: its outcome again, and what may not have been emitted yet.
 func (l *ledger) repeat(ctx context.Context, prior *commands.Command) (any, error) {
 	o, done := prior.Done()
 	if done && o.Fault != nil {
@@ -58,7 +58,7 @@ func (l *ledger) repeat(ctx context.Context, prior *commands.Command) (any, erro
 	}
 	p, err := l.store.Get(ctx, l.db, prior.PostID)
 	if err == nil && !posts.IsFinal(p.State) {
-		if err := l.alarms.arm(ctx, p); err != nil { // a crash may have come between telling and arming
+		if err := l.alarms.arm(ctx, p); err != nil { // a crash may have come between emitting and arming
 			return nil, err
 		}
 	}

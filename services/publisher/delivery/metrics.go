@@ -17,11 +17,11 @@ var (
 	}, []string{"notice", "held"})
 	factsTold = promauto.NewCounterVec(prometheus.CounterOpts{
 		Name: "threads_post_facts_total",
-		Help: "Facts of posts that this process told on EVENTS, by fact. After a crash one may count twice; on EVENTS it stands once.",
+		Help: "Events of posts that this process emitted, by fact. After a crash one may count twice; on EVENTS it stands once.",
 	}, []string{"fact"})
 	postsFailed = promauto.NewCounterVec(prometheus.CounterOpts{
 		Name: "threads_posts_failed_total",
-		Help: "Posts that this process told as failed, by the code of the reason.",
+		Help: "Posts that this process emitted as failed, by the code of the reason.",
 	}, []string{"code"})
 	callsInFlight = promauto.NewGauge(prometheus.GaugeOpts{
 		Name: "threads_publish_calls_in_flight",
@@ -33,7 +33,7 @@ var (
 	})
 	sweepRepairs = promauto.NewCounterVec(prometheus.CounterOpts{
 		Name: "threads_sweep_repairs_total",
-		Help: "What the sweep put right: woken (an overdue post on which nobody worked; also those of an account that came back), told (a change that a crash left untold), gone (a post that Threads had reported as deleted before its id was known). A few after a crash or a reconnect are what it is for; a steady rate is a defect.",
+		Help: "What the sweep put right: woken (an overdue post on which nobody worked; also those of an account that came back), told (a change that a crash had kept from being emitted), gone (a post that Threads had reported as deleted before its id was known). A few after a crash or a reconnect are what it is for; a steady rate is a defect.",
 	}, []string{"repair"})
 	sweepFailures = promauto.NewCounterVec(prometheus.CounterOpts{
 		Name: "threads_sweep_failures_total",

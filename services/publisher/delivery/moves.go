@@ -72,10 +72,10 @@ func (m *moves) saveStep(ctx context.Context, step posts.Step) error {
 }
 
 // Of a post that has ended more may become known: Threads shows its permalink late, or a part of a chain is gone. Each is a
-// told change, post.updated. The row counts as told from its saving on, because a publisher of an older version does not
-// know the fact and could not tell it; that wake_at is set sees to the telling.
+// change that is emitted, post.updated. The row counts as emitted from its saving on, because a publisher of an older version does not
+// know the fact and could not emit it; that wake_at is set sees to the emitting.
 
-// saveEnded saves what has become known of a post that has ended, and tells it.
+// saveEnded saves what has become known of a post that has ended, and emits it.
 func (m *moves) saveEnded(ctx context.Context, old, p *posts.Post, tried ...events.Attempt) error {
 	p.UpdatedAt, p.Rev, p.Fact = m.now(), old.Rev+1, events.FactUpdated
 	p.ToldRev = p.Rev
@@ -89,7 +89,7 @@ func (m *moves) saveEnded(ctx context.Context, old, p *posts.Post, tried ...even
 		return err
 	}
 	if err := m.outbox.flush(ctx, old); err != nil {
-		m.log.Warn("a change is told only with the next one", postField(p.ID), errField(err))
+		m.log.Warn("a change is emitted only with the next one", postField(p.ID), errField(err))
 	}
 	return m.outbox.emitChange(ctx, p)
 }
@@ -99,7 +99,7 @@ func (m *moves) discardContainer(ctx context.Context, old *posts.Post) error {
 	return m.save(ctx, old, old.BuildAnew(m.now()), "")
 }
 
-// armAndEmit sets the alarm and tells the fact, side by side.
+// armAndEmit sets the alarm and emits the event, side by side.
 func (m *moves) armAndEmit(ctx context.Context, p *posts.Post) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.alarms.arm(ctx, p) })

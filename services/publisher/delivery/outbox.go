@@ -27,7 +27,7 @@ type outbox struct {
 	now     func() time.Time
 }
 
-// emitChange puts the fact that led to the row's rev on EVENTS. Emitting it again is the same event.
+// emitChange puts the event that led to the row's rev on EVENTS. Emitting it again is the same event.
 func (o *outbox) emitChange(ctx context.Context, p *posts.Post) error {
 	if p.State == events.StateConcluding {
 		return nil // fact is already the outcome's, and that is emitted with the next rev (conclude.go)
@@ -56,7 +56,7 @@ func (o *outbox) republish(ctx context.Context, p *posts.Post) error {
 	return nil
 }
 
-// republishAfter is how old an untold change must be before another worker tells it.
+// republishAfter is how old a change that is not emitted must be before another worker emits it.
 const republishAfter = 10 * time.Second
 
 // flush emits a change before the next one takes its place in the row: a crash may have come between saving and
@@ -73,7 +73,7 @@ func (o *outbox) flush(ctx context.Context, old *posts.Post) error {
 	return err
 }
 
-// flushOf tells what a crash has left untold of a post, before its owner's next move takes its place.
+// flushOf emits what a crash has kept from being emitted of a post, before its owner's next move takes its place.
 func (o *outbox) flushOf(ctx context.Context, userID, id string) error {
 	p, err := o.store.Find(ctx, o.db, userID, id)
 	if err != nil {
@@ -82,8 +82,8 @@ func (o *outbox) flushOf(ctx context.Context, userID, id string) error {
 	return o.flush(ctx, p)
 }
 
-// flushOld tells a change whose telling was cut short. A change of the last seconds is left alone: whoever made it is
-// telling it, or the projector has not come to it yet.
+// flushOld emits a change whose emitting was cut short. A change of the last seconds is left alone: whoever made it is
+// emitting it, or the projector has not come to it yet.
 func (o *outbox) flushOld(ctx context.Context, p *posts.Post) error {
 	if p.ToldRev >= p.Rev || o.now().Sub(p.UpdatedAt) < republishAfter {
 		return nil
@@ -113,19 +113,19 @@ var errAlreadyEmitted = errors.New("the outcome was emitted before, by another e
 
 func (o *outbox) emit(ctx context.Context, ev events.PostEvent) error {
 	if o.erased(ev.Snapshot().AccountID) {
-		return nil // its account is erased: there is nobody to tell it of
+		return nil // its account is erased: nobody is to hear of it
 	}
 	err := o.bus.Emit(ctx, ev)
-	if told := new(bus.AlreadyPublishedError); errors.As(err, &told) {
-		if told.ID == told.StandingID {
-			o.log.Info("a post was told as published before, with other words; those stand", errField(err))
+	if before := new(bus.AlreadyPublishedError); errors.As(err, &before) {
+		if before.ID == before.StandingID {
+			o.log.Info("a post was emitted as published before, with other words; those stand", errField(err))
 		} else {
-			o.log.Error("a post was told as published before, by another event; that one stands", errField(err))
+			o.log.Error("a post was emitted as published before, by another event; that one stands", errField(err))
 		}
 		return errAlreadyEmitted
 	}
 	if err != nil {
-		return fmt.Errorf("tell %s: %w", ev.Type(), err)
+		return fmt.Errorf("emit %s: %w", ev.Type(), err)
 	}
 	measureTold(ev)
 	return nil

@@ -34,7 +34,7 @@ type owners struct {
 }
 
 // move is an owner's move on a post: row and command are one transaction, guarded by state and rev; then come the
-// alarm and the fact. It wins or it says that it lost: no worker is asked. allowed, where there is one, judges first whether
+// alarm and the event. It wins or it says that it lost: no worker is asked. allowed, where there is one, judges first whether
 // the post may be moved at all.
 func (o *owners) move(ctx context.Context, d bus.Delivery, cmd events.Command, userID, id string, ifRev int64,
 	allowed func(*posts.Post) error, move func(ctx context.Context, tx bun.Tx, old *posts.Post) (next *posts.Post, err error)) (any, error) {

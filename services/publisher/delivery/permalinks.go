@@ -17,7 +17,7 @@ import (
 	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
-// permalinks are asked for before a post is told as published, and afterwards where they lag.
+// permalinks are asked for before a post is emitted as published, and afterwards where they lag.
 type permalinks struct {
 	cfg          Config
 	api          *threads.Client
@@ -27,7 +27,7 @@ type permalinks struct {
 	moves        *moves
 	ownerCalls   *ownercalls.Service
 	accountReads *batch.Batcher[batch.Read[accounts.Account]]
-	places       *limiter.Limiter // posts that wait for theirs before they are told
+	places       *limiter.Limiter // posts that wait for theirs before they are emitted as published
 	log          *zap.Logger
 	now          func() time.Time
 }
@@ -70,14 +70,14 @@ func (l *permalinks) fetch(ctx context.Context, p *posts.Post) {
 		}
 	}
 	if err != nil {
-		l.log.Info("told as published without a permalink", postField(p.ID), errField(err))
+		l.log.Info("emitted as published without a permalink", postField(p.ID), errField(err))
 	}
 	if next, found := p.SetPermalinks(links); found {
 		*p = *next
 	}
 }
 
-// find asks for the permalinks that were not there when the post was told. It takes the places of what owners ask
+// find asks for the permalinks that were not there when the post was emitted as published. It takes the places of what owners ask
 // for, never one of a post's, and what goes wrong is no more than a look in vain.
 func (l *permalinks) find(ctx context.Context, old *posts.Post) error {
 	account, err := batch.Fetch(ctx, l.accountReads, old.AccountID)

@@ -196,7 +196,7 @@ func (w *sweeper) armUnarmed(ctx context.Context) (int, error) {
 // republishBatch is how many whole posts the sweep holds at once.
 const republishBatch = 64
 
-// republishMissing tells changes that a crash left untold, and notes that they are told: while nobody records, nobody else
+// republishMissing emits changes that a crash had kept from it, and marks them as emitted: while nobody projects, nobody else
 // does. That costs a post nothing on its way, and one statement here.
 func (w *sweeper) republishMissing(ctx context.Context) (int, error) {
 	for {

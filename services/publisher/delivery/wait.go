@@ -28,7 +28,7 @@ type waits struct {
 	now          func() time.Time
 }
 
-// postpone lets a post wait, with a reason that its owner can read. It is told when the reason is news.
+// postpone lets a post wait, with a reason that its owner can read. That is emitted when the reason is news.
 func (w *waits) postpone(ctx context.Context, old *posts.Post, reason *events.Fault, until time.Time, tried ...events.Attempt) error {
 	return w.postponeFrom(ctx, old, old, reason, until, tried...)
 }

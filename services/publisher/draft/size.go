@@ -11,8 +11,8 @@ import (
 	"github.com/omni-write/threads/internal/wire"
 )
 
-// maxSnapshot is the largest snapshot of a post, in bytes: half of what NATS carries in a message. Each fact holds the whole
-// post, so a post that is accepted must fit into every fact that may follow.
+// maxSnapshot is the largest snapshot of a post, in bytes: half of what NATS carries in a message. Each event holds the whole
+// post, so a post that is accepted must fit into every event that may follow.
 const maxSnapshot = 512 << 10
 
 // What a post may get on its way that its author did not write. Threads' ids have some twenty digits; our longest reason
@@ -25,7 +25,7 @@ var (
 	lastMoment  = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
 )
 
-// CheckSize refuses a post of which some later fact would be too large for a message.
+// CheckSize refuses a post of which some later event would be too large for a message.
 func CheckSize(p *posts.Post) error {
 	most, err := largestSnapshot(p)
 	if err != nil || most <= maxSnapshot {

@@ -283,7 +283,7 @@ func (s *Service) importNew(ctx context.Context, account accounts.Account, h *hi
 			p.ReplyTo, p.QuotePostID, p.RepostOf = m.ReplyToID, m.QuotedID, m.RepostedID
 			p.Canonicalize()
 			if err := draft.CheckSize(p); err != nil || strings.ContainsRune(p.Text, 0) {
-				// Neither a fact nor a row can hold it; the other posts of its page are imported all the same.
+				// Neither an event nor a row can hold it; the other posts of its page are imported all the same.
 				s.log.Warn("a post of a history cannot be imported", zap.String("account_id", account.ID), zap.String("media_id", m.ID))
 				h.HeldBack++
 				continue

@@ -2,7 +2,7 @@ package erasure
 
 import "sync/atomic"
 
-// tombstones are the accounts that were erased lately, as this process last looked. No fact of theirs is told. A fact that
+// tombstones are the accounts that were erased lately, as this process last looked. No event of theirs is emitted. An event that
 // slips through in between, or from a process that stood still, is taken away by the next round of the erasure.
 type tombstones struct {
 	ids atomic.Pointer[map[string]bool]

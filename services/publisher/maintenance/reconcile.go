@@ -217,7 +217,7 @@ func reason(err error) string {
 func (r *reconciliation) account(ctx context.Context, account accounts.Account) error {
 	r.out.Accounts++
 	if account.ToldRev < account.Rev && r.Now().Sub(account.UpdatedAt) > settled {
-		r.found(ctx, Discrepancy{AccountID: account.ID, Check: "account", Says: "A change of the account is not told on EVENTS.", Mend: "tell it"},
+		r.found(ctx, Discrepancy{AccountID: account.ID, Check: "account", Says: "A change of the account is not on EVENTS.", Mend: "emit it"},
 			func(ctx context.Context) error { return accounts.Tell(ctx, r.DB, r.Bus.Emit, account.ID) })
 	}
 	if account.Paused() {
@@ -434,7 +434,7 @@ func (r *reconciliation) vanished(ctx context.Context, p *posts.Post, a access, 
 		d.Says += " Yet its list has it: Threads contradicts itself; look again later."
 		r.found(ctx, d, nil)
 	default:
-		d.Mend = "tell that it was deleted on Threads; the recorder marks the row"
+		d.Mend = "emit that it was deleted on Threads; the projector marks the row"
 		r.found(ctx, d, func(ctx context.Context) error {
 			return r.Bus.Emit(ctx, events.DeletedOnThreads{Heard: events.Heard{UserID: p.UserID, AccountID: p.AccountID, MediaID: d.MediaID, At: r.Now().UTC()}})
 		})

@@ -18,33 +18,33 @@ import (
 // seconds.
 const overdueFor = time.Minute
 
-// againstEvents compares a row with the last fact that was told of it. disputed says that they contradict each other.
+// againstEvents compares a row with the last event that was emitted of it. disputed says that they contradict each other.
 func (r *reconciliation) againstEvents(ctx context.Context, p *posts.Post) (disputed bool, err error) {
 	fact, seq, err := r.lastFact(ctx, p)
 	if err != nil {
 		return false, err
 	}
-	tell := func(ctx context.Context) error { return r.Publisher.EmitChange(ctx, p) }
-	const mend = "tell it"
-	concluding := p.State == events.StateConcluding // its outcome is told with the next rev, by the publisher
+	emit := func(ctx context.Context) error { return r.Publisher.EmitChange(ctx, p) }
+	const mend = "emit it"
+	concluding := p.State == events.StateConcluding // its outcome is emitted with the next rev, by the publisher
 	switch {
 	case fact == nil && p.ToldRev >= p.Rev:
 		if p.UpdatedAt.After(r.facts.CachedInfo().State.FirstTime) { // else EVENTS does not reach back so far
-			r.found(ctx, r.of(p, "event", "EVENTS has no fact of it any more: they were purged. The row stands."), nil)
+			r.found(ctx, r.of(p, "event", "EVENTS has no event of it any more: they were purged. The row stands."), nil)
 		}
 	case (fact == nil || fact.Snapshot().Rev < p.Rev) && !concluding:
-		d := r.of(p, "event", "Its change to rev %d (%s) is not told on EVENTS.", p.Rev, p.Fact)
+		d := r.of(p, "event", "Its change to rev %d (%s) is not on EVENTS.", p.Rev, p.Fact)
 		d.Mend = mend
-		r.found(ctx, d, tell)
+		r.found(ctx, d, emit)
 	case fact == nil:
 	case fact.Snapshot().Rev > p.Rev:
-		d := r.of(p, "row", "EVENTS has told rev %d (%s), the row has rev %d.", fact.Snapshot().Rev, fact.Fact(), p.Rev)
+		d := r.of(p, "row", "EVENTS has rev %d (%s), the row has rev %d.", fact.Snapshot().Rev, fact.Fact(), p.Rev)
 		position, err := projector.New(projector.Config{}, projector.Deps{DB: r.DB}).Position(ctx, r.DB)
 		if err != nil {
 			return true, err
 		}
 		if position < seq {
-			d.Says += fmt.Sprintf(" The recorder has come to %d of %d: is a publisher running?", position, seq)
+			d.Says += fmt.Sprintf(" The projector has come to %d of %d: is a publisher running?", position, seq)
 		} else {
 			d.Says += " `rebuild` shows all such rows, and `rebuild --swap` sets them right."
 		}
@@ -56,8 +56,8 @@ func (r *reconciliation) againstEvents(ctx context.Context, p *posts.Post) (disp
 	return false, nil
 }
 
-// contradicts compares a row with the fact of the very same rev. Between two facts a row moves through working states,
-// which nobody is told of.
+// contradicts compares a row with the event of the very same rev. Between two events a row moves through working states,
+// which are not emitted.
 func (r *reconciliation) contradicts(ctx context.Context, p *posts.Post, told events.Post) bool {
 	rests := func(s events.State) bool { return posts.IsFinal(s) || s == events.StateParked }
 	var says string
@@ -79,7 +79,7 @@ func (r *reconciliation) lastFact(ctx context.Context, p *posts.Post) (events.Po
 		return nil, 0, nil
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("read the facts of %s: %w", p.ID, err)
+		return nil, 0, fmt.Errorf("read the events of %s: %w", p.ID, err)
 	}
 	msg, err := events.Decode(m.Header.Get(events.HeaderType), m.Data)
 	if err != nil {
@@ -87,7 +87,7 @@ func (r *reconciliation) lastFact(ctx context.Context, p *posts.Post) (events.Po
 	}
 	fact, ok := msg.(events.PostEvent)
 	if !ok {
-		return nil, 0, fmt.Errorf("EVENTS at %d: %s is no fact of a post", m.Sequence, msg.Type())
+		return nil, 0, fmt.Errorf("EVENTS at %d: %s is no event of a post", m.Sequence, msg.Type())
 	}
 	return fact, m.Sequence, nil
 }

@@ -119,7 +119,7 @@ func (m *Monitor) Stuck() error {
 	case now.Sub(m.measured) > after:
 		return fmt.Errorf("the posts could not be looked through for %s", took(m.measured))
 	case m.behind > 0 && now.Sub(m.stands) > after:
-		return fmt.Errorf("%d facts of EVENTS are not applied to Postgres, and have not become fewer for %s", m.behind, took(m.stands))
+		return fmt.Errorf("%d events are not applied to Postgres, and have not become fewer for %s", m.behind, took(m.stands))
 	case !m.stalled.IsZero() && now.Sub(m.stalled) > after && now.Sub(m.moved) > after:
 		return fmt.Errorf("a post has been due for %s, and nothing moves", took(m.stalled))
 	}

@@ -170,7 +170,7 @@ func (r *Projector) decode(m jetstream.Msg) (Event, error) {
 	}
 	ev, err := events.Decode(m.Headers().Get(events.HeaderType), m.Data())
 	if err != nil {
-		// A fact that this version cannot read is not lost: it stays on EVENTS, for a newer one to rebuild from.
+		// An event that this version cannot read is not lost: it stays on EVENTS, for a newer one to rebuild from.
 		r.skip(meta.Sequence.Stream, err)
 	}
 	return Event{meta.Sequence.Stream, ev}, nil

@@ -146,7 +146,7 @@ func (b Rebuilder) fill(ctx context.Context, r *Projector, table posts.Rebuilt, 
 			m, err := messages.Next(jetstream.NextContext(next))
 			cancel()
 			if err != nil {
-				return errors.Join(fmt.Errorf("EVENTS stopped after %d facts: %w", found.Events, err), ctx.Err())
+				return errors.Join(fmt.Errorf("EVENTS stopped after %d events: %w", found.Events, err), ctx.Err())
 			}
 			fact, err := r.decode(m)
 			if err != nil {

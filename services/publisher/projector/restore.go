@@ -75,7 +75,7 @@ func (r *Projector) Check(ctx context.Context) error {
 	})
 }
 
-// startOverOnNewStream begins to count anew where EVENTS is younger than Postgres: it was deleted, and what it tells now has
+// startOverOnNewStream begins to count anew where EVENTS is younger than Postgres: it was deleted, and what it holds now has
 // sequences that Postgres would take for known. The rows stand; they were applied.
 func (r *Projector) startOverOnNewStream(ctx context.Context, position uint64) error {
 	stream, err := r.Bus.JetStream().Stream(ctx, events.StreamEvents)

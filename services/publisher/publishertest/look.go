@@ -33,7 +33,7 @@ func (sys *System) Rows() string {
 	return b.String()
 }
 
-// Await waits for a fact of a post on EVENTS.
+// Await waits for an event of a post.
 func (sys *System) Await(id string, fact events.PostFact) events.Post {
 	sys.T.Helper()
 	defer func() {
@@ -89,12 +89,12 @@ func (sys *System) Once(p events.Post) {
 	if at.Before(p.ScheduledAt) {
 		sys.T.Errorf("%q arrived %s early", p.Text, p.ScheduledAt.Sub(at))
 	}
-	if told := sys.Emitted(p.ID, events.FactPublished); told != 1 {
-		sys.T.Errorf("%q was told as published %d times", p.Text, told)
+	if n := sys.Emitted(p.ID, events.FactPublished); n != 1 {
+		sys.T.Errorf("%q was emitted as published %d times", p.Text, n)
 	}
 }
 
-// Emitted counts a fact of a post on EVENTS.
+// Emitted counts the events of a post with a fact.
 func (sys *System) Emitted(id string, fact events.PostFact) int {
 	sys.T.Helper()
 	s, err := sys.Bus.JetStream().Stream(sys.T.Context(), events.StreamEvents)

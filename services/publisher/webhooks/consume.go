@@ -19,15 +19,15 @@ import (
 )
 
 const (
-	// readBatch facts are read together: nearly none has a webhook, and one query finds that out for all.
+	// readBatch events are read together: nearly none has a webhook, and one query finds that out for all.
 	readBatch = 256
 	// batchWait is how long a batch waits for more.
 	batchWait = 5 * time.Millisecond
-	// retryReadAfter is the pause when facts could not be read, or their deliveries not saved.
+	// retryReadAfter is the pause when events could not be read, or their deliveries not saved.
 	retryReadAfter = time.Second
 )
 
-// read makes deliveries of facts, until ctx ends.
+// read makes deliveries of events, until ctx ends.
 func (s *Service) read(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := s.readOn(ctx); err != nil && ctx.Err() == nil {
@@ -73,7 +73,7 @@ func (s *Service) readOn(ctx context.Context) error {
 	}
 }
 
-// saveBatch saves the deliveries of a batch together or, where that fails, fact by fact, so that one that cannot be saved
+// saveBatch saves the deliveries of a batch together or, where that fails, event by event, so that one that cannot be saved
 // holds up no other.
 func (s *Service) saveBatch(ctx context.Context, batch []jetstream.Msg) error {
 	made, err := s.saveDeliveries(ctx, batch)
@@ -88,7 +88,7 @@ func (s *Service) saveBatch(ctx context.Context, batch []jetstream.Msg) error {
 		if err != nil {
 			_ = m.NakWithDelay(retryReadAfter) // if it does not get through, AckWait does the same
 		} else {
-			_ = m.Ack() // if it does not get through, the fact comes again and finds its rows
+			_ = m.Ack() // if it does not get through, the event comes again and finds its rows
 		}
 	}
 	if made > 0 && err == nil {
@@ -97,7 +97,7 @@ func (s *Service) saveBatch(ctx context.Context, batch []jetstream.Msg) error {
 	return err
 }
 
-// saveDeliveries writes the deliveries of a batch of facts, and says how many there are.
+// saveDeliveries writes the deliveries of a batch of events, and says how many there are.
 func (s *Service) saveDeliveries(ctx context.Context, batch []jetstream.Msg) (int, error) {
 	type fact struct {
 		meta          events.Meta

@@ -34,11 +34,11 @@ type webhook struct {
 	UpdatedAt    time.Time            `bun:"updated_at"`
 }
 
-// clockSkew is how far the clocks of the process that emitted a fact and of this one may be apart.
+// clockSkew is how far the clocks of the process that emitted an event and of this one may be apart.
 const clockSkew = 5 * time.Second
 
-// wants says whether a fact is for this webhook. One emitted before the webhook was made is not. An import emits
-// thousands of facts about posts of long ago: only a webhook that names them gets those.
+// wants says whether an event is for this webhook. One emitted before the webhook was made is not. An import emits
+// thousands of events about posts of long ago: only a webhook that names them gets those.
 func (h *webhook) wants(user, account, typ string, at time.Time) bool {
 	name := events.NameOf(typ)
 	asked := slices.Contains(h.Facts, name) || len(h.Facts) == 0 && name != events.NameOf(events.PostImported{}.Type())
@@ -119,7 +119,7 @@ func (s *Service) insert(ctx context.Context, rows ...delivery) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	// A webhook that was deleted meanwhile fails the whole insert; the facts come again, and it is not found then.
+	// A webhook that was deleted meanwhile fails the whole insert; the events come again, and it is not found then.
 	_, err := s.db.NewInsert().Model(&rows).On("CONFLICT (id) DO NOTHING").Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("save deliveries: %w", err)
@@ -180,7 +180,7 @@ func (s *Service) deleteOld(ctx context.Context) error {
 	return nil
 }
 
-// Erase deletes the deliveries of an account's facts. The fact that the account was erased is still delivered.
+// Erase deletes the deliveries of an account's events. The event that the account was erased is still delivered.
 func (s *Service) Erase(ctx context.Context, db bun.IDB, userID, accountID string) error {
 	_, err := db.NewDelete().Model((*delivery)(nil)).
 		Where("endpoint_id IN (SELECT id FROM webhook_endpoints WHERE user_id = ?)", userID).

@@ -1,5 +1,5 @@
-// Package webhooks delivers facts to the webhooks of users: signed, over the public internet, retried for days, and without
-// one that is down holding up the others. A delivery is a row before its fact is acknowledged, so none is lost; what was
+// Package webhooks delivers events to the webhooks of users: signed, over the public internet, retried for days, and without
+// one that is down holding up the others. A delivery is a row before its event is acknowledged, so none is lost; what was
 // delivered may be delivered again, under the same id.
 package webhooks
 
