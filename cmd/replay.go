@@ -19,8 +19,8 @@ func newReplay(p *program) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "replay",
-		Short: "Show the facts of EVENTS again, or tell them again",
-		Long: "Shows the facts of EVENTS again, or tells them again on subjects of their own, where nothing of ours listens: a replay publishes\n" +
+		Short: "Show the events on EVENTS again, or emit them again",
+		Long: "Shows the events on EVENTS again, or emits them again on subjects of their own, where nothing of ours listens: a replay publishes\n" +
 			"no post and changes no row." + whichDeployment,
 		Example: `  threads replay --since 90m --fact published,failed
   threads replay --post post_01… --json
@@ -43,13 +43,13 @@ func newReplay(p *program) *cobra.Command {
 	f := c.Flags()
 	f.Uint64Var(&r.From, "from", 0, "first `sequence` (default: --since, or the start)")
 	f.Uint64Var(&r.To, "to", 0, "last `sequence` (default: the end)")
-	f.StringVar(&since, "since", "", "`time` or age of the first fact: 2026-11-02T10:00:00Z, or 90m, 48h")
-	f.StringVar(&until, "until", "", "`time` or age of the last fact")
+	f.StringVar(&since, "since", "", "`time` or age of the first event: 2026-11-02T10:00:00Z, or 90m, 48h")
+	f.StringVar(&until, "until", "", "`time` or age of the last event")
 	f.StringVar(&facts, "fact", "", "only these `facts`, separated by commas: published,failed,connected (default: all)")
-	f.StringVar(&r.Account, "account", "", "only facts about this account `id`")
-	f.StringVar(&r.Post, "post", "", "only facts about this post `id`")
-	f.BoolVar(&o.JSON, "json", false, "one line of JSON a fact (default: a table)")
-	f.StringVar(&o.Publish, "publish", "", "tell them again on threads.replay.<`id`>.>, marked; nothing of ours listens there")
+	f.StringVar(&r.Account, "account", "", "only events about this account `id`")
+	f.StringVar(&r.Post, "post", "", "only events about this post `id`")
+	f.BoolVar(&o.JSON, "json", false, "one line of JSON an event (default: a table)")
+	f.StringVar(&o.Publish, "publish", "", "emit them again on threads.replay.<`id`>.>, marked; nothing of ours listens there")
 	f.IntVar(&o.PerSecond, "rate", 0, "with --publish: at most so many a second (default: as fast as they go)")
 	return c
 }

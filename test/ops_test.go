@@ -155,7 +155,7 @@ func TestOps(t *testing.T) {
 		if err := js.Conn().Flush(); err != nil {
 			t.Fatal(err)
 		}
-		if out := h.mustOp("replay", "--publish", "test-1", "--post", p.ID); !strings.Contains(out, "3 facts told again on threads.replay.test-1.>") {
+		if out := h.mustOp("replay", "--publish", "test-1", "--post", p.ID); !strings.Contains(out, "3 events emitted again on threads.replay.test-1.>") {
 			t.Errorf("it says %s", out)
 		}
 		var types []string

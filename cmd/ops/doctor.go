@@ -283,7 +283,7 @@ func (e *examination) posts(ctx context.Context) {
 	}
 	e.say(level(troubles.Overdue, Wrong), "posts", "%d posts are overdue to be looked at by more than a minute.", troubles.Overdue)
 	e.say(level(troubles.Parked, Warning), "posts", "%d posts are parked and need a person.", troubles.Parked)
-	e.say(level(troubles.NotOut, Warning), "posts", "%d changes are not told on EVENTS for more than a minute.", troubles.NotOut)
+	e.say(level(troubles.NotOut, Warning), "posts", "%d changes have not been emitted on EVENTS for more than a minute.", troubles.NotOut)
 	e.say(level(reconnect, Warning), "accounts", "%d accounts need their owner to connect them again.", reconnect)
 }
 

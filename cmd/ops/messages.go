@@ -1,4 +1,4 @@
-// Package ops is what the people who run the system ask of it: replay the facts, explain a post, requeue what was set aside,
+// Package ops is what the people who run the system ask of it: replay the events, explain a post, requeue what was set aside,
 // compare rows with streams and with Threads. Everything here reads; what changes something says so in its name.
 package ops
 

@@ -64,7 +64,7 @@ func printPause(out io.Writer, p maintenance.Pause) error {
 		say("%s is paused. No post of it is on its way, and none goes out until it is resumed.", id)
 	}
 	if !p.Told {
-		say("EVENTS could not be told just now; auth tells it as soon as it can.")
+		say("The event could not be emitted just now; auth emits it as soon as it can.")
 	}
 	if p.Queued > 0 {
 		say("%s queued, %d of them overdue.", some(p.Queued, "post"), p.Overdue)

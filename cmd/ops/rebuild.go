@@ -45,7 +45,7 @@ func (d *Deployment) Rebuild(ctx context.Context, o RebuildOptions) error {
 func printRebuilt(out io.Writer, r *projector.Rebuilt) error {
 	l := lines{out: out}
 	say := l.say
-	say("%d facts of %d posts, up to sequence %d, in %.1f s.", r.Events, r.Posts, r.Last, r.Seconds)
+	say("%d events of %d posts, up to sequence %d, in %.1f s.", r.Events, r.Posts, r.Last, r.Seconds)
 	say("%d rows are what EVENTS says, %d are not; %d are ahead of it, %d are not on it.", r.Equal, r.Different, r.Ahead, r.OnlyLive)
 	for _, d := range r.Differences {
 		if d.LiveRev == 0 {

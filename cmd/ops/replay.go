@@ -17,7 +17,7 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// Replay says which facts of EVENTS to tell again.
+// Replay says which events of EVENTS to emit again.
 type Replay struct {
 	From  uint64    // first sequence; 0: Since decides
 	Since time.Time // zero: from the start
@@ -26,17 +26,17 @@ type Replay struct {
 
 	Facts   []string // published, failed, connected …; empty: all
 	Account string   // empty: all
-	Post    string   // empty: all, and the facts of accounts
+	Post    string   // empty: all, and the events of accounts
 }
 
-// ReplayOptions say what becomes of the facts.
+// ReplayOptions say what becomes of the events.
 type ReplayOptions struct {
-	JSON      bool   // one line of JSON a fact; else a table
-	Publish   string // id of the replay on whose subjects they are told again; empty: they are shown
+	JSON      bool   // one line of JSON an event; else a table
+	Publish   string // id of the replay on whose subjects they are emitted again; empty: they are shown
 	PerSecond int    // with Publish: at most so many a second; 0: as fast as they go
 }
 
-// Replay shows the facts of EVENTS again, or tells them again on subjects of their own.
+// Replay shows the events on EVENTS again, or emits them again on subjects of their own.
 func (d *Deployment) Replay(ctx context.Context, r Replay, o ReplayOptions) error {
 	b, err := d.streams(ctx)
 	if err != nil {
@@ -47,7 +47,7 @@ func (d *Deployment) Replay(ctx context.Context, r Replay, o ReplayOptions) erro
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(d.out, "%d facts told again on %s\n", n, events.Replayed(o.Publish, ">"))
+		_, err = fmt.Fprintf(d.out, "%d events emitted again on %s\n", n, events.Replayed(o.Publish, ">"))
 		return err
 	}
 	printer := PrintTable(d.out)
@@ -56,12 +56,12 @@ func (d *Deployment) Replay(ctx context.Context, r Replay, o ReplayOptions) erro
 	}
 	n, err := r.Each(ctx, b.JetStream(), printer)
 	if err == nil && n == 0 {
-		_, err = fmt.Fprintln(d.errOut, "No fact matches.")
+		_, err = fmt.Fprintln(d.errOut, "No event matches.")
 	}
 	return err
 }
 
-// HeaderReplay marks a message that was told again: its value is the id of the replay. Who acts on facts must leave a
+// HeaderReplay marks a message that was emitted again: its value is the id of the replay. Who acts on events must leave a
 // marked one alone.
 const (
 	HeaderReplay         = events.HeaderReplay
@@ -101,7 +101,7 @@ func orAny(id string) string {
 	return id
 }
 
-// Each gives the facts to each, in their order, and says how many there were. It reads; nothing is told again by it.
+// Each gives the events to each, in their order, and says how many there were. It reads; nothing is emitted again by it.
 func (r Replay) Each(ctx context.Context, js jetstream.JetStream, each func(Message) error) (int, error) {
 	sel, err := r.selection()
 	if err != nil {
@@ -110,7 +110,7 @@ func (r Replay) Each(ctx context.Context, js jetstream.JetStream, each func(Mess
 	return read(ctx, js, events.StreamEvents, sel, each)
 }
 
-// Publish tells the facts again on threads.replay.<id>.>, marked, at most perSecond of them (0: as fast as they go). No
+// Publish emits the events again on threads.replay.<id>.>, marked, at most perSecond of them (0: as fast as they go). No
 // stream captures these subjects and no consumer of ours is filtered on them: a replay cannot publish a post, refresh a
 // token or call a webhook. Who wants it subscribes to it.
 func (r Replay) Publish(ctx context.Context, js jetstream.JetStream, id string, perSecond int) (int, error) {
@@ -144,7 +144,7 @@ func (r Replay) Publish(ctx context.Context, js jetstream.JetStream, id string, 
 	return n, nc.FlushWithContext(flush)
 }
 
-// PrintJSON writes a fact as one line of JSON.
+// PrintJSON writes an event as one line of JSON.
 func PrintJSON(out io.Writer) func(Message) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
@@ -162,7 +162,7 @@ func PrintJSON(out io.Writer) func(Message) error {
 	}
 }
 
-// PrintTable writes a fact as one line for people.
+// PrintTable writes an event as one line for people.
 func PrintTable(out io.Writer) func(Message) error {
 	head := true
 	return func(m Message) error {
@@ -178,7 +178,7 @@ func PrintTable(out io.Writer) func(Message) error {
 	}
 }
 
-// about says in a few words whom a fact is about and what it tells.
+// about says in a few words whom an event is about and what it says.
 func about(m Message) (id, what string) {
 	msg, err := events.Decode(m.Meta.Type, m.Body)
 	if err != nil {

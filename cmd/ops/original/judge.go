@@ -181,7 +181,7 @@ func open(s events.State) bool {
 	return s == events.StateScheduled || s == events.StateReady || s == events.StateWaiting
 }
 
-// imported is the fact of a post that is over.
+// imported is the event of a post that is over.
 func (s step) imported(accountID string, rev int64) events.PostEvent {
 	p := s.post
 	snapshot := p.snapshot(accountID, rev, events.StateCancelled, events.StatusCancelled)
@@ -200,7 +200,7 @@ func (s step) imported(accountID string, rev int64) events.PostEvent {
 	return events.NewPostEvent(events.FactImported, snapshot)
 }
 
-// snapshot is the post as events tell it.
+// snapshot is the post as events say it.
 func (p post) snapshot(accountID string, rev int64, state events.State, status events.Status) events.Post {
 	s := events.Post{
 		ID: p.ourID(), UserID: p.UserID, Provider: events.Provider, AccountID: accountID, Kind: events.KindPost,

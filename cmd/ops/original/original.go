@@ -1,6 +1,6 @@
 // Package original moves people in from the system that this one replaced: its tables SocialConnection and ScheduledTweet
 // are read, never written. Connections go into the table of accounts, their tokens sealed. What is queued is scheduled by
-// the command that the gateway sends, so every rule holds; what is over is told on EVENTS as imported, and the recorder
+// the command that the gateway sends, so every rule holds; what is over is emitted on EVENTS as imported, and the projector
 // writes it. docs/moving.md is the way to go, step by step.
 //
 // It can be run again at any time, also after it was killed: ids follow from the original's, so what is here is known.
@@ -120,7 +120,7 @@ func (i *Import) run(ctx context.Context) (err error) {
 	return i.expire(ctx)
 }
 
-// takeConnections takes a page of connections over. Those whose token is good are told at once; the others after their
+// takeConnections takes a page of connections over. Those whose token is good are emitted at once; the others after their
 // posts are here, which would be refused for an account that must be reconnected.
 func (i *Import) takeConnections(ctx context.Context, page []connection) error {
 	now := i.Now()
@@ -181,7 +181,7 @@ func (i *Import) takeConnections(ctx context.Context, page []connection) error {
 			i.expired[ids[n]] = true
 		}
 	}
-	return i.tell(ctx, fresh)
+	return i.emit(ctx, fresh)
 }
 
 // look says what would become of connections.
@@ -256,8 +256,8 @@ func (c connection) since(now time.Time) time.Time {
 	return c.CreatedAt
 }
 
-// tell tells what became of accounts.
-func (i *Import) tell(ctx context.Context, ids []string) error {
+// emit emits what became of accounts.
+func (i *Import) emit(ctx context.Context, ids []string) error {
 	if i.DryRun {
 		return nil
 	}
@@ -283,7 +283,7 @@ func (i *Import) expire(ctx context.Context) error {
 		}
 		ids = append(ids, id)
 	}
-	return i.tell(ctx, ids)
+	return i.emit(ctx, ids)
 }
 
 var credential = regexp.MustCompile(`(?i)\b(access_token|refresh_token|client_secret|input_token|fb_exchange_token|code)=[^&\s"']+` +

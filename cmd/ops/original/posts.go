@@ -35,7 +35,7 @@ func (h here) untouched() bool {
 	return h.Fact == events.FactImported || h.Fact == events.FactParked && h.Rev == 1
 }
 
-// step is what is to be done for a post: a command, or a fact, or both, or nothing. row is what became of it when all went
+// step is what is to be done for a post: a command, or an event, or both, or nothing. row is what became of it when all went
 // well.
 type step struct {
 	row     Row
@@ -43,7 +43,7 @@ type step struct {
 	command events.Command
 	id      string // the command's
 	fact    events.Event
-	// after makes the fact once the command is done, from the post as it is then.
+	// after makes the event once the command is done, from the post as it is then.
 	after func(events.Post) events.Event
 }
 
@@ -83,7 +83,7 @@ func (i *Import) takePosts(ctx context.Context, page []post) error {
 		}
 		if len(facts) > 0 {
 			if err := i.Bus.Emit(ctx, facts...); err != nil {
-				return fmt.Errorf("tell what was imported: %w", err)
+				return fmt.Errorf("emit what was imported: %w", err)
 			}
 			i.emitted = true
 		}
@@ -252,7 +252,7 @@ func (i *Import) hear(ctx context.Context, waiting map[string]*step) error {
 	return nil
 }
 
-// settle waits until what was told is in the tables.
+// settle waits until what was emitted is in the tables.
 func (i *Import) settle(ctx context.Context) error {
 	if !i.emitted {
 		return nil
