@@ -42,6 +42,7 @@ func (s *Service) GetCommand(ctx context.Context, q events.GetCommand) (events.O
 		if waits, err := s.ownerCalls.Waits(ctx, q.UserID, q.ID); err != nil || waits {
 			return events.Outcome{CommandID: q.ID}, err
 		}
+		return commands.Get(ctx, s.posts.DB, q) // it may have ended between the two
 	}
 	return o, err
 }
