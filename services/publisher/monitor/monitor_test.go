@@ -25,7 +25,7 @@ func TestStuck(t *testing.T) {
 		"a post that waits, and none moves":  {func(m *Monitor) { m.stalled = at(-300) }, "has been due for 5m0s"},
 		"a post that has not waited long":    {func(m *Monitor) { m.stalled = at(-100) }, ""},
 		"a projector that is behind, moving": {func(m *Monitor) { m.behind, m.stands = 7, at(-1) }, ""},
-		"a projector that does not get on":   {func(m *Monitor) { m.behind, m.stands = 7, at(-180) }, "7 facts of EVENTS"},
+		"a projector that does not get on":   {func(m *Monitor) { m.behind, m.stands = 7, at(-180) }, "7 events are not applied"},
 		"a projector that is not behind":     {func(m *Monitor) { m.stands = at(-180) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
