@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,6 +12,31 @@ import (
 
 	"github.com/omni-write/threads/events"
 )
+
+// What is wrong is told up to a bound: each flaw is a byte or six to write, and hundreds to answer.
+func TestFlawsAreToldUpToABound(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	const many = 20_000
+	unknown := "{"
+	for i := range many {
+		unknown += fmt.Sprintf(`"a%d":0,`, i)
+	}
+	unknown += `"text":0}`
+	const file, csv, lines = "/api/threads/post/import?preview=true", "text/csv", "application/x-ndjson"
+	for name, c := range map[string]struct{ path, kind, body string }{
+		"fields":                {"/api/threads/post", "application/json", unknown},
+		"columns":               {file, csv, strings.Repeat("a,", many) + "text\nx\n"},
+		"one column":            {file, csv, strings.Repeat("text,", many) + "text\nx\n"},
+		"values without column": {file, csv, "text\n" + strings.Repeat("a,", many) + "\n"},
+		"fields of a line":      {file, lines, unknown + "\n"},
+	} {
+		r := h.do(t, http.MethodPost, c.path, c.body, "Content-Type", c.kind)
+		if n := strings.Count(string(r.body), `"pointer"`); n != 100 || len(r.body) > 100<<10 {
+			t.Errorf("%s: %d with %d flaws, in %d bytes", name, r.status, n, len(r.body))
+		}
+	}
+}
 
 // Whatever a client may send has a bound: each text and each list, in bodies, queries, paths and headers.
 func TestEveryFieldIsBounded(t *testing.T) {

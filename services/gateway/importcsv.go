@@ -175,6 +175,9 @@ func readHeader(names []string) (header []string, err error) {
 	f := events.Faultf(events.Invalid, "The header line cannot be used; see the errors.")
 	first := map[string]int{}
 	for i, name := range names {
+		if len(f.Details) == edge.MostFlaws {
+			break
+		}
 		name = strings.TrimSpace(name)
 		header = append(header, name)
 		at, earlier := "/"+strconv.Itoa(i), first[name]
@@ -217,6 +220,9 @@ func postOf(header, values []string) (post ScheduledDraft, err error) {
 	fields := map[string]any{}
 	var flaws []edge.Flaw
 	for i, value := range values {
+		if len(flaws) == edge.MostFlaws {
+			break
+		}
 		name := ""
 		if i < len(header) {
 			name = header[i]

@@ -12,11 +12,15 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// FieldErrors puts what huma's validator found into our words. The validator keeps the offending values beside its messages;
+// MostFlaws is how many flaws of one request, or of one row of a file, are told: a body can have hundreds of thousands, and the
+// words for each take many times the bytes that it has itself.
+const MostFlaws = 100
+
+// FieldErrors puts what huma's validator found into our words, up to MostFlaws. The validator keeps the offending values beside its messages;
 // they are looked at here and go no further.
 func FieldErrors(errs []error) []Flaw {
 	var found []Flaw
-	for _, err := range errs {
+	for _, err := range errs[:min(len(errs), MostFlaws)] {
 		var f *events.Fault
 		var d *huma.ErrorDetail
 		switch {

@@ -62,7 +62,7 @@ type Problem struct {
 	Instance  string      `json:"instance,omitempty" doc:"Where to ask how it ended, when that is not known yet."`
 	Code      events.Code `json:"code" doc:"The kind of problem in a machine's word."`
 	RequestID string      `json:"requestId,omitempty" doc:"Names this request in our logs; send it along when you ask for help."`
-	Errors    []Flaw      `json:"errors,omitempty" doc:"Every field at fault."`
+	Errors    []Flaw      `json:"errors,omitempty" doc:"Every field at fault; of more than 100, the first."`
 
 	retryAfter int
 }
