@@ -40,6 +40,25 @@ func TestUnknownParametersAreRefused(t *testing.T) {
 	}
 }
 
+// Without a value, a parameter that decides what is done leaves open which is meant.
+func TestADecisionWithoutAValueIsRefused(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	for _, c := range []struct{ method, path, at string }{
+		{"POST", "/api/threads/post/import?preview", "/preview"},
+		{"POST", "/api/threads/post/import?preview=", "/preview"},
+		{"POST", "/api/threads/post/validate?media", "/media"},
+		{"DELETE", "/api/threads/connection?accountId=acct_1&posts=", "/posts"},
+		{"DELETE", "/api/threads/connection?accountId=acct_1&erase", "/erase"},
+		{"GET", "/api/threads/post/post_1/replies?pending", "/pending"},
+	} {
+		p := h.do(t, c.method, c.path, "{}").problem(t, http.StatusUnprocessableEntity, "invalid", c.at)
+		if len(p.Errors) != 1 || p.Errors[0].Code != "empty_parameter" {
+			t.Errorf("%s %s: %+v", c.method, c.path, p.Errors)
+		}
+	}
+}
+
 func TestIfMatch(t *testing.T) {
 	t.Parallel()
 	h := setup(t)

@@ -58,12 +58,22 @@ func checkAddress(r *http.Request, op *huma.Operation) error {
 		}
 	}
 	for _, p := range op.Parameters {
+		if p.In == "query" && query.Has(p.Name) && query.Get(p.Name) == "" && needsValue(p, op) {
+			sentence := "This parameter has no value, which may mean either; say which, or leave it out."
+			return events.Faultf(events.Invalid, "%s", sentence).At("/"+p.Name, "empty_parameter", sentence)
+		}
 		if p.In == "query" && len(query[p.Name]) > 1 && (p.Schema == nil || p.Schema.Type != huma.TypeArray) {
 			const sentence = "This parameter is in the address more than once; say it once."
 			return events.Faultf(events.Invalid, sentence).At("/"+p.Name, "repeated_parameter", sentence)
 		}
 	}
 	return nil
+}
+
+// needsValue says of a parameter that to write it without a value is not to leave it out: many take ?preview for preview=true, and
+// what changes something must not do the usual thing for who began to say another.
+func needsValue(p *huma.Param, op *huma.Operation) bool {
+	return p.Schema != nil && (p.Schema.Type == huma.TypeBoolean || changesSomething(op.Method) && len(p.Schema.Enum) > 0)
 }
 
 // checkParameters refuses a parameter that is not known: most likely it is one, misspelled, and without it the request means another
