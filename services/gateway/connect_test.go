@@ -169,3 +169,22 @@ func TestConnectPage(t *testing.T) {
 		}
 	})
 }
+
+// The answer to the page ends at the frontend whatever is wrong with it. Made-up ones count all the same.
+func TestAnswersToThePageAreCounted(t *testing.T) {
+	t.Parallel()
+	h := setup(t, func(c *gateway.Config) { c.RateAnonymous = 10 })
+	authThat(t, h)
+	for range 100 {
+		r := h.do(t, http.MethodPost, "/api/auth/threads/confirm", "code=made_up&decision=connect", "Authorization", "", "Content-Type", form,
+			"Accept", "text/html,*/*;q=0.8")
+		to := r.header.Get("Location")
+		if r.status/100 != 3 || !strings.HasPrefix(to, "http://app.example/") {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+		if strings.HasSuffix(to, "reason=rate_limited") {
+			return
+		}
+	}
+	t.Error("as many as anybody likes")
+}

@@ -198,7 +198,8 @@ const (
 )
 
 // limitAnonymous limits what no user stands behind. Open operations that only look are links that people follow, with a
-// ticket or a code in them. Those that change something are Meta's: it signs, and may come as often as it has something to
+// ticket or a code in them, and so is where our page sends its answer, which is sent on even if it is refused. Those that change
+// something are Meta's: it signs, and may come as often as it has something to
 // tell. So these count only when they are refused, which is provided for before they are read.
 func (e *Edge) limitAnonymous(api huma.API, ctx huma.Context, next func(huma.Context)) {
 	a := e.rates.anonymous
@@ -207,7 +208,7 @@ func (e *Edge) limitAnonymous(api huma.API, ctx huma.Context, next func(huma.Con
 		return
 	}
 	from := e.clientKeyOf(ctx)
-	if !changesSomething(ctx.Method()) {
+	if !changesSomething(ctx.Method()) || e.forBrowsers(ctx) {
 		if e.allows(a, api, ctx, ofLinks+from) {
 			next(ctx)
 		}

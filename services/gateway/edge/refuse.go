@@ -13,9 +13,9 @@ import (
 func (e *Edge) refuse(api huma.API, ctx huma.Context, err error) {
 	p := FromError(err)
 	accept := ctx.Header("Accept")
-	person := ctx.Method() == http.MethodGet && ctx.Header("Authorization") == ""
+	person := ctx.Header("Authorization") == "" && (ctx.Method() == http.MethodGet || e.forBrowsers(ctx))
 	switch {
-	case person && strings.HasPrefix(ctx.Operation().Path, e.BrowserRoutes) && (names(accept, "text/html") || !names(accept, "application/json")):
+	case person && e.forBrowsers(ctx) && (names(accept, "text/html") || !names(accept, "application/json")):
 		p.headers(ctx.SetHeader)
 		ctx.SetHeader("Location", e.BrowserEnd(err))
 		ctx.SetStatus(http.StatusFound)
@@ -27,6 +27,11 @@ func (e *Edge) refuse(api huma.API, ctx huma.Context, err error) {
 	default:
 		_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", err)
 	}
+}
+
+// forBrowsers says whether a person's browser comes there.
+func (e *Edge) forBrowsers(ctx huma.Context) bool {
+	return strings.HasPrefix(ctx.Operation().Path, e.BrowserRoutes)
 }
 
 // names says that an Accept header names a media type itself.
