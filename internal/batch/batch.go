@@ -37,22 +37,64 @@ type batched[T any] struct {
 // Timeout bounds one batch: a database that hangs must not hold every post for ever.
 const Timeout = 10 * time.Second
 
-// Do has an item worked, together with others. When ctx ends meanwhile, whether it was worked is not known.
+// Do has an item worked, together with others. One that still waits when ctx ends is taken back; whether one was worked that is
+// in a batch by then is not known.
 func (b *Batcher[T]) Do(ctx context.Context, item T) error {
+	one, err := b.add(ctx, item)
+	if err != nil {
+		return err
+	}
+	select {
+	case err := <-one.err:
+		return err
+	case <-ctx.Done():
+		b.takeBack(one)
+		return ctx.Err()
+	}
+}
+
+// Settle is Do for what nobody but its caller can go on with: of one that is in a batch when ctx ends, the end is waited for.
+func (b *Batcher[T]) Settle(ctx context.Context, item T) error {
+	one, err := b.add(ctx, item)
+	if err != nil {
+		return err
+	}
+	select {
+	case err := <-one.err:
+		return err
+	case <-ctx.Done():
+		if b.takeBack(one) {
+			return ctx.Err()
+		}
+		return <-one.err
+	}
+}
+
+func (b *Batcher[T]) add(ctx context.Context, item T) (*batched[T], error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	one := &batched[T]{item: item, err: make(chan error, 1)}
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.waiting = append(b.waiting, one)
 	if b.working < b.AtOnce {
 		b.working++
 		go b.drain()
 	}
-	b.mu.Unlock()
-	select {
-	case err := <-one.err:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
+	return one, nil
+}
+
+// takeBack says whether an item was in no batch yet: then it is not worked.
+func (b *Batcher[T]) takeBack(one *batched[T]) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.Index(b.waiting, one)
+	if i < 0 {
+		return false
 	}
+	b.waiting = slices.Delete(b.waiting, i, i+1)
+	return true
 }
 
 // drain works until nothing waits.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -123,5 +124,53 @@ func TestBatchThatPanics(t *testing.T) {
 	}
 	if err := b.Do(t.Context(), 1); err != nil {
 		t.Errorf("after a batch that panicked: %v", err)
+	}
+}
+
+// What still waits when its ctx ends is not worked, nor is what comes after that; Settle waits for the end of what is being
+// worked.
+func TestItemIsTakenBack(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	begun, all := make(chan struct{}), make(chan struct{})
+	var worked []int
+	b := &Batcher[int]{Size: 1, AtOnce: 1, Work: func(_ context.Context, batch []int) []error {
+		if worked = append(worked, batch...); batch[0] == 1 {
+			close(begun)
+			<-all
+		}
+		return make([]error, len(batch))
+	}}
+	var first error
+	var g, back errgroup.Group
+	g.Go(func() error { first = b.Settle(ctx, 1); return nil })
+	<-begun
+	for i, do := range []func(context.Context, int) error{b.Do, b.Settle} {
+		back.Go(func() error {
+			if err := do(ctx, 2+i); !errors.Is(err, context.Canceled) {
+				t.Errorf("what was taken back: %v", err)
+			}
+			return nil
+		})
+	}
+	for waiting := 0; waiting < 2; {
+		b.mu.Lock()
+		waiting = len(b.waiting)
+		b.mu.Unlock()
+		runtime.Gosched()
+	}
+	cancel()
+	_ = back.Wait()
+	for _, do := range []func(context.Context, int) error{b.Do, b.Settle} {
+		if err := do(ctx, 4); !errors.Is(err, context.Canceled) {
+			t.Errorf("what came too late: %v", err)
+		}
+	}
+	close(all)
+	if _ = g.Wait(); first != nil {
+		t.Errorf("what was being worked: %v", first)
+	}
+	if err := b.Do(t.Context(), 5); err != nil || !slices.Equal(worked, []int{1, 5}) {
+		t.Errorf("worked %v, %v", worked, err)
 	}
 }

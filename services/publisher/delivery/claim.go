@@ -34,7 +34,8 @@ func (c *claimer) claim(ctx context.Context, old *posts.Post) (*posts.Post, erro
 	if ahead := next.PublishAt.Sub(now); ahead > 0 {
 		wanted.CallLasts += ahead
 	}
-	err := unlessBusy(ctx, func() error { return c.claims.Do(ctx, wanted) })
+	// A process that stops makes the call of what it has claimed, or takes the claim back: any other would have to ask Threads.
+	err := unlessBusy(ctx, func() error { return c.claims.Settle(ctx, wanted) })
 	if err == nil {
 		return next, nil
 	}

@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -64,5 +65,36 @@ func TestClaimKeepsItsDistanceBesideAStaleOne(t *testing.T) {
 	}
 	if !errors.Is(errs[1], posts.ErrLost) {
 		t.Errorf("the stale claim: %v", errs[1])
+	}
+}
+
+// A process is told to stop while it claims a post: it hears of the claim, so that the post is not left claimed by nobody. What
+// it has not begun to claim is left to others.
+func TestStopDuringClaim(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	s := r.Idle()
+	one, other := r.readyPost(s, testUser, r.Account.ID, "being claimed"), r.readyPost(s, testUser, r.Account.ID, "not claimed yet")
+	ctx, stop := context.WithCancel(t.Context())
+	claims := s.Delivery.Claims()
+	work := claims.Work
+	claims.Work = func(ctx context.Context, items []posts.Claim) []error {
+		stop()
+		return work(ctx, items)
+	}
+	p, err := s.Delivery.Claim(ctx, one)
+	if err != nil || p.Lease != r.Any(one.ID).Lease {
+		t.Errorf("%v; the row is %s with the lease %q", err, r.Any(one.ID).State, r.Any(one.ID).Lease)
+	}
+	if _, err := s.Delivery.Claim(ctx, other); err == nil {
+		t.Error("it goes on claiming")
+	}
+	claims.Work = work
+	last := r.readyPost(s, testUser, r.Account.ID, "by another")
+	if _, err := s.Delivery.Claim(t.Context(), last); err != nil { // behind whatever was left there
+		t.Error(err)
+	}
+	if row := r.Any(other.ID); row.State != events.StateReady {
+		t.Errorf("%q is %s", row.Text, row.State)
 	}
 }
