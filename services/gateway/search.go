@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"math"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -93,10 +94,16 @@ type findLocationsInput struct {
 	hasLatitude, hasLongitude bool
 }
 
-// Resolve tells a latitude of 0 from none.
-func (in *findLocationsInput) Resolve(ctx huma.Context) []error {
+// Resolve tells a latitude of 0 from none, and refuses NaN and infinities, which JSON cannot write.
+func (in *findLocationsInput) Resolve(ctx huma.Context) (wrong []error) {
 	in.hasLatitude, in.hasLongitude = ctx.Query("latitude") != "", ctx.Query("longitude") != ""
-	return nil
+	for at, degrees := range map[string]float64{"/latitude": in.Latitude, "/longitude": in.Longitude} {
+		if math.IsNaN(degrees) || math.IsInf(degrees, 0) {
+			const sentence = "This must be a number of degrees."
+			wrong = append(wrong, events.Faultf(events.Invalid, sentence).At(at, "not_a_number", sentence))
+		}
+	}
+	return wrong
 }
 
 type locationsOutput struct{ Body events.LocationList }

@@ -67,7 +67,7 @@ func moment(at, written string) (time.Time, error) {
 		flaw := edge.TimeError(at, written)
 		return t, events.Faultf(events.Invalid, "%s", flaw.Detail).At(at, flaw.Code, flaw.Detail)
 	}
-	return t.UTC(), nil
+	return t.UTC(), writable(at, t)
 }
 
 type threadsPageOutput struct {

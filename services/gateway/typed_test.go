@@ -59,6 +59,26 @@ func TestADecisionWithoutAValueIsRefused(t *testing.T) {
 	}
 }
 
+// Numbers and times that JSON cannot write are the client's mistakes, and not ours.
+func TestWhatCannotBeWrittenIsRefused(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	for _, c := range []struct{ path, at, code string }{
+		{"/api/threads/locations?latitude=NaN&longitude=1", "/latitude", "not_a_number"},
+		{"/api/threads/locations?latitude=1&longitude=-Inf", "/longitude", "not_a_number"},
+		{"/api/threads/limits?at=9999-12-31T23:59:59-01:00", "/at", "time_invalid"},
+		{"/api/threads/limits?at=0000-01-01T00:00:00%2B01:00", "/at", "time_invalid"},
+		{"/api/threads/mentions?since=9999-12-31T23:59:59-01:00", "/since", "time_invalid"},
+		{"/api/threads/insights?until=9999-12-31T23:59:59-01:00", "/until", "time_invalid"},
+		{"/api/threads/posts?to=9999-12-31T23:59:59-01:00", "/to", "time_invalid"},
+	} {
+		r := h.do(t, http.MethodGet, c.path, "")
+		if p := r.problem(t, http.StatusUnprocessableEntity, "invalid", c.at); len(p.Errors) != 1 || p.Errors[0].Code != c.code {
+			t.Errorf("%s: %+v", c.path, p)
+		}
+	}
+}
+
 func TestIfMatch(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
