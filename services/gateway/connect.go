@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -53,7 +54,7 @@ func (s *Service) finishConnect(ctx context.Context, in *finishConnectInput) (*f
 // in, or opened by a program, has no page behind it and says nothing; such a flow ends with a bearer token.
 func (s *Service) startedHere(fetchSite, referer string) (bool, error) {
 	if u, err := url.Parse(referer); err == nil && u.Host != "" {
-		if s.frontends[u.Scheme+"://"+u.Host] {
+		if s.frontends[originOf(u)] {
 			return true, nil
 		}
 		fetchSite = "cross-site" // also where the browser does not say so
@@ -67,17 +68,19 @@ func (s *Service) startedHere(fetchSite, referer string) (bool, error) {
 
 // frontendOrigins are the origins whose pages may begin a flow: those that may call the API, and those where a flow ends.
 func frontendOrigins(cfg Config) map[string]bool {
-	base := cfg.publicBase()
-	origins := map[string]bool{base.Scheme + "://" + base.Host: true}
-	for _, origin := range trimmed(cfg.CORSOrigins) {
-		origins[origin] = true
-	}
-	for _, address := range []string{cfg.SuccessRedirectURI, cfg.FailureRedirectURI} {
+	origins := map[string]bool{originOf(cfg.publicBase()): true}
+	for _, address := range append(trimmed(cfg.CORSOrigins), cfg.SuccessRedirectURI, cfg.FailureRedirectURI) {
 		if u, err := url.Parse(address); err == nil {
-			origins[u.Scheme+"://"+u.Host] = true
+			origins[originOf(u)] = true
 		}
 	}
 	return origins
+}
+
+// originOf is the origin of an address as browsers name it, whoever wrote the address.
+func originOf(u *url.URL) string {
+	usual := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
+	return u.Scheme + "://" + strings.TrimSuffix(strings.ToLower(u.Host), usual)
 }
 
 // askToConnect is the page that asks. The state cookie stays: with the code in the page it is what confirms.
@@ -159,11 +162,10 @@ func (s *Service) confirm(ctx context.Context, in *confirmConnectInput) (*redire
 // ownPage says whether it was our own page that posted. Browsers of some years ago say only the origin, and none at all
 // ("null") where the page lets no referrer out, as ours does not; then the code in the form and the cookie must do.
 func (s *Service) ownPage(in *confirmConnectInput) bool {
-	base := s.cfg.publicBase()
 	if in.FetchSite != "" && in.FetchSite != "same-origin" {
 		return false
 	}
-	return in.Origin == "" || in.Origin == "null" || in.Origin == base.Scheme+"://"+base.Host
+	return in.Origin == "" || in.Origin == "null" || in.Origin == originOf(s.cfg.publicBase())
 }
 
 // maxAnswer is far more than the form of our page has.

@@ -103,6 +103,33 @@ func TestStartedByAnotherPage(t *testing.T) {
 	})
 }
 
+// Browsers name origins in lower case and without the usual port, however a setting is written.
+func TestOriginsAreAsBrowsersNameThem(t *testing.T) {
+	t.Parallel()
+	h := setup(t, func(c *gateway.Config) {
+		c.PublicURL, c.SuccessRedirectURI, c.FailureRedirectURI = "https://API.Example:443/", "http://App.example:80/done", "https://Other.example/"
+		c.CORSOrigins = []string{"https://Admin.example"}
+	})
+	answer(t, h, func(events.ConfirmOAuth) (events.Connection, error) { return events.Connection{ID: "acct_1"}, nil })
+	var asked events.BeginOAuth
+	answer(t, h, func(q events.BeginOAuth) (events.OAuthBegun, error) {
+		asked = q
+		return events.OAuthBegun{AuthorizeURL: "https://threads.example/oauth", Cookie: "secret"}, nil
+	})
+	for _, page := range []string{"http://app.example/profile", "https://other.example/", "https://admin.example/", "https://api.example/docs"} {
+		asked = events.BeginOAuth{}
+		h.do(t, http.MethodGet, start+"?ticket=t", "", "Authorization", "", "Accept", "text/html", "Referer", page)
+		if !asked.Page {
+			t.Errorf("%s is a page of a stranger", page)
+		}
+	}
+	r := h.do(t, http.MethodPost, "/api/auth/threads/confirm", "code=once&decision=connect", "Authorization", "", "Content-Type", form,
+		"Cookie", "__Secure-threads_oauth_state=secret", "Origin", "https://api.example")
+	if to := r.header.Get("Location"); !strings.Contains(to, "account=acct_1") {
+		t.Errorf("our own page is one of a stranger: %d %s", r.status, to)
+	}
+}
+
 // The page that asks is for the browser that began, and for nobody else.
 func TestConnectPage(t *testing.T) {
 	t.Parallel()
