@@ -105,9 +105,12 @@ func New(cfg Config, d Deps) *Delivery {
 	snoozes.spacings = &batch.Batcher[spacing]{Size: delayBatch, AtOnce: 1, Work: snoozes.spaceOutBatch}
 	saver := &answerSaver{bus: d.Bus, db: d.DB, store: store, answers: answers, leases: leases, outbox: outbox, log: log}
 	finder := &finder{api: d.Threads, db: d.DB, store: store, readings: newReadings(), now: now}
+	// A quarter of the wake-ups in hand at most, as for questions: the last quarter is left to posts that are ready.
+	creations := limiter.NewShared(min(cfg.CreationsInFlight, cfg.Wakes()/4), cfg.CreationsPerAccount)
+	creations.Farthest = farthestCreation
 	preparer := &preparer{
 		cfg: cfg, api: d.Threads, store: store, leases: leases, tokens: tokens, quotas: quotas, references: references, moves: moves, doubts: doubts,
-		waits: waits, concluder: concluder, now: now,
+		waits: waits, concluder: concluder, creations: creations, now: now,
 	}
 	claimer := &claimer{
 		cfg: cfg, store: store, now: now,
@@ -137,11 +140,9 @@ func New(cfg Config, d Deps) *Delivery {
 		store: store, projector: d.Projector, monitor: d.Monitor, alarms: alarms, outbox: outbox, snoozes: snoozes, waits: waits, preparer: preparer,
 		caller: caller, confirmer: confirmer, concluder: concluder, permalinks: permalinks, deleter: deleter, now: now,
 		postReads: &batch.Batcher[batch.Read[posts.Post]]{Size: readBatch, AtOnce: 2, Work: store.ReadMany},
-		// A quarter of the wake-ups in hand each at most: the last quarter is left to posts that are ready.
-		creations: limiter.NewShared(min(cfg.CreationsInFlight, cfg.Wakes()/4), cfg.CreationsPerAccount),
+		creations: creations,
 		questions: limiter.NewShared(cfg.Wakes()/4, questionsPerAccount),
 	}
-	waker.creations.Farthest = farthestCreation
 	return &Delivery{
 		db: d.DB, store: store, calls: calls, answers: answers, outbox: outbox, moves: moves, doubts: doubts, concluder: concluder, log: log, now: now,
 		accepter: accepter, waker: waker,

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -58,6 +59,48 @@ func TestSlowPicturesHoldNobodyUp(t *testing.T) {
 	if n := len(held) + 1; n > r.Config.CreationsPerAccount {
 		t.Errorf("%d pictures of one account are fetched at once", n)
 	}
+}
+
+// The containers by which the later parts of a chain are tried keep to the account's places too.
+func TestTrialsKeepToTheirPlaces(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	quiet := r.Connect("user_2", "quiet")
+	r.Config.CreationsPerAccount = 1
+	held, all := make(chan struct{}, 100), make(chan struct{})
+	r.Behind(func(req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		if bytes.Contains(body, []byte("image_url=")) {
+			held <- struct{}{}
+			<-all
+		}
+	})
+	r.Start()
+	letGo := sync.OnceFunc(func() { close(all) })
+	t.Cleanup(letGo)
+	parts := []events.DraftPart{{Text: "words"}}
+	for i := range 5 {
+		parts = append(parts, events.DraftPart{Text: fmt.Sprint("picture ", i), Media: []events.Media{{Type: events.Image, URL: "https://slow.example/a.jpg"}}})
+	}
+	chain := r.accepted(events.Draft{Parts: parts}, 0)
+	<-held
+	for _, draft := range []events.Draft{{Text: "words alone"}, {AccountID: quiet.ID, Text: "another's"}} {
+		user := testUser
+		if draft.AccountID != "" {
+			user = "user_2"
+		}
+		p, fault := r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: user, Draft: draft, PublishAt: time.Now()}, 5*time.Second)
+		if fault != nil {
+			t.Fatal(fault)
+		}
+		r.Once(r.Await(p.ID, events.FactPublished))
+	}
+	if n := len(held) + 1; n > 1 {
+		t.Errorf("%d pictures of an account with one place are fetched at once", n)
+	}
+	letGo()
+	r.threaded(r.Await(chain.ID, events.FactPublished))
 }
 
 // A permalink that does not come keeps no wake-up from another post.

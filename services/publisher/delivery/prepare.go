@@ -9,6 +9,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
+	"github.com/omni-write/threads/internal/limiter"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/breaker"
@@ -28,6 +29,7 @@ type preparer struct {
 	doubts     *doubts
 	waits      *waits
 	concluder  *concluder
+	creations  *limiter.Limiter
 	now        func() time.Time
 }
 

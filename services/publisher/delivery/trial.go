@@ -13,7 +13,7 @@ import (
 	"github.com/omni-write/threads/services/publisher/draft"
 )
 
-// trialsAtOnce is how many containers of one chain are tried side by side.
+// trialsAtOnce is how many containers of one chain are tried side by side, each in a place of its own.
 const trialsAtOnce = 4
 
 // tryParts has containers made for the parts that follow the first of a chain, before that goes out: what Threads refuses
@@ -34,9 +34,17 @@ func (r *preparer) tryParts(ctx context.Context, old *posts.Post, a access) (end
 			trials = append(trials, trial{i + 1, c})
 		}
 	}
+	hands := 1 // the post has one place
+	for ; hands < min(trialsAtOnce, len(trials)); hands++ {
+		release, _ := r.creations.Hold(old.UserID, whoseCreations(old), r.now)
+		if release == nil {
+			break
+		}
+		defer release()
+	}
 	began, errs := r.now(), make([]error, len(trials))
 	g := new(errgroup.Group)
-	g.SetLimit(trialsAtOnce)
+	g.SetLimit(hands)
 	for i, t := range trials {
 		g.Go(func() error {
 			asked := ctx

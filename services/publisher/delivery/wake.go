@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/omni-write/threads/events"
@@ -127,19 +128,25 @@ func (w *waker) work(ctx context.Context, p *posts.Post) (end, error) {
 	return 0, fmt.Errorf("post %s is %s and yet has a time to be woken", p.ID, p.State)
 }
 
-// placesFor is the limiter of what the post's state calls for, and on whose account: how long a picture takes is not
-// Threads' doing, so posts with media have places of their own beside the account's others.
+// placesFor is the limiter of what the post's state calls for, and on whose account.
 func (w *waker) placesFor(p *posts.Post) (places *limiter.Limiter, whose string) {
 	switch p.State {
 	case events.StateScheduled:
-		if _, media := p.Content(); len(media) > 0 {
-			return w.creations, p.AccountID + " media"
-		}
-		return w.creations, p.AccountID
+		return w.creations, whoseCreations(p)
 	case events.StatePublishing, events.StateUnconfirmed, events.StatePublished, events.StateFailed:
 		return w.questions, p.AccountID
 	}
 	return nil, ""
+}
+
+// whoseCreations is on whose account containers are made: how long a picture takes is not Threads' doing, so posts with media have
+// places of their own beside the account's others. With the first part of a chain the later ones are tried.
+func whoseCreations(p *posts.Post) string {
+	withMedia := func(part events.Part) bool { return len(part.Media) > 0 }
+	if _, media := p.Content(); len(media) > 0 || p.CurrentPart() == 0 && slices.ContainsFunc(p.Parts, withMedia) {
+		return p.AccountID + " media"
+	}
+	return p.AccountID
 }
 
 // afterEnd does what is left to be done for a post that has ended.
