@@ -124,6 +124,27 @@ func TestReseal(t *testing.T) {
 		}
 	})
 
+	t.Run("counts a grant that waits for its confirmation, and leaves it to its minutes", func(t *testing.T) {
+		f := setup(t)
+		file, first := vaulttest.NewFile(t)
+		f.vault = vaulttest.OpenFile(t, file)
+		sealed, err := f.vault.Seal("oauth_grant|00", threads.Token("t"))
+		ok(t, err)
+		_, err = f.db.NewRaw(`INSERT INTO oauth_grants (code_hash, user_id, account_id, cookie_hash, page, provider_user_id, username, scopes,
+			access_token, access_token_expires_at, granted_at, expires_at) VALUES ('\\x00', 'u1', '', '', false, '1', 'ada', '{}', ?, now(), now(), now())`, sealed).Exec(t.Context())
+		ok(t, err)
+		second, err := file.Add()
+		ok(t, err)
+		ok(t, file.Promote(second))
+		f.vault = vaulttest.OpenFile(t, file)
+		if done, err := accounts.Reseal(t.Context(), f.db, f.vault, 10); err != nil || done.Done != 0 || done.Left != 0 {
+			t.Errorf("resealed %+v, %v", done, err)
+		}
+		if counts := f.sealedWith(); counts[first] != 1 || len(counts) != 1 {
+			t.Errorf("sealed with %v", counts)
+		}
+	})
+
 	t.Run("gives way to whoever changes the row meanwhile", func(t *testing.T) {
 		f := setup(t)
 		file, _ := vaulttest.NewFile(t)
@@ -170,7 +191,7 @@ func TestSealedPlaces(t *testing.T) {
 }
 
 // notSealed are columns of bytes that hold no secret.
-var notSealed = []string{"webhook_deliveries.payload"}
+var notSealed = []string{"webhook_deliveries.payload", "oauth_grants.code_hash", "oauth_grants.cookie_hash"}
 
 func ident(column string) bun.Ident { return bun.Ident(column) }
 
