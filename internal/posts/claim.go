@@ -151,20 +151,21 @@ func (s *Store) writeClaims(ctx context.Context, tx bun.Tx, batch []Claim, going
 		return nil
 	}
 	type row struct {
-		ID      string       `bun:"id"`
-		State   events.State `bun:"was_state"`
-		Rev     int64        `bun:"was_rev"`
-		Attempt int          `bun:"was_attempt"`
-		Lease   string       `bun:"lease"`
-		Built   string       `bun:"built_from"`
-		OverMs  int64        `bun:"over_ms"`
-		WakeAt  time.Time    `bun:"wake_at,type:timestamptz"`
+		ID        string       `bun:"id"`
+		State     events.State `bun:"was_state"`
+		Rev       int64        `bun:"was_rev"`
+		Attempt   int          `bun:"was_attempt"`
+		Lease     string       `bun:"lease"`
+		Container string       `bun:"container_id"`
+		Built     string       `bun:"built_from"`
+		OverMs    int64        `bun:"over_ms"`
+		WakeAt    time.Time    `bun:"wake_at,type:timestamptz"`
 	}
 	rows, ids := make([]row, len(going)), make([]string, len(going))
 	for n, i := range going {
 		was, p := batch[i].Old, batch[i].Next
 		ids[n] = was.ID
-		rows[n] = row{was.ID, was.State, was.Rev, was.Attempt, p.Lease, was.BuiltFrom, batch[i].CallLasts.Milliseconds(), p.WakeAt}
+		rows[n] = row{was.ID, was.State, was.Rev, was.Attempt, p.Lease, was.ContainerID, was.BuiltFrom, batch[i].CallLasts.Milliseconds(), p.WakeAt}
 	}
 	var won []struct {
 		ID           string    `bun:"id"`
@@ -184,7 +185,8 @@ func (s *Store) writeClaims(ctx context.Context, tx bun.Tx, batch []Claim, going
 			Set("call_deadline = clock_timestamp() + c.over_ms * interval '1 millisecond'").
 			Set("armed_at = NULL, finished_seen_at = NULL").
 			Where("post.state = c.was_state AND post.rev = c.was_rev AND post.attempt = c.was_attempt").
-			Where("coalesce(post.built_from, '') = c.built_from AND NOT post.recalled").
+			// What is called is the container that the worker read.
+			Where("coalesce(post.container_id, '') = c.container_id AND coalesce(post.built_from, '') = c.built_from AND NOT post.recalled").
 			Where("post.lease IS NULL OR post.lease_until < now()").
 			Returning("post.id, post.call_deadline, post.claimed_at, post.doubt_since")
 	}, &won)

@@ -98,3 +98,16 @@ func TestStopDuringClaim(t *testing.T) {
 		t.Errorf("%q is %s", row.Text, row.State)
 	}
 }
+
+// A worker that has waited since it read the row, while the container was built anew, does not claim: it would call a container
+// that the row does not know. For a later part of a chain that leaves the rev as it was.
+func TestClaimOfAnotherContainer(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	s := r.Idle()
+	p := r.readyPost(s, testUser, r.Account.ID, "built anew")
+	r.Exec("UPDATE posts SET container_id = '17890000000000002' WHERE id = ?", p.ID)
+	if _, err := s.Delivery.Claim(t.Context(), p); !errors.Is(err, posts.ErrLost) {
+		t.Errorf("the claim: %v; the row is %s", err, r.Any(p.ID).State)
+	}
+}
