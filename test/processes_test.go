@@ -345,7 +345,11 @@ func TestProcesses(t *testing.T) {
 	for _, p := range live.Data {
 		arrived[p.Text]++
 	}
-	published := d.published() // as another team sees it
+	published := d.published() // as another team sees it: in a copy of EVENTS, which follows after NATS was away
+	waiting.Until(t, "the other team's copy has all of them", func() bool {
+		published = d.published()
+		return !slices.ContainsFunc(posts, func(p events.Post) bool { return published[p.ID] == 0 })
+	})
 	for _, p := range posts {
 		if arrived[p.Text] != 1 || published[p.ID] != 1 {
 			t.Errorf("%s (%s): on Threads %d times, told %d times", p.ID, p.Text, arrived[p.Text], published[p.ID])

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -21,15 +22,35 @@ var Icon = New("image/svg+xml", icon) //nolint:gochecknoglobals // as good as a 
 
 // Content is served as it is or compressed, and only to who does not have it yet.
 type Content struct {
-	contentType  string
+	contentType string
+	made        func() (made, error)
+}
+
+// made is content as it is sent.
+type made struct {
 	plain, small []byte
 	tag          string
 }
 
-// New makes content. It is compressed once, here, where that makes it smaller.
+// New serves content.
 func New(contentType string, content []byte) *Content {
-	sum := sha256.Sum256(content)
-	c := &Content{contentType: contentType, plain: content, tag: hex.EncodeToString(sum[:12])}
+	return Later(contentType, func() ([]byte, error) { return content, nil })
+}
+
+// Later serves content that is made when somebody asks for it first: most processes are never asked.
+func Later(contentType string, content func() ([]byte, error)) *Content {
+	return &Content{contentType: contentType, made: sync.OnceValues(func() (made, error) {
+		plain, err := content()
+		if err != nil {
+			return made{}, err
+		}
+		sum := sha256.Sum256(plain)
+		return made{plain: plain, small: compressed(plain), tag: hex.EncodeToString(sum[:12])}, nil
+	})}
+}
+
+// compressed is content in fewer bytes, nil where that is not worth it.
+func compressed(content []byte) []byte {
 	var small bytes.Buffer
 	w, err := gzip.NewWriterLevel(&small, gzip.BestCompression)
 	if err == nil {
@@ -38,21 +59,26 @@ func New(contentType string, content []byte) *Content {
 	if err == nil {
 		err = w.Close()
 	}
-	if err == nil && small.Len() < len(content)*9/10 {
-		c.small = small.Bytes()
+	if err != nil || small.Len() >= len(content)*9/10 {
+		return nil
 	}
-	return c
+	return small.Bytes()
 }
 
 func (c *Content) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	is, err := c.made()
+	if err != nil { // a mistake of the program's, which its tests find
+		http.Error(w, "This page could not be made.", http.StatusInternalServerError)
+		return
+	}
 	h := w.Header()
 	h.Set("Content-Type", c.contentType)
 	h.Set("Cache-Control", "no-cache") // kept, and asked about: a new release may have another
-	body, tag := c.plain, c.tag
-	if c.small != nil {
+	body, tag := is.plain, is.tag
+	if is.small != nil {
 		h.Add("Vary", "Accept-Encoding")
 		if takesGzip(r.Header.Values("Accept-Encoding")) {
-			body, tag = c.small, tag+"-gzip" // other bytes, another tag
+			body, tag = is.small, tag+"-gzip" // other bytes, another tag
 			h.Set("Content-Encoding", "gzip")
 		}
 	}

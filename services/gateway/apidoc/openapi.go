@@ -257,8 +257,10 @@ func problemsOf(op *huma.Operation) []int {
 		switch status {
 		case http.StatusConflict: // who only reads from us meets no state that forbids it
 			return op.Method == http.MethodGet && !slices.Contains(op.Errors, http.StatusForbidden) && op.OperationID != "getProfile"
-		case http.StatusNotFound, http.StatusUnprocessableEntity:
+		case http.StatusNotFound:
 			return bare
+		case http.StatusUnprocessableEntity: // whoever is signed in is told of a parameter that is not known
+			return bare && len(op.Security) == 0
 		}
 		return false
 	})

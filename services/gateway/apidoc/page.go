@@ -12,6 +12,7 @@ import (
 	pathpkg "path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -32,32 +33,29 @@ const (
 
 // ServePage registers the page, and the description itself. limited holds whoever asks to a rate.
 func ServePage(mux *http.ServeMux, doc *huma.OpenAPI, limited func(http.Handler) http.Handler) error {
-	rendered, err := renderDocs(doc)
-	if err != nil {
-		return fmt.Errorf("make the page of the API: %w", err)
-	}
-	serve := func(contentType string, content []byte) http.HandlerFunc {
-		is := limited(page.New(contentType, content))
+	serve := func(content *page.Content) http.HandlerFunc {
+		is := limited(content)
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Security-Policy", docsCSP)
 			is.ServeHTTP(w, r)
 		}
 	}
+	var one sync.Mutex // the description is written by one at a time
 	for path, description := range map[string]func() ([]byte, error){
 		"/openapi.json": doc.MarshalJSON, "/openapi-3.0.json": doc.Downgrade, "/openapi.yaml": doc.YAML, "/openapi-3.0.yaml": doc.DowngradeYAML,
 	} {
-		content, err := description()
-		if err != nil {
-			return fmt.Errorf("write %s: %w", path, err)
-		}
-		mux.Handle("GET "+path, limited(page.New("application/openapi+"+strings.TrimPrefix(pathpkg.Ext(path), "."), content)))
+		mux.Handle("GET "+path, limited(page.Later("application/openapi+"+strings.TrimPrefix(pathpkg.Ext(path), "."), func() ([]byte, error) {
+			one.Lock()
+			defer one.Unlock()
+			return description()
+		})))
 	}
 	mux.Handle("GET /favicon.ico", limited(page.Icon))
 	mux.HandleFunc(routeDocs+"/icon.svg", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", docsCSP)
 		limited(page.Icon).ServeHTTP(w, r)
 	})
-	mux.HandleFunc(routeDocs, serve("text/html; charset=utf-8", rendered))
+	mux.HandleFunc(routeDocs, serve(page.Later("text/html; charset=utf-8", func() ([]byte, error) { return renderDocs(doc) })))
 	for name, contentType := range map[string]string{
 		"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8",
 	} {
@@ -65,7 +63,7 @@ func ServePage(mux *http.ServeMux, doc *huma.OpenAPI, limited func(http.Handler)
 		if err != nil {
 			return err
 		}
-		mux.HandleFunc(routeDocs+"/"+name, serve(contentType, content))
+		mux.HandleFunc(routeDocs+"/"+name, serve(page.New(contentType, content)))
 	}
 	return nil
 }
