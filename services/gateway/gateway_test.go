@@ -75,7 +75,7 @@ func serveService(t *testing.T, b *bus.Bus, log *zap.Logger, withKeys bool, chan
 		SuccessRedirectURI: "http://app.example/profile?tab=accounts",
 		FailureRedirectURI: "http://app.example/profile?error=threads_oauth_failed",
 		AuthIssuer:         "https://clerk.invalid",
-		Wait:               5 * time.Second,
+		Wait:               30 * time.Second, // as long as it may be
 	}
 	for _, change := range changes {
 		change(&cfg)

@@ -366,7 +366,7 @@ func TestStreamsEndCleanly(t *testing.T) {
 	t.Run("when the token expires", func(t *testing.T) {
 		t.Parallel()
 		h := setup(t)
-		h.token = tokenFor(t, h, time.Second)
+		h.token = tokenFor(t, h, 10*time.Second) // the stream must be open by then
 		l := h.listen(t, "")
 		if e := l.must("end"); !strings.Contains(e.data, `"token_expired"`) {
 			t.Errorf("%+v", e)
