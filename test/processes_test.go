@@ -28,6 +28,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads/threadssim"
@@ -114,6 +115,12 @@ func newDeployment(t *testing.T) *deployment {
 	password, _ := database.User.Password()
 	if err := os.WriteFile(filepath.Join(d.dir, "secrets", "postgres_password"), []byte(password), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	// Roles are of the whole cluster, which tests share: each deployment gives them the same password.
+	for _, service := range pg.Roles() {
+		if err := os.WriteFile(filepath.Join(d.dir, "secrets", "postgres_password_"+service), []byte(password), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	owner, at := database.User.Username(), strings.SplitN(database.String(), "@", 2)[1]
 	d.address = strings.NewReplacer(
