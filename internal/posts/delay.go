@@ -9,6 +9,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/batch"
+	"github.com/omni-write/threads/internal/pg"
 )
 
 type Delayed struct {
@@ -25,22 +26,25 @@ func (s *Store) Delay(ctx context.Context, items []Delayed) []error {
 		Attempt int          `bun:"was_attempt"`
 		At      time.Time    `bun:"at,type:timestamptz"`
 	}
-	rows := make([]row, len(items))
+	rows, ids := make([]row, len(items)), make([]string, len(items))
 	for i, d := range items {
-		rows[i] = row{d.Post.ID, d.Post.State, d.Post.Rev, d.Post.Attempt, d.At.UTC()}
+		rows[i], ids[i] = row{d.Post.ID, d.Post.State, d.Post.Rev, d.Post.Attempt, d.At.UTC()}, d.Post.ID
 	}
-	var ids []string
-	free := s.DB.NewSelect().Model((*Post)(nil)).Column("id").Where("id IN (SELECT id FROM d)").For("UPDATE SKIP LOCKED")
-	err := s.DB.NewUpdate().With("d", s.DB.NewValues(&rows)).With("free", free).Model((*Post)(nil)).TableExpr("d JOIN free USING (id)").
-		Set("wake_at = d.at, armed_at = d.at").
-		Where("post.id = d.id AND post.state = d.was_state AND post.rev = d.was_rev AND post.attempt = d.was_attempt").
-		Where("post.lease IS NULL OR post.lease_until < now()").
-		Returning("post.id").Scan(ctx, &ids)
+	var put []string
+	err := pg.InTx(ctx, s.DB, func(ctx context.Context, tx bun.Tx) error {
+		put = nil
+		return updateRows(ctx, tx, ids, "d", func(q *bun.UpdateQuery) *bun.UpdateQuery {
+			return q.With("d", tx.NewValues(&rows)).Set("wake_at = d.at, armed_at = d.at").
+				Where("post.state = d.was_state AND post.rev = d.was_rev AND post.attempt = d.was_attempt").
+				Where("post.lease IS NULL OR post.lease_until < now()").
+				Returning("post.id")
+		}, &put)
+	})
 	if err != nil {
 		return batch.All(len(items), fmt.Errorf("put posts off: %w", err))
 	}
-	moved := make(map[string]bool, len(ids))
-	for _, id := range ids {
+	moved := make(map[string]bool, len(put))
+	for _, id := range put {
 		moved[id] = true
 	}
 	errs := make([]error, len(items))

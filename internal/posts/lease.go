@@ -18,15 +18,14 @@ import (
 type LeaseWanted struct {
 	post  *Post
 	token string
-	now   time.Time // by the worker's clock
-	until time.Time // by the same: earlier than the lease lapses
+	until time.Time // by the worker's clock: earlier than the lease lapses
 	at    *time.Time
 	store *Store
 }
 
 // Lease is the lease of a post as its worker read it. One of ours of which nothing was heard is taken over.
 func (s *Store) Lease(p *Post, now time.Time) LeaseWanted {
-	return LeaseWanted{post: p, token: s.Unacknowledged.token(p), now: now, until: now.Add(s.lease), at: new(time.Time), store: s}
+	return LeaseWanted{post: p, token: s.Unacknowledged.token(p), until: now.Add(s.lease), at: new(time.Time), store: s}
 }
 
 // Done is called with what came of it, and notes in the post that it has its lease.
