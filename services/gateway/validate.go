@@ -48,7 +48,7 @@ type validateOutput struct{ Body TrialResult }
 const validateWithin = 25 * time.Second
 
 // validatePost holds a post against the rules without storing it.
-func (s *Service) validatePost(ctx context.Context, in *validateInput) (*validateOutput, error) {
+func (h *postHandlers) validatePost(ctx context.Context, in *validateInput) (*validateOutput, error) {
 	draft, err := in.Body.event()
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (s *Service) validatePost(ctx context.Context, in *validateInput) (*validat
 	}
 	ctx, cancel := context.WithTimeout(ctx, validateWithin)
 	defer cancel()
-	v, err := bus.Ask[events.Validation](ctx, s.bus, q)
+	v, err := bus.Ask[events.Validation](ctx, h.bus, q)
 	if err != nil {
 		return nil, err
 	}
