@@ -4,9 +4,6 @@ import "slices"
 
 // Subjects that cover others: permissions are written with them. A noun may be * for any.
 
-// Questions covers every question about a noun: threads.ask.post.*
-func Questions(noun string) string { return ask(noun, "*") }
-
 // Alarms covers the alarms of a noun and their going off: threads.alarm.post.* and threads.due.post.*
 func Alarms(noun string) []string {
 	return []string{prefix + ".alarm." + noun + ".*", prefix + ".due." + noun + ".*"}

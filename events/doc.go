@@ -1,5 +1,5 @@
-// Package events is the contract of the system: every message that travels, where it travels, and what its words mean.
-// Other teams import it to subscribe.
+// Package events is the contract of the system: every command and every event, where they travel, and what their words mean.
+// Other teams import it to subscribe. What the services only ask one another is in internal/asks, and promised to nobody.
 //
 // # Commands and events
 //

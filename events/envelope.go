@@ -27,11 +27,6 @@ type Event interface {
 	EventID() string
 }
 
-// Question is asked over core request-reply, which nothing stores. See asks.go.
-type Question interface {
-	Subject() string
-}
-
 // Source is the CloudEvents source of all our messages.
 const Source = "omni-write/threads"
 
@@ -51,7 +46,6 @@ const (
 	HeaderOutcomeTo   = "omni-outcome-to"  // inbox that wants the command's outcome
 	HeaderKey         = "omni-key"         // the caller's Idempotency-Key
 	HeaderBodyHash    = "omni-body-hash"   // hash of the request body that came with the key
-	HeaderWait        = "omni-wait"        // of a question: how many milliseconds its answer is waited for
 )
 
 // Meta is what the headers say about a message.

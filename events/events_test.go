@@ -260,7 +260,21 @@ func TestFault(t *testing.T) {
 	}
 }
 
-// Nobody spells a subject, a stream or a durable outside this package.
+// What the services only ask one another is in internal/asks, and not in what others import.
+func TestNoQuestions(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if !strings.HasSuffix(file, "_test.go") && bytes.Contains(readFile(t, file), []byte("threads.ask.")) {
+			t.Errorf("%s has a question; its place is internal/asks", file)
+		}
+	}
+}
+
+// Nobody spells a subject, a stream or a durable outside this package, but for the subjects of questions in internal/asks.
 func TestSubjectsLiveHere(t *testing.T) {
 	for _, dir := range []string{"../cmd", "../services", "../internal"} {
 		err := filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
@@ -271,10 +285,13 @@ func TestSubjectsLiveHere(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			for _, word := range []string{`"threads.cmd.`, `"threads.evt.`, `"threads.alarm.`, `"threads.due.`, `"threads.dead.`, `"threads.ask.`, `"POST_ALARMS"`, `"COMMANDS"`} {
+			for _, word := range []string{`"threads.cmd.`, `"threads.evt.`, `"threads.alarm.`, `"threads.due.`, `"threads.dead.`, `"POST_ALARMS"`, `"COMMANDS"`} {
 				if bytes.Contains(src, []byte(word)) {
 					t.Errorf("%s spells %s…; take it from events", path, word)
 				}
+			}
+			if filepath.Dir(path) != "../internal/asks" && bytes.Contains(src, []byte(`"threads.ask.`)) {
+				t.Errorf("%s spells the subject of a question; take it from internal/asks", path)
 			}
 			return nil
 		})

@@ -11,10 +11,13 @@ import (
 // The kinds of id we hand out. An id is its kind, an underscore and 26 characters of Crockford base32
 // (the TypeID format), for example post_01jd3k5v8xf2ka7q0c9zt4m6ye.
 const (
-	postPrefix    = "post_"
-	accountPrefix = "acct_"
-	commandPrefix = "cmd_"
-	messagePrefix = "evt_"
+	postPrefix     = "post_"
+	accountPrefix  = "acct_"
+	commandPrefix  = "cmd_"
+	messagePrefix  = "evt_"
+	webhookPrefix  = "whk_"
+	deliveryPrefix = "dlv_"
+	erasurePrefix  = "era_" // of the codes by which erasures are asked about
 )
 
 // alphabet is Crockford's alphabet in lower case: no i, l, o or u, so that ids survive being read aloud.
@@ -45,6 +48,30 @@ func IsPostID(id string) bool { return hasForm(id, postPrefix) }
 
 // IsCommandID tells whether id has the form of a command id.
 func IsCommandID(id string) bool { return hasForm(id, commandPrefix) }
+
+// ErasureCode writes a hash of at least 128 bits as the code of an erasure.
+func ErasureCode(hash []byte) string { return erasurePrefix + encode([16]byte(hash[:16])) }
+
+// IsErasureCode tells whether code has the form of an erasure's.
+func IsErasureCode(code string) bool { return hasForm(code, erasurePrefix) }
+
+// NewWebhookID makes an id for a webhook.
+func NewWebhookID() string { return webhookPrefix + timeOrdered() }
+
+// WebhookIDFor is the id of the webhook that this user makes under this Idempotency-Key.
+func WebhookIDFor(user, key string) string { return webhookPrefix + hashed("webhook", user, key) }
+
+// NewTestEventID makes an id for a webhook's test, which is no fact.
+func NewTestEventID() string { return messagePrefix + timeOrdered() }
+
+// DeliveryIDFor is the id of the delivery of an event to a webhook: there is one, however often the event is told.
+func DeliveryIDFor(webhook, event string) string { return deliveryPrefix + hashed(webhook, event) }
+
+// IsWebhookID tells whether id has the form of a webhook's id.
+func IsWebhookID(id string) bool { return hasForm(id, webhookPrefix) }
+
+// IsDeliveryID tells whether id has the form of a delivery's id.
+func IsDeliveryID(id string) bool { return hasForm(id, deliveryPrefix) }
 
 func hasForm(id, prefix string) bool {
 	rest, ok := strings.CutPrefix(id, prefix)

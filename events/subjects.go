@@ -55,9 +55,6 @@ func accountFact(account, fact string) string {
 	return prefix + ".evt.account." + account + "." + fact
 }
 
-// threads.ask.post.get
-func ask(noun, verb string) string { return prefix + ".ask." + noun + "." + verb }
-
 // PostAlarm is where the alarm of a post is kept: threads.alarm.post.post_01…
 func PostAlarm(post string) string { return prefix + ".alarm.post." + post }
 
@@ -185,3 +182,6 @@ func Buckets(replicas int) []jetstream.KeyValueConfig {
 		bucket(BucketTickets, TicketLife),
 	}
 }
+
+// PublisherWebhooks is the durable that brings facts to the webhooks of users.
+const PublisherWebhooks = "publisher-webhooks"

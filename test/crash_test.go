@@ -23,6 +23,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/threads"
@@ -464,10 +465,10 @@ func (h *system) dies() {
 }
 
 // detail waits until a post has a status.
-func (h *system) detail(id string, want events.Status) (row events.PostDetail) {
+func (h *system) detail(id string, want events.Status) (row asks.PostDetail) {
 	h.t.Helper()
 	h.eventually("the post to be "+string(want), func() error {
-		row = events.PostDetail{}
+		row = asks.PostDetail{}
 		status, err := h.ask(http.MethodGet, "/api/threads/post/"+id, "", nil, &row)
 		switch {
 		case err != nil:

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/pg"
 )
 
@@ -85,10 +86,10 @@ func TestErasure(t *testing.T) {
 	}
 	h.kill() // in the middle of it
 	h.start()
-	var e events.Erasure
+	var e asks.Erasure
 	h.eventually("the erasure to be done", func() error {
 		h.call(http.MethodGet, strings.Replace(told.Data.StatusURL, "localhost", "127.0.0.1", 1), nil, &e)
-		if e.Status != events.ErasureDone {
+		if e.Status != asks.ErasureDone {
 			return fmt.Errorf("it is %+v", e)
 		}
 		return nil

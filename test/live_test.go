@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 )
 
 // A person posts, somebody replies, the post is deleted: all of it is told live, to a webhook, and once.
@@ -41,7 +42,7 @@ func TestLive(t *testing.T) {
 		bodies <- body
 	}))
 	defer receiver.Close()
-	var hook events.Webhook
+	var hook asks.Webhook
 	if status := h.call(http.MethodPost, h.url("PORT")+"/api/threads/webhooks", map[string]any{"url": receiver.URL, "facts": []string{"published"}}, &hook); status != http.StatusCreated {
 		t.Fatalf("making a webhook answered %d", status)
 	}

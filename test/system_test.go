@@ -26,6 +26,7 @@ import (
 
 	"github.com/omni-write/threads/cmd/standalone/walkthrough"
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus/natsd"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/testkit/waiting"
@@ -271,7 +272,7 @@ func (h *system) arrivals(text string) (at []time.Time) {
 // early.
 func (h *system) posted(p events.Post) {
 	h.t.Helper()
-	var row events.PostDetail
+	var row asks.PostDetail
 	h.eventually("the post to be POSTED", func() error {
 		h.call(http.MethodGet, h.url("PORT")+"/api/threads/post/"+p.ID, nil, &row)
 		if row.Status != events.StatusPosted {

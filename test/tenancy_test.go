@@ -21,6 +21,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads"
@@ -325,13 +326,13 @@ func belongings(h *system, user string, account accounts.Account) (c tenant, all
 	live := h.schedule("live of "+user, 0)
 	later := h.schedule("later of "+user, time.Hour)
 	h.posted(live)
-	var detail events.PostDetail
+	var detail asks.PostDetail
 	h.call(http.MethodGet, h.url("PORT")+"/api/threads/post/"+live.ID, nil, &detail)
-	var hook events.Webhook
+	var hook asks.Webhook
 	if status := h.call(http.MethodPost, h.url("PORT")+"/api/threads/webhooks", map[string]any{"url": "https://hooks.example/" + user}, &hook); status != http.StatusCreated {
 		h.t.Fatalf("making a webhook answered %d", status)
 	}
-	var delivery events.WebhookDelivery
+	var delivery asks.WebhookDelivery
 	h.call(http.MethodPost, h.url("PORT")+"/api/threads/webhooks/"+hook.ID+"/test", nil, &delivery)
 	body := strings.NewReader(`{"text": "later still", "scheduledAt": "2099-01-01T00:00:00Z"}`)
 	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodPost, h.url("PORT")+"/api/threads/post/schedule", body)

@@ -14,68 +14,69 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 // asked is a question about one thing: of is the kind of its id.
 type asked struct {
 	of string
-	q  func(user, id string) events.Question
+	q  func(user, id string) asks.Question
 }
 
-// asks are all the questions that name a thing by its id. The user in a question is who the gateway found the token to be.
-func asks() []asked {
+// questionsAboutThings are all the questions that name a thing by its id. The user in a question is who the gateway found the token to be.
+func questionsAboutThings() []asked {
 	words := "taken"
-	about := func(of string, q func(user, id string) events.Question) asked { return asked{of, q} }
+	about := func(of string, q func(user, id string) asks.Question) asked { return asked{of, q} }
 	return []asked{
-		about("post", func(u, id string) events.Question { return events.GetPost{UserID: u, ID: id} }),
-		about("media", func(u, id string) events.Question { return events.GetPost{UserID: u, ID: id} }),
-		about("account", func(u, id string) events.Question { return events.ListPosts{UserID: u, AccountID: id} }),
-		about("command", func(u, id string) events.Question { return events.GetCommand{UserID: u, ID: id} }),
-		about("account", func(u, id string) events.Question { return events.GetProfile{UserID: u, AccountID: id} }),
-		about("account", func(u, id string) events.Question { return events.GetLimits{UserID: u, AccountID: id} }),
-		about("account", func(u, id string) events.Question { return events.GetAccountInsights{UserID: u, AccountID: id} }),
-		about("account", func(u, id string) events.Question { return events.GetPostInsights{UserID: u, AccountID: id, ID: "1"} }),
-		about("post", func(u, id string) events.Question { return events.GetPostInsights{UserID: u, ID: id} }),
-		about("media", func(u, id string) events.Question { return events.GetPostInsights{UserID: u, ID: id} }),
-		about("account", func(u, id string) events.Question { return events.ListReplies{UserID: u, AccountID: id, ID: "1"} }),
-		about("post", func(u, id string) events.Question { return events.ListReplies{UserID: u, ID: id} }),
-		about("account", func(u, id string) events.Question { return events.ListMentions{UserID: u, AccountID: id} }),
-		about("account", func(u, id string) events.Question { return events.SearchPosts{UserID: u, AccountID: id, Query: "cats"} }),
-		about("account", func(u, id string) events.Question {
-			return events.LookUpProfile{UserID: u, AccountID: id, Username: "somebody"}
+		about("post", func(u, id string) asks.Question { return asks.GetPost{UserID: u, ID: id} }),
+		about("media", func(u, id string) asks.Question { return asks.GetPost{UserID: u, ID: id} }),
+		about("account", func(u, id string) asks.Question { return asks.ListPosts{UserID: u, AccountID: id} }),
+		about("command", func(u, id string) asks.Question { return asks.GetCommand{UserID: u, ID: id} }),
+		about("account", func(u, id string) asks.Question { return asks.GetProfile{UserID: u, AccountID: id} }),
+		about("account", func(u, id string) asks.Question { return asks.GetLimits{UserID: u, AccountID: id} }),
+		about("account", func(u, id string) asks.Question { return asks.GetAccountInsights{UserID: u, AccountID: id} }),
+		about("account", func(u, id string) asks.Question { return asks.GetPostInsights{UserID: u, AccountID: id, ID: "1"} }),
+		about("post", func(u, id string) asks.Question { return asks.GetPostInsights{UserID: u, ID: id} }),
+		about("media", func(u, id string) asks.Question { return asks.GetPostInsights{UserID: u, ID: id} }),
+		about("account", func(u, id string) asks.Question { return asks.ListReplies{UserID: u, AccountID: id, ID: "1"} }),
+		about("post", func(u, id string) asks.Question { return asks.ListReplies{UserID: u, ID: id} }),
+		about("account", func(u, id string) asks.Question { return asks.ListMentions{UserID: u, AccountID: id} }),
+		about("account", func(u, id string) asks.Question { return asks.SearchPosts{UserID: u, AccountID: id, Query: "cats"} }),
+		about("account", func(u, id string) asks.Question {
+			return asks.LookUpProfile{UserID: u, AccountID: id, Username: "somebody"}
 		}),
-		about("account", func(u, id string) events.Question {
-			return events.ListProfilePosts{UserID: u, AccountID: id, Username: "somebody"}
+		about("account", func(u, id string) asks.Question {
+			return asks.ListProfilePosts{UserID: u, AccountID: id, Username: "somebody"}
 		}),
-		about("account", func(u, id string) events.Question {
-			return events.FindLocations{UserID: u, AccountID: id, Name: "cafe"}
+		about("account", func(u, id string) asks.Question {
+			return asks.FindLocations{UserID: u, AccountID: id, Name: "cafe"}
 		}),
-		about("account", func(u, id string) events.Question { return events.GetHistoryImport{UserID: u, AccountID: id} }),
-		about("account", func(u, id string) events.Question {
-			return events.ValidatePost{UserID: u, Draft: events.Draft{AccountID: id, Text: words}, PublishAt: time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)}
+		about("account", func(u, id string) asks.Question { return asks.GetHistoryImport{UserID: u, AccountID: id} }),
+		about("account", func(u, id string) asks.Question {
+			return asks.ValidatePost{UserID: u, Draft: events.Draft{AccountID: id, Text: words}, PublishAt: time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)}
 		}),
-		about("account", func(u, id string) events.Question { return events.BeginOAuth{UserID: u, AccountID: id} }),
-		about("account", func(u, id string) events.Question {
-			return events.CreateWebhook{UserID: u, AccountID: id, URL: "https://hooks.example/taken"}
+		about("account", func(u, id string) asks.Question { return asks.BeginOAuth{UserID: u, AccountID: id} }),
+		about("account", func(u, id string) asks.Question {
+			return asks.CreateWebhook{UserID: u, AccountID: id, URL: "https://hooks.example/taken"}
 		}),
-		about("webhook", func(u, id string) events.Question { return events.GetWebhook{UserID: u, ID: id} }),
-		about("webhook", func(u, id string) events.Question {
-			return events.UpdateWebhook{UserID: u, ID: id, Description: &words}
+		about("webhook", func(u, id string) asks.Question { return asks.GetWebhook{UserID: u, ID: id} }),
+		about("webhook", func(u, id string) asks.Question {
+			return asks.UpdateWebhook{UserID: u, ID: id, Description: &words}
 		}),
-		about("webhook", func(u, id string) events.Question { return events.DeleteWebhook{UserID: u, ID: id} }),
-		about("webhook", func(u, id string) events.Question { return events.RotateWebhook{UserID: u, ID: id} }),
-		about("webhook", func(u, id string) events.Question { return events.TestWebhook{UserID: u, ID: id} }),
-		about("webhook", func(u, id string) events.Question { return events.ListDeliveries{UserID: u, ID: id} }),
-		about("webhook", func(u, id string) events.Question {
-			return events.ResendDelivery{UserID: u, ID: id, DeliveryID: "del_1"}
+		about("webhook", func(u, id string) asks.Question { return asks.DeleteWebhook{UserID: u, ID: id} }),
+		about("webhook", func(u, id string) asks.Question { return asks.RotateWebhook{UserID: u, ID: id} }),
+		about("webhook", func(u, id string) asks.Question { return asks.TestWebhook{UserID: u, ID: id} }),
+		about("webhook", func(u, id string) asks.Question { return asks.ListDeliveries{UserID: u, ID: id} }),
+		about("webhook", func(u, id string) asks.Question {
+			return asks.ResendDelivery{UserID: u, ID: id, DeliveryID: "del_1"}
 		}),
 	}
 }
 
 // named are the questions that name nothing but a user: what they answer must be that user's alone.
-func named(user string) []events.Question {
-	return []events.Question{events.ListConnections{UserID: user}, events.ListAccountIDs{UserID: user}, events.ListWebhooks{UserID: user}, events.ListPosts{UserID: user}}
+func named(user string) []asks.Question {
+	return []asks.Question{asks.ListConnections{UserID: user}, asks.ListAccountIDs{UserID: user}, asks.ListWebhooks{UserID: user}, asks.ListPosts{UserID: user}}
 }
 
 // notAbout are the questions in which no user is named: what they are about is proved by a secret or by a signature.
@@ -88,7 +89,7 @@ var notAbout = []string{
 // questionSubjects are the subjects of all questions that there are, as the source has them.
 func questionSubjects(t *testing.T) (subjects []string) {
 	t.Helper()
-	files, err := filepath.Glob("events/*.go")
+	files, err := filepath.Glob("internal/asks/*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +103,9 @@ func questionSubjects(t *testing.T) (subjects []string) {
 			subjects = append(subjects, "threads.ask."+m[1]+"."+m[2])
 		}
 	}
+	if len(subjects) == 0 {
+		t.Fatal("no question was found in the source")
+	}
 	return subjects
 }
 
@@ -110,7 +114,7 @@ func questionSubjects(t *testing.T) (subjects []string) {
 func tenancyOfAsks(t *testing.T, h *system, theirs, mine things) {
 	nc, _ := h.outside()
 	defer nc.Close()
-	ask := func(q events.Question, ids ...string) string {
+	ask := func(q asks.Question, ids ...string) string {
 		t.Helper()
 		body, err := json.Marshal(q)
 		if err != nil {
@@ -127,7 +131,7 @@ func tenancyOfAsks(t *testing.T, h *system, theirs, mine things) {
 		return said
 	}
 	covered := slices.Clone(notAbout)
-	for _, a := range asks() {
+	for _, a := range questionsAboutThings() {
 		for i, id := range theirs[a.of] {
 			q := a.q("user_2", id)
 			covered = append(covered, q.Subject())
@@ -154,7 +158,7 @@ func tenancyOfAsks(t *testing.T, h *system, theirs, mine things) {
 	}
 	for _, subject := range questionSubjects(t) {
 		if !slices.Contains(covered, subject) {
-			t.Errorf("%s is new: say in asks whose things it is about", subject)
+			t.Errorf("%s is new: say in questionsAboutThings whose things it is about", subject)
 		}
 	}
 }

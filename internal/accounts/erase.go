@@ -10,6 +10,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 )
 
 // An erasure takes away all that is known of a person at Threads. Its account's row goes at once, and with it the token,
@@ -30,11 +31,11 @@ type Request struct {
 }
 
 // Shown is the demand as whoever has its code may see it.
-func (r Request) Shown() events.Erasure {
-	e := events.Erasure{Code: r.Code, Status: events.ErasureRunning, RequestedAt: r.RequestedAt.UTC()}
+func (r Request) Shown() asks.Erasure {
+	e := asks.Erasure{Code: r.Code, Status: asks.ErasureRunning, RequestedAt: r.RequestedAt.UTC()}
 	if !r.FinishedAt.IsZero() {
 		at := r.FinishedAt.UTC()
-		e.Status, e.FinishedAt = events.ErasureDone, &at
+		e.Status, e.FinishedAt = asks.ErasureDone, &at
 	}
 	return e
 }

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/wire"
 )
 
@@ -41,7 +42,7 @@ func newAnswers() answers { return answers{busy: newGate()} }
 // subject. When it returns, the server knows: whoever asks now is answered. A Fault goes to the asker as it is; any other
 // error is logged, and the asker hears that it was our mistake. The ctx of fn ends when the asker stops waiting; what nobody
 // waits for any more is not begun. At most one Bounds says how many are worked on at once; without it the defaults do.
-func Answer[Q events.Question, A any](b *Bus, fn func(context.Context, Q) (A, error), bounds ...Bounds) error {
+func Answer[Q asks.Question, A any](b *Bus, fn func(context.Context, Q) (A, error), bounds ...Bounds) error {
 	var zero Q
 	kind := newPlaces(append(bounds, Bounds{})[0])
 	service, err := b.openAnswers()
@@ -98,7 +99,7 @@ func (b *Bus) StopAnswering(ctx context.Context) error {
 
 // waitOf is how long whoever asked waits for the answer. It is told as a span and not as a time of day, for clocks differ.
 func waitOf(r micro.Request) time.Duration {
-	ms, err := strconv.ParseInt(header(nats.Header(r.Headers()), events.HeaderWait), 10, 64)
+	ms, err := strconv.ParseInt(header(nats.Header(r.Headers()), asks.HeaderWait), 10, 64)
 	if err != nil {
 		return usualWait
 	}
@@ -138,7 +139,7 @@ func (b *Bus) openAnswers() (micro.Service, error) {
 	return s, nil
 }
 
-func respond[Q events.Question, A any](ctx context.Context, b *Bus, r micro.Request, fn func(context.Context, Q) (A, error)) {
+func respond[Q asks.Question, A any](ctx context.Context, b *Bus, r micro.Request, fn func(context.Context, Q) (A, error)) {
 	began := time.Now()
 	result, err := answerTo(ctx, b, r, fn)
 	if err == nil {
@@ -212,7 +213,7 @@ func tooLarge(most int64) *events.Fault {
 }
 
 // answerTo reads the question and calls fn. A panic is logged, and an error like any other.
-func answerTo[Q events.Question, A any](ctx context.Context, b *Bus, r micro.Request, fn func(context.Context, Q) (A, error)) (a A, err error) {
+func answerTo[Q asks.Question, A any](ctx context.Context, b *Bus, r micro.Request, fn func(context.Context, Q) (A, error)) (a A, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			b.log.Error("panic while answering", zap.String("subject", r.Subject()), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))

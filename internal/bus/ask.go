@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/wire"
 )
 
@@ -25,7 +26,7 @@ const (
 )
 
 // Ask asks a question and waits for its answer, five seconds unless ctx says otherwise. What went wrong is a Fault.
-func Ask[A any](ctx context.Context, b *Bus, q events.Question) (answer A, err error) {
+func Ask[A any](ctx context.Context, b *Bus, q asks.Question) (answer A, err error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, askTimeout)
@@ -67,7 +68,7 @@ func (b *Bus) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	defer b.asking.Add(-1)
 	for began := time.Now(); ; {
 		if end, ok := ctx.Deadline(); ok {
-			m.Header[events.HeaderWait] = []string{strconv.FormatInt(time.Until(end).Milliseconds(), 10)}
+			m.Header[asks.HeaderWait] = []string{strconv.FormatInt(time.Until(end).Milliseconds(), 10)}
 		}
 		reply, err := b.nc.RequestMsgWithContext(ctx, m)
 		if !errors.Is(err, nats.ErrNoResponders) || time.Since(began) >= askPatience || !backoff(ctx) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 )
@@ -15,10 +16,10 @@ import (
 func TestAsk(t *testing.T) {
 	t.Parallel()
 	b := bustest.New(t)
-	if _, err := bus.Ask[events.Outcome](t.Context(), b, events.GetCommand{}); !errors.Is(err, &events.Fault{Code: events.Unavailable}) {
+	if _, err := bus.Ask[events.Outcome](t.Context(), b, asks.GetCommand{}); !errors.Is(err, &events.Fault{Code: events.Unavailable}) {
 		t.Errorf("nobody there says %v", err)
 	}
-	err := bus.Answer(b, func(_ context.Context, q events.GetCommand) (events.Outcome, error) {
+	err := bus.Answer(b, func(_ context.Context, q asks.GetCommand) (events.Outcome, error) {
 		switch q.ID {
 		case "gone":
 			return events.Outcome{}, events.Faultf(events.NotFound, "Not there.").At("/id", "gone", "It is gone.")
@@ -32,15 +33,15 @@ func TestAsk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o, err := bus.Ask[events.Outcome](t.Context(), b, events.GetCommand{ID: "x"}); err != nil || o.CommandID != "x" || !o.Done {
+	if o, err := bus.Ask[events.Outcome](t.Context(), b, asks.GetCommand{ID: "x"}); err != nil || o.CommandID != "x" || !o.Done {
 		t.Errorf("answered %+v, %v", o, err)
 	}
-	_, err = bus.Ask[events.Outcome](t.Context(), b, events.GetCommand{ID: "gone"})
+	_, err = bus.Ask[events.Outcome](t.Context(), b, asks.GetCommand{ID: "gone"})
 	if f := new(events.Fault); !errors.As(err, &f) || f.Code != events.NotFound || len(f.Details) != 1 {
 		t.Errorf("a fault arrives as %v", err)
 	}
 	for _, id := range []string{"odd", "panic"} {
-		if _, err = bus.Ask[events.Outcome](t.Context(), b, events.GetCommand{ID: id}); !errors.Is(err, &events.Fault{Code: events.Internal}) || strings.Contains(err.Error(), "inner") {
+		if _, err = bus.Ask[events.Outcome](t.Context(), b, asks.GetCommand{ID: id}); !errors.Is(err, &events.Fault{Code: events.Internal}) || strings.Contains(err.Error(), "inner") {
 			t.Errorf("%s arrives as %v", id, err)
 		}
 	}
@@ -49,7 +50,7 @@ func TestAsk(t *testing.T) {
 func TestAnswerThatCannotBeSent(t *testing.T) {
 	t.Parallel()
 	b := bustest.New(t)
-	err := bus.Answer(b, func(_ context.Context, q events.GetCommand) (any, error) {
+	err := bus.Answer(b, func(_ context.Context, q asks.GetCommand) (any, error) {
 		if q.ID == "large" {
 			return strings.Repeat("x", 2<<20), nil
 		}
@@ -59,7 +60,7 @@ func TestAnswerThatCannotBeSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id, code := range map[string]events.Code{"large": events.Invalid, "odd": events.Internal} {
-		if _, err := bus.Ask[any](t.Context(), b, events.GetCommand{ID: id}); !errors.Is(err, &events.Fault{Code: code}) {
+		if _, err := bus.Ask[any](t.Context(), b, asks.GetCommand{ID: id}); !errors.Is(err, &events.Fault{Code: code}) {
 			t.Errorf("%s arrives as %v, want %s", id, err, code)
 		}
 	}
@@ -70,7 +71,7 @@ func TestStopAnswering(t *testing.T) {
 	s := bustest.Server(t, t.TempDir())
 	asker, b := bustest.Connect(t, s, "asker"), bustest.Connect(t, s, "answerer")
 	began, release := make(chan struct{}, 1), make(chan struct{})
-	err := bus.Answer(b, func(context.Context, events.GetCommand) (string, error) {
+	err := bus.Answer(b, func(context.Context, asks.GetCommand) (string, error) {
 		began <- struct{}{}
 		<-release
 		return "done", nil
@@ -80,7 +81,7 @@ func TestStopAnswering(t *testing.T) {
 	}
 	answered, stopped := make(chan string, 1), make(chan error, 1)
 	go func() {
-		a, err := bus.Ask[string](context.Background(), asker, events.GetCommand{})
+		a, err := bus.Ask[string](context.Background(), asker, asks.GetCommand{})
 		if err != nil {
 			a = err.Error()
 		}
@@ -101,7 +102,7 @@ func TestStopAnswering(t *testing.T) {
 	if err := next(t, stopped, "stop"); err != nil {
 		t.Error(err)
 	}
-	if _, err := bus.Ask[string](t.Context(), asker, events.GetCommand{}); !errors.Is(err, &events.Fault{Code: events.Unavailable}) {
+	if _, err := bus.Ask[string](t.Context(), asker, asks.GetCommand{}); !errors.Is(err, &events.Fault{Code: events.Unavailable}) {
 		t.Errorf("after the stop the asker hears %v", err)
 	}
 }

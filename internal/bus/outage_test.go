@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 )
@@ -92,8 +93,8 @@ func TestOutageOfAnswers(t *testing.T) {
 	b := bustest.New(t)
 	var fails atomic.Value
 	var away atomic.Bool
-	if err := bus.Answer(b, func(context.Context, events.ListConnections) (events.ConnectionList, error) {
-		return events.ConnectionList{}, fails.Load().(struct{ error }).error
+	if err := bus.Answer(b, func(context.Context, asks.ListConnections) (asks.ConnectionList, error) {
+		return asks.ConnectionList{}, fails.Load().(struct{ error }).error
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func TestOutageOfAnswers(t *testing.T) {
 	ask := func(err error) *events.Fault {
 		t.Helper()
 		fails.Store(struct{ error }{err})
-		_, got := bus.Ask[events.ConnectionList](t.Context(), b, events.ListConnections{UserID: "user_1"})
+		_, got := bus.Ask[asks.ConnectionList](t.Context(), b, asks.ListConnections{UserID: "user_1"})
 		var f *events.Fault
 		if !errors.As(got, &f) {
 			t.Fatalf("the asker heard %v", got)

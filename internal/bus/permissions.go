@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 )
 
 // User is one who may connect to NATS, with all that is allowed to them there. What is not in it is refused: see
@@ -134,7 +135,7 @@ func serviceUser(name string, d duty) User {
 		u.see(events.StreamCommands)
 		u.copied("STREAM.INFO." + events.StreamEvents)
 		u.Publish = append(u.Publish, everyCommand()...)
-		u.Publish = append(u.Publish, events.Questions("*"))
+		u.Publish = append(u.Publish, asks.Questions("*"))
 	}
 	for _, own := range events.Durables() {
 		if own.Owner() == name {
@@ -145,7 +146,7 @@ func serviceUser(name string, d duty) User {
 		u.Publish = append(u.Publish, facts(noun)...)
 	}
 	for _, noun := range d.answers {
-		u.hear(events.Questions(noun), "$SRV.>")
+		u.hear(asks.Questions(noun), "$SRV.>")
 		u.reply()
 		u.Publish = append(u.Publish, "_R_.>") // as the server calls the inboxes of those who ask from another account
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 )
@@ -20,14 +21,14 @@ func TestOneUserTakesNoPlaceOfAnothers(t *testing.T) {
 	began, release := make(chan struct{}, 1000), make(chan struct{})
 	t.Cleanup(func() { close(release) })
 	err := errors.Join(
-		bus.Answer(b, func(_ context.Context, q events.ValidatePost) (string, error) {
+		bus.Answer(b, func(_ context.Context, q asks.ValidatePost) (string, error) {
 			if q.UserID == "noisy" {
 				began <- struct{}{}
 				<-release
 			}
 			return "valid", nil
 		}, bus.Bounds{AtOnce: 8, PerUser: 3, Waiting: 5}),
-		bus.Answer(b, func(context.Context, events.GetPost) (string, error) { return "a post", nil }),
+		bus.Answer(b, func(context.Context, asks.GetPost) (string, error) { return "a post", nil }),
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +39,7 @@ func TestOneUserTakesNoPlaceOfAnothers(t *testing.T) {
 	const flood = 300
 	for range flood {
 		go func() {
-			if _, err := bus.Ask[string](asking, asker, events.ValidatePost{UserID: "noisy"}); asking.Err() == nil {
+			if _, err := bus.Ask[string](asking, asker, asks.ValidatePost{UserID: "noisy"}); asking.Err() == nil {
 				refused <- err
 			}
 		}()
@@ -52,10 +53,10 @@ func TestOneUserTakesNoPlaceOfAnothers(t *testing.T) {
 	for range 3 {
 		next(t, began, "question at work")
 	}
-	if a, err := bus.Ask[string](t.Context(), asker, events.ValidatePost{UserID: "quiet"}); err != nil || a != "valid" {
+	if a, err := bus.Ask[string](t.Context(), asker, asks.ValidatePost{UserID: "quiet"}); err != nil || a != "valid" {
 		t.Errorf("the same question of another user: %q, %v", a, err)
 	}
-	if a, err := bus.Ask[string](t.Context(), asker, events.GetPost{UserID: "noisy"}); err != nil || a != "a post" {
+	if a, err := bus.Ask[string](t.Context(), asker, asks.GetPost{UserID: "noisy"}); err != nil || a != "a post" {
 		t.Errorf("another question of the same user: %q, %v", a, err)
 	}
 	if n := len(began); n != 0 {
@@ -69,7 +70,7 @@ func TestAnswerEndsWithItsAsker(t *testing.T) {
 	s := bustest.Server(t, t.TempDir())
 	asker, b := bustest.Connect(t, s, "asker"), bustest.Connect(t, s, "answerer")
 	ended := make(chan error, 1)
-	err := bus.Answer(b, func(ctx context.Context, _ events.GetPost) (string, error) {
+	err := bus.Answer(b, func(ctx context.Context, _ asks.GetPost) (string, error) {
 		<-ctx.Done()
 		ended <- ctx.Err()
 		return "", ctx.Err()
@@ -79,7 +80,7 @@ func TestAnswerEndsWithItsAsker(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := bus.Ask[string](ctx, asker, events.GetPost{UserID: "user_1"}); !errors.Is(err, &events.Fault{Code: events.Unavailable}) {
+	if _, err := bus.Ask[string](ctx, asker, asks.GetPost{UserID: "user_1"}); !errors.Is(err, &events.Fault{Code: events.Unavailable}) {
 		t.Errorf("the asker hears %v", err)
 	}
 	if err := next(t, ended, "end of the work"); !errors.Is(err, context.DeadlineExceeded) {

@@ -14,6 +14,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/wire"
 )
 
@@ -189,7 +190,7 @@ func KeyReused() *events.Fault {
 
 // Get is the outcome of a user's command. A foreign id answers exactly like a missing one. A key that was used for another
 // request is the outcome KeyReused, however often it is asked.
-func Get(ctx context.Context, db bun.IDB, q events.GetCommand) (events.Outcome, error) {
+func Get(ctx context.Context, db bun.IDB, q asks.GetCommand) (events.Outcome, error) {
 	c := new(Command)
 	err := db.NewSelect().Model(c).Where("id = ? AND user_id = ?", q.ID, q.UserID).Scan(ctx)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -10,6 +10,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
@@ -150,17 +151,17 @@ func TestGet(t *testing.T) {
 	db := pgtest.New(t)
 	c := command("key", "body")
 	begin(t, db, c)
-	if o, err := commands.Get(t.Context(), db, events.GetCommand{UserID: "user_1", ID: c.ID}); err != nil || o.Done || o.CommandID != c.ID {
+	if o, err := commands.Get(t.Context(), db, asks.GetCommand{UserID: "user_1", ID: c.ID}); err != nil || o.Done || o.CommandID != c.ID {
 		t.Errorf("it says %+v, %v", o, err)
 	}
 	for range 2 {
-		o, err := commands.Get(t.Context(), db, events.GetCommand{UserID: "user_1", ID: command("key", "other").ID, Key: "key", BodyHash: "other"})
+		o, err := commands.Get(t.Context(), db, asks.GetCommand{UserID: "user_1", ID: command("key", "other").ID, Key: "key", BodyHash: "other"})
 		if err != nil || !o.Done || o.Fault == nil || o.Fault.Code != events.KeyReused {
 			t.Errorf("a key that was used for another request says %+v, %v", o, err)
 		}
 	}
-	_, foreign := commands.Get(t.Context(), db, events.GetCommand{UserID: "user_2", ID: c.ID})
-	_, missing := commands.Get(t.Context(), db, events.GetCommand{UserID: "user_1", ID: events.NewCommandID()})
+	_, foreign := commands.Get(t.Context(), db, asks.GetCommand{UserID: "user_2", ID: c.ID})
+	_, missing := commands.Get(t.Context(), db, asks.GetCommand{UserID: "user_1", ID: events.NewCommandID()})
 	if foreign == nil || missing == nil || foreign.Error() != missing.Error() {
 		t.Errorf("a foreign one says %v, a missing one %v", foreign, missing)
 	}

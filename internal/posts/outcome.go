@@ -8,6 +8,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/pg"
 )
@@ -15,7 +16,7 @@ import (
 // Outcome is a clear yes on its way into the row.
 type Outcome struct {
 	Old, Next *Post
-	Tried     []events.Attempt
+	Tried     []asks.Attempt
 }
 
 // SaveOutcomes writes many clear answers in one transaction, each as one conditional update. When one of them breaks the

@@ -15,11 +15,12 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/wire"
 )
 
 // StatusesOf are the statuses that are asked for, each once.
-func StatusesOf(q events.ListPosts) []events.Status {
+func StatusesOf(q asks.ListPosts) []events.Status {
 	list := slices.Clone(q.Statuses)
 	if q.Status != "" {
 		list = append(list, q.Status)
@@ -87,7 +88,7 @@ const (
 )
 
 // Runs are the conditions of each run of a list.
-func Runs(q events.ListPosts) (list []string) {
+func Runs(q asks.ListPosts) (list []string) {
 	asked := StatusesOf(q)
 	statuses := asked
 	if len(asked) == 0 && q.AccountID != "" {
@@ -139,7 +140,7 @@ type Position struct {
 type Span struct{ after, until *Position }
 
 // Selection is the list, in its order, within a span; of up to length posts. No columns means all.
-func Selection(db bun.IDB, q events.ListPosts, within Span, length int, columns ...string) *bun.SelectQuery {
+func Selection(db bun.IDB, q asks.ListPosts, within Span, length int, columns ...string) *bun.SelectQuery {
 	order, beyond, upTo := bun.OrderAsc, "(publish_at, id) > (?, ?)", "(publish_at, id) <= (?, ?)"
 	if q.Newest {
 		order, beyond, upTo = bun.OrderDesc, "(publish_at, id) < (?, ?)", "(publish_at, id) >= (?, ?)"
@@ -184,7 +185,7 @@ const pageChunk = 128
 
 // Page reads up to a page of a list, and where the next one begins; nil when this is the last. A page ends early where its
 // posts would weigh more than a message may. It has one post at least, so that the list goes on.
-func (s *Store) Page(ctx context.Context, q events.ListPosts, after *Position) (posts []events.Post, next *Position, err error) {
+func (s *Store) Page(ctx context.Context, q asks.ListPosts, after *Position) (posts []events.Post, next *Position, err error) {
 	if len(Runs(q)) == 0 {
 		return nil, nil, nil
 	}
@@ -226,7 +227,7 @@ func (s *Store) Page(ctx context.Context, q events.ListPosts, after *Position) (
 
 // searchUpTo is how far one page looks for words: they have no index, so it looks through so many posts and no more. Nil
 // means to the end of the list.
-func (s *Store) searchUpTo(ctx context.Context, q events.ListPosts, after *Position) (*Position, error) {
+func (s *Store) searchUpTo(ctx context.Context, q asks.ListPosts, after *Position) (*Position, error) {
 	q.Search = ""
 	until := new(Position)
 	err := Selection(s.DB, q, Span{after: after}, SearchedAtOnce, "publish_at", "id").Offset(SearchedAtOnce-1).Scan(ctx, until)

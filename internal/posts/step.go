@@ -9,6 +9,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/pg"
 )
@@ -16,7 +17,7 @@ import (
 // Step is one move of a worker, with what was tried in it.
 type Step struct {
 	Old, Next *Post
-	Tried     []events.Attempt
+	Tried     []asks.Attempt
 }
 
 // stepRow is what a plain step may change of a row, beside what the row must still be.
@@ -126,7 +127,7 @@ func writeSteps(ctx context.Context, tx bun.Tx, items []Step, errs []error) erro
 }
 
 // SaveStep saves one step together with what was tried in it.
-func (s *Store) SaveStep(ctx context.Context, was, p *Post, tried ...events.Attempt) error {
+func (s *Store) SaveStep(ctx context.Context, was, p *Post, tried ...asks.Attempt) error {
 	if len(tried) == 0 {
 		return s.Save(ctx, s.DB, was, p)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/pg"
 )
@@ -178,11 +179,11 @@ func (s *Store) TakeBackRecall(ctx context.Context, db bun.IDB, id string) error
 }
 
 // AddAttempts adds to a post's attempt log.
-func (s *Store) AddAttempts(ctx context.Context, db bun.IDB, postID string, tried ...events.Attempt) error {
+func (s *Store) AddAttempts(ctx context.Context, db bun.IDB, postID string, tried ...asks.Attempt) error {
 	return insertAttempts(ctx, db, attemptRows(postID, tried))
 }
 
-func attemptRows(postID string, tried []events.Attempt) []AttemptRow {
+func attemptRows(postID string, tried []asks.Attempt) []AttemptRow {
 	rows := make([]AttemptRow, len(tried))
 	for i, t := range tried {
 		rows[i] = AttemptRow{PostID: postID, At: t.At, Phase: t.Phase, TookMs: t.TookMs, OK: t.OK, Message: t.Message,
@@ -218,15 +219,15 @@ type AttemptRow struct {
 const maxAttempts = 200
 
 // Attempts reads a post's attempt log, the latest, oldest first.
-func (s *Store) Attempts(ctx context.Context, db bun.IDB, postID string) ([]events.Attempt, error) {
+func (s *Store) Attempts(ctx context.Context, db bun.IDB, postID string) ([]asks.Attempt, error) {
 	var rows []AttemptRow
 	err := db.NewSelect().Model(&rows).Where("post_id = ?", postID).OrderExpr("id DESC").Limit(maxAttempts).Scan(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read attempts: %w", err)
 	}
-	out := make([]events.Attempt, len(rows))
+	out := make([]asks.Attempt, len(rows))
 	for i, r := range rows {
-		out[len(rows)-1-i] = events.Attempt{At: r.At.UTC(), Phase: r.Phase, TookMs: r.TookMs, OK: r.OK, Message: r.Message,
+		out[len(rows)-1-i] = asks.Attempt{At: r.At.UTC(), Phase: r.Phase, TookMs: r.TookMs, OK: r.OK, Message: r.Message,
 			Code: r.Code, Subcode: r.Subcode, TraceID: r.TraceID}
 	}
 	return out, nil

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
@@ -137,7 +138,7 @@ func (s *Service) Ready(ctx context.Context) error {
 
 // answer registers fn, so that Run can wait for the questions in hand: an OAuth flow that is cut short costs a person
 // a new beginning.
-func answer[Q events.Question, A any](s *Service, fn func(context.Context, Q) (A, error), bounds ...bus.Bounds) error {
+func answer[Q asks.Question, A any](s *Service, fn func(context.Context, Q) (A, error), bounds ...bus.Bounds) error {
 	return bus.Answer(s.bus, func(ctx context.Context, q Q) (a A, err error) {
 		if !s.inHand.TryRLock() { // fails only while Run waits, or has waited
 			return a, events.Faultf(events.Unavailable, "This part is just restarting; please try again in a moment.")

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/pg/pgtest"
@@ -157,11 +158,11 @@ func (w *env) run() {
 	waiting.Until(w, "auth is ready", func() bool { return w.svc.Ready(ctx) == nil })
 }
 
-func ask[A any](w *env, q events.Question) (A, error) {
+func ask[A any](w *env, q asks.Question) (A, error) {
 	return bus.Ask[A](w.Context(), w.bus, q)
 }
 
-func must[A any](w *env, q events.Question) A {
+func must[A any](w *env, q asks.Question) A {
 	w.Helper()
 	a, err := ask[A](w, q)
 	if err != nil {
@@ -171,14 +172,14 @@ func must[A any](w *env, q events.Question) A {
 }
 
 // begin opens the flow for a user, as a browser with a ticket does.
-func (w *env) begin(user string) events.OAuthBegun {
+func (w *env) begin(user string) asks.OAuthBegun {
 	w.Helper()
-	ticket := must[events.Ticket](w, events.IssueTicket{UserID: user})
-	return must[events.OAuthBegun](w, events.BeginOAuth{Ticket: ticket.Ticket})
+	ticket := must[asks.Ticket](w, asks.IssueTicket{UserID: user})
+	return must[asks.OAuthBegun](w, asks.BeginOAuth{Ticket: ticket.Ticket})
 }
 
 // allow is a person who presses Allow at Threads; what comes back goes to finish. Without scopes all are granted.
-func (w *env) allow(begun events.OAuthBegun, username string, scopes ...string) events.FinishOAuth {
+func (w *env) allow(begun asks.OAuthBegun, username string, scopes ...string) asks.FinishOAuth {
 	w.Helper()
 	u, err := url.Parse(begun.AuthorizeURL)
 	if err != nil {
@@ -194,7 +195,7 @@ func (w *env) allow(begun events.OAuthBegun, username string, scopes ...string) 
 }
 
 // deny is a person who presses Cancel.
-func (w *env) deny(begun events.OAuthBegun) events.FinishOAuth {
+func (w *env) deny(begun asks.OAuthBegun) asks.FinishOAuth {
 	w.Helper()
 	u, err := url.Parse(begun.AuthorizeURL)
 	if err != nil {
@@ -206,7 +207,7 @@ func (w *env) deny(begun events.OAuthBegun) events.FinishOAuth {
 	return w.cameBack(begun, func(c *http.Client) (*http.Response, error) { return c.PostForm(u.String(), form) })
 }
 
-func (w *env) cameBack(begun events.OAuthBegun, visit func(*http.Client) (*http.Response, error)) events.FinishOAuth {
+func (w *env) cameBack(begun asks.OAuthBegun, visit func(*http.Client) (*http.Response, error)) asks.FinishOAuth {
 	w.Helper()
 	stay := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := visit(stay)
@@ -219,7 +220,7 @@ func (w *env) cameBack(begun events.OAuthBegun, visit func(*http.Client) (*http.
 		w.Fatalf("threads did not send the browser back: %s", resp.Status)
 	}
 	q := to.Query()
-	return events.FinishOAuth{State: q.Get("state"), Cookie: begun.Cookie, Code: q.Get("code"), Error: q.Get("error")}
+	return asks.FinishOAuth{State: q.Get("state"), Cookie: begun.Cookie, Code: q.Get("code"), Error: q.Get("error")}
 }
 
 // connect is the whole flow.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 )
 
 // ticketHolder is what a ticket stands for.
@@ -15,7 +16,7 @@ type ticketHolder struct {
 	// Until is when the sign-in ends with which it was got.
 	Until time.Time `json:"until,omitzero"`
 	// Purpose is what it is for. Empty in those that were given out for a gateway of the release before.
-	Purpose events.TicketPurpose `json:"purpose,omitempty"`
+	Purpose asks.TicketPurpose `json:"purpose,omitempty"`
 	// As is how the person knows the sign-in.
 	As string `json:"as,omitempty"`
 }
@@ -38,46 +39,46 @@ type oauthFlow struct {
 }
 
 // IssueTicket gives out a ticket that stands for the user once: a browser that follows a link cannot send a header.
-func (s *Service) IssueTicket(ctx context.Context, q events.IssueTicket) (events.Ticket, error) {
+func (s *Service) IssueTicket(ctx context.Context, q asks.IssueTicket) (asks.Ticket, error) {
 	if q.UserID == "" {
-		return events.Ticket{}, errNobody
+		return asks.Ticket{}, errNobody
 	}
 	ticket := newSecret()
 	if err := s.tickets.put(ctx, ticket, ticketHolder{User: q.UserID, Until: q.SignedInUntil, Purpose: q.Purpose, As: q.SignedInAs}); err != nil {
-		return events.Ticket{}, err
+		return asks.Ticket{}, err
 	}
-	return events.Ticket{Ticket: ticket, ExpiresIn: int(events.TicketLife / time.Second)}, nil
+	return asks.Ticket{Ticket: ticket, ExpiresIn: int(events.TicketLife / time.Second)}, nil
 }
 
 // BeginOAuth opens the flow for a user, or for the one whom the ticket stands for.
-func (s *Service) BeginOAuth(ctx context.Context, q events.BeginOAuth) (events.OAuthBegun, error) {
+func (s *Service) BeginOAuth(ctx context.Context, q asks.BeginOAuth) (asks.OAuthBegun, error) {
 	flow := oauthFlow{User: q.UserID, AccountID: q.AccountID, Confirmed: q.Confirmed, Page: q.Page, As: q.SignedInAs}
 	if flow.User == "" {
-		holder, err := s.redeem(ctx, q.Ticket, events.TicketConnect)
+		holder, err := s.redeem(ctx, q.Ticket, asks.TicketConnect)
 		if err != nil {
-			return events.OAuthBegun{}, err
+			return asks.OAuthBegun{}, err
 		}
 		flow.User, flow.As = holder.User, holder.As
 	}
 	if q.AccountID != "" {
 		if _, err := accounts.Own(ctx, s.db, flow.User, q.AccountID); err != nil {
-			return events.OAuthBegun{}, err
+			return asks.OAuthBegun{}, err
 		}
 	}
 	state, cookie := newSecret(), newSecret()
 	hash := hashOf(cookie)
 	flow.CookieHash = hash[:]
 	if err := s.states.put(ctx, state, flow); err != nil {
-		return events.OAuthBegun{}, err
+		return asks.OAuthBegun{}, err
 	}
-	return events.OAuthBegun{
+	return asks.OAuthBegun{
 		AuthorizeURL: s.api.AuthorizeURLFor(s.cfg.RedirectURI, s.cfg.scopes(), state),
 		Cookie:       cookie,
 	}, nil
 }
 
 // redeem turns a ticket into its holder, once. One that is shown where it is not for stays good where it is for.
-func (s *Service) redeem(ctx context.Context, ticket string, purpose events.TicketPurpose) (ticketHolder, error) {
+func (s *Service) redeem(ctx context.Context, ticket string, purpose asks.TicketPurpose) (ticketHolder, error) {
 	if ticket == "" {
 		return ticketHolder{}, errNobody
 	}

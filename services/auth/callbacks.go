@@ -15,6 +15,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
 )
@@ -30,10 +31,10 @@ const (
 // ReceiveUninstall disconnects every account of a person who removed the app at Threads: all their tokens are dead. Their
 // posts wait: whoever removes an app says nothing of them, and what waits can be cancelled, or goes out after a reconnect;
 // what was cancelled for them could not be brought back. Those that nobody comes back for end as missed.
-func (s *Service) ReceiveUninstall(ctx context.Context, q events.ReceiveUninstall) (events.Uninstalled, error) {
+func (s *Service) ReceiveUninstall(ctx context.Context, q asks.ReceiveUninstall) (asks.Uninstalled, error) {
 	signed, err := s.signedRequest(q.Body)
 	if err != nil {
-		return events.Uninstalled{}, err
+		return asks.Uninstalled{}, err
 	}
 	mark := heard{EventID: s.uninstallMark(signed), At: s.now()}
 	var gone []accounts.Account
@@ -66,7 +67,7 @@ func (s *Service) ReceiveUninstall(ctx context.Context, q events.ReceiveUninstal
 		return nil
 	})
 	if err != nil {
-		return events.Uninstalled{}, err
+		return asks.Uninstalled{}, err
 	}
 	for _, a := range gone {
 		if err := s.tell(ctx, a.ID); err != nil { // Meta has nothing to do with that: retell will tell it
@@ -74,15 +75,15 @@ func (s *Service) ReceiveUninstall(ctx context.Context, q events.ReceiveUninstal
 		}
 	}
 	s.log.Info("a person removed the app", zap.Int("accounts", len(gone)))
-	return events.Uninstalled{Accounts: len(gone)}, nil
+	return asks.Uninstalled{Accounts: len(gone)}, nil
 }
 
 // ReceiveDataDeletion begins to erase what is known of a person who asked Meta for that. It answers as soon as that can
 // not get lost any more; the same callback again is the same erasure.
-func (s *Service) ReceiveDataDeletion(ctx context.Context, q events.ReceiveDataDeletion) (events.Erasure, error) {
+func (s *Service) ReceiveDataDeletion(ctx context.Context, q asks.ReceiveDataDeletion) (asks.Erasure, error) {
 	signed, err := s.signedRequest(q.Body)
 	if err != nil {
-		return events.Erasure{}, err
+		return asks.Erasure{}, err
 	}
 	demand := accounts.Request{
 		Code: s.erasureCode(signed), Subject: s.subjectOf(signed.UserID),
@@ -103,7 +104,7 @@ func (s *Service) ReceiveDataDeletion(ctx context.Context, q events.ReceiveDataD
 		return err
 	})
 	if err != nil {
-		return events.Erasure{}, err
+		return asks.Erasure{}, err
 	}
 	s.lookForErasures()
 	return demand.Shown(), nil
@@ -119,10 +120,10 @@ func (s *Service) affected(ctx context.Context, tx bun.Tx, signed threads.Signed
 }
 
 // GetErasure says how an erasure goes.
-func (s *Service) GetErasure(ctx context.Context, q events.GetErasure) (events.Erasure, error) {
+func (s *Service) GetErasure(ctx context.Context, q asks.GetErasure) (asks.Erasure, error) {
 	demand, err := accounts.FindErasure(ctx, s.db, q.Code)
 	if err != nil {
-		return events.Erasure{}, err
+		return asks.Erasure{}, err
 	}
 	return demand.Shown(), nil
 }

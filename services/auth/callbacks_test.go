@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
@@ -46,7 +47,7 @@ func TestUninstall(t *testing.T) {
 	t.Run("disconnects every user of that Threads account, keeps their queues, and nobody else's", func(t *testing.T) {
 		w := setup(t)
 		mine, theirs, other := w.connect("user_1", "ada"), w.connect("user_2", "ada"), w.connect("user_1", "bob")
-		got := must[events.Uninstalled](w, events.ReceiveUninstall{Body: w.signed(mine.ProviderUserID, time.Now())})
+		got := must[asks.Uninstalled](w, asks.ReceiveUninstall{Body: w.signed(mine.ProviderUserID, time.Now())})
 		if got.Accounts != 2 {
 			t.Errorf("%d accounts", got.Accounts)
 		}
@@ -69,16 +70,16 @@ func TestUninstall(t *testing.T) {
 		w := setup(t)
 		c := w.connect("user_1", "ada")
 		form := w.signed(c.ProviderUserID, time.Now())
-		must[events.Uninstalled](w, events.ReceiveUninstall{Body: form})
+		must[asks.Uninstalled](w, asks.ReceiveUninstall{Body: form})
 		again := w.connect("user_1", "ada")
 		if again.ID != c.ID {
 			t.Fatalf("reconnected as %s, was %s", again.ID, c.ID)
 		}
-		if got := must[events.Uninstalled](w, events.ReceiveUninstall{Body: form}); got.Accounts != 0 {
+		if got := must[asks.Uninstalled](w, asks.ReceiveUninstall{Body: form}); got.Accounts != 0 {
 			t.Errorf("the same callback disconnected %d", got.Accounts)
 		}
 		late := w.signed(c.ProviderUserID, time.Now().Add(-10*time.Minute))
-		if got := must[events.Uninstalled](w, events.ReceiveUninstall{Body: late}); got.Accounts != 0 {
+		if got := must[asks.Uninstalled](w, asks.ReceiveUninstall{Body: late}); got.Accounts != 0 {
 			t.Errorf("a late callback disconnected %d", got.Accounts)
 		}
 		if a := w.account(c.ID); a.Status != events.ConnectionActive || a.KeepsPosts {
@@ -120,9 +121,9 @@ func TestCallbacksAreMetas(t *testing.T) {
 		"far too long a one": {append(append([]byte{}, good...), make([]byte, maxCallback)...), events.Invalid, "signed_request_missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := ask[events.Uninstalled](w, events.ReceiveUninstall{Body: bad.body})
+			_, err := ask[asks.Uninstalled](w, asks.ReceiveUninstall{Body: bad.body})
 			refusedAs(t, err, bad.code, bad.word)
-			_, err = ask[events.Erasure](w, events.ReceiveDataDeletion{Body: bad.body})
+			_, err = ask[asks.Erasure](w, asks.ReceiveDataDeletion{Body: bad.body})
 			refusedAs(t, err, bad.code, bad.word)
 		})
 	}
@@ -140,24 +141,24 @@ func TestStampIsGoodAtOneDoor(t *testing.T) {
 		w := setup(t)
 		c := w.connect("user_1", "ada")
 		form := w.signed(c.ProviderUserID, time.Now())
-		must[events.Uninstalled](w, events.ReceiveUninstall{Body: form})
-		_, err := ask[events.Erasure](w, events.ReceiveDataDeletion{Body: form})
+		must[asks.Uninstalled](w, asks.ReceiveUninstall{Body: form})
+		_, err := ask[asks.Erasure](w, asks.ReceiveDataDeletion{Body: form})
 		refusedAs(t, err, events.Unauthorized, "signed_request_used")
 		if a := w.account(c.ID); a.ID != c.ID {
 			t.Errorf("%+v", a)
 		}
-		must[events.Uninstalled](w, events.ReceiveUninstall{Body: form}) // Meta may repeat itself
-		must[events.Erasure](w, events.ReceiveDataDeletion{Body: w.signed(c.ProviderUserID, time.Now().Add(time.Second))})
+		must[asks.Uninstalled](w, asks.ReceiveUninstall{Body: form}) // Meta may repeat itself
+		must[asks.Erasure](w, asks.ReceiveDataDeletion{Body: w.signed(c.ProviderUserID, time.Now().Add(time.Second))})
 	})
 
 	t.Run("an erasure disconnects nothing", func(t *testing.T) {
 		w := setup(t)
 		c := w.connect("user_1", "ada")
 		form := w.signed(c.ProviderUserID, time.Now())
-		must[events.Erasure](w, events.ReceiveDataDeletion{Body: form})
-		_, err := ask[events.Uninstalled](w, events.ReceiveUninstall{Body: form})
+		must[asks.Erasure](w, asks.ReceiveDataDeletion{Body: form})
+		_, err := ask[asks.Uninstalled](w, asks.ReceiveUninstall{Body: form})
 		refusedAs(t, err, events.Unauthorized, "signed_request_used")
-		must[events.Erasure](w, events.ReceiveDataDeletion{Body: form})
+		must[asks.Erasure](w, asks.ReceiveDataDeletion{Body: form})
 	})
 
 	t.Run("at both at once, one wins", func(t *testing.T) {
@@ -167,12 +168,12 @@ func TestStampIsGoodAtOneDoor(t *testing.T) {
 			var wg sync.WaitGroup
 			var won atomic.Int32
 			wg.Go(func() {
-				if _, err := ask[events.Uninstalled](w, events.ReceiveUninstall{Body: form}); err == nil {
+				if _, err := ask[asks.Uninstalled](w, asks.ReceiveUninstall{Body: form}); err == nil {
 					won.Add(1)
 				}
 			})
 			wg.Go(func() {
-				if _, err := ask[events.Erasure](w, events.ReceiveDataDeletion{Body: form}); err == nil {
+				if _, err := ask[asks.Erasure](w, asks.ReceiveDataDeletion{Body: form}); err == nil {
 					won.Add(1)
 				}
 			})
@@ -188,8 +189,8 @@ func TestDataDeletion(t *testing.T) {
 		w := setup(t)
 		mine, theirs, other := w.connect("user_1", "ada"), w.connect("user_2", "ada"), w.connect("user_1", "bob")
 		form := w.signed(mine.ProviderUserID, time.Now())
-		first := must[events.Erasure](w, events.ReceiveDataDeletion{Body: form})
-		if !events.IsErasureCode(first.Code) || first.Status != events.ErasureRunning {
+		first := must[asks.Erasure](w, asks.ReceiveDataDeletion{Body: form})
+		if !events.IsErasureCode(first.Code) || first.Status != asks.ErasureRunning {
 			t.Errorf("%+v", first)
 		}
 		for _, c := range []events.Connection{mine, theirs} {
@@ -206,23 +207,23 @@ func TestDataDeletion(t *testing.T) {
 		if again.ID == mine.ID {
 			t.Error("the erased account has come back under its id")
 		}
-		if second := must[events.Erasure](w, events.ReceiveDataDeletion{Body: form}); second != first {
+		if second := must[asks.Erasure](w, asks.ReceiveDataDeletion{Body: form}); second != first {
 			t.Errorf("%+v, want %+v", second, first)
 		}
 		if a := w.account(again.ID); a.Status != events.ConnectionActive {
 			t.Errorf("the new account is %s", a.Status)
 		}
-		if shown := must[events.Erasure](w, events.GetErasure{Code: first.Code}); shown != first {
+		if shown := must[asks.Erasure](w, asks.GetErasure{Code: first.Code}); shown != first {
 			t.Errorf("%+v, want %+v", shown, first)
 		}
-		_, err := ask[events.Erasure](w, events.GetErasure{Code: "era_00000000000000000000000000"})
+		_, err := ask[asks.Erasure](w, asks.GetErasure{Code: "era_00000000000000000000000000"})
 		refusedAs(t, err, events.NotFound, "")
 	})
 
 	t.Run("of somebody unknown is done at once", func(t *testing.T) {
 		w := setup(t)
-		got := must[events.Erasure](w, events.ReceiveDataDeletion{Body: w.signed("17841405793187219", time.Now())})
-		if got.Status != events.ErasureDone || got.FinishedAt == nil {
+		got := must[asks.Erasure](w, asks.ReceiveDataDeletion{Body: w.signed("17841405793187219", time.Now())})
+		if got.Status != asks.ErasureDone || got.FinishedAt == nil {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -230,9 +231,9 @@ func TestDataDeletion(t *testing.T) {
 	t.Run("asked for twice is done when the first is", func(t *testing.T) {
 		w := setup(t)
 		c := w.connect("user_1", "ada")
-		must[events.Erasure](w, events.ReceiveDataDeletion{Body: w.signed(c.ProviderUserID, time.Now().Add(-2*time.Second))})
-		second := must[events.Erasure](w, events.ReceiveDataDeletion{Body: w.signed(c.ProviderUserID, time.Now())})
-		if second.Status != events.ErasureRunning {
+		must[asks.Erasure](w, asks.ReceiveDataDeletion{Body: w.signed(c.ProviderUserID, time.Now().Add(-2*time.Second))})
+		second := must[asks.Erasure](w, asks.ReceiveDataDeletion{Body: w.signed(c.ProviderUserID, time.Now())})
+		if second.Status != asks.ErasureRunning {
 			t.Errorf("nothing is erased yet, and the second is %s", second.Status)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 )
 
 // A flow ends with the person it began with. Whoever comes back from Threads proves only that they followed an address, and
@@ -42,7 +43,7 @@ type pendingGrant struct {
 func (p *pendingGrant) sealedAs() string { return "oauth_grant|" + hex.EncodeToString(p.CodeHash) }
 
 // ReturnOAuth spends what came back from Threads, and keeps the grant until it is confirmed.
-func (s *Service) ReturnOAuth(ctx context.Context, q events.ReturnOAuth) (_ events.OAuthReturned, err error) {
+func (s *Service) ReturnOAuth(ctx context.Context, q asks.ReturnOAuth) (_ asks.OAuthReturned, err error) {
 	defer func() {
 		if err != nil {
 			measureConnect(err)
@@ -50,7 +51,7 @@ func (s *Service) ReturnOAuth(ctx context.Context, q events.ReturnOAuth) (_ even
 	}()
 	begun, err := s.consumeState(ctx, q, true)
 	if err != nil {
-		return events.OAuthReturned{}, err
+		return asks.OAuthReturned{}, err
 	}
 	// The state is spent: what is begun here is ended, also when its asker has stopped waiting.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
@@ -60,17 +61,17 @@ func (s *Service) ReturnOAuth(ctx context.Context, q events.ReturnOAuth) (_ even
 		err = s.sameAsBefore(ctx, s.db, begun.AccountID, grant)
 	}
 	if err != nil {
-		return events.OAuthReturned{}, err
+		return asks.OAuthReturned{}, err
 	}
 	code := newSecret()
 	if err := s.keepGrant(ctx, code, begun, grant); err != nil {
-		return events.OAuthReturned{}, err
+		return asks.OAuthReturned{}, err
 	}
 	as := begun.As
 	if as == "" {
 		as = begun.User
 	}
-	return events.OAuthReturned{
+	return asks.OAuthReturned{
 		Code: code, ExpiresIn: int(events.OAuthStateLife / time.Second), Page: begun.Page,
 		UserID: begun.User, SignedInAs: as, Username: grant.Username,
 	}, nil
@@ -96,7 +97,7 @@ func (s *Service) keepGrant(ctx context.Context, code string, begun oauthFlow, g
 var errOthers = errors.New("the grant is another's")
 
 // ConfirmOAuth connects the account of a grant to whoever began, if it is they who ask.
-func (s *Service) ConfirmOAuth(ctx context.Context, q events.ConfirmOAuth) (_ events.Connection, err error) {
+func (s *Service) ConfirmOAuth(ctx context.Context, q asks.ConfirmOAuth) (_ events.Connection, err error) {
 	defer func() {
 		if !q.Decline {
 			measureConnect(err)
@@ -125,7 +126,7 @@ func (s *Service) ConfirmOAuth(ctx context.Context, q events.ConfirmOAuth) (_ ev
 	return c, err
 }
 
-func (s *Service) decline(ctx context.Context, q events.ConfirmOAuth) error {
+func (s *Service) decline(ctx context.Context, q asks.ConfirmOAuth) error {
 	_, err := s.takeGrant(ctx, s.db, q)
 	if errors.Is(err, errOthers) { // whoever it is, they do not want it
 		return s.discard(ctx, q.Code)
@@ -134,7 +135,7 @@ func (s *Service) decline(ctx context.Context, q events.ConfirmOAuth) error {
 }
 
 // takeGrant uses up the grant of a code. Of two at once one gets it; the other waits for the first one's transaction.
-func (s *Service) takeGrant(ctx context.Context, db bun.IDB, q events.ConfirmOAuth) (pendingGrant, error) {
+func (s *Service) takeGrant(ctx context.Context, db bun.IDB, q asks.ConfirmOAuth) (pendingGrant, error) {
 	hash := hashOf(q.Code)
 	var p pendingGrant
 	_, err := db.NewDelete().Model(&p).Where("code_hash = ? AND expires_at > ?", hash[:], s.now()).Returning("*").Exec(ctx, &p)
@@ -150,7 +151,7 @@ func (s *Service) takeGrant(ctx context.Context, db bun.IDB, q events.ConfirmOAu
 }
 
 // confirmedBy says whether it is the beginner who asks: by their bearer token, or in the browser that may ask at our page.
-func (p *pendingGrant) confirmedBy(q events.ConfirmOAuth) bool {
+func (p *pendingGrant) confirmedBy(q asks.ConfirmOAuth) bool {
 	if q.UserID != "" {
 		return q.UserID == p.UserID
 	}

@@ -7,26 +7,27 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 // beginConfirmed opens a flow that its beginner has to confirm, as gateways of this release do.
-func (w *env) beginConfirmed(user string, change func(*events.BeginOAuth)) events.OAuthBegun {
+func (w *env) beginConfirmed(user string, change func(*asks.BeginOAuth)) asks.OAuthBegun {
 	w.Helper()
-	ticket := must[events.Ticket](w, events.IssueTicket{UserID: user, Purpose: events.TicketConnect, SignedInAs: user + "@example.com"})
-	q := events.BeginOAuth{Ticket: ticket.Ticket, Confirmed: true}
+	ticket := must[asks.Ticket](w, asks.IssueTicket{UserID: user, Purpose: asks.TicketConnect, SignedInAs: user + "@example.com"})
+	q := asks.BeginOAuth{Ticket: ticket.Ticket, Confirmed: true}
 	if change != nil {
 		change(&q)
 	}
-	return must[events.OAuthBegun](w, q)
+	return must[asks.OAuthBegun](w, q)
 }
 
 // goneThrough is a flow up to where it waits to be confirmed.
-func (w *env) goneThrough(user, username string, change func(*events.BeginOAuth)) (events.OAuthReturned, events.OAuthBegun) {
+func (w *env) goneThrough(user, username string, change func(*asks.BeginOAuth)) (asks.OAuthReturned, asks.OAuthBegun) {
 	w.Helper()
 	begun := w.beginConfirmed(user, change)
-	return must[events.OAuthReturned](w, events.ReturnOAuth(w.allow(begun, username))), begun
+	return must[asks.OAuthReturned](w, asks.ReturnOAuth(w.allow(begun, username))), begun
 }
 
 func (w *env) pending() int64 {
@@ -38,7 +39,7 @@ func (w *env) pending() int64 {
 	return n
 }
 
-func onPage(q *events.BeginOAuth) { q.Page = true }
+func onPage(q *asks.BeginOAuth) { q.Page = true }
 
 func TestConfirmOAuth(t *testing.T) {
 	t.Run("connects to who began, once, and nothing before", func(t *testing.T) {
@@ -48,11 +49,11 @@ func TestConfirmOAuth(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		w.nothingConnected("user_1")
-		c := must[events.Connection](w, events.ConfirmOAuth{Code: got.Code, UserID: "user_1"})
+		c := must[events.Connection](w, asks.ConfirmOAuth{Code: got.Code, UserID: "user_1"})
 		if c.UserID != "user_1" || *c.Username != "ada" || c.Status != events.ConnectionActive {
 			t.Errorf("%+v", c)
 		}
-		_, err := ask[events.Connection](w, events.ConfirmOAuth{Code: got.Code, UserID: "user_1"})
+		_, err := ask[events.Connection](w, asks.ConfirmOAuth{Code: got.Code, UserID: "user_1"})
 		refusedAs(t, err, events.Invalid, "connect_code_invalid")
 		if n := w.pending(); n != 0 {
 			t.Errorf("%d grants are left", n)
@@ -66,7 +67,7 @@ func TestConfirmOAuth(t *testing.T) {
 		var won atomic.Int32
 		for range 8 {
 			wg.Go(func() {
-				if _, err := ask[events.Connection](w, events.ConfirmOAuth{Code: got.Code, UserID: "user_1"}); err == nil {
+				if _, err := ask[events.Connection](w, asks.ConfirmOAuth{Code: got.Code, UserID: "user_1"}); err == nil {
 					won.Add(1)
 				}
 			})
@@ -78,7 +79,7 @@ func TestConfirmOAuth(t *testing.T) {
 	})
 
 	t.Run("not to anybody else, and then to nobody", func(t *testing.T) {
-		for name, q := range map[string]events.ConfirmOAuth{
+		for name, q := range map[string]asks.ConfirmOAuth{
 			"another user":                {UserID: "user_2"},
 			"nobody":                      {},
 			"the browser, not at a page":  {Cookie: "its own"},
@@ -94,7 +95,7 @@ func TestConfirmOAuth(t *testing.T) {
 				_, err := ask[events.Connection](w, q)
 				refusedAs(t, err, events.Invalid, "connect_code_invalid")
 				// What was granted by somebody else must not wait for whoever began.
-				_, err = ask[events.Connection](w, events.ConfirmOAuth{Code: got.Code, UserID: "user_1"})
+				_, err = ask[events.Connection](w, asks.ConfirmOAuth{Code: got.Code, UserID: "user_1"})
 				refusedAs(t, err, events.Invalid, "connect_code_invalid")
 				w.nothingConnected("user_1")
 				w.nothingConnected("user_2")
@@ -108,11 +109,11 @@ func TestConfirmOAuth(t *testing.T) {
 		if !got.Page {
 			t.Fatalf("%+v", got)
 		}
-		if c := must[events.Connection](w, events.ConfirmOAuth{Code: got.Code, Cookie: begun.Cookie}); c.UserID != "user_1" {
+		if c := must[events.Connection](w, asks.ConfirmOAuth{Code: got.Code, Cookie: begun.Cookie}); c.UserID != "user_1" {
 			t.Errorf("%+v", c)
 		}
 		got, _ = w.goneThrough("user_2", "bob", onPage)
-		_, err := ask[events.Connection](w, events.ConfirmOAuth{Code: got.Code, Cookie: begun.Cookie})
+		_, err := ask[events.Connection](w, asks.ConfirmOAuth{Code: got.Code, Cookie: begun.Cookie})
 		refusedAs(t, err, events.Invalid, "connect_code_invalid")
 		w.nothingConnected("user_2")
 	})
@@ -120,8 +121,8 @@ func TestConfirmOAuth(t *testing.T) {
 	t.Run("not once it was declined", func(t *testing.T) {
 		w := setup(t)
 		got, begun := w.goneThrough("user_1", "ada", onPage)
-		must[events.Connection](w, events.ConfirmOAuth{Code: got.Code, Cookie: begun.Cookie, Decline: true})
-		_, err := ask[events.Connection](w, events.ConfirmOAuth{Code: got.Code, UserID: "user_1"})
+		must[events.Connection](w, asks.ConfirmOAuth{Code: got.Code, Cookie: begun.Cookie, Decline: true})
+		_, err := ask[events.Connection](w, asks.ConfirmOAuth{Code: got.Code, UserID: "user_1"})
 		refusedAs(t, err, events.Invalid, "connect_code_invalid")
 		w.nothingConnected("user_1")
 	})
@@ -134,7 +135,7 @@ func TestConfirmOAuth(t *testing.T) {
 		w.run()
 		got, _ := w.goneThrough("user_1", "ada", nil)
 		ahead.Store(int64(events.OAuthStateLife + time.Second))
-		_, err := ask[events.Connection](w, events.ConfirmOAuth{Code: got.Code, UserID: "user_1"})
+		_, err := ask[events.Connection](w, asks.ConfirmOAuth{Code: got.Code, UserID: "user_1"})
 		refusedAs(t, err, events.Invalid, "connect_code_invalid")
 		w.svc.forgetGrants(t.Context())
 		if n := w.pending(); n != 0 {
@@ -148,14 +149,14 @@ func TestConfirmOAuth(t *testing.T) {
 		_, err := ask[events.Connection](w, back)
 		refusedAs(t, err, events.Invalid, "state_invalid")
 		w.nothingConnected("user_1")
-		must[events.OAuthReturned](w, events.ReturnOAuth(back)) // nor is it used up
+		must[asks.OAuthReturned](w, asks.ReturnOAuth(back)) // nor is it used up
 	})
 
 	t.Run("not by another Threads user than before", func(t *testing.T) {
 		w := setup(t)
 		c := w.connect("user_1", "ada")
-		begun := w.beginConfirmed("user_1", func(q *events.BeginOAuth) { q.AccountID = c.ID })
-		_, err := ask[events.OAuthReturned](w, events.ReturnOAuth(w.allow(begun, "bob")))
+		begun := w.beginConfirmed("user_1", func(q *asks.BeginOAuth) { q.AccountID = c.ID })
+		_, err := ask[asks.OAuthReturned](w, asks.ReturnOAuth(w.allow(begun, "bob")))
 		refusedAs(t, err, events.Conflict, "other_threads_user")
 		if n := w.pending(); n != 0 {
 			t.Errorf("%d grants are kept", n)
@@ -166,13 +167,13 @@ func TestConfirmOAuth(t *testing.T) {
 		w := setup(t)
 		of := w.connect("user_2", "ada").ProviderUserID
 		got, _ := w.goneThrough("user_1", "ada", nil)
-		must[events.Uninstalled](w, events.ReceiveUninstall{Body: w.signed(of, time.Now())})
-		_, err := ask[events.Connection](w, events.ConfirmOAuth{Code: got.Code, UserID: "user_1"})
+		must[asks.Uninstalled](w, asks.ReceiveUninstall{Body: w.signed(of, time.Now())})
+		_, err := ask[events.Connection](w, asks.ConfirmOAuth{Code: got.Code, UserID: "user_1"})
 		refusedAs(t, err, events.Invalid, "connect_code_invalid")
 
 		got, _ = w.goneThrough("user_1", "ada", nil)
-		must[events.Erasure](w, events.ReceiveDataDeletion{Body: w.signed(of, time.Now().Add(time.Second))})
-		_, err = ask[events.Connection](w, events.ConfirmOAuth{Code: got.Code, UserID: "user_1"})
+		must[asks.Erasure](w, asks.ReceiveDataDeletion{Body: w.signed(of, time.Now().Add(time.Second))})
+		_, err = ask[events.Connection](w, asks.ConfirmOAuth{Code: got.Code, UserID: "user_1"})
 		refusedAs(t, err, events.Invalid, "connect_code_invalid")
 		w.nothingConnected("user_1")
 	})
@@ -186,23 +187,23 @@ func TestConfirmOAuth(t *testing.T) {
 		if o, err := w.bus.Do(t.Context(), erase, bus.CommandOptions{ID: events.NewCommandID()}, waiting.Limit); err != nil || o.Fault != nil {
 			t.Fatalf("%+v, %v", o, err)
 		}
-		_, err := ask[events.Connection](w, events.ConfirmOAuth{Code: mine.Code, UserID: "user_1"})
+		_, err := ask[events.Connection](w, asks.ConfirmOAuth{Code: mine.Code, UserID: "user_1"})
 		refusedAs(t, err, events.Invalid, "connect_code_invalid")
-		must[events.Connection](w, events.ConfirmOAuth{Code: theirs.Code, UserID: "user_2"})
+		must[events.Connection](w, asks.ConfirmOAuth{Code: theirs.Code, UserID: "user_2"})
 	})
 }
 
 func TestTicketsHaveAPurpose(t *testing.T) {
 	w := setup(t)
-	issue := func(p events.TicketPurpose) string {
-		return must[events.Ticket](w, events.IssueTicket{UserID: "user_1", Purpose: p}).Ticket
+	issue := func(p asks.TicketPurpose) string {
+		return must[asks.Ticket](w, asks.IssueTicket{UserID: "user_1", Purpose: p}).Ticket
 	}
-	stream, connect := issue(events.TicketStream), issue(events.TicketConnect)
-	_, err := ask[events.OAuthBegun](w, events.BeginOAuth{Ticket: stream, Confirmed: true})
+	stream, connect := issue(asks.TicketStream), issue(asks.TicketConnect)
+	_, err := ask[asks.OAuthBegun](w, asks.BeginOAuth{Ticket: stream, Confirmed: true})
 	refusedAs(t, err, events.Unauthorized, "ticket_invalid")
-	_, err = ask[events.TicketHolder](w, events.RedeemTicket{Ticket: connect})
+	_, err = ask[asks.TicketHolder](w, asks.RedeemTicket{Ticket: connect})
 	refusedAs(t, err, events.Unauthorized, "ticket_invalid")
 	// Shown in the wrong place, they stay good in the right one.
-	must[events.TicketHolder](w, events.RedeemTicket{Ticket: stream})
-	must[events.OAuthBegun](w, events.BeginOAuth{Ticket: connect, Confirmed: true})
+	must[asks.TicketHolder](w, asks.RedeemTicket{Ticket: stream})
+	must[asks.OAuthBegun](w, asks.BeginOAuth{Ticket: connect, Confirmed: true})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
@@ -37,11 +38,11 @@ func TestConnect(t *testing.T) {
 		if me, err := w.svc.api.Me(t.Context(), token); err != nil || me.ID != c.ProviderUserID {
 			t.Errorf("the stored token is good for %s, %v", me.ID, err)
 		}
-		list := must[events.ConnectionList](w, events.ListConnections{UserID: "user_1"})
+		list := must[asks.ConnectionList](w, asks.ListConnections{UserID: "user_1"})
 		if len(list.Connections) != 1 || list.Connections[0].ID != c.ID {
 			t.Errorf("list %+v", list)
 		}
-		if other := must[events.ConnectionList](w, events.ListConnections{UserID: "user_2"}); len(other.Connections) != 0 {
+		if other := must[asks.ConnectionList](w, asks.ListConnections{UserID: "user_2"}); len(other.Connections) != 0 {
 			t.Errorf("another user sees %+v", other)
 		}
 	})
@@ -81,16 +82,16 @@ func TestConnect(t *testing.T) {
 
 	t.Run("a ticket is good once", func(t *testing.T) {
 		w := setup(t)
-		ticket := must[events.Ticket](w, events.IssueTicket{UserID: "user_1"})
+		ticket := must[asks.Ticket](w, asks.IssueTicket{UserID: "user_1"})
 		if ticket.ExpiresIn != 30 {
 			t.Errorf("expires in %d s", ticket.ExpiresIn)
 		}
-		must[events.OAuthBegun](w, events.BeginOAuth{Ticket: ticket.Ticket})
-		_, err := ask[events.OAuthBegun](w, events.BeginOAuth{Ticket: ticket.Ticket})
+		must[asks.OAuthBegun](w, asks.BeginOAuth{Ticket: ticket.Ticket})
+		_, err := ask[asks.OAuthBegun](w, asks.BeginOAuth{Ticket: ticket.Ticket})
 		refusedAs(t, err, events.Unauthorized, "ticket_invalid")
-		_, err = ask[events.OAuthBegun](w, events.BeginOAuth{})
+		_, err = ask[asks.OAuthBegun](w, asks.BeginOAuth{})
 		refusedAs(t, err, events.Unauthorized, "")
-		_, err = ask[events.Ticket](w, events.IssueTicket{})
+		_, err = ask[asks.Ticket](w, asks.IssueTicket{})
 		refusedAs(t, err, events.Unauthorized, "")
 	})
 }
@@ -215,7 +216,7 @@ func TestFinishOAuthFails(t *testing.T) {
 
 func (w *env) nothingConnected(user string) {
 	w.Helper()
-	if list := must[events.ConnectionList](w, events.ListConnections{UserID: user}); len(list.Connections) > 0 {
+	if list := must[asks.ConnectionList](w, asks.ListConnections{UserID: user}); len(list.Connections) > 0 {
 		w.Errorf("connected: %+v", list.Connections)
 	}
 }

@@ -9,17 +9,18 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
 )
 
 // ListConnections is a user's connected accounts, the oldest first.
-func (s *Service) ListConnections(ctx context.Context, q events.ListConnections) (events.ConnectionList, error) {
+func (s *Service) ListConnections(ctx context.Context, q asks.ListConnections) (asks.ConnectionList, error) {
 	list, err := accounts.ForUser(ctx, s.db, q.UserID)
 	if err != nil {
-		return events.ConnectionList{}, err
+		return asks.ConnectionList{}, err
 	}
-	answer := events.ConnectionList{Connections: make([]events.Connection, 0, len(list))}
+	answer := asks.ConnectionList{Connections: make([]events.Connection, 0, len(list))}
 	for _, a := range list {
 		c := a.Connection()
 		c.Unlocks = a.Unlocks()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/pg"
@@ -33,9 +34,9 @@ func TestDisconnect(t *testing.T) {
 			t.Errorf("the token is still there: %+v", a)
 		}
 		w.nothingConnected("user_1")
-		_, err = ask[events.Profile](w, events.GetProfile{UserID: "user_1"})
+		_, err = ask[asks.Profile](w, asks.GetProfile{UserID: "user_1"})
 		refusedAs(t, err, events.NotFound, "")
-		_, err = ask[events.Profile](w, events.GetProfile{UserID: "user_1", AccountID: c.ID})
+		_, err = ask[asks.Profile](w, asks.GetProfile{UserID: "user_1", AccountID: c.ID})
 		refusedAs(t, err, events.NotFound, "")
 	})
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 )
@@ -86,13 +87,13 @@ func TestErasureComesRound(t *testing.T) {
 	c, other := w.connect("user_1", "ada"), w.connect("user_2", "bob")
 	w.arm(c.ID)
 	w.arm(other.ID)
-	begun := must[events.Erasure](w, events.ReceiveDataDeletion{Body: w.signed(c.ProviderUserID, time.Now())})
-	status := func() events.ErasureStatus {
-		return must[events.Erasure](w, events.GetErasure{Code: begun.Code}).Status
+	begun := must[asks.Erasure](w, asks.ReceiveDataDeletion{Body: w.signed(c.ProviderUserID, time.Now())})
+	status := func() asks.ErasureStatus {
+		return must[asks.Erasure](w, asks.GetErasure{Code: begun.Code}).Status
 	}
 
 	waiting.Until(w, "the first round is over", func() bool { return w.stone(c.ID).Stage == accounts.StageRest })
-	if n := w.facts(c.ID); n != 0 || w.armed(c.ID) || status() != events.ErasureRunning {
+	if n := w.facts(c.ID); n != 0 || w.armed(c.ID) || status() != asks.ErasureRunning {
 		t.Errorf("%d facts are left, alarm: %t, and it is %s", n, w.armed(c.ID), status())
 	}
 	w.arm(c.ID)                                                                                                                       // by a tokenkeeper that has not heard of it yet
@@ -100,7 +101,7 @@ func TestErasureComesRound(t *testing.T) {
 	if _, err := w.db.ExecContext(t.Context(), "UPDATE erased_accounts SET next_at = now() WHERE account_id = ?", c.ID); err != nil { // the rest is over
 		t.Fatal(err)
 	}
-	waiting.Until(w, "it is confirmed", func() bool { w.stone(c.ID); return status() == events.ErasureDone })
+	waiting.Until(w, "it is confirmed", func() bool { w.stone(c.ID); return status() == asks.ErasureDone })
 	if stone := w.stone(c.ID); stone.Round != 2 || w.facts(c.ID) != 0 || w.armed(c.ID) {
 		t.Errorf("confirmed in round %d, with %d facts left, alarm: %t", stone.Round, w.facts(c.ID), w.armed(c.ID))
 	}
@@ -111,7 +112,7 @@ func TestErasureComesRound(t *testing.T) {
 	if !w.armed(other.ID) {
 		t.Error("the alarm of another account is gone")
 	}
-	if status() != events.ErasureDone {
+	if status() != asks.ErasureDone {
 		t.Errorf("it is %s", status())
 	}
 	if n := w.facts(other.ID); n == 0 {

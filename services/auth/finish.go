@@ -12,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
 )
@@ -22,9 +23,9 @@ const finishWithin = 2 * time.Minute
 // FinishOAuth ends a flow that a gateway of the release before began: what came back from Threads becomes a connected
 // account. It is worked at most once: the state is consumed before the code is spent, so a lost answer means to authorise
 // again, and never a second exchange.
-func (s *Service) FinishOAuth(ctx context.Context, q events.FinishOAuth) (_ events.Connection, err error) {
+func (s *Service) FinishOAuth(ctx context.Context, q asks.FinishOAuth) (_ events.Connection, err error) {
 	defer func() { measureConnect(err) }()
-	begun, err := s.consumeState(ctx, events.ReturnOAuth(q), false)
+	begun, err := s.consumeState(ctx, asks.ReturnOAuth(q), false)
 	if err != nil {
 		return events.Connection{}, err
 	}
@@ -103,7 +104,7 @@ const (
 // not be able to use it up.
 //
 // Without confirmed it takes no flow that has to be confirmed: what asks would not do that.
-func (s *Service) consumeState(ctx context.Context, q events.ReturnOAuth, confirmed bool) (oauthFlow, error) {
+func (s *Service) consumeState(ctx context.Context, q asks.ReturnOAuth, confirmed bool) (oauthFlow, error) {
 	if len(q.State) > maxSecret || len(q.Cookie) > maxSecret || len(q.Code) > maxCode {
 		return oauthFlow{}, stateInvalid() // never ours, or Threads'
 	}

@@ -6,14 +6,15 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/threads"
 )
 
 // GetProfile reads the Threads profile behind an account, from Threads and now.
-func (s *Service) GetProfile(ctx context.Context, q events.GetProfile) (events.Profile, error) {
+func (s *Service) GetProfile(ctx context.Context, q asks.GetProfile) (asks.Profile, error) {
 	a, err := accounts.Resolve(ctx, s.db, q.UserID, q.AccountID)
 	if err != nil {
-		return events.Profile{}, err
+		return asks.Profile{}, err
 	}
 	// Twice at most: a token that was refreshed or connected anew under our hands deserves a second try.
 	for range 2 {
@@ -22,25 +23,25 @@ func (s *Service) GetProfile(ctx context.Context, q events.GetProfile) (events.P
 			return me, err
 		}
 	}
-	return events.Profile{}, events.Faultf(events.Unavailable, "This account is changing at the moment; please try again.")
+	return asks.Profile{}, events.Faultf(events.Unavailable, "This account is changing at the moment; please try again.")
 }
 
 // errSuperseded says that Threads refused a token which is no longer the account's.
 var errSuperseded = errors.New("the token was replaced meanwhile")
 
-func (s *Service) me(ctx context.Context, accountID string) (events.Profile, error) {
+func (s *Service) me(ctx context.Context, accountID string) (asks.Profile, error) {
 	token, tried, err := accounts.Token(ctx, s.db, s.vault, accountID, s.now())
 	if err != nil {
-		return events.Profile{}, err
+		return asks.Profile{}, err
 	}
 	me, err := s.api.Me(ctx, token)
 	if refused, ok := errors.AsType[*threads.Error](err); ok {
-		return events.Profile{}, s.profileRefused(ctx, tried, refused)
+		return asks.Profile{}, s.profileRefused(ctx, tried, refused)
 	}
 	if err != nil {
-		return events.Profile{}, err
+		return asks.Profile{}, err
 	}
-	return events.Profile{
+	return asks.Profile{
 		ID: me.ID, Username: me.Username, Name: me.Name, Bio: me.Biography,
 		ProfilePictureURL: me.PictureURL, IsVerified: me.IsVerified,
 	}, nil

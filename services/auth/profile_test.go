@@ -12,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
@@ -22,7 +23,7 @@ func TestProfile(t *testing.T) {
 	t.Run("is Threads' own", func(t *testing.T) {
 		w := setup(t)
 		c := w.connect("user_1", "ada")
-		p := must[events.Profile](w, events.GetProfile{UserID: "user_1"})
+		p := must[asks.Profile](w, asks.GetProfile{UserID: "user_1"})
 		if p.ID != c.ProviderUserID || p.Username != "ada" {
 			t.Errorf("profile %+v of %+v", p, c)
 		}
@@ -34,14 +35,14 @@ func TestProfile(t *testing.T) {
 		if err := w.sim.Revoke("ada", 0); err != nil {
 			t.Fatal(err)
 		}
-		_, err := ask[events.Profile](w, events.GetProfile{UserID: "user_1"})
+		_, err := ask[asks.Profile](w, asks.GetProfile{UserID: "user_1"})
 		refusedAs(t, err, events.ReauthRequired, "")
 		told := bustest.Await(t, w.bus, func(ev events.AccountReconnectRequired) bool { return ev.Connection.ID == c.ID })
 		if told.Connection.Status != events.ConnectionReconnectRequired || told.Reason.Code != events.ReauthRequired {
 			t.Errorf("told %+v", told)
 		}
 		calls := w.wire.count("/v1.0/me")
-		_, err = ask[events.Profile](w, events.GetProfile{UserID: "user_1"})
+		_, err = ask[asks.Profile](w, asks.GetProfile{UserID: "user_1"})
 		refusedAs(t, err, events.ReauthRequired, "")
 		if w.wire.count("/v1.0/me") != calls {
 			t.Error("Threads was asked again with a token that is known to be dead")
@@ -68,7 +69,7 @@ func TestProfile(t *testing.T) {
 			}
 			return false
 		})
-		if p := must[events.Profile](w, events.GetProfile{UserID: "user_1"}); p.Username != "ada" {
+		if p := must[asks.Profile](w, asks.GetProfile{UserID: "user_1"}); p.Username != "ada" {
 			t.Errorf("profile %+v", p)
 		}
 		if a := w.account(c.ID); a.Status != events.ConnectionActive {
@@ -82,7 +83,7 @@ func TestProfile(t *testing.T) {
 		if err := w.sim.Inject(threadssim.Fault{Op: threads.OpMe, Kind: threadssim.Edge5xx}); err != nil {
 			t.Fatal(err)
 		}
-		_, err := ask[events.Profile](w, events.GetProfile{UserID: "user_1"})
+		_, err := ask[asks.Profile](w, asks.GetProfile{UserID: "user_1"})
 		refusedAs(t, err, events.Unavailable, "threads_unavailable")
 		if a := w.account(c.ID); a.Status != events.ConnectionActive {
 			t.Errorf("status %s", a.Status)

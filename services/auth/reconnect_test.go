@@ -11,15 +11,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads"
 )
 
 func TestReconnect(t *testing.T) {
 	// again opens the flow for an account that is to be connected again.
-	again := func(w *env, user, account string) events.OAuthBegun {
+	again := func(w *env, user, account string) asks.OAuthBegun {
 		w.Helper()
-		return must[events.OAuthBegun](w, events.BeginOAuth{UserID: user, AccountID: account})
+		return must[asks.OAuthBegun](w, asks.BeginOAuth{UserID: user, AccountID: account})
 	}
 
 	t.Run("keeps the account, and refuses another Threads user", func(t *testing.T) {
@@ -27,7 +28,7 @@ func TestReconnect(t *testing.T) {
 		first := w.connect("user_1", "ada")
 		_, err := ask[events.Connection](w, w.allow(again(w, "user_1", first.ID), "bob"))
 		refusedAs(t, err, events.Conflict, "other_threads_user")
-		list := must[events.ConnectionList](w, events.ListConnections{UserID: "user_1"}).Connections
+		list := must[asks.ConnectionList](w, asks.ListConnections{UserID: "user_1"}).Connections
 		if len(list) != 1 || *list[0].Username != "ada" || list[0].Rev != first.Rev {
 			t.Errorf("after the refusal there are %+v", list)
 		}
@@ -45,7 +46,7 @@ func TestReconnect(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, id := range []string{c.ID, "acct_nobody"} {
-			_, err := ask[events.OAuthBegun](w, events.BeginOAuth{UserID: "user_2", AccountID: id})
+			_, err := ask[asks.OAuthBegun](w, asks.BeginOAuth{UserID: "user_2", AccountID: id})
 			refusedAs(t, err, events.NotFound, "")
 		}
 		if back := must[events.Connection](w, w.allow(again(w, "user_1", c.ID), "ada")); back.ID != c.ID || back.Status != events.ConnectionActive {
@@ -56,7 +57,7 @@ func TestReconnect(t *testing.T) {
 	t.Run("shows what the scopes unlock, and what is missing for the rest", func(t *testing.T) {
 		w := setup(t)
 		c := must[events.Connection](w, w.allow(w.begin("user_1"), "ada", threads.ScopeBasic, threads.ScopeContentPublish))
-		list := must[events.ConnectionList](w, events.ListConnections{UserID: "user_1"}).Connections
+		list := must[asks.ConnectionList](w, asks.ListConnections{UserID: "user_1"}).Connections
 		for _, features := range [][]events.Feature{c.Unlocks, list[0].Unlocks} {
 			missing := map[string][]string{}
 			for _, f := range features {
@@ -146,7 +147,7 @@ func TestEraseOwn(t *testing.T) {
 		if codes[0] != codes[1] || !events.IsErasureCode(codes[0]) {
 			t.Errorf("codes %v", codes)
 		}
-		must[events.Erasure](w, events.GetErasure{Code: codes[0]})
+		must[asks.Erasure](w, asks.GetErasure{Code: codes[0]})
 		if a := w.account(other.ID); a.Status != events.ConnectionActive {
 			t.Errorf("the other account is %s", a.Status)
 		}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/testkit/secretcheck"
 	"github.com/omni-write/threads/internal/testkit/waiting"
@@ -19,8 +20,8 @@ func TestSecretsStayHome(t *testing.T) {
 	secrets.Add("app secret", threadssim.DefaultAppSecret)
 
 	flow := func(user string) {
-		ticket := must[events.Ticket](w, events.IssueTicket{UserID: user})
-		begun := must[events.OAuthBegun](w, events.BeginOAuth{Ticket: ticket.Ticket})
+		ticket := must[asks.Ticket](w, asks.IssueTicket{UserID: user})
+		begun := must[asks.OAuthBegun](w, asks.BeginOAuth{Ticket: ticket.Ticket})
 		back := w.allow(begun, "ada")
 		secrets.Add("ticket", ticket.Ticket)
 		secrets.Add("state", back.State)
@@ -35,11 +36,11 @@ func TestSecretsStayHome(t *testing.T) {
 		secrets.Add("state", back.State)
 		secrets.Add("cookie", back.Cookie)
 		secrets.Add("code", back.Code)
-		if returned, err := ask[events.OAuthReturned](w, events.ReturnOAuth(back)); err == nil {
+		if returned, err := ask[asks.OAuthReturned](w, asks.ReturnOAuth(back)); err == nil {
 			secrets.Add("connect code", returned.Code)
-			_, _ = ask[events.Connection](w, events.ConfirmOAuth{Code: returned.Code, UserID: user})
-			_, _ = ask[events.Connection](w, events.ConfirmOAuth{Code: returned.Code, UserID: user})
-			left := must[events.OAuthReturned](w, events.ReturnOAuth(w.allow(w.beginConfirmed(user, nil), "ada"))) // nobody confirms it
+			_, _ = ask[events.Connection](w, asks.ConfirmOAuth{Code: returned.Code, UserID: user})
+			_, _ = ask[events.Connection](w, asks.ConfirmOAuth{Code: returned.Code, UserID: user})
+			left := must[asks.OAuthReturned](w, asks.ReturnOAuth(w.allow(w.beginConfirmed(user, nil), "ada"))) // nobody confirms it
 			secrets.Add("connect code", left.Code)
 		}
 	}
@@ -59,7 +60,7 @@ func TestSecretsStayHome(t *testing.T) {
 	if err := w.sim.Revoke("ada", 0); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = ask[events.Profile](w, events.GetProfile{UserID: "user_1"})
+	_, _ = ask[asks.Profile](w, asks.GetProfile{UserID: "user_1"})
 	o, err := w.bus.Do(t.Context(), events.Disconnect{UserID: "user_1"}, bus.CommandOptions{ID: events.NewCommandID()}, waiting.Limit)
 	if err != nil || !o.Done {
 		t.Fatalf("%+v, %v", o, err)

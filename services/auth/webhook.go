@@ -12,48 +12,49 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/threads"
 )
 
 // VerifyWebhook answers the question by which Meta finds out whether the callback address is ours.
-func (s *Service) VerifyWebhook(_ context.Context, q events.VerifyWebhook) (events.WebhookVerified, error) {
+func (s *Service) VerifyWebhook(_ context.Context, q asks.VerifyWebhook) (asks.WebhookVerified, error) {
 	challenge, ok := threads.VerifySubscription(url.Values{
 		"hub.mode": {q.Mode}, "hub.verify_token": {q.VerifyToken}, "hub.challenge": {q.Challenge},
 	}, s.cfg.WebhookVerifyToken.Reveal())
 	if !ok {
-		return events.WebhookVerified{}, events.Faultf(events.Unauthorized, "The verify token is not ours, or none is set here.")
+		return asks.WebhookVerified{}, events.Faultf(events.Unauthorized, "The verify token is not ours, or none is set here.")
 	}
-	return events.WebhookVerified{Challenge: challenge}, nil
+	return asks.WebhookVerified{Challenge: challenge}, nil
 }
 
 // ReceiveWebhook tells on EVENTS what Meta sent, if Meta sent it. It returns when everything is on disk there; what is
 // told to Meta then ends its tries, and no one else has it.
-func (s *Service) ReceiveWebhook(ctx context.Context, q events.ReceiveWebhook) (events.WebhookReceived, error) {
+func (s *Service) ReceiveWebhook(ctx context.Context, q asks.ReceiveWebhook) (asks.WebhookReceived, error) {
 	if err := threads.VerifyWebhook(q.Body, q.Signature, s.cfg.AppSecret.Reveal(), s.cfg.WebhookSecret.Reveal()); err != nil {
-		return events.WebhookReceived{}, events.Faultf(events.Unauthorized, "The signature is not Meta's.")
+		return asks.WebhookReceived{}, events.Faultf(events.Unauthorized, "The signature is not Meta's.")
 	}
 	updates, err := threads.ParseWebhook(q.Body)
 	if err != nil { // refused, it would come again for a day and a half, no better than now
 		s.log.Error("a webhook of Meta's was not understood, and is dropped", zap.Int("bytes", len(q.Body)))
-		return events.WebhookReceived{}, nil //nolint:nilerr // as said
+		return asks.WebhookReceived{}, nil //nolint:nilerr // as said
 	}
 	var facts []events.Event
 	for _, u := range updates {
 		more, err := s.factsOf(ctx, u)
 		if err != nil {
-			return events.WebhookReceived{}, err
+			return asks.WebhookReceived{}, err
 		}
 		facts = append(facts, more...)
 	}
 	fresh, err := s.unheard(ctx, facts)
 	if err != nil || len(fresh) == 0 {
-		return events.WebhookReceived{}, err
+		return asks.WebhookReceived{}, err
 	}
 	if err := s.bus.Emit(ctx, fresh...); err != nil {
 		s.log.Warn("a webhook could not be told; Meta sends it again", zap.Error(err))
-		return events.WebhookReceived{}, events.Faultf(events.Unavailable, "We cannot take this in at the moment; please send it again.")
+		return asks.WebhookReceived{}, events.Faultf(events.Unavailable, "We cannot take this in at the moment; please send it again.")
 	}
-	return events.WebhookReceived{Facts: len(fresh)}, s.heard(ctx, fresh)
+	return asks.WebhookReceived{Facts: len(fresh)}, s.heard(ctx, fresh)
 }
 
 // factsOf are the facts that an update is: one for each account of ours that it is about.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads"
@@ -28,9 +29,9 @@ func sign(body, secret string) string {
 	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-func (w *env) receive(body string) (events.WebhookReceived, error) {
+func (w *env) receive(body string) (asks.WebhookReceived, error) {
 	w.Helper()
-	return ask[events.WebhookReceived](w, events.ReceiveWebhook{Body: []byte(body), Signature: sign(body, threadssim.DefaultAppSecret)})
+	return ask[asks.WebhookReceived](w, asks.ReceiveWebhook{Body: []byte(body), Signature: sign(body, threadssim.DefaultAppSecret)})
 }
 
 // told is how many facts lie on EVENTS.
@@ -131,7 +132,7 @@ func TestReceiveWebhook(t *testing.T) {
 			t.Fatal(err)
 		}
 		good := sign(body, threadssim.DefaultAppSecret)
-		for name, q := range map[string]events.ReceiveWebhook{
+		for name, q := range map[string]asks.ReceiveWebhook{
 			"none":          {Body: []byte(body)},
 			"another's":     {Body: []byte(body), Signature: sign(body, "guess")},
 			"no secret's":   {Body: []byte(body), Signature: sign(body, "")},
@@ -139,7 +140,7 @@ func TestReceiveWebhook(t *testing.T) {
 			"encoded anew":  {Body: again, Signature: good},
 			"sha1":          {Body: []byte(body), Signature: "sha1=" + strings.TrimPrefix(good, "sha256=")},
 		} {
-			_, err := ask[events.WebhookReceived](w, q)
+			_, err := ask[asks.WebhookReceived](w, q)
 			t.Run(name, func(t *testing.T) { refusedAs(t, err, events.Unauthorized, "") })
 		}
 		if after := w.told(); after != before {
@@ -199,16 +200,16 @@ func TestVerifyWebhook(t *testing.T) {
 	w := prepare(t)
 	w.svc.cfg.WebhookVerifyToken = "shared"
 	w.run()
-	hand, err := ask[events.WebhookVerified](w, events.VerifyWebhook{Mode: "subscribe", VerifyToken: "shared", Challenge: "1158201444"})
+	hand, err := ask[asks.WebhookVerified](w, asks.VerifyWebhook{Mode: "subscribe", VerifyToken: "shared", Challenge: "1158201444"})
 	if err != nil || hand.Challenge != "1158201444" {
 		t.Errorf("%+v, %v", hand, err)
 	}
-	for _, q := range []events.VerifyWebhook{{Mode: "subscribe", VerifyToken: "guess"}, {Mode: "unsubscribe", VerifyToken: "shared"}, {Mode: "subscribe"}} {
-		_, err := ask[events.WebhookVerified](w, q)
+	for _, q := range []asks.VerifyWebhook{{Mode: "subscribe", VerifyToken: "guess"}, {Mode: "unsubscribe", VerifyToken: "shared"}, {Mode: "subscribe"}} {
+		_, err := ask[asks.WebhookVerified](w, q)
 		refusedAs(t, err, events.Unauthorized, "")
 	}
 	none := setupQuietly(t)
-	_, err = ask[events.WebhookVerified](none, events.VerifyWebhook{Mode: "subscribe", VerifyToken: ""})
+	_, err = ask[asks.WebhookVerified](none, asks.VerifyWebhook{Mode: "subscribe", VerifyToken: ""})
 	refusedAs(t, err, events.Unauthorized, "")
 }
 
@@ -230,7 +231,7 @@ func TestWebhooksOfTheSimulator(t *testing.T) {
 		}
 		var body bytes.Buffer
 		_, _ = body.ReadFrom(r.Body)
-		_, err := ask[events.WebhookReceived](w, events.ReceiveWebhook{Body: body.Bytes(), Signature: r.Header.Get("X-Hub-Signature-256")})
+		_, err := ask[asks.WebhookReceived](w, asks.ReceiveWebhook{Body: body.Bytes(), Signature: r.Header.Get("X-Hub-Signature-256")})
 		if err != nil {
 			t.Error(err)
 			rw.WriteHeader(http.StatusServiceUnavailable)
@@ -265,18 +266,18 @@ func TestLiveAsks(t *testing.T) {
 	w := setup(t)
 	mine := w.connect("user_1", "demo.user")
 	until := time.Now().Add(time.Minute).UTC().Truncate(time.Second)
-	ticket := must[events.Ticket](w, events.IssueTicket{UserID: "user_1", SignedInUntil: until})
-	holder := must[events.TicketHolder](w, events.RedeemTicket{Ticket: ticket.Ticket})
+	ticket := must[asks.Ticket](w, asks.IssueTicket{UserID: "user_1", SignedInUntil: until})
+	holder := must[asks.TicketHolder](w, asks.RedeemTicket{Ticket: ticket.Ticket})
 	if holder.UserID != "user_1" || !holder.SignedInUntil.Equal(until) {
 		t.Errorf("%+v", holder)
 	}
-	_, err := ask[events.TicketHolder](w, events.RedeemTicket{Ticket: ticket.Ticket})
+	_, err := ask[asks.TicketHolder](w, asks.RedeemTicket{Ticket: ticket.Ticket})
 	refusedAs(t, err, events.Unauthorized, "ticket_invalid")
 	if _, err := w.db.NewRaw("UPDATE social_connections SET status = 'disconnected'").Exec(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for user, want := range map[string]string{"user_1": mine.ID, "user_2": ""} {
-		if ids := must[events.AccountIDs](w, events.ListAccountIDs{UserID: user}).IDs; strings.Join(ids, ",") != want {
+		if ids := must[asks.AccountIDs](w, asks.ListAccountIDs{UserID: user}).IDs; strings.Join(ids, ",") != want {
 			t.Errorf("%s has %v", user, ids)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads"
@@ -21,7 +22,7 @@ import (
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	w := newEnv(t)
-	at := func(when time.Duration) (l events.Limits) {
+	at := func(when time.Duration) (l asks.Limits) {
 		t.Helper()
 		path := "/api/threads/limits"
 		if when != 0 {
@@ -31,7 +32,7 @@ func TestLimits(t *testing.T) {
 		return l
 	}
 	l := at(0)
-	if l.Posts != (events.Allowance{Total: 250, Remaining: 250}) || l.Replies.Total != 1000 || l.Deletes.Total != 100 || l.LocationSearches.Total != 500 ||
+	if l.Posts != (asks.Allowance{Total: 250, Remaining: 250}) || l.Replies.Total != 1000 || l.Deletes.Total != 100 || l.LocationSearches.Total != 500 ||
 		l.KeywordSearches.Remaining != 2200 || l.ProfileLookups.Remaining != 1000 || l.ReadAt == nil || l.AccountID != w.ada.ID {
 		t.Errorf("of a new account: %+v", l)
 	}
@@ -95,7 +96,7 @@ func TestInsights(t *testing.T) {
 	p := w.post(`{"text":"count me https://example.com","linkAttachment":"https://example.com"}`)
 
 	t.Run("of the account, in every shape", func(t *testing.T) {
-		var i events.Insights
+		var i asks.Insights
 		since := url.QueryEscape(time.Now().Add(-72 * time.Hour).Format(time.RFC3339))
 		w.do(t, http.MethodGet, "/api/threads/insights?metrics=views,likes,followers_count&since="+since, "").is(t, http.StatusOK, &i)
 		if len(i.Metrics) != 3 || len(i.Metrics[0].Days) < 3 || i.Metrics[1].Total == nil || *i.Metrics[2].Total < 100 || len(i.Snapshots) != 0 {
@@ -118,7 +119,7 @@ func TestInsights(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, id := range []string{p.ID, *p.PostedTweetID} {
-			var i events.Insights
+			var i asks.Insights
 			w.do(t, http.MethodGet, "/api/threads/post/"+id+"/insights", "").is(t, http.StatusOK, &i)
 			if len(i.Metrics) != len(threads.MediaMetrics) || i.PostID != p.ID || i.MediaID != *p.PostedTweetID || i.Metrics[0].Total == nil {
 				t.Errorf("%+v", i)
@@ -263,7 +264,7 @@ func TestAccountRoutesRefuse(t *testing.T) {
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	w := newEnv(t)
-	var h events.HistoryImport
+	var h asks.HistoryImport
 	w.do(t, http.MethodGet, "/api/threads/history/import", "").is(t, http.StatusOK, &h)
 	if h.Status != "none" {
 		t.Errorf("%+v", h)
@@ -286,7 +287,7 @@ func TestHistory(t *testing.T) {
 	}
 	w.do(t, http.MethodGet, r.header.Get("Location"), "").is(t, http.StatusOK, nil)
 
-	var p events.PostDetail
+	var p asks.PostDetail
 	w.do(t, http.MethodGet, "/api/threads/post/"+old, "").is(t, http.StatusOK, &p)
 	if p.Kind != events.KindImported || p.Status != events.StatusPosted || p.Text != "before we met" || p.AccountID != w.ada.ID {
 		t.Errorf("%+v", p)

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/testkit/waiting"
@@ -93,7 +94,7 @@ func TestAttacks(t *testing.T) {
 	t.Parallel()
 	h := running(t)
 	publisherThat(t, h)
-	answer(t, h, func(events.ListConnections) (events.ConnectionList, error) { return events.ConnectionList{}, nil })
+	answer(t, h, func(asks.ListConnections) (asks.ConnectionList, error) { return asks.ConnectionList{}, nil })
 	const post, list = "/api/threads/post", "/api/threads/connections"
 
 	// What a client may send, and what it is told. Each answer is a problem, of this status and code.
@@ -220,9 +221,9 @@ func TestSlowClients(t *testing.T) {
 		t.Parallel()
 		h := running(t, func(c *gateway.Config) { c.BodyTimeout = time.Second })
 		profile := make(chan struct{})
-		answer(t, h, func(events.GetProfile) (events.Profile, error) {
+		answer(t, h, func(asks.GetProfile) (asks.Profile, error) {
 			<-profile
-			return events.Profile{ID: "1"}, nil
+			return asks.Profile{ID: "1"}, nil
 		})
 		h.handle(t, events.PublisherCommands, func(on *bus.Handlers) {
 			bus.OnCommand(on, func(_ context.Context, _ bus.Delivery, c events.PublishPost) (any, error) {
@@ -272,10 +273,10 @@ func TestTooManyAtOnce(t *testing.T) {
 	t.Parallel()
 	h := setup(t, func(c *gateway.Config) { c.MaxInFlight = 16 })
 	asked, goOn := make(chan struct{}, 16), make(chan struct{})
-	answer(t, h, func(events.GetProfile) (events.Profile, error) {
+	answer(t, h, func(asks.GetProfile) (asks.Profile, error) {
 		asked <- struct{}{}
 		<-goOn
-		return events.Profile{ID: "1"}, nil
+		return asks.Profile{ID: "1"}, nil
 	})
 	got := make(chan reply, 16)
 	for range 16 {
@@ -309,10 +310,10 @@ func TestNothingNew(t *testing.T) {
 	h := setup(t)
 	attempts := make(chan int, 1)
 	attempts <- 1
-	answer(t, h, func(q events.GetPost) (events.PostDetail, error) {
+	answer(t, h, func(q asks.GetPost) (asks.PostDetail, error) {
 		n := <-attempts
 		attempts <- n
-		return events.PostDetail{Post: events.Post{ID: q.ID, Rev: 9}, Attempts: make([]events.Attempt, n)}, nil
+		return asks.PostDetail{Post: events.Post{ID: q.ID, Rev: 9}, Attempts: make([]asks.Attempt, n)}, nil
 	})
 	const at = "/api/threads/post/post_1"
 	first := h.do(t, http.MethodGet, at, "")

@@ -23,6 +23,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/services/gateway"
 )
@@ -178,11 +179,11 @@ func TestBearerTokens(t *testing.T) {
 		c.add("enc", encKey)
 		h := &system{bus: bustest.New(t)}
 		h.url = serveWithoutKeys(t, h.bus, append([]func(*gateway.Config){func(cfg *gateway.Config) { cfg.AuthIssuer = c.url }}, changes...)...)
-		answer(t, h, func(q events.ListConnections) (events.ConnectionList, error) {
+		answer(t, h, func(q asks.ListConnections) (asks.ConnectionList, error) {
 			if q.UserID != ada {
-				return events.ConnectionList{}, events.Faultf(events.Internal, "asked for %q", q.UserID)
+				return asks.ConnectionList{}, events.Faultf(events.Internal, "asked for %q", q.UserID)
 			}
-			return events.ConnectionList{}, nil
+			return asks.ConnectionList{}, nil
 		})
 		return h, c
 	}

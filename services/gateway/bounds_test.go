@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 )
 
 // What is wrong is told up to a bound: each flaw is a byte or six to write, and hundreds to answer.
@@ -160,9 +160,9 @@ func TestValidateWithoutMedia(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
 	asked := make(chan bool, 1)
-	answer(t, h, func(q events.ValidatePost) (events.Validation, error) {
+	answer(t, h, func(q asks.ValidatePost) (asks.Validation, error) {
 		asked <- q.Fetch
-		return events.Validation{}, nil
+		return asks.Validation{}, nil
 	})
 	for query, want := range map[string]bool{"": true, "?media=true": true, "?media=false": false, "?media=0": false} {
 		h.do(t, http.MethodPost, "/api/threads/post/validate"+query, `{"text":"a"}`).is(t, http.StatusOK, nil)

@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/services/gateway/edge"
 )
@@ -25,13 +27,6 @@ const (
 	importsAtOnce = 16
 	importWithin  = 50 * time.Second
 )
-
-// bulkHandlers take files of posts.
-type bulkHandlers struct {
-	bus      *bus.Bus
-	commands *sender
-	edge     *edge.Edge
-}
 
 type importPostsInput struct {
 	Idempotent
@@ -76,12 +71,12 @@ type importPostsOutput struct{ Body Imported }
 // importPosts schedules many posts from a file, row by row. A row that is refused stops no other. The same row twice is the
 // same post, be it in a file that was sent again whole or with its mistakes mended: each row's key follows from what it
 // says, and from the request's key where there is one. Of rows that say the same in one file each is a post.
-func (h *bulkHandlers) importPosts(ctx context.Context, in *importPostsInput) (*importPostsOutput, error) {
+func (s *Service) importPosts(ctx context.Context, in *importPostsInput) (*importPostsOutput, error) {
 	rows, err := readRows(in.contentType, in.RawBody)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.edge.SpendRows(ctx, len(rows), in.Preview); err != nil {
+	if err := s.spendRows(ctx, len(rows), in.Preview); err != nil {
 		return nil, err
 	}
 	if err := keysOf(rows, in.IdempotencyKey); err != nil {
@@ -96,9 +91,9 @@ func (h *bulkHandlers) importPosts(ctx context.Context, in *importPostsInput) (*
 		g.Go(func() error {
 			result := ImportedRow{Row: i + 1, Line: row.line}
 			if in.Preview {
-				h.previewRow(ctx, row, &result)
+				s.previewRow(ctx, row, &result)
 			} else {
-				h.importRow(ctx, row, &result)
+				s.importRow(ctx, row, &result)
 			}
 			out.Rows[i] = result
 			return nil
@@ -160,14 +155,14 @@ func (k rowKey) change(try int) Change {
 
 // known looks whether a row was imported before. change is the request to make: the one that was accepted, or is under
 // way, or a new one where the row was refused.
-func (h *bulkHandlers) known(ctx context.Context, r row, cmd events.SchedulePost) (change Change, accepted bool, err error) {
+func (s *Service) known(ctx context.Context, r row, cmd events.SchedulePost) (change Change, accepted bool, err error) {
 	for try := range refusalsKept {
 		change = r.key.change(try)
 		o, err := change.options(cmd.UserID, r.post)
 		if err != nil {
 			return change, false, err
 		}
-		outcome, done := h.commands.outcomeOfRepeat(ctx, cmd, o)
+		outcome, done := s.outcomeOfRepeat(ctx, cmd, o)
 		if !done || outcome.Fault == nil || r.key.named {
 			return change, done && outcome.Fault == nil, nil
 		}
@@ -190,17 +185,17 @@ func (r row) command(user string) (cmd events.SchedulePost, err error) {
 	return cmd, err
 }
 
-func (h *bulkHandlers) previewRow(ctx context.Context, r row, out *ImportedRow) {
+func (s *Service) previewRow(ctx context.Context, r row, out *ImportedRow) {
 	cmd, err := r.command(userOf(ctx))
 	if err == nil {
-		_, out.Repeated, err = h.known(ctx, r, cmd)
+		_, out.Repeated, err = s.known(ctx, r, cmd)
 	}
 	if out.Repeated {
 		out.ID = cmd.PostID
 	}
-	var v events.Validation
+	var v asks.Validation
 	if err == nil {
-		v, err = bus.Ask[events.Validation](ctx, h.bus, events.ValidatePost{UserID: cmd.UserID, Draft: cmd.Draft, PublishAt: cmd.PublishAt})
+		v, err = bus.Ask[asks.Validation](ctx, s.bus, asks.ValidatePost{UserID: cmd.UserID, Draft: cmd.Draft, PublishAt: cmd.PublishAt})
 	}
 	if err != nil {
 		out.refuse(err)
@@ -213,18 +208,18 @@ func (h *bulkHandlers) previewRow(ctx context.Context, r row, out *ImportedRow) 
 	}
 }
 
-func (h *bulkHandlers) importRow(ctx context.Context, r row, out *ImportedRow) {
+func (s *Service) importRow(ctx context.Context, r row, out *ImportedRow) {
 	cmd, err := r.command(userOf(ctx))
 	if err != nil {
 		out.refuse(err)
 		return
 	}
-	change, repeated, err := h.known(ctx, r, cmd)
+	change, repeated, err := s.known(ctx, r, cmd)
 	if err != nil {
 		out.refuse(err)
 		return
 	}
-	post, commandID, err := send[events.Post](ctx, h.commands, &change, cmd, r.post)
+	post, commandID, err := send[events.Post](ctx, s, &change, cmd, r.post)
 	switch {
 	case err != nil && r.post.hasMediaURL():
 		out.refuse(fromMediaURL(err))
@@ -247,4 +242,16 @@ func (r *ImportedRow) refuse(err error) {
 	if errors.As(err, &later) { // it may be stored all the same
 		r.Status, r.CommandID = "pending", later.CommandID
 	}
+}
+
+// fileOfPosts documents the body of an import.
+func (o *operation) fileOfPosts() *operation {
+	o.MaxBodyBytes = maxImport
+	o.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		typeCSV:   {Schema: &huma.Schema{Type: huma.TypeString, Description: "A header line, then a post a line, as spreadsheets write it: commas, semicolons or tabs between the values, in UTF-8 or UTF-16. Columns: " + columnNames() + "."}},
+		typeTSV:   {Schema: &huma.Schema{Type: huma.TypeString, Description: "The same with tabs."}},
+		typeLines: {Schema: &huma.Schema{Type: huma.TypeString, Description: "A JSON object a line, each as the body of schedulePost."}},
+	}}
+	o.Errors = append(o.Errors, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge)
+	return o
 }

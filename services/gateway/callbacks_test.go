@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/services/gateway"
 )
@@ -27,23 +28,23 @@ func TestCallbacks(t *testing.T) {
 		}
 		return events.Faultf(events.Unauthorized, "Not Meta's.").At("/signed_request", "signature_invalid", "Not Meta's.")
 	}
-	answer(t, h, func(q events.ReceiveUninstall) (events.Uninstalled, error) {
-		return events.Uninstalled{Accounts: 1}, judge(q.Body)
+	answer(t, h, func(q asks.ReceiveUninstall) (asks.Uninstalled, error) {
+		return asks.Uninstalled{Accounts: 1}, judge(q.Body)
 	})
-	answer(t, h, func(q events.ReceiveDataDeletion) (events.Erasure, error) {
-		return events.Erasure{Code: code, Status: events.ErasureRunning, RequestedAt: asked}, judge(q.Body)
+	answer(t, h, func(q asks.ReceiveDataDeletion) (asks.Erasure, error) {
+		return asks.Erasure{Code: code, Status: asks.ErasureRunning, RequestedAt: asked}, judge(q.Body)
 	})
-	answer(t, h, func(q events.GetErasure) (events.Erasure, error) {
+	answer(t, h, func(q asks.GetErasure) (asks.Erasure, error) {
 		if q.Code != code {
-			return events.Erasure{}, events.Faultf(events.NotFound, "There is no erasure with this code.")
+			return asks.Erasure{}, events.Faultf(events.NotFound, "There is no erasure with this code.")
 		}
-		return events.Erasure{Code: code, Status: events.ErasureDone, RequestedAt: asked, FinishedAt: &asked}, nil
+		return asks.Erasure{Code: code, Status: asks.ErasureDone, RequestedAt: asked, FinishedAt: &asked}, nil
 	})
 	meta := []string{"Authorization", "", "Content-Type", "application/x-www-form-urlencoded"}
 
 	t.Run("hand on the form as it came", func(t *testing.T) {
 		t.Parallel()
-		var gone events.Uninstalled
+		var gone asks.Uninstalled
 		h.do(t, http.MethodPost, "/api/threads/uninstall", form, meta...).is(t, http.StatusOK, &gone)
 		if gone.Accounts != 1 {
 			t.Errorf("%+v", gone)
@@ -77,8 +78,8 @@ func TestCallbacks(t *testing.T) {
 			t.Errorf("%d %v %s", r.status, r.header, page)
 		}
 		r = h.do(t, http.MethodGet, path+code, "", "Authorization", "")
-		var got events.Erasure
-		if err := json.Unmarshal(r.body, &got); err != nil || got.Status != events.ErasureDone || r.header.Get("Content-Type") != "application/json" {
+		var got asks.Erasure
+		if err := json.Unmarshal(r.body, &got); err != nil || got.Status != asks.ErasureDone || r.header.Get("Content-Type") != "application/json" {
 			t.Errorf("%v %v %s", err, r.header, r.body)
 		}
 		for _, other := range []string{"era_00000000000000000000000000", "x", "%2e%2e%2fx", strings.Repeat("a", 4000)} {

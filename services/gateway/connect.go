@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/services/gateway/edge"
 )
@@ -24,6 +25,13 @@ const (
 	routeConfirmConnect = routeStartOAuth + "/confirm"
 )
 
+// connectRoutes are the two ends of a flow.
+func (s *Service) connectRoutes(api huma.API) {
+	huma.Register(api, authed(http.MethodPost, routeFinishConnect, "finishConnect", "Connect the account that you came back with").op(), s.finishConnect)
+	huma.Register(api, open(http.MethodPost, routeConfirmConnect, "confirmConnect", "Where the page that asks about a connection sends the answer").
+		answers(303, nil).ofOurPage().op(), s.confirmConnect)
+}
+
 type finishConnectInput struct{ Body FinishConnect }
 
 // FinishConnect ends the connecting of an account.
@@ -34,8 +42,8 @@ type FinishConnect struct {
 type finishConnectOutput struct{ Body Connection }
 
 // finishConnect connects the account to whoever began, which must be whoever asks.
-func (h *accountHandlers) finishConnect(ctx context.Context, in *finishConnectInput) (*finishConnectOutput, error) {
-	row, err := bus.Ask[events.Connection](ctx, h.bus, events.ConfirmOAuth{Code: in.Body.Code, UserID: userOf(ctx)})
+func (s *Service) finishConnect(ctx context.Context, in *finishConnectInput) (*finishConnectOutput, error) {
+	row, err := bus.Ask[events.Connection](ctx, s.bus, asks.ConfirmOAuth{Code: in.Body.Code, UserID: userOf(ctx)})
 	if err != nil {
 		return nil, err
 	}
@@ -45,9 +53,9 @@ func (h *accountHandlers) finishConnect(ctx context.Context, in *finishConnectIn
 // startedHere says whether a page of ours or of our frontends sends the browser to the start of a flow. The start of any other
 // page is refused: it may be an attempt to have a person connect their account to somebody else. An address that was typed
 // in, or opened by a program, has no page behind it and says nothing; such a flow ends with a bearer token.
-func (h *accountHandlers) startedHere(fetchSite, referer string) (bool, error) {
+func (s *Service) startedHere(fetchSite, referer string) (bool, error) {
 	if u, err := url.Parse(referer); err == nil && u.Host != "" {
-		if h.frontends[originOf(u)] {
+		if s.frontends[originOf(u)] {
 			return true, nil
 		}
 		fetchSite = "cross-site" // also where the browser does not say so
@@ -77,7 +85,7 @@ func originOf(u *url.URL) string {
 }
 
 // askToConnect is the page that asks. The state cookie stays: with the code in the page it is what confirms.
-func askToConnect(returned events.OAuthReturned) (*redirect, error) {
+func askToConnect(returned asks.OAuthReturned) (*redirect, error) {
 	var page bytes.Buffer
 	if err := connectPage.Execute(&page, returned); err != nil {
 		return nil, fmt.Errorf("write the page of a connection: %w", err)
@@ -119,25 +127,25 @@ func (in *confirmConnectInput) Resolve(ctx huma.Context) []error {
 }
 
 // confirmConnect takes the answer of the page. Whatever happens, it ends at the frontend.
-func (h *accountHandlers) confirmConnect(ctx context.Context, in *confirmConnectInput) (*redirect, error) {
-	out, err := h.confirm(ctx, in)
+func (s *Service) confirmConnect(ctx context.Context, in *confirmConnectInput) (*redirect, error) {
+	out, err := s.confirm(ctx, in)
 	if err != nil {
-		out = h.failed(err)
+		out = s.failed(err)
 	}
 	out.Status = http.StatusSeeOther // the browser posted, and goes on with GET
 	return out, nil
 }
 
-func (h *accountHandlers) confirm(ctx context.Context, in *confirmConnectInput) (*redirect, error) {
+func (s *Service) confirm(ctx context.Context, in *confirmConnectInput) (*redirect, error) {
 	form, err := url.ParseQuery(string(in.RawBody))
-	if err != nil || len(form["code"]) != 1 || len(form["decision"]) != 1 || !h.ownPage(in) {
+	if err != nil || len(form["code"]) != 1 || len(form["decision"]) != 1 || !s.ownPage(in) {
 		const sentence = "This answer is not from our page; please begin again."
 		return nil, events.Faultf(events.Invalid, sentence).At("/code", "connect_code_invalid", sentence)
 	}
-	question := events.ConfirmOAuth{
-		Code: form.Get("code"), Cookie: h.stateFrom(in.cookies), Decline: form.Get("decision") != "connect",
+	question := asks.ConfirmOAuth{
+		Code: form.Get("code"), Cookie: s.stateFrom(in.cookies), Decline: form.Get("decision") != "connect",
 	}
-	connected, err := bus.Ask[events.Connection](ctx, h.bus, question)
+	connected, err := bus.Ask[events.Connection](ctx, s.bus, question)
 	if err != nil {
 		return nil, err
 	}
@@ -147,19 +155,26 @@ func (h *accountHandlers) confirm(ctx context.Context, in *confirmConnectInput) 
 	}
 	edge.InfoOf(ctx).User = connected.UserID
 	return &redirect{
-		SetCookie: h.stateCookie("", -1), Body: noBody,
-		Location: withQuery(h.successURL, func(q url.Values) { q.Set("account", connected.ID) }),
+		SetCookie: s.stateCookie("", -1), Body: noBody,
+		Location: withQuery(s.cfg.SuccessRedirectURI, func(q url.Values) { q.Set("account", connected.ID) }),
 	}, nil
 }
 
 // ownPage says whether it was our own page that posted. Browsers of some years ago say only the origin, and none at all
 // ("null") where the page lets no referrer out, as ours does not; then the code in the form and the cookie must do.
-func (h *accountHandlers) ownPage(in *confirmConnectInput) bool {
+func (s *Service) ownPage(in *confirmConnectInput) bool {
 	if in.FetchSite != "" && in.FetchSite != "same-origin" {
 		return false
 	}
-	return in.Origin == "" || in.Origin == "null" || in.Origin == originOf(h.public)
+	return in.Origin == "" || in.Origin == "null" || in.Origin == originOf(s.cfg.publicBase())
 }
 
 // maxAnswer is far more than the form of our page has.
 const maxAnswer = 8 << 10
+
+// ofOurPage takes the form of our page.
+func (o *operation) ofOurPage() *operation {
+	o.MaxBodyBytes = maxAnswer + 1 // huma stops at the limit, not after it
+	o.SkipValidateBody = true
+	return o
+}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/services/gateway"
 )
 
@@ -45,10 +46,10 @@ func TestFinishConnect(t *testing.T) {
 func TestStartedByAnotherPage(t *testing.T) {
 	t.Parallel()
 	h := setup(t, func(c *gateway.Config) { c.CORSOrigins = []string{"https://admin.example"} })
-	var asked events.BeginOAuth
-	answer(t, h, func(q events.BeginOAuth) (events.OAuthBegun, error) {
+	var asked asks.BeginOAuth
+	answer(t, h, func(q asks.BeginOAuth) (asks.OAuthBegun, error) {
 		asked = q
-		return events.OAuthBegun{AuthorizeURL: "https://threads.example/oauth", Cookie: "secret"}, nil
+		return asks.OAuthBegun{AuthorizeURL: "https://threads.example/oauth", Cookie: "secret"}, nil
 	})
 	for name, c := range map[string]struct {
 		site, referer, query string
@@ -71,7 +72,7 @@ func TestStartedByAnotherPage(t *testing.T) {
 		"our frontend on another port":                   {site: "cross-site", referer: "http://app.example:81/", refused: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			asked = events.BeginOAuth{}
+			asked = asks.BeginOAuth{}
 			r := h.do(t, http.MethodGet, start+"?ticket=t"+c.query, "", "Authorization", "", "Accept", "text/html",
 				"Sec-Fetch-Site", c.site, "Referer", c.referer)
 			to := r.header.Get("Location")
@@ -88,11 +89,11 @@ func TestStartedByAnotherPage(t *testing.T) {
 	}
 
 	t.Run("who finishes it is said in a word that we know, and passed on", func(t *testing.T) {
-		answer(t, h, func(q events.IssueTicket) (events.Ticket, error) {
-			if q.Purpose != events.TicketConnect || q.SignedInAs != ada {
+		answer(t, h, func(q asks.IssueTicket) (asks.Ticket, error) {
+			if q.Purpose != asks.TicketConnect || q.SignedInAs != ada {
 				t.Errorf("%+v", q)
 			}
-			return events.Ticket{Ticket: "t", ExpiresIn: 30}, nil
+			return asks.Ticket{Ticket: "t", ExpiresIn: 30}, nil
 		})
 		var got gateway.Authorization
 		h.do(t, http.MethodGet, start+"?finish=frontend", "", "Accept", "application/json").is(t, http.StatusOK, &got)
@@ -110,14 +111,14 @@ func TestOriginsAreAsBrowsersNameThem(t *testing.T) {
 		c.PublicURL, c.SuccessRedirectURI, c.FailureRedirectURI = "https://API.Example:443/", "http://App.example:80/done", "https://Other.example/"
 		c.CORSOrigins = []string{"https://Admin.example"}
 	})
-	answer(t, h, func(events.ConfirmOAuth) (events.Connection, error) { return events.Connection{ID: "acct_1"}, nil })
-	var asked events.BeginOAuth
-	answer(t, h, func(q events.BeginOAuth) (events.OAuthBegun, error) {
+	answer(t, h, func(asks.ConfirmOAuth) (events.Connection, error) { return events.Connection{ID: "acct_1"}, nil })
+	var asked asks.BeginOAuth
+	answer(t, h, func(q asks.BeginOAuth) (asks.OAuthBegun, error) {
 		asked = q
-		return events.OAuthBegun{AuthorizeURL: "https://threads.example/oauth", Cookie: "secret"}, nil
+		return asks.OAuthBegun{AuthorizeURL: "https://threads.example/oauth", Cookie: "secret"}, nil
 	})
 	for _, page := range []string{"http://app.example/profile", "https://other.example/", "https://admin.example/", "https://api.example/docs"} {
-		asked = events.BeginOAuth{}
+		asked = asks.BeginOAuth{}
 		h.do(t, http.MethodGet, start+"?ticket=t", "", "Authorization", "", "Accept", "text/html", "Referer", page)
 		if !asked.Page {
 			t.Errorf("%s is a page of a stranger", page)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 )
 
@@ -18,11 +19,11 @@ func TestConnections(t *testing.T) {
 	authWith := func(t *testing.T, list ...events.Connection) *system {
 		t.Helper()
 		h := setup(t)
-		answer(t, h, func(q events.ListConnections) (events.ConnectionList, error) {
+		answer(t, h, func(q asks.ListConnections) (asks.ConnectionList, error) {
 			if q.UserID != ada {
-				return events.ConnectionList{}, events.Faultf(events.Internal, "who?")
+				return asks.ConnectionList{}, events.Faultf(events.Internal, "who?")
 			}
-			return events.ConnectionList{Connections: list}, nil
+			return asks.ConnectionList{Connections: list}, nil
 		})
 		return h
 	}
@@ -114,11 +115,11 @@ func TestConnections(t *testing.T) {
 func TestGetProfile(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
-	answer(t, h, func(q events.GetProfile) (events.Profile, error) {
+	answer(t, h, func(q asks.GetProfile) (asks.Profile, error) {
 		if q.AccountID == "acct_9" {
-			return events.Profile{}, events.Faultf(events.NotFound, "There is no connected account with this id among yours.")
+			return asks.Profile{}, events.Faultf(events.NotFound, "There is no connected account with this id among yours.")
 		}
-		return events.Profile{ID: "17841405793187218", Username: "ada", Bio: "first", ProfilePictureURL: "https://x/p.jpg"}, nil
+		return asks.Profile{ID: "17841405793187218", Username: "ada", Bio: "first", ProfilePictureURL: "https://x/p.jpg"}, nil
 	})
 	r := h.do(t, http.MethodGet, "/api/threads/me", "")
 	r.is(t, http.StatusOK, nil)
@@ -133,7 +134,7 @@ func TestGetCommand(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
 	running, done, failed := events.NewCommandID(), events.NewCommandID(), events.NewCommandID()
-	answer(t, h, func(q events.GetCommand) (events.Outcome, error) {
+	answer(t, h, func(q asks.GetCommand) (events.Outcome, error) {
 		switch {
 		case q.UserID == ada && q.ID == running:
 			return events.Outcome{CommandID: running}, nil

@@ -9,16 +9,11 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/services/gateway/edge"
 	"github.com/omni-write/threads/services/gateway/live"
 )
-
-// streamHandlers open live streams.
-type streamHandlers struct {
-	bus  *bus.Bus
-	live *live.Streams
-}
 
 type streamInput struct {
 	AccountQuery
@@ -39,7 +34,7 @@ func (in *streamInput) Resolve(ctx huma.Context) []error {
 }
 
 // streamEvents opens a live stream of the caller's facts.
-func (h *streamHandlers) streamEvents(ctx context.Context, in *streamInput) (*huma.StreamResponse, error) {
+func (s *Service) streamEvents(ctx context.Context, in *streamInput) (*huma.StreamResponse, error) {
 	if in.head { // a look must not use up a ticket, and must end
 		return &huma.StreamResponse{Body: func(c huma.Context) { c.SetHeader("Content-Type", "text/event-stream") }}, nil
 	}
@@ -51,7 +46,7 @@ func (h *streamHandlers) streamEvents(ctx context.Context, in *streamInput) (*hu
 	if l.Names, err = live.FactNames(in.Facts); err != nil {
 		return nil, err
 	}
-	who, err := h.listenerOf(ctx, in.Ticket)
+	who, err := s.listenerOf(ctx, in.Ticket)
 	if err != nil {
 		return nil, err
 	}
@@ -64,26 +59,26 @@ func (h *streamHandlers) streamEvents(ctx context.Context, in *streamInput) (*hu
 	}
 	var accounts []string
 	if resumed != "" || l.Account != "" {
-		if accounts, err = h.accountsOf(ctx, l); err != nil {
+		if accounts, err = s.accountsOf(ctx, l); err != nil {
 			return nil, err
 		}
 	}
-	if err := h.live.Enter(ctx, l); err != nil {
+	if err := s.live.Enter(ctx, l); err != nil {
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		_, w := humago.Unwrap(c)
 		edge.Leave(c.Context()) // streams have limits of their own
-		h.live.Serve(c.Context(), w, l, who.until, resumed, accounts)
+		s.live.Serve(c.Context(), w, l, who.until, resumed, accounts)
 	}}, nil
 }
 
 // listenerOf is who listens, by the bearer token or by a ticket.
-func (h *streamHandlers) listenerOf(ctx context.Context, ticket string) (session, error) {
+func (s *Service) listenerOf(ctx context.Context, ticket string) (session, error) {
 	if ticket == "" {
 		return sessionOf(ctx), nil
 	}
-	holder, err := bus.Ask[events.TicketHolder](ctx, h.bus, events.RedeemTicket{Ticket: ticket})
+	holder, err := bus.Ask[asks.TicketHolder](ctx, s.bus, asks.RedeemTicket{Ticket: ticket})
 	if err != nil {
 		return session{}, err
 	}
@@ -91,8 +86,8 @@ func (h *streamHandlers) listenerOf(ctx context.Context, ticket string) (session
 }
 
 // accountsOf are the accounts whose facts the client may have missed.
-func (h *streamHandlers) accountsOf(ctx context.Context, l *live.Listener) ([]string, error) {
-	all, err := bus.Ask[events.AccountIDs](ctx, h.bus, events.ListAccountIDs{UserID: l.User})
+func (s *Service) accountsOf(ctx context.Context, l *live.Listener) ([]string, error) {
+	all, err := bus.Ask[asks.AccountIDs](ctx, s.bus, asks.ListAccountIDs{UserID: l.User})
 	switch {
 	case err != nil:
 		return nil, err
@@ -109,3 +104,15 @@ const eventStreamDoc = "Server-sent events. A fact has its name as `event` (post
 	"or connection after it as `data`, and an opaque `id` to resume after. `ready` says that what you missed is told. `reset` says that what you missed cannot be told: " +
 	"read again what you show. `end` says why the stream ends; connect again, with the last id. An `id` may also come alone, " +
 	"with a heartbeat: it is the place up to which you know everything."
+
+// streams documents an answer of text/event-stream, which may also be asked for with a ticket.
+func (o *operation) streams(doc string) *operation {
+	o.Security = signedInOrTicket
+	o.DefaultStatus = http.StatusOK
+	o.Errors = append(o.Errors, http.StatusTooManyRequests)
+	o.Responses["200"] = &huma.Response{
+		Description: doc,
+		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
+	}
+	return o
+}

@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/cmd/standalone/issuer"
-	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/testkit/waiting"
@@ -115,7 +115,7 @@ func (h *system) handle(t *testing.T, durable string, register func(*bus.Handler
 }
 
 // answer lets a neighbour answer a kind of question.
-func answer[Q events.Question, A any](t *testing.T, h *system, fn func(Q) (A, error)) {
+func answer[Q asks.Question, A any](t *testing.T, h *system, fn func(Q) (A, error)) {
 	t.Helper()
 	if err := bus.Answer(h.bus, func(_ context.Context, q Q) (A, error) { return fn(q) }); err != nil {
 		t.Fatal(err)
@@ -202,10 +202,10 @@ func TestServiceRun(t *testing.T) {
 		t.Parallel()
 		h := setup(t)
 		asked, goOn := make(chan struct{}), make(chan struct{})
-		answer(t, h, func(events.GetProfile) (events.Profile, error) {
+		answer(t, h, func(asks.GetProfile) (asks.Profile, error) {
 			close(asked)
 			<-goOn
-			return events.Profile{ID: "1"}, nil
+			return asks.Profile{ID: "1"}, nil
 		})
 		id := httptest.NewServer(http.NotFoundHandler())
 		t.Cleanup(id.Close)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 )
 
@@ -24,7 +25,7 @@ type importHistoryInput struct {
 }
 
 // importHistory takes over the posts that an account made elsewhere.
-func (h *engagementHandlers) importHistory(ctx context.Context, in *importHistoryInput) (*answer, error) {
+func (s *Service) importHistory(ctx context.Context, in *importHistoryInput) (*answer, error) {
 	cmd := events.ImportHistory{UserID: userOf(ctx)}
 	if in.Body != nil {
 		cmd.AccountID, cmd.Replies = in.Body.AccountID, in.Body.Replies
@@ -32,7 +33,7 @@ func (h *engagementHandlers) importHistory(ctx context.Context, in *importHistor
 			cmd.Since = in.Body.Since.UTC()
 		}
 	}
-	done, id, err := send[events.HistoryImport](ctx, h.commands, &in.Change, cmd, in.Body)
+	done, id, err := send[asks.HistoryImport](ctx, s, &in.Change, cmd, in.Body)
 	switch {
 	case err != nil:
 		return nil, err
@@ -42,13 +43,13 @@ func (h *engagementHandlers) importHistory(ctx context.Context, in *importHistor
 	return &answer{Status: http.StatusOK, Body: done}, nil
 }
 
-type historyImportOutput struct{ Body events.HistoryImport }
+type historyImportOutput struct{ Body asks.HistoryImport }
 
 // getHistoryImport shows how far an import is, or how the last one ended.
-func (h *engagementHandlers) getHistoryImport(ctx context.Context, in *AccountQuery) (*historyImportOutput, error) {
-	progress, err := bus.Ask[events.HistoryImport](ctx, h.bus, events.GetHistoryImport{UserID: userOf(ctx), AccountID: in.AccountID})
+func (s *Service) getHistoryImport(ctx context.Context, in *AccountQuery) (*historyImportOutput, error) {
+	h, err := bus.Ask[asks.HistoryImport](ctx, s.bus, asks.GetHistoryImport{UserID: userOf(ctx), AccountID: in.AccountID})
 	if err != nil {
 		return nil, err
 	}
-	return &historyImportOutput{Body: progress}, nil
+	return &historyImportOutput{Body: h}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/services/gateway"
 )
@@ -35,7 +36,7 @@ func TestIdempotency(t *testing.T) {
 			bus.OnCommand(on, func(_ context.Context, d bus.Delivery, c events.SchedulePost) (any, error) { return note(d, c.PostID) })
 			bus.OnCommand(on, func(_ context.Context, d bus.Delivery, c events.CancelPost) (any, error) { return note(d, c.PostID) })
 		})
-		answer(t, h, func(q events.GetCommand) (events.Outcome, error) {
+		answer(t, h, func(q asks.GetCommand) (events.Outcome, error) {
 			kept := <-outcomes
 			defer func() { outcomes <- kept }()
 			if o, ok := kept[q.ID]; ok {

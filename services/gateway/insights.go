@@ -3,7 +3,7 @@ package gateway
 import (
 	"context"
 
-	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 )
 
 type accountInsightsInput struct {
@@ -14,15 +14,15 @@ type accountInsightsInput struct {
 	Snapshots int      `query:"snapshots" minimum:"1" maximum:"1000" doc:"How many of the figures that were kept are told, the latest: 1 to 1000. Left out: 90."`
 }
 
-type insightsOutput struct{ Body events.Insights }
+type insightsOutput struct{ Body asks.Insights }
 
 // getAccountInsights shows the figures of an account, and how they were before.
-func (h *engagementHandlers) getAccountInsights(ctx context.Context, in *accountInsightsInput) (*insightsOutput, error) {
+func (s *Service) getAccountInsights(ctx context.Context, in *accountInsightsInput) (*insightsOutput, error) {
 	since, until, err := in.span()
 	if err != nil {
 		return nil, err
 	}
-	return h.insights(ctx, in.Snapshots, events.GetAccountInsights{
+	return s.insights(ctx, in.Snapshots, asks.GetAccountInsights{
 		UserID: userOf(ctx), AccountID: in.AccountID, Metrics: in.Metrics, Since: since, Until: until,
 		Breakdown: in.Breakdown, Snapshots: in.Snapshots,
 	})
@@ -36,20 +36,20 @@ type postInsightsInput struct {
 }
 
 // getPostInsights shows the figures of a post over its life, and how they were before.
-func (h *engagementHandlers) getPostInsights(ctx context.Context, in *postInsightsInput) (*insightsOutput, error) {
+func (s *Service) getPostInsights(ctx context.Context, in *postInsightsInput) (*insightsOutput, error) {
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
-	return h.insights(ctx, in.Snapshots, events.GetPostInsights{
+	return s.insights(ctx, in.Snapshots, asks.GetPostInsights{
 		UserID: userOf(ctx), AccountID: in.AccountID, ID: in.ID, Metrics: in.Metrics, Snapshots: in.Snapshots,
 	})
 }
 
-func (h *engagementHandlers) insights(ctx context.Context, snapshots int, q events.Question) (*insightsOutput, error) {
-	if err := h.edge.SpendPage(ctx, snapshots, false); err != nil {
+func (s *Service) insights(ctx context.Context, snapshots int, q asks.Question) (*insightsOutput, error) {
+	if err := s.spendPage(ctx, snapshots, ""); err != nil {
 		return nil, err
 	}
-	insights, err := askThreads[events.Insights](ctx, h.bus, q)
+	insights, err := askThreads[asks.Insights](ctx, s, q)
 	if err != nil {
 		return nil, err
 	}

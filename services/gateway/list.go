@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 )
 
@@ -46,8 +47,8 @@ type postPageOutput struct {
 }
 
 // findPosts lists posts of all states and kinds, page by page.
-func (h *postHandlers) findPosts(ctx context.Context, in *findPostsInput) (*postPageOutput, error) {
-	q := events.ListPosts{
+func (s *Service) findPosts(ctx context.Context, in *findPostsInput) (*postPageOutput, error) {
+	q := asks.ListPosts{
 		UserID: userOf(ctx), AccountID: in.AccountID, Statuses: in.Status, Kinds: in.Kind, Search: in.Search,
 		Newest: in.Order != "oldest", Limit: in.Limit, After: in.After,
 	}
@@ -58,10 +59,10 @@ func (h *postHandlers) findPosts(ctx context.Context, in *findPostsInput) (*post
 	if q.To, err = bound("/to", in.To); err != nil {
 		return nil, err
 	}
-	if err := h.edge.SpendPage(ctx, in.Limit, in.Search != ""); err != nil {
+	if err := s.spendPage(ctx, in.Limit, in.Search); err != nil {
 		return nil, err
 	}
-	list, err := bus.Ask[events.PostList](ctx, h.bus, q)
+	list, err := bus.Ask[asks.PostList](ctx, s.bus, q)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/omni-write/threads/cmd/standalone/issuer"
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/services/gateway"
 )
@@ -147,11 +148,11 @@ func (l *listening) place() string {
 
 func ownsA(t *testing.T, h *system) {
 	t.Helper()
-	answer(t, h, func(q events.ListAccountIDs) (events.AccountIDs, error) {
+	answer(t, h, func(q asks.ListAccountIDs) (asks.AccountIDs, error) {
 		if q.UserID != ada {
-			return events.AccountIDs{IDs: []string{}}, nil
+			return asks.AccountIDs{IDs: []string{}}, nil
 		}
-		return events.AccountIDs{IDs: []string{acctA, acctB}}, nil
+		return asks.AccountIDs{IDs: []string{acctA, acctB}}, nil
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 )
 
 // The snippets of docs/live.md, run by node, hear everything once while their connections are cut again and again.
@@ -49,21 +50,21 @@ const hear = (name, data) => console.log(name === "post.scheduled" ? data.post.t
 			ownsA(t, h)
 			var mu sync.Mutex
 			tickets := map[string]bool{}
-			answer(t, h, func(events.IssueTicket) (events.Ticket, error) {
+			answer(t, h, func(asks.IssueTicket) (asks.Ticket, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				id := fmt.Sprintf("t%d", len(tickets))
 				tickets[id] = true
-				return events.Ticket{Ticket: id}, nil
+				return asks.Ticket{Ticket: id}, nil
 			})
-			answer(t, h, func(q events.RedeemTicket) (events.TicketHolder, error) {
+			answer(t, h, func(q asks.RedeemTicket) (asks.TicketHolder, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				if !tickets[q.Ticket] {
-					return events.TicketHolder{}, events.Faultf(events.Unauthorized, "Used.")
+					return asks.TicketHolder{}, events.Faultf(events.Unauthorized, "Used.")
 				}
 				tickets[q.Ticket] = false
-				return events.TicketHolder{UserID: ada}, nil
+				return asks.TicketHolder{UserID: ada}, nil
 			})
 			file := filepath.Join(t.TempDir(), "live.mjs")
 			// Nobody waits seconds in a test: a pause of a second is one of a fiftieth.

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/testkit/waiting"
@@ -245,8 +246,8 @@ func TestStreamEvents(t *testing.T) {
 		one, two := h.listen(t, ""), h.listen(t, "")
 		two.place()
 		h.do(t, http.MethodGet, "/api/threads/events", "").problem(t, http.StatusTooManyRequests, "rate_limited")
-		answer(t, h, func(q events.RedeemTicket) (events.TicketHolder, error) {
-			return events.TicketHolder{UserID: "user_" + q.Ticket, SignedInUntil: time.Now().Add(time.Hour)}, nil
+		answer(t, h, func(q asks.RedeemTicket) (asks.TicketHolder, error) {
+			return asks.TicketHolder{UserID: "user_" + q.Ticket, SignedInUntil: time.Now().Add(time.Hour)}, nil
 		})
 		eve := h.listen(t, "?ticket=eve", "Authorization", "")
 		eve.place()
@@ -263,13 +264,13 @@ func TestStreamEvents(t *testing.T) {
 		t.Parallel()
 		h := setup(t)
 		var used atomic.Bool
-		var issued events.IssueTicket
-		answer(t, h, func(q events.IssueTicket) (events.Ticket, error) { issued = q; return events.Ticket{Ticket: "t1"}, nil })
-		answer(t, h, func(q events.RedeemTicket) (events.TicketHolder, error) {
+		var issued asks.IssueTicket
+		answer(t, h, func(q asks.IssueTicket) (asks.Ticket, error) { issued = q; return asks.Ticket{Ticket: "t1"}, nil })
+		answer(t, h, func(q asks.RedeemTicket) (asks.TicketHolder, error) {
 			if q.Ticket != "t1" || used.Swap(true) {
-				return events.TicketHolder{}, events.Faultf(events.Unauthorized, "Used.").At("/ticket", "ticket_invalid", "Used.")
+				return asks.TicketHolder{}, events.Faultf(events.Unauthorized, "Used.").At("/ticket", "ticket_invalid", "Used.")
 			}
-			return events.TicketHolder{UserID: ada, SignedInUntil: time.Now().Add(500 * time.Millisecond)}, nil
+			return asks.TicketHolder{UserID: ada, SignedInUntil: time.Now().Add(500 * time.Millisecond)}, nil
 		})
 		h.do(t, http.MethodPost, "/api/auth/ticket", "").is(t, http.StatusOK, nil)
 		if left := time.Until(issued.SignedInUntil); issued.UserID != ada || left < 50*time.Minute || left > time.Hour {

@@ -13,7 +13,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/omni-write/threads/cmd/standalone/issuer"
-	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/services/gateway"
@@ -76,7 +76,7 @@ func TestLog(t *testing.T) {
 	t.Run("keeps to itself what went wrong on our side", func(t *testing.T) {
 		t.Parallel()
 		h, logs := setup(t)
-		answer(t, h, func(events.ListPosts) (string, error) { return "no list at all", nil })
+		answer(t, h, func(asks.ListPosts) (string, error) { return "no list at all", nil })
 		r := h.do(t, http.MethodGet, schedule, "")
 		r.problem(t, http.StatusInternalServerError, "internal")
 		line := lines(t, logs, 1)[0]

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/services/gateway"
 )
 
@@ -18,29 +19,29 @@ const (
 // authThat begins and ends the flow for one ticket, one cookie and one code.
 func authThat(t *testing.T, h *system) {
 	t.Helper()
-	answer(t, h, func(q events.IssueTicket) (events.Ticket, error) {
-		return events.Ticket{Ticket: "ticket-of-" + q.UserID, ExpiresIn: 30}, nil
+	answer(t, h, func(q asks.IssueTicket) (asks.Ticket, error) {
+		return asks.Ticket{Ticket: "ticket-of-" + q.UserID, ExpiresIn: 30}, nil
 	})
-	answer(t, h, func(q events.BeginOAuth) (events.OAuthBegun, error) {
+	answer(t, h, func(q asks.BeginOAuth) (asks.OAuthBegun, error) {
 		if !q.Confirmed || q.UserID != ada && q.Ticket != "ticket-of-"+ada {
-			return events.OAuthBegun{}, events.Faultf(events.Unauthorized, "This link is too old.").At("/ticket", "ticket_invalid", "Start again.")
+			return asks.OAuthBegun{}, events.Faultf(events.Unauthorized, "This link is too old.").At("/ticket", "ticket_invalid", "Start again.")
 		}
-		return events.OAuthBegun{AuthorizeURL: "https://threads.example/oauth?state=s", Cookie: "secret"}, nil
+		return asks.OAuthBegun{AuthorizeURL: "https://threads.example/oauth?state=s", Cookie: "secret"}, nil
 	})
-	answer(t, h, func(q events.ReturnOAuth) (events.OAuthReturned, error) {
+	answer(t, h, func(q asks.ReturnOAuth) (asks.OAuthReturned, error) {
 		switch {
 		case q.Cookie != "secret" || q.State != "s":
-			return events.OAuthReturned{}, events.Faultf(events.Invalid, "Begin again.").At("/state", "state_invalid", "Begin again.")
+			return asks.OAuthReturned{}, events.Faultf(events.Invalid, "Begin again.").At("/state", "state_invalid", "Begin again.")
 		case q.Error != "":
-			return events.OAuthReturned{}, events.Faultf(events.Refused, "Not allowed.").At("/error", "access_denied", "Not allowed.")
+			return asks.OAuthReturned{}, events.Faultf(events.Refused, "Not allowed.").At("/error", "access_denied", "Not allowed.")
 		case q.Code == "asked":
-			return events.OAuthReturned{Code: "once", Page: true, UserID: ada, SignedInAs: "<ada@example.com>", Username: "ada.writes"}, nil
+			return asks.OAuthReturned{Code: "once", Page: true, UserID: ada, SignedInAs: "<ada@example.com>", Username: "ada.writes"}, nil
 		case q.Code != "code":
-			return events.OAuthReturned{}, events.Faultf(events.Unavailable, "Threads is away.")
+			return asks.OAuthReturned{}, events.Faultf(events.Unavailable, "Threads is away.")
 		}
-		return events.OAuthReturned{Code: "once", UserID: ada}, nil
+		return asks.OAuthReturned{Code: "once", UserID: ada}, nil
 	})
-	answer(t, h, func(q events.ConfirmOAuth) (events.Connection, error) {
+	answer(t, h, func(q asks.ConfirmOAuth) (events.Connection, error) {
 		switch {
 		case q.Code != "once" || q.UserID != ada && q.Cookie != "secret" || q.UserID != "" && q.Cookie != "":
 			return events.Connection{}, events.Faultf(events.Invalid, "Begin again.").At("/code", "connect_code_invalid", "Begin again.")
@@ -121,7 +122,7 @@ func TestStartOAuth(t *testing.T) {
 
 	t.Run("hands tickets out to whoever is signed in", func(t *testing.T) {
 		t.Parallel()
-		var got events.Ticket
+		var got asks.Ticket
 		h.do(t, http.MethodPost, "/api/auth/ticket", "").is(t, http.StatusOK, &got)
 		if got.Ticket != "ticket-of-user_ada" || got.ExpiresIn != 30 {
 			t.Errorf("%+v", got)

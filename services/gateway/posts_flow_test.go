@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher"
 )
@@ -145,13 +146,13 @@ func TestZones(t *testing.T) {
 }
 
 type trial struct {
-	Valid    bool               `json:"valid"`
-	Errors   []flaw             `json:"errors"`
-	Warnings []flaw             `json:"warnings"`
-	Parts    []events.TextCount `json:"parts"`
-	Media    []events.MediaLook `json:"media"`
-	Quota    *events.Limits     `json:"quota"`
-	Token    *events.Runway     `json:"token"`
+	Valid    bool             `json:"valid"`
+	Errors   []flaw           `json:"errors"`
+	Warnings []flaw           `json:"warnings"`
+	Parts    []asks.TextCount `json:"parts"`
+	Media    []asks.MediaLook `json:"media"`
+	Quota    *asks.Limits     `json:"quota"`
+	Token    *asks.Runway     `json:"token"`
 }
 
 type flaw struct{ Pointer, Code, Detail string }

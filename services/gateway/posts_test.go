@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/services/gateway"
 )
@@ -210,23 +211,23 @@ func TestCreatePost(t *testing.T) {
 func TestGetPost(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
-	answer(t, h, func(q events.GetPost) (events.PostDetail, error) {
+	answer(t, h, func(q asks.GetPost) (asks.PostDetail, error) {
 		switch {
 		case q.ID == "post_2":
-			return events.PostDetail{}, events.Faultf(events.NotFound, "There is no post with this id among yours.")
+			return asks.PostDetail{}, events.Faultf(events.NotFound, "There is no post with this id among yours.")
 		case q.UserID != ada || q.ID != "17900000000000001":
-			return events.PostDetail{}, events.Faultf(events.Internal, "a database would stumble over this")
+			return asks.PostDetail{}, events.Faultf(events.Internal, "a database would stumble over this")
 		}
-		return events.PostDetail{
+		return asks.PostDetail{
 			Post:     events.Post{ID: "post_1", Rev: 9, Status: events.StatusPosted},
-			Attempts: []events.Attempt{{Phase: "publish", OK: true}},
+			Attempts: []asks.Attempt{{Phase: "publish", OK: true}},
 		}, nil
 	})
 
 	t.Run("shows the row with its attempts, by Threads' id too", func(t *testing.T) {
 		t.Parallel()
 		r := h.do(t, http.MethodGet, "/api/threads/post/17900000000000001", "")
-		var post events.PostDetail
+		var post asks.PostDetail
 		r.is(t, http.StatusOK, &post)
 		if post.ID != "post_1" || len(post.Attempts) != 1 || !strings.HasPrefix(r.header.Get("ETag"), `"9-`) {
 			t.Errorf("%s", r.body)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/services/gateway"
 	"github.com/omni-write/threads/services/gateway/edge"
 )
@@ -15,12 +16,12 @@ import (
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
-	answer(t, h, func(q events.GetPost) (events.PostDetail, error) {
+	answer(t, h, func(q asks.GetPost) (asks.PostDetail, error) {
 		f := events.Faultf(events.Code(q.ID), "Said by %s.", q.ID).At("/text", "detail", "Mend it.")
 		if q.ID == string(events.RateLimited) {
 			f.After(90 * time.Second)
 		}
-		return events.PostDetail{}, f
+		return asks.PostDetail{}, f
 	})
 	for code, status := range map[events.Code]int{
 		events.Invalid: 422, events.KeyReused: 422, events.NotFound: 404, events.Conflict: 409, events.Unauthorized: 401,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/omni-write/threads/cmd/standalone/issuer"
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/services/gateway"
 )
 
@@ -20,7 +21,7 @@ func TestRateLimits(t *testing.T) {
 		h := setup(t, append([]func(*gateway.Config){func(c *gateway.Config) {
 			c.RateReads, c.RateWrites, c.RateAnonymous = 12, 10, 11
 		}}, changes...)...)
-		answer(t, h, func(events.ListConnections) (events.ConnectionList, error) { return events.ConnectionList{}, nil })
+		answer(t, h, func(asks.ListConnections) (asks.ConnectionList, error) { return asks.ConnectionList{}, nil })
 		authThat(t, h)
 		return h
 	}
@@ -122,11 +123,11 @@ func TestRateLimits(t *testing.T) {
 	t.Run("count what Meta sends only when it was not Meta", func(t *testing.T) {
 		t.Parallel()
 		h := limited(t)
-		answer(t, h, func(q events.ReceiveWebhook) (events.WebhookReceived, error) {
+		answer(t, h, func(q asks.ReceiveWebhook) (asks.WebhookReceived, error) {
 			if q.Signature != "sha256=meta" {
-				return events.WebhookReceived{}, events.Faultf(events.Unauthorized, "The signature is not Meta's.")
+				return asks.WebhookReceived{}, events.Faultf(events.Unauthorized, "The signature is not Meta's.")
 			}
-			return events.WebhookReceived{}, nil
+			return asks.WebhookReceived{}, nil
 		})
 		send := func(signature string) func() reply {
 			return func() reply {
@@ -143,7 +144,7 @@ func TestRateLimits(t *testing.T) {
 	t.Run("are off at 0", func(t *testing.T) {
 		t.Parallel()
 		h := setup(t)
-		answer(t, h, func(events.ListConnections) (events.ConnectionList, error) { return events.ConnectionList{}, nil })
+		answer(t, h, func(asks.ListConnections) (asks.ConnectionList, error) { return asks.ConnectionList{}, nil })
 		for range 30 {
 			r := h.do(t, http.MethodGet, list, "")
 			if r.is(t, http.StatusOK, nil); r.header.Get("RateLimit") != "" {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 )
 
 type listRepliesInput struct {
@@ -18,11 +19,11 @@ type listRepliesInput struct {
 }
 
 // listReplies shows what was said below a post.
-func (h *engagementHandlers) listReplies(ctx context.Context, in *listRepliesInput) (*threadsPageOutput, error) {
+func (s *Service) listReplies(ctx context.Context, in *listRepliesInput) (*threadsPageOutput, error) {
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
-	return h.threadsPage(ctx, &in.Paged, events.ListReplies{
+	return s.threadsPage(ctx, &in.Paged, asks.ListReplies{
 		UserID: userOf(ctx), AccountID: in.AccountID, ID: in.ID, Conversation: in.View == "conversation",
 		Pending: in.Pending, Status: in.Status, OldestFirst: in.Order == "oldest", Limit: in.Limit, After: in.After,
 	})
@@ -41,12 +42,12 @@ type hideReplyInput struct {
 }
 
 // hideReply hides a reply in one of the account's conversations, or shows it again.
-func (h *engagementHandlers) hideReply(ctx context.Context, in *hideReplyInput) (*answer, error) {
+func (s *Service) hideReply(ctx context.Context, in *hideReplyInput) (*answer, error) {
 	if !plausibleID(in.ID) {
 		return nil, noSuchReply()
 	}
 	cmd := events.HideReply{UserID: userOf(ctx), AccountID: in.AccountID, ID: in.ID, Hide: in.Body.Hide}
-	return moderated(send[events.ReplyState](ctx, h.commands, &in.Change, cmd, in.Body))
+	return moderated(send[asks.ReplyState](ctx, s, &in.Change, cmd, in.Body))
 }
 
 // Approval says whether a reply may be seen.
@@ -62,15 +63,15 @@ type approveReplyInput struct {
 }
 
 // approveReply lets a reply be seen that waits for approval, or sets it aside.
-func (h *engagementHandlers) approveReply(ctx context.Context, in *approveReplyInput) (*answer, error) {
+func (s *Service) approveReply(ctx context.Context, in *approveReplyInput) (*answer, error) {
 	if !plausibleID(in.ID) {
 		return nil, noSuchReply()
 	}
 	cmd := events.ApproveReply{UserID: userOf(ctx), AccountID: in.AccountID, ID: in.ID, Approve: in.Body.Approve}
-	return moderated(send[events.ReplyState](ctx, h.commands, &in.Change, cmd, in.Body))
+	return moderated(send[asks.ReplyState](ctx, s, &in.Change, cmd, in.Body))
 }
 
-func moderated(state *events.ReplyState, commandID string, err error) (*answer, error) {
+func moderated(state *asks.ReplyState, commandID string, err error) (*answer, error) {
 	switch {
 	case err != nil:
 		return nil, err

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
@@ -28,7 +28,7 @@ func TestReplies(t *testing.T) {
 		var got []string
 		for path != "" {
 			r := w.do(t, http.MethodGet, path, "")
-			var page events.ThreadsPage
+			var page asks.ThreadsPage
 			r.is(t, http.StatusOK, &page)
 			got = append(got, texts(page)...)
 			path, _, _ = strings.Cut(strings.TrimPrefix(r.header.Get("Link"), "<"), ">")
@@ -70,7 +70,7 @@ func TestReplies(t *testing.T) {
 			return n
 		}
 		for range 2 {
-			var state events.ReplyState
+			var state asks.ReplyState
 			w.do(t, http.MethodPost, "/api/threads/replies/"+ids[1]+"/hide", `{"hide":true}`, "Idempotency-Key", "hide-two").is(t, http.StatusOK, &state)
 			if state.Hidden == nil || !*state.Hidden || state.MediaID != ids[1] || state.AccountID != w.ada.ID || state.Approved != nil {
 				t.Errorf("%+v", state)
@@ -88,7 +88,7 @@ func TestReplies(t *testing.T) {
 
 	t.Run("are moderated when Threads is back", func(t *testing.T) {
 		w.inject(threadssim.Fault{Op: threads.OpHideReply, Kind: threadssim.Edge5xx})
-		var state events.ReplyState
+		var state asks.ReplyState
 		w.do(t, http.MethodPost, "/api/threads/replies/"+ids[2]+"/hide", `{"hide":true}`).is(t, http.StatusOK, &state)
 		if state.Hidden == nil || !*state.Hidden {
 			t.Errorf("%+v", state)
@@ -113,7 +113,7 @@ func TestReplies(t *testing.T) {
 		if got := w.page(list + "?pending=true&order=oldest"); !slices.Equal(texts(got), []string{"minded", "unminded"}) || got.Items[0].ApprovalStatus != "pending" {
 			t.Errorf("%+v", got)
 		}
-		var state events.ReplyState
+		var state asks.ReplyState
 		w.do(t, http.MethodPost, "/api/threads/replies/"+first+"/approve", `{"approve":true}`).is(t, http.StatusOK, &state)
 		if state.Approved == nil || !*state.Approved {
 			t.Errorf("%+v", state)
@@ -141,7 +141,7 @@ func TestSearch(t *testing.T) {
 	w := newEnv(t)
 	w.say("friend", "otters again", 2*time.Hour)
 	w.say("friend", "hello @ada.writes, have you read about otters?", time.Hour)
-	used := func() (l events.Limits) {
+	used := func() (l asks.Limits) {
 		w.do(t, http.MethodGet, "/api/threads/limits", "").is(t, http.StatusOK, &l)
 		return l
 	}
@@ -172,7 +172,7 @@ func TestSearch(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 
-	var profile events.PublicProfile
+	var profile asks.PublicProfile
 	w.do(t, http.MethodGet, "/api/threads/profiles/@friend", "").is(t, http.StatusOK, &profile)
 	if profile.Username != "friend" || profile.Followers < 100 {
 		t.Errorf("%+v", profile)
@@ -183,7 +183,7 @@ func TestSearch(t *testing.T) {
 	w.do(t, http.MethodGet, "/api/threads/profiles/nobody.here", "").problem(t, 404, "not_found")
 	w.do(t, http.MethodGet, "/api/threads/profiles/no%20name", "").problem(t, 422, "invalid", "/username")
 
-	var places events.LocationList
+	var places asks.LocationList
 	w.do(t, http.MethodGet, "/api/threads/locations?q=bryant", "").is(t, http.StatusOK, &places)
 	if len(places.Items) != 1 || places.Items[0].Name != "Bryant Park" {
 		t.Fatalf("%+v", places)

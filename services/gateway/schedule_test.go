@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 )
 
 const schedule = "/api/threads/post/schedule"
@@ -73,16 +74,16 @@ func TestSchedulePost(t *testing.T) {
 func TestListPosts(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
-	answer(t, h, func(q events.ListPosts) (events.PostList, error) {
+	answer(t, h, func(q asks.ListPosts) (asks.PostList, error) {
 		switch {
 		case q.Limit > 1000:
-			return events.PostList{}, events.Faultf(events.Invalid, "limit is from 1 to 1000.").At("/limit", "out_of_range", "limit is from 1 to 1000.")
-		case reflect.DeepEqual(q, events.ListPosts{UserID: ada}):
-			return events.PostList{}, nil
-		case reflect.DeepEqual(q, events.ListPosts{UserID: ada, AccountID: "acct_1", Status: events.StatusQueued, Limit: 2, After: "abc"}):
-			return events.PostList{Posts: []events.Post{{ID: "post_1"}, {ID: "post_2"}}, Next: "d&f"}, nil
+			return asks.PostList{}, events.Faultf(events.Invalid, "limit is from 1 to 1000.").At("/limit", "out_of_range", "limit is from 1 to 1000.")
+		case reflect.DeepEqual(q, asks.ListPosts{UserID: ada}):
+			return asks.PostList{}, nil
+		case reflect.DeepEqual(q, asks.ListPosts{UserID: ada, AccountID: "acct_1", Status: events.StatusQueued, Limit: 2, After: "abc"}):
+			return asks.PostList{Posts: []events.Post{{ID: "post_1"}, {ID: "post_2"}}, Next: "d&f"}, nil
 		}
-		return events.PostList{}, events.Faultf(events.Internal, "unexpected question")
+		return asks.PostList{}, events.Faultf(events.Internal, "unexpected question")
 	})
 
 	t.Run("is a bare list, empty and not null when there is nothing", func(t *testing.T) {
@@ -118,9 +119,9 @@ func TestListPostsIsWhole(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
 	const all, page = 25, 10
-	answer(t, h, func(q events.ListPosts) (events.PostList, error) {
+	answer(t, h, func(q asks.ListPosts) (asks.PostList, error) {
 		from, _ := strconv.Atoi(q.After)
-		list := events.PostList{}
+		list := asks.PostList{}
 		for i := from; i < all && i < from+page && (q.Limit == 0 || i < from+q.Limit); i++ {
 			list.Posts = append(list.Posts, events.Post{ID: fmt.Sprint("post_", i)})
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 )
 
 type listMentionsInput struct {
@@ -16,12 +17,12 @@ type listMentionsInput struct {
 }
 
 // listMentions shows the public posts of others that name the account.
-func (h *engagementHandlers) listMentions(ctx context.Context, in *listMentionsInput) (*threadsPageOutput, error) {
+func (s *Service) listMentions(ctx context.Context, in *listMentionsInput) (*threadsPageOutput, error) {
 	since, until, err := in.span()
 	if err != nil {
 		return nil, err
 	}
-	return h.threadsPage(ctx, &in.Paged, events.ListMentions{
+	return s.threadsPage(ctx, &in.Paged, asks.ListMentions{
 		UserID: userOf(ctx), AccountID: in.AccountID, Since: since, Until: until, Limit: in.Limit, After: in.After,
 	})
 }
@@ -38,12 +39,12 @@ type searchInput struct {
 }
 
 // search finds public posts.
-func (h *engagementHandlers) search(ctx context.Context, in *searchInput) (*threadsPageOutput, error) {
+func (s *Service) search(ctx context.Context, in *searchInput) (*threadsPageOutput, error) {
 	since, until, err := in.span()
 	if err != nil {
 		return nil, err
 	}
-	return h.threadsPage(ctx, &in.Paged, events.SearchPosts{
+	return s.threadsPage(ctx, &in.Paged, asks.SearchPosts{
 		UserID: userOf(ctx), AccountID: in.AccountID, Query: in.Q, Recent: in.Order == "recent", Tag: in.Mode == "tag",
 		MediaType: in.MediaType, Author: in.Author, Since: since, Until: until, Limit: in.Limit, After: in.After,
 	})
@@ -54,12 +55,12 @@ type lookUpProfileInput struct {
 	Username string `path:"username" doc:"With or without @."`
 }
 
-type publicProfileOutput struct{ Body events.PublicProfile }
+type publicProfileOutput struct{ Body asks.PublicProfile }
 
 // lookUpProfile shows what anyone may see of a public profile.
-func (h *engagementHandlers) lookUpProfile(ctx context.Context, in *lookUpProfileInput) (*publicProfileOutput, error) {
-	q := events.LookUpProfile{UserID: userOf(ctx), AccountID: in.AccountID, Username: in.Username}
-	p, err := askThreads[events.PublicProfile](ctx, h.bus, q)
+func (s *Service) lookUpProfile(ctx context.Context, in *lookUpProfileInput) (*publicProfileOutput, error) {
+	q := asks.LookUpProfile{UserID: userOf(ctx), AccountID: in.AccountID, Username: in.Username}
+	p, err := askThreads[asks.PublicProfile](ctx, s, q)
 	if err != nil {
 		return nil, err
 	}
@@ -74,12 +75,12 @@ type profilePostsInput struct {
 }
 
 // listProfilePosts shows the posts of a public profile.
-func (h *engagementHandlers) listProfilePosts(ctx context.Context, in *profilePostsInput) (*threadsPageOutput, error) {
+func (s *Service) listProfilePosts(ctx context.Context, in *profilePostsInput) (*threadsPageOutput, error) {
 	since, until, err := in.span()
 	if err != nil {
 		return nil, err
 	}
-	return h.threadsPage(ctx, &in.Paged, events.ListProfilePosts{
+	return s.threadsPage(ctx, &in.Paged, asks.ListProfilePosts{
 		UserID: userOf(ctx), AccountID: in.AccountID, Username: in.Username,
 		Since: since, Until: until, Limit: in.Limit, After: in.After,
 	})
@@ -106,18 +107,18 @@ func (in *findLocationsInput) Resolve(ctx huma.Context) (wrong []error) {
 	return wrong
 }
 
-type locationsOutput struct{ Body events.LocationList }
+type locationsOutput struct{ Body asks.LocationList }
 
 // findLocations finds places; the location of a post is the id of one.
-func (h *engagementHandlers) findLocations(ctx context.Context, in *findLocationsInput) (*locationsOutput, error) {
-	q := events.FindLocations{UserID: userOf(ctx), AccountID: in.AccountID, Name: in.Q}
+func (s *Service) findLocations(ctx context.Context, in *findLocationsInput) (*locationsOutput, error) {
+	q := asks.FindLocations{UserID: userOf(ctx), AccountID: in.AccountID, Name: in.Q}
 	if in.hasLatitude {
 		q.Latitude = &in.Latitude
 	}
 	if in.hasLongitude {
 		q.Longitude = &in.Longitude
 	}
-	list, err := askThreads[events.LocationList](ctx, h.bus, q)
+	list, err := askThreads[asks.LocationList](ctx, s, q)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/services/gateway"
@@ -46,9 +47,9 @@ func crowded(t *testing.T, changes ...func(*gateway.Config)) *system {
 	h := running(t, append([]func(*gateway.Config){func(c *gateway.Config) {
 		c.BodyTimeout, c.TrustedProxies = 5*time.Minute, []string{"127.0.0.1"}
 	}}, changes...)...)
-	answer(t, h, func(events.ListConnections) (events.ConnectionList, error) { return events.ConnectionList{}, nil })
-	answer(t, h, func(events.ReceiveWebhook) (events.WebhookReceived, error) {
-		return events.WebhookReceived{Facts: 1}, nil
+	answer(t, h, func(asks.ListConnections) (asks.ConnectionList, error) { return asks.ConnectionList{}, nil })
+	answer(t, h, func(asks.ReceiveWebhook) (asks.WebhookReceived, error) {
+		return asks.WebhookReceived{Facts: 1}, nil
 	})
 	return h
 }
@@ -151,7 +152,7 @@ func TestForgedWebhooksCountBeforeTheyAreRead(t *testing.T) {
 func TestWaitingHoldsNoPlace(t *testing.T) {
 	t.Parallel()
 	h := running(t, func(c *gateway.Config) { c.MaxInFlight = 16 })
-	answer(t, h, func(events.ListConnections) (events.ConnectionList, error) { return events.ConnectionList{}, nil })
+	answer(t, h, func(asks.ListConnections) (asks.ConnectionList, error) { return asks.ConnectionList{}, nil })
 	goOn := make(chan struct{})
 	h.handle(t, events.PublisherCommands, func(on *bus.Handlers) {
 		bus.OnCommand(on, func(ctx context.Context, _ bus.Delivery, c events.PublishPost) (any, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
@@ -134,13 +135,13 @@ func (w *env) inject(f threadssim.Fault) {
 	}
 }
 
-func (w *env) page(path string) (p events.ThreadsPage) {
+func (w *env) page(path string) (p asks.ThreadsPage) {
 	w.t.Helper()
 	w.do(w.t, http.MethodGet, path, "").is(w.t, http.StatusOK, &p)
 	return p
 }
 
-func texts(p events.ThreadsPage) (list []string) {
+func texts(p asks.ThreadsPage) (list []string) {
 	for _, m := range p.Items {
 		list = append(list, m.Text)
 	}

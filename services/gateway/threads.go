@@ -3,30 +3,31 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 // What the routes have in common for which Threads is asked while the client waits.
 
-// engagementHandlers answer what Threads knows of an account and its posts.
-type engagementHandlers struct {
-	bus      *bus.Bus
-	commands *sender
-	edge     *edge.Edge
+// asksThreads documents how such a route may fail besides the usual.
+func (o *operation) asksThreads() *operation {
+	o.Errors = append(o.Errors, http.StatusTooManyRequests)
+	return o.needsScope()
 }
 
 // askThreads asks a question whose answer comes from Threads, and may take its time.
-func askThreads[A any](ctx context.Context, b *bus.Bus, q events.Question) (A, error) {
+func askThreads[A any](ctx context.Context, s *Service, q asks.Question) (A, error) {
 	ctx, cancel := context.WithTimeout(ctx, profileWithin)
 	defer cancel()
-	return bus.Ask[A](ctx, b, q)
+	return bus.Ask[A](ctx, s.bus, q)
 }
 
 // Paged is part of every request for a page of a list of Threads.
@@ -72,12 +73,12 @@ func moment(at, written string) (time.Time, error) {
 
 type threadsPageOutput struct {
 	Link string `header:"Link" doc:"The next page, where there is one: <…>; rel=\"next\"."`
-	Body events.ThreadsPage
+	Body asks.ThreadsPage
 }
 
 // threadsPage asks for a page.
-func (h *engagementHandlers) threadsPage(ctx context.Context, p *Paged, q events.Question) (*threadsPageOutput, error) {
-	page, err := askThreads[events.ThreadsPage](ctx, h.bus, q)
+func (s *Service) threadsPage(ctx context.Context, p *Paged, q asks.Question) (*threadsPageOutput, error) {
+	page, err := askThreads[asks.ThreadsPage](ctx, s, q)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/services/gateway"
 )
@@ -37,7 +37,7 @@ func signedInWith(t *testing.T, change func(*gateway.Config)) (c *clerk, key *ec
 			change(cfg)
 		}
 	})
-	answer(t, h, func(events.ListConnections) (events.ConnectionList, error) { return events.ConnectionList{}, nil })
+	answer(t, h, func(asks.ListConnections) (asks.ConnectionList, error) { return asks.ConnectionList{}, nil })
 	return c, key, func(t *testing.T, token string) string {
 		t.Helper()
 		r := h.do(t, http.MethodGet, "/api/threads/connections", "", "Authorization", "Bearer "+token)
@@ -267,7 +267,7 @@ func TestIssuersKeys(t *testing.T) {
 		c.add("long", long)
 		h := &system{bus: bustest.New(t)}
 		h.url = serve(t, h.bus, func(cfg *gateway.Config) { cfg.AuthIssuer = c.url })
-		answer(t, h, func(events.ListConnections) (events.ConnectionList, error) { return events.ConnectionList{}, nil })
+		answer(t, h, func(asks.ListConnections) (asks.ConnectionList, error) { return asks.ConnectionList{}, nil })
 		for id, k := range map[string]crypto.Signer{"short": short, "long": long, "": short} {
 			h.token = c.token(t, jwt.SigningMethodRS256, id, k, nil)
 			if r := h.do(t, http.MethodGet, "/api/threads/connections", ""); (r.status == http.StatusOK) != (id == "long") {

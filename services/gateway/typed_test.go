@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/services/gateway"
 )
 
@@ -83,8 +84,8 @@ func TestIfMatch(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
 	publisherThat(t, h)
-	answer(t, h, func(q events.GetPost) (events.PostDetail, error) {
-		return events.PostDetail{Post: events.Post{ID: q.ID, Rev: 7}}, nil
+	answer(t, h, func(q asks.GetPost) (asks.PostDetail, error) {
+		return asks.PostDetail{Post: events.Post{ID: q.ID, Rev: 7}}, nil
 	})
 	for header, pointer := range map[string]string{
 		`W/"x"`: "/If-Match", `"1", x`: "/If-Match", `,`: "/If-Match", `w/"1"`: "/If-Match", `"0"`: "/If-Match", `"1" "2"`: "/If-Match",

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/services/gateway/edge"
 )
@@ -36,7 +37,7 @@ func (in *validateInput) Resolve(ctx huma.Context) []error {
 
 // TrialResult is what would become of it.
 type TrialResult struct {
-	events.Validation
+	asks.Validation
 	Errors   []edge.Flaw `json:"errors" doc:"What would refuse the post, with the codes of a refusal."`
 	Warnings []edge.Flaw `json:"warnings" doc:"What would not refuse it, but should be known."`
 	events.Zoned
@@ -48,12 +49,12 @@ type validateOutput struct{ Body TrialResult }
 const validateWithin = 25 * time.Second
 
 // validatePost holds a post against the rules without storing it.
-func (h *postHandlers) validatePost(ctx context.Context, in *validateInput) (*validateOutput, error) {
+func (s *Service) validatePost(ctx context.Context, in *validateInput) (*validateOutput, error) {
 	draft, err := in.Body.event()
 	if err != nil {
 		return nil, err
 	}
-	q := events.ValidatePost{UserID: userOf(ctx), Draft: draft, Fetch: in.Media}
+	q := asks.ValidatePost{UserID: userOf(ctx), Draft: draft, Fetch: in.Media}
 	var zoned events.Zoned
 	if in.Body.ScheduledAt != "" {
 		if q.PublishAt, zoned, err = parseScheduleTime("/scheduledAt", in.Body.ScheduledAt, in.Body.Clock); err != nil {
@@ -62,7 +63,7 @@ func (h *postHandlers) validatePost(ctx context.Context, in *validateInput) (*va
 	}
 	ctx, cancel := context.WithTimeout(ctx, validateWithin)
 	defer cancel()
-	v, err := bus.Ask[events.Validation](ctx, h.bus, q)
+	v, err := bus.Ask[asks.Validation](ctx, s.bus, q)
 	if err != nil {
 		return nil, err
 	}

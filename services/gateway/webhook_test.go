@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 )
 
 func TestWebhook(t *testing.T) {
@@ -15,11 +16,11 @@ func TestWebhook(t *testing.T) {
 	t.Run("gives the bare challenge back when auth says so", func(t *testing.T) {
 		t.Parallel()
 		h := setup(t)
-		answer(t, h, func(q events.VerifyWebhook) (events.WebhookVerified, error) {
+		answer(t, h, func(q asks.VerifyWebhook) (asks.WebhookVerified, error) {
 			if q.Mode != "subscribe" || q.VerifyToken != "shared" {
-				return events.WebhookVerified{}, events.Faultf(events.Unauthorized, "No.")
+				return asks.WebhookVerified{}, events.Faultf(events.Unauthorized, "No.")
 			}
-			return events.WebhookVerified{Challenge: q.Challenge}, nil
+			return asks.WebhookVerified{Challenge: q.Challenge}, nil
 		})
 		const path = "/api/threads/webhook?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token="
 		r := h.do(t, http.MethodGet, path+"shared", "", "Authorization", "")
@@ -33,11 +34,11 @@ func TestWebhook(t *testing.T) {
 		t.Parallel()
 		h := setup(t)
 		const body = " {\"a\":\"\\/\\u00e9\\ud83d\",\"a\":1}\n\x00\xff"
-		answer(t, h, func(q events.ReceiveWebhook) (events.WebhookReceived, error) {
+		answer(t, h, func(q asks.ReceiveWebhook) (asks.WebhookReceived, error) {
 			if !bytes.Equal(q.Body, []byte(body)) || q.Signature != "sha256=ab" {
-				return events.WebhookReceived{}, events.Faultf(events.Unauthorized, "No.")
+				return asks.WebhookReceived{}, events.Faultf(events.Unauthorized, "No.")
 			}
-			return events.WebhookReceived{Facts: 1}, nil
+			return asks.WebhookReceived{Facts: 1}, nil
 		})
 		for _, kind := range []string{"application/json", "text/plain", ""} {
 			h.do(t, http.MethodPost, "/api/threads/webhook", body, "X-Hub-Signature-256", "sha256=ab", "Authorization", "", "Content-Type", kind).
@@ -52,10 +53,10 @@ func TestWebhook(t *testing.T) {
 	t.Run("takes what auth can be asked about, up to its limit", func(t *testing.T) {
 		t.Parallel()
 		h := setup(t)
-		answer(t, h, func(q events.ReceiveWebhook) (events.WebhookReceived, error) {
-			return events.WebhookReceived{Facts: len(q.Body)}, nil
+		answer(t, h, func(q asks.ReceiveWebhook) (asks.WebhookReceived, error) {
+			return asks.WebhookReceived{Facts: len(q.Body)}, nil
 		})
-		var got events.WebhookReceived
+		var got asks.WebhookReceived
 		h.do(t, http.MethodPost, "/api/threads/webhook", strings.Repeat("x", 640<<10), "X-Hub-Signature-256", "sha256=ab").is(t, http.StatusOK, &got)
 		if got.Facts != 640<<10 {
 			t.Errorf("%+v", got)

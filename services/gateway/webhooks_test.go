@@ -6,36 +6,37 @@ import (
 	"testing"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 )
 
 func TestWebhooks(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
 	const id, sent = "whk_01jbkq4t00e7x8v5n2m3k9w0ra", "dlv_01jbkq4t00e7x8v5n2m3k9w0ra"
-	hook := events.Webhook{ID: id, URL: "https://hooks.example", Facts: []string{}, Status: events.WebhookActive}
+	hook := asks.Webhook{ID: id, URL: "https://hooks.example", Facts: []string{}, Status: asks.WebhookActive}
 	missing := events.Faultf(events.NotFound, "There is no webhook with this id among yours.")
-	mine := func(user, which string) (events.Webhook, error) {
+	mine := func(user, which string) (asks.Webhook, error) {
 		if user != ada || which != id {
-			return events.Webhook{}, missing
+			return asks.Webhook{}, missing
 		}
 		return hook, nil
 	}
-	answer(t, h, func(q events.CreateWebhook) (events.Webhook, error) {
+	answer(t, h, func(q asks.CreateWebhook) (asks.Webhook, error) {
 		made, err := mine(q.UserID, id)
 		made.URL, made.Facts, made.AccountID, made.Description, made.Secret = q.URL, q.Facts, q.AccountID, q.Description, "whsec_"+q.Key
 		return made, err
 	})
-	answer(t, h, func(q events.ListWebhooks) (events.WebhookList, error) {
-		return events.WebhookList{Webhooks: []events.Webhook{hook}}, nil
+	answer(t, h, func(q asks.ListWebhooks) (asks.WebhookList, error) {
+		return asks.WebhookList{Webhooks: []asks.Webhook{hook}}, nil
 	})
-	answer(t, h, func(q events.GetWebhook) (events.Webhook, error) { return mine(q.UserID, q.ID) })
-	answer(t, h, func(q events.DeleteWebhook) (events.Webhook, error) { return mine(q.UserID, q.ID) })
-	answer(t, h, func(q events.RotateWebhook) (events.Webhook, error) {
+	answer(t, h, func(q asks.GetWebhook) (asks.Webhook, error) { return mine(q.UserID, q.ID) })
+	answer(t, h, func(q asks.DeleteWebhook) (asks.Webhook, error) { return mine(q.UserID, q.ID) })
+	answer(t, h, func(q asks.RotateWebhook) (asks.Webhook, error) {
 		turned, err := mine(q.UserID, q.ID)
 		turned.Secret = "whsec_new"
 		return turned, err
 	})
-	answer(t, h, func(q events.UpdateWebhook) (events.Webhook, error) {
+	answer(t, h, func(q asks.UpdateWebhook) (asks.Webhook, error) {
 		changed, err := mine(q.UserID, q.ID)
 		if q.Status != nil {
 			changed.Status = *q.Status
@@ -45,21 +46,21 @@ func TestWebhooks(t *testing.T) {
 		}
 		return changed, err
 	})
-	answer(t, h, func(q events.TestWebhook) (events.WebhookDelivery, error) {
+	answer(t, h, func(q asks.TestWebhook) (asks.WebhookDelivery, error) {
 		_, err := mine(q.UserID, q.ID)
-		return events.WebhookDelivery{ID: sent, Status: "waiting"}, err
+		return asks.WebhookDelivery{ID: sent, Status: "waiting"}, err
 	})
-	answer(t, h, func(q events.ResendDelivery) (events.WebhookDelivery, error) {
+	answer(t, h, func(q asks.ResendDelivery) (asks.WebhookDelivery, error) {
 		_, err := mine(q.UserID, q.ID)
-		return events.WebhookDelivery{ID: q.DeliveryID, Status: "waiting"}, err
+		return asks.WebhookDelivery{ID: q.DeliveryID, Status: "waiting"}, err
 	})
-	answer(t, h, func(q events.ListDeliveries) (events.WebhookDeliveries, error) {
+	answer(t, h, func(q asks.ListDeliveries) (asks.WebhookDeliveries, error) {
 		_, err := mine(q.UserID, q.ID)
-		return events.WebhookDeliveries{Deliveries: []events.WebhookDelivery{{ID: sent, Attempts: q.Limit}}, Next: q.After}, err
+		return asks.WebhookDeliveries{Deliveries: []asks.WebhookDelivery{{ID: sent, Attempts: q.Limit}}, Next: q.After}, err
 	})
 
 	const base = "/api/threads/webhooks"
-	var made events.Webhook
+	var made asks.Webhook
 	r := h.do(t, http.MethodPost, base, `{"url":"https://x.example","facts":["published"],"accountId":"acct_1","description":"d"}`, "Idempotency-Key", "k")
 	r.is(t, http.StatusCreated, &made)
 	if r.header.Get("Location") != base+"/"+id || made.Secret != "whsec_k" || made.URL != "https://x.example" || made.AccountID != "acct_1" || made.Description != "d" {
@@ -72,7 +73,7 @@ func TestWebhooks(t *testing.T) {
 	}
 	h.do(t, http.MethodGet, base+"/"+id, "").is(t, http.StatusOK, nil)
 	h.do(t, http.MethodPatch, base+"/"+id, `{"status":"paused"}`).is(t, http.StatusOK, &made)
-	if made.Status != events.WebhookPaused || made.Description != "" {
+	if made.Status != asks.WebhookPaused || made.Description != "" {
 		t.Errorf("%+v", made)
 	}
 	h.do(t, http.MethodPatch, base+"/"+id, `{"status":"disabled"}`).problem(t, 422, "invalid", "/status")
@@ -80,13 +81,13 @@ func TestWebhooks(t *testing.T) {
 	if made.Secret != "whsec_new" {
 		t.Errorf("%+v", made)
 	}
-	var d events.WebhookDelivery
+	var d asks.WebhookDelivery
 	h.do(t, http.MethodPost, base+"/"+id+"/test", "").is(t, http.StatusAccepted, &d)
 	h.do(t, http.MethodPost, base+"/"+id+"/deliveries/"+sent+"/resend", "").is(t, http.StatusAccepted, &d)
 	if d.ID != sent {
 		t.Errorf("%+v", d)
 	}
-	var page events.WebhookDeliveries
+	var page asks.WebhookDeliveries
 	h.do(t, http.MethodGet, base+"/"+id+"/deliveries?limit=7&after=x", "").is(t, http.StatusOK, &page)
 	if len(page.Deliveries) != 1 || page.Deliveries[0].Attempts != 7 || page.Next != "x" {
 		t.Errorf("%+v", page)

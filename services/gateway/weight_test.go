@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/services/gateway"
 )
@@ -20,12 +21,12 @@ func TestWeights(t *testing.T) {
 	limited := func(t *testing.T) (h *system, worked *atomic.Int64) {
 		t.Helper()
 		h, worked = setup(t, func(c *gateway.Config) { c.RateReads, c.RateWrites = perMinute, perMinute }), new(atomic.Int64)
-		answer(t, h, func(events.ListPosts) (events.PostList, error) { worked.Add(1); return events.PostList{}, nil })
-		answer(t, h, func(events.ValidatePost) (events.Validation, error) {
+		answer(t, h, func(asks.ListPosts) (asks.PostList, error) { worked.Add(1); return asks.PostList{}, nil })
+		answer(t, h, func(asks.ValidatePost) (asks.Validation, error) {
 			worked.Add(1)
-			return events.Validation{Valid: true}, nil
+			return asks.Validation{Valid: true}, nil
 		})
-		answer(t, h, func(events.GetCommand) (events.Outcome, error) {
+		answer(t, h, func(asks.GetCommand) (events.Outcome, error) {
 			return events.Outcome{}, events.Faultf(events.NotFound, "There is none.")
 		})
 		h.handle(t, events.PublisherCommands, func(on *bus.Handlers) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
@@ -83,7 +84,7 @@ func New(cfg Config, d Deps) *Service {
 		FetchesPerMinute: cfg.FetchesPerMinute, FetchedPerMinute: cfg.FetchedPerMinute, QueuedPerAccount: cfg.QueuedPerAccount,
 	}, draft.Deps{
 		DB: d.Side, Posts: aside, Log: d.Log, Now: d.Now,
-		Limits: func(ctx context.Context, account accounts.Account, at, now time.Time) (events.Limits, error) {
+		Limits: func(ctx context.Context, account accounts.Account, at, now time.Time) (asks.Limits, error) {
 			return s.Engagement.Forecast(ctx, account, at, now)
 		},
 	})

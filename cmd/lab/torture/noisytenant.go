@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/threads"
@@ -176,14 +177,14 @@ func (n *noise) read(ctx context.Context, wait *sync.WaitGroup) {
 	}
 	for range noisyValidates / n.share {
 		wait.Go(func() {
-			_, _ = bus.Ask[events.Validation](ctx, n.env.Bus, events.ValidatePost{UserID: n.pictures.user, Draft: look, Fetch: true})
+			_, _ = bus.Ask[asks.Validation](ctx, n.env.Bus, asks.ValidatePost{UserID: n.pictures.user, Draft: look, Fetch: true})
 			n.count("looks at media")
 		})
 	}
 	for range noisyListers {
 		wait.Go(func() {
 			for ctx.Err() == nil {
-				_, _ = bus.Ask[events.PostList](ctx, n.env.Bus, events.ListPosts{UserID: n.pictures.user, Search: "noisy"})
+				_, _ = bus.Ask[asks.PostList](ctx, n.env.Bus, asks.ListPosts{UserID: n.pictures.user, Search: "noisy"})
 				n.count("lists")
 				clock.Sleep(ctx, 100*time.Millisecond)
 			}
@@ -204,7 +205,7 @@ func (r *round) askQuietly(ctx context.Context) {
 			wait.Go(func() {
 				asked, cancel := context.WithTimeout(ctx, patience)
 				defer cancel()
-				_, err := bus.Ask[events.PostDetail](asked, r.env.Bus, events.GetPost{UserID: q.account.user, ID: q.id})
+				_, err := bus.Ask[asks.PostDetail](asked, r.env.Bus, asks.GetPost{UserID: q.account.user, ID: q.id})
 				if ctx.Err() != nil {
 					return
 				}

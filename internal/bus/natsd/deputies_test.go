@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/testkit/waiting"
@@ -77,7 +78,7 @@ func TestNobodyHasJetStreamWriteWhatTheyMayNotThemselves(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := bus.Answer(publisher, func(context.Context, events.GetPost) (string, error) { return "a post", nil }); err != nil {
+			if err := bus.Answer(publisher, func(context.Context, asks.GetPost) (string, error) { return "a post", nil }); err != nil {
 				t.Fatal(err)
 			}
 
@@ -219,10 +220,10 @@ func TestTheGatewaySpeaksToTheServices(t *testing.T) {
 		t.Fatal(err)
 	}
 	gateway, publisher := s.As(t, "gateway"), s.As(t, "publisher")
-	if err := bus.Answer(publisher, func(_ context.Context, q events.GetPost) (events.GetPost, error) { return q, nil }); err != nil {
+	if err := bus.Answer(publisher, func(_ context.Context, q asks.GetPost) (asks.GetPost, error) { return q, nil }); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := bus.Ask[events.GetPost](t.Context(), gateway, events.GetPost{ID: "post_1"})
+	answer, err := bus.Ask[asks.GetPost](t.Context(), gateway, asks.GetPost{ID: "post_1"})
 	if err != nil || answer.ID != "post_1" {
 		t.Errorf("%+v, %v", answer, err)
 	}
@@ -279,15 +280,15 @@ func TestAnAnswerGoesToAnInboxOnly(t *testing.T) {
 			t.Errorf("an outcome went to %s", subject)
 		}
 	}
-	if err := bus.Answer(publisher, func(_ context.Context, q events.GetPost) (events.GetPost, error) { return q, nil }); err != nil {
+	if err := bus.Answer(publisher, func(_ context.Context, q asks.GetPost) (asks.GetPost, error) { return q, nil }); err != nil {
 		t.Fatal(err)
 	}
 	ops := s.As(t, bus.UserOps).JetStream()
 	gateway := s.As(t, "gateway")
-	if err := gateway.JetStream().Conn().PublishRequest(events.GetPost{}.Subject(), events.PostDue("post_1"), []byte(`{}`)); err != nil {
+	if err := gateway.JetStream().Conn().PublishRequest(asks.GetPost{}.Subject(), events.PostDue("post_1"), []byte(`{}`)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bus.Ask[events.GetPost](t.Context(), gateway, events.GetPost{ID: "post_1"}); err != nil {
+	if _, err := bus.Ask[asks.GetPost](t.Context(), gateway, asks.GetPost{ID: "post_1"}); err != nil {
 		t.Fatal(err)
 	}
 	alarms, err := ops.Stream(t.Context(), events.StreamPostAlarms)

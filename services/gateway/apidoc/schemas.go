@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/services/gateway/edge"
 )
 
@@ -67,7 +68,7 @@ var vocabularies = func() map[string][]any {
 	v := map[string][]any{
 		"Connection.status": list(events.ConnectionActive, events.ConnectionReconnectRequired, events.ConnectionDisconnected),
 		"Runway.status":     list(events.ConnectionActive, events.ConnectionReconnectRequired, events.ConnectionDisconnected),
-		"Webhook.status":    list(events.WebhookActive, events.WebhookPaused, events.WebhookDisabled),
+		"Webhook.status":    list(asks.WebhookActive, asks.WebhookPaused, asks.WebhookDisabled),
 
 		"HistoryImport.status":     list("none", "running", "done", "failed"),
 		"WebhookDelivery.status":   list("waiting", "delivered", "failed"),

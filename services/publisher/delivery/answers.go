@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/posts"
 )
@@ -23,7 +24,7 @@ import (
 type answer struct {
 	post    *posts.Post // as it was when the call was made
 	mediaID string      // where the answer is a clear yes
-	tried   events.Attempt
+	tried   asks.Attempt
 	// awaited says whether a row, as it is now, still waits for this answer: whoever had the lease, it may have moved since.
 	awaited func(row *posts.Post) bool
 	// save writes the answer into the row and goes on from there.
@@ -200,7 +201,7 @@ func (k *answerSaver) emitUnsavedOutcome(ctx context.Context, a answer, log *zap
 }
 
 // answerOf is the answer to the publish call of a claimed post.
-func (k *answerSaver) answerOf(p *posts.Post, mediaID string, called, accepted time.Time, tried events.Attempt, save func(context.Context, *posts.Post) (end, error)) answer {
+func (k *answerSaver) answerOf(p *posts.Post, mediaID string, called, accepted time.Time, tried asks.Attempt, save func(context.Context, *posts.Post) (end, error)) answer {
 	a := answer{post: p, mediaID: mediaID, tried: tried, save: save, awaited: func(row *posts.Post) bool {
 		return row.State == events.StatePublishing && posts.SameCall(row, p)
 	}}

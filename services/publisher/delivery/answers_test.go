@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
@@ -86,13 +87,13 @@ func (r *system) postsAway() (leaseOver <-chan struct{}, back func()) {
 	})
 }
 
-func logged(t *testing.T, r *system, id, phase string) (lines []events.Attempt) {
+func logged(t *testing.T, r *system, id, phase string) (lines []asks.Attempt) {
 	t.Helper()
 	tried, err := posts.NewStore(r.DB, 0, 0).Attempts(t.Context(), r.DB, id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return slices.DeleteFunc(tried, func(a events.Attempt) bool { return a.Phase != phase })
+	return slices.DeleteFunc(tried, func(a asks.Attempt) bool { return a.Phase != phase })
 }
 
 // A media id that Threads gave is worth more than a place in a batch, a lease, or an outage.
@@ -173,7 +174,7 @@ func TestAnswerIsSavedBeforeOlderFacts(t *testing.T) {
 	}
 	useBus(s, deaf)
 	called := time.Now()
-	_, err = s.Delivery.RecordSuccess(t.Context(), claimed, "18060000000000017", "https://www.threads.com/@demo.user/post/x", called, called, events.Attempt{At: called, Phase: "publish", OK: true})
+	_, err = s.Delivery.RecordSuccess(t.Context(), claimed, "18060000000000017", "https://www.threads.com/@demo.user/post/x", called, called, asks.Attempt{At: called, Phase: "publish", OK: true})
 	if err == nil {
 		t.Fatalf("told without NATS: %v", err)
 	}
@@ -197,7 +198,7 @@ func TestLastWordOfAnAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	called := time.Now()
-	a := s.Delivery.AnswerOf(claimed, "18060000000000018", called, called, events.Attempt{At: called, Phase: "publish", OK: true})
+	a := s.Delivery.AnswerOf(claimed, "18060000000000018", called, called, asks.Attempt{At: called, Phase: "publish", OK: true})
 	// Another publisher has found the call without an answer, and nobody may look.
 	row := r.Any(p.ID)
 	if err := s.Delivery.Park(t.Context(), &row, delivery.ListNotReadable()); err != nil {

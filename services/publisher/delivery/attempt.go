@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/threads"
 )
 
 // attempted is a line of the attempt log.
-func attempted(phase string, began, ended time.Time, err error) events.Attempt {
-	a := events.Attempt{At: began, Phase: phase, TookMs: float64(ended.Sub(began).Microseconds()) / 1000, OK: err == nil, Message: "Threads accepted the call."}
+func attempted(phase string, began, ended time.Time, err error) asks.Attempt {
+	a := asks.Attempt{At: began, Phase: phase, TookMs: float64(ended.Sub(began).Microseconds()) / 1000, OK: err == nil, Message: "Threads accepted the call."}
 	if err == nil {
 		return a
 	}

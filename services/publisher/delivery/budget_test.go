@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 )
 
@@ -60,7 +61,7 @@ func TestFetchesHaveABudget(t *testing.T) {
 		r.Config.FetchesPerMinute, r.Config.FetchedPerMinute = 20, 0
 		r.Start()
 		look := func(user string) error {
-			_, err := bus.Ask[events.Validation](t.Context(), r.Bus, events.ValidatePost{UserID: user, Draft: pictures(host, 20), Fetch: true})
+			_, err := bus.Ask[asks.Validation](t.Context(), r.Bus, asks.ValidatePost{UserID: user, Draft: pictures(host, 20), Fetch: true})
 			return err
 		}
 		var f *events.Fault
@@ -79,7 +80,7 @@ func TestFetchesHaveABudget(t *testing.T) {
 		if err := look("user_2"); err != nil {
 			t.Errorf("another user: %v", err)
 		}
-		if _, err := bus.Ask[events.Validation](t.Context(), r.Bus, events.ValidatePost{UserID: testUser, Draft: pictures(host, 20)}); err != nil {
+		if _, err := bus.Ask[asks.Validation](t.Context(), r.Bus, asks.ValidatePost{UserID: testUser, Draft: pictures(host, 20)}); err != nil {
 			t.Errorf("without media: %v", err)
 		}
 	})
@@ -90,7 +91,7 @@ func TestFetchesHaveABudget(t *testing.T) {
 		host, asked := r.mediaHost()
 		r.Config.FetchesPerMinute, r.Config.FetchedPerMinute = 0, 20<<20 // what one file may take at most
 		r.Start()
-		v, err := bus.Ask[events.Validation](t.Context(), r.Bus, events.ValidatePost{UserID: testUser, Draft: pictures(host, 20), Fetch: true})
+		v, err := bus.Ask[asks.Validation](t.Context(), r.Bus, asks.ValidatePost{UserID: testUser, Draft: pictures(host, 20), Fetch: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +133,7 @@ func TestTheQueueOfAnAccountHasALimit(t *testing.T) {
 	if _, fault := r.Do(events.PublishPost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "now"}, PublishAt: time.Now()}, 5*time.Second); !full(fault) {
 		t.Errorf("one for now: %v", fault)
 	}
-	v, err := bus.Ask[events.Validation](t.Context(), r.Bus, events.ValidatePost{UserID: testUser, Draft: events.Draft{Text: "four"}, PublishAt: time.Now().Add(time.Hour)})
+	v, err := bus.Ask[asks.Validation](t.Context(), r.Bus, asks.ValidatePost{UserID: testUser, Draft: events.Draft{Text: "four"}, PublishAt: time.Now().Add(time.Hour)})
 	if err != nil || v.Valid || len(v.Errors) != 1 || v.Errors[0].Code != "queue_full" {
 		t.Errorf("validation: %+v, %v", v, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/crash"
@@ -35,7 +36,7 @@ type concluder struct {
 
 // recordSuccess saves a clear yes. It is in the row before it is emitted, so no crash can lose it. A part of a chain that
 // is not the last is emitted as such, and the next one's turn comes.
-func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) (end, error) {
+func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...asks.Attempt) (end, error) {
 	if old.CurrentPart() == 0 {
 		c.measureLateness(old, called)
 	}
@@ -61,12 +62,12 @@ func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, mediaID,
 }
 
 // fail saves that a post will not go out, and why.
-func (c *concluder) fail(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...events.Attempt) (end, error) {
+func (c *concluder) fail(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...asks.Attempt) (end, error) {
 	return c.conclude(ctx, old, old.Fail(ofPart(old, old.CurrentPart(), reason), c.now()), tried...)
 }
 
 // conclude saves an answer and emits it. rev stays: it is raised by the event, when the projector applies it.
-func (c *concluder) conclude(ctx context.Context, old, p *posts.Post, tried ...events.Attempt) (end, error) {
+func (c *concluder) conclude(ctx context.Context, old, p *posts.Post, tried ...asks.Attempt) (end, error) {
 	p.UpdatedAt = c.now()
 	p.WakeAt = c.now().Add(c.cfg.Lease + time.Second) // when this worker is gone, the next emits it
 	p.ArmedAt = time.Time{}
@@ -87,7 +88,7 @@ func (c *concluder) conclude(ctx context.Context, old, p *posts.Post, tried ...e
 }
 
 // saveOutcome writes the answer into the row: a plain yes together with those of other posts, anything else by itself.
-func (c *concluder) saveOutcome(ctx context.Context, old, p *posts.Post, tried []events.Attempt) error {
+func (c *concluder) saveOutcome(ctx context.Context, old, p *posts.Post, tried []asks.Attempt) error {
 	if p.Fact == events.FactPublished && !p.IsChain() && old.State == events.StatePublishing {
 		if err := c.outcomes.Do(ctx, posts.Outcome{Old: old, Next: p, Tried: tried}); !errors.Is(err, batch.ErrAlone) {
 			return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/posts"
@@ -84,7 +85,7 @@ func (c *confirmer) confirm(ctx context.Context, old *posts.Post) (end, error) {
 }
 
 // findMediaID gives a post that is live its id. The lists may lag; the post is not rebuilt, whatever they say.
-func (c *confirmer) findMediaID(ctx context.Context, old *posts.Post, a access, tried events.Attempt) (end, error) {
+func (c *confirmer) findMediaID(ctx context.Context, old *posts.Post, a access, tried asks.Attempt) (end, error) {
 	seen, looked, err := c.finder.findPublished(ctx, old, a)
 	if errors.Is(err, errMissingScope) {
 		return moved, c.doubts.park(ctx, old, listNotReadable(), tried, looked)
@@ -102,7 +103,7 @@ func (c *confirmer) findMediaID(ctx context.Context, old *posts.Post, a access, 
 }
 
 // containerFinished handles a container that is still unpublished.
-func (c *confirmer) containerFinished(ctx context.Context, old *posts.Post, a access, tried events.Attempt) (end, error) {
+func (c *confirmer) containerFinished(ctx context.Context, old *posts.Post, a access, tried asks.Attempt) (end, error) {
 	switch {
 	case old.OnAbsent == posts.AbsentFail:
 		return c.findOrEndDoubt(ctx, old, a, true, tried)
@@ -119,7 +120,7 @@ func (c *confirmer) containerFinished(ctx context.Context, old *posts.Post, a ac
 
 // answeredAgain has a container called again whose last call was refused for what passes, once it has passed. The doubt
 // stands, so it is this container or none (publish.go looks at it once more).
-func (c *confirmer) answeredAgain(ctx context.Context, old *posts.Post, a access, tried events.Attempt) (end, error) {
+func (c *confirmer) answeredAgain(ctx context.Context, old *posts.Post, a access, tried asks.Attempt) (end, error) {
 	wait, full, err := c.quotas.roomAgain(ctx, a, posts.QuotaOf(old), 0)
 	if !full {
 		wait = 0 // what the answer asked for was waited for before
@@ -150,7 +151,7 @@ func (c *confirmer) absenceProvenAt(p *posts.Post) time.Time {
 
 // findOrEndDoubt looks for the post in the account's lists. Only a look that finds neither it nor anything that could be it, after
 // every call has surely ended, ends the doubt. usable says that the container can still be published.
-func (c *confirmer) findOrEndDoubt(ctx context.Context, old *posts.Post, a access, usable bool, tried ...events.Attempt) (end, error) {
+func (c *confirmer) findOrEndDoubt(ctx context.Context, old *posts.Post, a access, usable bool, tried ...asks.Attempt) (end, error) {
 	seen, looked, err := c.finder.findPublished(ctx, old, a)
 	tried = append(tried, looked)
 	switch {
@@ -171,7 +172,7 @@ func (c *confirmer) findOrEndDoubt(ctx context.Context, old *posts.Post, a acces
 }
 
 // provenAbsent is what becomes of a post that is proven not to be live.
-func (c *confirmer) provenAbsent(ctx context.Context, old *posts.Post, usable bool, tried ...events.Attempt) (end, error) {
+func (c *confirmer) provenAbsent(ctx context.Context, old *posts.Post, usable bool, tried ...asks.Attempt) (end, error) {
 	switch old.OnAbsent {
 	case posts.AbsentFail:
 		return c.concluder.conclude(ctx, old, old.WithoutDoubt(posts.ProofAbsent).Fail(old.Reason, c.now()), tried...)
@@ -187,14 +188,14 @@ func (c *confirmer) provenAbsent(ctx context.Context, old *posts.Post, usable bo
 }
 
 // publishAgain allows a second call, for the same container where there is one, so many times.
-func (c *confirmer) publishAgain(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
+func (c *confirmer) publishAgain(ctx context.Context, old *posts.Post, tried ...asks.Attempt) error {
 	if old.Attempt >= maxCalls {
 		return c.doubts.park(ctx, old, lostSeveralTimes(), tried...)
 	}
 	return c.callAgainLater(ctx, old, old.PublishAgain(c.now()), tried...)
 }
 
-func (c *confirmer) callAgainLater(ctx context.Context, old, next *posts.Post, tried ...events.Attempt) error {
+func (c *confirmer) callAgainLater(ctx context.Context, old, next *posts.Post, tried ...asks.Attempt) error {
 	if err := c.moves.save(ctx, old, next, "", tried...); err != nil {
 		return err
 	}
@@ -203,7 +204,7 @@ func (c *confirmer) callAgainLater(ctx context.Context, old, next *posts.Post, t
 }
 
 // buildAgain starts over with a new container, so many times; then a person must look.
-func (c *confirmer) buildAgain(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
+func (c *confirmer) buildAgain(ctx context.Context, old *posts.Post, tried ...asks.Attempt) error {
 	if old.Kind == events.KindRepost {
 		return c.publishAgain(ctx, old, tried...)
 	}
@@ -214,12 +215,12 @@ func (c *confirmer) buildAgain(ctx context.Context, old *posts.Post, tried ...ev
 }
 
 // resumeAgain takes up a post of which no call was known, and none was made.
-func (c *confirmer) resumeAgain(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
+func (c *confirmer) resumeAgain(ctx context.Context, old *posts.Post, tried ...asks.Attempt) error {
 	return c.callAgainLater(ctx, old, old.ResumeUncalled(c.now()), tried...)
 }
 
 // waitForRoom postpones a post that Threads refused for a limit and does not show.
-func (c *confirmer) waitForRoom(ctx context.Context, old *posts.Post, usable bool, tried ...events.Attempt) error {
+func (c *confirmer) waitForRoom(ctx context.Context, old *posts.Post, usable bool, tried ...asks.Attempt) error {
 	a, err := c.tokens.access(ctx, old)
 	if err != nil {
 		return c.noAccess(ctx, old, tried...)
@@ -234,13 +235,13 @@ func (c *confirmer) waitForRoom(ctx context.Context, old *posts.Post, usable boo
 }
 
 // foundLive concludes with a post that was found among the account's own.
-func (c *confirmer) foundLive(ctx context.Context, old *posts.Post, m threads.Media, tried ...events.Attempt) (end, error) {
+func (c *confirmer) foundLive(ctx context.Context, old *posts.Post, m threads.Media, tried ...asks.Attempt) (end, error) {
 	return c.concluder.recordSuccess(ctx, old, m.ID, m.Permalink, posts.LikelyCalledAt(old), c.now(), tried...)
 }
 
 // askAgain keeps the post unconfirmed after a look that settled nothing. After ConfirmFor a person must look; giveUp is what
 // they are told.
-func (c *confirmer) askAgain(ctx context.Context, old *posts.Post, giveUp string, tried ...events.Attempt) error {
+func (c *confirmer) askAgain(ctx context.Context, old *posts.Post, giveUp string, tried ...asks.Attempt) error {
 	if c.confirmOver(old) {
 		return c.gaveUp(ctx, old, giveUp, tried...)
 	}
@@ -253,7 +254,7 @@ func (c *confirmer) askAgain(ctx context.Context, old *posts.Post, giveUp string
 
 // askFailed keeps the post unconfirmed after a look that failed. Failures count apart from looks: the first after a good
 // one costs a second, not minutes.
-func (c *confirmer) askFailed(ctx context.Context, old *posts.Post, err error, tried ...events.Attempt) error {
+func (c *confirmer) askFailed(ctx context.Context, old *posts.Post, err error, tried ...asks.Attempt) error {
 	if c.confirmOver(old) {
 		return c.gaveUp(ctx, old, "", tried...)
 	}
@@ -262,7 +263,7 @@ func (c *confirmer) askFailed(ctx context.Context, old *posts.Post, err error, t
 
 // noAccess keeps a post unconfirmed whose account has to be connected again, for as long as that could still help. The
 // reconnect wakes it; until then there is no need to look often.
-func (c *confirmer) noAccess(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
+func (c *confirmer) noAccess(ctx context.Context, old *posts.Post, tried ...asks.Attempt) error {
 	if c.confirmOver(old) && c.now().After(old.Expires()) {
 		return c.gaveUp(ctx, old, "", tried...)
 	}
@@ -282,7 +283,7 @@ func (c *confirmer) waitForReferenceInDoubt(ctx context.Context, old *posts.Post
 	return c.moves.save(ctx, old, old.TryAgainAt(c.now().Add(ref.pause(c.now(), c.cfg.RefLook))), "")
 }
 
-func (c *confirmer) gaveUp(ctx context.Context, old *posts.Post, why string, tried ...events.Attempt) error {
+func (c *confirmer) gaveUp(ctx context.Context, old *posts.Post, why string, tried ...asks.Attempt) error {
 	return c.doubts.park(ctx, old, events.Faultf(events.Unknown, "%s",
 		cmp.Or(why, "It could not be found out whether this post is live; please look at the profile.")), tried...)
 }

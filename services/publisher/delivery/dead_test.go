@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
 )
@@ -25,7 +26,7 @@ func TestDead(t *testing.T) {
 	if failed := r.Await(cmd.PostID, events.FactFailed); failed.Reason.Code != events.Internal {
 		t.Errorf("failed with %+v", failed.Reason)
 	}
-	if o, err := commands.Get(t.Context(), r.DB, events.GetCommand{UserID: testUser, ID: id}); err != nil || !o.Done || o.Fault == nil || o.Fault.Code != events.Internal {
+	if o, err := commands.Get(t.Context(), r.DB, asks.GetCommand{UserID: testUser, ID: id}); err != nil || !o.Done || o.Fault == nil || o.Fault.Code != events.Internal {
 		t.Errorf("the command ended with %+v, %v", o, err)
 	}
 	s.Delivery.Dead(t.Context(), bus.Delivery{Meta: events.Meta{ID: events.NewCommandID()}}, errors.New("always")) // never noted: nothing to end

@@ -9,6 +9,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
@@ -130,7 +131,7 @@ func (d *deleter) mayDelete(ctx context.Context, old *posts.Post, part int) (may
 }
 
 // deleteLater sorts what went wrong: a no for good is emitted, everything else is tried again.
-func (d *deleter) deleteLater(ctx context.Context, old *posts.Post, a access, err error, tried events.Attempt) error {
+func (d *deleter) deleteLater(ctx context.Context, old *posts.Post, a access, err error, tried asks.Attempt) error {
 	wait := clock.Backoff(old.Failures + 1)
 	if e := apiError(err); e != nil {
 		switch e.Class {
@@ -154,7 +155,7 @@ func (d *deleter) deleteLater(ctx context.Context, old *posts.Post, a access, er
 }
 
 // deleted notes that a part is gone from Threads, "" when none was left, and goes on with the one before it.
-func (d *deleter) deleted(ctx context.Context, old *posts.Post, id string, tried ...events.Attempt) error {
+func (d *deleter) deleted(ctx context.Context, old *posts.Post, id string, tried ...asks.Attempt) error {
 	next, more := old.Delete(id, d.now())
 	if more {
 		return d.moves.saveEnded(ctx, old, next, tried...)
@@ -162,12 +163,12 @@ func (d *deleter) deleted(ctx context.Context, old *posts.Post, id string, tried
 	return d.endDeletion(ctx, old, next, events.FactDeleted, tried...)
 }
 
-func (d *deleter) deleteFailed(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...events.Attempt) error {
+func (d *deleter) deleteFailed(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...asks.Attempt) error {
 	return d.endDeletion(ctx, old, old.KeepLive(reason), events.FactDeleteFailed, tried...)
 }
 
 // endDeletion ends a deletion: row, event, and the outcome to whoever waits for it.
-func (d *deleter) endDeletion(ctx context.Context, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
+func (d *deleter) endDeletion(ctx context.Context, old, next *posts.Post, fact events.PostFact, tried ...asks.Attempt) error {
 	if err := d.moves.saveAt(ctx, crash.DeleteNoted, old, next, fact, tried...); err != nil {
 		return err
 	}

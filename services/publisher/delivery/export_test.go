@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
@@ -98,20 +99,20 @@ func (d *Delivery) CallThreads(ctx context.Context, a access, p *posts.Post, bef
 	return d.caller.callThreads(ctx, a, p, before)
 }
 
-func (d *Delivery) ReleaseClaim(ctx context.Context, before, old *posts.Post, why error, tried events.Attempt) error {
+func (d *Delivery) ReleaseClaim(ctx context.Context, before, old *posts.Post, why error, tried asks.Attempt) error {
 	return d.caller.releaseClaim(ctx, before, old, why, tried)
 }
 
 // Conclude and confirm.
 
-func (d *Delivery) AnswerOf(p *posts.Post, mediaID string, called, accepted time.Time, tried events.Attempt) answer {
+func (d *Delivery) AnswerOf(p *posts.Post, mediaID string, called, accepted time.Time, tried asks.Attempt) answer {
 	return d.caller.saver.answerOf(p, mediaID, called, accepted, tried, nil)
 }
 
 func (a answer) Awaited(row *posts.Post) bool       { return a.awaited(row) }
 func (a answer) LastWord(ctx context.Context) error { return a.lastWord(ctx) }
 
-func (d *Delivery) RecordSuccess(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...events.Attempt) (end, error) {
+func (d *Delivery) RecordSuccess(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...asks.Attempt) (end, error) {
 	return d.concluder.recordSuccess(ctx, old, mediaID, permalink, called, accepted, tried...)
 }
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/uptrace/bun"
 
-	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
@@ -40,7 +40,7 @@ type finder struct {
 
 // findPublished searches the account's own posts for one that a lost answer could belong to and that is not yet the post of another
 // row. What finds the post may be strict; what permits a second call must not be.
-func (f *finder) findPublished(ctx context.Context, p *posts.Post, a access) (seen candidates, tried events.Attempt, err error) {
+func (f *finder) findPublished(ctx context.Context, p *posts.Post, a access) (seen candidates, tried asks.Attempt, err error) {
 	began := f.now()
 	if seen, err = f.listCandidates(ctx, p, a); err == nil {
 		seen, err = f.withoutKnown(ctx, p, seen)

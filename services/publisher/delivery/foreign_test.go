@@ -17,6 +17,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
@@ -157,7 +158,7 @@ func TestSlowMediaBlindNobody(t *testing.T) {
 	}
 	for range 260 {
 		go func() {
-			_, _ = bus.Ask[events.Validation](t.Context(), r.Bus, events.ValidatePost{UserID: testUser, Draft: draft(true), Fetch: true})
+			_, _ = bus.Ask[asks.Validation](t.Context(), r.Bus, asks.ValidatePost{UserID: testUser, Draft: draft(true), Fetch: true})
 		}()
 	}
 	select {
@@ -165,10 +166,10 @@ func TestSlowMediaBlindNobody(t *testing.T) {
 	case <-time.After(waiting.Limit):
 		t.Fatal("nobody looked at a picture")
 	}
-	if v, err := bus.Ask[events.Validation](t.Context(), r.Bus, events.ValidatePost{UserID: "user_2", Draft: draft(false), Fetch: true}); err != nil || !v.Valid {
+	if v, err := bus.Ask[asks.Validation](t.Context(), r.Bus, asks.ValidatePost{UserID: "user_2", Draft: draft(false), Fetch: true}); err != nil || !v.Valid {
 		t.Errorf("another user's draft: %+v, %v", v, err)
 	}
-	if got, err := bus.Ask[events.PostDetail](t.Context(), r.Bus, events.GetPost{UserID: testUser, ID: p.ID}); err != nil || got.ID != p.ID {
+	if got, err := bus.Ask[asks.PostDetail](t.Context(), r.Bus, asks.GetPost{UserID: testUser, ID: p.ID}); err != nil || got.ID != p.ID {
 		t.Errorf("another question of the same user: %+v, %v", got, err)
 	}
 }
@@ -220,7 +221,7 @@ func TestQuestionsHoldUpNoPost(t *testing.T) {
 			asked.Go(func() {
 				ctx, cancel := context.WithTimeout(asking, time.Minute)
 				defer cancel()
-				_, _ = bus.Ask[events.HistoryImport](ctx, r.Bus, events.GetHistoryImport{UserID: user})
+				_, _ = bus.Ask[asks.HistoryImport](ctx, r.Bus, asks.GetHistoryImport{UserID: user})
 			})
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
@@ -28,12 +29,12 @@ type moves struct {
 }
 
 // save saves one move of a worker: raises rev when the move is emitted, and emits it.
-func (m *moves) save(ctx context.Context, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
+func (m *moves) save(ctx context.Context, old, next *posts.Post, fact events.PostFact, tried ...asks.Attempt) error {
 	return m.saveAt(ctx, "", old, next, fact, tried...)
 }
 
 // saveAt is save, with the crash point between saving and emitting.
-func (m *moves) saveAt(ctx context.Context, saved crash.Point, old, next *posts.Post, fact events.PostFact, tried ...events.Attempt) error {
+func (m *moves) saveAt(ctx context.Context, saved crash.Point, old, next *posts.Post, fact events.PostFact, tried ...asks.Attempt) error {
 	next.UpdatedAt = m.now()
 	// What Threads answered is saved before anything else: an older change that cannot be emitted must not stand before it.
 	answer := len(tried) > 0
@@ -76,7 +77,7 @@ func (m *moves) saveStep(ctx context.Context, step posts.Step) error {
 // know the fact and could not emit it; that wake_at is set sees to the emitting.
 
 // saveEnded saves what has become known of a post that has ended, and emits it.
-func (m *moves) saveEnded(ctx context.Context, old, p *posts.Post, tried ...events.Attempt) error {
+func (m *moves) saveEnded(ctx context.Context, old, p *posts.Post, tried ...asks.Attempt) error {
 	p.UpdatedAt, p.Rev, p.Fact = m.now(), old.Rev+1, events.FactUpdated
 	p.ToldRev = p.Rev
 	err := pg.InTx(ctx, m.db, func(ctx context.Context, tx bun.Tx) error {

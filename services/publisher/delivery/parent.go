@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
@@ -28,7 +29,7 @@ func tryParentAgain(age time.Duration, try int) (wait time.Duration, again bool)
 }
 
 // parentUnseen handles a creation that was refused because Threads does not know what it refers to.
-func (w *waits) parentUnseen(ctx context.Context, old *posts.Post, e *threads.Error, tried events.Attempt) (end, error) {
+func (w *waits) parentUnseen(ctx context.Context, old *posts.Post, e *threads.Error, tried asks.Attempt) (end, error) {
 	at, err := w.references.parentLiveAt(ctx, old)
 	if err != nil {
 		return 0, err

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
@@ -104,8 +105,8 @@ func TestOutageOfAQuestion(t *testing.T) {
 	r.Account = r.Connect(testUser, "demo.user")
 	r.Start()
 	p := r.Schedule(time.Hour, "asked about")
-	q := events.GetPost{UserID: testUser, ID: p.ID}
-	if _, err := bus.Ask[events.PostDetail](t.Context(), r.Bus, q); err != nil {
+	q := asks.GetPost{UserID: testUser, ID: p.ID}
+	if _, err := bus.Ask[asks.PostDetail](t.Context(), r.Bus, q); err != nil {
 		t.Fatal(err)
 	}
 	u, err := url.Parse(address)
@@ -123,7 +124,7 @@ func TestOutageOfAQuestion(t *testing.T) {
 		bun.Ident(name), name); err != nil {
 		t.Fatal(err)
 	}
-	_, err = bus.Ask[events.PostDetail](t.Context(), r.Bus, q)
+	_, err = bus.Ask[asks.PostDetail](t.Context(), r.Bus, q)
 	var f *events.Fault
 	if !errors.As(err, &f) || f.Code != events.Unavailable || f.RetryAfter == 0 {
 		t.Errorf("without Postgres the asker hears %v", err)
@@ -132,7 +133,7 @@ func TestOutageOfAQuestion(t *testing.T) {
 		t.Fatal(err)
 	}
 	waiting.Until(t, "an answer after the outage", func() bool {
-		_, err := bus.Ask[events.PostDetail](t.Context(), r.Bus, q)
+		_, err := bus.Ask[asks.PostDetail](t.Context(), r.Bus, q)
 		return err == nil
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/limiter"
@@ -187,7 +188,7 @@ func processingLimit(p *posts.Post) time.Duration {
 
 // inspectAgain waits a tenth of the container's age, from a quarter of a second to fifteen: soon after its birth we look
 // often, later seldom.
-func (r *preparer) inspectAgain(ctx context.Context, old *posts.Post, tried events.Attempt) error {
+func (r *preparer) inspectAgain(ctx context.Context, old *posts.Post, tried asks.Attempt) error {
 	next := old.LookAgainAt(r.now().Add(min(max(r.now().Sub(old.ContainerAt)/10, firstLook), 15*time.Second)))
 	if r.now().Sub(old.ContainerAt) < 2*firstLook {
 		return r.moves.save(ctx, old, next, "", tried)
@@ -196,7 +197,7 @@ func (r *preparer) inspectAgain(ctx context.Context, old *posts.Post, tried even
 }
 
 // rebuild gives a container up and starts anew, so many times.
-func (r *preparer) rebuild(ctx context.Context, old *posts.Post, tried ...events.Attempt) (end, error) {
+func (r *preparer) rebuild(ctx context.Context, old *posts.Post, tried ...asks.Attempt) (end, error) {
 	if old.Rebuilds >= maxRebuilds {
 		return r.concluder.fail(ctx, old, events.Faultf(events.Refused, "Threads did not finish processing this post after several tries; check the media and post again."), tried...)
 	}
@@ -205,7 +206,7 @@ func (r *preparer) rebuild(ctx context.Context, old *posts.Post, tried ...events
 
 // refusedAhead handles an error before publishing, where nothing can have gone live: a refusal for good fails the post
 // now, everything else is tried again or waits with a reason.
-func (r *preparer) refusedAhead(ctx context.Context, old *posts.Post, a access, err error, tried events.Attempt) (end, error) {
+func (r *preparer) refusedAhead(ctx context.Context, old *posts.Post, a access, err error, tried asks.Attempt) (end, error) {
 	if errors.Is(err, breaker.ErrDown) {
 		return moved, r.waits.waitForThreads(ctx, old, old)
 	}

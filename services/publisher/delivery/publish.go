@@ -10,6 +10,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/posts"
@@ -119,11 +120,11 @@ func (c *caller) callAgain(ctx context.Context, old *posts.Post, a access, lande
 }
 
 // notReady lets a container that Threads does not find yet wait a little, so many times.
-func (c *caller) notReady(ctx context.Context, old *posts.Post, tried ...events.Attempt) error {
+func (c *caller) notReady(ctx context.Context, old *posts.Post, tried ...asks.Attempt) error {
 	return c.notReadyFrom(ctx, old, old, tried...)
 }
 
-func (c *caller) notReadyFrom(ctx context.Context, old, base *posts.Post, tried ...events.Attempt) error {
+func (c *caller) notReadyFrom(ctx context.Context, old, base *posts.Post, tried ...asks.Attempt) error {
 	if old.NotReady >= len(notReadyWaits) {
 		return c.doubts.unconfirmedFrom(ctx, old, base, posts.AbsentRetry,
 			events.Faultf(events.Unavailable, "Threads does not find what it prepared for this post; we are checking before we build it anew."), tried...)
@@ -173,7 +174,7 @@ func (c *caller) claimAndCall(ctx context.Context, old *posts.Post, a access, la
 // that nobody waits for is a question that somebody must ask. landed frees the places of the call as soon as it is over.
 func (c *caller) call(ctx context.Context, before, p *posts.Post, a access, landed func()) (end, error) {
 	if err := c.until(ctx, p.PublishAt); err != nil {
-		return moved, c.releaseClaim(context.WithoutCancel(ctx), before, p, err, events.Attempt{At: c.now(), Phase: "publish", Message: "Stopped before the call was made."})
+		return moved, c.releaseClaim(context.WithoutCancel(ctx), before, p, err, asks.Attempt{At: c.now(), Phase: "publish", Message: "Stopped before the call was made."})
 	}
 	ctx = context.WithoutCancel(ctx)
 	stopRenewing := c.leases.keep(ctx, p)
@@ -225,7 +226,7 @@ func (c *caller) callThreads(ctx context.Context, a access, p *posts.Post, befor
 }
 
 // handlePublishError sorts what came back instead of a media id. Any of it may hide a success, so the doubt stands.
-func (c *caller) handlePublishError(ctx context.Context, old *posts.Post, a access, err error, called time.Time, tried events.Attempt) error {
+func (c *caller) handlePublishError(ctx context.Context, old *posts.Post, a access, err error, called time.Time, tried asks.Attempt) error {
 	e := apiError(err)
 	if e == nil {
 		e = &threads.Error{Class: threads.Ambiguous, Sentence: "Threads' answer was lost."}
@@ -264,7 +265,7 @@ func (c *caller) handlePublishError(ctx context.Context, old *posts.Post, a acce
 }
 
 // releaseClaim takes a claim back when nothing has left this process.
-func (c *caller) releaseClaim(ctx context.Context, before, old *posts.Post, why error, tried events.Attempt) error {
+func (c *caller) releaseClaim(ctx context.Context, before, old *posts.Post, why error, tried asks.Attempt) error {
 	next := old.ReleaseClaim(before)
 	if errors.Is(why, breaker.ErrDown) {
 		return c.waits.waitForThreads(ctx, old, next)

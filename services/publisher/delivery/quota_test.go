@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/threadssim"
@@ -135,7 +136,7 @@ func TestPlacesAreGivenBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Delivery.ReleaseClaim(t.Context(), p, claimed, threads.ErrNotSent, events.Attempt{At: time.Now(), Phase: "publish"}); err != nil {
+		if err := s.Delivery.ReleaseClaim(t.Context(), p, claimed, threads.ErrNotSent, asks.Attempt{At: time.Now(), Phase: "publish"}); err != nil {
 			t.Fatal(err)
 		}
 		if n := r.places(p.ID); n != 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/vault"
 )
@@ -38,7 +39,7 @@ func (w *waits) waitForToken(ctx context.Context, old *posts.Post, err error) (e
 
 // reconnect lets a post wait because Threads refused the token, and says so of the account. Where the token was replaced
 // while it was tried, the new one is tried, and nobody is told anything.
-func (w *waits) reconnect(ctx context.Context, old *posts.Post, a access, tried ...events.Attempt) error {
+func (w *waits) reconnect(ctx context.Context, old *posts.Post, a access, tried ...asks.Attempt) error {
 	if w.tokens.declareReconnect(ctx, a) {
 		return w.postpone(ctx, old, accounts.MustReconnect(), w.now().Add(reconnectLook), tried...)
 	}

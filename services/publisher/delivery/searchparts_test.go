@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 )
 
@@ -16,7 +17,7 @@ func TestSearchLooksAtEveryPart(t *testing.T) {
 	p := r.accepted(events.Draft{Parts: []events.DraftPart{{Text: "the first"}, {Text: `the "second" änd last`}}}, time.Hour)
 	r.accepted(events.Draft{Text: "another"}, time.Hour)
 	for words, want := range map[string]int{"first": 1, `"SECOND" än`: 1, "last": 1, "text": 0, "another": 1} {
-		list, err := bus.Ask[events.PostList](t.Context(), r.Bus, events.ListPosts{UserID: testUser, Search: words})
+		list, err := bus.Ask[asks.PostList](t.Context(), r.Bus, asks.ListPosts{UserID: testUser, Search: words})
 		if err != nil || len(list.Posts) != want {
 			t.Errorf("%q finds %d, %v", words, len(list.Posts), err)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/services/publisher/draft/drafttest"
@@ -36,7 +37,7 @@ func TestTooLargeToBeTold(t *testing.T) {
 	}
 	_, fault = r.Do(events.EditPost{PostID: small.ID, UserID: testUser, Parts: large.Parts}, 5*time.Second)
 	check("editing", fault)
-	v, err := bus.Ask[events.Validation](t.Context(), r.Bus, events.ValidatePost{UserID: testUser, Draft: large, PublishAt: time.Now().Add(time.Hour)})
+	v, err := bus.Ask[asks.Validation](t.Context(), r.Bus, asks.ValidatePost{UserID: testUser, Draft: large, PublishAt: time.Now().Add(time.Hour)})
 	if err != nil || v.Valid || len(v.Errors) != 1 || v.Errors[0].Code != "post_too_large" {
 		t.Errorf("validating says %t, %+v, %v", v.Valid, v.Errors, err)
 	}
@@ -44,7 +45,7 @@ func TestTooLargeToBeTold(t *testing.T) {
 	if told := r.Await(small.ID, events.FactScheduled); len(told.Parts) != 11 {
 		t.Errorf("%d parts were told", len(told.Parts))
 	}
-	if p, err := bus.Ask[events.PostDetail](t.Context(), r.Bus, events.GetPost{UserID: testUser, ID: small.ID}); err != nil || len(p.Parts) != 11 {
+	if p, err := bus.Ask[asks.PostDetail](t.Context(), r.Bus, asks.GetPost{UserID: testUser, ID: small.ID}); err != nil || len(p.Parts) != 11 {
 		t.Errorf("%d parts are read, %v", len(p.Parts), err)
 	}
 }
@@ -72,8 +73,8 @@ func TestListsEndByBytes(t *testing.T) {
 			for _, newest := range []bool{false, true} {
 				var got []string
 				pages, tries := 0, 0
-				for q := (events.ListPosts{UserID: user, Limit: limit, Newest: newest}); ; {
-					list, err := bus.Ask[events.PostList](t.Context(), r.Bus, q)
+				for q := (asks.ListPosts{UserID: user, Limit: limit, Newest: newest}); ; {
+					list, err := bus.Ask[asks.PostList](t.Context(), r.Bus, q)
 					if errors.Is(err, &events.Fault{Code: events.Unavailable}) && tries < 20 {
 						tries++
 						continue // a slow machine: whoever asked had stopped waiting
@@ -103,7 +104,7 @@ func TestListsEndByBytes(t *testing.T) {
 	}
 	// A search looks no further than it would, and ends by bytes as well.
 	var found int
-	for q := (events.ListPosts{UserID: "japanese", Search: "日"}); ; {
+	for q := (asks.ListPosts{UserID: "japanese", Search: "日"}); ; {
 		list, err := s.Questions.ListPosts(t.Context(), q)
 		if err != nil {
 			t.Fatal(err)

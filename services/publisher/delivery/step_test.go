@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/posts"
 )
@@ -20,7 +21,7 @@ func TestStepsAreSavedTogether(t *testing.T) {
 		next := *p
 		next.Lease, next.ContainerID, next.ContainerAt, next.WakeAt = "", container, time.Now(), time.Now().Add(time.Hour)
 		next.ContainerID = container
-		return posts.Step{Old: p, Next: &next, Tried: []events.Attempt{{At: time.Now(), Phase: "create", OK: true}}}
+		return posts.Step{Old: p, Next: &next, Tried: []asks.Attempt{{At: time.Now(), Phase: "create", OK: true}}}
 	}
 	plain, twice, held, moved := r.readyPost(s, testUser, r.Account.ID, "plain"), r.readyPost(s, testUser, r.Account.ID, "twice"),
 		r.readyPost(s, testUser, r.Account.ID, "held"), r.readyPost(s, testUser, r.Account.ID, "moved")

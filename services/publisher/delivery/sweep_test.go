@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
@@ -135,7 +136,7 @@ func TestSweepEndsCommands(t *testing.T) {
 	if err := s.Delivery.SweepOnce(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	o, err := s.Questions.GetCommand(context.Background(), events.GetCommand{UserID: testUser, ID: id})
+	o, err := s.Questions.GetCommand(context.Background(), asks.GetCommand{UserID: testUser, ID: id})
 	if err != nil || !o.Done || o.Fault != nil {
 		t.Errorf("the command that waits for the deletion is %+v, %v", o, err)
 	}

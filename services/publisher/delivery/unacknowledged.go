@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/posts"
 )
 
@@ -13,7 +13,7 @@ var errUnacknowledged = errors.New("the claim was not heard of")
 
 // releaseUnacknowledged takes back a claim of which nothing was heard: no call followed it.
 func (c *caller) releaseUnacknowledged(ctx context.Context, before, p *posts.Post) error {
-	tried := events.Attempt{At: c.now(), Phase: "publish", Message: "Stopped before the call was made."}
+	tried := asks.Attempt{At: c.now(), Phase: "publish", Message: "Stopped before the call was made."}
 	err := c.releaseClaim(ctx, before, p, errUnacknowledged, tried)
 	if err != nil && !errors.Is(err, posts.ErrLost) {
 		c.store.Unacknowledged.Add(p.Lease, before)

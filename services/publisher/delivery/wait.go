@@ -9,6 +9,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/services/publisher/projector"
@@ -29,12 +30,12 @@ type waits struct {
 }
 
 // postpone lets a post wait, with a reason that its owner can read. That is emitted when the reason is news.
-func (w *waits) postpone(ctx context.Context, old *posts.Post, reason *events.Fault, until time.Time, tried ...events.Attempt) error {
+func (w *waits) postpone(ctx context.Context, old *posts.Post, reason *events.Fault, until time.Time, tried ...asks.Attempt) error {
 	return w.postponeFrom(ctx, old, old, reason, until, tried...)
 }
 
 // postponeFrom is postpone for a post of which more is known than its row says: base.
-func (w *waits) postponeFrom(ctx context.Context, old, base *posts.Post, reason *events.Fault, until time.Time, tried ...events.Attempt) error {
+func (w *waits) postponeFrom(ctx context.Context, old, base *posts.Post, reason *events.Fault, until time.Time, tried ...asks.Attempt) error {
 	next, fact := base.Postpone(reason, until)
 	if next.State == events.StateUnconfirmed {
 		return w.doubts.saveUnconfirmed(ctx, old, next, fact, tried...)

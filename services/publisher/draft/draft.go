@@ -9,8 +9,8 @@ import (
 	"github.com/uptrace/bun"
 	"go.uber.org/zap"
 
-	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/probe"
 )
@@ -35,7 +35,7 @@ type Deps struct {
 	DB    *bun.DB // for questions
 	Posts *posts.Store
 	// Limits forecasts how much of its allowances an account has left at a time.
-	Limits func(ctx context.Context, account accounts.Account, at, now time.Time) (events.Limits, error)
+	Limits func(ctx context.Context, account accounts.Account, at, now time.Time) (asks.Limits, error)
 	Log    *zap.Logger
 	Now    func() time.Time
 }
@@ -45,7 +45,7 @@ type Service struct {
 	cfg    Config
 	db     *bun.DB
 	posts  *posts.Store
-	limits func(ctx context.Context, account accounts.Account, at, now time.Time) (events.Limits, error)
+	limits func(ctx context.Context, account accounts.Account, at, now time.Time) (asks.Limits, error)
 	prober *probe.Prober
 	budget *budget
 	queues *queues

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/panics"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/probe"
@@ -50,16 +51,16 @@ func filesOf(d events.Draft) (n int) {
 }
 
 // probeAll reads the files of a draft as Threads would.
-func (s *Service) probeAll(ctx context.Context, d events.Draft) []events.MediaLook {
-	looks := []events.MediaLook{}
+func (s *Service) probeAll(ctx context.Context, d events.Draft) []asks.MediaLook {
+	looks := []asks.MediaLook{}
 	g := new(errgroup.Group)
 	g.SetLimit(probesAtOnce)
-	var all []*events.MediaLook
+	var all []*asks.MediaLook
 	for pointer, m := range allMedia(d) {
 		if len(all) == maxProbes {
 			break
 		}
-		look := &events.MediaLook{Pointer: pointer}
+		look := &asks.MediaLook{Pointer: pointer}
 		all = append(all, look)
 		g.Go(func() error {
 			s.probeOne(ctx, look, m)
@@ -73,7 +74,7 @@ func (s *Service) probeAll(ctx context.Context, d events.Draft) []events.MediaLo
 	return looks
 }
 
-func (s *Service) probeOne(ctx context.Context, look *events.MediaLook, m events.Media) {
+func (s *Service) probeOne(ctx context.Context, look *asks.MediaLook, m events.Media) {
 	kind := threads.Image
 	if m.Type == events.Video {
 		kind = threads.Video

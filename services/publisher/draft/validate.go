@@ -6,6 +6,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/posts"
@@ -14,16 +15,16 @@ import (
 
 // ValidatePost checks a draft by all the rules by which it would be accepted, and adds what its author should know. Nothing is
 // stored.
-func (s *Service) ValidatePost(ctx context.Context, q events.ValidatePost) (events.Validation, error) {
+func (s *Service) ValidatePost(ctx context.Context, q asks.ValidatePost) (asks.Validation, error) {
 	now := s.now()
-	v := events.Validation{Errors: []events.Detail{}, Warnings: []events.Detail{}, Parts: []events.TextCount{}, Media: []events.MediaLook{}, PublishAt: q.PublishAt.UTC()}
+	v := asks.Validation{Errors: []events.Detail{}, Warnings: []events.Detail{}, Parts: []asks.TextCount{}, Media: []asks.MediaLook{}, PublishAt: q.PublishAt.UTC()}
 	if q.PublishAt.IsZero() {
 		v.PublishAt = now.UTC()
 	} else if late := CheckTime(q.PublishAt, now); late != nil {
 		v.Errors = append(v.Errors, late.Details...)
 	}
 	v.Parts = counts(q.Draft)
-	media := make(chan []events.MediaLook, 1) // side by side with the rest, which may wait for Threads
+	media := make(chan []asks.MediaLook, 1) // side by side with the rest, which may wait for Threads
 	if q.Fetch {
 		if fault := s.budget.takeFetches(q.UserID, filesOf(q.Draft), now); fault != nil {
 			return v, fault
@@ -67,7 +68,7 @@ func (s *Service) ValidatePost(ctx context.Context, q events.ValidatePost) (even
 }
 
 // addRefusal adds a refusal to the errors. An error that is no refusal comes back.
-func addRefusal(v *events.Validation, err error, pointer string) error {
+func addRefusal(v *asks.Validation, err error, pointer string) error {
 	if err == nil {
 		return nil
 	}
@@ -84,7 +85,7 @@ func addRefusal(v *events.Validation, err error, pointer string) error {
 }
 
 // checkAccount adds what follows from the account: whether it can be used, what its allowances leave, and how long its token lasts.
-func (s *Service) checkAccount(ctx context.Context, v *events.Validation, account accounts.Account, d events.Draft, now time.Time) error {
+func (s *Service) checkAccount(ctx context.Context, v *asks.Validation, account accounts.Account, d events.Draft, now time.Time) error {
 	v.AccountID = account.ID
 	if err := addRefusal(v, MayPost(account, d), "/accountId"); err != nil {
 		return err
@@ -101,7 +102,7 @@ func (s *Service) checkAccount(ctx context.Context, v *events.Validation, accoun
 	if (d.ReplyTo != "" || len(d.Parts) > 1) && !account.HasScope(threads.ScopeReadReplies) {
 		warn("/accountId", "no_read_replies", "This account did not grant "+threads.ScopeReadReplies+": should Threads' answer to a reply be lost, a person must look whether it is live.")
 	}
-	v.Token = &events.Runway{Status: account.Status, ExpiresAt: account.ExpiresAt.UTC(),
+	v.Token = &asks.Runway{Status: account.Status, ExpiresAt: account.ExpiresAt.UTC(),
 		DaysLeft: int(account.ExpiresAt.Sub(v.PublishAt).Hours() / 24)}
 	if account.ExpiresAt.Before(v.PublishAt) {
 		warn("/scheduledAt", "token_runway", "The account's token ends before this time; it is refreshed before, unless Threads refuses and the account must be connected again.")
@@ -125,14 +126,14 @@ func (s *Service) checkAccount(ctx context.Context, v *events.Validation, accoun
 }
 
 // counts are the texts as Threads counts them.
-func counts(d events.Draft) []events.TextCount {
-	count := func(text, attached string) events.TextCount {
-		return events.TextCount{Count: threads.Count(text), Limit: threads.MaxText, Links: threads.Links(text, attached)}
+func counts(d events.Draft) []asks.TextCount {
+	count := func(text, attached string) asks.TextCount {
+		return asks.TextCount{Count: threads.Count(text), Limit: threads.MaxText, Links: threads.Links(text, attached)}
 	}
 	if len(d.Parts) == 0 {
-		return []events.TextCount{count(d.Text, d.LinkAttachment)}
+		return []asks.TextCount{count(d.Text, d.LinkAttachment)}
 	}
-	list := make([]events.TextCount, min(len(d.Parts), maxParts))
+	list := make([]asks.TextCount, min(len(d.Parts), maxParts))
 	for i, part := range d.Parts[:len(list)] {
 		attached := ""
 		if i == 0 {

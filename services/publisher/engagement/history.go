@@ -13,6 +13,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
@@ -65,8 +66,8 @@ type historyImport struct {
 	FinishedAt  time.Time     `bun:"finished_at,nullzero"`
 }
 
-func (h *historyImport) view() events.HistoryImport {
-	return events.HistoryImport{
+func (h *historyImport) view() asks.HistoryImport {
+	return asks.HistoryImport{
 		AccountID: h.AccountID, CommandID: h.CommandID, Status: h.Status,
 		Listed: h.Listed, Imported: h.Imported, Known: h.Known, HeldBack: h.HeldBack,
 		Oldest: posts.OptionalTime(h.Oldest), Fault: h.Fault,
@@ -75,18 +76,18 @@ func (h *historyImport) view() events.HistoryImport {
 }
 
 // GetHistoryImport answers how the last import of an account's history stands.
-func (s *Service) GetHistoryImport(ctx context.Context, q events.GetHistoryImport) (events.HistoryImport, error) {
+func (s *Service) GetHistoryImport(ctx context.Context, q asks.GetHistoryImport) (asks.HistoryImport, error) {
 	account, err := accounts.Resolve(ctx, s.side, q.UserID, q.AccountID)
 	if err != nil {
-		return events.HistoryImport{}, err
+		return asks.HistoryImport{}, err
 	}
 	h := new(historyImport)
 	err = s.side.NewSelect().Model(h).Where("account_id = ?", account.ID).Scan(ctx)
 	if errors.Is(err, sql.ErrNoRows) {
-		return events.HistoryImport{AccountID: account.ID, Status: "none"}, nil
+		return asks.HistoryImport{AccountID: account.ID, Status: "none"}, nil
 	}
 	if err != nil {
-		return events.HistoryImport{}, fmt.Errorf("read the import: %w", err)
+		return asks.HistoryImport{}, fmt.Errorf("read the import: %w", err)
 	}
 	if h.Status == importRunning { // its command may be a dead letter, which nobody finishes
 		if c, err := commands.Find(ctx, s.side, h.CommandID); err == nil && c != nil {

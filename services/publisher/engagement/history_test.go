@@ -12,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
@@ -24,7 +25,7 @@ import (
 )
 
 // importHistory has a history imported, and waits for the end.
-func (r *system) importHistory(cmd events.ImportHistory) (h events.HistoryImport, fault *events.Fault) {
+func (r *system) importHistory(cmd events.ImportHistory) (h asks.HistoryImport, fault *events.Fault) {
 	r.T.Helper()
 	o, err := r.Bus.Do(r.T.Context(), cmd, bus.CommandOptions{ID: events.NewCommandID()}, 20*time.Second)
 	if err != nil {
@@ -217,7 +218,7 @@ func TestImportGoesOn(t *testing.T) {
 	dying, cancel := context.WithCancel(t.Context())
 	go func() {
 		for {
-			if h, err := s.Engagement.GetHistoryImport(t.Context(), events.GetHistoryImport{UserID: publishertest.User}); err != nil || h.Listed > 0 {
+			if h, err := s.Engagement.GetHistoryImport(t.Context(), asks.GetHistoryImport{UserID: publishertest.User}); err != nil || h.Listed > 0 {
 				cancel()
 				return
 			}
@@ -227,7 +228,7 @@ func TestImportGoesOn(t *testing.T) {
 	if _, err := importAll(dying, s, d, cmd); err == nil {
 		t.Fatal("it ended before it could be stopped")
 	}
-	half, err := s.Engagement.GetHistoryImport(t.Context(), events.GetHistoryImport{UserID: publishertest.User})
+	half, err := s.Engagement.GetHistoryImport(t.Context(), asks.GetHistoryImport{UserID: publishertest.User})
 	if err != nil || half.Status != "running" || half.Imported != 100 {
 		t.Fatalf("half way: %+v, %v", half, err)
 	}
@@ -249,7 +250,7 @@ func TestImportGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var h events.HistoryImport
+	var h asks.HistoryImport
 	if err := json.Unmarshal(result.(json.RawMessage), &h); err != nil {
 		t.Fatal(err)
 	}

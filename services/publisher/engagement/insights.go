@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher/draft"
@@ -29,17 +30,17 @@ const (
 
 // GetAccountInsights answers with the insights of an account, read from Threads now, and as they were before. Only those of the
 // default time and metrics are saved as snapshots: those of other times would not compare.
-func (s *Service) GetAccountInsights(ctx context.Context, q events.GetAccountInsights) (events.Insights, error) {
+func (s *Service) GetAccountInsights(ctx context.Context, q asks.GetAccountInsights) (asks.Insights, error) {
 	now := s.now()
 	if fault := checkInsights(q.Metrics, q.Snapshots); fault != nil {
-		return events.Insights{}, fault
+		return asks.Insights{}, fault
 	}
 	if fault := checkSpan(q.Since, q.Until, q.Breakdown, q.Metrics, now); fault != nil {
-		return events.Insights{}, fault
+		return asks.Insights{}, fault
 	}
 	account, err := accounts.Resolve(ctx, s.side, q.UserID, q.AccountID)
 	if err != nil {
-		return events.Insights{}, err
+		return asks.Insights{}, err
 	}
 	ask := threads.InsightsQuery{Metrics: q.Metrics, Since: q.Since, Until: q.Until, Breakdown: q.Breakdown}
 	if q.Breakdown != "" && len(q.Metrics) == 0 {
@@ -53,9 +54,9 @@ func (s *Service) GetAccountInsights(ctx context.Context, q events.GetAccountIns
 	}
 	metrics, at, err := s.readInsights(ctx, account, key, of, compares, read)
 	if err != nil {
-		return events.Insights{}, err
+		return asks.Insights{}, err
 	}
-	i := events.Insights{
+	i := asks.Insights{
 		AccountID: account.ID, ReadAt: at.UTC(), Since: posts.OptionalTime(q.Since), Until: posts.OptionalTime(q.Until), Metrics: metrics,
 	}
 	i.Snapshots, err = snapshots(ctx, s.side, of, q.Snapshots)
@@ -63,13 +64,13 @@ func (s *Service) GetAccountInsights(ctx context.Context, q events.GetAccountIns
 }
 
 // GetPostInsights answers with the insights of a post over its whole life, and as they were before.
-func (s *Service) GetPostInsights(ctx context.Context, q events.GetPostInsights) (events.Insights, error) {
+func (s *Service) GetPostInsights(ctx context.Context, q asks.GetPostInsights) (asks.Insights, error) {
 	if fault := checkInsights(q.Metrics, q.Snapshots); fault != nil {
-		return events.Insights{}, fault
+		return asks.Insights{}, fault
 	}
 	post, err := s.resolveTarget(ctx, q.UserID, q.AccountID, q.ID)
 	if err != nil {
-		return events.Insights{}, err
+		return asks.Insights{}, err
 	}
 	of := subject{post.account.ID, post.mediaID}
 	key := fmt.Sprint("insights ", post.account.ID, post.account.Rev, post.mediaID, q.Metrics)
@@ -78,9 +79,9 @@ func (s *Service) GetPostInsights(ctx context.Context, q events.GetPostInsights)
 	}
 	metrics, at, err := s.readInsights(ctx, post.account, key, of, len(q.Metrics) == 0, read)
 	if err != nil {
-		return events.Insights{}, err
+		return asks.Insights{}, err
 	}
-	i := events.Insights{
+	i := asks.Insights{
 		AccountID: post.account.ID, PostID: post.postID, MediaID: post.mediaID, ReadAt: at.UTC(), Metrics: metrics,
 	}
 	i.Snapshots, err = snapshots(ctx, s.side, of, q.Snapshots)
@@ -139,8 +140,8 @@ type subject struct{ accountID, mediaID string }
 
 // readInsights reads metrics, at most ReadsKept old, and saves them as a snapshot where keep says so.
 func (s *Service) readInsights(ctx context.Context, account accounts.Account, key string, of subject, keep bool,
-	read func(context.Context, ownercalls.Access) ([]threads.Metric, error)) ([]events.Metric, time.Time, error) {
-	if metrics, at, ok := recently[[]events.Metric](s.recentReads, key, s.now()); ok {
+	read func(context.Context, ownercalls.Access) ([]threads.Metric, error)) ([]asks.Metric, time.Time, error) {
+	if metrics, at, ok := recently[[]asks.Metric](s.recentReads, key, s.now()); ok {
 		if err := account.MayUse(threads.ScopeManageInsights); err != nil {
 			return nil, at, err
 		}
@@ -161,28 +162,28 @@ func (s *Service) readInsights(ctx context.Context, account accounts.Account, ke
 	return metrics, at, nil
 }
 
-func metricsOf(list []threads.Metric) []events.Metric {
-	metrics := make([]events.Metric, len(list))
+func metricsOf(list []threads.Metric) []asks.Metric {
+	metrics := make([]asks.Metric, len(list))
 	for i, m := range list {
-		metrics[i] = events.Metric{Name: m.Name, Period: m.Period, Title: m.Title}
+		metrics[i] = asks.Metric{Name: m.Name, Period: m.Period, Title: m.Title}
 		if m.HasTotal {
 			metrics[i].Total = new(m.Total)
 		}
 		for _, d := range m.Days {
-			metrics[i].Days = append(metrics[i].Days, events.MetricDay{Value: d.Value, End: posts.OptionalTime(d.End)})
+			metrics[i].Days = append(metrics[i].Days, asks.MetricDay{Value: d.Value, End: posts.OptionalTime(d.End)})
 		}
 		for _, l := range m.Links {
-			metrics[i].Links = append(metrics[i].Links, events.MetricLink{URL: l.URL, Value: l.Value})
+			metrics[i].Links = append(metrics[i].Links, asks.MetricLink{URL: l.URL, Value: l.Value})
 		}
 		for _, g := range m.Breakdown {
-			metrics[i].Breakdown = append(metrics[i].Breakdown, events.MetricGroup{Group: g.Group, Value: g.Value})
+			metrics[i].Breakdown = append(metrics[i].Breakdown, asks.MetricGroup{Group: g.Group, Value: g.Value})
 		}
 	}
 	return metrics
 }
 
 // valuesOf is metrics as one number each: the total, or else the sum of the days or of the links.
-func valuesOf(metrics []events.Metric) map[string]float64 {
+func valuesOf(metrics []asks.Metric) map[string]float64 {
 	values := map[string]float64{}
 	for _, m := range metrics {
 		sum := 0.0
@@ -216,7 +217,7 @@ type snapshot struct {
 }
 
 // saveSnapshot saves insights: the latest of each hour, so that a page that is open all day does not fill the table.
-func saveSnapshot(ctx context.Context, db bun.IDB, of subject, at time.Time, metrics []events.Metric) error {
+func saveSnapshot(ctx context.Context, db bun.IDB, of subject, at time.Time, metrics []asks.Metric) error {
 	values := valuesOf(metrics)
 	if len(values) == 0 {
 		return nil // a repost has none
@@ -232,7 +233,7 @@ func saveSnapshot(ctx context.Context, db bun.IDB, of subject, at time.Time, met
 }
 
 // snapshots reads the latest snapshots, the oldest first.
-func snapshots(ctx context.Context, db bun.IDB, of subject, limit int) ([]events.InsightSnapshot, error) {
+func snapshots(ctx context.Context, db bun.IDB, of subject, limit int) ([]asks.InsightSnapshot, error) {
 	if limit == 0 {
 		limit = defaultSnapshots
 	}
@@ -243,9 +244,9 @@ func snapshots(ctx context.Context, db bun.IDB, of subject, limit int) ([]events
 	if err != nil {
 		return nil, fmt.Errorf("read saved insights: %w", err)
 	}
-	out := make([]events.InsightSnapshot, len(rows))
+	out := make([]asks.InsightSnapshot, len(rows))
 	for i, r := range rows {
-		out[len(rows)-1-i] = events.InsightSnapshot{At: r.At.UTC(), Values: r.Metrics}
+		out[len(rows)-1-i] = asks.InsightSnapshot{At: r.At.UTC(), Values: r.Metrics}
 	}
 	return out, nil
 }

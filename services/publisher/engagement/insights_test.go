@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
@@ -18,7 +19,7 @@ func TestReadsKept(t *testing.T) {
 	s := sys.service()
 	now := time.Now()
 	s.now = func() time.Time { return now }
-	read := func(q events.GetAccountInsights) events.Insights {
+	read := func(q asks.GetAccountInsights) asks.Insights {
 		t.Helper()
 		q.UserID = "user_1"
 		i, err := s.GetAccountInsights(t.Context(), q)
@@ -27,22 +28,22 @@ func TestReadsKept(t *testing.T) {
 		}
 		return i
 	}
-	first, again := read(events.GetAccountInsights{}), read(events.GetAccountInsights{})
+	first, again := read(asks.GetAccountInsights{}), read(asks.GetAccountInsights{})
 	if n := sys.callsOf(threads.OpAccountInsights); n != 1 || !first.ReadAt.Equal(again.ReadAt) || len(again.Metrics) == 0 {
 		t.Errorf("%d calls for the same figures", n)
 	}
-	read(events.GetAccountInsights{Metrics: []string{"likes"}})
+	read(asks.GetAccountInsights{Metrics: []string{"likes"}})
 	if n := sys.callsOf(threads.OpAccountInsights); n != 2 {
 		t.Errorf("%d calls for two questions", n)
 	}
 	now = now.Add(time.Minute)
-	read(events.GetAccountInsights{})
+	read(asks.GetAccountInsights{})
 	if n := sys.callsOf(threads.OpAccountInsights); n != 3 {
 		t.Errorf("%d calls after a minute", n)
 	}
 	// Who connects anew may be allowed less.
 	sys.connect("user_1", "demo.user", threads.ScopeBasic)
-	if _, err := s.GetAccountInsights(t.Context(), events.GetAccountInsights{UserID: "user_1"}); commands.Refusal(err) == nil || commands.Refusal(err).Code != events.MissingScope {
+	if _, err := s.GetAccountInsights(t.Context(), asks.GetAccountInsights{UserID: "user_1"}); commands.Refusal(err) == nil || commands.Refusal(err).Code != events.MissingScope {
 		t.Errorf("without the scope: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
@@ -19,45 +20,45 @@ import (
 )
 
 // GetLimits answers how much of its allowances an account has left, now or at a later time if the queue goes out as it is.
-func (s *Service) GetLimits(ctx context.Context, q events.GetLimits) (events.Limits, error) {
+func (s *Service) GetLimits(ctx context.Context, q asks.GetLimits) (asks.Limits, error) {
 	now := s.now()
 	at := q.At
 	if !at.IsZero() && at.Before(now.Add(-draft.PastGrace)) {
 		const words = "This time has passed; limits are told for now, or for a later time."
-		return events.Limits{}, events.Faultf(events.Invalid, words).At("/at", "time_in_past", words)
+		return asks.Limits{}, events.Faultf(events.Invalid, words).At("/at", "time_in_past", words)
 	}
 	account, err := accounts.Resolve(ctx, s.side, q.UserID, q.AccountID)
 	if err != nil {
-		return events.Limits{}, err
+		return asks.Limits{}, err
 	}
 	return s.Forecast(ctx, account, clock.Latest(at, now), now)
 }
 
 // Forecast is what an account has left of its allowances at a time. What Threads counts beyond our own uses was used by others, we
 // do not know when: it is taken to count for a whole day from now.
-func (s *Service) Forecast(ctx context.Context, account accounts.Account, at, now time.Time) (events.Limits, error) {
-	l := events.Limits{AccountID: account.ID, At: at.UTC()}
+func (s *Service) Forecast(ctx context.Context, account accounts.Account, at, now time.Time) (asks.Limits, error) {
+	l := asks.Limits{AccountID: account.ID, At: at.UTC()}
 	theirs, readAt, err := s.threadsLimits(ctx, account)
 	var fault *events.Fault
 	switch {
 	case errors.As(err, &fault):
 		l.Problem = fault // our own reckoning is better than nothing
 	case err != nil:
-		return events.Limits{}, err
+		return asks.Limits{}, err
 	default:
 		l.ReadAt = posts.OptionalTime(readAt)
 	}
 	ours, err := s.posts.QuotaUsesAt(ctx, s.side, account.ID, now, at)
 	if err != nil {
-		return events.Limits{}, err
+		return asks.Limits{}, err
 	}
 	queued, err := s.posts.QueuedUses(ctx, s.side, account.ID, now, at)
 	if err != nil {
-		return events.Limits{}, err
+		return asks.Limits{}, err
 	}
-	reckon := func(q posts.Quota, theirs threads.Allowance, queued int) events.Allowance {
+	reckon := func(q posts.Quota, theirs threads.Allowance, queued int) asks.Allowance {
 		mine := ours[q]
-		a := events.Allowance{Total: q.Total(), Used: mine.Later, Scheduled: queued}
+		a := asks.Allowance{Total: q.Total(), Used: mine.Later, Scheduled: queued}
 		if theirs.Total > 0 {
 			a.Total = theirs.Total
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/wire"
@@ -45,11 +46,11 @@ func (s *Service) pageQuery(limit int, after string, since, until time.Time) (th
 // fetchPage is a page of a list of Threads as we answer it. list reads it as q says. A cursor that Threads refuses is the caller's
 // mistake. A page that does not fit into a message is read again, with as many posts as fit: only Threads has its cursors.
 func (s *Service) fetchPage(ctx context.Context, account accounts.Account, scope string, q *threads.ListQuery,
-	list func(context.Context, ownercalls.Access) (threads.Page, error)) (events.ThreadsPage, error) {
+	list func(context.Context, ownercalls.Access) (threads.Page, error)) (asks.ThreadsPage, error) {
 	for range rereads {
 		page, err := s.fetchPageOnce(ctx, account, scope, q, list)
 		if err != nil {
-			return events.ThreadsPage{}, err
+			return asks.ThreadsPage{}, err
 		}
 		fit, _, err := wire.Fit(page.Items, wire.PageBytes)
 		if err != nil || fit == len(page.Items) {
@@ -58,14 +59,14 @@ func (s *Service) fetchPage(ctx context.Context, account accounts.Account, scope
 		q.Limit = fit
 	}
 	const words = "These posts are larger than can be sent at once; ask for fewer."
-	return events.ThreadsPage{}, events.Faultf(events.Invalid, words).At("/limit", "answer_too_large", words)
+	return asks.ThreadsPage{}, events.Faultf(events.Invalid, words).At("/limit", "answer_too_large", words)
 }
 
 // rereads bounds how often a page is read that is too large.
 const rereads = 3
 
 func (s *Service) fetchPageOnce(ctx context.Context, account accounts.Account, scope string, q *threads.ListQuery,
-	list func(context.Context, ownercalls.Access) (threads.Page, error)) (events.ThreadsPage, error) {
+	list func(context.Context, ownercalls.Access) (threads.Page, error)) (asks.ThreadsPage, error) {
 	page, err := ownercalls.Do(ctx, s.calls, account, scope, func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
 		page, err := list(ctx, a)
 		if threads.ClassOf(err) == threads.Invalid && q.After != "" {
@@ -75,7 +76,7 @@ func (s *Service) fetchPageOnce(ctx context.Context, account accounts.Account, s
 		return page, err
 	})
 	if err != nil {
-		return events.ThreadsPage{}, err
+		return asks.ThreadsPage{}, err
 	}
 	ids := make([]string, len(page.Data))
 	for i, m := range page.Data {
@@ -83,9 +84,9 @@ func (s *Service) fetchPageOnce(ctx context.Context, account accounts.Account, s
 	}
 	ours, err := s.posts.IDsByMediaID(ctx, s.side, account.ID, ids)
 	if err != nil {
-		return events.ThreadsPage{}, err
+		return asks.ThreadsPage{}, err
 	}
-	out := events.ThreadsPage{Items: make([]events.ThreadsPost, len(page.Data)), Next: page.After}
+	out := asks.ThreadsPage{Items: make([]asks.ThreadsPost, len(page.Data)), Next: page.After}
 	for i, m := range page.Data {
 		out.Items[i] = threadsPost(m, account.Username)
 		out.Items[i].PostID = ours[m.ID]
@@ -93,8 +94,8 @@ func (s *Service) fetchPageOnce(ctx context.Context, account accounts.Account, s
 	return out, nil
 }
 
-func threadsPost(m threads.Media, me string) events.ThreadsPost {
-	return events.ThreadsPost{
+func threadsPost(m threads.Media, me string) asks.ThreadsPost {
+	return asks.ThreadsPost{
 		MediaID: m.ID, Permalink: m.Permalink, Text: m.Text, MediaType: m.MediaType, Timestamp: posts.OptionalTime(m.Timestamp),
 		Username: m.Username, IsVerified: m.AuthorVerified, ProfilePictureURL: m.AuthorPicture,
 		IsReply: m.IsReply, ReplyTo: m.ReplyToID, RootID: m.RootID, HasReplies: m.HasReplies,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/threads"
@@ -14,26 +15,26 @@ import (
 )
 
 // ListReplies answers with the replies below a post, hidden ones included.
-func (s *Service) ListReplies(ctx context.Context, q events.ListReplies) (events.ThreadsPage, error) {
+func (s *Service) ListReplies(ctx context.Context, q asks.ListReplies) (asks.ThreadsPage, error) {
 	list, err := s.pageQuery(q.Limit, q.After, time.Time{}, time.Time{})
 	if err != nil {
-		return events.ThreadsPage{}, err
+		return asks.ThreadsPage{}, err
 	}
 	switch {
 	case !slices.Contains([]string{"", threads.ApprovalPending, threads.ApprovalIgnored}, q.Status):
 		const words = "status is pending or ignored."
-		return events.ThreadsPage{}, events.Faultf(events.Invalid, words).At("/status", "status_unknown", words)
+		return asks.ThreadsPage{}, events.Faultf(events.Invalid, words).At("/status", "status_unknown", words)
 	case q.Pending && q.Conversation:
 		const words = "Replies that wait for approval have one list, of every depth; leave view out."
-		return events.ThreadsPage{}, events.Faultf(events.Invalid, words).At("/view", "view_and_pending", words)
+		return asks.ThreadsPage{}, events.Faultf(events.Invalid, words).At("/view", "view_and_pending", words)
 	case q.Status != "" && !q.Pending:
 		const words = "Only replies that wait for approval have a status; ask with pending."
-		return events.ThreadsPage{}, events.Faultf(events.Invalid, words).At("/status", "status_without_pending", words)
+		return asks.ThreadsPage{}, events.Faultf(events.Invalid, words).At("/status", "status_without_pending", words)
 	}
 	list.OldestFirst = q.OldestFirst
 	post, err := s.resolveTarget(ctx, q.UserID, q.AccountID, q.ID)
 	if err != nil {
-		return events.ThreadsPage{}, err
+		return asks.ThreadsPage{}, err
 	}
 	read := func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
 		switch {
@@ -54,16 +55,16 @@ func (s *Service) ListReplies(ctx context.Context, q events.ListReplies) (events
 
 // HideReply hides a reply in a conversation of the account, with the replies below it, or shows it again.
 func (s *Service) HideReply(ctx context.Context, d bus.Delivery, cmd events.HideReply) (any, error) {
-	hide := func(ctx context.Context, a ownercalls.Access, id string) (events.ReplyState, error) {
-		return events.ReplyState{Hidden: &cmd.Hide}, s.api.Hide(ctx, a.Token, id, cmd.Hide)
+	hide := func(ctx context.Context, a ownercalls.Access, id string) (asks.ReplyState, error) {
+		return asks.ReplyState{Hidden: &cmd.Hide}, s.api.Hide(ctx, a.Token, id, cmd.Hide)
 	}
 	return s.moderate(ctx, d, cmd, reply{cmd.UserID, cmd.AccountID, cmd.ID}, hide)
 }
 
 // ApproveReply lets a reply be seen that waits for approval, or ignores it.
 func (s *Service) ApproveReply(ctx context.Context, d bus.Delivery, cmd events.ApproveReply) (any, error) {
-	approve := func(ctx context.Context, a ownercalls.Access, id string) (events.ReplyState, error) {
-		return events.ReplyState{Approved: &cmd.Approve}, s.api.Approve(ctx, a.Token, id, cmd.Approve)
+	approve := func(ctx context.Context, a ownercalls.Access, id string) (asks.ReplyState, error) {
+		return asks.ReplyState{Approved: &cmd.Approve}, s.api.Approve(ctx, a.Token, id, cmd.Approve)
 	}
 	return s.moderate(ctx, d, cmd, reply{cmd.UserID, cmd.AccountID, cmd.ID}, approve)
 }
@@ -72,7 +73,7 @@ func (s *Service) ApproveReply(ctx context.Context, d bus.Delivery, cmd events.A
 type reply struct{ userID, accountID, id string }
 
 // moderation is what Threads is asked to do to the reply with a media id.
-type moderation func(ctx context.Context, a ownercalls.Access, mediaID string) (events.ReplyState, error)
+type moderation func(ctx context.Context, a ownercalls.Access, mediaID string) (asks.ReplyState, error)
 
 // moderateFor is how long a moderation is tried while Threads does not answer.
 const moderateFor = time.Hour
@@ -92,12 +93,12 @@ func (s *Service) moderate(ctx context.Context, d bus.Delivery, cmd events.Comma
 	})
 }
 
-func (s *Service) moderateOnce(ctx context.Context, r reply, do moderation) (events.ReplyState, error) {
+func (s *Service) moderateOnce(ctx context.Context, r reply, do moderation) (asks.ReplyState, error) {
 	post, err := s.resolveTarget(ctx, r.userID, r.accountID, r.id)
 	if err != nil {
-		return events.ReplyState{}, err
+		return asks.ReplyState{}, err
 	}
-	call := func(ctx context.Context, a ownercalls.Access) (events.ReplyState, error) {
+	call := func(ctx context.Context, a ownercalls.Access) (asks.ReplyState, error) {
 		state, err := do(ctx, a, post.mediaID)
 		if threads.ClassOf(err) == threads.NotFound {
 			return state, events.Faultf(events.NotFound, "There is no reply with this id in a conversation of this account.")

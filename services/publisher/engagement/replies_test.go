@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/threads"
@@ -31,7 +32,7 @@ func TestModerate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var state events.ReplyState
+			var state asks.ReplyState
 			if err := json.Unmarshal(result.(json.RawMessage), &state); err != nil || state.Hidden == nil || !*state.Hidden {
 				t.Errorf("%+v, %v", state, err)
 			}

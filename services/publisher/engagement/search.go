@@ -8,6 +8,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher/draft"
@@ -19,10 +20,10 @@ const maxQuery = 200
 
 // SearchPosts answers with public posts that have a word or a topic tag. Only a search that finds something counts, 2,200
 // of them in a day; without Threads' approval of the app it finds the account's own posts alone.
-func (s *Service) SearchPosts(ctx context.Context, q events.SearchPosts) (events.ThreadsPage, error) {
+func (s *Service) SearchPosts(ctx context.Context, q asks.SearchPosts) (asks.ThreadsPage, error) {
 	list, err := s.pageQuery(q.Limit, q.After, q.Since, q.Until)
 	if err != nil {
-		return events.ThreadsPage{}, err
+		return asks.ThreadsPage{}, err
 	}
 	f := events.Faultf(events.Invalid, "This search cannot be made; see the details.")
 	if strings.TrimSpace(q.Query) == "" || len(q.Query) > maxQuery {
@@ -36,14 +37,14 @@ func (s *Service) SearchPosts(ctx context.Context, q events.SearchPosts) (events
 		f.At("/author", "username_invalid", notUsername)
 	}
 	if fault := draft.FieldErrors(f); fault != nil {
-		return events.ThreadsPage{}, fault
+		return asks.ThreadsPage{}, fault
 	}
 	account, err := accounts.Resolve(ctx, s.side, q.UserID, q.AccountID)
 	if err != nil {
-		return events.ThreadsPage{}, err
+		return asks.ThreadsPage{}, err
 	}
 	if err := s.checkSearchQuota(ctx, account.ID, posts.QuotaKeywords); err != nil {
-		return events.ThreadsPage{}, err
+		return asks.ThreadsPage{}, err
 	}
 	find := func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
 		return s.api.Search(ctx, a.Token, threads.SearchQuery{
@@ -65,10 +66,10 @@ func isUsername(name string) bool {
 }
 
 // LookUpProfile answers with what anyone may see of a public profile.
-func (s *Service) LookUpProfile(ctx context.Context, q events.LookUpProfile) (events.PublicProfile, error) {
+func (s *Service) LookUpProfile(ctx context.Context, q asks.LookUpProfile) (asks.PublicProfile, error) {
 	account, name, err := s.resolveProfile(ctx, q.UserID, q.AccountID, q.Username)
 	if err != nil {
-		return events.PublicProfile{}, err
+		return asks.PublicProfile{}, err
 	}
 	read := func(ctx context.Context, a ownercalls.Access) (threads.PublicProfile, error) {
 		s.countSearch(ctx, account.ID, posts.QuotaProfiles)
@@ -77,23 +78,23 @@ func (s *Service) LookUpProfile(ctx context.Context, q events.LookUpProfile) (ev
 	}
 	p, err := ownercalls.Do(ctx, s.calls, account, threads.ScopeProfileDiscovery, read)
 	if err != nil {
-		return events.PublicProfile{}, err
+		return asks.PublicProfile{}, err
 	}
-	return events.PublicProfile{
+	return asks.PublicProfile{
 		Username: p.Username, Name: p.Name, Bio: p.Biography, ProfilePictureURL: p.PictureURL, IsVerified: p.IsVerified,
 		Followers: p.Followers, Likes: p.Likes, Quotes: p.Quotes, Replies: p.Replies, Reposts: p.Reposts, Views: p.Views,
 	}, nil
 }
 
 // ListProfilePosts answers with the posts of a public profile.
-func (s *Service) ListProfilePosts(ctx context.Context, q events.ListProfilePosts) (events.ThreadsPage, error) {
+func (s *Service) ListProfilePosts(ctx context.Context, q asks.ListProfilePosts) (asks.ThreadsPage, error) {
 	list, err := s.pageQuery(q.Limit, q.After, q.Since, q.Until)
 	if err != nil {
-		return events.ThreadsPage{}, err
+		return asks.ThreadsPage{}, err
 	}
 	account, name, err := s.resolveProfile(ctx, q.UserID, q.AccountID, q.Username)
 	if err != nil {
-		return events.ThreadsPage{}, err
+		return asks.ThreadsPage{}, err
 	}
 	read := func(ctx context.Context, a ownercalls.Access) (threads.Page, error) {
 		s.countSearch(ctx, account.ID, posts.QuotaProfiles)
@@ -128,7 +129,7 @@ func profileFault(err error) error {
 }
 
 // FindLocations answers with places that a post can be tagged with.
-func (s *Service) FindLocations(ctx context.Context, q events.FindLocations) (events.LocationList, error) {
+func (s *Service) FindLocations(ctx context.Context, q asks.FindLocations) (asks.LocationList, error) {
 	f := events.Faultf(events.Invalid, "These places cannot be looked for; see the details.")
 	switch {
 	case (q.Latitude == nil) != (q.Longitude == nil):
@@ -141,14 +142,14 @@ func (s *Service) FindLocations(ctx context.Context, q events.FindLocations) (ev
 		f.At("/q", "query_invalid", fmt.Sprintf("q is the name of a place, up to %d bytes; or give a point.", maxQuery))
 	}
 	if fault := draft.FieldErrors(f); fault != nil {
-		return events.LocationList{}, fault
+		return asks.LocationList{}, fault
 	}
 	account, err := accounts.Resolve(ctx, s.side, q.UserID, q.AccountID)
 	if err != nil {
-		return events.LocationList{}, err
+		return asks.LocationList{}, err
 	}
 	if err := s.checkSearchQuota(ctx, account.ID, posts.QuotaLocations); err != nil {
-		return events.LocationList{}, err
+		return asks.LocationList{}, err
 	}
 	var point *threads.Point
 	if q.Latitude != nil {
@@ -160,11 +161,11 @@ func (s *Service) FindLocations(ctx context.Context, q events.FindLocations) (ev
 	}
 	found, err := ownercalls.Do(ctx, s.calls, account, threads.ScopeLocationTagging, read)
 	if err != nil {
-		return events.LocationList{}, err
+		return asks.LocationList{}, err
 	}
-	list := events.LocationList{Items: make([]events.Location, len(found))}
+	list := asks.LocationList{Items: make([]asks.Location, len(found))}
 	for i, l := range found {
-		list.Items[i] = events.Location{
+		list.Items[i] = asks.Location{
 			ID: l.ID, Name: l.Name, Address: l.Address, City: l.City, Country: l.Country, PostalCode: l.PostalCode,
 			Latitude: l.Latitude, Longitude: l.Longitude,
 		}

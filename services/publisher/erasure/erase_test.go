@@ -13,6 +13,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
@@ -264,7 +265,7 @@ func TestErase(t *testing.T) {
 			t.Errorf("it was answered %v", fault)
 		}
 		r.stage(r.Account, accounts.StageStreams)
-		o, err := commands.Get(t.Context(), r.DB, events.GetCommand{UserID: publishertest.User, ID: command})
+		o, err := commands.Get(t.Context(), r.DB, asks.GetCommand{UserID: publishertest.User, ID: command})
 		if err != nil || o.Fault == nil || o.Fault.Code != events.NotFound {
 			t.Errorf("who asks by the command's id hears %+v, %v", o, err)
 		}
@@ -307,7 +308,7 @@ func TestErasureEndsWaitingCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.stage(r.Account, accounts.StageStreams)
-	o, err := s.Questions.GetCommand(t.Context(), events.GetCommand{UserID: publishertest.User, ID: d.Meta.ID})
+	o, err := s.Questions.GetCommand(t.Context(), asks.GetCommand{UserID: publishertest.User, ID: d.Meta.ID})
 	if err != nil || !o.Done || o.Fault == nil || o.Fault.Code != events.NotFound {
 		t.Errorf("the command that waited ended as %+v, %v", o, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
@@ -35,7 +36,7 @@ func TestOwnerCallGoesOn(t *testing.T) {
 	r.Account = r.Connect(publishertest.User, "demo.user", publishertest.AllScopes...)
 	id := enqueue(t, r.Idle(), publishertest.User, 1)[0]
 	ask := func(user string) (events.Outcome, error) {
-		return r.Idle().Questions.GetCommand(t.Context(), events.GetCommand{UserID: user, ID: id})
+		return r.Idle().Questions.GetCommand(t.Context(), asks.GetCommand{UserID: user, ID: id})
 	}
 	if o, err := ask(publishertest.User); err != nil || o.Done || o.CommandID != id {
 		t.Errorf("before: %+v, %v", o, err)

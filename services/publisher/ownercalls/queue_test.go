@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/commands"
@@ -99,7 +100,7 @@ func TestUsersTakeTurns(t *testing.T) {
 			t.Errorf("one too many is told %v", err)
 		}
 	}
-	if o, err := commands.Get(t.Context(), sys.db, events.GetCommand{UserID: "noisy", ID: d.Meta.ID}); err != nil || o.Fault == nil || o.Fault.Code != events.RateLimited {
+	if o, err := commands.Get(t.Context(), sys.db, asks.GetCommand{UserID: "noisy", ID: d.Meta.ID}); err != nil || o.Fault == nil || o.Fault.Code != events.RateLimited {
 		t.Errorf("afterwards it stands as %+v, %v", o, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/posts"
 )
 
@@ -18,28 +19,28 @@ const (
 )
 
 // ListPosts answers with a page of the user's posts, the earliest first unless the newest are asked for.
-func (s *Service) ListPosts(ctx context.Context, q events.ListPosts) (events.PostList, error) {
+func (s *Service) ListPosts(ctx context.Context, q asks.ListPosts) (asks.PostList, error) {
 	if q.Limit == 0 {
 		q.Limit = maxList
 	}
 	if fault := flaws(q); fault != nil {
-		return events.PostList{}, fault
+		return asks.PostList{}, fault
 	}
 	if strings.ContainsRune(q.AccountID, 0) { // no id has one, and no statement can
-		return events.PostList{Posts: []events.Post{}}, nil
+		return asks.PostList{Posts: []events.Post{}}, nil
 	}
 	var after *posts.Position
 	if q.After != "" {
 		if after = posts.ReadCursor(q.After); after == nil {
 			const words = "This cursor is not one of ours; take it from the page before."
-			return events.PostList{}, events.Faultf(events.Invalid, words).At("/after", "cursor_invalid", words)
+			return asks.PostList{}, events.Faultf(events.Invalid, words).At("/after", "cursor_invalid", words)
 		}
 	}
 	found, next, err := s.posts.Page(ctx, q, after)
 	if err != nil {
-		return events.PostList{}, err
+		return asks.PostList{}, err
 	}
-	list := events.PostList{Posts: found}
+	list := asks.PostList{Posts: found}
 	if found == nil {
 		list.Posts = []events.Post{}
 	}
@@ -50,7 +51,7 @@ func (s *Service) ListPosts(ctx context.Context, q events.ListPosts) (events.Pos
 }
 
 // flaws names everything that a list cannot be asked for.
-func flaws(q events.ListPosts) *events.Fault {
+func flaws(q asks.ListPosts) *events.Fault {
 	f := events.Faultf(events.Invalid, "This list cannot be made; see the details.")
 	wrong := func(pointer, code, words string) { f.Message = words; f.At(pointer, code, words) }
 	if q.Limit < 1 || q.Limit > maxList {

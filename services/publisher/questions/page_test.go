@@ -11,6 +11,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/posts"
 )
@@ -48,7 +49,7 @@ func manyPosts(t *testing.T, db *bun.DB, rows int) (all []posts.Post) {
 }
 
 // listedOf is a list as it is meant, without SQL.
-func listedOf(all []posts.Post, q events.ListPosts) (ids []string) {
+func listedOf(all []posts.Post, q asks.ListPosts) (ids []string) {
 	twins := map[string]bool{}
 	for _, p := range all {
 		if p.MediaID != "" && p.Kind != events.KindImported {
@@ -74,7 +75,7 @@ func listedOf(all []posts.Post, q events.ListPosts) (ids []string) {
 }
 
 // someLists are lists of every filter, alone and with others.
-func someLists(each func(name string, q events.ListPosts)) {
+func someLists(each func(name string, q asks.ListPosts)) {
 	from, to := time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC), time.Date(2026, 1, 4, 12, 0, 0, 0, time.UTC)
 	statuses := [][]events.Status{nil, {events.StatusFailed, events.StatusCancelled}, {events.StatusDeleted, events.StatusQueued}}
 	for _, s := range posts.AllStatuses {
@@ -89,7 +90,7 @@ func someLists(each func(name string, q events.ListPosts)) {
 					continue // nothing new
 				}
 				for _, newest := range []bool{true, false} {
-					q := events.ListPosts{UserID: "user_1", AccountID: account, Statuses: status, Kinds: kinds, Newest: newest}
+					q := asks.ListPosts{UserID: "user_1", AccountID: account, Statuses: status, Kinds: kinds, Newest: newest}
 					name := fmt.Sprintf("%s %v %v newest %t", account, status, kinds, newest)
 					each(name, q)
 					if newest {
@@ -110,7 +111,7 @@ func TestPages(t *testing.T) {
 	all := manyPosts(t, db, rows)
 
 	// walk reads a list page by page.
-	walk := func(q events.ListPosts) (ids []string, pages int) {
+	walk := func(q asks.ListPosts) (ids []string, pages int) {
 		t.Helper()
 		for {
 			list, err := s.ListPosts(t.Context(), q)
@@ -129,7 +130,7 @@ func TestPages(t *testing.T) {
 
 	t.Run("have what was asked for, in order", func(t *testing.T) {
 		t.Parallel()
-		someLists(func(name string, q events.ListPosts) {
+		someLists(func(name string, q asks.ListPosts) {
 			q.Limit = 1000
 			want := listedOf(all, q)
 			if len(want) > 40 { // in pages of an odd length, but not so many
@@ -157,7 +158,7 @@ func TestPages(t *testing.T) {
 	t.Run("cost their own length, whatever is asked for", func(t *testing.T) {
 		t.Parallel()
 		const limit = 50
-		someLists(func(name string, q events.ListPosts) {
+		someLists(func(name string, q asks.ListPosts) {
 			if len(posts.Runs(q)) == 0 {
 				return
 			}
@@ -169,21 +170,21 @@ func TestPages(t *testing.T) {
 
 	t.Run("of a search end after so many posts that were looked through, and go on", func(t *testing.T) {
 		t.Parallel()
-		pagesOf := func(q events.ListPosts) int {
+		pagesOf := func(q asks.ListPosts) int {
 			q.Search = ""
 			return 1 + len(listedOf(all, q))/posts.SearchedAtOnce
 		}
 		for _, newest := range []bool{true, false} {
-			q := events.ListPosts{UserID: "user_1", Search: "zebra 100%", Newest: newest, Limit: 50, Kinds: []events.Kind{"post", "repost", "imported"}}
+			q := asks.ListPosts{UserID: "user_1", Search: "zebra 100%", Newest: newest, Limit: 50, Kinds: []events.Kind{"post", "repost", "imported"}}
 			got, pages := walk(q)
 			if want := listedOf(all, q); !slices.Equal(got, want) || len(want) == 0 || pages != pagesOf(q) {
 				t.Errorf("it found %v on %d pages, want %v on %d", got, pages, want, pagesOf(q))
 			}
 		}
-		if got, _ := walk(events.ListPosts{UserID: "user_1", Search: "number 11", Limit: 10}); !slices.Equal(got, listedOf(all, events.ListPosts{Search: "number 11"})) {
+		if got, _ := walk(asks.ListPosts{UserID: "user_1", Search: "number 11", Limit: 10}); !slices.Equal(got, listedOf(all, asks.ListPosts{Search: "number 11"})) {
 			t.Errorf("it found %d posts", len(got))
 		}
-		none := events.ListPosts{UserID: "user_1", Search: "giraffe", Limit: 10}
+		none := asks.ListPosts{UserID: "user_1", Search: "giraffe", Limit: 10}
 		if got, pages := walk(none); len(got) > 0 || pages != pagesOf(none) {
 			t.Errorf("it found %v on %d pages", got, pages)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
@@ -23,20 +24,20 @@ func New(store *posts.Store, ownerCalls *ownercalls.Service) *Service {
 }
 
 // GetPost answers with one of the user's posts and what was tried for it.
-func (s *Service) GetPost(ctx context.Context, q events.GetPost) (events.PostDetail, error) {
+func (s *Service) GetPost(ctx context.Context, q asks.GetPost) (asks.PostDetail, error) {
 	p, err := s.posts.Find(ctx, s.posts.DB, q.UserID, q.ID)
 	if err != nil {
-		return events.PostDetail{}, err
+		return asks.PostDetail{}, err
 	}
 	tried, err := s.posts.Attempts(ctx, s.posts.DB, p.ID)
 	if err != nil {
-		return events.PostDetail{}, err
+		return asks.PostDetail{}, err
 	}
-	return events.PostDetail{Post: p.Snapshot(), Attempts: tried}, nil
+	return asks.PostDetail{Post: p.Snapshot(), Attempts: tried}, nil
 }
 
 // GetCommand answers how a command of the user ended.
-func (s *Service) GetCommand(ctx context.Context, q events.GetCommand) (events.Outcome, error) {
+func (s *Service) GetCommand(ctx context.Context, q asks.GetCommand) (events.Outcome, error) {
 	o, err := commands.Get(ctx, s.posts.DB, q)
 	if errors.Is(err, &events.Fault{Code: events.NotFound}) {
 		if waits, err := s.ownerCalls.Waits(ctx, q.UserID, q.ID); err != nil || waits {

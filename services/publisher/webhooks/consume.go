@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/wire"
@@ -121,7 +122,7 @@ func (s *Service) saveDeliveries(ctx context.Context, batch []jetstream.Msg) (in
 		return 0, nil
 	}
 	var hooks []webhook
-	err := s.db.NewSelect().Model(&hooks).Where("user_id IN (?) AND status = ?", bun.List(users), events.WebhookActive).Scan(ctx)
+	err := s.db.NewSelect().Model(&hooks).Where("user_id IN (?) AND status = ?", bun.List(users), asks.WebhookActive).Scan(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("find webhooks: %w", err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/uptrace/bun"
 	"go.uber.org/zap"
 
-	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/pg"
 )
 
@@ -195,8 +195,8 @@ func (s *Service) saveHealth(ctx context.Context, tx bun.Tx, d *claimed, a respo
 }
 
 func disable(q *bun.UpdateQuery, reason string, now time.Time) *bun.UpdateQuery {
-	return q.Set("status = ?, reason = ?, updated_at = ?", events.WebhookDisabled, reason, now).
-		Where("status = ?", events.WebhookActive)
+	return q.Set("status = ?, reason = ?, updated_at = ?", asks.WebhookDisabled, reason, now).
+		Where("status = ?", asks.WebhookActive)
 }
 
 // retryDelay is the pause after the nth failure in a row: four times the one before, a fifth more or less, so that those who

@@ -10,6 +10,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/wire"
 )
 
@@ -20,10 +21,10 @@ const (
 )
 
 // ListDeliveries lists what was sent to a webhook, the latest first.
-func (s *Service) ListDeliveries(ctx context.Context, q events.ListDeliveries) (events.WebhookDeliveries, error) {
+func (s *Service) ListDeliveries(ctx context.Context, q asks.ListDeliveries) (asks.WebhookDeliveries, error) {
 	h, err := s.find(ctx, s.side, q.UserID, q.ID, false)
 	if err != nil {
-		return events.WebhookDeliveries{}, err
+		return asks.WebhookDeliveries{}, err
 	}
 	limit := q.Limit
 	if limit == 0 {
@@ -31,7 +32,7 @@ func (s *Service) ListDeliveries(ctx context.Context, q events.ListDeliveries) (
 	}
 	if limit < 1 || limit > maxDeliveries {
 		sentence := fmt.Sprintf("limit is from 1 to %d.", maxDeliveries)
-		return events.WebhookDeliveries{}, events.Faultf(events.Invalid, "%s", sentence).At("/limit", "out_of_range", sentence)
+		return asks.WebhookDeliveries{}, events.Faultf(events.Invalid, "%s", sentence).At("/limit", "out_of_range", sentence)
 	}
 	var rows []delivery
 	sel := s.side.NewSelect().Model(&rows).ExcludeColumn("payload").Where("endpoint_id = ?", h.ID)
@@ -39,12 +40,12 @@ func (s *Service) ListDeliveries(ctx context.Context, q events.ListDeliveries) (
 		at, id, ok := readCursor(q.After)
 		if !ok {
 			const sentence = "This cursor is not one of ours; take it from the page before."
-			return events.WebhookDeliveries{}, events.Faultf(events.Invalid, sentence).At("/after", "cursor_invalid", sentence)
+			return asks.WebhookDeliveries{}, events.Faultf(events.Invalid, sentence).At("/after", "cursor_invalid", sentence)
 		}
 		sel = sel.Where("(created_at, id) < (?, ?)", at, id)
 	}
 	if err := sel.Order("created_at DESC", "id DESC").Limit(int64(limit) + 1).Scan(ctx); err != nil {
-		return events.WebhookDeliveries{}, fmt.Errorf("list deliveries: %w", err)
+		return asks.WebhookDeliveries{}, fmt.Errorf("list deliveries: %w", err)
 	}
 	ids := make([]string, min(len(rows), limit))
 	for i := range ids {
@@ -52,15 +53,15 @@ func (s *Service) ListDeliveries(ctx context.Context, q events.ListDeliveries) (
 	}
 	tried, err := s.attempts(ctx, ids...)
 	if err != nil {
-		return events.WebhookDeliveries{}, err
+		return asks.WebhookDeliveries{}, err
 	}
-	page := events.WebhookDeliveries{Deliveries: make([]events.WebhookDelivery, len(ids))}
+	page := asks.WebhookDeliveries{Deliveries: make([]asks.WebhookDelivery, len(ids))}
 	for i, id := range ids {
 		page.Deliveries[i] = rows[i].view(tried[id])
 	}
 	fit, _, err := wire.Fit(page.Deliveries, wire.PageBytes)
 	if err != nil {
-		return events.WebhookDeliveries{}, err
+		return asks.WebhookDeliveries{}, err
 	}
 	page.Deliveries = page.Deliveries[:fit]
 	if fit < len(rows) {
@@ -100,13 +101,13 @@ func (s *Service) attempts(ctx context.Context, ids ...string) (map[string][]att
 }
 
 // view is the delivery as the webhook's owner may see it.
-func (d *delivery) view(tried []attempt) events.WebhookDelivery {
-	v := events.WebhookDelivery{
+func (d *delivery) view(tried []attempt) asks.WebhookDelivery {
+	v := asks.WebhookDelivery{
 		ID: d.ID, EventID: d.EventID, EventType: d.EventType, Status: d.Status, Attempts: d.Attempts,
-		NextTry: optional(d.NextTry), CreatedAt: d.CreatedAt.UTC(), Log: []events.WebhookAttempt{},
+		NextTry: optional(d.NextTry), CreatedAt: d.CreatedAt.UTC(), Log: []asks.WebhookAttempt{},
 	}
 	for _, a := range tried {
-		v.Log = append(v.Log, events.WebhookAttempt{
+		v.Log = append(v.Log, asks.WebhookAttempt{
 			At: a.At.UTC(), StatusCode: a.StatusCode, Message: a.Message, TookMs: a.TookMs,
 		})
 	}

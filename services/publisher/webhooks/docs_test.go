@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 )
 
 // snippet is a block of docs/live.md, by the name in the comment before it.
@@ -33,8 +34,8 @@ func TestSnippetsVerify(t *testing.T) {
 	sys := setup(t)
 	sys.run()
 	rec := receive(t, nil)
-	hook := ask[events.Webhook](sys, events.CreateWebhook{UserID: ada, URL: rec.URL})
-	turned := ask[events.Webhook](sys, events.RotateWebhook{UserID: ada, ID: hook.ID})
+	hook := ask[asks.Webhook](sys, asks.CreateWebhook{UserID: ada, URL: rec.URL})
+	turned := ask[asks.Webhook](sys, asks.RotateWebhook{UserID: ada, ID: hook.ID})
 	sys.emit(ada, acct, "verify é this", events.FactPublished)
 	g := rec.next(t)
 

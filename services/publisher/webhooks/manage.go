@@ -14,6 +14,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/threads"
@@ -41,23 +42,23 @@ func (s *Service) seal(id, secret string) ([]byte, error) {
 }
 
 // CreateWebhook makes a webhook. Its answer is the only one that ever holds the secret.
-func (s *Service) CreateWebhook(ctx context.Context, q events.CreateWebhook) (events.Webhook, error) {
+func (s *Service) CreateWebhook(ctx context.Context, q asks.CreateWebhook) (asks.Webhook, error) {
 	now := s.now().UTC()
 	h := webhook{
 		ID: events.NewWebhookID(), UserID: q.UserID,
 		URL: q.URL, Description: q.Description, Facts: q.Facts, AccountID: q.AccountID,
-		Status: events.WebhookActive, CreatedAt: now, UpdatedAt: now,
+		Status: asks.WebhookActive, CreatedAt: now, UpdatedAt: now,
 	}
 	if q.Key != "" {
 		h.ID = events.WebhookIDFor(q.UserID, q.Key)
 	}
 	if err := s.validate(ctx, &h); err != nil {
-		return events.Webhook{}, err
+		return asks.Webhook{}, err
 	}
 	secret := newSecret()
 	var err error
 	if h.Secret, err = s.seal(h.ID, secret); err != nil {
-		return events.Webhook{}, err
+		return asks.Webhook{}, err
 	}
 	made := false
 	err = pg.InTx(ctx, s.side, func(ctx context.Context, tx bun.Tx) error {
@@ -82,7 +83,7 @@ func (s *Service) CreateWebhook(ctx context.Context, q events.CreateWebhook) (ev
 		return err
 	})
 	if err != nil {
-		return events.Webhook{}, err
+		return asks.Webhook{}, err
 	}
 	if !made { // it was made before under this key; its secret was in that answer
 		return s.answerRepeat(ctx, &h)
@@ -93,7 +94,7 @@ func (s *Service) CreateWebhook(ctx context.Context, q events.CreateWebhook) (ev
 }
 
 // answerRepeat is the answer to a creation that was done before under its key.
-func (s *Service) answerRepeat(ctx context.Context, asked *webhook) (events.Webhook, error) {
+func (s *Service) answerRepeat(ctx context.Context, asked *webhook) (asks.Webhook, error) {
 	h, err := s.find(ctx, s.side, asked.UserID, asked.ID, false)
 	other := h.URL != asked.URL || h.AccountID != asked.AccountID || !slices.Equal(h.Facts, asked.Facts)
 	if err == nil && other && h.CreatedAt.Equal(h.UpdatedAt) { // it was not changed since, so this request asks for another webhook
@@ -133,12 +134,12 @@ func (s *Service) validate(ctx context.Context, h *webhook) error {
 }
 
 // ListWebhooks lists a user's webhooks.
-func (s *Service) ListWebhooks(ctx context.Context, q events.ListWebhooks) (events.WebhookList, error) {
+func (s *Service) ListWebhooks(ctx context.Context, q asks.ListWebhooks) (asks.WebhookList, error) {
 	var rows []webhook
 	if err := s.side.NewSelect().Model(&rows).Where("user_id = ?", q.UserID).Order("created_at", "id").Scan(ctx); err != nil {
-		return events.WebhookList{}, fmt.Errorf("list webhooks: %w", err)
+		return asks.WebhookList{}, fmt.Errorf("list webhooks: %w", err)
 	}
-	list := events.WebhookList{Webhooks: []events.Webhook{}}
+	list := asks.WebhookList{Webhooks: []asks.Webhook{}}
 	for i := range rows {
 		list.Webhooks = append(list.Webhooks, rows[i].view(s.now()))
 	}
@@ -146,10 +147,10 @@ func (s *Service) ListWebhooks(ctx context.Context, q events.ListWebhooks) (even
 }
 
 // GetWebhook shows one.
-func (s *Service) GetWebhook(ctx context.Context, q events.GetWebhook) (events.Webhook, error) {
+func (s *Service) GetWebhook(ctx context.Context, q asks.GetWebhook) (asks.Webhook, error) {
 	h, err := s.find(ctx, s.side, q.UserID, q.ID, false)
 	if err != nil {
-		return events.Webhook{}, err
+		return asks.Webhook{}, err
 	}
 	return h.view(s.now()), nil
 }
@@ -157,7 +158,7 @@ func (s *Service) GetWebhook(ctx context.Context, q events.GetWebhook) (events.W
 // change reads, changes and writes a webhook under its lock.
 func (s *Service) change(
 	ctx context.Context, user, id string, fn func(*webhook) error, columns ...string,
-) (events.Webhook, error) {
+) (asks.Webhook, error) {
 	var h webhook
 	err := pg.InTx(ctx, s.side, func(ctx context.Context, tx bun.Tx) (err error) {
 		if h, err = s.find(ctx, tx, user, id, true); err != nil {
@@ -174,26 +175,26 @@ func (s *Service) change(
 		return nil
 	})
 	if err != nil {
-		return events.Webhook{}, err
+		return asks.Webhook{}, err
 	}
 	s.wake()
 	return h.view(s.now()), nil
 }
 
 // UpdateWebhook changes one. Making it active again clears its failures, and the deliveries that wait for it are sent.
-func (s *Service) UpdateWebhook(ctx context.Context, q events.UpdateWebhook) (events.Webhook, error) {
+func (s *Service) UpdateWebhook(ctx context.Context, q asks.UpdateWebhook) (asks.Webhook, error) {
 	// Checked before the lock is taken: the check asks about accounts.
 	was, err := s.find(ctx, s.side, q.UserID, q.ID, false)
 	if err != nil {
-		return events.Webhook{}, err
+		return asks.Webhook{}, err
 	}
 	applyUpdate(&was, q)
 	if err := s.validate(ctx, &was); err != nil {
-		return events.Webhook{}, err
+		return asks.Webhook{}, err
 	}
-	if q.Status != nil && *q.Status != events.WebhookActive && *q.Status != events.WebhookPaused {
+	if q.Status != nil && *q.Status != asks.WebhookActive && *q.Status != asks.WebhookPaused {
 		const sentence = "A webhook is made active or paused."
-		return events.Webhook{}, events.Faultf(events.Invalid, sentence).At("/status", "status_unknown", sentence)
+		return asks.Webhook{}, events.Faultf(events.Invalid, sentence).At("/status", "status_unknown", sentence)
 	}
 	return s.change(ctx, q.UserID, q.ID, func(h *webhook) error {
 		applyUpdate(h, q)
@@ -208,7 +209,7 @@ func (s *Service) UpdateWebhook(ctx context.Context, q events.UpdateWebhook) (ev
 	}, "url", "description", "facts", "account_id", "status", "reason", "failing_since")
 }
 
-func applyUpdate(h *webhook, q events.UpdateWebhook) {
+func applyUpdate(h *webhook, q asks.UpdateWebhook) {
 	if q.URL != nil {
 		h.URL = *q.URL
 	}
@@ -224,10 +225,10 @@ func applyUpdate(h *webhook, q events.UpdateWebhook) {
 }
 
 // DeleteWebhook deletes one, with its deliveries, sent or not.
-func (s *Service) DeleteWebhook(ctx context.Context, q events.DeleteWebhook) (events.Webhook, error) {
+func (s *Service) DeleteWebhook(ctx context.Context, q asks.DeleteWebhook) (asks.Webhook, error) {
 	h, err := s.find(ctx, s.side, q.UserID, q.ID, false)
 	if err != nil {
-		return events.Webhook{}, err
+		return asks.Webhook{}, err
 	}
 	err = pg.InTx(ctx, s.side, func(ctx context.Context, tx bun.Tx) error {
 		// Deliveries are locked before the webhook, as saveOutcome locks them: the other way round the two would deadlock.
@@ -238,14 +239,14 @@ func (s *Service) DeleteWebhook(ctx context.Context, q events.DeleteWebhook) (ev
 		return err
 	})
 	if err != nil {
-		return events.Webhook{}, fmt.Errorf("delete a webhook: %w", err)
+		return asks.Webhook{}, fmt.Errorf("delete a webhook: %w", err)
 	}
 	return h.view(s.now()), nil
 }
 
 // RotateWebhook gives one a new secret. The previous one signs beside it for a while, so that the receiver can change over
 // without missing anything; the one before the previous is dropped at once.
-func (s *Service) RotateWebhook(ctx context.Context, q events.RotateWebhook) (events.Webhook, error) {
+func (s *Service) RotateWebhook(ctx context.Context, q asks.RotateWebhook) (asks.Webhook, error) {
 	secret := newSecret()
 	w, err := s.change(ctx, q.UserID, q.ID, func(h *webhook) (err error) {
 		h.OldSecret, h.OldUntil = h.Secret, s.now().Add(s.cfg.Overlap)
@@ -253,29 +254,29 @@ func (s *Service) RotateWebhook(ctx context.Context, q events.RotateWebhook) (ev
 		return err
 	}, "secret", "old_secret", "old_until")
 	if err != nil {
-		return events.Webhook{}, err
+		return asks.Webhook{}, err
 	}
 	w.Secret = secret
 	return w, nil
 }
 
 // TestWebhook sends one a test: signed, tried and logged like any other delivery.
-func (s *Service) TestWebhook(ctx context.Context, q events.TestWebhook) (events.WebhookDelivery, error) {
+func (s *Service) TestWebhook(ctx context.Context, q asks.TestWebhook) (asks.WebhookDelivery, error) {
 	h, err := s.find(ctx, s.side, q.UserID, q.ID, false)
 	switch {
 	case err != nil:
-		return events.WebhookDelivery{}, err
-	case h.Status != events.WebhookActive:
-		return events.WebhookDelivery{}, notActive()
+		return asks.WebhookDelivery{}, err
+	case h.Status != asks.WebhookActive:
+		return asks.WebhookDelivery{}, notActive()
 	}
 	now := s.now()
 	payload, err := payloadOf(events.TypeWebhookTest, now, fmt.Appendf(nil, `{"webhookId":%q,"message":"This is a test."}`, h.ID))
 	if err != nil {
-		return events.WebhookDelivery{}, err
+		return asks.WebhookDelivery{}, err
 	}
 	d := newDelivery(h.ID, events.NewTestEventID(), events.TypeWebhookTest, payload, now)
 	if err := s.insert(ctx, d); err != nil {
-		return events.WebhookDelivery{}, err
+		return asks.WebhookDelivery{}, err
 	}
 	s.wake()
 	return d.view(nil), nil
@@ -286,28 +287,28 @@ func notActive() error {
 }
 
 // ResendDelivery sends something once more, under the same id; its time of trying begins anew.
-func (s *Service) ResendDelivery(ctx context.Context, q events.ResendDelivery) (events.WebhookDelivery, error) {
+func (s *Service) ResendDelivery(ctx context.Context, q asks.ResendDelivery) (asks.WebhookDelivery, error) {
 	h, err := s.find(ctx, s.side, q.UserID, q.ID, false)
 	switch {
 	case err != nil:
-		return events.WebhookDelivery{}, err
-	case h.Status != events.WebhookActive:
-		return events.WebhookDelivery{}, notActive()
+		return asks.WebhookDelivery{}, err
+	case h.Status != asks.WebhookActive:
+		return asks.WebhookDelivery{}, notActive()
 	}
 	var d delivery
 	missing := events.Faultf(events.NotFound, "There is no delivery with this id of this webhook.")
 	if !events.IsDeliveryID(q.DeliveryID) {
-		return events.WebhookDelivery{}, missing
+		return asks.WebhookDelivery{}, missing
 	}
 	now := s.now()
 	err = s.side.NewUpdate().Model(&d).Set("status = ?, next_try = ?, failures = 0, try_from = ?", statusWaiting, now, now).
 		Set("lease = NULL, lease_until = NULL"). // an attempt under way then saves nothing, and the delivery is sent once more
 		Where("id = ? AND endpoint_id = ?", q.DeliveryID, h.ID).Returning("*").Scan(ctx)
 	if errors.Is(err, sql.ErrNoRows) {
-		return events.WebhookDelivery{}, missing
+		return asks.WebhookDelivery{}, missing
 	}
 	if err != nil {
-		return events.WebhookDelivery{}, fmt.Errorf("send again: %w", err)
+		return asks.WebhookDelivery{}, fmt.Errorf("send again: %w", err)
 	}
 	s.wake()
 	tried, err := s.attempts(ctx, d.ID)

@@ -12,26 +12,27 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 )
 
 // webhook is a row of webhook_endpoints.
 type webhook struct {
 	bun.BaseModel `bun:"table:webhook_endpoints,alias:hook"`
 
-	ID           string               `bun:"id,pk"`
-	UserID       string               `bun:"user_id"`
-	URL          string               `bun:"url"`
-	Description  string               `bun:"description"`
-	Facts        []string             `bun:"facts,array"`
-	AccountID    string               `bun:"account_id"`
-	Secret       []byte               `bun:"secret"`
-	OldSecret    []byte               `bun:"old_secret"`
-	OldUntil     time.Time            `bun:"old_until,nullzero"`
-	Status       events.WebhookStatus `bun:"status"`
-	Reason       string               `bun:"reason"`
-	FailingSince time.Time            `bun:"failing_since,nullzero"`
-	CreatedAt    time.Time            `bun:"created_at"`
-	UpdatedAt    time.Time            `bun:"updated_at"`
+	ID           string             `bun:"id,pk"`
+	UserID       string             `bun:"user_id"`
+	URL          string             `bun:"url"`
+	Description  string             `bun:"description"`
+	Facts        []string           `bun:"facts,array"`
+	AccountID    string             `bun:"account_id"`
+	Secret       []byte             `bun:"secret"`
+	OldSecret    []byte             `bun:"old_secret"`
+	OldUntil     time.Time          `bun:"old_until,nullzero"`
+	Status       asks.WebhookStatus `bun:"status"`
+	Reason       string             `bun:"reason"`
+	FailingSince time.Time          `bun:"failing_since,nullzero"`
+	CreatedAt    time.Time          `bun:"created_at"`
+	UpdatedAt    time.Time          `bun:"updated_at"`
 }
 
 // clockSkew is how far the clocks of the process that emitted an event and of this one may be apart.
@@ -46,8 +47,8 @@ func (h *webhook) wants(user, account, typ string, at time.Time) bool {
 }
 
 // view is the webhook as its owner may see it, without its secret.
-func (h *webhook) view(now time.Time) events.Webhook {
-	w := events.Webhook{
+func (h *webhook) view(now time.Time) asks.Webhook {
+	w := asks.Webhook{
 		ID: h.ID, URL: h.URL, Description: h.Description, Facts: h.Facts, AccountID: h.AccountID, Status: h.Status, Reason: h.Reason,
 		CreatedAt: h.CreatedAt.UTC(), UpdatedAt: h.UpdatedAt.UTC(),
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/pg/pgtest"
@@ -77,13 +78,13 @@ func (sys *system) run() (stop func()) {
 	})
 	sys.Cleanup(stop)
 	waiting.Until(sys, "it answers", func() bool {
-		_, err := bus.Ask[events.WebhookList](sys.Context(), sys.bus, events.ListWebhooks{UserID: "nobody"})
+		_, err := bus.Ask[asks.WebhookList](sys.Context(), sys.bus, asks.ListWebhooks{UserID: "nobody"})
 		return err == nil
 	})
 	return stop
 }
 
-func ask[A any](sys *system, q events.Question) A {
+func ask[A any](sys *system, q asks.Question) A {
 	sys.Helper()
 	a, err := bus.Ask[A](sys.Context(), sys.bus, q)
 	if err != nil {
@@ -92,7 +93,7 @@ func ask[A any](sys *system, q events.Question) A {
 	return a
 }
 
-func wantFault(sys *system, q events.Question, code events.Code, pointer string) {
+func wantFault(sys *system, q asks.Question, code events.Code, pointer string) {
 	sys.Helper()
 	_, err := bus.Ask[json.RawMessage](sys.Context(), sys.bus, q)
 	f, ok := errors.AsType[*events.Fault](err)
@@ -190,11 +191,11 @@ func (r *receiver) wantNone(t *testing.T) {
 }
 
 // awaitOutcome waits until a delivery is not waiting any more.
-func (sys *system) awaitOutcome(hook, event string) events.WebhookDelivery {
+func (sys *system) awaitOutcome(hook, event string) asks.WebhookDelivery {
 	sys.Helper()
-	var found events.WebhookDelivery
+	var found asks.WebhookDelivery
 	waiting.Until(sys, "the delivery has its outcome", func() bool {
-		for _, d := range ask[events.WebhookDeliveries](sys, events.ListDeliveries{UserID: ada, ID: hook}).Deliveries {
+		for _, d := range ask[asks.WebhookDeliveries](sys, asks.ListDeliveries{UserID: ada, ID: hook}).Deliveries {
 			if d.EventID == event && d.Status != statusWaiting {
 				found = d
 				return true

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 )
@@ -29,9 +30,9 @@ func TestDelivers(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, some := receive(t, nil), receive(t, nil)
-	hook := ask[events.Webhook](sys, events.CreateWebhook{UserID: ada, URL: all.URL + "/hook?x=1"})
-	ask[events.Webhook](sys, events.CreateWebhook{UserID: ada, URL: some.URL, Facts: []string{"published", "post.failed"}, AccountID: acct})
-	ask[events.Webhook](sys, events.CreateWebhook{UserID: "user_eve", URL: all.URL})
+	hook := ask[asks.Webhook](sys, asks.CreateWebhook{UserID: ada, URL: all.URL + "/hook?x=1"})
+	ask[asks.Webhook](sys, asks.CreateWebhook{UserID: ada, URL: some.URL, Facts: []string{"published", "post.failed"}, AccountID: acct})
+	ask[asks.Webhook](sys, asks.CreateWebhook{UserID: "user_eve", URL: all.URL})
 
 	sys.emit(ada, "acct_other", "not of this account", events.FactPublished)
 	sys.emit(ada, acct, "not this fact", events.FactScheduled)
@@ -72,12 +73,12 @@ func TestDelivers(t *testing.T) {
 	})
 
 	t.Run("the secret is shown once, and lies sealed", func(t *testing.T) {
-		for _, h := range ask[events.WebhookList](sys, events.ListWebhooks{UserID: ada}).Webhooks {
+		for _, h := range ask[asks.WebhookList](sys, asks.ListWebhooks{UserID: ada}).Webhooks {
 			if h.Secret != "" {
 				t.Errorf("%+v", h)
 			}
 		}
-		if h := ask[events.Webhook](sys, events.GetWebhook{UserID: ada, ID: hook.ID}); h.Secret != "" || h.URL != hook.URL {
+		if h := ask[asks.Webhook](sys, asks.GetWebhook{UserID: ada, ID: hook.ID}); h.Secret != "" || h.URL != hook.URL {
 			t.Errorf("%+v", h)
 		}
 		var sealed []byte
@@ -91,7 +92,7 @@ func TestDelivers(t *testing.T) {
 	})
 
 	t.Run("a test is a delivery like any other", func(t *testing.T) {
-		sent := ask[events.WebhookDelivery](sys, events.TestWebhook{UserID: ada, ID: hook.ID})
+		sent := ask[asks.WebhookDelivery](sys, asks.TestWebhook{UserID: ada, ID: hook.ID})
 		g := all.next(t)
 		if g.header.Get("Webhook-Id") != sent.EventID || !strings.Contains(string(g.body), events.TypeWebhookTest) || g.signedBy(t, hook.Secret) != 0 {
 			t.Errorf("%+v %s", sent, g.body)
@@ -99,7 +100,7 @@ func TestDelivers(t *testing.T) {
 	})
 
 	t.Run("a resend is the same once more", func(t *testing.T) {
-		ask[events.WebhookDelivery](sys, events.ResendDelivery{UserID: ada, ID: hook.ID, DeliveryID: d.ID})
+		ask[asks.WebhookDelivery](sys, asks.ResendDelivery{UserID: ada, ID: hook.ID, DeliveryID: d.ID})
 		again := all.next(t)
 		if again.header.Get("Webhook-Id") != id || !bytes.Equal(again.body, g.body) {
 			t.Errorf("%s", again.body)
@@ -108,37 +109,37 @@ func TestDelivers(t *testing.T) {
 	})
 
 	t.Run("a new secret signs beside the old one, for a while", func(t *testing.T) {
-		turned := ask[events.Webhook](sys, events.RotateWebhook{UserID: ada, ID: hook.ID})
+		turned := ask[asks.Webhook](sys, asks.RotateWebhook{UserID: ada, ID: hook.ID})
 		if turned.Secret == hook.Secret || turned.OldSecretUntil == nil {
 			t.Errorf("%+v", turned)
 		}
-		ask[events.WebhookDelivery](sys, events.TestWebhook{UserID: ada, ID: hook.ID})
+		ask[asks.WebhookDelivery](sys, asks.TestWebhook{UserID: ada, ID: hook.ID})
 		if g := all.next(t); g.signedBy(t, turned.Secret) != 0 || g.signedBy(t, hook.Secret) != 1 {
 			t.Errorf("%v", g.header)
 		}
 		if _, err := sys.db.NewRaw("UPDATE webhook_endpoints SET old_until = now() - interval '1 second'").Exec(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		ask[events.WebhookDelivery](sys, events.TestWebhook{UserID: ada, ID: hook.ID})
+		ask[asks.WebhookDelivery](sys, asks.TestWebhook{UserID: ada, ID: hook.ID})
 		if g := all.next(t); g.signedBy(t, turned.Secret) != 0 || g.signedBy(t, hook.Secret) != -1 {
 			t.Errorf("%v", g.header)
 		}
 	})
 
 	t.Run("a paused one gets nothing, a deleted one neither", func(t *testing.T) {
-		paused := events.WebhookPaused
-		ask[events.Webhook](sys, events.UpdateWebhook{UserID: ada, ID: hook.ID, Status: &paused})
-		wantFault(sys, events.TestWebhook{UserID: ada, ID: hook.ID}, events.Conflict, "")
+		paused := asks.WebhookPaused
+		ask[asks.Webhook](sys, asks.UpdateWebhook{UserID: ada, ID: hook.ID, Status: &paused})
+		wantFault(sys, asks.TestWebhook{UserID: ada, ID: hook.ID}, events.Conflict, "")
 		sys.emit(ada, acct, "while paused", events.FactPublished)
 		some.next(t) // so it was looked at
-		active := events.WebhookActive
-		ask[events.Webhook](sys, events.UpdateWebhook{UserID: ada, ID: hook.ID, Status: &active})
+		active := asks.WebhookActive
+		ask[asks.Webhook](sys, asks.UpdateWebhook{UserID: ada, ID: hook.ID, Status: &active})
 		sys.emit(ada, acct, "active again", events.FactPublished)
 		if g := all.next(t); g.text() != "active again" {
 			t.Errorf("%s", g.body)
 		}
-		ask[events.Webhook](sys, events.DeleteWebhook{UserID: ada, ID: hook.ID})
-		wantFault(sys, events.GetWebhook{UserID: ada, ID: hook.ID}, events.NotFound, "")
+		ask[asks.Webhook](sys, asks.DeleteWebhook{UserID: ada, ID: hook.ID})
+		wantFault(sys, asks.GetWebhook{UserID: ada, ID: hook.ID}, events.NotFound, "")
 		some.next(t)
 		sys.emit(ada, acct, "after the end", events.FactPublished)
 		some.next(t)
@@ -158,13 +159,13 @@ func TestRetries(t *testing.T) {
 				rw.WriteHeader(http.StatusInternalServerError)
 			}
 		})
-		hook := ask[events.Webhook](sys, events.CreateWebhook{UserID: ada, URL: rec.URL})
+		hook := ask[asks.Webhook](sys, asks.CreateWebhook{UserID: ada, URL: rec.URL})
 		id := sys.emit(ada, acct, "insisted on", events.FactPublished)
 		first := rec.next(t)
 		if second := rec.next(t); second.header.Get("Webhook-Id") != id || !bytes.Equal(first.body, second.body) {
 			t.Errorf("%v", second.header)
 		}
-		if h := ask[events.Webhook](sys, events.GetWebhook{UserID: ada, ID: hook.ID}); h.FailingSince == nil {
+		if h := ask[asks.Webhook](sys, asks.GetWebhook{UserID: ada, ID: hook.ID}); h.FailingSince == nil {
 			t.Errorf("%+v", h)
 		}
 		stop()
@@ -180,7 +181,7 @@ func TestRetries(t *testing.T) {
 		if d.Status != statusDelivered || d.Attempts < 3 || len(d.Log) != d.Attempts || *d.Log[0].StatusCode != 500 || *d.Log[d.Attempts-1].StatusCode != 200 {
 			t.Errorf("%+v", d)
 		}
-		if h := ask[events.Webhook](sys, events.GetWebhook{UserID: ada, ID: hook.ID}); h.FailingSince != nil {
+		if h := ask[asks.Webhook](sys, asks.GetWebhook{UserID: ada, ID: hook.ID}); h.FailingSince != nil {
 			t.Errorf("%+v", h)
 		}
 	})
@@ -190,20 +191,20 @@ func TestRetries(t *testing.T) {
 		sys.cfg.GiveUpAfter, sys.cfg.DisableAfter = time.Second, 1500*time.Millisecond
 		sys.run()
 		rec := receive(t, func(_ int, rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusBadGateway) })
-		hook := ask[events.Webhook](sys, events.CreateWebhook{UserID: ada, URL: rec.URL})
+		hook := ask[asks.Webhook](sys, asks.CreateWebhook{UserID: ada, URL: rec.URL})
 		id := sys.emit(ada, acct, "in vain", events.FactPublished)
 		if d := sys.awaitOutcome(hook.ID, id); d.Status != statusFailed || d.NextTry != nil || d.Attempts < 2 {
 			t.Errorf("%+v", d)
 		}
 		waiting.Until(sys, "it is disabled", func() bool {
-			h := ask[events.Webhook](sys, events.GetWebhook{UserID: ada, ID: hook.ID})
-			if h.Status == events.WebhookActive {
+			h := ask[asks.Webhook](sys, asks.GetWebhook{UserID: ada, ID: hook.ID})
+			if h.Status == asks.WebhookActive {
 				sys.emit(ada, acct, "again in vain", events.FactPublished)
 			}
-			return h.Status == events.WebhookDisabled && h.Reason != ""
+			return h.Status == asks.WebhookDisabled && h.Reason != ""
 		})
-		active := events.WebhookActive
-		h := ask[events.Webhook](sys, events.UpdateWebhook{UserID: ada, ID: hook.ID, Status: &active})
+		active := asks.WebhookActive
+		h := ask[asks.Webhook](sys, asks.UpdateWebhook{UserID: ada, ID: hook.ID, Status: &active})
 		if h.Status != active || h.Reason != "" || h.FailingSince != nil {
 			t.Errorf("%+v", h)
 		}
@@ -213,10 +214,10 @@ func TestRetries(t *testing.T) {
 		sys := setup(t)
 		sys.run()
 		rec := receive(t, func(_ int, rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusGone) })
-		hook := ask[events.Webhook](sys, events.CreateWebhook{UserID: ada, URL: rec.URL})
+		hook := ask[asks.Webhook](sys, asks.CreateWebhook{UserID: ada, URL: rec.URL})
 		sys.emit(ada, acct, "x", events.FactPublished)
 		waiting.Until(sys, "it is disabled", func() bool {
-			return ask[events.Webhook](sys, events.GetWebhook{UserID: ada, ID: hook.ID}).Status == events.WebhookDisabled
+			return ask[asks.Webhook](sys, asks.GetWebhook{UserID: ada, ID: hook.ID}).Status == asks.WebhookDisabled
 		})
 	})
 }
@@ -239,7 +240,7 @@ func TestFailingWebhooksDelayNoOther(t *testing.T) {
 					}
 				})
 				hanging = append(hanging, rec)
-				ask[events.Webhook](sys, events.CreateWebhook{UserID: "user_failing", URL: rec.URL})
+				ask[asks.Webhook](sys, asks.CreateWebhook{UserID: "user_failing", URL: rec.URL})
 			}
 			if known {
 				if _, err := sys.db.NewRaw("UPDATE webhook_endpoints SET failing_since = now()").Exec(t.Context()); err != nil {
@@ -247,7 +248,7 @@ func TestFailingWebhooksDelayNoOther(t *testing.T) {
 				}
 			}
 			healthy := receive(t, nil)
-			ask[events.Webhook](sys, events.CreateWebhook{UserID: ada, URL: healthy.URL})
+			ask[asks.Webhook](sys, asks.CreateWebhook{UserID: ada, URL: healthy.URL})
 			for range 50 { // a thousand deliveries
 				sys.emit("user_failing", acct, "x", events.FactPublished)
 			}
@@ -274,7 +275,7 @@ func TestLimitHoldsWhenManyComeAtOnce(t *testing.T) {
 	)
 	for i := range 2 * maxWebhooks {
 		wg.Go(func() {
-			_, err := bus.Ask[events.Webhook](t.Context(), sys.bus, events.CreateWebhook{UserID: ada, URL: fmt.Sprintf("%s/%d", rec.URL, i)})
+			_, err := bus.Ask[asks.Webhook](t.Context(), sys.bus, asks.CreateWebhook{UserID: ada, URL: fmt.Sprintf("%s/%d", rec.URL, i)})
 			if err == nil {
 				made.Add(1)
 			} else if f, ok := errors.AsType[*events.Fault](err); !ok || f.Code != events.Conflict {
@@ -283,7 +284,7 @@ func TestLimitHoldsWhenManyComeAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if list := ask[events.WebhookList](sys, events.ListWebhooks{UserID: ada}); made.Load() != maxWebhooks || len(list.Webhooks) != maxWebhooks {
+	if list := ask[asks.WebhookList](sys, asks.ListWebhooks{UserID: ada}); made.Load() != maxWebhooks || len(list.Webhooks) != maxWebhooks {
 		t.Errorf("%d were made, %d are there, and %d is the most", made.Load(), len(list.Webhooks), maxWebhooks)
 	}
 }
@@ -292,36 +293,36 @@ func TestOwners(t *testing.T) {
 	sys := setup(t)
 	sys.run()
 	rec := receive(t, nil)
-	made := ask[events.Webhook](sys, events.CreateWebhook{UserID: ada, Key: "k1", URL: rec.URL, Facts: []string{"published"}})
+	made := ask[asks.Webhook](sys, asks.CreateWebhook{UserID: ada, Key: "k1", URL: rec.URL, Facts: []string{"published"}})
 	if made.Secret == "" || !slices.Equal(made.Facts, []string{"post.published"}) {
 		t.Errorf("%+v", made)
 	}
-	for _, q := range []events.Question{
-		events.GetWebhook{UserID: "user_eve", ID: made.ID}, events.DeleteWebhook{UserID: "user_eve", ID: made.ID},
-		events.RotateWebhook{UserID: "user_eve", ID: made.ID}, events.TestWebhook{UserID: "user_eve", ID: made.ID},
-		events.ListDeliveries{UserID: "user_eve", ID: made.ID}, events.UpdateWebhook{UserID: "user_eve", ID: made.ID, URL: &rec.URL},
-		events.GetWebhook{UserID: ada, ID: "whk_\x00"}, events.ResendDelivery{UserID: ada, ID: made.ID, DeliveryID: events.DeliveryIDFor("a", "b")},
-		events.ResendDelivery{UserID: ada, ID: made.ID, DeliveryID: "x"},
-		events.CreateWebhook{UserID: ada, URL: rec.URL, AccountID: "acct_of_eve"},
+	for _, q := range []asks.Question{
+		asks.GetWebhook{UserID: "user_eve", ID: made.ID}, asks.DeleteWebhook{UserID: "user_eve", ID: made.ID},
+		asks.RotateWebhook{UserID: "user_eve", ID: made.ID}, asks.TestWebhook{UserID: "user_eve", ID: made.ID},
+		asks.ListDeliveries{UserID: "user_eve", ID: made.ID}, asks.UpdateWebhook{UserID: "user_eve", ID: made.ID, URL: &rec.URL},
+		asks.GetWebhook{UserID: ada, ID: "whk_\x00"}, asks.ResendDelivery{UserID: ada, ID: made.ID, DeliveryID: events.DeliveryIDFor("a", "b")},
+		asks.ResendDelivery{UserID: ada, ID: made.ID, DeliveryID: "x"},
+		asks.CreateWebhook{UserID: ada, URL: rec.URL, AccountID: "acct_of_eve"},
 	} {
 		wantFault(sys, q, events.NotFound, "")
 	}
-	wantFault(sys, events.CreateWebhook{UserID: ada, URL: "http://example.com"}, events.Invalid, "/url")
-	wantFault(sys, events.CreateWebhook{UserID: ada, URL: rec.URL, Facts: []string{"published", "publshed"}}, events.Invalid, "/facts/1")
-	wantFault(sys, events.CreateWebhook{UserID: ada, URL: rec.URL, Description: strings.Repeat("é", 201)}, events.Invalid, "/description")
-	wantFault(sys, events.ListDeliveries{UserID: ada, ID: made.ID, Limit: 201}, events.Invalid, "/limit")
-	wantFault(sys, events.ListDeliveries{UserID: ada, ID: made.ID, After: "zz"}, events.Invalid, "/after")
+	wantFault(sys, asks.CreateWebhook{UserID: ada, URL: "http://example.com"}, events.Invalid, "/url")
+	wantFault(sys, asks.CreateWebhook{UserID: ada, URL: rec.URL, Facts: []string{"published", "publshed"}}, events.Invalid, "/facts/1")
+	wantFault(sys, asks.CreateWebhook{UserID: ada, URL: rec.URL, Description: strings.Repeat("é", 201)}, events.Invalid, "/description")
+	wantFault(sys, asks.ListDeliveries{UserID: ada, ID: made.ID, Limit: 201}, events.Invalid, "/limit")
+	wantFault(sys, asks.ListDeliveries{UserID: ada, ID: made.ID, After: "zz"}, events.Invalid, "/after")
 
 	t.Run("a repeat under the key makes nothing, and tells no secret", func(t *testing.T) {
-		again := ask[events.Webhook](sys, events.CreateWebhook{UserID: ada, Key: "k1", URL: rec.URL, Facts: []string{"post.published"}})
+		again := ask[asks.Webhook](sys, asks.CreateWebhook{UserID: ada, Key: "k1", URL: rec.URL, Facts: []string{"post.published"}})
 		if again.ID != made.ID || again.Secret != "" {
 			t.Errorf("%+v", again)
 		}
-		wantFault(sys, events.CreateWebhook{UserID: ada, Key: "k1", URL: rec.URL + "/other"}, events.KeyReused, "")
+		wantFault(sys, asks.CreateWebhook{UserID: ada, Key: "k1", URL: rec.URL + "/other"}, events.KeyReused, "")
 		for i := range maxWebhooks - 1 {
-			ask[events.Webhook](sys, events.CreateWebhook{UserID: ada, URL: fmt.Sprintf("%s/%d", rec.URL, i), Facts: []string{"failed"}})
+			ask[asks.Webhook](sys, asks.CreateWebhook{UserID: ada, URL: fmt.Sprintf("%s/%d", rec.URL, i), Facts: []string{"failed"}})
 		}
-		wantFault(sys, events.CreateWebhook{UserID: ada, URL: rec.URL}, events.Conflict, "")
+		wantFault(sys, asks.CreateWebhook{UserID: ada, URL: rec.URL}, events.Conflict, "")
 	})
 
 	t.Run("the log has pages, and an end", func(t *testing.T) {
@@ -332,9 +333,9 @@ func TestOwners(t *testing.T) {
 			rec.next(t)
 		}
 		seen := map[string]bool{}
-		page := events.WebhookDeliveries{}
+		page := asks.WebhookDeliveries{}
 		for pages := 0; pages == 0 || page.Next != ""; pages++ {
-			page = ask[events.WebhookDeliveries](sys, events.ListDeliveries{UserID: ada, ID: made.ID, Limit: 3, After: page.Next})
+			page = ask[asks.WebhookDeliveries](sys, asks.ListDeliveries{UserID: ada, ID: made.ID, Limit: 3, After: page.Next})
 			for _, d := range page.Deliveries {
 				seen[d.ID] = true
 			}
@@ -349,7 +350,7 @@ func TestOwners(t *testing.T) {
 		if err := sys.service().deleteOld(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if left := ask[events.WebhookDeliveries](sys, events.ListDeliveries{UserID: ada, ID: made.ID}).Deliveries; len(left) != 0 {
+		if left := ask[asks.WebhookDeliveries](sys, asks.ListDeliveries{UserID: ada, ID: made.ID}).Deliveries; len(left) != 0 {
 			t.Errorf("%d are kept too long", len(left))
 		}
 	})
@@ -359,7 +360,7 @@ func TestOwners(t *testing.T) {
 func TestDeletedWhileOutcomeIsSaved(t *testing.T) {
 	sys := setup(t)
 	s := sys.service()
-	made, err := s.CreateWebhook(t.Context(), events.CreateWebhook{UserID: "user_1", Key: "k", URL: "http://127.0.0.1:1/"})
+	made, err := s.CreateWebhook(t.Context(), asks.CreateWebhook{UserID: "user_1", Key: "k", URL: "http://127.0.0.1:1/"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -380,7 +381,7 @@ func TestDeletedWhileOutcomeIsSaved(t *testing.T) {
 	exec("UPDATE webhook_deliveries SET attempts = attempts + 1 WHERE endpoint_id = ?")
 	deleted := make(chan error, 1)
 	go func() {
-		_, err := s.DeleteWebhook(context.WithoutCancel(t.Context()), events.DeleteWebhook{UserID: "user_1", ID: made.ID})
+		_, err := s.DeleteWebhook(context.WithoutCancel(t.Context()), asks.DeleteWebhook{UserID: "user_1", ID: made.ID})
 		deleted <- err
 	}()
 	waiting.Until(sys, "it waits for the outcome to be saved", func() bool {

@@ -1,12 +1,16 @@
-package events
+package asks
 
-import "time"
+import (
+	"time"
+
+	"github.com/omni-write/threads/events"
+)
 
 // ValidatePost asks publisher whether a post would be accepted, by the very rules by which it would be, and what else its
 // author should know. Nothing is stored. Answer: Validation.
 type ValidatePost struct {
-	UserID string `json:"userId"`
-	Draft  Draft  `json:"draft"`
+	UserID string       `json:"userId"`
+	Draft  events.Draft `json:"draft"`
 	// PublishAt is the time that is thought of; zero means now.
 	PublishAt time.Time `json:"publishAt,omitzero"`
 	// Fetch has the media looked at as Threads would, which takes a while.
@@ -21,8 +25,8 @@ type Validation struct {
 	// Valid says that the post would be accepted now.
 	Valid bool `json:"valid"`
 	// Errors would refuse it, Warnings would not.
-	Errors   []Detail `json:"errors"`
-	Warnings []Detail `json:"warnings"`
+	Errors   []events.Detail `json:"errors"`
+	Warnings []events.Detail `json:"warnings"`
 	// Parts are the texts of the post, or of each part of a chain, as Threads counts them.
 	Parts []TextCount `json:"parts"`
 	Media []MediaLook `json:"media"`
@@ -48,20 +52,20 @@ type MediaLook struct {
 	Fetched bool `json:"fetched"`
 	Usable  bool `json:"usable"`
 
-	Format          string   `json:"format,omitempty"` // JPEG, PNG, MP4, MOV, or another word
-	Bytes           int64    `json:"bytes,omitempty"`
-	Width           int      `json:"width,omitempty"`
-	Height          int      `json:"height,omitempty"`
-	DurationSeconds float64  `json:"durationSeconds,omitempty"`
-	VideoCodec      string   `json:"videoCodec,omitempty"`
-	AudioCodec      string   `json:"audioCodec,omitempty"`
-	Problems        []Detail `json:"problems,omitempty"`
+	Format          string          `json:"format,omitempty"` // JPEG, PNG, MP4, MOV, or another word
+	Bytes           int64           `json:"bytes,omitempty"`
+	Width           int             `json:"width,omitempty"`
+	Height          int             `json:"height,omitempty"`
+	DurationSeconds float64         `json:"durationSeconds,omitempty"`
+	VideoCodec      string          `json:"videoCodec,omitempty"`
+	AudioCodec      string          `json:"audioCodec,omitempty"`
+	Problems        []events.Detail `json:"problems,omitempty"`
 }
 
 // Runway is how long the account's grant lasts, seen from the time of the post.
 type Runway struct {
-	Status    ConnectionStatus `json:"status"`
-	ExpiresAt time.Time        `json:"expiresAt"` // refreshed before, unless Threads refuses
+	Status    events.ConnectionStatus `json:"status"`
+	ExpiresAt time.Time               `json:"expiresAt"` // refreshed before, unless Threads refuses
 	// DaysLeft is whole days from the time of the post until the token ends, were it never refreshed again; negative when
 	// the post comes after.
 	DaysLeft int `json:"daysLeft"`

@@ -1,38 +1,6 @@
 package events
 
-import (
-	"strings"
-	"time"
-)
-
-// RedeemTicket asks auth who a ticket stands for, and uses it up. Answer: TicketHolder.
-type RedeemTicket struct {
-	Ticket string `json:"ticket"`
-}
-
-// TicketHolder is who a ticket stood for. SignedInUntil is when the sign-in ends with which it was got; zero where nobody
-// said.
-type TicketHolder struct {
-	UserID        string    `json:"userId"`
-	SignedInUntil time.Time `json:"signedInUntil,omitzero"`
-}
-
-// ListAccountIDs asks auth for every account that a user has or had: facts of one that was taken away are still its
-// owner's. Answer: AccountIDs.
-type ListAccountIDs struct {
-	UserID string `json:"userId"`
-}
-
-// AccountIDs are ids of accounts, the oldest first.
-type AccountIDs struct {
-	IDs []string `json:"ids"`
-}
-
-// Subject is threads.ask.ticket.redeem.
-func (RedeemTicket) Subject() string { return ask("ticket", "redeem") }
-
-// Subject is threads.ask.account.ids.
-func (ListAccountIDs) Subject() string { return ask("account", "ids") }
+import "strings"
 
 // FactsOf are the subjects of every fact about these accounts and their posts.
 func FactsOf(accounts ...string) []string {
@@ -67,6 +35,17 @@ func FactNames() []string {
 	for _, msg := range All() {
 		if _, ok := msg.(Event); ok {
 			names = append(names, NameOf(msg.Type()))
+		}
+	}
+	return names
+}
+
+// MatchFacts are the names of facts that a word stands for: itself, or every name that ends in it. None means that there
+// is no such fact.
+func MatchFacts(word string) (names []string) {
+	for _, name := range FactNames() {
+		if name == word || word != "" && strings.HasSuffix(name, "."+word) {
+			names = append(names, name)
 		}
 	}
 	return names

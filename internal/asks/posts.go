@@ -1,0 +1,59 @@
+package asks
+
+import (
+	"time"
+
+	"github.com/omni-write/threads/events"
+)
+
+// GetPost asks publisher for one post of a user, by our id or by Threads' media id. Answer: PostDetail.
+type GetPost struct {
+	UserID string `json:"userId"`
+	ID     string `json:"id"`
+}
+
+// PostDetail is a post with what was tried for it.
+type PostDetail struct {
+	events.Post
+	Attempts []Attempt `json:"attempts"`
+}
+
+// Attempt is one call to Threads on behalf of a post, as its owner may read it.
+type Attempt struct {
+	At      time.Time `json:"at"`
+	Phase   string    `json:"phase"` // create, status, publish, look, permalink, delete
+	TookMs  float64   `json:"tookMs"`
+	OK      bool      `json:"ok"`
+	Message string    `json:"message"` // one sentence
+	// Code, Subcode and TraceID are Meta's, where the answer had them.
+	Code    int    `json:"code,omitempty"`
+	Subcode int    `json:"subcode,omitempty"`
+	TraceID string `json:"traceId,omitempty"`
+}
+
+// ListPosts asks publisher for a user's posts, in the order of their times. Answer: PostList.
+type ListPosts struct {
+	UserID    string          `json:"userId"`
+	AccountID string          `json:"accountId,omitempty"`
+	Status    events.Status   `json:"status,omitempty"`   // empty: all
+	Statuses  []events.Status `json:"statuses,omitempty"` // any of these, and of Status
+	Kinds     []events.Kind   `json:"kinds,omitempty"`    // empty: all but those imported from Threads
+	From      *time.Time      `json:"from,omitempty"`     // scheduledAt at or after
+	To        *time.Time      `json:"to,omitempty"`       // scheduledAt before
+	Search    string          `json:"search,omitempty"`   // words that the text has, whatever their case
+	Newest    bool            `json:"newest,omitempty"`   // the latest first
+	Limit     int             `json:"limit,omitempty"`    // 1 to 1000; 0 means 1000
+	After     string          `json:"after,omitempty"`    // cursor of the page before
+}
+
+// PostList is a page of posts. Next is empty on the last page.
+type PostList struct {
+	Posts []events.Post `json:"posts"`
+	Next  string        `json:"next,omitempty"`
+}
+
+// Subject is threads.ask.post.get.
+func (GetPost) Subject() string { return ask("post", "get") }
+
+// Subject is threads.ask.post.list.
+func (ListPosts) Subject() string { return ask("post", "list") }
