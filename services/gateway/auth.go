@@ -146,15 +146,15 @@ func takesTicket(ctx huma.Context) bool {
 }
 
 // requireUser lets only signed-in users through to the operations that say so.
-func (s *Service) requireUser(api huma.API) func(huma.Context, func(huma.Context)) {
+func (v *verifier) requireUser(api huma.API, e *edge.Edge) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		if len(ctx.Operation().Security) == 0 || takesTicket(ctx) {
 			next(ctx)
 			return
 		}
-		who, err := s.whoAsks(ctx)
+		who, err := v.whoAsks(ctx)
 		if err != nil {
-			s.edge.RejectUnauthenticated(api, ctx, err)
+			e.RejectUnauthenticated(api, ctx, err)
 			return
 		}
 		edge.InfoOf(ctx.Context()).User = who.user
@@ -163,10 +163,10 @@ func (s *Service) requireUser(api huma.API) func(huma.Context, func(huma.Context
 }
 
 // whoAsks is who the request says that it comes from. It says that once: of two headers, a proxy might look at the other.
-func (s *Service) whoAsks(ctx huma.Context) (session, error) {
+func (v *verifier) whoAsks(ctx huma.Context) (session, error) {
 	r, _ := humago.Unwrap(ctx)
 	if len(r.Header.Values("Authorization")) > 1 {
 		return session{}, edge.NotSignedIn(edge.TokenInvalid)
 	}
-	return s.auth.session(ctx.Context(), ctx.Header("Authorization"))
+	return v.session(ctx.Context(), ctx.Header("Authorization"))
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -27,6 +26,13 @@ const (
 	importsAtOnce = 16
 	importWithin  = 50 * time.Second
 )
+
+// bulkHandlers take files of posts.
+type bulkHandlers struct {
+	bus      *bus.Bus
+	commands *sender
+	edge     *edge.Edge
+}
 
 type importPostsInput struct {
 	Idempotent
@@ -71,12 +77,12 @@ type importPostsOutput struct{ Body Imported }
 // importPosts schedules many posts from a file, row by row. A row that is refused stops no other. The same row twice is the
 // same post, be it in a file that was sent again whole or with its mistakes mended: each row's key follows from what it
 // says, and from the request's key where there is one. Of rows that say the same in one file each is a post.
-func (s *Service) importPosts(ctx context.Context, in *importPostsInput) (*importPostsOutput, error) {
+func (h *bulkHandlers) importPosts(ctx context.Context, in *importPostsInput) (*importPostsOutput, error) {
 	rows, err := readRows(in.contentType, in.RawBody)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.spendRows(ctx, len(rows), in.Preview); err != nil {
+	if err := h.edge.SpendRows(ctx, len(rows), in.Preview); err != nil {
 		return nil, err
 	}
 	if err := keysOf(rows, in.IdempotencyKey); err != nil {
@@ -91,9 +97,9 @@ func (s *Service) importPosts(ctx context.Context, in *importPostsInput) (*impor
 		g.Go(func() error {
 			result := ImportedRow{Row: i + 1, Line: row.line}
 			if in.Preview {
-				s.previewRow(ctx, row, &result)
+				h.previewRow(ctx, row, &result)
 			} else {
-				s.importRow(ctx, row, &result)
+				h.importRow(ctx, row, &result)
 			}
 			out.Rows[i] = result
 			return nil
@@ -155,14 +161,14 @@ func (k rowKey) change(try int) Change {
 
 // known looks whether a row was imported before. change is the request to make: the one that was accepted, or is under
 // way, or a new one where the row was refused.
-func (s *Service) known(ctx context.Context, r row, cmd events.SchedulePost) (change Change, accepted bool, err error) {
+func (h *bulkHandlers) known(ctx context.Context, r row, cmd events.SchedulePost) (change Change, accepted bool, err error) {
 	for try := range refusalsKept {
 		change = r.key.change(try)
 		o, err := change.options(cmd.UserID, r.post)
 		if err != nil {
 			return change, false, err
 		}
-		outcome, done := s.outcomeOfRepeat(ctx, cmd, o)
+		outcome, done := h.commands.outcomeOfRepeat(ctx, cmd, o)
 		if !done || outcome.Fault == nil || r.key.named {
 			return change, done && outcome.Fault == nil, nil
 		}
@@ -185,17 +191,17 @@ func (r row) command(user string) (cmd events.SchedulePost, err error) {
 	return cmd, err
 }
 
-func (s *Service) previewRow(ctx context.Context, r row, out *ImportedRow) {
+func (h *bulkHandlers) previewRow(ctx context.Context, r row, out *ImportedRow) {
 	cmd, err := r.command(userOf(ctx))
 	if err == nil {
-		_, out.Repeated, err = s.known(ctx, r, cmd)
+		_, out.Repeated, err = h.known(ctx, r, cmd)
 	}
 	if out.Repeated {
 		out.ID = cmd.PostID
 	}
 	var v asks.Validation
 	if err == nil {
-		v, err = bus.Ask[asks.Validation](ctx, s.bus, asks.ValidatePost{UserID: cmd.UserID, Draft: cmd.Draft, PublishAt: cmd.PublishAt})
+		v, err = bus.Ask[asks.Validation](ctx, h.bus, asks.ValidatePost{UserID: cmd.UserID, Draft: cmd.Draft, PublishAt: cmd.PublishAt})
 	}
 	if err != nil {
 		out.refuse(err)
@@ -208,18 +214,18 @@ func (s *Service) previewRow(ctx context.Context, r row, out *ImportedRow) {
 	}
 }
 
-func (s *Service) importRow(ctx context.Context, r row, out *ImportedRow) {
+func (h *bulkHandlers) importRow(ctx context.Context, r row, out *ImportedRow) {
 	cmd, err := r.command(userOf(ctx))
 	if err != nil {
 		out.refuse(err)
 		return
 	}
-	change, repeated, err := s.known(ctx, r, cmd)
+	change, repeated, err := h.known(ctx, r, cmd)
 	if err != nil {
 		out.refuse(err)
 		return
 	}
-	post, commandID, err := send[events.Post](ctx, s, &change, cmd, r.post)
+	post, commandID, err := send[events.Post](ctx, h.commands, &change, cmd, r.post)
 	switch {
 	case err != nil && r.post.hasMediaURL():
 		out.refuse(fromMediaURL(err))
@@ -242,16 +248,4 @@ func (r *ImportedRow) refuse(err error) {
 	if errors.As(err, &later) { // it may be stored all the same
 		r.Status, r.CommandID = "pending", later.CommandID
 	}
-}
-
-// fileOfPosts documents the body of an import.
-func (o *operation) fileOfPosts() *operation {
-	o.MaxBodyBytes = maxImport
-	o.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-		typeCSV:   {Schema: &huma.Schema{Type: huma.TypeString, Description: "A header line, then a post a line, as spreadsheets write it: commas, semicolons or tabs between the values, in UTF-8 or UTF-16. Columns: " + columnNames() + "."}},
-		typeTSV:   {Schema: &huma.Schema{Type: huma.TypeString, Description: "The same with tabs."}},
-		typeLines: {Schema: &huma.Schema{Type: huma.TypeString, Description: "A JSON object a line, each as the body of schedulePost."}},
-	}}
-	o.Errors = append(o.Errors, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge)
-	return o
 }

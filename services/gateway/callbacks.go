@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/asks"
@@ -28,17 +27,10 @@ const (
 	maxCallback = 64 << 10
 )
 
-// callbackRoutes are what Meta calls, and the page that it shows the person. They need no bearer token: what Meta signed
-// is Meta's, and the code of an erasure cannot be guessed.
-func (s *Service) callbackRoutes(api huma.API) {
-	huma.Register(api, open(http.MethodPost, routeUninstall, "uninstall", "Where Meta tells that a person removed the app").
-		formOfMeta().op(), s.uninstall)
-	huma.Register(api, open(http.MethodPost, routeDataDeletion, "deleteData",
-		"Where Meta tells that a person wants their data deleted").
-		formOfMeta().op(), s.deleteData)
-	huma.Register(api, open(http.MethodGet, routeDataDeletion+"/{code}", "getDataDeletion",
-		"How the deletion of a person's data goes").
-		page().mayMiss().op(), s.getDataDeletion)
+// metaHandlers answer Meta: its callbacks here, its webhooks in webhook.go.
+type metaHandlers struct {
+	bus    *bus.Bus
+	public *url.URL // where browsers reach this gateway
 }
 
 type callbackInput struct {
@@ -48,10 +40,10 @@ type callbackInput struct {
 type uninstallOutput struct{ Body asks.Uninstalled }
 
 // uninstall hands on what Meta sent, byte for byte. 200 means that the tokens are gone.
-func (s *Service) uninstall(ctx context.Context, in *callbackInput) (*uninstallOutput, error) {
+func (h *metaHandlers) uninstall(ctx context.Context, in *callbackInput) (*uninstallOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, callbackWithin)
 	defer cancel()
-	got, err := bus.Ask[asks.Uninstalled](ctx, s.bus, asks.ReceiveUninstall{Body: in.RawBody})
+	got, err := bus.Ask[asks.Uninstalled](ctx, h.bus, asks.ReceiveUninstall{Body: in.RawBody})
 	if err != nil {
 		return nil, ofCallback(ctx, err)
 	}
@@ -67,18 +59,18 @@ type DeletionBegun struct {
 type deleteDataOutput struct{ Body DeletionBegun }
 
 // deleteData hands on what Meta sent. 200 means that the erasure is on disk, and goes on by itself.
-func (s *Service) deleteData(ctx context.Context, in *callbackInput) (*deleteDataOutput, error) {
+func (h *metaHandlers) deleteData(ctx context.Context, in *callbackInput) (*deleteDataOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, callbackWithin)
 	defer cancel()
-	got, err := bus.Ask[asks.Erasure](ctx, s.bus, asks.ReceiveDataDeletion{Body: in.RawBody})
+	got, err := bus.Ask[asks.Erasure](ctx, h.bus, asks.ReceiveDataDeletion{Body: in.RawBody})
 	if err != nil {
 		return nil, ofCallback(ctx, err)
 	}
-	return &deleteDataOutput{Body: DeletionBegun{URL: s.deletionPage(got.Code), Code: got.Code}}, nil
+	return &deleteDataOutput{Body: DeletionBegun{URL: h.deletionPage(got.Code), Code: got.Code}}, nil
 }
 
-func (s *Service) deletionPage(code string) string {
-	return s.cfg.publicBase().JoinPath(routeDataDeletion, code).String()
+func (h *metaHandlers) deletionPage(code string) string {
+	return h.public.JoinPath(routeDataDeletion, code).String()
 }
 
 // ofCallback is the problem of a callback that was refused: what is not Meta's is forbidden, and signing in would not help.
@@ -110,11 +102,11 @@ type dataDeletionOutput struct {
 }
 
 // getDataDeletion shows how an erasure goes: to a person as a page, to a program as JSON.
-func (s *Service) getDataDeletion(ctx context.Context, in *dataDeletionInput) (*dataDeletionOutput, error) {
+func (h *metaHandlers) getDataDeletion(ctx context.Context, in *dataDeletionInput) (*dataDeletionOutput, error) {
 	var got asks.Erasure
 	err := error(events.Faultf(events.NotFound, "There is no erasure with this code."))
 	if events.IsErasureCode(in.Code) {
-		got, err = bus.Ask[asks.Erasure](ctx, s.bus, asks.GetErasure{Code: in.Code})
+		got, err = bus.Ask[asks.Erasure](ctx, h.bus, asks.GetErasure{Code: in.Code})
 	}
 	if err != nil {
 		return nil, err
@@ -150,25 +142,3 @@ deleted; this takes some minutes, and this page then says that it is done.</p>
 </body>
 </html>
 `))
-
-// formOfMeta takes a form of Meta's, as it came.
-func (o *operation) formOfMeta() *operation {
-	o.DefaultStatus = http.StatusOK
-	o.MaxBodyBytes = maxCallback + 1 // huma stops at the limit, not after it
-	o.SkipValidateBody = true        // Meta's words are auth's to read
-	o.Errors = append(o.Errors, http.StatusBadRequest, http.StatusForbidden, http.StatusRequestEntityTooLarge)
-	return o
-}
-
-// page documents an answer that is a page for people, and JSON for programs.
-func (o *operation) page() *operation {
-	o.DefaultStatus = http.StatusOK
-	o.Responses[fmt.Sprint(http.StatusOK)] = &huma.Response{
-		Description: "How it goes.",
-		Content: map[string]*huma.MediaType{
-			"text/html":        {Schema: &huma.Schema{Type: huma.TypeString}},
-			"application/json": {Schema: &huma.Schema{Type: huma.TypeObject}},
-		},
-	}
-	return o
-}

@@ -37,16 +37,16 @@ type commandOutput struct {
 const notedWithin = time.Second
 
 // getCommand tells how a command stands: the address of every 202.
-func (s *Service) getCommand(ctx context.Context, in *commandInput) (*commandOutput, error) {
+func (h *sender) getCommand(ctx context.Context, in *commandInput) (*commandOutput, error) {
 	if !events.IsCommandID(in.ID) {
 		return nil, events.Faultf(events.NotFound, "There is no command with this id among yours.")
 	}
 	q := asks.GetCommand{UserID: userOf(ctx), ID: in.ID}
-	o, err := bus.Ask[events.Outcome](ctx, s.bus, q)
+	o, err := bus.Ask[events.Outcome](ctx, h.bus, q)
 	// A command is accepted when it is on disk; its service notes it a moment later. Whoever follows a 202 at once must
 	// not hear that there is no such thing.
 	for end := time.Now().Add(notedWithin); errors.Is(err, &events.Fault{Code: events.NotFound}) && time.Now().Before(end) && clock.Sleep(ctx, notedWithin/10); {
-		o, err = bus.Ask[events.Outcome](ctx, s.bus, q)
+		o, err = bus.Ask[events.Outcome](ctx, h.bus, q)
 	}
 	if err != nil {
 		return nil, err

@@ -25,13 +25,6 @@ const (
 	routeConfirmConnect = routeStartOAuth + "/confirm"
 )
 
-// connectRoutes are the two ends of a flow.
-func (s *Service) connectRoutes(api huma.API) {
-	huma.Register(api, authed(http.MethodPost, routeFinishConnect, "finishConnect", "Connect the account that you came back with").op(), s.finishConnect)
-	huma.Register(api, open(http.MethodPost, routeConfirmConnect, "confirmConnect", "Where the page that asks about a connection sends the answer").
-		answers(303, nil).ofOurPage().op(), s.confirmConnect)
-}
-
 type finishConnectInput struct{ Body FinishConnect }
 
 // FinishConnect ends the connecting of an account.
@@ -42,8 +35,8 @@ type FinishConnect struct {
 type finishConnectOutput struct{ Body Connection }
 
 // finishConnect connects the account to whoever began, which must be whoever asks.
-func (s *Service) finishConnect(ctx context.Context, in *finishConnectInput) (*finishConnectOutput, error) {
-	row, err := bus.Ask[events.Connection](ctx, s.bus, asks.ConfirmOAuth{Code: in.Body.Code, UserID: userOf(ctx)})
+func (h *accountHandlers) finishConnect(ctx context.Context, in *finishConnectInput) (*finishConnectOutput, error) {
+	row, err := bus.Ask[events.Connection](ctx, h.bus, asks.ConfirmOAuth{Code: in.Body.Code, UserID: userOf(ctx)})
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +46,9 @@ func (s *Service) finishConnect(ctx context.Context, in *finishConnectInput) (*f
 // startedHere says whether a page of ours or of our frontends sends the browser to the start of a flow. The start of any other
 // page is refused: it may be an attempt to have a person connect their account to somebody else. An address that was typed
 // in, or opened by a program, has no page behind it and says nothing; such a flow ends with a bearer token.
-func (s *Service) startedHere(fetchSite, referer string) (bool, error) {
+func (h *accountHandlers) startedHere(fetchSite, referer string) (bool, error) {
 	if u, err := url.Parse(referer); err == nil && u.Host != "" {
-		if s.frontends[originOf(u)] {
+		if h.frontends[originOf(u)] {
 			return true, nil
 		}
 		fetchSite = "cross-site" // also where the browser does not say so
@@ -127,25 +120,25 @@ func (in *confirmConnectInput) Resolve(ctx huma.Context) []error {
 }
 
 // confirmConnect takes the answer of the page. Whatever happens, it ends at the frontend.
-func (s *Service) confirmConnect(ctx context.Context, in *confirmConnectInput) (*redirect, error) {
-	out, err := s.confirm(ctx, in)
+func (h *accountHandlers) confirmConnect(ctx context.Context, in *confirmConnectInput) (*redirect, error) {
+	out, err := h.confirm(ctx, in)
 	if err != nil {
-		out = s.failed(err)
+		out = h.failed(err)
 	}
 	out.Status = http.StatusSeeOther // the browser posted, and goes on with GET
 	return out, nil
 }
 
-func (s *Service) confirm(ctx context.Context, in *confirmConnectInput) (*redirect, error) {
+func (h *accountHandlers) confirm(ctx context.Context, in *confirmConnectInput) (*redirect, error) {
 	form, err := url.ParseQuery(string(in.RawBody))
-	if err != nil || len(form["code"]) != 1 || len(form["decision"]) != 1 || !s.ownPage(in) {
+	if err != nil || len(form["code"]) != 1 || len(form["decision"]) != 1 || !h.ownPage(in) {
 		const sentence = "This answer is not from our page; please begin again."
 		return nil, events.Faultf(events.Invalid, sentence).At("/code", "connect_code_invalid", sentence)
 	}
 	question := asks.ConfirmOAuth{
-		Code: form.Get("code"), Cookie: s.stateFrom(in.cookies), Decline: form.Get("decision") != "connect",
+		Code: form.Get("code"), Cookie: h.stateFrom(in.cookies), Decline: form.Get("decision") != "connect",
 	}
-	connected, err := bus.Ask[events.Connection](ctx, s.bus, question)
+	connected, err := bus.Ask[events.Connection](ctx, h.bus, question)
 	if err != nil {
 		return nil, err
 	}
@@ -155,26 +148,19 @@ func (s *Service) confirm(ctx context.Context, in *confirmConnectInput) (*redire
 	}
 	edge.InfoOf(ctx).User = connected.UserID
 	return &redirect{
-		SetCookie: s.stateCookie("", -1), Body: noBody,
-		Location: withQuery(s.cfg.SuccessRedirectURI, func(q url.Values) { q.Set("account", connected.ID) }),
+		SetCookie: h.stateCookie("", -1), Body: noBody,
+		Location: withQuery(h.successURL, func(q url.Values) { q.Set("account", connected.ID) }),
 	}, nil
 }
 
 // ownPage says whether it was our own page that posted. Browsers of some years ago say only the origin, and none at all
 // ("null") where the page lets no referrer out, as ours does not; then the code in the form and the cookie must do.
-func (s *Service) ownPage(in *confirmConnectInput) bool {
+func (h *accountHandlers) ownPage(in *confirmConnectInput) bool {
 	if in.FetchSite != "" && in.FetchSite != "same-origin" {
 		return false
 	}
-	return in.Origin == "" || in.Origin == "null" || in.Origin == originOf(s.cfg.publicBase())
+	return in.Origin == "" || in.Origin == "null" || in.Origin == originOf(h.public)
 }
 
 // maxAnswer is far more than the form of our page has.
 const maxAnswer = 8 << 10
-
-// ofOurPage takes the form of our page.
-func (o *operation) ofOurPage() *operation {
-	o.MaxBodyBytes = maxAnswer + 1 // huma stops at the limit, not after it
-	o.SkipValidateBody = true
-	return o
-}

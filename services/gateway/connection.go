@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"reflect"
 	"time"
 
@@ -12,6 +13,17 @@ import (
 	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 )
+
+// accountHandlers answer what is asked of connected accounts; how one is connected is in oauth.go and connect.go.
+type accountHandlers struct {
+	bus      *bus.Bus
+	commands *sender
+	verifier *verifier
+
+	public                 *url.URL        // where browsers reach this gateway
+	successURL, failureURL string          // where a browser ends after connecting
+	frontends              map[string]bool // the origins whose pages may begin to connect an account
+}
 
 // Connection says whether an account is connected, and is its row where there is one: the original's, without the token.
 type Connection struct {
@@ -49,8 +61,8 @@ func (MaybeConnection) Schema(r huma.Registry) *huma.Schema {
 type connectionOutput struct{ Body MaybeConnection }
 
 // getConnection shows the named account, or the only one; {"connected": false} when there is none at all.
-func (s *Service) getConnection(ctx context.Context, in *AccountQuery) (*connectionOutput, error) {
-	list, err := s.connections(ctx)
+func (h *accountHandlers) getConnection(ctx context.Context, in *AccountQuery) (*connectionOutput, error) {
+	list, err := h.connections(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -72,16 +84,16 @@ func (s *Service) getConnection(ctx context.Context, in *AccountQuery) (*connect
 	return nil, events.Faultf(events.Invalid, several).At("/accountId", "account_required", several)
 }
 
-func (s *Service) connections(ctx context.Context) ([]events.Connection, error) {
-	list, err := bus.Ask[asks.ConnectionList](ctx, s.bus, asks.ListConnections{UserID: userOf(ctx)})
+func (h *accountHandlers) connections(ctx context.Context) ([]events.Connection, error) {
+	list, err := bus.Ask[asks.ConnectionList](ctx, h.bus, asks.ListConnections{UserID: userOf(ctx)})
 	return list.Connections, err
 }
 
 type connectionsOutput struct{ Body []Connection }
 
 // listConnections shows all accounts, the oldest first.
-func (s *Service) listConnections(ctx context.Context, _ *struct{}) (*connectionsOutput, error) {
-	list, err := s.connections(ctx)
+func (h *accountHandlers) listConnections(ctx context.Context, _ *struct{}) (*connectionsOutput, error) {
+	list, err := h.connections(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -101,13 +113,13 @@ type disconnectInput struct {
 }
 
 // disconnect forgets an account.
-func (s *Service) disconnect(ctx context.Context, in *disconnectInput) (*answer, error) {
+func (h *accountHandlers) disconnect(ctx context.Context, in *disconnectInput) (*answer, error) {
 	if in.Erase && in.Posts == "keep" {
 		const words = "What is erased cannot be kept; leave out posts=keep or erase=true."
 		return nil, events.Faultf(events.Invalid, words).At("/posts", "erase_keeps_nothing", words)
 	}
 	cmd := events.Disconnect{UserID: userOf(ctx), AccountID: in.AccountID, KeepPosts: in.Posts == "keep", Erase: in.Erase}
-	return connectionAnswer(send[events.Connection](ctx, s, &in.Change, cmd, nil))
+	return connectionAnswer(send[events.Connection](ctx, h.commands, &in.Change, cmd, nil))
 }
 
 type refreshInput struct {
@@ -121,12 +133,12 @@ type RefreshRequest struct {
 }
 
 // refresh refreshes an account's long-lived token now.
-func (s *Service) refresh(ctx context.Context, in *refreshInput) (*answer, error) {
+func (h *accountHandlers) refresh(ctx context.Context, in *refreshInput) (*answer, error) {
 	cmd := events.RefreshToken{UserID: userOf(ctx)}
 	if in.Body != nil {
 		cmd.AccountID = in.Body.AccountID
 	}
-	return connectionAnswer(send[events.Connection](ctx, s, &in.Change, cmd, RefreshRequest{AccountID: cmd.AccountID}))
+	return connectionAnswer(send[events.Connection](ctx, h.commands, &in.Change, cmd, RefreshRequest{AccountID: cmd.AccountID}))
 }
 
 func connectionAnswer(row *events.Connection, commandID string, err error) (*answer, error) {
@@ -145,10 +157,10 @@ type profileOutput struct{ Body asks.Profile }
 const profileWithin = 20 * time.Second
 
 // getProfile shows the Threads profile behind an account, read from Threads now.
-func (s *Service) getProfile(ctx context.Context, in *AccountQuery) (*profileOutput, error) {
+func (h *accountHandlers) getProfile(ctx context.Context, in *AccountQuery) (*profileOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, profileWithin)
 	defer cancel()
-	profile, err := bus.Ask[asks.Profile](ctx, s.bus, asks.GetProfile{UserID: userOf(ctx), AccountID: in.AccountID})
+	profile, err := bus.Ask[asks.Profile](ctx, h.bus, asks.GetProfile{UserID: userOf(ctx), AccountID: in.AccountID})
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,12 @@ import (
 	"github.com/omni-write/threads/services/gateway/live"
 )
 
+// streamHandlers open live streams.
+type streamHandlers struct {
+	bus  *bus.Bus
+	live *live.Streams
+}
+
 type streamInput struct {
 	AccountQuery
 	Facts       string `query:"facts" doc:"Only these facts, with commas between: published,failed or post.published."`
@@ -34,7 +40,7 @@ func (in *streamInput) Resolve(ctx huma.Context) []error {
 }
 
 // streamEvents opens a live stream of the caller's facts.
-func (s *Service) streamEvents(ctx context.Context, in *streamInput) (*huma.StreamResponse, error) {
+func (h *streamHandlers) streamEvents(ctx context.Context, in *streamInput) (*huma.StreamResponse, error) {
 	if in.head { // a look must not use up a ticket, and must end
 		return &huma.StreamResponse{Body: func(c huma.Context) { c.SetHeader("Content-Type", "text/event-stream") }}, nil
 	}
@@ -46,7 +52,7 @@ func (s *Service) streamEvents(ctx context.Context, in *streamInput) (*huma.Stre
 	if l.Names, err = live.FactNames(in.Facts); err != nil {
 		return nil, err
 	}
-	who, err := s.listenerOf(ctx, in.Ticket)
+	who, err := h.listenerOf(ctx, in.Ticket)
 	if err != nil {
 		return nil, err
 	}
@@ -59,26 +65,26 @@ func (s *Service) streamEvents(ctx context.Context, in *streamInput) (*huma.Stre
 	}
 	var accounts []string
 	if resumed != "" || l.Account != "" {
-		if accounts, err = s.accountsOf(ctx, l); err != nil {
+		if accounts, err = h.accountsOf(ctx, l); err != nil {
 			return nil, err
 		}
 	}
-	if err := s.live.Enter(ctx, l); err != nil {
+	if err := h.live.Enter(ctx, l); err != nil {
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		_, w := humago.Unwrap(c)
 		edge.Leave(c.Context()) // streams have limits of their own
-		s.live.Serve(c.Context(), w, l, who.until, resumed, accounts)
+		h.live.Serve(c.Context(), w, l, who.until, resumed, accounts)
 	}}, nil
 }
 
 // listenerOf is who listens, by the bearer token or by a ticket.
-func (s *Service) listenerOf(ctx context.Context, ticket string) (session, error) {
+func (h *streamHandlers) listenerOf(ctx context.Context, ticket string) (session, error) {
 	if ticket == "" {
 		return sessionOf(ctx), nil
 	}
-	holder, err := bus.Ask[asks.TicketHolder](ctx, s.bus, asks.RedeemTicket{Ticket: ticket})
+	holder, err := bus.Ask[asks.TicketHolder](ctx, h.bus, asks.RedeemTicket{Ticket: ticket})
 	if err != nil {
 		return session{}, err
 	}
@@ -86,8 +92,8 @@ func (s *Service) listenerOf(ctx context.Context, ticket string) (session, error
 }
 
 // accountsOf are the accounts whose facts the client may have missed.
-func (s *Service) accountsOf(ctx context.Context, l *live.Listener) ([]string, error) {
-	all, err := bus.Ask[asks.AccountIDs](ctx, s.bus, asks.ListAccountIDs{UserID: l.User})
+func (h *streamHandlers) accountsOf(ctx context.Context, l *live.Listener) ([]string, error) {
+	all, err := bus.Ask[asks.AccountIDs](ctx, h.bus, asks.ListAccountIDs{UserID: l.User})
 	switch {
 	case err != nil:
 		return nil, err
@@ -104,15 +110,3 @@ const eventStreamDoc = "Server-sent events. A fact has its name as `event` (post
 	"or connection after it as `data`, and an opaque `id` to resume after. `ready` says that what you missed is told. `reset` says that what you missed cannot be told: " +
 	"read again what you show. `end` says why the stream ends; connect again, with the last id. An `id` may also come alone, " +
 	"with a heartbeat: it is the place up to which you know everything."
-
-// streams documents an answer of text/event-stream, which may also be asked for with a ticket.
-func (o *operation) streams(doc string) *operation {
-	o.Security = signedInOrTicket
-	o.DefaultStatus = http.StatusOK
-	o.Errors = append(o.Errors, http.StatusTooManyRequests)
-	o.Responses["200"] = &huma.Response{
-		Description: doc,
-		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
-	}
-	return o
-}

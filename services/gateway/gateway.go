@@ -42,7 +42,7 @@ type Service struct {
 	edge    *edge.Edge
 	handler http.Handler
 
-	frontends map[string]bool // the origins whose pages may begin to connect an account
+	accounts *accountHandlers
 }
 
 // New makes a gateway. It does no I/O; its error is what is wrong with the configuration.
@@ -53,14 +53,18 @@ func New(cfg Config, d Deps) (*Service, error) {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	s := &Service{cfg: cfg, bus: d.Bus, log: d.Log, listener: d.Listener, now: d.Now, frontends: frontendOrigins(cfg)}
+	s := &Service{cfg: cfg, bus: d.Bus, log: d.Log, listener: d.Listener, now: d.Now}
 	s.keys = newKeys(cfg.AuthIssuer, cfg.AuthJWKSURL)
 	s.auth = newVerifier(cfg, s.keys, d.Log, d.Now)
+	s.accounts = &accountHandlers{
+		bus: d.Bus, commands: s.sender(), verifier: s.auth,
+		public: cfg.publicBase(), successURL: cfg.SuccessRedirectURI, failureURL: cfg.FailureRedirectURI, frontends: frontendOrigins(cfg),
+	}
 	s.cfg.StreamsConfig, s.cfg.LimitsConfig = cfg.StreamsConfig.WithDefaults(), cfg.LimitsConfig.WithDefaults()
 	s.edge = edge.New(edge.Options{
 		Limits: s.cfg.LimitsConfig, CORSOrigins: cfg.CORSOrigins, CORSHeaders: cfg.CORSHeaders, HTTPS: cfg.publicBase().Scheme == "https", Log: d.Log, Now: d.Now,
 		MaxBody: maxImport + 1, Quiet: routeHealth, BrowserRoutes: routeStartOAuth, API: "/api/", Exempt: exempt, User: userOf,
-		BrowserEnd: func(err error) string { return s.failed(err).Location },
+		BrowserEnd: func(err error) string { return s.accounts.failed(err).Location },
 	})
 	s.live = live.New(s.cfg.StreamsConfig, d.Bus, d.Log, d.Now)
 	routes, err := s.routes()

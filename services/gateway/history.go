@@ -25,7 +25,7 @@ type importHistoryInput struct {
 }
 
 // importHistory takes over the posts that an account made elsewhere.
-func (s *Service) importHistory(ctx context.Context, in *importHistoryInput) (*answer, error) {
+func (h *engagementHandlers) importHistory(ctx context.Context, in *importHistoryInput) (*answer, error) {
 	cmd := events.ImportHistory{UserID: userOf(ctx)}
 	if in.Body != nil {
 		cmd.AccountID, cmd.Replies = in.Body.AccountID, in.Body.Replies
@@ -33,7 +33,7 @@ func (s *Service) importHistory(ctx context.Context, in *importHistoryInput) (*a
 			cmd.Since = in.Body.Since.UTC()
 		}
 	}
-	done, id, err := send[asks.HistoryImport](ctx, s, &in.Change, cmd, in.Body)
+	done, id, err := send[asks.HistoryImport](ctx, h.commands, &in.Change, cmd, in.Body)
 	switch {
 	case err != nil:
 		return nil, err
@@ -46,10 +46,10 @@ func (s *Service) importHistory(ctx context.Context, in *importHistoryInput) (*a
 type historyImportOutput struct{ Body asks.HistoryImport }
 
 // getHistoryImport shows how far an import is, or how the last one ended.
-func (s *Service) getHistoryImport(ctx context.Context, in *AccountQuery) (*historyImportOutput, error) {
-	h, err := bus.Ask[asks.HistoryImport](ctx, s.bus, asks.GetHistoryImport{UserID: userOf(ctx), AccountID: in.AccountID})
+func (h *engagementHandlers) getHistoryImport(ctx context.Context, in *AccountQuery) (*historyImportOutput, error) {
+	progress, err := bus.Ask[asks.HistoryImport](ctx, h.bus, asks.GetHistoryImport{UserID: userOf(ctx), AccountID: in.AccountID})
 	if err != nil {
 		return nil, err
 	}
-	return &historyImportOutput{Body: h}, nil
+	return &historyImportOutput{Body: progress}, nil
 }

@@ -17,12 +17,12 @@ type accountInsightsInput struct {
 type insightsOutput struct{ Body asks.Insights }
 
 // getAccountInsights shows the figures of an account, and how they were before.
-func (s *Service) getAccountInsights(ctx context.Context, in *accountInsightsInput) (*insightsOutput, error) {
+func (h *engagementHandlers) getAccountInsights(ctx context.Context, in *accountInsightsInput) (*insightsOutput, error) {
 	since, until, err := in.span()
 	if err != nil {
 		return nil, err
 	}
-	return s.insights(ctx, in.Snapshots, asks.GetAccountInsights{
+	return h.insights(ctx, in.Snapshots, asks.GetAccountInsights{
 		UserID: userOf(ctx), AccountID: in.AccountID, Metrics: in.Metrics, Since: since, Until: until,
 		Breakdown: in.Breakdown, Snapshots: in.Snapshots,
 	})
@@ -36,20 +36,20 @@ type postInsightsInput struct {
 }
 
 // getPostInsights shows the figures of a post over its life, and how they were before.
-func (s *Service) getPostInsights(ctx context.Context, in *postInsightsInput) (*insightsOutput, error) {
+func (h *engagementHandlers) getPostInsights(ctx context.Context, in *postInsightsInput) (*insightsOutput, error) {
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
-	return s.insights(ctx, in.Snapshots, asks.GetPostInsights{
+	return h.insights(ctx, in.Snapshots, asks.GetPostInsights{
 		UserID: userOf(ctx), AccountID: in.AccountID, ID: in.ID, Metrics: in.Metrics, Snapshots: in.Snapshots,
 	})
 }
 
-func (s *Service) insights(ctx context.Context, snapshots int, q asks.Question) (*insightsOutput, error) {
-	if err := s.spendPage(ctx, snapshots, ""); err != nil {
+func (h *engagementHandlers) insights(ctx context.Context, snapshots int, q asks.Question) (*insightsOutput, error) {
+	if err := h.edge.SpendPage(ctx, snapshots, false); err != nil {
 		return nil, err
 	}
-	insights, err := askThreads[asks.Insights](ctx, s, q)
+	insights, err := askThreads[asks.Insights](ctx, h.bus, q)
 	if err != nil {
 		return nil, err
 	}

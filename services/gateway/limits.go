@@ -14,12 +14,12 @@ type getLimitsInput struct {
 type limitsOutput struct{ Body asks.Limits }
 
 // getLimits shows how much of its limits an account has left, now or at a later time.
-func (s *Service) getLimits(ctx context.Context, in *getLimitsInput) (*limitsOutput, error) {
+func (h *engagementHandlers) getLimits(ctx context.Context, in *getLimitsInput) (*limitsOutput, error) {
 	at, err := moment("/at", in.At)
 	if err != nil {
 		return nil, err
 	}
-	limits, err := askThreads[asks.Limits](ctx, s, asks.GetLimits{UserID: userOf(ctx), AccountID: in.AccountID, At: at})
+	limits, err := askThreads[asks.Limits](ctx, h.bus, asks.GetLimits{UserID: userOf(ctx), AccountID: in.AccountID, At: at})
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ type postPageOutput struct {
 }
 
 // findPosts lists posts of all states and kinds, page by page.
-func (s *Service) findPosts(ctx context.Context, in *findPostsInput) (*postPageOutput, error) {
+func (h *postHandlers) findPosts(ctx context.Context, in *findPostsInput) (*postPageOutput, error) {
 	q := asks.ListPosts{
 		UserID: userOf(ctx), AccountID: in.AccountID, Statuses: in.Status, Kinds: in.Kind, Search: in.Search,
 		Newest: in.Order != "oldest", Limit: in.Limit, After: in.After,
@@ -59,10 +59,10 @@ func (s *Service) findPosts(ctx context.Context, in *findPostsInput) (*postPageO
 	if q.To, err = bound("/to", in.To); err != nil {
 		return nil, err
 	}
-	if err := s.spendPage(ctx, in.Limit, in.Search); err != nil {
+	if err := h.edge.SpendPage(ctx, in.Limit, in.Search != ""); err != nil {
 		return nil, err
 	}
-	list, err := bus.Ask[asks.PostList](ctx, s.bus, q)
+	list, err := bus.Ask[asks.PostList](ctx, h.bus, q)
 	if err != nil {
 		return nil, err
 	}

@@ -35,12 +35,12 @@ type TicketRequest struct {
 }
 
 // issueTicket gives out a ticket that stands for the user once, where a browser cannot send a header.
-func (s *Service) issueTicket(ctx context.Context, in *issueTicketInput) (*ticketOutput, error) {
+func (h *accountHandlers) issueTicket(ctx context.Context, in *issueTicketInput) (*ticketOutput, error) {
 	purpose := asks.TicketStream
 	if in.Body != nil {
 		purpose = cmp.Or(in.Body.Purpose, purpose)
 	}
-	ticket, err := bus.Ask[asks.Ticket](ctx, s.bus, issueFor(sessionOf(ctx), purpose))
+	ticket, err := bus.Ask[asks.Ticket](ctx, h.bus, issueFor(sessionOf(ctx), purpose))
 	if err != nil {
 		return nil, err
 	}
@@ -83,10 +83,10 @@ var noBody = []byte{}
 // startOAuth begins to connect an account. The state cookie must be set in a navigation of the browser to this very
 // origin: a page on another origin that calls us with fetch could not keep it. So such a page gets an address with a
 // ticket, and navigates there.
-func (s *Service) startOAuth(ctx context.Context, in *startOAuthInput) (*redirect, error) {
-	out, err := s.beginOAuth(ctx, in)
+func (h *accountHandlers) startOAuth(ctx context.Context, in *startOAuthInput) (*redirect, error) {
+	out, err := h.beginOAuth(ctx, in)
 	if err != nil && in.Authorization == "" && accepts(in.Accept, "text/html") {
-		out = s.failed(err) // a person looks at this: back to the frontend, which can explain
+		out = h.failed(err) // a person looks at this: back to the frontend, which can explain
 		out.SetCookie = ""  // another flow of this browser may be under way
 		return out, nil
 	}
@@ -98,7 +98,7 @@ func issueFor(who session, purpose asks.TicketPurpose) asks.IssueTicket {
 	return asks.IssueTicket{UserID: who.user, SignedInUntil: who.until, Purpose: purpose, SignedInAs: who.as}
 }
 
-func (s *Service) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirect, error) {
+func (h *accountHandlers) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirect, error) {
 	if in.repeated != "" {
 		return nil, in.refuse()
 	}
@@ -111,38 +111,38 @@ func (s *Service) beginOAuth(ctx context.Context, in *startOAuthInput) (*redirec
 	}
 	question := asks.BeginOAuth{Ticket: in.Ticket, AccountID: in.AccountID, Confirmed: true}
 	if in.Ticket == "" {
-		who, err := s.auth.session(ctx, in.Authorization)
+		who, err := h.verifier.session(ctx, in.Authorization)
 		if err != nil {
 			return nil, err
 		}
 		edge.InfoOf(ctx).User = who.user
 		if accepts(in.Accept, "application/json") {
-			return s.authorization(ctx, who, in)
+			return h.authorization(ctx, who, in)
 		}
 		question.UserID, question.SignedInAs = who.user, who.as
 	} else {
-		ours, err := s.startedHere(in.FetchSite, in.Referer)
+		ours, err := h.startedHere(in.FetchSite, in.Referer)
 		if err != nil {
 			return nil, err
 		}
 		question.Page = ours && in.Finish != finishAtFrontend
 	}
-	begun, err := bus.Ask[asks.OAuthBegun](ctx, s.bus, question)
+	begun, err := bus.Ask[asks.OAuthBegun](ctx, h.bus, question)
 	if err != nil {
 		return nil, err
 	}
 	return &redirect{
 		Status: http.StatusFound, Location: begun.AuthorizeURL,
-		SetCookie: s.stateCookie(begun.Cookie, int(events.OAuthStateLife/time.Second)), Body: noBody,
+		SetCookie: h.stateCookie(begun.Cookie, int(events.OAuthStateLife/time.Second)), Body: noBody,
 	}, nil
 }
 
-func (s *Service) authorization(ctx context.Context, who session, in *startOAuthInput) (*redirect, error) {
-	ticket, err := bus.Ask[asks.Ticket](ctx, s.bus, issueFor(who, asks.TicketConnect))
+func (h *accountHandlers) authorization(ctx context.Context, who session, in *startOAuthInput) (*redirect, error) {
+	ticket, err := bus.Ask[asks.Ticket](ctx, h.bus, issueFor(who, asks.TicketConnect))
 	if err != nil {
 		return nil, err
 	}
-	to := s.cfg.publicBase().JoinPath(routeStartOAuth)
+	to := h.public.JoinPath(routeStartOAuth)
 	q := url.Values{"ticket": {ticket.Ticket}}
 	if in.AccountID != "" {
 		q.Set("accountId", in.AccountID)
@@ -172,18 +172,18 @@ func (in *finishOAuthInput) Resolve(ctx huma.Context) []error {
 
 // cookieName is the cookie's exact name. Where there is https it has the prefix that keeps a page on plain http, or
 // anyone else's, from planting one: a planted cookie would connect one person's account to another's user.
-func (s *Service) cookieName() string {
-	if s.cfg.publicBase().Scheme == "https" {
+func (h *accountHandlers) cookieName() string {
+	if h.public.Scheme == "https" {
 		return "__Secure-" + oauthCookie
 	}
 	return oauthCookie
 }
 
 // stateFrom is the value of our cookie. Two of the name leave open which is ours, and count as none.
-func (s *Service) stateFrom(cookies []*http.Cookie) (value string) {
+func (h *accountHandlers) stateFrom(cookies []*http.Cookie) (value string) {
 	found := 0
 	for _, c := range cookies {
-		if c.Name == s.cookieName() {
+		if c.Name == h.cookieName() {
 			value = c.Value
 			found++
 		}
@@ -197,39 +197,39 @@ func (s *Service) stateFrom(cookies []*http.Cookie) (value string) {
 // finishOAuth is where Threads sends the browser back to. Nothing is connected yet: whoever came back proves only that they
 // followed an address, which somebody else may have handed to them. The frontend gets a code that the beginner confirms with
 // their bearer token; or, where a page of the frontend began in this very browser, we ask on a page of ours.
-func (s *Service) finishOAuth(ctx context.Context, in *finishOAuthInput) (*redirect, error) {
+func (h *accountHandlers) finishOAuth(ctx context.Context, in *finishOAuthInput) (*redirect, error) {
 	if in.repeated != "" {
-		return s.failed(in.refuse()), nil
+		return h.failed(in.refuse()), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, finishWithin)
 	defer cancel()
-	returned, err := bus.Ask[asks.OAuthReturned](ctx, s.bus, asks.ReturnOAuth{
-		State: in.State, Cookie: s.stateFrom(in.cookies), Code: in.Code, Error: in.Error,
+	returned, err := bus.Ask[asks.OAuthReturned](ctx, h.bus, asks.ReturnOAuth{
+		State: in.State, Cookie: h.stateFrom(in.cookies), Code: in.Code, Error: in.Error,
 	})
 	if err != nil {
-		return s.failed(err), nil
+		return h.failed(err), nil
 	}
 	edge.InfoOf(ctx).User = returned.UserID
 	if returned.Page {
 		return askToConnect(returned)
 	}
 	return &redirect{
-		Status: http.StatusFound, SetCookie: s.stateCookie("", -1), Body: noBody,
-		Location: withQuery(s.cfg.SuccessRedirectURI, func(q url.Values) { q.Set("connectCode", returned.Code) }),
+		Status: http.StatusFound, SetCookie: h.stateCookie("", -1), Body: noBody,
+		Location: withQuery(h.successURL, func(q url.Values) { q.Set("connectCode", returned.Code) }),
 	}, nil
 }
 
 // failed sends the browser to the failure address with the reason in a word. The frontend's own error stays if the
 // address brings one, as the original's did.
-func (s *Service) failed(err error) *redirect {
+func (h *accountHandlers) failed(err error) *redirect {
 	reason := reasonOf(err)
 	cookie := ""
 	if flowOver(err) {
-		cookie = s.stateCookie("", -1)
+		cookie = h.stateCookie("", -1)
 	}
 	return &redirect{
 		Status: http.StatusFound, SetCookie: cookie, Body: noBody,
-		Location: withQuery(s.cfg.FailureRedirectURI, func(q url.Values) {
+		Location: withQuery(h.failureURL, func(q url.Values) {
 			if !q.Has("error") {
 				q.Set("error", reason)
 			}
@@ -272,10 +272,10 @@ func withQuery(address string, change func(url.Values)) string {
 }
 
 // stateCookie is the cookie of the flow. SameSite is Lax and not Strict: the browser comes back from Threads.
-func (s *Service) stateCookie(value string, maxAge int) string {
-	base := s.cfg.publicBase()
+func (h *accountHandlers) stateCookie(value string, maxAge int) string {
+	base := h.public
 	c := http.Cookie{ //nolint:gosec // Secure is set below, where there is https
-		Name: s.cookieName(), Value: value, Path: base.Path + routeStartOAuth, MaxAge: maxAge,
+		Name: h.cookieName(), Value: value, Path: base.Path + routeStartOAuth, MaxAge: maxAge,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
 	c.Secure = base.Scheme == "https"

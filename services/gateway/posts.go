@@ -9,13 +9,24 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/services/gateway/edge"
 )
 
 func postPath(id string) string { return "/api/threads/post/" + url.PathEscape(id) }
+
+// postHandlers answer what is asked of posts: of one here, of a scheduled one in schedule.go, of many in list.go, and what a
+// person decides of one in resolve.go.
+type postHandlers struct {
+	bus      *bus.Bus
+	commands *sender
+	edge     *edge.Edge
+	now      func() time.Time
+}
 
 // MediaInput is one picture or video of a post.
 type MediaInput struct {
@@ -123,14 +134,14 @@ type createPostInput struct {
 }
 
 // createPost posts now.
-func (s *Service) createPost(ctx context.Context, in *createPostInput) (*answer, error) {
+func (h *postHandlers) createPost(ctx context.Context, in *createPostInput) (*answer, error) {
 	draft, err := in.Body.event()
 	if err != nil {
 		return nil, err
 	}
 	user := userOf(ctx)
-	cmd := events.PublishPost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: s.now().UTC()}
-	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
+	cmd := events.PublishPost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: h.now().UTC()}
+	post, id, err := send[events.Post](ctx, h.commands, &in.Change, cmd, in.Body)
 	return created(post, id, cmd.PostID, in.Body.hasMediaURL(), err)
 }
 
@@ -172,11 +183,11 @@ type postOutput struct {
 }
 
 // getPost shows a post and what was tried for it.
-func (s *Service) getPost(ctx context.Context, in *getPostInput) (*postOutput, error) {
+func (h *postHandlers) getPost(ctx context.Context, in *getPostInput) (*postOutput, error) {
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
-	post, err := bus.Ask[asks.PostDetail](ctx, s.bus, asks.GetPost{UserID: userOf(ctx), ID: in.ID})
+	post, err := bus.Ask[asks.PostDetail](ctx, h.bus, asks.GetPost{UserID: userOf(ctx), ID: in.ID})
 	if err != nil {
 		return nil, err
 	}
@@ -196,11 +207,11 @@ type deletePostInput struct {
 }
 
 // deletePost removes a post from Threads.
-func (s *Service) deletePost(ctx context.Context, in *deletePostInput) (*answer, error) {
+func (h *postHandlers) deletePost(ctx context.Context, in *deletePostInput) (*answer, error) {
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
-	post, id, err := send[events.Post](ctx, s, &in.Change, events.DeletePost{ID: in.ID, UserID: userOf(ctx)}, nil)
+	post, id, err := send[events.Post](ctx, h.commands, &in.Change, events.DeletePost{ID: in.ID, UserID: userOf(ctx)}, nil)
 	known := ""
 	if events.IsPostID(in.ID) {
 		known = in.ID
@@ -222,7 +233,7 @@ type repostInput struct {
 }
 
 // repost shares a post again as it is, now or later.
-func (s *Service) repost(ctx context.Context, in *repostInput) (*answer, error) {
+func (h *postHandlers) repost(ctx context.Context, in *repostInput) (*answer, error) {
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
@@ -239,11 +250,11 @@ func (s *Service) repost(ctx context.Context, in *repostInput) (*answer, error) 
 		}
 		draft.Zoned = zoned
 		cmd := events.SchedulePost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: instant}
-		post, id, err := send[events.Post](ctx, s, &in.Change, cmd, body)
+		post, id, err := send[events.Post](ctx, h.commands, &in.Change, cmd, body)
 		return created(post, id, cmd.PostID, false, err)
 	}
-	cmd := events.PublishPost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: s.now().UTC()}
-	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, body)
+	cmd := events.PublishPost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: h.now().UTC()}
+	post, id, err := send[events.Post](ctx, h.commands, &in.Change, cmd, body)
 	return created(post, id, cmd.PostID, false, err)
 }
 

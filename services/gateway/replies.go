@@ -19,11 +19,11 @@ type listRepliesInput struct {
 }
 
 // listReplies shows what was said below a post.
-func (s *Service) listReplies(ctx context.Context, in *listRepliesInput) (*threadsPageOutput, error) {
+func (h *engagementHandlers) listReplies(ctx context.Context, in *listRepliesInput) (*threadsPageOutput, error) {
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
-	return s.threadsPage(ctx, &in.Paged, asks.ListReplies{
+	return h.threadsPage(ctx, &in.Paged, asks.ListReplies{
 		UserID: userOf(ctx), AccountID: in.AccountID, ID: in.ID, Conversation: in.View == "conversation",
 		Pending: in.Pending, Status: in.Status, OldestFirst: in.Order == "oldest", Limit: in.Limit, After: in.After,
 	})
@@ -42,12 +42,12 @@ type hideReplyInput struct {
 }
 
 // hideReply hides a reply in one of the account's conversations, or shows it again.
-func (s *Service) hideReply(ctx context.Context, in *hideReplyInput) (*answer, error) {
+func (h *engagementHandlers) hideReply(ctx context.Context, in *hideReplyInput) (*answer, error) {
 	if !plausibleID(in.ID) {
 		return nil, noSuchReply()
 	}
 	cmd := events.HideReply{UserID: userOf(ctx), AccountID: in.AccountID, ID: in.ID, Hide: in.Body.Hide}
-	return moderated(send[asks.ReplyState](ctx, s, &in.Change, cmd, in.Body))
+	return moderated(send[asks.ReplyState](ctx, h.commands, &in.Change, cmd, in.Body))
 }
 
 // Approval says whether a reply may be seen.
@@ -63,12 +63,12 @@ type approveReplyInput struct {
 }
 
 // approveReply lets a reply be seen that waits for approval, or sets it aside.
-func (s *Service) approveReply(ctx context.Context, in *approveReplyInput) (*answer, error) {
+func (h *engagementHandlers) approveReply(ctx context.Context, in *approveReplyInput) (*answer, error) {
 	if !plausibleID(in.ID) {
 		return nil, noSuchReply()
 	}
 	cmd := events.ApproveReply{UserID: userOf(ctx), AccountID: in.AccountID, ID: in.ID, Approve: in.Body.Approve}
-	return moderated(send[asks.ReplyState](ctx, s, &in.Change, cmd, in.Body))
+	return moderated(send[asks.ReplyState](ctx, h.commands, &in.Change, cmd, in.Body))
 }
 
 func moderated(state *asks.ReplyState, commandID string, err error) (*answer, error) {

@@ -20,21 +20,21 @@ type retryPostInput struct {
 }
 
 // retryPost tries a failed post once more.
-func (s *Service) retryPost(ctx context.Context, in *retryPostInput) (*answer, error) {
+func (h *postHandlers) retryPost(ctx context.Context, in *retryPostInput) (*answer, error) {
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
-	rev, err := s.ifMatch(ctx, in.IfMatch, in.ID)
+	rev, err := h.ifMatch(ctx, in.IfMatch, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	cmd := events.RetryPost{PostID: in.ID, UserID: userOf(ctx), IfRev: rev, PublishAt: s.now().UTC()}
+	cmd := events.RetryPost{PostID: in.ID, UserID: userOf(ctx), IfRev: rev, PublishAt: h.now().UTC()}
 	if in.Body != nil && in.Body.ScheduledAt != nil {
 		if cmd.PublishAt, cmd.Zoned, err = parseScheduleTime("/scheduledAt", *in.Body.ScheduledAt, in.Body.Clock); err != nil {
 			return nil, err
 		}
 	}
-	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
+	post, id, err := send[events.Post](ctx, h.commands, &in.Change, cmd, in.Body)
 	return changed(post, id, in.ID, err)
 }
 
@@ -52,11 +52,11 @@ type resolvePostInput struct {
 }
 
 // resolvePost settles a post whose outcome no machine could find out.
-func (s *Service) resolvePost(ctx context.Context, in *resolvePostInput) (*answer, error) {
+func (h *postHandlers) resolvePost(ctx context.Context, in *resolvePostInput) (*answer, error) {
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
-	rev, err := s.ifMatch(ctx, in.IfMatch, in.ID)
+	rev, err := h.ifMatch(ctx, in.IfMatch, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (s *Service) resolvePost(ctx context.Context, in *resolvePostInput) (*answe
 		return nil, events.Faultf(events.Invalid, sentence).At("/mediaId", "media_id_unexpected", sentence)
 	}
 	cmd := events.ResolvePost{PostID: in.ID, UserID: userOf(ctx), IfRev: rev, Published: in.Body.Published, MediaID: in.Body.MediaID}
-	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
+	post, id, err := send[events.Post](ctx, h.commands, &in.Change, cmd, in.Body)
 	return changed(post, id, in.ID, err)
 }
 

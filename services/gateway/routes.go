@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
-	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -30,103 +29,156 @@ func (s *Service) routes() (*http.ServeMux, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc(routeHealth, health)
 	api := s.api(mux)
+	h := s.handlers()
 	post, connection, pending := schemaOf[events.Post](api), schemaOf[Connection](api), schemaOf[Pending](api)
 
 	// Connecting an account.
 	huma.Register(api, open(http.MethodGet, routeStartOAuth, "startOAuth", "Begin to connect a Threads account").
-		answers(302, nil).answers(200, schemaOf[Authorization](api)).mayMiss().op(), s.startOAuth)
+		answers(302, nil).answers(200, schemaOf[Authorization](api)).mayMiss().op(), h.accounts.startOAuth)
 	huma.Register(api, open(http.MethodGet, "/api/auth/threads/callback", "finishOAuth", "Where Threads sends the browser back to").
-		answers(302, nil).html("The page that asks whether to connect.").op(), s.finishOAuth)
-	s.connectRoutes(api)
-	huma.Register(api, authed(http.MethodPost, "/api/auth/ticket", "issueTicket", "Get a ticket that stands for you once, for 30 seconds").op(), s.issueTicket)
+		answers(302, nil).html("The page that asks whether to connect.").op(), h.accounts.finishOAuth)
+	huma.Register(api, authed(http.MethodPost, routeFinishConnect, "finishConnect", "Connect the account that you came back with").op(), h.accounts.finishConnect)
+	huma.Register(api, open(http.MethodPost, routeConfirmConnect, "confirmConnect", "Where the page that asks about a connection sends the answer").
+		answers(303, nil).ofOurPage().op(), h.accounts.confirmConnect)
+	huma.Register(api, authed(http.MethodPost, "/api/auth/ticket", "issueTicket", "Get a ticket that stands for you once, for 30 seconds").op(), h.accounts.issueTicket)
 
 	// Connected accounts.
-	huma.Register(api, authed(http.MethodGet, "/api/threads/me", "getProfile", "The Threads profile behind an account").op(), s.getProfile)
-	huma.Register(api, authed(http.MethodGet, "/api/threads/connection", "getConnection", "Whether an account is connected, and how").op(), s.getConnection)
-	huma.Register(api, authed(http.MethodGet, "/api/threads/connections", "listConnections", "All connected accounts").op(), s.listConnections)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/me", "getProfile", "The Threads profile behind an account").op(), h.accounts.getProfile)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/connection", "getConnection", "Whether an account is connected, and how").op(), h.accounts.getConnection)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/connections", "listConnections", "All connected accounts").op(), h.accounts.listConnections)
 	huma.Register(api, authed(http.MethodDelete, "/api/threads/connection", "disconnect", "Forget an account; cancel its queue, keep it, or erase everything").
-		answers(200, connection).answers(202, pending).op(), s.disconnect)
+		answers(200, connection).answers(202, pending).op(), h.accounts.disconnect)
 	huma.Register(api, authed(http.MethodPost, "/api/threads/refresh", "refreshToken", "Refresh an account's long-lived token now").
-		answers(200, connection).answers(202, pending).op(), s.refresh)
+		answers(200, connection).answers(202, pending).op(), h.accounts.refresh)
 
 	// Posts.
 	huma.Register(api, authed(http.MethodPost, "/api/threads/post", "createPost", "Post now").
-		answers(201, post).answers(202, pending).needsScope().op(), s.createPost)
-	huma.Register(api, authed(http.MethodGet, routePosts, "findPosts", "Your posts, of all states and kinds, page by page").op(), s.findPosts)
+		answers(201, post).answers(202, pending).needsScope().op(), h.posts.createPost)
+	huma.Register(api, authed(http.MethodGet, routePosts, "findPosts", "Your posts, of all states and kinds, page by page").op(), h.posts.findPosts)
 	huma.Register(api, authed(http.MethodGet, "/api/threads/post/{id}", "getPost", "One post, and what was tried for it").
-		answers(200, schemaOf[asks.PostDetail](api)).answers(304, nil).op(), s.getPost)
+		answers(200, schemaOf[asks.PostDetail](api)).answers(304, nil).op(), h.posts.getPost)
 	huma.Register(api, authed(http.MethodDelete, "/api/threads/post/{id}", "deletePost", "Delete a post on Threads").
-		answers(200, post).answers(202, pending).needsScope().op(), s.deletePost)
+		answers(200, post).answers(202, pending).needsScope().op(), h.posts.deletePost)
 	huma.Register(api, authed(http.MethodPost, "/api/threads/post/{id}/retry", "retryPost", "Try a failed post once more").
-		answers(200, post).answers(202, pending).needsScope().op(), s.retryPost)
+		answers(200, post).answers(202, pending).needsScope().op(), h.posts.retryPost)
 	huma.Register(api, authed(http.MethodPost, "/api/threads/post/{id}/resolve", "resolvePost", "Say what became of a parked post").
-		answers(200, post).answers(202, pending).needsScope().op(), s.resolvePost)
+		answers(200, post).answers(202, pending).needsScope().op(), h.posts.resolvePost)
 	huma.Register(api, authed(http.MethodPost, "/api/threads/post/{id}/repost", "repost", "Share a post again, now or later").
-		answers(201, post).answers(202, pending).needsScope().op(), s.repost)
-	huma.Register(api, authed(http.MethodPost, routeValidate, "validatePost", "Hold a post against all rules, without storing it").op(), s.validatePost)
+		answers(201, post).answers(202, pending).needsScope().op(), h.posts.repost)
+	huma.Register(api, authed(http.MethodPost, routeValidate, "validatePost", "Hold a post against all rules, without storing it").op(), h.posts.validatePost)
 	huma.Register(api, authed(http.MethodPost, routeImport, "importPosts", "Schedule many posts from a file, or preview them").
-		fileOfPosts().op(), s.importPosts)
+		fileOfPosts().op(), h.bulk.importPosts)
 	huma.Register(api, authed(http.MethodPost, routeSchedule, "schedulePost", "Post later").
-		answers(201, post).answers(202, pending).needsScope().op(), s.schedulePost)
-	huma.Register(api, authed(http.MethodGet, routeSchedule, "listPosts", "Your posts, the earliest scheduled first").op(), s.listPosts)
+		answers(201, post).answers(202, pending).needsScope().op(), h.posts.schedulePost)
+	huma.Register(api, authed(http.MethodGet, routeSchedule, "listPosts", "Your posts, the earliest scheduled first").op(), h.posts.listPosts)
 	huma.Register(api, authed(http.MethodPatch, routeSchedule+"/{id}", "editPost", "Change a scheduled post").
-		answers(200, post).answers(202, pending).needsScope().op(), s.editPost)
+		answers(200, post).answers(202, pending).needsScope().op(), h.posts.editPost)
 	huma.Register(api, authed(http.MethodDelete, routeSchedule+"/{id}", "cancelPost", "Cancel a scheduled post").
-		answers(200, post).answers(202, pending).op(), s.cancelPost)
+		answers(200, post).answers(202, pending).op(), h.posts.cancelPost)
 
 	// Webhooks of Meta.
 	huma.Register(api, open(http.MethodGet, routeWebhook, "confirmWebhook", "Where Meta asks whether this address is ours").
-		plainText().op(), s.confirmWebhook)
+		plainText().op(), h.meta.confirmWebhook)
 	huma.Register(api, open(http.MethodPost, routeWebhook, "receiveWebhook", "Where Meta tells of replies, mentions, posts and deletions").
-		signedByMeta(api).op(), s.receiveWebhook)
+		signedByMeta(api).op(), h.meta.receiveWebhook)
 
-	// Callbacks of Meta: a person removed the app, or asks for the deletion of what it knows.
-	s.callbackRoutes(api)
+	// Callbacks of Meta: a person removed the app, or asks for the deletion of what it knows. They need no bearer token: what
+	// Meta signed is Meta's, and the code of an erasure cannot be guessed.
+	huma.Register(api, open(http.MethodPost, routeUninstall, "uninstall", "Where Meta tells that a person removed the app").
+		formOfMeta().op(), h.meta.uninstall)
+	huma.Register(api, open(http.MethodPost, routeDataDeletion, "deleteData",
+		"Where Meta tells that a person wants their data deleted").
+		formOfMeta().op(), h.meta.deleteData)
+	huma.Register(api, open(http.MethodGet, routeDataDeletion+"/{code}", "getDataDeletion",
+		"How the deletion of a person's data goes").
+		page().mayMiss().op(), h.meta.getDataDeletion)
 
 	// What Threads tells of an account.
 	huma.Register(api, authed(http.MethodGet, "/api/threads/limits", "getLimits", "How much of its allowances an account has left, now or later").
-		asksThreads().op(), s.getLimits)
+		asksThreads().op(), h.engagement.getLimits)
 	huma.Register(api, authed(http.MethodGet, "/api/threads/insights", "getAccountInsights", "The figures of an account, now and before").
-		asksThreads().op(), s.getAccountInsights)
+		asksThreads().op(), h.engagement.getAccountInsights)
 	huma.Register(api, authed(http.MethodGet, "/api/threads/post/{id}/insights", "getPostInsights", "The figures of a post, now and before").
-		asksThreads().op(), s.getPostInsights)
+		asksThreads().op(), h.engagement.getPostInsights)
 	huma.Register(api, authed(http.MethodPost, routeHistoryImport, "importHistory", "Take over the posts that an account made elsewhere").
-		answers(200, schemaOf[asks.HistoryImport](api)).answers(202, pending).asksThreads().op(), s.importHistory)
-	huma.Register(api, authed(http.MethodGet, routeHistoryImport, "getHistoryImport", "How far the import of an account's history is").op(), s.getHistoryImport)
+		answers(200, schemaOf[asks.HistoryImport](api)).answers(202, pending).asksThreads().op(), h.engagement.importHistory)
+	huma.Register(api, authed(http.MethodGet, routeHistoryImport, "getHistoryImport", "How far the import of an account's history is").op(), h.engagement.getHistoryImport)
 
 	// Conversations, and the posts of others.
 	reply := schemaOf[asks.ReplyState](api)
 	huma.Register(api, authed(http.MethodGet, "/api/threads/post/{id}/replies", "listReplies", "What was said below a post").
-		asksThreads().op(), s.listReplies)
+		asksThreads().op(), h.engagement.listReplies)
 	huma.Register(api, authed(http.MethodPost, "/api/threads/replies/{id}/hide", "hideReply", "Hide a reply, or show it again").
-		answers(200, reply).answers(202, pending).asksThreads().op(), s.hideReply)
+		answers(200, reply).answers(202, pending).asksThreads().op(), h.engagement.hideReply)
 	huma.Register(api, authed(http.MethodPost, "/api/threads/replies/{id}/approve", "approveReply", "Let a reply be seen that waits for approval").
-		answers(200, reply).answers(202, pending).asksThreads().op(), s.approveReply)
+		answers(200, reply).answers(202, pending).asksThreads().op(), h.engagement.approveReply)
 	huma.Register(api, authed(http.MethodGet, "/api/threads/mentions", "listMentions", "Public posts that name an account").
-		asksThreads().op(), s.listMentions)
-	huma.Register(api, authed(http.MethodGet, "/api/threads/search", "searchPosts", "Find public posts").asksThreads().op(), s.search)
+		asksThreads().op(), h.engagement.listMentions)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/search", "searchPosts", "Find public posts").asksThreads().op(), h.engagement.search)
 	huma.Register(api, authed(http.MethodGet, "/api/threads/profiles/{username}", "lookUpProfile", "What anyone may see of a public profile").
-		asksThreads().op(), s.lookUpProfile)
+		asksThreads().op(), h.engagement.lookUpProfile)
 	huma.Register(api, authed(http.MethodGet, "/api/threads/profiles/{username}/posts", "listProfilePosts", "The posts of a public profile").
-		asksThreads().op(), s.listProfilePosts)
+		asksThreads().op(), h.engagement.listProfilePosts)
 	huma.Register(api, authed(http.MethodGet, "/api/threads/locations", "findLocations", "Find places, for the location of a post").
-		asksThreads().op(), s.findLocations)
+		asksThreads().op(), h.engagement.findLocations)
 
 	// Webhooks of users.
-	s.webhookRoutes(api)
+	hook, sent := schemaOf[asks.Webhook](api), schemaOf[asks.WebhookDelivery](api)
+	const oneWebhook = routeWebhooks + "/{id}"
+	huma.Register(api, authed(http.MethodGet, routeWebhooks, "listWebhooks", "Your webhooks").op(), h.webhooks.listWebhooks)
+	huma.Register(api, authed(http.MethodPost, routeWebhooks, "createWebhook", "Have facts brought to an address of yours").
+		answers(201, hook).op(), h.webhooks.createWebhook)
+	huma.Register(api, authed(http.MethodGet, oneWebhook, "getWebhook", "One webhook").answers(200, hook).op(), h.webhooks.getWebhook)
+	huma.Register(api, authed(http.MethodPatch, oneWebhook, "editWebhook", "Change a webhook, pause it, make it active again").
+		answers(200, hook).op(), h.webhooks.editWebhook)
+	huma.Register(api, authed(http.MethodDelete, oneWebhook, "deleteWebhook", "Take a webhook away").answers(200, hook).op(), h.webhooks.deleteWebhook)
+	huma.Register(api, authed(http.MethodPost, oneWebhook+"/rotate", "rotateWebhook", "Give a webhook a new secret; the old one signs beside it for a day").
+		answers(200, hook).op(), h.webhooks.rotateWebhook)
+	huma.Register(api, authed(http.MethodPost, oneWebhook+"/test", "testWebhook", "Send a webhook a test").answers(202, sent).op(), h.webhooks.testWebhook)
+	huma.Register(api, authed(http.MethodGet, oneWebhook+"/deliveries", "listDeliveries", "What was sent to a webhook, and what came of it").op(), h.webhooks.listDeliveries)
+	huma.Register(api, authed(http.MethodPost, oneWebhook+"/deliveries/{deliveryId}/resend", "resendDelivery", "Send something once more").
+		answers(202, sent).op(), h.webhooks.resendDelivery)
 
 	// Live.
 	huma.Register(api, authed(http.MethodGet, routeEvents, "streamEvents", "What happens to your posts and accounts, as it happens").
-		streams(eventStreamDoc).op(), s.streamEvents)
+		streams(eventStreamDoc).op(), h.streams.streamEvents)
 
 	// Commands.
-	huma.Register(api, authed(http.MethodGet, "/api/threads/commands/{id}", "getCommand", "How a command ended, after a 202").op(), s.getCommand)
+	huma.Register(api, authed(http.MethodGet, "/api/threads/commands/{id}", "getCommand", "How a command ended, after a 202").op(), h.commands.getCommand)
 	s.edge.ApplyDefaults(api)
 	if err := apidoc.Describe(api.OpenAPI(), cmp.Or(s.cfg.publicBase().Path, "/")); err != nil {
 		return nil, err
 	}
 	return mux, apidoc.ServePage(mux, api.OpenAPI(), s.edge.LimitPages)
 }
+
+// handlers are those of the routes, by concern.
+type handlers struct {
+	accounts   *accountHandlers
+	posts      *postHandlers
+	bulk       *bulkHandlers
+	meta       *metaHandlers
+	engagement *engagementHandlers
+	webhooks   *webhookHandlers
+	streams    *streamHandlers
+	commands   *sender
+}
+
+func (s *Service) handlers() handlers {
+	commands := s.sender()
+	return handlers{
+		accounts:   s.accounts,
+		posts:      &postHandlers{bus: s.bus, commands: commands, edge: s.edge, now: s.now},
+		bulk:       &bulkHandlers{bus: s.bus, commands: commands, edge: s.edge},
+		meta:       &metaHandlers{bus: s.bus, public: s.cfg.publicBase()},
+		engagement: &engagementHandlers{bus: s.bus, commands: commands, edge: s.edge},
+		webhooks:   &webhookHandlers{bus: s.bus},
+		streams:    &streamHandlers{bus: s.bus, live: s.live},
+		commands:   commands,
+	}
+}
+
+func (s *Service) sender() *sender { return &sender{bus: s.bus, usual: s.cfg.Wait, now: s.now} }
 
 func health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
@@ -145,65 +197,6 @@ func (s *Service) api(mux *http.ServeMux) huma.API {
 		"ticket": {Type: "apiKey", In: "query", Name: "ticket", Description: "A ticket of POST /api/auth/ticket, good once."},
 	}
 	api := humago.New(mux, cfg)
-	api.UseMiddleware(s.requireUser(api), s.edge.LimitRate(api), s.edge.ValidateRequest(api), s.edge.Admit(api))
+	api.UseMiddleware(s.auth.requireUser(api, s.edge), s.edge.LimitRate(api), s.edge.ValidateRequest(api), s.edge.Admit(api))
 	return api
-}
-
-// operation describes a route to huma.
-type operation huma.Operation
-
-// open is an operation for everybody.
-func open(method, path, id, summary string) *operation {
-	return &operation{
-		Method: method, Path: path, OperationID: id, Summary: summary, Responses: map[string]*huma.Response{},
-		Errors: []int{http.StatusUnauthorized, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
-	}
-}
-
-// mayMiss documents that what is named may not be there.
-func (o *operation) mayMiss() *operation {
-	o.Errors = append(o.Errors, http.StatusNotFound)
-	return o
-}
-
-// needsScope documents that the account may not have allowed what is asked for.
-func (o *operation) needsScope() *operation {
-	o.Errors = append(o.Errors, http.StatusForbidden)
-	return o
-}
-
-// authed is an operation for those who are signed in.
-func authed(method, path, id, summary string) *operation {
-	o := open(method, path, id, summary)
-	o.Security = signedIn
-	o.Errors = append(o.Errors, http.StatusNotFound, http.StatusConflict)
-	return o
-}
-
-// answers documents an answer. The first that is named is the usual one.
-func (o *operation) answers(status int, body *huma.Schema) *operation {
-	if o.DefaultStatus == 0 {
-		o.DefaultStatus = status
-	}
-	r := &huma.Response{Description: http.StatusText(status)}
-	if body != nil {
-		r.Content = map[string]*huma.MediaType{"application/json": {Schema: body}}
-	}
-	o.Responses[fmt.Sprint(status)] = r
-	return o
-}
-
-// html documents an answer that is a page.
-func (o *operation) html(description string) *operation {
-	o.Responses[fmt.Sprint(http.StatusOK)] = &huma.Response{
-		Description: description,
-		Content:     map[string]*huma.MediaType{"text/html": {Schema: &huma.Schema{Type: huma.TypeString}}},
-	}
-	return o
-}
-
-func (o *operation) op() huma.Operation { return huma.Operation(*o) }
-
-func schemaOf[T any](api huma.API) *huma.Schema {
-	return api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
 }

@@ -32,7 +32,7 @@ type schedulePostInput struct {
 }
 
 // schedulePost accepts a post for later.
-func (s *Service) schedulePost(ctx context.Context, in *schedulePostInput) (*answer, error) {
+func (h *postHandlers) schedulePost(ctx context.Context, in *schedulePostInput) (*answer, error) {
 	draft, err := in.Body.event()
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (s *Service) schedulePost(ctx context.Context, in *schedulePostInput) (*ans
 	}
 	draft.Zoned = zoned
 	cmd := events.SchedulePost{PostID: in.postID(user), UserID: user, Draft: draft, PublishAt: at}
-	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
+	post, id, err := send[events.Post](ctx, h.commands, &in.Change, cmd, in.Body)
 	return created(post, id, cmd.PostID, in.Body.hasMediaURL(), err)
 }
 
@@ -83,15 +83,15 @@ const pagesAtMost = 32
 
 // listPosts lists posts, the earliest scheduled first. The original's clients know of no pages, so the list is put together
 // from as many as it takes: a message carries some hundred posts, and this route promises a thousand.
-func (s *Service) listPosts(ctx context.Context, in *listPostsInput) (*listPostsOutput, error) {
+func (h *postHandlers) listPosts(ctx context.Context, in *listPostsInput) (*listPostsOutput, error) {
 	q := asks.ListPosts{UserID: userOf(ctx), AccountID: in.AccountID, Status: in.Status, Limit: in.Limit, After: in.After}
 	wanted := cmp.Or(in.Limit, usualList)
-	if err := s.spendPage(ctx, wanted, ""); err != nil {
+	if err := h.edge.SpendPage(ctx, wanted, false); err != nil {
 		return nil, err
 	}
 	out := &listPostsOutput{Body: []events.Post{}} // [] on the wire, not null
 	for range pagesAtMost {
-		list, err := bus.Ask[asks.PostList](ctx, s.bus, q)
+		list, err := bus.Ask[asks.PostList](ctx, h.bus, q)
 		if err != nil {
 			return nil, err
 		}
@@ -237,11 +237,11 @@ type editPostInput struct {
 }
 
 // editPost changes a post that is not yet being published.
-func (s *Service) editPost(ctx context.Context, in *editPostInput) (*answer, error) {
+func (h *postHandlers) editPost(ctx context.Context, in *editPostInput) (*answer, error) {
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
-	rev, err := s.ifMatch(ctx, in.IfMatch, in.ID)
+	rev, err := h.ifMatch(ctx, in.IfMatch, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +271,7 @@ func (s *Service) editPost(ctx context.Context, in *editPostInput) (*answer, err
 		const sentence = "A time zone goes with a time; give scheduledAt as well."
 		return nil, events.Faultf(events.Invalid, sentence).At("/timeZone", "zone_alone", sentence)
 	}
-	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, in.Body)
+	post, id, err := send[events.Post](ctx, h.commands, &in.Change, cmd, in.Body)
 	if in.Body.hasMediaURL() {
 		err = fromMediaURL(err)
 	}
@@ -280,7 +280,7 @@ func (s *Service) editPost(ctx context.Context, in *editPostInput) (*answer, err
 
 // ifMatch reads If-Match; 0 means whatever the rev. Of several ETags it is the one that the post has now, if any: else the first,
 // which its service then refuses.
-func (s *Service) ifMatch(ctx context.Context, header, id string) (int64, error) {
+func (h *postHandlers) ifMatch(ctx context.Context, header, id string) (int64, error) {
 	header = strings.TrimSpace(header)
 	if header == "" || header == "*" {
 		return 0, nil
@@ -304,7 +304,7 @@ func (s *Service) ifMatch(ctx context.Context, header, id string) (int64, error)
 	case 1:
 		return revs[0], nil
 	}
-	post, err := bus.Ask[asks.PostDetail](ctx, s.bus, asks.GetPost{UserID: userOf(ctx), ID: id})
+	post, err := bus.Ask[asks.PostDetail](ctx, h.bus, asks.GetPost{UserID: userOf(ctx), ID: id})
 	if err != nil {
 		return 0, err
 	}
@@ -334,15 +334,15 @@ type cancelPostInput struct {
 }
 
 // cancelPost takes a post back before it is published.
-func (s *Service) cancelPost(ctx context.Context, in *cancelPostInput) (*answer, error) {
+func (h *postHandlers) cancelPost(ctx context.Context, in *cancelPostInput) (*answer, error) {
 	if !plausibleID(in.ID) {
 		return nil, noSuchPost()
 	}
-	rev, err := s.ifMatch(ctx, in.IfMatch, in.ID)
+	rev, err := h.ifMatch(ctx, in.IfMatch, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	cmd := events.CancelPost{PostID: in.ID, UserID: userOf(ctx), IfRev: rev}
-	post, id, err := send[events.Post](ctx, s, &in.Change, cmd, nil)
+	post, id, err := send[events.Post](ctx, h.commands, &in.Change, cmd, nil)
 	return changed(post, id, in.ID, err)
 }

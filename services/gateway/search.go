@@ -17,12 +17,12 @@ type listMentionsInput struct {
 }
 
 // listMentions shows the public posts of others that name the account.
-func (s *Service) listMentions(ctx context.Context, in *listMentionsInput) (*threadsPageOutput, error) {
+func (h *engagementHandlers) listMentions(ctx context.Context, in *listMentionsInput) (*threadsPageOutput, error) {
 	since, until, err := in.span()
 	if err != nil {
 		return nil, err
 	}
-	return s.threadsPage(ctx, &in.Paged, asks.ListMentions{
+	return h.threadsPage(ctx, &in.Paged, asks.ListMentions{
 		UserID: userOf(ctx), AccountID: in.AccountID, Since: since, Until: until, Limit: in.Limit, After: in.After,
 	})
 }
@@ -39,12 +39,12 @@ type searchInput struct {
 }
 
 // search finds public posts.
-func (s *Service) search(ctx context.Context, in *searchInput) (*threadsPageOutput, error) {
+func (h *engagementHandlers) search(ctx context.Context, in *searchInput) (*threadsPageOutput, error) {
 	since, until, err := in.span()
 	if err != nil {
 		return nil, err
 	}
-	return s.threadsPage(ctx, &in.Paged, asks.SearchPosts{
+	return h.threadsPage(ctx, &in.Paged, asks.SearchPosts{
 		UserID: userOf(ctx), AccountID: in.AccountID, Query: in.Q, Recent: in.Order == "recent", Tag: in.Mode == "tag",
 		MediaType: in.MediaType, Author: in.Author, Since: since, Until: until, Limit: in.Limit, After: in.After,
 	})
@@ -58,9 +58,9 @@ type lookUpProfileInput struct {
 type publicProfileOutput struct{ Body asks.PublicProfile }
 
 // lookUpProfile shows what anyone may see of a public profile.
-func (s *Service) lookUpProfile(ctx context.Context, in *lookUpProfileInput) (*publicProfileOutput, error) {
+func (h *engagementHandlers) lookUpProfile(ctx context.Context, in *lookUpProfileInput) (*publicProfileOutput, error) {
 	q := asks.LookUpProfile{UserID: userOf(ctx), AccountID: in.AccountID, Username: in.Username}
-	p, err := askThreads[asks.PublicProfile](ctx, s, q)
+	p, err := askThreads[asks.PublicProfile](ctx, h.bus, q)
 	if err != nil {
 		return nil, err
 	}
@@ -75,12 +75,12 @@ type profilePostsInput struct {
 }
 
 // listProfilePosts shows the posts of a public profile.
-func (s *Service) listProfilePosts(ctx context.Context, in *profilePostsInput) (*threadsPageOutput, error) {
+func (h *engagementHandlers) listProfilePosts(ctx context.Context, in *profilePostsInput) (*threadsPageOutput, error) {
 	since, until, err := in.span()
 	if err != nil {
 		return nil, err
 	}
-	return s.threadsPage(ctx, &in.Paged, asks.ListProfilePosts{
+	return h.threadsPage(ctx, &in.Paged, asks.ListProfilePosts{
 		UserID: userOf(ctx), AccountID: in.AccountID, Username: in.Username,
 		Since: since, Until: until, Limit: in.Limit, After: in.After,
 	})
@@ -110,7 +110,7 @@ func (in *findLocationsInput) Resolve(ctx huma.Context) (wrong []error) {
 type locationsOutput struct{ Body asks.LocationList }
 
 // findLocations finds places; the location of a post is the id of one.
-func (s *Service) findLocations(ctx context.Context, in *findLocationsInput) (*locationsOutput, error) {
+func (h *engagementHandlers) findLocations(ctx context.Context, in *findLocationsInput) (*locationsOutput, error) {
 	q := asks.FindLocations{UserID: userOf(ctx), AccountID: in.AccountID, Name: in.Q}
 	if in.hasLatitude {
 		q.Latitude = &in.Latitude
@@ -118,7 +118,7 @@ func (s *Service) findLocations(ctx context.Context, in *findLocationsInput) (*l
 	if in.hasLongitude {
 		q.Longitude = &in.Longitude
 	}
-	list, err := askThreads[asks.LocationList](ctx, s, q)
+	list, err := askThreads[asks.LocationList](ctx, h.bus, q)
 	if err != nil {
 		return nil, err
 	}

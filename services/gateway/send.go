@@ -41,15 +41,22 @@ type answer struct {
 	Body       any
 }
 
+// sender sends commands and tells how they ended.
+type sender struct {
+	bus   *bus.Bus
+	usual time.Duration // how long a request waits that does not say so itself
+	now   func() time.Time
+}
+
 // send gives a command and waits for what it makes, a T. Nil means that it is not done yet.
-func send[T any](ctx context.Context, s *Service, c *Change, cmd events.Command, body any) (made *T, commandID string, err error) {
+func send[T any](ctx context.Context, h *sender, c *Change, cmd events.Command, body any) (made *T, commandID string, err error) {
 	o, err := c.options(cmd.Actor(), body)
 	if err != nil {
 		return nil, "", err
 	}
-	outcome, done := s.outcomeOfRepeat(ctx, cmd, o)
+	outcome, done := h.outcomeOfRepeat(ctx, cmd, o)
 	if !done {
-		if outcome, err = s.do(ctx, cmd, o, c.wait(s.cfg.Wait)); err != nil {
+		if outcome, err = h.do(ctx, cmd, o, c.wait(h.usual)); err != nil {
 			return nil, "", whereToAsk(err, o.ID)
 		}
 	}
@@ -72,34 +79,34 @@ const repeatEvery, repeatSeldom = 200 * time.Millisecond, 2 * time.Second
 
 // do sends a command and waits for its outcome. The stream drops a repeat of a command that is still worked on, and its
 // outcome is told to the first sender alone: so who came with a key also asks.
-func (s *Service) do(ctx context.Context, cmd events.Command, o bus.CommandOptions, wait time.Duration) (events.Outcome, error) {
+func (h *sender) do(ctx context.Context, cmd events.Command, o bus.CommandOptions, wait time.Duration) (events.Outcome, error) {
 	edge.Leave(ctx) // who only waits keeps nobody off
 	if o.Key == "" {
-		return s.bus.Do(ctx, cmd, o, wait)
+		return h.bus.Do(ctx, cmd, o, wait)
 	}
-	end := s.now().Add(wait)
-	outcome, err := s.bus.Do(ctx, cmd, o, min(wait, repeatEvery))
+	end := h.now().Add(wait)
+	outcome, err := h.bus.Do(ctx, cmd, o, min(wait, repeatEvery))
 	for pause := repeatEvery; err == nil && !outcome.Done && ctx.Err() == nil; pause = min(2*pause, repeatSeldom) {
-		if noted, done := s.outcomeOfRepeat(ctx, cmd, o); done {
+		if noted, done := h.outcomeOfRepeat(ctx, cmd, o); done {
 			return noted, nil
 		}
-		if !s.now().Before(end) {
+		if !h.now().Before(end) {
 			break
 		}
-		clock.Sleep(ctx, min(pause, max(0, end.Sub(s.now()))))
+		clock.Sleep(ctx, min(pause, max(0, end.Sub(h.now()))))
 	}
 	return outcome, err
 }
 
 // outcomeOfRepeat looks whether a command that came with a key was done before. The stream drops a repeat, so nobody
 // would tell its outcome a second time. Not to know is not to have been done: the command's own service still judges.
-func (s *Service) outcomeOfRepeat(ctx context.Context, cmd events.Command, o bus.CommandOptions) (events.Outcome, bool) {
+func (h *sender) outcomeOfRepeat(ctx context.Context, cmd events.Command, o bus.CommandOptions) (events.Outcome, bool) {
 	if o.Key == "" {
 		return events.Outcome{}, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	outcome, err := bus.Ask[events.Outcome](ctx, s.bus, asks.GetCommand{UserID: cmd.Actor(), ID: o.ID, Key: o.Key, BodyHash: o.BodyHash})
+	outcome, err := bus.Ask[events.Outcome](ctx, h.bus, asks.GetCommand{UserID: cmd.Actor(), ID: o.ID, Key: o.Key, BodyHash: o.BodyHash})
 	return outcome, err == nil && outcome.Done
 }
 

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"net/url"
 	"time"
 
@@ -17,17 +16,18 @@ import (
 
 // What the routes have in common for which Threads is asked while the client waits.
 
-// asksThreads documents how such a route may fail besides the usual.
-func (o *operation) asksThreads() *operation {
-	o.Errors = append(o.Errors, http.StatusTooManyRequests)
-	return o.needsScope()
+// engagementHandlers answer what Threads knows of an account and its posts.
+type engagementHandlers struct {
+	bus      *bus.Bus
+	commands *sender
+	edge     *edge.Edge
 }
 
 // askThreads asks a question whose answer comes from Threads, and may take its time.
-func askThreads[A any](ctx context.Context, s *Service, q asks.Question) (A, error) {
+func askThreads[A any](ctx context.Context, b *bus.Bus, q asks.Question) (A, error) {
 	ctx, cancel := context.WithTimeout(ctx, profileWithin)
 	defer cancel()
-	return bus.Ask[A](ctx, s.bus, q)
+	return bus.Ask[A](ctx, b, q)
 }
 
 // Paged is part of every request for a page of a list of Threads.
@@ -77,8 +77,8 @@ type threadsPageOutput struct {
 }
 
 // threadsPage asks for a page.
-func (s *Service) threadsPage(ctx context.Context, p *Paged, q asks.Question) (*threadsPageOutput, error) {
-	page, err := askThreads[asks.ThreadsPage](ctx, s, q)
+func (h *engagementHandlers) threadsPage(ctx context.Context, p *Paged, q asks.Question) (*threadsPageOutput, error) {
+	page, err := askThreads[asks.ThreadsPage](ctx, h.bus, q)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ type validateOutput struct{ Body TrialResult }
 const validateWithin = 25 * time.Second
 
 // validatePost holds a post against the rules without storing it.
-func (s *Service) validatePost(ctx context.Context, in *validateInput) (*validateOutput, error) {
+func (h *postHandlers) validatePost(ctx context.Context, in *validateInput) (*validateOutput, error) {
 	draft, err := in.Body.event()
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (s *Service) validatePost(ctx context.Context, in *validateInput) (*validat
 	}
 	ctx, cancel := context.WithTimeout(ctx, validateWithin)
 	defer cancel()
-	v, err := bus.Ask[asks.Validation](ctx, s.bus, q)
+	v, err := bus.Ask[asks.Validation](ctx, h.bus, q)
 	if err != nil {
 		return nil, err
 	}

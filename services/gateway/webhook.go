@@ -2,13 +2,8 @@ package gateway
 
 import (
 	"context"
-	"net/http"
-	"strings"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
-	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 )
@@ -32,9 +27,9 @@ type confirmWebhookOutput struct {
 }
 
 // confirmWebhook answers Meta's handshake with the bare challenge. Auth knows the token.
-func (s *Service) confirmWebhook(ctx context.Context, in *confirmWebhookInput) (*confirmWebhookOutput, error) {
+func (h *metaHandlers) confirmWebhook(ctx context.Context, in *confirmWebhookInput) (*confirmWebhookOutput, error) {
 	question := asks.VerifyWebhook{Mode: in.Mode, VerifyToken: in.VerifyToken, Challenge: in.Challenge}
-	hand, err := bus.Ask[asks.WebhookVerified](ctx, s.bus, question)
+	hand, err := bus.Ask[asks.WebhookVerified](ctx, h.bus, question)
 	if err != nil {
 		return nil, err
 	}
@@ -50,37 +45,12 @@ type receiveWebhookOutput struct{ Body asks.WebhookReceived }
 
 // receiveWebhook hands on what Meta sent, byte for byte: the signature is of the bytes. 200 means that it is on disk.
 // Anything else makes Meta send it again, for a day and a half.
-func (s *Service) receiveWebhook(ctx context.Context, in *receiveWebhookInput) (*receiveWebhookOutput, error) {
+func (h *metaHandlers) receiveWebhook(ctx context.Context, in *receiveWebhookInput) (*receiveWebhookOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, webhookWithin)
 	defer cancel()
-	got, err := bus.Ask[asks.WebhookReceived](ctx, s.bus, asks.ReceiveWebhook{Body: in.RawBody, Signature: in.Signature})
+	got, err := bus.Ask[asks.WebhookReceived](ctx, h.bus, asks.ReceiveWebhook{Body: in.RawBody, Signature: in.Signature})
 	if err != nil {
 		return nil, err
 	}
 	return &receiveWebhookOutput{Body: got}, nil
-}
-
-// plainText documents an answer of bare text.
-func (o *operation) plainText() *operation {
-	o.DefaultStatus = http.StatusOK
-	o.Responses["200"] = &huma.Response{
-		Description: "The challenge.",
-		Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
-	}
-	return o
-}
-
-// signedByMeta takes a body that is signed, and may be larger than others. One without a signature is not even read.
-func (o *operation) signedByMeta(api huma.API) *operation {
-	o.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
-		if !strings.HasPrefix(ctx.Header("X-Hub-Signature-256"), "sha256=") {
-			_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", events.Faultf(events.Unauthorized, "The signature is not Meta's."))
-			return
-		}
-		next(ctx)
-	}}
-	o.DefaultStatus = http.StatusOK
-	o.MaxBodyBytes = maxWebhook + 1 // huma stops at the limit, not after it
-	o.SkipValidateBody = true       // Meta's words are auth's to read
-	return o
 }

@@ -5,13 +5,14 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 )
 
 const routeWebhooks = "/api/threads/webhooks"
+
+// webhookHandlers answer what is asked of users' own webhooks.
+type webhookHandlers struct{ bus *bus.Bus }
 
 // NewWebhook is what a webhook is made of.
 type NewWebhook struct {
@@ -47,8 +48,8 @@ type createWebhookInput struct {
 }
 
 // createWebhook makes a webhook. Its secret is in this answer and in no other.
-func (s *Service) createWebhook(ctx context.Context, in *createWebhookInput) (*webhookOutput, error) {
-	made, err := bus.Ask[asks.Webhook](ctx, s.bus, asks.CreateWebhook{
+func (h *webhookHandlers) createWebhook(ctx context.Context, in *createWebhookInput) (*webhookOutput, error) {
+	made, err := bus.Ask[asks.Webhook](ctx, h.bus, asks.CreateWebhook{
 		UserID: userOf(ctx), Key: in.IdempotencyKey, URL: in.Body.URL, Description: in.Body.Description,
 		Facts: in.Body.Facts, AccountID: in.Body.AccountID,
 	})
@@ -58,9 +59,9 @@ func (s *Service) createWebhook(ctx context.Context, in *createWebhookInput) (*w
 	return &webhookOutput{Status: http.StatusCreated, Location: routeWebhooks + "/" + url.PathEscape(made.ID), Body: made}, nil
 }
 
-// webhookAnswer asks a question whose answer is a webhook.
-func webhookAnswer(ctx context.Context, s *Service, q asks.Question) (*webhookOutput, error) {
-	hook, err := bus.Ask[asks.Webhook](ctx, s.bus, q)
+// answer asks a question whose answer is a webhook.
+func (h *webhookHandlers) answer(ctx context.Context, q asks.Question) (*webhookOutput, error) {
+	hook, err := bus.Ask[asks.Webhook](ctx, h.bus, q)
 	if err != nil {
 		return nil, err
 	}
@@ -69,16 +70,16 @@ func webhookAnswer(ctx context.Context, s *Service, q asks.Question) (*webhookOu
 
 type webhooksOutput struct{ Body []asks.Webhook }
 
-func (s *Service) listWebhooks(ctx context.Context, _ *struct{}) (*webhooksOutput, error) {
-	list, err := bus.Ask[asks.WebhookList](ctx, s.bus, asks.ListWebhooks{UserID: userOf(ctx)})
+func (h *webhookHandlers) listWebhooks(ctx context.Context, _ *struct{}) (*webhooksOutput, error) {
+	list, err := bus.Ask[asks.WebhookList](ctx, h.bus, asks.ListWebhooks{UserID: userOf(ctx)})
 	if err != nil {
 		return nil, err
 	}
 	return &webhooksOutput{Body: list.Webhooks}, nil
 }
 
-func (s *Service) getWebhook(ctx context.Context, in *WebhookID) (*webhookOutput, error) {
-	return webhookAnswer(ctx, s, asks.GetWebhook{UserID: userOf(ctx), ID: in.ID})
+func (h *webhookHandlers) getWebhook(ctx context.Context, in *WebhookID) (*webhookOutput, error) {
+	return h.answer(ctx, asks.GetWebhook{UserID: userOf(ctx), ID: in.ID})
 }
 
 type editWebhookInput struct {
@@ -86,21 +87,21 @@ type editWebhookInput struct {
 	Body WebhookChange
 }
 
-func (s *Service) editWebhook(ctx context.Context, in *editWebhookInput) (*webhookOutput, error) {
+func (h *webhookHandlers) editWebhook(ctx context.Context, in *editWebhookInput) (*webhookOutput, error) {
 	b := in.Body
-	return webhookAnswer(ctx, s, asks.UpdateWebhook{
+	return h.answer(ctx, asks.UpdateWebhook{
 		UserID: userOf(ctx), ID: in.ID,
 		URL: b.URL, Description: b.Description, Facts: b.Facts, AccountID: b.AccountID, Status: b.Status,
 	})
 }
 
-func (s *Service) deleteWebhook(ctx context.Context, in *WebhookID) (*webhookOutput, error) {
-	return webhookAnswer(ctx, s, asks.DeleteWebhook{UserID: userOf(ctx), ID: in.ID})
+func (h *webhookHandlers) deleteWebhook(ctx context.Context, in *WebhookID) (*webhookOutput, error) {
+	return h.answer(ctx, asks.DeleteWebhook{UserID: userOf(ctx), ID: in.ID})
 }
 
 // rotateWebhook gives a webhook a new secret; it is in this answer and in no other.
-func (s *Service) rotateWebhook(ctx context.Context, in *WebhookID) (*webhookOutput, error) {
-	return webhookAnswer(ctx, s, asks.RotateWebhook{UserID: userOf(ctx), ID: in.ID})
+func (h *webhookHandlers) rotateWebhook(ctx context.Context, in *WebhookID) (*webhookOutput, error) {
+	return h.answer(ctx, asks.RotateWebhook{UserID: userOf(ctx), ID: in.ID})
 }
 
 type deliveryOutput struct {
@@ -108,8 +109,8 @@ type deliveryOutput struct {
 	Body   asks.WebhookDelivery
 }
 
-func (s *Service) testWebhook(ctx context.Context, in *WebhookID) (*deliveryOutput, error) {
-	d, err := bus.Ask[asks.WebhookDelivery](ctx, s.bus, asks.TestWebhook{UserID: userOf(ctx), ID: in.ID})
+func (h *webhookHandlers) testWebhook(ctx context.Context, in *WebhookID) (*deliveryOutput, error) {
+	d, err := bus.Ask[asks.WebhookDelivery](ctx, h.bus, asks.TestWebhook{UserID: userOf(ctx), ID: in.ID})
 	if err != nil {
 		return nil, err
 	}
@@ -121,9 +122,9 @@ type resendInput struct {
 	DeliveryID string `path:"deliveryId" doc:"The delivery's id."`
 }
 
-func (s *Service) resendDelivery(ctx context.Context, in *resendInput) (*deliveryOutput, error) {
+func (h *webhookHandlers) resendDelivery(ctx context.Context, in *resendInput) (*deliveryOutput, error) {
 	question := asks.ResendDelivery{UserID: userOf(ctx), ID: in.ID, DeliveryID: in.DeliveryID}
-	d, err := bus.Ask[asks.WebhookDelivery](ctx, s.bus, question)
+	d, err := bus.Ask[asks.WebhookDelivery](ctx, h.bus, question)
 	if err != nil {
 		return nil, err
 	}
@@ -138,30 +139,11 @@ type deliveriesInput struct {
 
 type deliveriesOutput struct{ Body asks.WebhookDeliveries }
 
-func (s *Service) listDeliveries(ctx context.Context, in *deliveriesInput) (*deliveriesOutput, error) {
+func (h *webhookHandlers) listDeliveries(ctx context.Context, in *deliveriesInput) (*deliveriesOutput, error) {
 	question := asks.ListDeliveries{UserID: userOf(ctx), ID: in.ID, Limit: in.Limit, After: in.After}
-	page, err := bus.Ask[asks.WebhookDeliveries](ctx, s.bus, question)
+	page, err := bus.Ask[asks.WebhookDeliveries](ctx, h.bus, question)
 	if err != nil {
 		return nil, err
 	}
 	return &deliveriesOutput{Body: page}, nil
-}
-
-// webhookRoutes are those of the webhooks that go out.
-func (s *Service) webhookRoutes(api huma.API) {
-	hook, sent := schemaOf[asks.Webhook](api), schemaOf[asks.WebhookDelivery](api)
-	const one = routeWebhooks + "/{id}"
-	huma.Register(api, authed(http.MethodGet, routeWebhooks, "listWebhooks", "Your webhooks").op(), s.listWebhooks)
-	huma.Register(api, authed(http.MethodPost, routeWebhooks, "createWebhook", "Have facts brought to an address of yours").
-		answers(201, hook).op(), s.createWebhook)
-	huma.Register(api, authed(http.MethodGet, one, "getWebhook", "One webhook").answers(200, hook).op(), s.getWebhook)
-	huma.Register(api, authed(http.MethodPatch, one, "editWebhook", "Change a webhook, pause it, make it active again").
-		answers(200, hook).op(), s.editWebhook)
-	huma.Register(api, authed(http.MethodDelete, one, "deleteWebhook", "Take a webhook away").answers(200, hook).op(), s.deleteWebhook)
-	huma.Register(api, authed(http.MethodPost, one+"/rotate", "rotateWebhook", "Give a webhook a new secret; the old one signs beside it for a day").
-		answers(200, hook).op(), s.rotateWebhook)
-	huma.Register(api, authed(http.MethodPost, one+"/test", "testWebhook", "Send a webhook a test").answers(202, sent).op(), s.testWebhook)
-	huma.Register(api, authed(http.MethodGet, one+"/deliveries", "listDeliveries", "What was sent to a webhook, and what came of it").op(), s.listDeliveries)
-	huma.Register(api, authed(http.MethodPost, one+"/deliveries/{deliveryId}/resend", "resendDelivery", "Send something once more").
-		answers(202, sent).op(), s.resendDelivery)
 }

@@ -1,4 +1,4 @@
-package gateway
+package edge
 
 import (
 	"context"
@@ -17,19 +17,19 @@ const (
 	searchedRows = 3000
 )
 
-// spendPage charges a page of up to limit posts, in which words are looked for or not.
-func (s *Service) spendPage(ctx context.Context, limit int, search string) error {
-	if search != "" {
+// SpendPage charges a page of up to limit posts, in which words are looked for or not.
+func (e *Edge) SpendPage(ctx context.Context, limit int, searched bool) error {
+	if searched {
 		limit += searchedRows
 	}
-	return s.edge.SpendReads(ctx, (limit-1)/rowsOfOne)
+	return e.SpendReads(ctx, (limit-1)/rowsOfOne)
 }
 
-// spendRows charges the posts of a file: each is a write, or in a preview a read.
-func (s *Service) spendRows(ctx context.Context, rows int, preview bool) error {
-	spend, perMinute := s.edge.SpendWrites, s.cfg.RateWrites
+// SpendRows charges the posts of a file: each is a write, or in a preview a read.
+func (e *Edge) SpendRows(ctx context.Context, rows int, preview bool) error {
+	spend, perMinute := e.SpendWrites, e.Limits.RateWrites
 	if preview {
-		spend, perMinute = s.edge.SpendReads, s.cfg.RateReads
+		spend, perMinute = e.SpendReads, e.Limits.RateReads
 	}
 	if perMinute != 0 && rows > perMinute {
 		words := fmt.Sprintf("Each post of a file counts as a request, of which you may make %d a minute; send up to so many at a time.", perMinute)
