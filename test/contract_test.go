@@ -15,7 +15,7 @@ import (
 // down has told all it will.
 func (h *system) keptContract() {
 	h.t.Helper()
-	if h.cmd == nil || h.cmd.ProcessState != nil || h.t.Failed() || h.otherVersions {
+	if h.main == nil || !h.main.Alive() || h.t.Failed() || h.otherVersions {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), waiting.Limit) // the test's own is over

@@ -303,7 +303,7 @@ func (c crashCase) run(t *testing.T, starts chan struct{}, toTheEnd bool) {
 		defer func() { <-starts }()
 		plain := h.env
 		h.env = append(slices.Clip(plain), crash.Env+"="+until)
-		h.cmd = h.run()
+		h.main = h.run()
 		h.env = plain
 		if toReady {
 			h.up()
@@ -454,13 +454,12 @@ func (c crashCase) once(t *testing.T, h *system, sim *threadssim.Sim, p events.P
 // dies waits until the program has died of itself, by the signal that cannot be caught.
 func (h *system) dies() {
 	h.t.Helper()
-	cmd := h.cmd
-	patience := time.AfterFunc(h.patience, func() { _ = cmd.Process.Kill() })
-	err := cmd.Wait()
-	h.cmd = nil
-	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if !patience.Stop() || !ok || !status.Signaled() || status.Signal() != syscall.SIGKILL {
-		h.t.Fatalf("it never came to the step: %v", err)
+	main := h.main
+	h.main = nil
+	patience := time.AfterFunc(h.patience, main.Kill)
+	status := main.Status()
+	if !patience.Stop() || !status.Signaled() || status.Signal() != syscall.SIGKILL {
+		h.t.Fatalf("it never came to the step: %v", main.Wait())
 	}
 }
 

@@ -32,7 +32,7 @@ func TestErasure(t *testing.T) {
 	var c events.Connection
 	h.call(http.MethodGet, api+"/connection", nil, &c)
 	// A webhook that is down: what it is to be told waits in a table.
-	h.call(http.MethodPost, api+"/webhooks", map[string]any{"url": fmt.Sprintf("http://127.0.0.1:%d/", freePort())}, nil)
+	h.call(http.MethodPost, api+"/webhooks", map[string]any{"url": fmt.Sprintf("http://127.0.0.1:%d/", freePort(t))}, nil)
 	var live events.Post
 	if status := h.call(http.MethodPost, api+"/post", map[string]any{"text": "erased words, live"}, &live); status != http.StatusCreated {
 		t.Fatalf("posting answered %d", status)

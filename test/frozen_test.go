@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -53,13 +52,11 @@ func TestFrozenRecorder(t *testing.T) {
 	published("while all is well")
 	records(1)
 	first, firstAdmin := d.running["publisher"], d.admin["publisher"]
-	t.Cleanup(func() { _ = first.Process.Kill(); _ = first.Wait() })
+	t.Cleanup(first.Kill)
 	delete(d.admin, "publisher")
 	d.start("publisher")
 	d.ready("publisher")
-	if err := first.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	first.Pause()
 
 	d.kills("publisher")
 	d.start("publisher")
@@ -67,9 +64,7 @@ func TestFrozenRecorder(t *testing.T) {
 	published("beside a frozen recorder")
 	records(2)
 
-	if err := first.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	first.Resume()
 	second := d.admin["publisher"]
 	d.admin["publisher"] = firstAdmin
 	d.ready("publisher")

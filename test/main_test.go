@@ -3,35 +3,21 @@
 package test
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
 	"github.com/omni-write/threads/cmd"
+	"github.com/omni-write/threads/cmd/lab/rig"
 	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/subprocess"
 )
 
-// asChild in the environment makes this binary the program.
-const asChild = "THREADS_TEST_AS_PROGRAM"
-
-var program = func() string {
-	file, err := os.Executable()
-	if err != nil {
-		panic(err)
-	}
-	return file
-}()
-
 func TestMain(m *testing.M) {
-	if os.Getenv(asChild) != "" {
-		os.Exit(cmd.Main())
-	}
-	if dir := os.Getenv(asNATS); dir != "" {
-		if err := serveNATS(dir, os.Getenv("PORT")); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+	if subprocess.Is() {
+		if len(os.Args) < 2 || os.Args[1] != rig.Word {
+			subprocess.EndWithInput()
 		}
-		os.Exit(0)
+		os.Exit(cmd.Main())
 	}
 	if err := os.Chdir(".."); err != nil { // paths in these tests are those of the repository
 		panic(err)

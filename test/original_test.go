@@ -9,8 +9,8 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +21,7 @@ import (
 	"github.com/omni-write/threads/cmd/ops/original"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/subprocess"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
@@ -200,8 +201,11 @@ func TestMovingIn(t *testing.T) {
 		t.Errorf("of an erased user %d rows came back (%v); reasons %v", left, err, forgotten.Reasons)
 	}
 	exec1(t, source, `UPDATE "ScheduledTweet" SET "updatedAt" = now() AT TIME ZONE 'UTC' WHERE "id" = 'row16'`)
-	if out, err := im.command("--old-backend-stopped-at", "10m").CombinedOutput(); err == nil || !strings.Contains(string(out), "is its backend still running?") {
-		t.Errorf("a backend that still writes is not noticed: %v %s", err, tail(string(out)))
+	var said subprocess.Output
+	cmd := im.command("--old-backend-stopped-at", "10m")
+	cmd.Out, cmd.Log = &said, &said
+	if err := subprocess.Run(t.Context(), cmd); err == nil || !strings.Contains(said.String(), "is its backend still running?") {
+		t.Errorf("a backend that still writes is not noticed: %v %s", err, tail(said.String()))
 	}
 
 	if out := h.log.String() + im.said(); strings.Contains(out, "plantedsecret") {
@@ -240,24 +244,24 @@ type importer struct {
 	from string
 }
 
-var importerSaid lockedBuffer
+var importerSaid subprocess.Output
 
 func (im importer) said() string { return importerSaid.String() }
 
-func (im importer) command(words ...string) *exec.Cmd {
-	cmd := exec.Command(program, append([]string{"import-original", "--json", "--scopes", "threads_basic,threads_content_publish"}, words...)...)
-	cmd.Env = append(cmd.Environ(), im.h.env...)
-	cmd.Env = append(cmd.Env, "ORIGINAL_DATABASE_URL="+im.from+"&schema=public&pgbouncer=true",
-		"NATS_URL="+im.h.natsURL(), "TOKEN_KEYSET_FILE="+im.h.keyset())
-	return cmd
+func (im importer) command(words ...string) subprocess.Command {
+	return subprocess.Command{
+		Words: append([]string{"import-original", "--json", "--scopes", "threads_basic,threads_content_publish"}, words...),
+		Env: append(slices.Clip(im.h.env), "ORIGINAL_DATABASE_URL="+im.from+"&schema=public&pgbouncer=true",
+			"NATS_URL="+im.h.natsURL(), "TOKEN_KEYSET_FILE="+im.h.keyset()),
+	}
 }
 
 func (im importer) run(words ...string) *original.Report {
 	im.h.t.Helper()
 	cmd := im.command(words...)
 	var out, complaints bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, io.MultiWriter(&importerSaid, &complaints)
-	err := cmd.Run()
+	cmd.Out, cmd.Log = &out, io.MultiWriter(&importerSaid, &complaints)
+	err := subprocess.Run(im.h.t.Context(), cmd)
 	_, _ = importerSaid.Write(out.Bytes())
 	if err != nil {
 		im.h.t.Fatalf("import-original %v: %v\n%s", words, err, tail(complaints.String()))
@@ -274,14 +278,16 @@ func (im importer) run(words ...string) *original.Report {
 func (im importer) killedAfter(rows int, words ...string) {
 	im.h.t.Helper()
 	cmd := im.command(words...)
-	out, err := cmd.StdoutPipe()
+	out, in := io.Pipe()
+	cmd.Out, cmd.Log = in, &importerSaid
+	p, err := subprocess.Start(im.h.t.Context(), cmd)
 	if err != nil {
 		im.h.t.Fatal(err)
 	}
-	cmd.Stderr = &importerSaid
-	if err := cmd.Start(); err != nil {
-		im.h.t.Fatal(err)
-	}
+	go func() {
+		<-p.Ended()
+		_ = in.Close()
+	}()
 	dec := json.NewDecoder(out)
 	for n := 0; n < rows; n++ {
 		var row original.Row
@@ -289,10 +295,8 @@ func (im importer) killedAfter(rows int, words ...string) {
 			im.h.t.Fatalf("it ended after %d rows: %v\n%s", n, err, tail(importerSaid.String()))
 		}
 	}
-	if err := cmd.Process.Kill(); err != nil {
-		im.h.t.Fatal(err)
-	}
-	_ = cmd.Wait()
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	p.Kill()
 }
 
 func tail(s string) string { return s[max(0, len(s)-3000):] }

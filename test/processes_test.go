@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -20,16 +18,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/omni-write/threads/cmd/standalone/issuer"
+	"github.com/omni-write/threads/cmd/lab/rig"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/bus/bustest"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/subprocess"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
@@ -37,72 +35,34 @@ import (
 // The system as compose.yaml runs it, without Docker: each service a process of its own with the environment and the
 // secrets that compose.yaml gives it, and a NATS server with the very configuration, so each is its own user there.
 
-// asNATS makes the test's binary a NATS server: the directory of the configuration, then the port.
-const asNATS = "THREADS_TEST_AS_NATS"
-
-// serveNATS is that server, until it is killed.
-func serveNATS(dir, port string) error {
-	opts, err := server.ProcessConfigFile(filepath.Join(dir, "nats.conf"))
-	if err != nil {
-		return err
-	}
-	opts.StoreDir, opts.Host, opts.HTTPPort, opts.NoLog = filepath.Join(dir, "data"), "127.0.0.1", 0, true
-	if opts.Port, err = strconv.Atoi(port); err != nil {
-		return err
-	}
-	s, err := server.NewServer(opts)
-	if err != nil {
-		return err
-	}
-	s.Start()
-	s.WaitForShutdown()
-	return nil
-}
-
 // deployment is compose.yaml, running.
 type deployment struct {
 	*system // for its ways to call the API; its ports are the gateway's, the simulator's and the issuer's
 
 	compose composeFile
-	dir     string               // the place of compose.yaml's ./secrets, and of NATS
-	address *strings.Replacer    // the names of containers, as they are here
-	admin   map[string]string    // where a service says whether it is ready
-	running map[string]*exec.Cmd // by the service's name
+	dir     string                         // the place of compose.yaml's ./secrets, and of NATS
+	address *strings.Replacer              // the names of containers, as they are here
+	admin   map[string]string              // where a service says whether it is ready
+	running map[string]*subprocess.Process // by the service's name
 }
 
 func newDeployment(t *testing.T) *deployment {
 	t.Helper()
 	d := &deployment{
-		system: &system{t: t, ports: map[string]int{}, log: &lockedBuffer{}, patience: 2 * time.Minute},
-		dir:    t.TempDir(), admin: map[string]string{}, running: map[string]*exec.Cmd{},
+		system: newProgram(t), dir: t.TempDir(), admin: map[string]string{}, running: map[string]*subprocess.Process{},
 	}
 	for _, name := range []string{"PORT", "SIMULATOR_PORT", "NATS_PORT"} {
-		d.ports[name] = freePort()
+		d.ports[name] = freePort(t)
 	}
-	var people *issuer.Issuer
-	login := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { people.Handler().ServeHTTP(w, r) }))
-	t.Cleanup(login.Close)
-	people, err := issuer.New(login.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.ports["ISSUER_PORT"] = login.Listener.Addr().(*net.TCPAddr).Port
+	d.serveIssuer()
 
 	gateway := fmt.Sprintf("http://127.0.0.1:%d", d.ports["PORT"])
 	env := map[string]string{ // what somebody writes into .env
-		"AUTH_ISSUER": login.URL, "THREADS_APP_ID": threadssim.DefaultAppID, "THREADS_REDIRECT_URI": gateway + "/api/auth/threads/callback",
+		"AUTH_ISSUER": d.url("ISSUER_PORT"), "THREADS_APP_ID": threadssim.DefaultAppID, "THREADS_REDIRECT_URI": gateway + "/api/auth/threads/callback",
 		"THREADS_SUCCESS_REDIRECT_URI": "http://localhost:5173/profile", "THREADS_FAILURE_REDIRECT_URI": "http://localhost:5173/profile?error=threads_oauth_failed",
 		"THREADS_API_URL": d.url("SIMULATOR_PORT"), "THREADS_AUTHORIZE_URL": d.url("SIMULATOR_PORT") + "/oauth/authorize",
 	}
 	d.compose = readCompose(t, func(name string) string { return env[name] })
-	t.Cleanup(func() {
-		for name := range d.running {
-			d.kills(name)
-		}
-		if t.Failed() {
-			t.Log(d.log.String())
-		}
-	})
 
 	// The secrets, and the one that is Postgres' own.
 	if err := d.once("secrets", []string{"secrets", filepath.Join(d.dir, "secrets")}, nil); err != nil {
@@ -142,13 +102,14 @@ func newDeployment(t *testing.T) *deployment {
 }
 
 // environment is what compose.yaml gives a service, with the addresses of here.
-func (d *deployment) environment(service string) (env []string) {
+func (d *deployment) environment(service string) []string {
 	d.t.Helper()
+	env := []string{} // and nothing of ours
 	for key, value := range d.compose.Services[service].Environment {
 		switch key {
 		case "ADMIN_ADDR":
 			if d.admin[service] == "" {
-				d.admin[service] = "127.0.0.1:" + strconv.Itoa(freePort())
+				d.admin[service] = "127.0.0.1:" + strconv.Itoa(freePort(d.t))
 			}
 			value = d.admin[service]
 		case "PORT":
@@ -162,15 +123,11 @@ func (d *deployment) environment(service string) (env []string) {
 // once runs a command to its end. What it says goes to the log, and to out when that is not nil.
 func (d *deployment) once(service string, words []string, out *bytes.Buffer) error {
 	d.t.Helper()
-	cmd := exec.Command(program, words...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = []string{asChild + "=1"}, d.log, d.log
-	if d.compose.Services[service].Environment != nil {
-		cmd.Env = append(cmd.Env, d.environment(service)...)
-	}
+	cmd := subprocess.Command{Words: words, Env: d.environment(service), Out: d.log, Log: d.log}
 	if out != nil {
-		cmd.Stdout = out
+		cmd.Out = out
 	}
-	return cmd.Run()
+	return subprocess.Run(d.t.Context(), cmd)
 }
 
 // start starts a service as compose.yaml says.
@@ -180,7 +137,9 @@ func (d *deployment) start(service string) {
 	var env []string
 	switch service {
 	case "nats":
-		words, env = nil, []string{asNATS + "=" + d.dir, "PORT=" + strconv.Itoa(d.ports["NATS_PORT"])}
+		words, env = []string{
+			rig.Word, rig.PartNATS, "--config", filepath.Join(d.dir, "nats.conf"), "--dir", filepath.Join(d.dir, "data"), "--port", strconv.Itoa(d.ports["NATS_PORT"]),
+		}, []string{}
 	case "simulator":
 		for i := range words {
 			words[i] = d.address.Replace(words[i])
@@ -192,14 +151,9 @@ func (d *deployment) start(service string) {
 		fallthrough
 	default:
 		// compose.yaml sets every setting, to nothing where .env says nothing: what a test has shortened comes after it.
-		env = append(append([]string{asChild + "=1"}, d.environment(service)...), shortWaits...)
+		env = append(d.environment(service), shortWaits...)
 	}
-	cmd := exec.Command(program, words...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = env, d.log, d.log
-	if err := cmd.Start(); err != nil {
-		d.t.Fatal(err)
-	}
-	d.running[service] = cmd
+	d.running[service] = d.child(subprocess.Command{Words: words, Env: env, Out: d.log, Log: d.log})
 }
 
 // ready waits until a service says that it may be relied on.
@@ -225,10 +179,7 @@ func (d *deployment) ready(service string) {
 }
 
 // kills is kill -9.
-func (d *deployment) kills(service string) {
-	_ = d.running[service].Process.Kill()
-	_ = d.running[service].Wait()
-}
+func (d *deployment) kills(service string) { d.running[service].Kill() }
 
 // as is a connection to NATS as one of its users.
 func (d *deployment) as(user string) *nats.Conn {

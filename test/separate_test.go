@@ -1,47 +1,34 @@
 package test
 
 import (
+	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"net/http/httptest"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
-	"github.com/omni-write/threads/cmd/standalone/issuer"
-	"github.com/omni-write/threads/internal/bus/natsd"
-	"github.com/omni-write/threads/internal/vault"
+	"github.com/omni-write/threads/cmd/lab/rig"
+	"github.com/omni-write/threads/internal/subprocess"
 )
 
 // Each service in a process of its own, by the commands that compose uses.
 func TestSeparateProcesses(t *testing.T) {
 	t.Parallel()
 	h := newSystem(t, "ADMIN_ADDR=127.0.0.1:0")
-	server, err := natsd.Start(natsd.Options{StoreDir: t.TempDir(), Host: "127.0.0.1", Port: h.ports["NATS_PORT"], SyncAlways: true, Log: zap.NewNop()})
+	parts, err := rig.Open(context.WithoutCancel(t.Context()), rig.Options{
+		Name: "separate", Dir: t.TempDir(), DatabaseURL: h.setting("DATABASE_URL"), Unmigrated: true,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = server.Close() })
-	keyset, err := vault.NewKeyset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	people := httptest.NewUnstartedServer(nil)
-	who, err := issuer.New("http://" + people.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	people.Config.Handler = who.Handler()
-	people.Start()
-	t.Cleanup(people.Close)
-	h.ports["ISSUER_PORT"] = people.Listener.Addr().(*net.TCPAddr).Port
-	h.env = append(h.env, "NATS_URL="+server.ClientURL(), "TOKEN_KEYSET="+string(keyset), "AUTH_ISSUER="+who.URL(),
-		"THREADS_APP_ID=4242", "THREADS_APP_SECRET=s3cret", "THREADS_API_URL="+h.url("SIMULATOR_PORT"), "THREADS_AUTHORIZE_URL="+h.url("SIMULATOR_PORT")+"/oauth/authorize",
+	t.Cleanup(func() { parts.Close(false) })
+	parts.ThreadsURL = h.url("SIMULATOR_PORT")
+	h.ports["NATS_PORT"] = portOf(t, parts.NATSURL)
+	h.serveIssuer()
+	h.env = append(append(h.env, parts.Env()...), "AUTH_ISSUER="+h.url("ISSUER_PORT"),
+		"THREADS_APP_ID=4242", "THREADS_APP_SECRET=s3cret", "THREADS_AUTHORIZE_URL="+h.url("SIMULATOR_PORT")+"/oauth/authorize",
 		"THREADS_REDIRECT_URI="+h.url("PORT")+"/api/auth/threads/callback", "THREADS_SUCCESS_REDIRECT_URI=http://localhost:5173/profile",
 		"THREADS_FAILURE_REDIRECT_URI=http://localhost:5173/profile?error=threads_oauth_failed")
 
@@ -52,14 +39,12 @@ func TestSeparateProcesses(t *testing.T) {
 	if err := h.run("migrate").Wait(); err != nil {
 		t.Fatalf("migrate: %v", err)
 	}
-	var running []*exec.Cmd
+	var running []*subprocess.Process
 	for _, words := range [][]string{
 		{"simulator", "--quick", "--addr", strings.TrimPrefix(h.url("SIMULATOR_PORT"), "http://"), "--app-id", "4242", "--app-secret", "s3cret", "--auto-approve"},
 		{"auth"}, {"publisher"}, {"tokenkeeper"}, {"gateway"},
 	} {
-		cmd := h.run(words...)
-		running = append(running, cmd)
-		t.Cleanup(func() { _ = cmd.Process.Kill() })
+		running = append(running, h.run(words...))
 	}
 	h.answers(h.url("PORT") + "/openapi.json")
 	h.eventually("the account to be connected", func() error {
@@ -70,12 +55,12 @@ func TestSeparateProcesses(t *testing.T) {
 		return nil
 	})
 	h.posted(h.schedule("from four processes", 2*time.Second))
-	for _, cmd := range running {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	for _, p := range running {
+		if err := p.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("%v ends with %v", cmd.Args[1:], err)
+		if err := p.Wait(); err != nil {
+			t.Errorf("%v ends with %v", p, err)
 		}
 	}
 }

@@ -5,12 +5,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
 var (
@@ -43,25 +41,14 @@ func TestSimulatorTour(t *testing.T) {
 		_, _ = io.WriteString(w, r.FormValue("hub.challenge"))
 	}))
 	t.Cleanup(app.Close)
-	address := fmt.Sprintf("127.0.0.1:%d", freePort())
+	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	at := strings.NewReplacer("127.0.0.1:9099", address, "http://127.0.0.1:9098", app.URL)
 
 	blocks := snippets(t, "docs/simulator.md", "sh")
 	words := strings.Fields(at.Replace(blocks[0])) // go run . simulator …
-	var log lockedBuffer
-	program := exec.CommandContext(t.Context(), program, words[3:]...)
-	program.Env, program.Stdout, program.Stderr = append(os.Environ(), asChild+"=1"), &log, &log
-	if err := program.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = program.Process.Kill()
-		_ = program.Wait()
-		if t.Failed() {
-			t.Log(log.String())
-		}
-	})
-	(&system{t: t, patience: 2 * time.Minute}).answers("http://" + address + "/_sim/clock")
+	h := newProgram(t)
+	h.main = h.run(words[3:]...)
+	h.answers("http://" + address + "/_sim/clock")
 
 	var lines []string
 	for line := range strings.Lines(strings.Join(blocks[1:], "")) {

@@ -7,28 +7,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/omni-write/threads/cmd/lab/rig"
 	"github.com/omni-write/threads/cmd/standalone/walkthrough"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus/natsd"
 	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/subprocess"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
@@ -39,42 +36,30 @@ type system struct {
 	ports map[string]int
 	token string
 
-	cmd      *exec.Cmd
-	log      *lockedBuffer
+	main     *subprocess.Process // nil while it is down
+	log      *subprocess.Output
 	patience time.Duration // of eventually
 	// otherVersions says that messages of other versions lie on its streams, which today's contract does not cover.
 	otherVersions bool
 }
 
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer // not embedded: its ReadFrom would go past the lock
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
 func newSystem(t *testing.T, settings ...string) *system {
 	t.Helper()
-	h := &system{t: t, ports: map[string]int{}, log: &lockedBuffer{}, patience: 2 * time.Minute}
-	h.env = append(os.Environ(), asChild+"=1", "DATABASE_URL="+pgtest.EmptyURL(t),
-		"STATE_DIR="+filepath.Join(t.TempDir(), "state"), "LOG_FORMAT=json")
+	h := newProgram(t, "DATABASE_URL="+pgtest.EmptyURL(t), "STATE_DIR="+filepath.Join(t.TempDir(), "state"), "LOG_FORMAT=json")
 	for _, name := range []string{"PORT", "NATS_PORT", "SIMULATOR_PORT", "ISSUER_PORT", "ADMIN_PORT"} {
-		h.ports[name] = freePort()
+		h.ports[name] = freePort(t)
 		h.env = append(h.env, name+"="+strconv.Itoa(h.ports[name]))
 	}
 	h.env = append(h.env, settings...)
+	t.Cleanup(h.keptContract)
+	return h
+}
+
+// newProgram is the program with our own settings and some more, for any of its commands.
+func newProgram(t *testing.T, settings ...string) *system {
+	t.Helper()
+	h := &system{t: t, env: append(os.Environ(), settings...), ports: map[string]int{}, log: new(subprocess.Output), patience: 2 * time.Minute}
 	t.Cleanup(func() {
-		h.keptContract()
 		h.kill()
 		if t.Failed() {
 			t.Log(h.log.String())
@@ -83,37 +68,38 @@ func newSystem(t *testing.T, settings ...string) *system {
 	return h
 }
 
-// lastPort counts through ports below those that the system gives to outgoing connections: a system that was killed must
-// find its own free again.
-var lastPort = func() *atomic.Int64 { n := new(atomic.Int64); n.Store(rand.Int64N(10_000)); return n }()
-
-func freePort() int {
-	for {
-		port := 20_000 + int(lastPort.Add(1)%10_000)
-		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			_ = l.Close()
-			return port
-		}
+func freePort(t *testing.T) int {
+	t.Helper()
+	port, err := rig.FreePort(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
+	return port
 }
 
 func (h *system) url(port string) string { return fmt.Sprintf("http://127.0.0.1:%d", h.ports[port]) }
 
 func (h *system) start() {
 	h.t.Helper()
-	h.cmd = h.run()
+	h.main = h.run()
 	h.up()
 }
 
 // run runs the program with the words given.
-func (h *system) run(words ...string) *exec.Cmd {
+func (h *system) run(words ...string) *subprocess.Process {
 	h.t.Helper()
-	cmd := exec.Command(program, words...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = h.env, h.log, h.log
-	if err := cmd.Start(); err != nil {
+	return h.child(subprocess.Command{Words: words, Env: h.env, Out: h.log, Log: h.log})
+}
+
+// child starts a process that ends with the test.
+func (h *system) child(c subprocess.Command) *subprocess.Process {
+	h.t.Helper()
+	p, err := subprocess.Start(context.WithoutCancel(h.t.Context()), c) // what ends with the test looks at it first
+	if err != nil {
 		h.t.Fatal(err)
 	}
-	return cmd
+	h.t.Cleanup(p.Kill)
+	return p
 }
 
 // up waits until every part of the system says that it may be relied on.
@@ -140,26 +126,16 @@ func (h *system) answers(url string) {
 
 // kill is kill -9.
 func (h *system) kill() {
-	if h.cmd == nil || h.cmd.Process == nil {
-		return
+	if h.main != nil {
+		h.main.Kill()
+		h.main = nil
 	}
-	_ = h.cmd.Process.Kill()
-	_ = h.cmd.Wait()
-	h.cmd = nil
 }
 
 func (h *system) eventually(what string, check func() error) {
 	h.t.Helper()
-	deadline := time.Now().Add(h.patience)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			h.t.Fatalf("waited in vain for %s: %v", what, err)
-		}
-		<-time.After(20 * time.Millisecond)
+	if err := rig.Within(context.WithoutCancel(h.t.Context()), h.patience, what, func(context.Context) error { return check() }); err != nil {
+		h.t.Fatal(err)
 	}
 }
 
@@ -368,4 +344,28 @@ func (h *system) natsURL() string {
 		h.t.Fatal(err)
 	}
 	return "nats://" + natsd.User + ":" + strings.TrimSpace(string(password)) + "@" + at
+}
+
+// serveIssuer serves an issuer of tokens at ISSUER_PORT.
+func (h *system) serveIssuer() {
+	h.t.Helper()
+	people, stop, err := rig.ServeIssuer()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(stop)
+	h.ports["ISSUER_PORT"] = portOf(h.t, people.URL())
+}
+
+func portOf(t *testing.T, address string) int {
+	t.Helper()
+	at, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(at.Port())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }

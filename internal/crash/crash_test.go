@@ -2,17 +2,15 @@ package crash_test
 
 import (
 	"os"
-	"os/exec"
 	"syscall"
 	"testing"
 
 	"github.com/omni-write/threads/internal/crash"
+	"github.com/omni-write/threads/internal/subprocess"
 )
 
-const asChild = "THREADS_TEST_CRASH_CHILD"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(asChild) == "" {
+	if !subprocess.Is() {
 		os.Exit(m.Run())
 	}
 	if err := crash.Arm(os.Getenv); err != nil {
@@ -27,12 +25,13 @@ func TestMain(m *testing.M) {
 func TestDiesAtThePassingAskedFor(t *testing.T) {
 	t.Parallel()
 	for at, want := range map[string]int{"": 4, "publish.claimed": -1, "publish.claimed:2": -1, "publish.claimed:3": 4, "publish.noted": 4, "publish.nowhere": 3, "publish.claimed:0": 3} {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), asChild+"=1", crash.Env+"="+at)
-		_ = cmd.Run()
-		status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+		p, err := subprocess.Start(t.Context(), subprocess.Command{Env: append(os.Environ(), crash.Env+"="+at)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		status := p.Status()
 		if killed := status.Signaled() && status.Signal() == syscall.SIGKILL; killed != (want == -1) || !killed && status.ExitStatus() != want {
-			t.Errorf("%s=%q ends with %v", crash.Env, at, cmd.ProcessState)
+			t.Errorf("%s=%q ends with %v", crash.Env, at, p.Wait())
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strconv"
 	"sync"
@@ -18,8 +17,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/cmd/lab/rig"
-	"github.com/omni-write/threads/cmd/standalone/issuer"
 	"github.com/omni-write/threads/internal/clock"
+	"github.com/omni-write/threads/internal/subprocess"
 )
 
 // APIFigure is how fast the HTTP API takes posts for later and lists them: one request each, through HTTP, the check of
@@ -76,33 +75,30 @@ type apiClient struct {
 
 // openGateway starts a gateway in a process of its own, and an issuer of tokens for it.
 func (e *env) openGateway(ctx context.Context) (_ *apiClient, err error) {
-	server := httptest.NewUnstartedServer(nil)
-	iss, err := issuer.New("http://" + server.Listener.Addr().String())
+	iss, closeIssuer, err := rig.ServeIssuer()
 	if err != nil {
 		return nil, err
 	}
-	server.Config.Handler = iss.Handler()
-	server.Start()
 	port, err := rig.FreePort(ctx)
 	if err != nil {
-		server.Close()
+		closeIssuer()
 		return nil, err
 	}
 	base := "http://127.0.0.1:" + strconv.Itoa(port)
 	env := []string{
-		"HOST=127.0.0.1", "PORT=" + strconv.Itoa(port), "PUBLIC_URL=" + base, "AUTH_ISSUER=" + server.URL, "AUTH_JWKS_URL=",
+		"HOST=127.0.0.1", "PORT=" + strconv.Itoa(port), "PUBLIC_URL=" + base, "AUTH_ISSUER=" + iss.URL(), "AUTH_JWKS_URL=",
 		"AUTH_AUDIENCE=", "AUTH_AUTHORIZED_PARTIES=", "CORS_ORIGINS=",
 		"THREADS_SUCCESS_REDIRECT_URI=" + base + "/ok", "THREADS_FAILURE_REDIRECT_URI=" + base + "/failed",
 		"RATE_LIMIT_READS_PER_MINUTE=0", "RATE_LIMIT_WRITES_PER_MINUTE=0", // the bench is one address and a few users
 	}
 	gateway, err := e.StartPart(ctx, e.logOf(rig.PartGateway), e.Env(env...), rig.PartGateway)
 	if err != nil {
-		server.Close()
+		closeIssuer()
 		return nil, err
 	}
 	d := &apiClient{
 		url: base, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * apiClients}},
-		stop: func() { gateway.Stop(); server.Close() },
+		stop: func() { gateway.Stop(); closeIssuer() },
 	}
 	for _, a := range e.accounts {
 		token, err := iss.Token(a.UserID, time.Hour)
@@ -115,7 +111,7 @@ func (e *env) openGateway(ctx context.Context) (_ *apiClient, err error) {
 	return d, d.await(ctx, gateway)
 }
 
-func (d *apiClient) await(ctx context.Context, gateway *rig.Process) error {
+func (d *apiClient) await(ctx context.Context, gateway *subprocess.Process) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {

@@ -20,6 +20,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/progress"
+	"github.com/omni-write/threads/internal/subprocess"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -30,9 +31,9 @@ type env struct {
 	o      Options
 	errOut io.Writer
 
-	target    *rig.Process // nil: the target of the user, called directly
-	tells     bool         // the target knows when each post arrived
-	publisher *rig.Process
+	target    *subprocess.Process // nil: the target of the user, called directly
+	tells     bool                // the target knows when each post arrived
+	publisher *subprocess.Process
 	api       *threads.Client
 	accounts  []accounts.Account
 	bareRuns  int // how often bare calls were prepared
@@ -100,7 +101,7 @@ func (e *env) startTarget(ctx context.Context) (err error) {
 }
 
 func (e *env) spawnTarget(ctx context.Context, words ...string) (err error) {
-	e.target, err = rig.Start(ctx, nil, e.errOut, append([]string{"bench", "target", "--child", "--addr", "127.0.0.1:0"}, words...)...)
+	e.target, err = subprocess.Serve(ctx, subprocess.Command{Words: append([]string{"bench", "target", "--child", "--addr", "127.0.0.1:0"}, words...), Log: e.errOut})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/cmd/lab/rig"
 	"github.com/omni-write/threads/internal/process"
+	"github.com/omni-write/threads/internal/subprocess"
 )
 
 // TargetOptions are what a target is asked for.
@@ -46,7 +47,7 @@ func (o TargetOptions) Run(ctx context.Context, in io.Reader, out io.Writer) err
 	}
 	if o.child {
 		var cancel context.CancelFunc
-		ctx, cancel = rig.UntilEOF(ctx, in)
+		ctx, cancel = subprocess.UntilEOF(ctx, in)
 		defer cancel()
 	}
 	mux := http.NewServeMux()

@@ -2,10 +2,13 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/omni-write/threads/internal/bus/natsd"
@@ -52,17 +55,20 @@ func (s *System) WithoutNATS(ctx context.Context, d time.Duration, inOrder bool)
 	return s.openNATS()
 }
 
-// FreePort is a port of this machine that nobody listens at.
+// lastPort counts through ports below those that the system gives to outgoing connections: a part that was killed must find
+// its own free again.
+var lastPort = func() *atomic.Int64 { n := new(atomic.Int64); n.Store(rand.Int64N(ports)); return n }() //nolint:gosec // no secret
+
+const firstPort, ports = 20_000, 10_000
+
+// FreePort is a port of this machine that nobody listens at, another each time.
 func FreePort(ctx context.Context) (int, error) {
 	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", loopback+":0")
-	if err != nil {
-		return 0, err
+	for range ports {
+		port := firstPort + int(lastPort.Add(1)%ports)
+		if l, err := config.Listen(ctx, "tcp", net.JoinHostPort(loopback, strconv.Itoa(port))); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer func() { _ = l.Close() }()
-	addr, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		return 0, fmt.Errorf("%s is no port", l.Addr())
-	}
-	return addr.Port, nil
+	return 0, errors.New("every port that may be had is taken")
 }

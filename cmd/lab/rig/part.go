@@ -20,6 +20,7 @@ import (
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/process"
+	"github.com/omni-write/threads/internal/subprocess"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
@@ -39,6 +40,7 @@ type Part struct {
 	Name    string
 	Dir     string // of NATS: where the streams are kept
 	Port    int    // of NATS
+	Config  string // of NATS: its configuration file, of which all but the place and the port hold
 	Journal string // of the simulator: file for what must survive a restart
 	Knobs   string // of the simulator: on top of its quick profile
 	Ahead   string // of a publisher: by how much its clock is ahead; each line of its input sets it anew. Empty: the machine's clock
@@ -48,6 +50,7 @@ type Part struct {
 func (p *Part) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&p.Dir, "dir", "", "nats: where the streams are kept")
 	f.IntVar(&p.Port, "port", 0, "nats: where to listen, on this machine only")
+	f.StringVar(&p.Config, "config", "", "nats: its configuration file, of which all but the place and the port hold")
 	f.StringVar(&p.Journal, "journal", "", "simulator: file for what must survive a restart")
 	f.StringVar(&p.Knobs, "knobs", "", "simulator: JSON on top of the quick profile")
 	f.StringVar(&p.Ahead, "ahead", "", "publisher: by how much its clock is ahead; each line of its input sets it anew (default: the machine's clock)")
@@ -59,7 +62,7 @@ func (p *Part) Run(ctx context.Context, getenv func(string) string, in io.Reader
 		return err
 	}
 	build := boot.Builders()[p.Name]
-	until := UntilEOF
+	until := subprocess.UntilEOF
 	if p.Ahead != "" {
 		ahead, err := time.ParseDuration(p.Ahead)
 		if err != nil {
@@ -88,7 +91,7 @@ func (p *Part) runNATS(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := natsd.Start(natsd.Options{StoreDir: p.Dir, Host: loopback, Port: p.Port, SyncAlways: true, Log: log})
+	s, err := natsd.Start(natsd.Options{StoreDir: p.Dir, Host: loopback, Port: p.Port, SyncAlways: true, Config: p.Config, Log: log})
 	if err != nil {
 		return err
 	}
@@ -149,16 +152,6 @@ func Served(name, addr string, h http.Handler, out io.Writer) process.Part {
 		}
 		return nil
 	}}
-}
-
-// UntilEOF ends ctx with the input.
-func UntilEOF(ctx context.Context, in io.Reader) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		_, _ = io.Copy(io.Discard, in)
-		cancel()
-	}()
-	return ctx, cancel
 }
 
 // WithProfile adds GET /profile?seconds=5, a CPU profile of this process.

@@ -13,6 +13,10 @@ import (
 )
 
 func (s *System) startPostgres(ctx context.Context) (err error) {
+	if s.o.DatabaseURL != "" {
+		s.DatabaseURL = s.o.DatabaseURL
+		return nil
+	}
 	if s.o.Breakable {
 		if s.Proxy, err = openProxy(s.ctx); err != nil {
 			return err

@@ -1,5 +1,5 @@
-// Package rig starts the real parts of the system as processes, for those who measure it and those who break it: Postgres,
-// nats-server, services, a simulated Threads. Each part is this program again, so what runs is what production runs.
+// Package rig starts the real parts of the system as processes, for bench, torture and the tests of the whole program:
+// Postgres, nats-server, services, a simulated Threads. Each part is this program again, so what runs is what production runs.
 package rig
 
 import (
@@ -17,6 +17,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/local"
+	"github.com/omni-write/threads/internal/subprocess"
 	"github.com/omni-write/threads/internal/vault"
 )
 
@@ -30,8 +31,12 @@ type Options struct {
 	// without fsync. Processes die then, machines do not, and what a process has written survives it; Postgres is only ever
 	// stopped in order, since commits that were answered may not be on disk yet.
 	Breakable bool
-	MaxConns  int               // of our own pool; 0: as usual
-	Settings  map[string]string // of the services, beside those that lead to the system
+	// DatabaseURL is of an empty database to be used; without it, Postgres is started.
+	DatabaseURL string
+	// Unmigrated leaves it to others to make tables and streams. There is no Bus then: it could not rely on anything.
+	Unmigrated bool
+	MaxConns   int               // of our own pool; 0: as usual
+	Settings   map[string]string // of the services, beside those that lead to the system
 }
 
 // System is Postgres and NATS with all tables and streams, and what leads to them.
@@ -50,7 +55,7 @@ type System struct {
 	postgres *local.Server
 	pgMu     sync.Mutex // one at a time stops it or starts it
 	natsPort int
-	nats     *Process
+	nats     *subprocess.Process
 	natsMu   sync.Mutex
 	closers  []func()
 	ctx      context.Context //nolint:containedctx // of the processes, which live as long as the system
@@ -110,6 +115,9 @@ func (s *System) migrate(ctx context.Context) (err error) {
 		return err
 	}
 	s.OnClose(func() { _ = s.DB.Close() })
+	if s.o.Unmigrated {
+		return nil
+	}
 	if err := boot.Migrate(ctx, s.Getenv, zap.NewNop()); err != nil {
 		return err
 	}
@@ -155,7 +163,7 @@ func (s *System) Getenv(name string) string {
 }
 
 // StartPart starts a part, with its log in a file of the name.
-func (s *System) StartPart(ctx context.Context, log string, env []string, part string, flags ...string) (*Process, error) {
+func (s *System) StartPart(ctx context.Context, log string, env []string, part string, flags ...string) (*subprocess.Process, error) {
 	if !filepath.IsAbs(log) {
 		log = filepath.Join(s.Dir, log)
 	}
@@ -165,5 +173,5 @@ func (s *System) StartPart(ctx context.Context, log string, env []string, part s
 		return nil, fmt.Errorf("open the log of %s: %w", part, err)
 	}
 	defer func() { _ = f.Close() }() // the process has its own handle
-	return Start(ctx, env, f, append([]string{Word, part}, flags...)...)
+	return subprocess.Serve(ctx, subprocess.Command{Words: append([]string{Word, part}, flags...), Env: append(os.Environ(), env...), Log: f})
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/omni-write/threads/cmd/lab/rig"
+	"github.com/omni-write/threads/internal/subprocess"
 )
 
 // normal is what the simulator is like between the faults: quick. It takes what a round needs no longer.
@@ -36,7 +37,7 @@ type env struct {
 	out io.Writer
 
 	pictures *pictureHost
-	sim      *rig.Process
+	sim      *subprocess.Process
 	workers  []*worker
 	read     uint64 // of EVENTS
 	told     map[string][]string

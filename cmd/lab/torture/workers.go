@@ -11,6 +11,7 @@ import (
 	"github.com/omni-write/threads/cmd/lab/rig"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/crash"
+	"github.com/omni-write/threads/internal/subprocess"
 )
 
 // worker is a place for one publisher process. Whenever the process ends, it is started again, as any supervisor does.
@@ -21,7 +22,7 @@ type worker struct {
 	done   chan struct{}
 
 	mu      sync.Mutex
-	now     *rig.Process
+	now     *subprocess.Process
 	crashAt string        // for the next start only
 	ahead   time.Duration // of its machine's clock
 
@@ -75,7 +76,7 @@ func (p *worker) keep(ctx context.Context) {
 	}
 }
 
-func (p *worker) start(ctx context.Context) (*rig.Process, error) {
+func (p *worker) start(ctx context.Context) (*subprocess.Process, error) {
 	p.mu.Lock()
 	env := p.env.Env("DATABASE_URL="+p.databaseURL(), crash.Env+"="+p.crashAt)
 	p.crashAt = ""
@@ -90,7 +91,7 @@ func (p *worker) start(ctx context.Context) (*rig.Process, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.now = c
-	c.SetClock(p.ahead) // it may have been set meanwhile
+	c.Tell(p.ahead.String()) // it may have been set meanwhile
 	return c, nil
 }
 
@@ -112,11 +113,11 @@ func (p *worker) setClock(ahead time.Duration) {
 	defer p.mu.Unlock()
 	p.ahead = ahead
 	if p.now != nil {
-		p.now.SetClock(p.ahead) // a process that has ended is told when it starts again
+		p.now.Tell(p.ahead.String()) // a process that has ended is told when it starts again
 	}
 }
 
-func (p *worker) current() *rig.Process {
+func (p *worker) current() *subprocess.Process {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.now

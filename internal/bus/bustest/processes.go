@@ -7,22 +7,21 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/subprocess"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
-// asNode makes the test's binary a node of Processes: what it is told, as JSON.
-const asNode = "BUSTEST_AS_NODE"
+// nodeWord is the command that makes the test's binary a node of Processes: what it is told follows, as JSON.
+const nodeWord = "node"
 
 type nodeOptions struct {
 	Name, Dir, Routes string
@@ -32,11 +31,10 @@ type nodeOptions struct {
 // ServeNode serves a node when this process was started as one, and says so. A package that uses Processes calls it first
 // thing in its TestMain, and returns when it was one.
 func ServeNode() bool {
-	told := os.Getenv(asNode)
-	if told == "" {
+	if !subprocess.Is() || len(os.Args) != 3 || os.Args[1] != nodeWord {
 		return false
 	}
-	if err := serveNode(told); err != nil {
+	if err := serveNode(os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -58,6 +56,7 @@ func serveNode(told string) error {
 		return err
 	}
 	s.Start()
+	fmt.Println("nats://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port)))
 	_, _ = io.Copy(io.Discard, os.Stdin) // until the test is gone
 	s.Shutdown()
 	return nil
@@ -66,7 +65,7 @@ func serveNode(told string) error {
 // Processes is a cluster of three servers, each in a process of its own, so that one can stand still.
 type Processes struct {
 	t     testing.TB
-	nodes map[string]*exec.Cmd
+	nodes map[string]*subprocess.Process
 	urls  []string
 }
 
@@ -74,7 +73,7 @@ type Processes struct {
 func NewProcesses(t testing.TB) *Processes {
 	t.Helper()
 	const size = 3
-	p := &Processes{t: t, nodes: map[string]*exec.Cmd{}}
+	p := &Processes{t: t, nodes: map[string]*subprocess.Process{}}
 	ports, dir := freePorts(t, 2*size), t.TempDir()
 	var routes []string
 	for i := range size {
@@ -87,23 +86,13 @@ func NewProcesses(t testing.TB) *Processes {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0]) //nolint:gosec // this very test binary
-		cmd.Env, cmd.Stderr = append(os.Environ(), asNode+"="+string(told)), os.Stderr
-		stdin, err := cmd.StdinPipe()
-		if err == nil {
-			err = cmd.Start()
-		}
+		node, err := subprocess.Serve(context.WithoutCancel(t.Context()), subprocess.Command{Words: []string{nodeWord, string(told)}, Log: os.Stderr})
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() {
-			_ = cmd.Process.Signal(syscall.SIGCONT)
-			_ = stdin.Close()
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		})
-		p.nodes[o.Name] = cmd
-		p.urls = append(p.urls, "nats://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port)))
+		t.Cleanup(node.Kill)
+		p.nodes[o.Name] = node
+		p.urls = append(p.urls, node.URL)
 	}
 	return p
 }
@@ -129,18 +118,16 @@ func (p *Processes) Connect(name string) *bus.Bus {
 }
 
 // Freeze stops a node as a suspended machine would stand: its kernel takes what is sent to it, and it never answers.
-func (p *Processes) Freeze(name string) { p.signal(name, syscall.SIGSTOP) }
+func (p *Processes) Freeze(name string) { p.node(name).Pause() }
 
 // Thaw lets it go on as if nothing had been.
-func (p *Processes) Thaw(name string) { p.signal(name, syscall.SIGCONT) }
+func (p *Processes) Thaw(name string) { p.node(name).Resume() }
 
-func (p *Processes) signal(name string, s syscall.Signal) {
+func (p *Processes) node(name string) *subprocess.Process {
 	p.t.Helper()
-	cmd := p.nodes[name]
-	if cmd == nil {
+	node := p.nodes[name]
+	if node == nil {
 		p.t.Fatalf("there is no node %q", name)
 	}
-	if err := cmd.Process.Signal(s); err != nil {
-		p.t.Fatal(err)
-	}
+	return node
 }

@@ -25,6 +25,7 @@ type Options struct {
 	Password string
 	// SyncAlways brings every message to the disk before it is acknowledged.
 	SyncAlways bool
+	Config     string // configuration file of a deployment, of which all but the place and the ports hold; empty: none
 	Log        *zap.Logger
 }
 
@@ -63,11 +64,17 @@ func Start(o Options) (*Server, error) {
 
 func start(o Options) (*server.Server, error) {
 	opts := &server.Options{
-		ServerName: "omni-write", Host: o.Host, Port: o.Port, DontListen: o.Port == 0,
-		JetStream: true, StoreDir: o.StoreDir, SyncAlways: o.SyncAlways,
-		PingInterval: clientPing, MaxPingsOut: clientPings,
-		NoSigs: true, // signals are the program's business
+		ServerName: "omni-write", JetStream: true, SyncAlways: o.SyncAlways, PingInterval: clientPing, MaxPingsOut: clientPings,
 	}
+	if o.Config != "" {
+		var err error
+		if opts, err = server.ProcessConfigFile(o.Config); err != nil {
+			return nil, err
+		}
+		opts.HTTPPort = 0
+	}
+	opts.Host, opts.Port, opts.DontListen, opts.StoreDir = o.Host, o.Port, o.Port == 0, o.StoreDir
+	opts.NoSigs = true // signals are the program's business
 	if o.Password != "" {
 		// The least work: the passwords here are made by a machine.
 		hash, err := bcrypt.GenerateFromPassword([]byte(o.Password), bcrypt.MinCost)

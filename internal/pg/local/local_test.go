@@ -3,7 +3,6 @@
 package local
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/omni-write/threads/internal/subprocess"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
@@ -72,25 +72,18 @@ func TestRestart(t *testing.T) {
 func TestKilledParent(t *testing.T) {
 	t.Parallel()
 	dir := stateDir(t)
-	parent := exec.Command(os.Args[0])
-	parent.Env = append(os.Environ(), parentOf+"="+dir)
-	out, err := parent.StdoutPipe()
+	parent, err := subprocess.Serve(t.Context(), subprocess.Command{Words: []string{dir}, Log: os.Stderr})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := parent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	url := strings.TrimSpace(line)
-	if err != nil || !strings.HasPrefix(url, "postgres://") {
-		t.Fatalf("parent said %q, %v", line, err)
+	url := parent.URL
+	if !strings.HasPrefix(url, "postgres://") {
+		t.Fatalf("parent said %q", url)
 	}
 	exec1(t, url, "CREATE TABLE kept AS SELECT 'yes'::text AS said")
 	conn := connect(t, url)
 
-	_ = parent.Process.Kill()
-	_ = parent.Wait()
+	parent.Kill()
 
 	if runtime.GOOS == "linux" { // elsewhere the next start stops it
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

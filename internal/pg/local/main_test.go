@@ -9,13 +9,13 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/omni-write/threads/internal/subprocess"
 )
 
-// parentOf names the state directory for a test binary that plays the process that gets killed.
-const parentOf = "LOCAL_TEST_PARENT_OF"
-
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(parentOf); dir != "" {
+	if subprocess.Is() { // it plays the process that gets killed; it is told the state directory
+		dir := os.Args[1]
 		s, err := Start(context.Background(), Options{StateDir: dir})
 		if err != nil {
 			fmt.Println(err)

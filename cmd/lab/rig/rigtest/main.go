@@ -10,13 +10,16 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/omni-write/threads/cmd/lab/rig"
+	"github.com/omni-write/threads/internal/subprocess"
 )
 
 // Main runs the tests, or the part that a rig has started this binary as. more are commands beside the rig's own.
 func Main(m *testing.M, more ...func(ctx context.Context, words []string) (mine bool, err error)) {
+	if !subprocess.Is() {
+		os.Exit(m.Run())
+	}
 	words := os.Args[1:]
-	more = append(more, part)
-	for _, run := range more {
+	for _, run := range append(more, part) {
 		mine, err := run(context.Background(), words)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -26,7 +29,8 @@ func Main(m *testing.M, more ...func(ctx context.Context, words []string) (mine 
 			os.Exit(0)
 		}
 	}
-	os.Exit(m.Run())
+	fmt.Fprintf(os.Stderr, "no part is called %q\n", words)
+	os.Exit(2)
 }
 
 func part(ctx context.Context, words []string) (bool, error) {
