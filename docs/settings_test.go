@@ -56,6 +56,9 @@ var unstructured = section{name: "Outside the structs", rows: []row{
 		does: "[OpenTelemetry's own](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/), read by its library."},
 	{names: []string{"PG_BINDIR"}, kinds: []string{"directory"}, readBy: "standalone, bench, torture, tests",
 		allowed: "Empty: on `PATH`, then where packages put them.", does: "Where the programs of Postgres are (`initdb`, `postgres`)."},
+	{names: []string{"PG_REPOSITORY"}, kinds: []string{"address"}, readBy: "standalone, bench, torture, tests",
+		allowed: "Empty: the one that the library embedded-postgres names.",
+		does:    "Where Postgres is downloaded from when none is installed: a repository laid out as Maven's are, such as a company's mirror."},
 	{names: []string{"SIMULATOR_PORT"}, kinds: []string{"number"}, defaults: []string{"9099"}, readBy: "standalone",
 		allowed: "A free port when that is taken.", does: "The port of the simulated Threads."},
 	{names: []string{"STATE_DIR"}, kinds: []string{"directory"}, readBy: "standalone, operators' commands",
@@ -63,6 +66,8 @@ var unstructured = section{name: "Outside the structs", rows: []row{
 		does:    "Where everything is kept between two starts: streams, database, keys, the simulator's memory."},
 	{names: []string{"THREADS_CRASH_AT"}, kinds: []string{"text"}, readBy: "every process",
 		allowed: "Empty: never.", does: "For tests: the crash point (`internal/crash`) at which the process kills itself."},
+	{names: []string{"XDG_CACHE_HOME"}, kinds: []string{"directory"}, readBy: "standalone, bench, torture, tests",
+		allowed: "Empty: the user's cache; as root `/var/cache`.", does: "A downloaded Postgres is kept in `omni-threads` there."},
 	{names: []string{"XDG_STATE_HOME"}, kinds: []string{"directory"}, readBy: "standalone, operators' commands", does: "See `STATE_DIR`."},
 }}
 

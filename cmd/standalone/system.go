@@ -181,7 +181,7 @@ func (sys *System) startPostgres(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	server, err := local.Start(ctx, local.Options{StateDir: dir, BinDir: sys.outer("PG_BINDIR"), Log: sys.log})
+	server, err := local.Start(ctx, local.Options{StateDir: dir, BinDir: sys.outer("PG_BINDIR"), Repository: sys.outer("PG_REPOSITORY"), Log: sys.log})
 	if err != nil {
 		return err
 	}

@@ -184,7 +184,7 @@ func (t *Task) line(now time.Time) string {
 	}
 	switch {
 	case t.unit == "bytes":
-		text += fmt.Sprintf(", %s a second", size(int64(rate)))
+		text += fmt.Sprintf(", %s a second", Size(int64(rate)))
 	case t.unit != "s" && rate >= 10:
 		text += fmt.Sprintf(", %.0f a second", rate)
 	case t.unit != "s":
@@ -203,14 +203,15 @@ func (t *Task) line(now time.Time) string {
 func (t *Task) amount(n int64) string {
 	switch t.unit {
 	case "bytes":
-		return size(n)
+		return Size(n)
 	case "s":
 		return (time.Duration(n) * time.Second).String()
 	}
 	return fmt.Sprint(n)
 }
 
-func size(n int64) string {
+// Size is a number of bytes in words.
+func Size(n int64) string {
 	if n < 1<<20 {
 		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
 	}

@@ -41,7 +41,7 @@ func (s *System) startPostgres(ctx context.Context) (err error) {
 
 func (s *System) openPostgres(ctx context.Context) (err error) {
 	s.postgres, err = local.Start(ctx, local.Options{
-		StateDir: filepath.Join(s.Dir, "postgres"), BinDir: os.Getenv("PG_BINDIR"), Throwaway: s.o.Breakable,
+		StateDir: filepath.Join(s.Dir, "postgres"), BinDir: os.Getenv("PG_BINDIR"), Repository: os.Getenv("PG_REPOSITORY"), Throwaway: s.o.Breakable,
 	})
 	if err != nil || s.Proxy == nil {
 		return err

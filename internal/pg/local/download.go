@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"time"
 
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
@@ -15,51 +17,72 @@ import (
 
 const (
 	downloadVersion = embeddedpostgres.V18
-	downloadFrom    = "https://repo1.maven.org/maven2"
-	downloadLimit   = 5 * time.Minute
+	downloadLimit   = 10 * time.Minute
 )
 
-// downloadDir is where downloaded binaries are kept, shared by all that this user runs.
-func downloadDir() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
+// defaultRepository is where the library downloads from, which it does not say otherwise.
+func defaultRepository() string {
+	return reflect.ValueOf(embeddedpostgres.DefaultConfig()).FieldByName("binaryRepositoryURL").String()
+}
+
+// downloadDir is where downloaded programs are kept: in the cache of this user, for all that the user runs. Root's is one that
+// the account that runs Postgres can enter, as it can not root's home.
+func downloadDir(o Options, who *account) (string, error) {
+	cache := o.CacheDir
+	switch {
+	case cache != "":
+	case who != nil && os.Getenv("XDG_CACHE_HOME") == "":
+		cache = "/var/cache"
+	default:
+		var err error
+		if cache, err = os.UserCacheDir(); err != nil {
+			return "", err
+		}
 	}
 	return filepath.Join(cache, "omni-threads", "postgres-"+string(downloadVersion)), nil
 }
 
-// download fetches Postgres once and returns its binaries.
+// download fetches Postgres once, however many processes ask for it at the same time, and returns its binaries.
 func download(ctx context.Context, o Options, who *account, log *zap.Logger) (binaries, error) {
-	switch {
-	case o.NoDownload:
+	if o.NoDownload {
 		return binaries{}, errors.New("is turned off")
-	case who != nil:
-		// Postgres refuses to run as root, the library that downloads cannot drop root, and what it would leave in
-		// root's home could not be read by the user to whom we drop.
-		return binaries{}, errors.New("is not done as root")
 	}
-	dir, err := downloadDir()
+	dir, err := downloadDir(o, who)
 	if err != nil {
 		return binaries{}, err
 	}
-	log.Warn("no postgres found, downloading one", zap.String("version", string(downloadVersion)),
-		zap.String("from", downloadFrom), zap.String("to", dir))
 	ctx, cancel := context.WithTimeout(ctx, downloadLimit)
 	defer cancel()
-	if err := fetch(ctx, downloadFrom, dir); err != nil {
+	if err := prepareDir(filepath.Dir(dir), who); err != nil {
+		return binaries{}, fmt.Errorf("has no place to keep it: %w", err)
+	}
+	lock, err := awaitLock(ctx, dir+".lock")
+	if err != nil {
 		return binaries{}, err
 	}
-	return inspect(ctx, filepath.Join(dir, "bin"), who)
+	defer func() { _ = lock.Close() }()
+	bin := filepath.Join(dir, "bin")
+	if b, err := inspect(ctx, bin, who); err == nil {
+		return b, nil // by somebody else, while we waited
+	}
+	if err := fetch(ctx, o, dir, log); err != nil {
+		return binaries{}, err
+	}
+	return inspect(ctx, bin, who)
 }
 
-// fetch leaves in dir the binaries that embedded-postgres downloads, checks and unpacks. That library has no call for
-// only that: it also starts a server, which we stop at once. So the binaries are known to run here, and from then on
-// our own supervision applies, not its daemon, which would survive us.
-func fetch(ctx context.Context, from, dir string) error {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return err
-	}
+// fetch leaves in dir the programs that embedded-postgres downloads, checks and unpacks. That library has no call for only that:
+// it would also make a database and start a server, as whoever we are, which Postgres refuses to be as root. So it is given a data
+// directory that it cannot clear, and ends there, before any program has run; by then it has made its runtime directory, which
+// it does when all is unpacked. From then on our own supervision applies, not its daemon, which would survive us.
+func fetch(ctx context.Context, o Options, dir string, log *zap.Logger) error {
 	// Next to dir, and renamed when complete: a download cut short must not be taken for Postgres the next time.
+	leftovers, _ := filepath.Glob(filepath.Join(filepath.Dir(dir), "download-*")) // only a malformed pattern is an error
+	for _, old := range append(leftovers, dir) {
+		if err := os.RemoveAll(old); err != nil {
+			return err
+		}
+	}
 	work, err := os.MkdirTemp(filepath.Dir(dir), "download-")
 	if err != nil {
 		return err
@@ -68,30 +91,41 @@ func fetch(ctx context.Context, from, dir string) error {
 	if err != nil {
 		return err
 	}
-	watched, stop, err := watchDownload(ctx, from)
+	repository := o.Repository
+	if repository == "" {
+		repository = defaultRepository()
+	}
+	r, err := relayTo(ctx, repository, dir, log)
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer r.close()
+	unpacked, run := filepath.Join(work, "unpacked"), filepath.Join(work, "run")
 	once := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
 		Version(downloadVersion).
-		BinaryRepositoryURL(watched).
+		BinaryRepositoryURL(r.address).
 		CachePath(filepath.Join(work, "archive")).
-		BinariesPath(filepath.Join(work, "unpacked")).
-		RuntimePath(filepath.Join(work, "run")).
-		Port(uint32(port)). //nolint:gosec // a port is small
-		StartParameters(map[string]string{"unix_socket_directories": "", "listen_addresses": "127.0.0.1"}).
+		BinariesPath(unpacked).
+		RuntimePath(run).
+		DataPath(run + string(filepath.Separator) + "."). // which is never removed
+		Port(uint32(port)).                               //nolint:gosec // a port is small
 		Logger(io.Discard))
 
 	done := make(chan error, 1)
 	go func() {
 		// The library takes no context. When ours ends first, this goroutine still tidies up whenever it gets there.
 		err := once.Start()
-		if err == nil {
-			err = once.Stop()
+		if _, missing := os.Stat(run); missing == nil {
+			err = ctx.Err()
 		}
-		if err == nil && ctx.Err() == nil {
-			err = os.Rename(filepath.Join(work, "unpacked"), dir)
+		if cause := r.verdict(); cause != nil {
+			err = cause // the library says only that something is not there
+		}
+		if err == nil {
+			err = readable(unpacked)
+		}
+		if err == nil {
+			err = os.Rename(unpacked, dir)
 		}
 		done <- errors.Join(err, os.RemoveAll(work))
 	}()
@@ -100,8 +134,27 @@ func fetch(ctx context.Context, from, dir string) error {
 		if err != nil {
 			return fmt.Errorf("failed: %w", err)
 		}
+		log.Info("postgres is downloaded", zap.String("in", dir))
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("took too long: %w", ctx.Err())
+		return fmt.Errorf("broke off: %w", ctx.Err())
 	}
+}
+
+// readable lets every user read and run the programs, whatever our umask is: it is not always us who run them.
+func readable(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.Type()&fs.ModeSymlink != 0 {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		mode := info.Mode().Perm() | 0o444
+		if d.IsDir() || mode&0o100 != 0 {
+			mode |= 0o111
+		}
+		return os.Chmod(path, mode)
+	})
 }

@@ -55,7 +55,7 @@ func find(ctx context.Context, o Options, stateDir string, who *account, log *za
 		return b, nil
 	}
 	var found []binaries
-	for _, dir := range candidates(ctx, o) {
+	for _, dir := range candidates(ctx, o, who) {
 		b, err := inspect(ctx, dir, who)
 		if err != nil {
 			log.Debug("no postgres here", zap.String("dir", dir), zap.Error(err))
@@ -74,12 +74,12 @@ func find(ctx context.Context, o Options, stateDir string, who *account, log *za
 	}
 	b, err := download(ctx, o, who, log)
 	if err != nil {
-		return binaries{}, fmt.Errorf("no Postgres server found on this machine (download: %w): %s", err, waysOut())
+		return binaries{}, fmt.Errorf("no Postgres server found on this machine, and the download of one %w: %s", err, waysOut())
 	}
 	return b, nil
 }
 
-func candidates(ctx context.Context, o Options) []string {
+func candidates(ctx context.Context, o Options, who *account) []string {
 	patterns := o.Search
 	if patterns == nil {
 		patterns = usualPlaces
@@ -101,7 +101,7 @@ func candidates(ctx context.Context, o Options) []string {
 	if out, err := exec.CommandContext(ctx, "pg_config", "--bindir").Output(); err == nil {
 		dirs = append(dirs, strings.TrimSpace(string(out)))
 	}
-	if dir, err := downloadDir(); err == nil {
+	if dir, err := downloadDir(o, who); err == nil {
 		dirs = append(dirs, filepath.Join(dir, "bin"))
 	}
 	return dirs
@@ -143,7 +143,9 @@ func inspect(ctx context.Context, dir string, who *account) (binaries, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, filepath.Join(dir, "postgres"), "--version").Output()
+	ask := exec.CommandContext(ctx, filepath.Join(dir, "postgres"), "--version")
+	ask.Dir, ask.SysProcAttr = dir, who.sysProcAttr() // root runs nothing of it
+	out, err := ask.Output()
 	if err != nil {
 		return binaries{}, fmt.Errorf("ask %s/postgres for its version: %w", dir, err)
 	}

@@ -3,13 +3,8 @@
 package local
 
 import (
-	"bytes"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -121,49 +116,5 @@ func TestEnterable(t *testing.T) {
 	}
 	if err := enterable(inside, nil); err != nil {
 		t.Errorf("ourselves: %v", err)
-	}
-}
-
-func TestFailedDownload(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir()) // the library leaves a log there
-	none := httptest.NewServer(http.NotFoundHandler())
-	defer none.Close()
-	cache := t.TempDir()
-	if err := fetch(t.Context(), none.URL, filepath.Join(cache, "postgres")); err == nil {
-		t.Error("got something from nowhere")
-	}
-	if left, err := os.ReadDir(cache); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
-	}
-}
-
-// What is downloaded comes whole through the counting, and one sees how far it is.
-func TestWatchDownload(t *testing.T) {
-	t.Parallel()
-	archive := bytes.Repeat([]byte("postgres"), 1<<18)
-	repository := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/maven2/postgres.jar" {
-			http.NotFound(w, r)
-			return
-		}
-		w.Header().Set("Content-Length", strconv.Itoa(len(archive)))
-		_, _ = w.Write(archive)
-	}))
-	t.Cleanup(repository.Close)
-	address, stop, err := watchDownload(t.Context(), repository.URL+"/maven2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop()
-	for path, status := range map[string]int{"/postgres.jar": http.StatusOK, "/none": http.StatusNotFound} {
-		resp, err := http.Get(address + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		if err != nil || resp.StatusCode != status || status == http.StatusOK && !bytes.Equal(got, archive) {
-			t.Errorf("%s: %s, %d bytes, %v", path, resp.Status, len(got), err)
-		}
 	}
 }

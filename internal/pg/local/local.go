@@ -33,6 +33,11 @@ type Options struct {
 	Throwaway bool
 	// NoDownload forbids fetching Postgres when none is installed.
 	NoDownload bool
+	// Repository is where to download from ($PG_REPOSITORY): an address of one that is laid out as Maven's are. Empty: the one that
+	// the library embedded-postgres names.
+	Repository string
+	// CacheDir is where what was downloaded is kept. Empty: the user's cache.
+	CacheDir string
 	// Search restricts where to look to these glob patterns of bin directories. Nil: all the usual places, the PATH
 	// and what was downloaded before.
 	Search []string

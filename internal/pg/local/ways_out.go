@@ -1,6 +1,7 @@
 package local
 
 import (
+	"os"
 	"os/exec"
 	"runtime"
 )
@@ -12,20 +13,24 @@ func waysOut() string {
 		"or run everything in containers (docker compose up)"
 }
 
+// installLine is what installs Postgres on this system.
 func installLine() string {
 	if runtime.GOOS == "darwin" {
 		return "brew install postgresql@18"
 	}
 	for _, m := range []struct{ program, line string }{
-		{"apt-get", "sudo apt-get install -y postgresql"},
-		{"dnf", "sudo dnf install -y postgresql-server"},
-		{"apk", "sudo apk add postgresql"},
-		{"pacman", "sudo pacman -S postgresql"},
-		{"zypper", "sudo zypper install postgresql-server"},
-		{"pkg", "sudo pkg install postgresql18-server"},
+		{"apt-get", "apt-get install -y postgresql"},
+		{"dnf", "dnf install -y postgresql-server"},
+		{"apk", "apk add postgresql"},
+		{"pacman", "pacman -S postgresql"},
+		{"zypper", "zypper install postgresql-server"},
+		{"pkg", "pkg install postgresql18-server"},
 	} {
 		if _, err := exec.LookPath(m.program); err == nil {
-			return m.line
+			if os.Geteuid() == 0 {
+				return m.line // a container often has no sudo
+			}
+			return "sudo " + m.line
 		}
 	}
 	return "see https://www.postgresql.org/download"

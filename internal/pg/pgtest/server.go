@@ -77,7 +77,7 @@ func start() (_ *server, err error) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), waiting.Limit)
 		defer cancel()
-		s.private, err = local.Start(ctx, local.Options{StateDir: s.dir, BinDir: os.Getenv("PG_BINDIR"), Throwaway: true})
+		s.private, err = local.Start(ctx, local.Options{StateDir: s.dir, BinDir: os.Getenv("PG_BINDIR"), Repository: os.Getenv("PG_REPOSITORY"), Throwaway: true})
 		if err != nil {
 			return nil, err
 		}
