@@ -1,12 +1,6 @@
 package cmd
 
-import (
-	"context"
-
-	"github.com/spf13/cobra"
-
-	"github.com/omni-write/threads/cmd/ops"
-)
+import "github.com/spf13/cobra"
 
 func newDoctor(p *program) *cobra.Command {
 	var asJSON bool
@@ -18,7 +12,7 @@ func newDoctor(p *program) *cobra.Command {
 		Example: "  threads doctor\n  threads doctor --json",
 		Args:    flagsOnly,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return p.operate(c.Context(), func(ctx context.Context, d *ops.Deployment) error { return d.Doctor(ctx, asJSON) })
+			return p.examine(c.Context(), asJSON)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "JSON (default: a table)")

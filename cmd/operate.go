@@ -3,12 +3,8 @@ package cmd
 import (
 	"context"
 
-	"go.uber.org/zap"
-
-	"github.com/omni-write/threads/cmd/boot"
 	"github.com/omni-write/threads/cmd/ops"
 	"github.com/omni-write/threads/cmd/standalone"
-	"github.com/omni-write/threads/internal/process"
 )
 
 // whichDeployment ends the help of the commands for operators.
@@ -18,20 +14,17 @@ It works on the deployment of NATS_URL and DATABASE_URL. Where neither is set, o
 
 // operate runs a command for the people who run the system.
 func (p *program) operate(ctx context.Context, run func(context.Context, *ops.Deployment) error) error {
-	getenv := standalone.Discover(p.getenv)
-	common, err := process.Env[boot.Common](getenv)
-	if err != nil {
-		return err
-	}
-	var log *zap.Logger
-	if log, err = process.Logger(common.LogLevel, common.LogFormat); err != nil {
-		return err
-	}
-	defer func() { _ = log.Sync() }()
-	d, err := ops.Open(getenv, log, p.out, p.errOut)
-	if err != nil {
-		return err
-	}
+	d, err := ops.Open(standalone.Discover(p.getenv), p.out, p.errOut)
 	defer d.Close()
+	if err != nil {
+		return err
+	}
 	return run(ctx, d)
+}
+
+// examine is operate for the command that says what is wrong with the settings itself.
+func (p *program) examine(ctx context.Context, asJSON bool) error {
+	d, _ := ops.Open(standalone.Discover(p.getenv), p.out, p.errOut)
+	defer d.Close()
+	return d.Doctor(ctx, asJSON)
 }

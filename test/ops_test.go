@@ -15,8 +15,10 @@ import (
 
 	"github.com/omni-write/threads/cmd"
 	"github.com/omni-write/threads/cmd/ops"
+	"github.com/omni-write/threads/cmd/ops/doctor"
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/testkit/waiting"
+	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
 // op runs a command of ops against the system, as an operator does beside it.
@@ -214,17 +216,18 @@ func TestOps(t *testing.T) {
 		state := h.setting("STATE_DIR")
 		settings := map[string]string{
 			"AUTH_ISSUER": h.url("ISSUER_PORT"), "THREADS_API_URL": h.url("SIMULATOR_PORT"), "TOKEN_KEYSET_FILE": filepath.Join(state, "keyset.json"),
-			"THREADS_APP_ID": "1", "THREADS_APP_SECRET": "s", "THREADS_REDIRECT_URI": h.url("PORT") + "/api/auth/threads/callback",
+			"THREADS_APP_ID": threadssim.DefaultAppID, "THREADS_APP_SECRET_FILE": filepath.Join(state, "simulated-app-secret"),
+			"THREADS_REDIRECT_URI":         h.url("PORT") + "/api/auth/threads/callback",
 			"THREADS_SUCCESS_REDIRECT_URI": h.url("PORT"), "THREADS_FAILURE_REDIRECT_URI": h.url("PORT"),
 		}
 		examine := func() (bad []string) {
 			out, err := h.opWith(settings, "doctor", "--json")
-			var found []ops.Finding
+			var found []doctor.Finding
 			if json.Unmarshal([]byte(out), &found) != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
 			for _, f := range found {
-				if f.Level != ops.Well {
+				if f.Level != doctor.Well {
 					bad = append(bad, fmt.Sprintf("%s %s %s", f.Level, f.Check, f.Says))
 				}
 			}
@@ -237,21 +240,76 @@ func TestOps(t *testing.T) {
 		if bad := examine(); len(bad) != 2 || !strings.Contains(bad[0], "1 dead letters") || !strings.Contains(bad[1], "fsync is off") {
 			t.Errorf("of a system that is well it says %q", bad)
 		}
-		for name, c := range map[string]struct{ value, says string }{
-			"THREADS_REDIRECT_URI":   {h.url("PORT") + "/callback", "the gateway answers at /api/auth/threads/callback"},
-			"THREADS_DEFAULT_SCOPES": {"threads_basic", "publishing"},
-			"AUTH_ISSUER":            {"http://127.0.0.1:1", "keys cannot be had"},
-			"THREADS_API_URL":        {"http://127.0.0.1:1", "Threads cannot be reached"},
-			"THREADS_APP_ID":         {"", "THREADS_APP_ID is required"},
-			"NATS_REPLICAS":          {"3", "has 1 replicas"},
+		for _, c := range []struct{ name, value, says string }{
+			{"THREADS_REDIRECT_URI", h.url("PORT") + "/callback", "wrong addresses THREADS_REDIRECT_URI ends in \"/callback\"; the gateway answers at /api/auth/threads/callback"},
+			{"THREADS_DEFAULT_SCOPES", "threads_basic", "publishing"},
+			{"AUTH_ISSUER", "http://127.0.0.1:1", "keys cannot be had"},
+			{"AUTH_ISSUER", h.url("ISSUER_PORT") + "/", "wrong issuer The issuer calls itself " + h.url("ISSUER_PORT") + ", and AUTH_ISSUER is"},
+			{"THREADS_API_URL", "http://127.0.0.1:1", "Threads cannot be reached"},
+			{"THREADS_APP_ID", "", "THREADS_APP_ID is required"},
+			{"THREADS_APP_ID", "1", "wrong threads Threads refuses THREADS_APP_ID with THREADS_APP_SECRET"},
+			{"PUBLISHER_LEASE", "1s", "wrong settings PUBLISHER_LEASE is shorter than is safe"},
+			{"NATS_REPLICAS", "3", "has num_replicas 1, and not 3"},
+			{"EVENTS_MAX_AGE", "240h", "stream EVENTS lacks max_age"},
+			{"TOKEN_KEYSET_FILE", "/nowhere", "wrong settings TOKEN_KEYSET_FILE: open /nowhere"},
+			{"LOG_LEVEL", "loud", "wrong settings LOG_LEVEL is not one of"},
+			{"NATS_URL", "nats://127.0.0.1:1", "wrong nats"},
+			{"DATABASE_URL", "postgres://nobody@127.0.0.1:1/none", "wrong postgres"},
 		} {
-			before, was := settings[name]
-			settings[name] = c.value
-			if bad := examine(); !strings.Contains(strings.Join(bad, "\n"), c.says) {
-				t.Errorf("with %s=%q it says %q", name, c.value, bad)
+			before, was := settings[c.name]
+			settings[c.name] = c.value
+			bad := examine()
+			if !strings.Contains(strings.Join(bad, "\n"), c.says) {
+				t.Errorf("with %s=%q it says %q", c.name, c.value, bad)
 			}
-			if settings[name] = before; !was {
-				delete(settings, name)
+			for _, line := range bad {
+				if strings.Contains(line, "\n") {
+					t.Errorf("with %s=%q this is not one line: %q", c.name, c.value, line)
+				}
+			}
+			if settings[c.name] = before; !was {
+				delete(settings, c.name)
+			}
+		}
+		settings["NATS_URL"], settings["DATABASE_URL"], settings["TOKEN_KEYSET_FILE"] = "nats://127.0.0.1:1", "postgres://nobody@127.0.0.1:1/none", "/nowhere"
+		settings["AUTH_ISSUER"], settings["THREADS_APP_ID"] = "http://127.0.0.1:1", "1"
+		all := strings.Join(examine(), "\n")
+		for _, says := range []string{"TOKEN_KEYSET_FILE", "wrong nats", "wrong postgres", "wrong issuer", "wrong threads"} {
+			if !strings.Contains(all, says) {
+				t.Errorf("where much is wrong it does not say %q: %s", says, all)
+			}
+		}
+	})
+
+	t.Run("doctor names each setting of a stream and of a durable that differs", func(t *testing.T) {
+		js := h.jetStream()
+		s, err := js.Stream(t.Context(), events.StreamDead)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := s.CachedInfo().Config
+		changed.MaxAge, changed.MaxConsumers = time.Hour, 7
+		if _, err := js.UpdateStream(t.Context(), changed); err != nil {
+			t.Fatal(err)
+		}
+		c, err := js.Consumer(t.Context(), events.StreamCommands, events.AuthCommands)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slower := c.CachedInfo().Config
+		slower.AckWait = time.Minute
+		if _, err := js.UpdateConsumer(t.Context(), events.StreamCommands, slower); err != nil {
+			t.Fatal(err)
+		}
+		out, err := h.opWith(nil, "doctor")
+		if err == nil {
+			t.Error("it finds nothing wrong")
+		}
+		for _, says := range []string{
+			"wrong    streams    stream DEAD has max_age 1h0m0s, and not", "durable auth-commands has ack_wait 1m0s, and not",
+		} {
+			if !strings.Contains(out, says) {
+				t.Errorf("it does not say %q:\n%s", says, out)
 			}
 		}
 	})

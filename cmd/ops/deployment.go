@@ -27,17 +27,22 @@ type Deployment struct {
 	errOut io.Writer
 
 	common boot.Common
+	unread error // what could not be read of the settings
 	bus    *bus.Bus
 	db     *bun.DB
 }
 
-// Open reads the settings of a deployment. Results are written to out, progress and remarks to errOut.
-func Open(getenv func(string) string, log *zap.Logger, out, errOut io.Writer) (*Deployment, error) {
-	common, err := process.Env[boot.Common](getenv)
-	if err != nil {
-		return nil, err
+// Open reads the settings of a deployment. Results are written to out, progress and remarks to errOut. Where settings cannot
+// be read, the error names them, and the deployment is good for [Deployment.Doctor] alone.
+func Open(getenv func(string) string, out, errOut io.Writer) (*Deployment, error) {
+	d := &Deployment{getenv: getenv, log: zap.NewNop(), out: out, errOut: errOut}
+	d.common, d.unread = process.Env[boot.Common](getenv)
+	if log, err := process.Logger(d.common.LogLevel, d.common.LogFormat); err != nil {
+		d.unread = errors.Join(d.unread, err)
+	} else {
+		d.log = log
 	}
-	return &Deployment{getenv: getenv, log: log, out: out, errOut: errOut, common: common}, nil
+	return d, d.unread
 }
 
 // Close closes what was connected.
@@ -50,6 +55,7 @@ func (d *Deployment) Close() {
 	if d.db != nil {
 		_ = d.db.Close()
 	}
+	_ = d.log.Sync()
 }
 
 func (d *Deployment) streams(ctx context.Context) (_ *bus.Bus, err error) {

@@ -1,7 +1,7 @@
 package process
 
 import (
-	"fmt"
+	"errors"
 	"os"
 
 	"go.uber.org/zap"
@@ -16,7 +16,7 @@ func Logger(level, format string) (*zap.Logger, error) {
 	}
 	at, err := zapcore.ParseLevel(level)
 	if err != nil {
-		return nil, fmt.Errorf("unknown log level %q: it is debug, info, warn or error", level)
+		return nil, errors.New("LOG_LEVEL is not one of debug, info, warn and error")
 	}
 	cfg := zap.NewProductionEncoderConfig()
 	cfg.TimeKey, cfg.MessageKey = "time", "message"
@@ -32,7 +32,7 @@ func Logger(level, format string) (*zap.Logger, error) {
 		cfg.EncodeLevel = zapcore.CapitalColorLevelEncoder
 		enc = zapcore.NewConsoleEncoder(cfg)
 	default:
-		return nil, fmt.Errorf("unknown log format %q: it is json or console", format)
+		return nil, errors.New("LOG_FORMAT is neither json nor console")
 	}
 	core := zapcore.NewCore(enc, zapcore.Lock(os.Stderr), at)
 	return zap.New(core, zap.AddStacktrace(zapcore.DPanicLevel)), nil

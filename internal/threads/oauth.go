@@ -95,6 +95,29 @@ func (c *Client) ExchangeCode(ctx context.Context, code, redirectURI string) (Sh
 	return ShortToken{Token: Token(answer.AccessToken), UserID: string(answer.UserID)}, nil
 }
 
+// CheckApp asks for the app's own token, which nothing here needs: Threads gives it to whoever has the right id and secret.
+//
+// https://developers.facebook.com/documentation/threads/get-started/get-access-tokens-and-permissions
+func (c *Client) CheckApp(ctx context.Context) error {
+	var answer struct {
+		AccessToken string `json:"access_token"`
+	}
+	q := call{
+		op:      OpExchange,
+		method:  http.MethodGet,
+		path:    "/oauth/access_token",
+		query:   url.Values{"client_id": {c.cfg.AppID}, "client_secret": {c.cfg.AppSecret}, "grant_type": {"client_credentials"}},
+		secrets: []string{c.cfg.AppSecret},
+	}
+	if err := c.do(ctx, q, &answer); err != nil {
+		return err
+	}
+	if answer.AccessToken == "" {
+		return c.unanswered(q, http.StatusOK, errors.New("answer without a token"))
+	}
+	return nil
+}
+
 // ExchangeLongLived trades a short-lived token for one of about 60 days. An answer that lives under two days is an
 // error.
 //
