@@ -79,11 +79,18 @@ func (q *authRequest) decided(form url.Values) {
 // maxChoices is how many people the window offers.
 const maxChoices = 6
 
+// oauthWindow is the authorization window.
+type oauthWindow struct {
+	store       *store
+	app         app
+	autoApprove bool
+}
+
 // ask shows the window.
-func (s *Sim) ask(w http.ResponseWriter, r *http.Request, status int, q authRequest) {
-	s.mu.Lock()
-	names := slices.Sorted(maps.Keys(s.byName))
-	s.mu.Unlock()
+func (s oauthWindow) ask(w http.ResponseWriter, r *http.Request, status int, q authRequest) {
+	s.store.mu.Lock()
+	names := slices.Sorted(maps.Keys(s.store.byName))
+	s.store.mu.Unlock()
 	wanted := account(q.Username)
 	slices.SortStableFunc(names, func(a, b string) int { // the one wanted comes first
 		return cmp.Compare(btoi(a != wanted), btoi(b != wanted))
@@ -94,7 +101,7 @@ func (s *Sim) ask(w http.ResponseWriter, r *http.Request, status int, q authRequ
 	if slices.Contains(names, wanted) {
 		q.Username = ""
 	}
-	q.AppName = s.opts.AppName
+	q.AppName = s.app.name
 	render(w, status, authorizeTemplate, q)
 }
 
@@ -148,51 +155,32 @@ func windowError(code int, message string) answer {
 	return answer{status: http.StatusBadRequest, body: map[string]any{"error_message": message, "error_code": code}}
 }
 
-func (s *Sim) checkAuthRequest(q authRequest) (answer, bool) {
-	target, err := url.Parse(q.RedirectURI)
-	registered := err == nil && target.Host != "" && (target.Scheme == "https" || target.Scheme == "http")
-	if len(s.opts.RedirectURIs) > 0 {
-		registered = slices.Contains(s.opts.RedirectURIs, q.RedirectURI)
-	}
-	switch {
-	case q.ClientID != s.opts.AppID:
-		return windowError(1349026, "Invalid App ID: The provided app ID does not look like a valid app ID."), false
-	case !registered:
-		return windowError(1349168, "URL Blocked: This redirect failed because the redirect URI is not whitelisted in the app's Client OAuth Settings."), false
-	case q.ResponseType != "" && q.ResponseType != "code":
-		return windowError(1349000, "Invalid response_type: it must be code."), false
-	case !slices.Contains(q.Scopes(), threads.ScopeBasic):
-		return windowError(1349000, "Invalid scope: threads_basic is required."), false
-	}
-	return answer{}, true
-}
-
-// authorizeWindow asks a person, or answers for them when the simulator was told to.
-func (s *Sim) authorizeWindow(w http.ResponseWriter, r *http.Request) {
+// show asks a person, or answers for them when the simulator was told to.
+func (s oauthWindow) show(w http.ResponseWriter, r *http.Request) {
 	q := authRequestFrom(r.URL.Query())
-	if a, ok := s.checkAuthRequest(q); !ok {
+	if a, ok := s.app.check(q); !ok {
 		write(w, a)
 		return
 	}
 	if q.Username == "" {
 		q.Username = demoUser
 	}
-	if s.opts.AutoApprove {
+	if s.autoApprove {
 		s.allow(w, r, q)
 		return
 	}
 	s.ask(w, r, http.StatusOK, q)
 }
 
-// authorizeDecision is the person's answer.
-func (s *Sim) authorizeDecision(w http.ResponseWriter, r *http.Request) {
+// decide takes the person's answer.
+func (s oauthWindow) decide(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if err := r.ParseForm(); err != nil {
 		write(w, complaint(err))
 		return
 	}
 	q := authRequestFrom(r.PostForm)
-	if a, ok := s.checkAuthRequest(q); !ok {
+	if a, ok := s.app.check(q); !ok {
 		write(w, a)
 		return
 	}
@@ -208,7 +196,7 @@ func (s *Sim) authorizeDecision(w http.ResponseWriter, r *http.Request) {
 	}, "")
 }
 
-func (s *Sim) allow(w http.ResponseWriter, r *http.Request, q authRequest) {
+func (s oauthWindow) allow(w http.ResponseWriter, r *http.Request, q authRequest) {
 	secret, err := s.issueCode(q)
 	if err != nil {
 		q.Problem = err.Error()
@@ -218,16 +206,16 @@ func (s *Sim) allow(w http.ResponseWriter, r *http.Request, q authRequest) {
 	redirect(w, r, q, url.Values{"code": {secret}}, "#_")
 }
 
-func (s *Sim) issueCode(q authRequest) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u, err := s.account(q.Username)
+func (s oauthWindow) issueCode(q authRequest) (string, error) {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	u, err := s.store.account(q.Username)
 	if err != nil {
 		return "", err
 	}
 	secret := newSecret("AQB")
-	return secret, s.commit(entry{Code: &code{
-		Digest: digestOf(secret), UserID: u.ID, RedirectURI: q.RedirectURI, Scopes: q.granted(), Issued: s.now(),
+	return secret, s.store.commit(entry{Code: &code{
+		Digest: digestOf(secret), UserID: u.ID, RedirectURI: q.RedirectURI, Scopes: q.granted(), Issued: s.store.now(),
 	}})
 }
 

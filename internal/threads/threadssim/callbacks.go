@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -51,11 +52,22 @@ func signedRequest(secret string, payload []byte) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)) + "." + encoded
 }
 
-// callbackURL is where a kind of callback goes; empty is nowhere. The caller holds the lock.
-func (s *Sim) callbackURL(kind string) string {
-	given, usual := s.callbacks.Uninstall, s.opts.UninstallURL
+// callbackSender tells the app what a person did. Its lock guards the answers alone.
+type callbackSender struct {
+	store                   *store
+	app                     app
+	hosts                   callbackHosts
+	uninstall, dataDeletion string // the addresses of the options
+
+	mu      sync.Mutex
+	answers []CallbackAnswer
+}
+
+// url is where a kind of callback goes; empty is nowhere. The caller holds the store's lock.
+func (s *callbackSender) url(kind string) string {
+	given, usual := s.store.callbacks.Uninstall, s.uninstall
 	if kind == CallbackDataDeletion {
-		given, usual = s.callbacks.DataDeletion, s.opts.DataDeletionURL
+		given, usual = s.store.callbacks.DataDeletion, s.dataDeletion
 	}
 	if given != nil {
 		return *given
@@ -65,33 +77,40 @@ func (s *Sim) callbackURL(kind string) string {
 
 // Uninstall is a person who removes the app: their tokens die with 190/458, and the app is told.
 func (s *Sim) Uninstall(ctx context.Context, username string) (CallbackAnswer, error) {
-	return s.callback(ctx, CallbackUninstall, username)
+	return s.callbacks.send(ctx, CallbackUninstall, username)
 }
 
 // DataDeletion is a person who removes the app and asks for the deletion of what it knows. The app must answer with the
 // address of a page about it and a code.
 func (s *Sim) DataDeletion(ctx context.Context, username string) (CallbackAnswer, error) {
-	return s.callback(ctx, CallbackDataDeletion, username)
+	return s.callbacks.send(ctx, CallbackDataDeletion, username)
 }
 
-func (s *Sim) callback(ctx context.Context, kind, username string) (CallbackAnswer, error) {
-	username = account(username)
-	if err := s.Revoke(username, appRemoved); err != nil {
+func (s *callbackSender) send(ctx context.Context, kind, username string) (CallbackAnswer, error) {
+	told, err := s.remove(kind, account(username))
+	if err != nil {
 		return CallbackAnswer{}, err
 	}
-	s.mu.Lock()
-	told := CallbackAnswer{Kind: kind, UserID: s.byName[username].ID, URL: s.callbackURL(kind), At: s.now()}
-	s.mu.Unlock()
 	s.inform(ctx, &told)
-	s.sender.mu.Lock()
-	defer s.sender.mu.Unlock()
-	s.sender.answers = append(s.sender.answers, told)
-	s.sender.answers = s.sender.answers[max(len(s.sender.answers)-maxAnswers, 0):]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers = append(s.answers, told)
+	s.answers = s.answers[max(len(s.answers)-maxAnswers, 0):]
 	return told, nil
 }
 
+// remove takes the app away from a person, and begins the callback about it.
+func (s *callbackSender) remove(kind, username string) (CallbackAnswer, error) {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	if err := s.store.revoke(username, appRemoved); err != nil {
+		return CallbackAnswer{}, err
+	}
+	return CallbackAnswer{Kind: kind, UserID: s.store.byName[username].ID, URL: s.url(kind), At: s.store.now()}, nil
+}
+
 // inform makes the call and judges the answer.
-func (s *Sim) inform(ctx context.Context, told *CallbackAnswer) {
+func (s *callbackSender) inform(ctx context.Context, told *CallbackAnswer) {
 	if told.URL == "" {
 		told.Error = "the app has no address for this callback"
 		return
@@ -103,14 +122,14 @@ func (s *Sim) inform(ctx context.Context, told *CallbackAnswer) {
 		told.Error = err.Error()
 		return
 	}
-	form := url.Values{"signed_request": {signedRequest(s.opts.AppSecret, payload)}}
+	form := url.Values{"signed_request": {signedRequest(s.app.secret, payload)}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, told.URL, strings.NewReader(form.Encode()))
 	if err != nil {
 		told.Error = err.Error()
 		return
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	status, body, err := say(s.sender.caller(), req)
+	status, body, err := say(req)
 	if err != nil {
 		told.Error = err.Error()
 		return
@@ -132,31 +151,39 @@ func (s *Sim) inform(ctx context.Context, told *CallbackAnswer) {
 }
 
 // CallbackAnswers are the latest, oldest first.
-func (s *Sim) CallbackAnswers() []CallbackAnswer {
-	s.sender.mu.Lock()
-	defer s.sender.mu.Unlock()
-	return slices.Clone(s.sender.answers)
+func (s *Sim) CallbackAnswers() []CallbackAnswer { return s.callbacks.latest() }
+
+func (s *callbackSender) latest() []CallbackAnswer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.answers)
 }
 
-func (s *Sim) callbackState() any {
+func (s *callbackSender) clear() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers = nil
+}
+
+func (s *callbackSender) state() any {
+	s.store.mu.Lock()
 	urls := map[string]string{
-		"uninstall_url": s.callbackURL(CallbackUninstall), "data_deletion_url": s.callbackURL(CallbackDataDeletion),
+		"uninstall_url": s.url(CallbackUninstall), "data_deletion_url": s.url(CallbackDataDeletion),
 	}
-	s.mu.Unlock()
-	answers := s.CallbackAnswers()
+	s.store.mu.Unlock()
+	answers := s.latest()
 	if answers == nil {
 		answers = []CallbackAnswer{}
 	}
 	return map[string]any{"urls": urls, "answers": answers}
 }
 
-func (s *Sim) controlCallbacks(w http.ResponseWriter, _ *http.Request) {
-	write(w, data(s.callbackState()))
+func (h control) callbacks(w http.ResponseWriter, _ *http.Request) {
+	write(w, data(h.sim.callbacks.state()))
 }
 
-// controlSetCallbacks sets addresses; an empty one is none.
-func (s *Sim) controlSetCallbacks(w http.ResponseWriter, r *http.Request) {
+// setCallbacks sets addresses; an empty one is none.
+func (h control) setCallbacks(w http.ResponseWriter, r *http.Request) {
 	var ask callbacks
 	if !decode(w, r, &ask) {
 		return
@@ -165,31 +192,34 @@ func (s *Sim) controlSetCallbacks(w http.ResponseWriter, r *http.Request) {
 		write(w, complaint(errors.New("say uninstall_url, data_deletion_url or both")))
 		return
 	}
+	done(w, h.sim.callbacks.set(ask), h.sim.callbacks.state)
+}
+
+// set changes the addresses that are given; those of strangers are refused.
+func (s *callbackSender) set(ask callbacks) error {
 	for _, address := range []*string{ask.Uninstall, ask.DataDeletion} {
 		if address == nil || *address == "" {
 			continue
 		}
-		if err := s.allowed(*address); err != nil {
-			write(w, complaint(err))
-			return
+		if err := s.hosts.vet(*address); err != nil {
+			return err
 		}
 	}
-	s.mu.Lock()
-	merged := s.callbacks
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	merged := s.store.callbacks
 	if ask.Uninstall != nil {
 		merged.Uninstall = ask.Uninstall
 	}
 	if ask.DataDeletion != nil {
 		merged.DataDeletion = ask.DataDeletion
 	}
-	err := s.commit(entry{Callbacks: &merged})
-	s.mu.Unlock()
-	done(w, err, s.callbackState)
+	return s.store.commit(entry{Callbacks: &merged})
 }
 
-func (s *Sim) controlCallback(kind string) http.HandlerFunc {
+func (h control) callback(kind string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		told, err := s.callback(r.Context(), kind, r.PathValue("username"))
+		told, err := h.sim.callbacks.send(r.Context(), kind, r.PathValue("username"))
 		done(w, err, func() any { return told })
 	}
 }

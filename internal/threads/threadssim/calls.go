@@ -4,6 +4,7 @@ import (
 	"hash/fnv"
 	"net/http"
 	"slices"
+	"sync"
 )
 
 // Call is one API call as it came and went. Status 0 is a cut connection. It has the path without the query, since that
@@ -22,19 +23,24 @@ type Call struct {
 	same uint64 // equal for refused calls with equal parameters
 }
 
-// callRing keeps the latest calls.
-type callRing struct {
+// callLog keeps the latest calls. It has a lock of its own.
+type callLog struct {
+	mu   sync.Mutex
 	ring [4096]Call
 	n    int
 }
 
-func (r *callRing) add(c Call) {
+func (r *callLog) add(c Call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.ring[r.n%len(r.ring)] = c
 	r.n++
 }
 
 // all copies the calls, oldest first.
-func (r *callRing) all() []Call {
+func (r *callLog) all() []Call {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	first := max(r.n-len(r.ring), 0)
 	all := make([]Call, 0, r.n-first)
 	for i := first; i < r.n; i++ {
@@ -43,21 +49,10 @@ func (r *callRing) all() []Call {
 	return all
 }
 
-// note remembers a call. It is noted when its fate is known and before it is answered, so who has the answer finds the
-// call.
-func (s *Sim) note(c *call, r *http.Request, a answer) {
-	seen := Call{Method: r.Method, Path: r.URL.Path, Op: c.op, Status: a.status, AtNS: c.at.UnixNano()}
-	if c.user != nil {
-		seen.User = c.user.Username
-	}
-	if body, ok := a.body.(map[string]any); ok {
-		if e, ok := body["error"].(graphError); ok {
-			seen.Code, seen.Subcode, seen.same = e.Code, e.Subcode, c.fingerprint(r)
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.calls.add(seen)
+func (r *callLog) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ring, r.n = [len(r.ring)]Call{}, 0
 }
 
 // fingerprint is equal for equal calls, whatever the order of their parameters.
@@ -79,8 +74,4 @@ func (c *call) fingerprint(r *http.Request) uint64 {
 }
 
 // Calls returns the latest 4096 API calls, oldest first.
-func (s *Sim) Calls() []Call {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.calls.all()
-}
+func (s *Sim) Calls() []Call { return s.api.log.all() }

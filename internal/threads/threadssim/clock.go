@@ -1,39 +1,44 @@
 package threadssim
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
-// now is the simulator's time. Everything it decides follows this clock: processing, lags, quotas, tokens, grants. Only
-// the latency of answers passes in true time.
-func (s *Sim) now() time.Time {
-	return s.opts.Now().Add(time.Duration(s.ahead.Load())).UTC()
+// clock is the simulator's time. Everything it decides follows this clock: processing, lags, quotas, tokens, grants. Only
+// the latency of answers passes in true time. It may be read without a lock.
+type clock struct {
+	base  func() time.Time // the true time
+	ahead atomic.Int64     // how far this clock is ahead of it, in nanoseconds
+}
+
+func (c *clock) now() time.Time {
+	return c.base().Add(time.Duration(c.ahead.Load())).UTC()
 }
 
 // Now is the simulator's time.
-func (s *Sim) Now() time.Time { return s.now() }
+func (s *Sim) Now() time.Time { return s.store.now() }
 
 // Advance moves the clock, forward as a rule. What already happened keeps its time.
 func (s *Sim) Advance(d time.Duration) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.setAhead(s.ahead.Load() + int64(d))
+	return s.setAhead(func(ahead int64) int64 { return ahead + int64(d) })
 }
 
 // SetClock makes it a given moment now; the clock goes on from there.
 func (s *Sim) SetClock(t time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.setAhead(int64(t.Sub(s.opts.Now())))
+	return s.setAhead(func(int64) int64 { return int64(t.Sub(s.opts.Now())) })
 }
 
 // ResetClock comes back to true time.
 func (s *Sim) ResetClock() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.setAhead(0)
+	return s.setAhead(func(int64) int64 { return 0 })
 }
 
-// setAhead is remembered, or a restart would find posts from the future. The caller holds the lock.
-func (s *Sim) setAhead(ahead int64) error {
-	defer s.clockMoved()
-	return s.commit(entry{Ahead: &ahead})
+// setAhead is remembered, or a restart would find posts from the future.
+func (s *Sim) setAhead(becomes func(ahead int64) int64) error {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	defer s.sender.clockMoved()
+	ahead := becomes(s.store.clock.ahead.Load())
+	return s.store.commit(entry{Ahead: &ahead})
 }

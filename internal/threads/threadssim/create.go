@@ -2,7 +2,6 @@ package threadssim
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/omni-write/threads/internal/threads"
 )
@@ -15,6 +14,12 @@ const (
 	scopeShareToInstagram = "threads_share_to_instagram"
 )
 
+// creation is a call that makes a container, and the container that it would make.
+type creation struct {
+	*call
+	container *container
+}
+
 // create makes a container. Refusals have no effect; neither have containers, until they are published. A text with
 // auto_publish_text is a post at once, and its id is the post's.
 func create(c *call) answer {
@@ -22,11 +27,12 @@ func create(c *call) answer {
 	if err != nil {
 		return badParam(err.Error())
 	}
-	checks := []func(*container) (answer, bool){
-		c.checkScopes, c.checkRules, c.checkLink, c.checkCountries, c.checkRefers, c.checkChildren,
+	n := creation{c, k}
+	checks := []func() (answer, bool){
+		n.checkScopes, n.checkRules, n.checkLink, n.checkCountries, n.checkRefers, n.checkChildren,
 	}
 	for _, check := range checks {
-		if a, ok := check(k); !ok {
+		if a, ok := check(); !ok {
 			return a
 		}
 	}
@@ -34,22 +40,23 @@ func create(c *call) answer {
 		return flagged(refuse(http.StatusBadRequest, oauthException, 1, 2207052, "The media could not be fetched from this URI"),
 			false, "Media download has failed.", "")
 	}
-	c.schedule(k)
+	n.schedule()
 	var now bool
 	if readFlag(c.params.Get("auto_publish_text"), &now) != nil {
 		return badParam("auto_publish_text must be a boolean")
 	}
 	if now && k.MediaType == threads.Text { // for all else the documentation says only that it does not work
-		return c.publishAtOnce(k)
+		return n.publishAtOnce()
 	}
-	if err := c.sim.commit(entry{Container: k}); err != nil {
+	if err := c.store.commit(entry{Container: k}); err != nil {
 		return unwell()
 	}
 	return success(map[string]any{"id": k.ID})
 }
 
 // publishAtOnce makes container and post in one step. Nobody ever learns the container's id.
-func (c *call) publishAtOnce(k *container) answer {
+func (c creation) publishAtOnce() answer {
+	k := c.container
 	k.Ready, k.Visible, k.Lost, k.Failure = c.at, c.at, false, ""
 	a := c.goLive(k.spends(), entry{Container: k, Media: c.mediaOf(k)})
 	if a.ok() {
@@ -59,8 +66,9 @@ func (c *call) publishAtOnce(k *container) answer {
 }
 
 // schedule gives the container its id and decides its fate: when its processing ends and how, and when it can be found.
-func (c *call) schedule(k *container) {
-	k.ID, k.UserID, k.Created = nextID(firstContainer, &c.sim.ids.containers), c.user.ID, c.at
+func (c creation) schedule() {
+	k := c.container
+	k.ID, k.UserID, k.Created = nextID(firstContainer, &c.store.ids.containers), c.user.ID, c.at
 	takes := c.knobs.ProcessingTime.of(k.MediaType).draw(c.rng)
 	if failure := c.knobs.ProcessingError.of(k.MediaType); chance(c.rng, failure.Probability) {
 		if k.Failure = failure.Message; k.Failure == "" {
@@ -80,7 +88,8 @@ func (c *call) schedule(k *container) {
 	k.Lost = chance(c.rng, c.knobs.LostContainer)
 }
 
-func (c *call) checkScopes(k *container) (answer, bool) {
+func (c creation) checkScopes() (answer, bool) {
+	k := c.container
 	if (k.Location != "" && !c.token.has(scopeLocationTagging)) ||
 		((k.CrossReshare || k.CrossDark) && !c.token.has(scopeShareToInstagram)) {
 		return noPermission(), false
@@ -89,7 +98,8 @@ func (c *call) checkScopes(k *container) (answer, bool) {
 }
 
 // checkLink plays a link that Threads cannot make a card of.
-func (c *call) checkLink(k *container) (answer, bool) {
+func (c creation) checkLink() (answer, bool) {
+	k := c.container
 	link := k.Link
 	if k.TextAttachment != nil && link == "" {
 		link = k.TextAttachment.LinkURL
@@ -109,7 +119,8 @@ func named(name, message string) answer {
 	return refuse(http.StatusBadRequest, thAPIException, 100, 0, "THREADS_API__"+name+": "+message)
 }
 
-func (c *call) checkCountries(k *container) (answer, bool) {
+func (c creation) checkCountries() (answer, bool) {
+	k := c.container
 	if len(k.Countries) > 0 && !c.knobs.GeoGating {
 		return named("FEATURE_NOT_AVAILABLE", "geo-gating is not available to this user"), false
 	}
@@ -118,21 +129,22 @@ func (c *call) checkCountries(k *container) (answer, bool) {
 
 // checkRefers looks for the posts that are replied to and quoted. The owner of the conversation's first post may reply
 // to all of it, others need a scope, and the word of its author on who may reply.
-func (c *call) checkRefers(k *container) (answer, bool) {
+func (c creation) checkRefers() (answer, bool) {
+	k := c.container
 	if k.ReplyTo != "" {
-		parent := c.sim.media[k.ReplyTo]
+		parent := c.store.media[k.ReplyTo]
 		switch {
 		case parent == nil || (!parent.deleted && !c.sees(parent)):
 			return badParam("reply_to_id is not a valid threads_media ID"), false
 		case parent.deleted:
 			return mediaNotFound(k.ReplyTo), false
 		case parent.root.owner != c.user && !c.token.has(scopeKeywordSearch) && !c.token.has(scopeManageMentions),
-			!c.sim.mayReply(c.user, parent, k.Text):
+			!c.store.mayReply(c.user, parent, k.Text):
 			return noPermission(), false
 		}
 	}
 	if k.Quote != "" {
-		if quoted := c.sim.media[k.Quote]; quoted == nil || !c.sees(quoted) {
+		if quoted := c.store.media[k.Quote]; quoted == nil || !c.sees(quoted) {
 			return mediaNotFound(k.Quote), false
 		}
 	}
@@ -145,7 +157,8 @@ func invalidChildren() answer {
 }
 
 // checkChildren wants every child marked as one, the caller's own, and processed.
-func (c *call) checkChildren(k *container) (answer, bool) {
+func (c creation) checkChildren() (answer, bool) {
+	k := c.container
 	if k.MediaType != threads.Carousel {
 		return answer{}, true
 	}
@@ -154,37 +167,10 @@ func (c *call) checkChildren(k *container) (answer, bool) {
 		return invalid, false
 	}
 	for _, id := range k.Children {
-		child := c.sim.containers[id]
+		child := c.store.containers[id]
 		if child == nil || child.UserID != c.user.ID || !child.CarouselItem || child.status(c.at) != threads.StatusFinished {
 			return invalid, false
 		}
 	}
 	return answer{}, true
-}
-
-// unfetchable tries to fetch the media of a creation, as Threads does once. It runs before the lock is taken.
-func (s *Sim) unfetchable(r *http.Request, c *call) bool {
-	k, err := containerFrom(c.params)
-	if err != nil || k.MediaURL == "" || threads.CheckMediaURL(k.MediaURL) != nil {
-		return false // refused further on
-	}
-	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, k.MediaURL, nil)
-	if err != nil {
-		return true
-	}
-	resp, err := s.fetcher.Do(req)
-	if err != nil {
-		return true
-	}
-	_ = resp.Body.Close()
-	want := strings.ToLower(k.MediaType) + "/"
-	return resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Type"), want)
-}
-
-// fetches says whether Threads would look at the media of this call now: only for those it knows.
-func (s *Sim) fetches(c *call) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, known := authenticate(c)
-	return known && c.knobs.FetchMedia
 }

@@ -22,7 +22,7 @@ func (c *call) discovered() (*user, answer, bool) {
 	if a, ok := c.spends(profileLookups, ""); !ok {
 		return nil, a, false
 	}
-	u := c.sim.byName[account(name)]
+	u := c.store.byName[account(name)]
 	if u == nil || u.private() || u.followers(c.at) < discoverable {
 		return nil, badParam("username must be that of a public profile with at least 100 followers"), false
 	}
@@ -45,7 +45,7 @@ func profileLookup(c *call) answer {
 		"profile_picture_url": picture(c.host, u.Username), "follower_count": u.followers(c.at),
 	}
 	for _, metric := range []string{"likes", "quotes", "replies", "reposts", "views"} {
-		values[metric+"_count"] = c.earned(u, metric, week, c.at)
+		values[metric+"_count"] = c.figures().earned(u, metric, week, c.at)
 	}
 	return success(choose(values, asked))
 }
@@ -63,5 +63,5 @@ func profilePosts(c *call) answer {
 	if !ok {
 		return a
 	}
-	return c.page(p, c.among(u.posts, p, func(m *media) bool { return isPost(m) && c.sim.public(m) }), mediaFields)
+	return listing{c}.page(p, listing{c}.among(u.posts, p, func(m *media) bool { return isPost(m) && c.store.public(m) }), mediaFields)
 }

@@ -11,6 +11,11 @@
 //
 // docs/simulator.md lists it all.
 //
+// Each part has a type: the store is what Threads knows, the api the order of checks that a call goes through, and a call
+// one request on that way. Windows and pages for people, webhooks, callbacks and the simulator's own side (control) stand
+// beside them; Sim puts them together and is what tests call. The store has one lock; the armed faults, the log of calls,
+// the broken rules and what is on its way to the app have their own.
+//
 // With a journal it remembers across a kill -9, as the real Threads would remember while our processes die.
 //
 // Where Meta documents nothing, the choice made here says so in a comment; the client must not rely on it.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/omni-write/threads/internal/threads"
@@ -82,11 +83,7 @@ func (s *Sim) Inject(f Fault) error {
 		return err
 	}
 	f.Nth, f.Times = max(f.Nth, 1), max(f.Times, 1)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faultSeq++
-	f.ID = s.faultSeq
-	s.faults = append(s.faults, &armedFault{Fault: f})
+	s.api.faults.arm(f)
 	return nil
 }
 
@@ -106,39 +103,55 @@ func (f Fault) check() error {
 }
 
 // Faults lists those not used up yet.
-func (s *Sim) Faults() []Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	left := make([]Fault, 0, len(s.faults))
-	for _, f := range s.faults {
+func (s *Sim) Faults() []Fault { return s.api.faults.left() }
+
+// ClearFaults disarms all.
+func (s *Sim) ClearFaults() { s.api.faults.clear() }
+
+// faultList holds the armed faults. It has a lock of its own.
+type faultList struct {
+	mu    sync.Mutex
+	armed []*armedFault
+	seq   int
+}
+
+func (l *faultList) arm(f Fault) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seq++
+	f.ID = l.seq
+	l.armed = append(l.armed, &armedFault{Fault: f})
+}
+
+func (l *faultList) left() []Fault {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	left := make([]Fault, 0, len(l.armed))
+	for _, f := range l.armed {
 		left = append(left, f.Fault)
 	}
 	return left
 }
 
-// ClearFaults disarms all.
-func (s *Sim) ClearFaults() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = nil
+func (l *faultList) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.armed = nil
 }
 
-// strike gathers what the knobs, the faults that match the call and the request itself make of it. At most one of them
-// decides the answer: what the request itself asks for before an exact fault, an exact fault before a knob. The caller
-// holds the lock.
-func (c *call) strike() hit {
-	byKnobs := c.roll()
-	var total hit
-	if c.asked.fault != nil {
-		one, _ := c.asked.fault.strike() // was checked when it was read
-		total.add(one)
-	}
-	s, userID := c.sim, ""
-	if c.user != nil {
-		userID = c.user.ID
-	}
-	for _, f := range s.faults {
-		if f.Op != c.op || (f.UserID != "" && f.UserID != userID) {
+// restart forgets the numbers that were given out too.
+func (l *faultList) restart() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.armed, l.seq = nil, 0
+}
+
+// strike adds what the faults that match a call make of it, and counts the call.
+func (l *faultList) strike(op, userID string, total *hit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range l.armed {
+		if f.Op != op || (f.UserID != "" && f.UserID != userID) {
 			continue
 		}
 		one, _ := f.strike() // was checked when it was armed
@@ -153,9 +166,23 @@ func (c *call) strike() hit {
 		f.fired++
 		total.add(one)
 	}
-	if len(s.faults) > 0 {
-		s.faults = slices.DeleteFunc(s.faults, func(f *armedFault) bool { return f.fired >= f.Times })
+	l.armed = slices.DeleteFunc(l.armed, func(f *armedFault) bool { return f.fired >= f.Times })
+}
+
+// strike gathers what the knobs, the faults that match the call and the request itself make of it. At most one of them
+// decides the answer: what the request itself asks for before an exact fault, an exact fault before a knob.
+func (c *call) strike() hit {
+	byKnobs := c.roll()
+	var total hit
+	if c.asked.fault != nil {
+		one, _ := c.asked.fault.strike() // was checked when it was read
+		total.add(one)
 	}
+	userID := ""
+	if c.user != nil {
+		userID = c.user.ID
+	}
+	c.api.faults.strike(c.op, userID, &total)
 	if total.decides() {
 		byKnobs.before, byKnobs.after = nil, nil
 	}

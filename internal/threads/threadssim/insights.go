@@ -34,15 +34,23 @@ func grown(id, metric string, most int, age time.Duration) int {
 	return int(float64(end) * (1 - math.Exp(-age.Hours()/float64(pace))))
 }
 
-// figure is a metric of a post at a moment. Replies are those that are there; reposts and quotes those that are there and
+// figures are what is made up about posts and people, at a moment.
+type figures struct {
+	store *store
+	at    time.Time
+}
+
+func (c *call) figures() figures { return figures{c.store, c.at} }
+
+// of is a metric of a post at a moment. Replies are those that are there; reposts and quotes those that are there and
 // some that nobody can see.
-func (c *call) figure(m *media, metric string, at time.Time) int {
+func (f figures) of(m *media, metric string, at time.Time) int {
 	age := at.Sub(m.Committed)
 	switch {
 	case age < 0 || m.RepostOf != "":
 		return 0
 	case metric == "replies":
-		return c.sim.replyCount(m)
+		return f.store.replyCount(m)
 	}
 	most := map[string]int{"views": 4000, "likes": 300, "reposts": 20, "quotes": 8, "shares": 30, "clicks": 120}[metric]
 	n := grown(m.ID, metric, most, age)
@@ -55,22 +63,22 @@ func (c *call) figure(m *media, metric string, at time.Time) int {
 	return n
 }
 
-func (c *call) likes(m *media) int { return c.figure(m, "likes", c.at) }
+func (f figures) likes(m *media) int { return f.of(m, "likes", f.at) }
 
 // earned is what all posts of a person gained between two moments.
-func (c *call) earned(u *user, metric string, since, until time.Time) int {
+func (f figures) earned(u *user, metric string, since, until time.Time) int {
 	n := 0
 	for _, m := range u.posts {
 		switch {
 		case m.deleted || !isPost(m):
 		case metric == "replies":
 			for _, reply := range m.answers { // of a person only the top-level ones count
-				if c.sim.public(reply) && !reply.Committed.Before(since) && reply.Committed.Before(until) {
+				if f.store.public(reply) && !reply.Committed.Before(since) && reply.Committed.Before(until) {
 					n++
 				}
 			}
 		default:
-			n += c.figure(m, metric, until) - c.figure(m, metric, since)
+			n += f.of(m, metric, until) - f.of(m, metric, since)
 		}
 	}
 	return n
@@ -150,7 +158,7 @@ func mediaInsights(c *call) answer {
 			break
 		}
 		one := mediaInsight(m.ID, name)
-		one["values"] = []any{map[string]any{"value": c.figure(m, name, c.at)}}
+		one["values"] = []any{map[string]any{"value": c.figures().of(m, name, c.at)}}
 		found = append(found, one)
 	}
 	return success(map[string]any{"data": found})
@@ -187,7 +195,7 @@ func accountInsights(c *call) answer {
 			}
 			one["total_value"] = total
 		default:
-			one["total_value"] = map[string]any{"value": c.earned(c.user, name, since, until)}
+			one["total_value"] = map[string]any{"value": c.figures().earned(c.user, name, since, until)}
 		}
 		found = append(found, one)
 	}
@@ -250,7 +258,7 @@ func (c *call) viewsByDay(since, until time.Time) []any {
 	year, month, day := since.In(pacific).Date()
 	end := time.Date(year, month, day+1, 0, 0, 0, 0, pacific)
 	for from := since; from.Before(until) && len(list) < maxInsightDays; from, end = end, end.AddDate(0, 0, 1) {
-		seen := c.earned(c.user, "views", from, earlier(end, until)) / 5
+		seen := c.figures().earned(c.user, "views", from, earlier(end, until)) / 5
 		visits := share(c.user.ID, end.Format(time.DateOnly), 40)
 		list = append(list, map[string]any{"value": seen + visits, "end_time": stamp(end)})
 	}
@@ -264,7 +272,7 @@ func (c *call) clicks(since, until time.Time) []any {
 		if m.deleted || m.of.Link == "" {
 			continue
 		}
-		if n := c.figure(m, "clicks", until) - c.figure(m, "clicks", since); n > 0 {
+		if n := c.figures().of(m, "clicks", until) - c.figures().of(m, "clicks", since); n > 0 {
 			if totals[m.of.Link] == 0 {
 				order = append(order, m.of.Link)
 			}

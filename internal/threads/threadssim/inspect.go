@@ -32,13 +32,13 @@ type Post struct {
 func (s *Sim) Posts() []Post { return s.posts("") }
 
 func (s *Sim) posts(host string) []Post {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]Post, 0, len(s.order))
-	for _, m := range s.order {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	all := make([]Post, 0, len(s.store.order))
+	for _, m := range s.store.order {
 		kind := readTypes[m.of.MediaType]
 		if m.RepostOf != "" {
-			kind = "REPOST_FACADE"
+			kind = repostFacade
 		}
 		all = append(all, Post{
 			ID:          m.ID,
@@ -51,7 +51,7 @@ func (s *Sim) posts(host string) []Post {
 			ReplyToID:   m.of.ReplyTo,
 			ArrivedNS:   m.Arrived.UnixNano(),
 			CommittedNS: m.Committed.UnixNano(),
-			Permalink:   s.permalink(host, m),
+			Permalink:   s.api.links.of(host, m),
 			Deleted:     m.deleted,
 		})
 	}
@@ -72,11 +72,11 @@ type ContainerInfo struct {
 
 // Containers returns all containers in the order of their creation.
 func (s *Sim) Containers() []ContainerInfo {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
-	all := make([]ContainerInfo, 0, len(s.built))
-	for _, k := range s.built {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	now := s.store.now()
+	all := make([]ContainerInfo, 0, len(s.store.built))
+	for _, k := range s.store.built {
 		all = append(all, ContainerInfo{
 			ID: k.ID, UserID: k.UserID, MediaType: k.MediaType, Text: k.Text, Status: k.status(now),
 			Created: k.Created, Ready: k.Ready, MediaID: k.mediaID,
@@ -106,14 +106,14 @@ func (s *Sim) Token(username string, scopes ...string) (Grant, error) {
 // grant takes the scopes as they are; none at all makes the token of a grant that never happened, whose every call is
 // answered 100/10.
 func (s *Sim) grant(username string, scopes []string) (Grant, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u, err := s.account(username)
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	u, err := s.store.account(username)
 	if err != nil {
 		return Grant{}, err
 	}
-	now := s.now()
-	secret, err := s.issue(token{UserID: u.ID, Long: true, Scopes: slices.Clone(scopes), Granted: now}, u.knobs, now)
+	now := s.store.now()
+	secret, err := s.store.issue(token{UserID: u.ID, Long: true, Scopes: slices.Clone(scopes), Granted: now}, u.knobs, now)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -132,23 +132,9 @@ func (s *Sim) Revoke(username string, subcode int) error {
 	if revocations[subcode] == "" {
 		return fmt.Errorf("%d is no subcode of a dead token, want one of %v", subcode, slices.Sorted(maps.Keys(revocations)))
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u := s.byName[account(username)]
-	if u == nil {
-		return fmt.Errorf("no user %.40q", username)
-	}
-	for _, t := range s.tokens {
-		if t.UserID != u.ID || t.Revoked != 0 {
-			continue
-		}
-		dead := *t
-		dead.Revoked = subcode
-		if err := s.commit(entry{Token: &dead}); err != nil {
-			return err
-		}
-	}
-	return nil
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	return s.store.revoke(account(username), subcode)
 }
 
 // TokenInfo is what the simulator knows of a token; the token itself it does not keep.
@@ -166,12 +152,12 @@ type TokenInfo struct {
 
 // Tokens returns all tokens in the order of their issue.
 func (s *Sim) Tokens() []TokenInfo {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
-	all := make([]TokenInfo, 0, len(s.tokens))
-	for _, t := range s.tokens {
-		u := s.users[t.UserID]
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	now := s.store.now()
+	all := make([]TokenInfo, 0, len(s.store.tokens))
+	for _, t := range s.store.tokens {
+		u := s.store.users[t.UserID]
 		info := TokenInfo{
 			Digest: string(t.Digest), Username: u.Username, Long: t.Long, Scopes: slices.Clone(t.Scopes),
 			Issued: t.Issued, Expires: t.Expires, GrantEnds: t.grantEnds(u.knobs), Error: t.Revoked,
@@ -202,11 +188,11 @@ type UserInfo struct {
 
 // Users returns all accounts in the order of their ids.
 func (s *Sim) Users() []UserInfo {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
-	all := make([]UserInfo, 0, len(s.users))
-	for _, u := range s.users {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	now := s.store.now()
+	all := make([]UserInfo, 0, len(s.store.users))
+	for _, u := range s.store.users {
 		info := UserInfo{ID: u.ID, Username: u.Username, Posts: len(u.posts), Used: map[string]int{}, Calls: u.calls.sum(now)}
 		for kind, w := range u.used {
 			info.Used[string(kind)] = w.used(now)

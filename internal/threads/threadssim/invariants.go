@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/omni-write/threads/internal/threads"
@@ -32,15 +33,38 @@ type Mistake struct {
 	Detail string    `json:"detail"`
 }
 
-// mistake remembers what only the moment shows. The caller holds the lock.
+// mistakeList holds the broken rules that only the moment shows. It has a lock of its own.
+type mistakeList struct {
+	mu   sync.Mutex
+	list []Mistake
+}
+
+func (l *mistakeList) add(m Mistake) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.list) < maxMistakes {
+		l.list = append(l.list, m)
+	}
+}
+
+func (l *mistakeList) all() []Mistake {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]Mistake{}, l.list...)
+}
+
+func (l *mistakeList) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = nil
+}
+
 func (c *call) mistake(rule, detail string) {
 	m := Mistake{Rule: rule, At: c.at, Detail: detail}
 	if c.user != nil {
 		m.User = c.user.Username
 	}
-	if len(c.sim.mistakes) < maxMistakes {
-		c.sim.mistakes = append(c.sim.mistakes, m)
-	}
+	c.api.mistakes.add(m)
 }
 
 // Mistakes tells which rules were broken, judging by what the simulator remembers: all posts, and the latest 4096 calls.
@@ -49,11 +73,11 @@ func (s *Sim) Mistakes(perMinute int) []Mistake {
 	if perMinute <= 0 {
 		perMinute = stormPerMinute
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found := append([]Mistake{}, s.mistakes...)
-	found = append(found, s.doubles()...)
-	calls := s.calls.all()
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	found := s.api.mistakes.all()
+	found = append(found, s.store.doubles()...)
+	calls := s.api.log.all()
 	found = append(found, repeated(calls)...)
 	found = append(found, storms(calls, perMinute)...)
 	slices.SortStableFunc(found, func(a, b Mistake) int { return a.At.Compare(b.At) })
@@ -61,7 +85,7 @@ func (s *Sim) Mistakes(perMinute int) []Mistake {
 }
 
 // doubles finds posts that should have been one.
-func (s *Sim) doubles() (found []Mistake) {
+func (s *store) doubles() (found []Mistake) {
 	ofContainer, alike := map[string]*media{}, map[string]*media{}
 	for _, m := range s.order {
 		if m.Seeded || m.deleted {
@@ -86,7 +110,7 @@ func (s *Sim) doubles() (found []Mistake) {
 }
 
 // contents is what makes two containers the same post to a reader.
-func (s *Sim) contents(k *container) string {
+func (s *store) contents(k *container) string {
 	parts := []string{k.MediaType, k.Text, k.MediaURL, k.ReplyTo, k.Quote, k.Link, strings.Join(k.Poll, "\x01")}
 	for _, id := range k.Children {
 		if child := s.containers[id]; child != nil {

@@ -35,7 +35,7 @@ type deletion struct {
 
 // commit makes a change: first on the journal, then in memory. An error means that it did not happen. The caller holds
 // the lock.
-func (s *Sim) commit(e entry) error {
+func (s *store) commit(e entry) error {
 	if s.journal != nil {
 		if err := s.journal.append(e); err != nil {
 			return err
@@ -50,7 +50,7 @@ func (s *Sim) commit(e entry) error {
 
 // replay applies a change to memory. It is the only writer of the state's maps, at run time as well as at start, so a
 // restart cannot know less or more than the process did.
-func (s *Sim) replay(e entry) error {
+func (s *store) replay(e entry) error {
 	switch {
 	case e.User != nil && s.users[e.User.ID] != nil:
 		s.users[e.User.ID].persona = e.User.persona
@@ -88,12 +88,12 @@ func (s *Sim) replay(e entry) error {
 	case e.Callbacks != nil:
 		s.callbacks = *e.Callbacks
 	case e.Ahead != nil:
-		s.ahead.Store(*e.Ahead)
+		s.clock.ahead.Store(*e.Ahead)
 	}
 	return nil
 }
 
-func (s *Sim) replayMedia(m *media) error {
+func (s *store) replayMedia(m *media) error {
 	m.of = s.containers[m.Container]
 	if m.RepostOf != "" {
 		m.of = &container{UserID: m.By, MediaType: repostFacade, Created: m.Committed, mediaID: m.ID}

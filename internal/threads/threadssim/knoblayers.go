@@ -61,7 +61,7 @@ func (h *knobLayers) of(username string) *Knobs {
 }
 
 // settle gives every account its knobs anew. The caller holds the lock.
-func (s *Sim) settle() {
+func (s *store) settle() {
 	for name, u := range s.byName {
 		u.knobs = s.layers.of(name)
 	}
@@ -69,9 +69,9 @@ func (s *Sim) settle() {
 
 // Knobs are those of the whole simulator.
 func (s *Sim) Knobs() Knobs {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return *s.layers.all
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	return *s.store.layers.all
 }
 
 // SetKnobs changes the knobs of the whole simulator.
@@ -85,31 +85,31 @@ func plain(change func(*Knobs)) Patch {
 }
 
 func (s *Sim) patch(p Patch) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k := *s.layers.all
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	k := *s.store.layers.all
 	if err := p(&k); err != nil {
 		return err
 	}
-	s.layers.all = &k
-	s.settle()
+	s.store.layers.all = &k
+	s.store.settle()
 	return nil
 }
 
 // ResetKnobs brings back those the simulator started with. Accounts keep their own.
 func (s *Sim) ResetKnobs() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k := s.start
-	s.layers.all = &k
-	s.settle()
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	k := s.store.start
+	s.store.layers.all = &k
+	s.store.settle()
 }
 
 // UserKnobs are those an account lives with: the simulator's and its own on top.
 func (s *Sim) UserKnobs(username string) Knobs {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return *s.layers.of(account(username))
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	return *s.store.layers.of(account(username))
 }
 
 // SetUserKnobs changes the knobs of one account, which need not exist yet.
@@ -122,31 +122,31 @@ func (s *Sim) patchUser(username string, p Patch) error {
 	if !usernameShape.MatchString(name) {
 		return fmt.Errorf("%.40q is not a username", username)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k := *s.layers.of(name)
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	k := *s.store.layers.of(name)
 	if err := p(&k); err != nil {
 		return err
 	}
-	s.layers.own[name] = append(s.layers.own[name], p)
-	s.settle()
+	s.store.layers.own[name] = append(s.store.layers.own[name], p)
+	s.store.settle()
 	return nil
 }
 
 // ResetUserKnobs makes an account like all others.
 func (s *Sim) ResetUserKnobs(username string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.layers.own, account(username))
-	s.settle()
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	delete(s.store.layers.own, account(username))
+	s.store.settle()
 }
 
 // Seed starts the generators anew, the simulator's and every account's.
 func (s *Sim) Seed(seed uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.layers.seed, s.layers.rng = seed, generator(seed, "")
-	for name, u := range s.byName {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	s.store.layers.seed, s.store.layers.rng = seed, generator(seed, "")
+	for name, u := range s.store.byName {
 		u.rng = generator(seed, name)
 	}
 }

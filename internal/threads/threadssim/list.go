@@ -27,12 +27,15 @@ type listParams struct {
 
 // own answers an edge of the caller's own posts, newest first.
 func own(belongs func(*media) bool) handler {
-	return func(c *call) answer { return c.list(c.user.posts, nil, belongs) }
+	return func(c *call) answer { return listing{c}.list(c.user.posts, nil, belongs) }
 }
+
+// listing is a call that answers a list of posts.
+type listing struct{ *call }
 
 // list answers one page of those among some posts that belong, are listed and fall into the time asked for. The posts
 // come in the order of their commits, which is that of their ids.
-func (c *call) list(among []*media, fields known, belongs func(*media) bool) answer {
+func (c listing) list(among []*media, fields known, belongs func(*media) bool) answer {
 	p, err := readListParams(c.params, c.at)
 	if err != nil {
 		return badParam(err.Error())
@@ -41,7 +44,7 @@ func (c *call) list(among []*media, fields known, belongs func(*media) bool) ans
 }
 
 // among are the posts that belong on a list, in the order they are shown.
-func (c *call) among(all []*media, p listParams, belongs func(*media) bool) []*media {
+func (c listing) among(all []*media, p listParams, belongs func(*media) bool) []*media {
 	var found []*media
 	for _, m := range all {
 		if !m.deleted && m.listed(c.at) && belongs(m) &&
@@ -57,7 +60,7 @@ func (c *call) among(all []*media, p listParams, belongs func(*media) bool) []*m
 
 // page cuts the page asked for out of a list. Cursors come with every page that is not empty, next and previous only
 // where there is something.
-func (c *call) page(p listParams, all []*media, fields known) answer {
+func (c listing) page(p listParams, all []*media, fields known) answer {
 	if fields == nil {
 		fields = mediaFields
 	}
@@ -76,7 +79,7 @@ func (c *call) page(p listParams, all []*media, fields known) answer {
 	}
 	data := make([]any, 0, to-from)
 	for _, m := range all[from:to] {
-		data = append(data, c.show(m, asked))
+		data = append(data, reader{c.call}.show(m, asked))
 	}
 	body := map[string]any{"data": data}
 	if len(data) > 0 {
@@ -127,7 +130,7 @@ func number(id string) int64 {
 }
 
 // pageURL is the whole address of a neighbouring page.
-func (c *call) pageURL(name, cursor string) string {
+func (c listing) pageURL(name, cursor string) string {
 	to := c.again()
 	to.Del("before")
 	to.Del("after")

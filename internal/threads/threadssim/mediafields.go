@@ -47,8 +47,11 @@ func mediaFields(name string) (known, bool) {
 // stamp is the form of Threads' timestamps, which is not RFC 3339.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05-0700") }
 
+// reader shows posts to the caller.
+type reader struct{ *call }
+
 // show answers a post with the fields asked for. What has no value is left out.
-func (c *call) show(m *media, asked []field) map[string]any {
+func (c reader) show(m *media, asked []field) map[string]any {
 	body := map[string]any{"id": m.ID}
 	for _, f := range asked {
 		if v := c.mediaValue(m, f); v != nil && v != "" {
@@ -66,7 +69,7 @@ func some(there bool, v any) any {
 	return v
 }
 
-func (c *call) mediaValue(m *media, f field) any {
+func (c reader) mediaValue(m *media, f field) any {
 	k := m.of
 	reply, mine := k.ReplyTo != "", m.owner == c.user
 	switch f.name {
@@ -79,7 +82,7 @@ func (c *call) mediaValue(m *media, f field) any {
 	case "thumbnail_url":
 		return some(k.MediaType == threads.Video, picture(c.host, m.ID))
 	case "permalink":
-		return some(m.linked(c.at), c.sim.permalink(c.host, m))
+		return some(m.linked(c.at), c.api.links.of(c.host, m))
 	case "owner":
 		return some(mine && !reply && !found[c.op], map[string]any{"id": m.owner.ID})
 	case "username":
@@ -133,12 +136,12 @@ func (c *call) mediaValue(m *media, f field) any {
 }
 
 // replyValue are the fields about conversations.
-func (c *call) replyValue(m *media, f field) any {
+func (c reader) replyValue(m *media, f field) any {
 	k := m.of
 	reply := k.ReplyTo != ""
 	switch f.name {
 	case "has_replies":
-		return slices.ContainsFunc(m.answers, c.sim.public)
+		return slices.ContainsFunc(m.answers, c.store.public)
 	case "is_reply":
 		return reply
 	case "is_reply_owned_by_me":
@@ -148,7 +151,7 @@ func (c *call) replyValue(m *media, f field) any {
 	case "replied_to":
 		return c.other(k.ReplyTo, f)
 	case "hide_status":
-		return some(reply, c.sim.hideStatus(m))
+		return some(reply, c.store.hideStatus(m))
 	case "reply_audience":
 		audience := k.ReplyControl
 		if audience == "" {
@@ -166,8 +169,8 @@ func (c *call) replyValue(m *media, f field) any {
 }
 
 // introduces says whether a post comes with word of its author: direct replies and mentions do.
-func (c *call) introduces(m *media) bool {
-	direct := m.of.ReplyTo != "" && c.sim.top(m) == m
+func (c reader) introduces(m *media) bool {
+	direct := m.of.ReplyTo != "" && c.store.top(m) == m
 	return direct || (m.owner != c.user && slices.Contains(mentionsIn(m.of.Text), c.user.Username))
 }
 
@@ -180,11 +183,11 @@ func readType(written string) string {
 }
 
 // other is a post that this one points at: its id, and more of it when it is there to be seen.
-func (c *call) other(id string, f field) any {
+func (c reader) other(id string, f field) any {
 	if id == "" {
 		return nil
 	}
-	m := c.sim.media[id]
+	m := c.store.media[id]
 	if m == nil || !c.sees(m) {
 		return map[string]any{"id": id}
 	}
@@ -195,7 +198,7 @@ func (c *call) other(id string, f field) any {
 var childrenNames = []string{"containers", "posts"}
 
 // children of a carousel go by the ids of their containers, as some observers found, or by ids of their own.
-func (c *call) children(m *media, f field) any {
+func (c reader) children(m *media, f field) any {
 	if len(m.of.Children) == 0 {
 		return nil
 	}
@@ -206,7 +209,7 @@ func (c *call) children(m *media, f field) any {
 			name = "1" + id // beyond every id that is given out
 		}
 		child := &media{ID: name, Shortcode: m.Shortcode, Committed: m.Committed, Withheld: true}
-		child.owner, child.of, child.root = m.owner, c.sim.containers[id], child
+		child.owner, child.of, child.root = m.owner, c.store.containers[id], child
 		list = append(list, c.show(child, f.sub))
 	}
 	return map[string]any{"data": list}
@@ -217,13 +220,13 @@ const pollLife = 24 * time.Hour
 
 // poll answers the options only, unless more is asked for in braces. The votes are made up: they come in while the poll
 // is open, and an option keeps its share.
-func (c *call) poll(m *media, f field) any {
+func (c reader) poll(m *media, f field) any {
 	options := m.of.Poll
 	if len(options) == 0 {
 		return nil
 	}
-	values := map[string]any{"expiration_timestamp": stamp(m.Committed.Add(pollLife)), "total_votes": c.votes(m)}
-	for i, percent := range c.pollShares(m) {
+	values := map[string]any{"expiration_timestamp": stamp(m.Committed.Add(pollLife)), "total_votes": c.figures().votes(m)}
+	for i, percent := range c.figures().pollShares(m) {
 		values["option_"+pollLetters[i]] = options[i]
 		values["option_"+pollLetters[i]+"_votes_percentage"] = percent
 	}
@@ -236,15 +239,15 @@ func (c *call) poll(m *media, f field) any {
 	return choose(values, asked)
 }
 
-func (c *call) votes(m *media) int {
-	return grown(m.ID, "votes", 240, earlier(c.at, m.Committed.Add(pollLife)).Sub(m.Committed))
+func (f figures) votes(m *media) int {
+	return grown(m.ID, "votes", 240, earlier(f.at, m.Committed.Add(pollLife)).Sub(m.Committed))
 }
 
 // pollShares are the percentages of the options, a hundred in all once there are votes.
-func (c *call) pollShares(m *media) []int {
+func (f figures) pollShares(m *media) []int {
 	options := m.of.Poll
 	list := make([]int, len(options))
-	if len(options) == 0 || c.votes(m) == 0 {
+	if len(options) == 0 || f.votes(m) == 0 {
 		return list
 	}
 	weight := func(i int) int { return 1 + share(m.ID, "option"+pollLetters[i], 10) }

@@ -37,7 +37,7 @@ func (k *container) tag() string {
 
 // mentions lists the posts of public profiles that mention the caller.
 func mentions(c *call) answer {
-	return c.list(c.sim.order, nil, func(m *media) bool {
-		return m.owner != c.user && c.sim.public(m) && slices.Contains(mentionsIn(m.of.Text), c.user.Username)
+	return listing{c}.list(c.store.order, nil, func(m *media) bool {
+		return m.owner != c.user && c.store.public(m) && slices.Contains(mentionsIn(m.of.Text), c.user.Username)
 	})
 }

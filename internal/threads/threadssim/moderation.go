@@ -33,7 +33,7 @@ type moderation struct {
 	At       time.Time `json:"at"`
 }
 
-func (s *Sim) replayModeration(d *moderation) error {
+func (s *store) replayModeration(d *moderation) error {
 	m := s.media[d.MediaID]
 	if m == nil {
 		return fmt.Errorf("moderation of unknown media %s", d.MediaID)
@@ -48,7 +48,7 @@ func (s *Sim) replayModeration(d *moderation) error {
 }
 
 // top is the direct reply of the conversation that a nested reply hangs on; a direct reply is its own.
-func (s *Sim) top(m *media) *media {
+func (s *store) top(m *media) *media {
 	for {
 		parent := s.media[m.of.ReplyTo]
 		if parent == nil || parent == m.root {
@@ -59,7 +59,7 @@ func (s *Sim) top(m *media) *media {
 }
 
 // hideStatus of nested replies is that of the direct reply they hang on.
-func (s *Sim) hideStatus(m *media) string {
+func (s *store) hideStatus(m *media) string {
 	if hush := s.top(m).hush; hush != "" {
 		return hush
 	}
@@ -68,7 +68,7 @@ func (s *Sim) hideStatus(m *media) string {
 
 // moderated finds a reply in a conversation that the caller began.
 func (c *call) moderated() (*media, answer, bool) {
-	m := c.sim.media[c.path]
+	m := c.store.media[c.path]
 	if m == nil || m.deleted || m.of.ReplyTo == "" || m.root.owner != c.user {
 		return nil, noSuchObject(c.path), false
 	}
@@ -94,7 +94,7 @@ func manageReply(c *call) answer {
 	if !ok {
 		return a
 	}
-	if c.sim.top(m) != m {
+	if c.store.top(m) != m {
 		return badParam("id must be the id of a top-level reply")
 	}
 	hush := unhushed
@@ -133,7 +133,7 @@ func managePendingReply(c *call) answer {
 
 func (c *call) moderate(d moderation) answer {
 	d.At = c.at
-	if err := c.sim.commit(entry{Moderate: &d}); err != nil {
+	if err := c.store.commit(entry{Moderate: &d}); err != nil {
 		return unwell()
 	}
 	return success(map[string]any{"success": true})

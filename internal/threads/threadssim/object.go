@@ -7,7 +7,7 @@ import (
 )
 
 // opOf names the call GET /{id} by what the id is. Posts are the rest, so an unknown id counts as a read of one.
-func (s *Sim) opOf(id string) string {
+func (s *store) opOf(id string) string {
 	switch {
 	case id == "me" || s.users[id] != nil:
 		return threads.OpMe
@@ -27,7 +27,7 @@ func object(c *call) answer {
 			return profile(c)
 		}
 	case threads.OpStatus:
-		if k := c.sim.containers[c.path]; k.UserID == c.user.ID {
+		if k := c.store.containers[c.path]; k.UserID == c.user.ID {
 			return containerStatus(c, k)
 		}
 	case threads.OpMedia:
@@ -36,7 +36,7 @@ func object(c *call) answer {
 			if !ok {
 				return a
 			}
-			return success(c.show(m, asked))
+			return success(reader{c}.show(m, asked))
 		}
 	case opLocation:
 		return c.location(placeOf(c.path))
@@ -85,10 +85,13 @@ func containerStatus(c *call, k *container) answer {
 	return c.pick(values, containerFieldNames, "id", "status")
 }
 
-// permalink is where the post can be looked at; the simulator serves a page there itself.
-func (s *Sim) permalink(host string, m *media) string {
-	if s.opts.PermalinkBase != "" {
-		host = strings.TrimRight(s.opts.PermalinkBase, "/")
+// permalinks begin with their own host, or with the one that a call came to.
+type permalinks string
+
+// of is where the post can be looked at; the simulator serves a page there itself.
+func (p permalinks) of(host string, m *media) string {
+	if p != "" {
+		host = string(p)
 	}
 	return host + "/@" + m.owner.Username + "/post/" + m.Shortcode
 }

@@ -29,12 +29,12 @@ func oembed(c *call) answer {
 		}
 		width = n
 	}
-	m := c.sim.linkedBy(raw)
-	if m == nil || !c.sim.public(m) || !m.linked(c.at) || len(m.of.Countries) > 0 ||
+	m := c.store.linkedBy(raw)
+	if m == nil || !c.store.public(m) || !m.linked(c.at) || len(m.of.Countries) > 0 ||
 		(m.of.Ghost && !c.at.Before(m.ghostEnds())) {
 		return refuse(http.StatusBadRequest, oauthException, 100, 0, "The url is not that of a post that can be embedded")
 	}
-	link := html.EscapeString(c.sim.permalink(c.host, m))
+	link := html.EscapeString(c.api.links.of(c.host, m))
 	text := html.EscapeString(m.of.Text)
 	return success(map[string]any{
 		"type": "rich", "version": "1.0", "provider_name": "Threads", "provider_url": "https://www.threads.com/", "width": width,
@@ -44,7 +44,7 @@ func oembed(c *call) answer {
 }
 
 // linkedBy finds the post of a permalink, whatever its host.
-func (s *Sim) linkedBy(raw string) *media {
+func (s *store) linkedBy(raw string) *media {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return nil

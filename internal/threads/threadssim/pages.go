@@ -99,17 +99,23 @@ var indexTemplate = page("Simulated Threads", `
 <li><a href="/_sim/callbacks">Callbacks</a></li>
 </ul>`)
 
+// pages are for people: what was posted, and what a permalink leads to.
+type pages struct {
+	store *store
+	links permalinks
+}
+
 const indexPosts = 10
 
-func (s *Sim) indexPage(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
+func (s pages) index(w http.ResponseWriter, r *http.Request) {
+	s.store.mu.Lock()
 	view := struct {
 		PeopleCount, PostCount int
 		Now                    string
 		Posts                  []postView
-	}{len(s.users), 0, spoken(s.now()), nil}
-	for i := len(s.order) - 1; i >= 0; i-- {
-		m := s.order[i]
+	}{len(s.store.users), 0, spoken(s.store.now()), nil}
+	for i := len(s.store.order) - 1; i >= 0; i-- {
+		m := s.store.order[i]
 		if m.deleted {
 			continue
 		}
@@ -118,6 +124,6 @@ func (s *Sim) indexPage(w http.ResponseWriter, r *http.Request) {
 			view.Posts = append(view.Posts, s.brief(origin(r), m))
 		}
 	}
-	s.mu.Unlock()
+	s.store.mu.Unlock()
 	render(w, http.StatusOK, indexTemplate, view)
 }

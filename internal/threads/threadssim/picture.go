@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// drawPicture draws a face for a name, or a still for the id of a video: a colour and a letter.
-func (s *Sim) drawPicture(w http.ResponseWriter, r *http.Request) {
+// picture draws a face for a name, or a still for the id of a video: a colour and a letter.
+func (pages) picture(w http.ResponseWriter, r *http.Request) {
 	of := r.PathValue("of")
 	letter := "▶"
 	if name := strings.TrimLeft(of, "._"); name != "" && strings.Trim(of, "0123456789") != "" {

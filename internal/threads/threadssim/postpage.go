@@ -56,8 +56,8 @@ type optionView struct {
 // spoken is a time for people.
 func spoken(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 MST") }
 
-// postPage is what a permalink leads to.
-func (s *Sim) postPage(w http.ResponseWriter, r *http.Request) {
+// post is what a permalink leads to.
+func (s pages) post(w http.ResponseWriter, r *http.Request) {
 	name, isHandle := strings.CutPrefix(r.PathValue("handle"), "@")
 	view, ok := s.view(origin(r), name, r.PathValue("code"))
 	if !ok || !isHandle {
@@ -67,17 +67,17 @@ func (s *Sim) postPage(w http.ResponseWriter, r *http.Request) {
 	render(w, http.StatusOK, postTemplate, view)
 }
 
-func (s *Sim) view(host, username, shortcode string) (postView, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m := s.byShort[shortcode]
-	if m == nil || m.owner.Username != username || !s.public(m) {
+func (s pages) view(host, username, shortcode string) (postView, bool) {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	m := s.store.byShort[shortcode]
+	if m == nil || m.owner.Username != username || !s.store.public(m) {
 		return postView{}, false
 	}
-	c := &call{sim: s, host: host, at: s.now()}
-	v := c.look(m)
-	v.Replies, v.Count, v.Likes = c.lookBelow(m), s.replyCount(m), c.likes(m)
-	if parent := s.media[m.of.ReplyTo]; parent != nil && s.public(parent) {
+	now := figures{s.store, s.store.now()}
+	v := s.look(host, now, m)
+	v.Replies, v.Count, v.Likes = s.lookBelow(host, now, m), s.store.replyCount(m), now.likes(m)
+	if parent := s.store.media[m.of.ReplyTo]; parent != nil && s.store.public(parent) {
 		above := s.brief(host, parent)
 		v.Parent = &above
 	}
@@ -85,9 +85,9 @@ func (s *Sim) view(host, username, shortcode string) (postView, bool) {
 }
 
 // brief is a post in a list: who, when, and the words.
-func (s *Sim) brief(host string, m *media) postView {
+func (s pages) brief(host string, m *media) postView {
 	v := postView{
-		Username: m.owner.Username, Picture: picture(host, m.owner.Username), Link: s.permalink(host, m),
+		Username: m.owner.Username, Picture: picture(host, m.owner.Username), Link: s.links.of(host, m),
 		Time: spoken(m.Committed), Stamp: m.Committed.Format(time.RFC3339), Text: m.of.Text, Kind: "A post without words",
 	}
 	switch {
@@ -104,9 +104,9 @@ func (s *Sim) brief(host string, m *media) postView {
 }
 
 // look is a post with everything on it.
-func (c *call) look(m *media) postView {
-	s, k := c.sim, m.of
-	v := s.brief(c.host, m)
+func (s pages) look(host string, now figures, m *media) postView {
+	k := m.of
+	v := s.brief(host, m)
 	v.URL, v.Tag = k.Link, k.TopicTag // one in the text is there to be read
 	switch k.MediaType {
 	case threads.Image:
@@ -115,7 +115,7 @@ func (c *call) look(m *media) postView {
 		v.Film = k.MediaURL
 	}
 	for _, id := range k.Children {
-		child := s.containers[id]
+		child := s.store.containers[id]
 		v.Pictures = append(v.Pictures, pictureView{child.MediaURL, child.AltText, child.MediaType == threads.Video})
 	}
 	if k.GIF != nil {
@@ -127,12 +127,12 @@ func (c *call) look(m *media) postView {
 	if p := placeOf(k.Location); p != nil {
 		v.Place = p.name + ", " + p.city
 	}
-	for i, percent := range c.pollShares(m) {
+	for i, percent := range now.pollShares(m) {
 		v.Poll = append(v.Poll, optionView{k.Poll[i], percent})
 	}
 	for _, id := range []string{k.Quote, m.RepostOf} {
-		if shown := s.media[id]; shown != nil && s.public(shown) {
-			inner := s.brief(c.host, shown)
+		if shown := s.store.media[id]; shown != nil && s.store.public(shown) {
+			inner := s.brief(host, shown)
 			inner.Note = ""
 			v.Shown = &inner
 		}
@@ -141,12 +141,12 @@ func (c *call) look(m *media) postView {
 }
 
 // lookBelow are the replies to a post, the oldest first, each with those below it.
-func (c *call) lookBelow(m *media) []postView {
+func (s pages) lookBelow(host string, now figures, m *media) []postView {
 	var all []postView
 	for _, reply := range m.answers {
-		if c.sim.public(reply) {
-			v := c.look(reply)
-			v.Note, v.Replies = "", c.lookBelow(reply)
+		if s.store.public(reply) {
+			v := s.look(host, now, reply)
+			v.Note, v.Replies = "", s.lookBelow(host, now, reply)
 			all = append(all, v)
 		}
 	}

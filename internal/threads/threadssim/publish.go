@@ -9,7 +9,7 @@ import (
 // A container that is not FINISHED or not there yet gets 24/4279009. What the real Threads says to a second publish of
 // one container is not known; here it is the same error unless the knob double_publish says otherwise.
 func publish(c *call) answer {
-	s, id := c.sim, c.params.Get("creation_id")
+	s, id := c.store, c.params.Get("creation_id")
 	if id == "" {
 		return badParam("creation_id is required")
 	}
@@ -46,7 +46,7 @@ func (k *container) spends() quota {
 }
 
 func (c *call) mediaOf(k *container) *media {
-	return &media{ID: nextID(firstMedia, &c.sim.ids.media), Container: k.ID, Shortcode: newShortcode()}
+	return &media{ID: nextID(firstMedia, &c.store.ids.media), Container: k.ID, Shortcode: newShortcode()}
 }
 
 // goLive is the end of every call that makes a post: its quota, the suspicion of spam, and the commit, one atomic step.
@@ -59,7 +59,7 @@ func (c *call) goLive(spends quota, e entry) answer {
 		return actionBlocked()
 	}
 	m, k := e.Media, c.knobs
-	m.Arrived, m.Committed = c.at, c.sim.now()
+	m.Arrived, m.Committed = c.at, c.store.now()
 	if !k.ListLag.zero() {
 		m.Listed = m.Committed.Add(k.ListLag.draw(c.rng))
 	}
@@ -67,7 +67,7 @@ func (c *call) goLive(spends quota, e entry) answer {
 		m.Linked = m.Committed.Add(k.PermalinkLag.draw(c.rng))
 	}
 	m.Withheld = chance(c.rng, k.PermalinkWithheld)
-	if err := c.sim.commit(e); err != nil {
+	if err := c.store.commit(e); err != nil {
 		return unwell()
 	}
 	if blocked {
@@ -99,7 +99,7 @@ func remove(c *call) answer {
 	case c.full(deletes):
 		return c.quotaFull()
 	}
-	if err := c.sim.commit(entry{Delete: &deletion{MediaID: m.ID, At: c.at}}); err != nil {
+	if err := c.store.commit(entry{Delete: &deletion{MediaID: m.ID, At: c.at}}); err != nil {
 		return unwell()
 	}
 	return success(map[string]any{"success": true, "deleted_id": m.ID})
@@ -107,7 +107,7 @@ func remove(c *call) answer {
 
 // own finds a living post of the caller.
 func (c *call) own(id string) *media {
-	if m := c.sim.media[id]; m != nil && m.owner == c.user && !m.deleted {
+	if m := c.store.media[id]; m != nil && m.owner == c.user && !m.deleted {
 		return m
 	}
 	return nil

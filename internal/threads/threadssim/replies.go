@@ -12,19 +12,19 @@ func repliesEdge(c *call) answer {
 		if a, ok := c.needs(threads.ScopeReadReplies); !ok {
 			return a
 		}
-		return c.list(c.user.posts, nil, isReply)
+		return listing{c}.list(c.user.posts, nil, isReply)
 	}
 	m, a, ok := c.conversed()
 	if !ok {
 		return a
 	}
-	return c.listReplies(m.answers)
+	return listing{c}.listReplies(m.answers)
 }
 
 // byPath tells the two apart before anything is decided, so that faults find the right call.
 func byPath(c *call) (answer, bool) {
 	a, ok := authenticate(c)
-	if ok && c.path != "me" && c.sim.users[c.path] == nil {
+	if ok && c.path != "me" && c.store.users[c.path] == nil {
 		c.op = threads.OpRepliesTo
 	} else if ok && c.path != "me" && c.path != c.user.ID {
 		return noSuchObject(c.path), false
@@ -44,11 +44,11 @@ func (c *call) conversed() (*media, answer, bool) {
 
 // listReplies answers replies, newest first unless asked otherwise. Those that wait for approval have a list of their own;
 // hidden ones are here for who hid them.
-func (c *call) listReplies(all []*media) answer {
+func (c listing) listReplies(all []*media) answer {
 	return c.repliesThat(all, func(m *media) bool { return !m.approval.waits() && c.sees(m) })
 }
 
-func (c *call) repliesThat(all []*media, belong func(*media) bool) answer {
+func (c listing) repliesThat(all []*media, belong func(*media) bool) answer {
 	p, err := readListParams(c.params, c.at)
 	if err != nil {
 		return badParam(err.Error())
@@ -70,7 +70,7 @@ func conversation(c *call) answer {
 	if m.root != m {
 		return badParam("id must be the id of a top-level post")
 	}
-	return c.listReplies(below(m))
+	return listing{c}.listReplies(below(m))
 }
 
 // below are all replies in a conversation, in the order of their commits.
@@ -97,13 +97,13 @@ func pendingReplies(c *call) answer {
 	if wanted != "" && !wanted.waits() {
 		return badParam("approval_status must be one of {pending, ignored}")
 	}
-	return c.repliesThat(below(m), func(m *media) bool {
+	return listing{c}.repliesThat(below(m), func(m *media) bool {
 		return m.approval.waits() && (wanted == "" || m.approval == wanted)
 	})
 }
 
 // replyCount is how many replies others see: all of a conversation for its first post, the direct ones for a reply.
-func (s *Sim) replyCount(m *media) int {
+func (s *store) replyCount(m *media) int {
 	n := 0
 	for _, reply := range m.answers {
 		if !s.public(reply) {
@@ -117,7 +117,7 @@ func (s *Sim) replyCount(m *media) int {
 	return n
 }
 
-func (s *Sim) replyCountBelow(m *media) int {
+func (s *store) replyCountBelow(m *media) int {
 	n := 0
 	for _, reply := range m.answers {
 		if s.public(reply) {

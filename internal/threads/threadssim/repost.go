@@ -19,6 +19,6 @@ func repost(c *call) answer {
 		return badParam("id must be the id of a post, not of a repost")
 	}
 	return c.goLive(posts, entry{Media: &media{
-		ID: nextID(firstMedia, &c.sim.ids.media), Shortcode: newShortcode(), RepostOf: m.ID, By: c.user.ID,
+		ID: nextID(firstMedia, &c.store.ids.media), Shortcode: newShortcode(), RepostOf: m.ID, By: c.user.ID,
 	}})
 }

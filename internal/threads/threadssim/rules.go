@@ -9,7 +9,8 @@ import (
 
 // checkRules holds a container to the rules that the product holds its authors to as well, and answers the first problem
 // in Threads' own way.
-func (c *call) checkRules(k *container) (answer, bool) {
+func (c creation) checkRules() (answer, bool) {
+	k := c.container
 	tooLong := false
 	for _, p := range k.asked().Check() {
 		if p.Code == threads.TextTooLong && p.Field == "text" {

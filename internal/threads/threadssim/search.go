@@ -44,20 +44,20 @@ func search(c *call) answer {
 	if c.full(keywordSearches) {
 		return c.quotaFull()
 	}
-	found := c.among(c.sim.order, p, func(m *media) bool {
-		return c.sim.public(m) && m.RepostOf == "" && !m.of.Ghost && !slices.Contains(sensitive, query) &&
+	found := listing{c}.among(c.store.order, p, func(m *media) bool {
+		return c.store.public(m) && m.RepostOf == "" && !m.of.Ghost && !slices.Contains(sensitive, query) &&
 			(author == "" || m.owner.Username == strings.ToLower(author)) &&
 			(choices["media_type"] == "" || m.of.MediaType == choices["media_type"]) && m.of.speaksOf(query, choices["search_mode"])
 	})
 	if choices["search_type"] == "TOP" {
-		slices.SortStableFunc(found, func(a, b *media) int { return cmp.Compare(c.likes(b), c.likes(a)) })
+		slices.SortStableFunc(found, func(a, b *media) int { return cmp.Compare(c.figures().likes(b), c.figures().likes(a)) })
 	}
 	if len(found) > 0 {
 		if a, ok := c.spends(keywordSearches, query); !ok {
 			return a
 		}
 	}
-	return c.page(p, found, mediaFields)
+	return listing{c}.page(p, found, mediaFields)
 }
 
 func (k *container) speaksOf(query, mode string) bool {

@@ -4,8 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"sync"
-	"sync/atomic"
+	"strings"
 	"time"
 
 	"github.com/omni-write/threads/internal/threads/probe"
@@ -69,55 +68,18 @@ type Processing struct {
 	Video time.Duration // default at once
 }
 
-// Sim is a simulated Threads. One mutex guards all state: every step of it is a few map operations.
+// Sim is a simulated Threads: what it knows is the store, what it serves are the API, the authorization window, the pages
+// and its own side, and what it sends are webhooks and callbacks. Its methods are what a test may ask and do.
 type Sim struct {
-	opts    Options
-	start   Knobs // those a reset comes back to
-	routes  *http.ServeMux
-	fetcher *http.Client
-	// ahead is how far the simulator's clock is ahead of the true one, in nanoseconds.
-	ahead atomic.Int64
-
-	sender webhookSender
-
-	mu sync.Mutex
-	state
-	journal *journal
-}
-
-// state is everything that a reset forgets.
-type state struct {
-	ids        ids
-	users      map[string]*user
-	byName     map[string]*user
-	tokens     map[digest]*token
-	codes      map[digest]*code
-	containers map[string]*container
-	media      map[string]*media
-	byShort    map[string]*media
-	order      []*media     // in the order of their commits
-	built      []*container // in the order of their creation
-	faults     []*armedFault
-	faultSeq   int
-	layers     knobLayers
-	calls      callRing
-	appCalls   hourly
-	mistakes   []Mistake
-	hooks      []*hook
-	callbacks  callbacks
-}
-
-func (s *Sim) forget(seed uint64) {
-	s.state = state{
-		users:      map[string]*user{},
-		byName:     map[string]*user{},
-		tokens:     map[digest]*token{},
-		codes:      map[digest]*code{},
-		containers: map[string]*container{},
-		media:      map[string]*media{},
-		byShort:    map[string]*media{},
-		layers:     newKnobLayers(s.start, seed),
-	}
+	opts      Options
+	store     *store
+	api       *api
+	window    oauthWindow
+	pages     pages
+	webhooks  *webhooks
+	sender    *webhookSender
+	callbacks *callbackSender
+	routes    http.Handler
 }
 
 // New builds a simulator and replays its journal if it has one.
@@ -134,18 +96,40 @@ func New(opts Options) (*Sim, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	s := &Sim{opts: opts, start: opts.knobs(), fetcher: probe.Client(probe.Config{Allow: opts.MediaNetworks, AnyPort: true})}
-	if err := s.start.check(); err != nil {
+	start := opts.knobs()
+	if err := start.check(); err != nil {
 		return nil, fmt.Errorf("simulator knobs: %w", err)
 	}
-	s.forget(opts.Seed)
-	s.routes = s.table()
+	now := &clock{base: opts.Now}
+	db := &store{clock: now, start: start}
+	db.forget(opts.Seed)
+	id := app{id: opts.AppID, secret: opts.AppSecret, name: opts.AppName, redirectURIs: opts.RedirectURIs}
+	links := permalinks(strings.TrimRight(opts.PermalinkBase, "/"))
+	sender := &webhookSender{clock: now, secret: opts.AppSecret}
+	s := &Sim{
+		opts:  opts,
+		store: db,
+		api: &api{
+			store: db, app: id, links: links,
+			fetcher: mediaFetcher{probe.Client(probe.Config{Allow: opts.MediaNetworks, AnyPort: true})},
+		},
+		window:   oauthWindow{store: db, app: id, autoApprove: opts.AutoApprove},
+		pages:    pages{store: db, links: links},
+		webhooks: &webhooks{store: db, app: id, links: links, sender: sender, hosts: opts.CallbackHosts},
+		sender:   sender,
+		callbacks: &callbackSender{
+			store: db, app: id, hosts: opts.CallbackHosts,
+			uninstall: opts.UninstallURL, dataDeletion: opts.DataDeletionURL,
+		},
+	}
+	db.announce = s.webhooks.announce
+	s.routes = ownSide{hosts: opts.Hosts}.guard(s.table())
 	if opts.Journal != "" {
-		j, err := openJournal(opts.Journal, s.replay)
+		j, err := openJournal(opts.Journal, db.replay)
 		if err != nil {
 			return nil, fmt.Errorf("simulator journal: %w", err)
 		}
-		s.journal = j
+		db.journal = j
 	}
 	return s, nil
 }
@@ -153,12 +137,7 @@ func New(opts Options) (*Sim, error) {
 // Close ends the deliveries and closes the journal. Calls that change something are refused afterwards.
 func (s *Sim) Close() error {
 	s.sender.close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.journal == nil {
-		return nil
-	}
-	return s.journal.close()
+	return s.store.close()
 }
 
 // knobs are what these options ask for.
@@ -185,15 +164,15 @@ func (o Options) knobs() Knobs {
 // Reset forgets everything that happened, on the journal too, and comes back to the knobs, the seed and the clock of the
 // start.
 func (s *Sim) Reset() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.journal != nil {
-		if err := s.journal.empty(); err != nil {
-			return err
-		}
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	if err := s.store.reset(s.opts.Seed); err != nil {
+		return err
 	}
+	s.api.faults.restart()
+	s.api.log.clear()
+	s.api.mistakes.clear()
 	s.sender.clear()
-	s.ahead.Store(0)
-	s.forget(s.opts.Seed)
+	s.callbacks.clear()
 	return nil
 }

@@ -1,9 +1,6 @@
 package threadssim
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -34,7 +31,7 @@ var defaultScopes = []string{
 var usernameShape = regexp.MustCompile(`^[a-z0-9._]{1,30}$`)
 
 // account finds the user of a name or makes one. The caller holds the lock.
-func (s *Sim) account(username string) (*user, error) {
+func (s *store) account(username string) (*user, error) {
 	username = account(username)
 	if !usernameShape.MatchString(username) {
 		return nil, fmt.Errorf("%.40q is not a username: letters, digits, dots and underscores, at most 30", username)
@@ -47,7 +44,7 @@ func (s *Sim) account(username string) (*user, error) {
 }
 
 // issue makes a token that lives as long as the account's knobs say. The caller holds the lock.
-func (s *Sim) issue(t token, k *Knobs, now time.Time) (string, error) {
+func (s *store) issue(t token, k *Knobs, now time.Time) (string, error) {
 	prefix, life := "THSIMS", time.Duration(k.TokenTTLShort)
 	if t.Long {
 		prefix, life = "THSIML", time.Duration(k.TokenTTLLong)
@@ -55,6 +52,25 @@ func (s *Sim) issue(t token, k *Knobs, now time.Time) (string, error) {
 	secret := newSecret(prefix)
 	t.Digest, t.Issued, t.Expires = digestOf(secret), now, now.Add(life)
 	return secret, s.commit(entry{Token: &t})
+}
+
+// revoke kills all tokens an account has.
+func (s *store) revoke(username string, subcode int) error {
+	u := s.byName[username]
+	if u == nil {
+		return fmt.Errorf("no user %.40q", username)
+	}
+	for _, t := range s.tokens {
+		if t.UserID != u.ID || t.Revoked != 0 {
+			continue
+		}
+		dead := *t
+		dead.Revoked = subcode
+		if err := s.commit(entry{Token: &dead}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // grantEnds is when a person has to agree again, whatever became of the token.
@@ -71,42 +87,26 @@ func accessToken(c *call) answer {
 // appToken gives the app a token of its own, which has no end.
 func appToken(c *call) answer {
 	switch {
-	case c.params.Get("client_id") != c.sim.opts.AppID:
+	case c.params.Get("client_id") != c.api.app.id:
 		return exchangeRefused("Invalid platform app")
-	case c.params.Get("client_secret") != c.sim.opts.AppSecret:
+	case c.params.Get("client_secret") != c.api.app.secret:
 		return exchangeRefused("Error validating client secret.")
 	}
-	return success(map[string]any{"access_token": c.sim.appSecretToken(), "token_type": "bearer"})
-}
-
-// appSecretToken is the same every time, and does not show the app's secret.
-func (s *Sim) appSecretToken() string {
-	sum := sha256.Sum256([]byte("app token\x00" + s.opts.AppID + "\x00" + s.opts.AppSecret))
-	return "TH|" + s.opts.AppID + "|" + base64.RawURLEncoding.EncodeToString(sum[:])[:27]
-}
-
-// isAppToken takes the token that was given out and the shorthand of id and secret.
-func (s *Sim) isAppToken(raw string) bool {
-	for _, known := range []string{s.appSecretToken(), "TH|" + s.opts.AppID + "|" + s.opts.AppSecret} {
-		if subtle.ConstantTimeCompare([]byte(raw), []byte(known)) == 1 {
-			return true
-		}
-	}
-	return false
+	return success(map[string]any{"access_token": c.api.app.token(), "token_type": "bearer"})
 }
 
 // exchange trades a code for a short-lived token. A code works once, even if the answer is lost.
 func exchange(c *call) answer {
 	p := c.params
 	switch {
-	case p.Get("client_id") != c.sim.opts.AppID:
+	case p.Get("client_id") != c.api.app.id:
 		return exchangeRefused("Invalid platform app")
-	case p.Get("client_secret") != c.sim.opts.AppSecret:
+	case p.Get("client_secret") != c.api.app.secret:
 		return exchangeRefused("Error validating client secret.")
 	case p.Get("grant_type") != "authorization_code":
 		return exchangeRefused("Invalid grant_type")
 	}
-	known := c.sim.codes[digestOf(p.Get("code"))]
+	known := c.store.codes[digestOf(p.Get("code"))]
 	switch {
 	case known == nil || known.Used:
 		return exchangeRefused("Matching code was not found or was already used")
@@ -117,11 +117,11 @@ func exchange(c *call) answer {
 	}
 	used := *known
 	used.Used = true
-	if err := c.sim.commit(entry{Code: &used}); err != nil {
+	if err := c.store.commit(entry{Code: &used}); err != nil {
 		return unwell()
 	}
-	c.as(c.sim.users[known.UserID])
-	secret, err := c.sim.issue(token{UserID: known.UserID, Scopes: known.Scopes, Granted: known.Issued}, c.knobs, c.at)
+	c.as(c.store.users[known.UserID])
+	secret, err := c.store.issue(token{UserID: known.UserID, Scopes: known.Scopes, Granted: known.Issued}, c.knobs, c.at)
 	if err != nil {
 		return unwell()
 	}
@@ -145,7 +145,7 @@ func exchangeLong(c *call) answer {
 	if p.Get("grant_type") != "th_exchange_token" {
 		return refuse(http.StatusBadRequest, oauthException, 100, 0, "Param grant_type must be th_exchange_token")
 	}
-	if p.Get("client_secret") != c.sim.opts.AppSecret {
+	if p.Get("client_secret") != c.api.app.secret {
 		return refuse(http.StatusBadRequest, oauthException, 100, 0, "Error validating client secret.")
 	}
 	if a, ok := authenticate(c); !ok {
@@ -165,7 +165,7 @@ func refresh(c *call) answer {
 		return refuse(http.StatusBadRequest, oauthException, 100, 0, "Param grant_type must be th_refresh_token")
 	}
 	if a, ok := authenticate(c); !ok {
-		if t := c.sim.tokens[digestOf(c.params.Get("access_token"))]; t != nil && !c.at.Before(t.Expires) {
+		if t := c.store.tokens[digestOf(c.params.Get("access_token"))]; t != nil && !c.at.Before(t.Expires) {
 			c.mistake(refreshedTooLate, "a token was refreshed after its end at "+stamp(t.Expires))
 		}
 		return a
@@ -186,7 +186,7 @@ func refresh(c *call) answer {
 }
 
 func (c *call) reissue(granted time.Time) answer {
-	secret, err := c.sim.issue(token{UserID: c.token.UserID, Long: true, Scopes: c.token.Scopes, Granted: granted}, c.knobs, c.at)
+	secret, err := c.store.issue(token{UserID: c.token.UserID, Long: true, Scopes: c.token.Scopes, Granted: granted}, c.knobs, c.at)
 	if err != nil {
 		return unwell()
 	}
@@ -197,7 +197,7 @@ func (c *call) reissue(granted time.Time) answer {
 // debugToken tells about input_token, to a person or to the app itself. A token that is no good is told about with its
 // error; one that was never given out has nothing else to tell.
 func debugToken(c *call) answer {
-	if !c.sim.isAppToken(c.params.Get("access_token")) {
+	if !c.api.app.owns(c.params.Get("access_token")) {
 		if a, ok := authenticate(c); !ok {
 			if c.knobs.CleanHTTPStatus == "observed" {
 				a.status = http.StatusInternalServerError // this call was seen to say so of its caller's token
@@ -209,24 +209,24 @@ func debugToken(c *call) answer {
 	if raw == "" {
 		return refuse(http.StatusBadRequest, oauthException, 100, 0, "The parameter input_token is required")
 	}
-	if c.sim.isAppToken(raw) {
+	if c.api.app.owns(raw) {
 		return success(map[string]any{"data": map[string]any{
-			"type": "APP", "application": c.sim.opts.AppName, "is_valid": true, "scopes": []string{},
+			"type": "APP", "application": c.api.app.name, "is_valid": true, "scopes": []string{},
 		}})
 	}
-	t := c.sim.tokens[digestOf(raw)]
+	t := c.store.tokens[digestOf(raw)]
 	if t == nil {
 		return success(map[string]any{"data": map[string]any{
 			"is_valid": false, "scopes": []string{}, "error": debugError(unparsable()),
 		}})
 	}
-	k := c.sim.users[t.UserID].knobs
+	k := c.store.users[t.UserID].knobs
 	if c.user != nil && c.user.ID == t.UserID {
 		k = c.knobs
 	}
 	told := map[string]any{
 		"type":                   "USER",
-		"application":            c.sim.opts.AppName,
+		"application":            c.api.app.name,
 		"is_valid":               true,
 		"issued_at":              t.Issued.Unix(),
 		"expires_at":             t.Expires.Unix(),

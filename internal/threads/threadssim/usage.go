@@ -42,7 +42,7 @@ func (h *hourly) turn(now time.Time) {
 
 // overBudget counts the call and says whether the account has used up its calls of the day.
 func (c *call) overBudget() bool {
-	c.sim.appCalls.add(c.at)
+	c.store.appCalls.add(c.at)
 	if c.user == nil {
 		return false
 	}
@@ -82,7 +82,7 @@ func (c *call) counted(a answer) answer {
 		header[name] = value
 	}
 	if shows == "app" || shows == "both" {
-		n := percent(c.sim.appCalls.sum(c.at))
+		n := percent(c.store.appCalls.sum(c.at))
 		header["X-App-Usage"] = fmt.Sprintf(`{"call_count":%d,"total_cputime":%d,"total_time":%d}`, n, n, n)
 	}
 	if (shows == "business" || shows == "both") && c.user != nil {

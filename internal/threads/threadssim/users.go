@@ -89,8 +89,8 @@ type PersonInfo struct {
 
 // AddPerson makes an account, or changes the one of that name.
 func (s *Sim) AddPerson(p Person) (PersonInfo, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
 	if p.Followers != nil && *p.Followers < 0 {
 		return PersonInfo{}, fmt.Errorf("followers %d is below zero", *p.Followers)
 	}
@@ -103,7 +103,7 @@ func (s *Sim) AddPerson(p Person) (PersonInfo, error) {
 			follows = append(follows, name)
 		}
 	}
-	u, err := s.account(p.Username)
+	u, err := s.store.account(p.Username)
 	if err != nil {
 		return PersonInfo{}, err
 	}
@@ -118,7 +118,7 @@ func (s *Sim) AddPerson(p Person) (PersonInfo, error) {
 	if p.Follows != nil {
 		changed.Follows = follows
 	}
-	if err := s.commit(entry{User: &user{ID: u.ID, Username: u.Username, persona: changed}}); err != nil {
+	if err := s.store.commit(entry{User: &user{ID: u.ID, Username: u.Username, persona: changed}}); err != nil {
 		return PersonInfo{}, err
 	}
 	return s.person(u), nil
@@ -132,10 +132,10 @@ func set[T any](into *T, value *T) {
 
 // People are all accounts, in the order of their names.
 func (s *Sim) People() []PersonInfo {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]PersonInfo, 0, len(s.users))
-	for _, u := range s.users {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	all := make([]PersonInfo, 0, len(s.store.users))
+	for _, u := range s.store.users {
 		all = append(all, s.person(u))
 	}
 	slices.SortFunc(all, func(a, b PersonInfo) int { return strings.Compare(a.Username, b.Username) })
@@ -151,7 +151,7 @@ func (s *Sim) person(u *user) PersonInfo {
 	}
 	return PersonInfo{
 		ID: u.ID, Username: u.Username, Name: u.displayName(), Biography: u.biography(), Private: u.private(),
-		Verified: u.Verified, Followers: u.followers(s.now()), Follows: append([]string{}, u.Follows...), Posts: n,
+		Verified: u.Verified, Followers: u.followers(s.store.now()), Follows: append([]string{}, u.Follows...), Posts: n,
 	}
 }
 
@@ -159,15 +159,15 @@ func (s *Sim) person(u *user) PersonInfo {
 // of addresses, for a carousel; without media_type it finds out itself. No quota counts it, and no rule of the client is
 // judged by it. It returns the id of the post and whether it waits for the approval of the conversation's author.
 func (s *Sim) Say(username string, params url.Values) (id string, waits bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u := s.byName[account(username)]
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	u := s.store.byName[account(username)]
 	if u == nil {
 		return "", false, fmt.Errorf("there is no person %.40q yet: make one with POST /_sim/people", username)
 	}
-	c := &call{sim: s, params: params, at: s.now()}
+	c := &call{api: s.api, store: s.store, params: params, at: s.store.now()}
 	c.as(u)
-	children, err := c.pictures(params)
+	children, err := pictures(params)
 	if err != nil {
 		return "", false, err
 	}
@@ -175,31 +175,31 @@ func (s *Sim) Say(username string, params url.Values) (id string, waits bool, er
 	if err != nil {
 		return "", false, err
 	}
-	if a, ok := c.checkRules(k); !ok {
+	if a, ok := (creation{c, k}).checkRules(); !ok {
 		return "", false, said(a)
 	}
 	if err := c.checkSaid(k); err != nil {
 		return "", false, err
 	}
 	for _, child := range append(children, k) {
-		child.ID, child.UserID, child.Created, child.Ready = nextID(firstContainer, &s.ids.containers), u.ID, c.at, c.at
+		child.ID, child.UserID, child.Created, child.Ready = nextID(firstContainer, &s.store.ids.containers), u.ID, c.at, c.at
 		if child != k {
 			k.Children = append(k.Children, child.ID)
-			if err := s.commit(entry{Container: child}); err != nil {
+			if err := s.store.commit(entry{Container: child}); err != nil {
 				return "", false, err
 			}
 		}
 	}
 	m := c.mediaOf(k)
 	m.Seeded, m.Arrived, m.Committed = true, c.at, c.at
-	if err := s.commit(entry{Container: k, Media: m}); err != nil {
+	if err := s.store.commit(entry{Container: k, Media: m}); err != nil {
 		return "", false, err
 	}
 	return m.ID, m.approval.waits(), nil
 }
 
 // pictures are the children of a carousel; it also gives the post the media type that its parameters speak of.
-func (c *call) pictures(params url.Values) (children []*container, err error) {
+func pictures(params url.Values) (children []*container, err error) {
 	urls := readList(params.Get("image_urls"))
 	params.Del("children") // those would be containers, and a person has none
 	kind := threads.Text
@@ -233,11 +233,11 @@ func (c *call) pictures(params url.Values) (children []*container, err error) {
 func (c *call) checkSaid(k *container) error {
 	k.Children = nil
 	for name, id := range map[string]string{"reply_to_id": k.ReplyTo, "quote_post_id": k.Quote} {
-		if m := c.sim.media[id]; id != "" && (m == nil || !c.sees(m)) {
+		if m := c.store.media[id]; id != "" && (m == nil || !c.sees(m)) {
 			return fmt.Errorf("%s %.40q is not a post that @%s can see", name, id, c.user.Username)
 		}
 	}
-	if parent := c.sim.media[k.ReplyTo]; parent != nil && !c.sim.mayReply(c.user, parent, k.Text) {
+	if parent := c.store.media[k.ReplyTo]; parent != nil && !c.store.mayReply(c.user, parent, k.Text) {
 		return fmt.Errorf("the reply_control of the post does not let @%s reply", c.user.Username)
 	}
 	if k.Location != "" && placeOf(k.Location) == nil {
@@ -256,23 +256,23 @@ func said(a answer) error {
 	return fmt.Errorf("refused with HTTP %d", a.status)
 }
 
-func (s *Sim) controlPeople(w http.ResponseWriter, _ *http.Request) { write(w, data(s.People())) }
+func (h control) people(w http.ResponseWriter, _ *http.Request) { write(w, data(h.sim.People())) }
 
-func (s *Sim) controlAddPerson(w http.ResponseWriter, r *http.Request) {
+func (h control) addPerson(w http.ResponseWriter, r *http.Request) {
 	var p Person
 	if !decode(w, r, &p) {
 		return
 	}
-	info, err := s.AddPerson(p)
+	info, err := h.sim.AddPerson(p)
 	done(w, err, func() any { return info })
 }
 
-func (s *Sim) controlSay(w http.ResponseWriter, r *http.Request) {
+func (h control) say(w http.ResponseWriter, r *http.Request) {
 	params, err := readParams(w, r)
 	if err != nil {
 		write(w, complaint(err))
 		return
 	}
-	id, waits, err := s.Say(r.PathValue("username"), params)
+	id, waits, err := h.sim.Say(r.PathValue("username"), params)
 	done(w, err, func() any { return map[string]any{"id": id, "pending": waits} })
 }

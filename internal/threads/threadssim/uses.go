@@ -35,7 +35,7 @@ func (u *user) keywords() any {
 	return list
 }
 
-func (s *Sim) replayUse(d *use) error {
+func (s *store) replayUse(d *use) error {
 	u := s.users[d.UserID]
 	if u == nil {
 		return fmt.Errorf("use of a quota by unknown user %s", d.UserID)
@@ -50,7 +50,7 @@ func (s *Sim) replayUse(d *use) error {
 
 // spends writes down one use of an allowance by the caller.
 func (c *call) spends(q quota, query string) (answer, bool) {
-	if err := c.sim.commit(entry{Use: &use{UserID: c.user.ID, Quota: q, At: c.at, Query: query}}); err != nil {
+	if err := c.store.commit(entry{Use: &use{UserID: c.user.ID, Quota: q, At: c.at, Query: query}}); err != nil {
 		return unwell(), false
 	}
 	return answer{}, true

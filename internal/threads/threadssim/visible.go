@@ -8,7 +8,7 @@ import (
 
 // public says whether a post is there for everyone to see: not deleted, not waiting for approval, not hidden, and of a
 // public profile.
-func (s *Sim) public(m *media) bool {
+func (s *store) public(m *media) bool {
 	return !m.deleted && !m.owner.private() && !m.approval.waits() && s.hideStatus(m) != hidden
 }
 
@@ -24,13 +24,13 @@ func (c *call) sees(m *media) bool {
 	case m.root.owner == c.user:
 		return true // also what waits or was hidden
 	}
-	return c.sim.public(m)
+	return c.store.public(m)
 }
 
 // visible finds a post that the caller can see and this token may read: the caller's own, those in conversations the
 // caller began, and with one of the scopes for posts of others, public ones.
 func (c *call) visible(id string) *media {
-	m := c.sim.media[id]
+	m := c.store.media[id]
 	if m == nil || !c.sees(m) {
 		return nil
 	}
@@ -46,7 +46,7 @@ func (c *call) visible(id string) *media {
 
 // mayReply is the judgement of reply_control, whose word is that of the post replied to, or of the conversation when the
 // post has none. Who began the conversation may always reply.
-func (s *Sim) mayReply(author *user, parent *media, text string) bool {
+func (s *store) mayReply(author *user, parent *media, text string) bool {
 	root := parent.root
 	if author == root.owner || author == parent.owner {
 		return true

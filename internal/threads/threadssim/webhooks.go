@@ -2,6 +2,7 @@ package threadssim
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
@@ -45,7 +46,7 @@ type hook struct {
 
 const firstHook = 23456700000000011
 
-func (s *Sim) replayHook(h *hook) {
+func (s *store) replayHook(h *hook) {
 	s.hooks = slices.DeleteFunc(s.hooks, func(old *hook) bool { return old.ID == h.ID })
 	if !h.Removed {
 		s.hooks = append(s.hooks, h)
@@ -60,25 +61,36 @@ type Hook struct {
 	Fields      []string `json:"fields"`
 }
 
+// webhooks tells the app's subscriptions what happens. The subscriptions are part of the store, under its lock.
+type webhooks struct {
+	store  *store
+	app    app
+	links  permalinks
+	sender *webhookSender
+	hosts  callbackHosts
+}
+
 // Hooks are the subscriptions, oldest first.
-func (s *Sim) Hooks() []Hook {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]Hook, 0, len(s.hooks))
-	for _, h := range s.hooks {
+func (s *Sim) Hooks() []Hook { return s.webhooks.list() }
+
+func (s *webhooks) list() []Hook {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	all := make([]Hook, 0, len(s.store.hooks))
+	for _, h := range s.store.hooks {
 		all = append(all, Hook{h.ID, h.URL, slices.Clone(h.Fields)})
 	}
 	return all
 }
 
-func (s *Sim) controlHooks(w http.ResponseWriter, _ *http.Request) { write(w, data(s.Hooks())) }
-func (s *Sim) controlDeliveries(w http.ResponseWriter, _ *http.Request) {
-	write(w, data(s.Deliveries()))
+func (h control) hooks(w http.ResponseWriter, _ *http.Request) { write(w, data(h.sim.Hooks())) }
+func (h control) deliveries(w http.ResponseWriter, _ *http.Request) {
+	write(w, data(h.sim.Deliveries()))
 }
 
-// controlSubscribe does what the app's dashboard does: it asks the address whether it is the app's, and subscribes only
+// subscribe does what the app's dashboard does: it asks the address whether it is the app's, and subscribes only
 // when the challenge comes back.
-func (s *Sim) controlSubscribe(w http.ResponseWriter, r *http.Request) {
+func (h control) subscribe(w http.ResponseWriter, r *http.Request) {
 	var ask struct {
 		CallbackURL string   `json:"callback_url"`
 		VerifyToken string   `json:"verify_token"`
@@ -87,35 +99,37 @@ func (s *Sim) controlSubscribe(w http.ResponseWriter, r *http.Request) {
 	if !decode(w, r, &ask) {
 		return
 	}
-	err := s.allowed(ask.CallbackURL)
-	for _, field := range ask.Fields {
+	made, err := h.sim.webhooks.subscribe(r.Context(), hook{URL: ask.CallbackURL, Fields: ask.Fields, Host: origin(r)}, ask.VerifyToken)
+	done(w, err, func() any { return made })
+}
+
+func (s *webhooks) subscribe(ctx context.Context, asked hook, verifyToken string) (Hook, error) {
+	err := s.hosts.vet(asked.URL)
+	for _, field := range asked.Fields {
 		if hookTopics[field] == "" {
 			err = errors.Join(err, fmt.Errorf("%.40q is none of replies, delete, mentions, publish", field))
 		}
 	}
 	switch {
-	case len(ask.Fields) == 0:
+	case len(asked.Fields) == 0:
 		err = errors.Join(err, errors.New("fields is empty"))
-	case ask.VerifyToken == "":
+	case verifyToken == "":
 		err = errors.Join(err, errors.New("verify_token is empty"))
 	}
 	if err == nil {
-		err = s.shakeHands(r, ask.CallbackURL, ask.VerifyToken)
+		err = s.verify(ctx, asked.URL, verifyToken)
 	}
 	if err != nil {
-		write(w, complaint(err))
-		return
+		return Hook{}, err
 	}
-	h := &hook{URL: ask.CallbackURL, Fields: ask.Fields, Host: origin(r)}
-	s.mu.Lock()
-	h.ID, h.Created = nextID(firstHook, &s.ids.hooks), s.now()
-	err = s.commit(entry{Hook: h})
-	s.mu.Unlock()
-	done(w, err, func() any { return Hook{h.ID, h.URL, h.Fields} })
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	asked.ID, asked.Created = nextID(firstHook, &s.store.ids.hooks), s.store.now()
+	return Hook{asked.ID, asked.URL, asked.Fields}, s.store.commit(entry{Hook: &asked})
 }
 
-// shakeHands asks the address for the challenge, as Meta does when a subscription is made.
-func (s *Sim) shakeHands(r *http.Request, address, token string) error {
+// verify asks the address for the challenge, as Meta does when a subscription is made.
+func (s *webhooks) verify(ctx context.Context, address, token string) error {
 	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000_000))
 	if err != nil {
 		return err
@@ -130,11 +144,11 @@ func (s *Sim) shakeHands(r *http.Request, address, token string) error {
 	q.Set("hub.challenge", challenge)
 	q.Set("hub.verify_token", token)
 	u.RawQuery = q.Encode()
-	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return err
 	}
-	status, body, err := say(s.sender.caller(), req)
+	status, body, err := say(req)
 	switch {
 	case err != nil:
 		return fmt.Errorf("the callback did not answer: %w", err)
@@ -146,40 +160,43 @@ func (s *Sim) shakeHands(r *http.Request, address, token string) error {
 	return nil
 }
 
-// controlUnsubscribe ends a subscription.
-func (s *Sim) controlUnsubscribe(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	i := slices.IndexFunc(s.hooks, func(h *hook) bool { return h.ID == r.PathValue("id") })
-	err := fmt.Errorf("there is no subscription %.40q", r.PathValue("id"))
-	if i >= 0 {
-		gone := *s.hooks[i]
-		gone.Removed = true
-		err = s.commit(entry{Hook: &gone})
+// unsubscribe ends a subscription.
+func (h control) unsubscribe(w http.ResponseWriter, r *http.Request) {
+	done(w, h.sim.webhooks.unsubscribe(r.PathValue("id")), func() any { return h.sim.Hooks() })
+}
+
+func (s *webhooks) unsubscribe(id string) error {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	i := slices.IndexFunc(s.store.hooks, func(h *hook) bool { return h.ID == id })
+	if i < 0 {
+		return fmt.Errorf("there is no subscription %.40q", id)
 	}
-	s.mu.Unlock()
-	done(w, err, func() any { return s.Hooks() })
+	gone := *s.store.hooks[i]
+	gone.Removed = true
+	return s.store.commit(entry{Hook: &gone})
 }
 
 // announce tells the subscribers what just happened. What is replayed from a journal was told already. The caller holds
 // the lock.
-func (s *Sim) announce(e entry) {
-	if len(s.hooks) == 0 {
+func (s *webhooks) announce(e entry) {
+	if len(s.store.hooks) == 0 {
 		return
 	}
 	switch {
 	case e.Media != nil:
-		m := s.media[e.Media.ID]
-		if s.authorized(m.owner) {
+		m := s.store.media[e.Media.ID]
+		if s.store.authorized(m.owner) {
 			s.tell(hookPublish, m.owner, m, m.ID, s.publishValue)
 		}
 		if !m.approval.waits() {
 			s.tellOthers(m)
 		}
 	case e.Moderate != nil && e.Moderate.Approval == approvalApproved:
-		s.tellOthers(s.media[e.Moderate.MediaID])
+		s.tellOthers(s.store.media[e.Moderate.MediaID])
 	case e.Delete != nil:
-		m := s.media[e.Delete.MediaID]
-		if s.authorized(m.owner, threads.ScopeDelete) {
+		m := s.store.media[e.Delete.MediaID]
+		if s.store.authorized(m.owner, threads.ScopeDelete) {
 			s.tell(hookDelete, m.owner, m, m.ID, func(string, *media) map[string]any {
 				return map[string]any{
 					"id": m.ID, "owner": map[string]any{"owner_id": m.owner.ID}, "deleted_at": stamp(e.Delete.At),
@@ -191,27 +208,27 @@ func (s *Sim) announce(e entry) {
 }
 
 // tellOthers tells about a reply and about mentions. Private people's doings are nobody's business.
-func (s *Sim) tellOthers(m *media) {
+func (s *webhooks) tellOthers(m *media) {
 	if m.owner.private() {
 		return
 	}
-	if parent := s.media[m.of.ReplyTo]; parent != nil {
+	if parent := s.store.media[m.of.ReplyTo]; parent != nil {
 		for _, to := range []*user{parent.owner, m.root.owner} {
-			if to != m.owner && !to.private() && s.authorized(to, threads.ScopeReadReplies) {
+			if to != m.owner && !to.private() && s.store.authorized(to, threads.ScopeReadReplies) {
 				s.tell(hookReplies, to, m, m.ID, s.replyValue)
 				break
 			}
 		}
 	}
 	for _, name := range mentionsIn(m.of.Text) {
-		if to := s.byName[name]; to != nil && to != m.owner && !to.private() && s.authorized(to, threads.ScopeManageMentions) {
+		if to := s.store.byName[name]; to != nil && to != m.owner && !to.private() && s.store.authorized(to, threads.ScopeManageMentions) {
 			s.tell(hookMentions, to, m, to.ID, s.mentionValue)
 		}
 	}
 }
 
 // authorized says whether a person lets the app see the events of these scopes.
-func (s *Sim) authorized(u *user, scopes ...string) bool {
+func (s *store) authorized(u *user, scopes ...string) bool {
 	now := s.now()
 	if u.knobs.Uninstall || u.knobs.Ungranted {
 		return false
@@ -229,9 +246,9 @@ func (s *Sim) authorized(u *user, scopes ...string) bool {
 const late = 3 * time.Second
 
 // tell puts an event on its way to everyone who subscribed to its field, with the luck of the account it is about.
-func (s *Sim) tell(field string, about *user, m *media, target string, value func(host string, m *media) map[string]any) {
-	now, k := s.now(), about.knobs
-	for _, h := range s.hooks {
+func (s *webhooks) tell(field string, about *user, m *media, target string, value func(host string, m *media) map[string]any) {
+	now, k := s.store.now(), about.knobs
+	for _, h := range s.store.hooks {
 		if !slices.Contains(h.Fields, field) {
 			continue
 		}
@@ -242,7 +259,7 @@ func (s *Sim) tell(field string, about *user, m *media, target string, value fun
 		}
 		d := Delivery{SubscriptionID: h.ID, URL: h.URL, Field: field, Due: now.Add(k.WebhookDelay.draw(about.rng))}
 		d.Body = phpJSON(map[string]any{
-			"app_id": s.opts.AppID, "topic": hookTopics[field], "target_id": target, "time": now.Unix(),
+			"app_id": s.app.id, "topic": hookTopics[field], "target_id": target, "time": now.Unix(),
 			"subscription_id": h.ID, "has_uid_field": false, "values": values,
 		})
 		if chance(about.rng, k.WebhookDrop) {
@@ -256,22 +273,22 @@ func (s *Sim) tell(field string, about *user, m *media, target string, value fun
 			same := d
 			list = append(list, &same)
 		}
-		s.send(list...)
+		s.sender.send(list...)
 	}
 }
 
 // publishValue has no text and no container's id, as at Threads.
-func (s *Sim) publishValue(host string, m *media) map[string]any {
+func (s *webhooks) publishValue(host string, m *media) map[string]any {
 	v := map[string]any{
 		"id": m.ID, "media_type": readType(m.of.MediaType), "timestamp": stamp(m.Committed), "username": m.owner.Username,
 	}
 	if !m.Withheld {
-		v["permalink"] = s.permalink(host, m)
+		v["permalink"] = s.links.of(host, m)
 	}
 	return v
 }
 
-func (s *Sim) replyValue(host string, m *media) map[string]any {
+func (s *webhooks) replyValue(host string, m *media) map[string]any {
 	v := s.publishValue(host, m)
 	v["text"], v["shortcode"] = m.of.Text, m.Shortcode
 	v["replied_to"] = map[string]any{"id": m.of.ReplyTo}
@@ -280,7 +297,7 @@ func (s *Sim) replyValue(host string, m *media) map[string]any {
 	return v
 }
 
-func (s *Sim) mentionValue(host string, m *media) map[string]any {
+func (s *webhooks) mentionValue(host string, m *media) map[string]any {
 	v := s.publishValue(host, m)
 	if m.of.ReplyTo != "" {
 		v = s.replyValue(host, m)

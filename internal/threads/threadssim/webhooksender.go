@@ -58,42 +58,30 @@ type Attempt struct {
 	Error  string    `json:"error,omitempty"`
 }
 
-// webhookSender brings webhooks to their addresses, one at a time. It never holds the simulator's lock.
+// webhookSender brings webhooks to their addresses, one at a time. It has a lock of its own and never takes the store's.
 type webhookSender struct {
+	clock  *clock
+	secret string // signs what is sent
+
 	mu      sync.Mutex
 	seq     int
 	log     []*Delivery // the latest, oldest first
 	waiting []*Delivery
-	answers []CallbackAnswer
 	wake    chan struct{}
 	stop    context.CancelFunc
 	stopped chan struct{}
 	closed  bool
-	client  *http.Client
 }
 
-// caller is the sender's own client, for others to use.
-func (p *webhookSender) caller() *http.Client {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.http()
-}
-
-// http is that client: it follows no redirect, because only the address itself was allowed. The caller holds the lock.
-func (p *webhookSender) http() *http.Client {
-	if p.client == nil {
-		p.client = &http.Client{
-			Timeout:       callTimeout,
-			Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
-	}
-	return p.client
+// appClient calls the app's addresses. It follows no redirect, because only the address itself was allowed.
+var appClient = &http.Client{
+	Timeout:       callTimeout,
+	Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
 // send puts deliveries on their way.
-func (s *Sim) send(list ...*Delivery) {
-	p := &s.sender
+func (p *webhookSender) send(list ...*Delivery) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -116,7 +104,7 @@ func (s *Sim) send(list ...*Delivery) {
 	if p.stop == nil && len(p.waiting) > 0 {
 		ctx, stop := context.WithCancel(context.Background())
 		p.stop, p.stopped, p.wake = stop, make(chan struct{}), make(chan struct{}, 1)
-		go s.deliver(ctx, p.stopped, p.wake, p.http())
+		go p.deliver(ctx, p.stopped, p.wake)
 	}
 	p.nudge()
 }
@@ -130,17 +118,17 @@ func (p *webhookSender) nudge() {
 }
 
 // clockMoved tells the sender that what was far may be due.
-func (s *Sim) clockMoved() {
-	s.sender.mu.Lock()
-	defer s.sender.mu.Unlock()
-	s.sender.nudge()
+func (p *webhookSender) clockMoved() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.nudge()
 }
 
 // deliver is the sender at work, until it is stopped.
-func (s *Sim) deliver(ctx context.Context, stopped chan<- struct{}, wake <-chan struct{}, client *http.Client) {
+func (p *webhookSender) deliver(ctx context.Context, stopped chan<- struct{}, wake <-chan struct{}) {
 	defer close(stopped)
 	for {
-		d, wait := s.sender.next(s.now())
+		d, wait := p.next(p.clock.now())
 		if d == nil {
 			timer := time.NewTimer(wait)
 			select {
@@ -153,13 +141,13 @@ func (s *Sim) deliver(ctx context.Context, stopped chan<- struct{}, wake <-chan 
 			timer.Stop()
 			continue
 		}
-		at := s.now()
-		tried := attempt(ctx, client, d.URL, d.Body, s.opts.AppSecret)
+		at := p.clock.now()
+		tried := attempt(ctx, d.URL, d.Body, p.secret)
 		if ctx.Err() != nil {
 			return
 		}
 		tried.At = at
-		s.sender.tried(d, tried, s.now())
+		p.tried(d, tried, p.clock.now())
 	}
 }
 
@@ -200,7 +188,7 @@ func (p *webhookSender) tried(d *Delivery, a Attempt, now time.Time) {
 	p.waiting = slices.DeleteFunc(p.waiting, func(w *Delivery) bool { return w == d })
 }
 
-func attempt(ctx context.Context, client *http.Client, to, body, secret string) Attempt {
+func attempt(ctx context.Context, to, body, secret string) Attempt {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(body))
 	if err != nil {
 		return Attempt{Error: err.Error()}
@@ -210,7 +198,7 @@ func attempt(ctx context.Context, client *http.Client, to, body, secret string) 
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "facebookexternalua")
 	req.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
-	status, _, err := say(client, req)
+	status, _, err := say(req)
 	if err != nil {
 		return Attempt{Error: err.Error()}
 	}
@@ -218,8 +206,8 @@ func attempt(ctx context.Context, client *http.Client, to, body, secret string) 
 }
 
 // say sends a request and reads the beginning of the answer.
-func say(client *http.Client, req *http.Request) (status int, body []byte, err error) {
-	resp, err := client.Do(req)
+func say(req *http.Request) (status int, body []byte, err error) {
+	resp, err := appClient.Do(req)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -234,7 +222,7 @@ func say(client *http.Client, req *http.Request) (status int, body []byte, err e
 func (p *webhookSender) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.log, p.waiting, p.answers = nil, nil, nil
+	p.log, p.waiting = nil, nil
 }
 
 // close ends the sender and waits for it. What was waiting is not delivered.
@@ -250,11 +238,13 @@ func (p *webhookSender) close() {
 }
 
 // Deliveries are the latest webhooks, oldest first.
-func (s *Sim) Deliveries() []Delivery {
-	s.sender.mu.Lock()
-	defer s.sender.mu.Unlock()
-	all := make([]Delivery, 0, len(s.sender.log))
-	for _, d := range s.sender.log {
+func (s *Sim) Deliveries() []Delivery { return s.sender.deliveries() }
+
+func (p *webhookSender) deliveries() []Delivery {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]Delivery, 0, len(p.log))
+	for _, d := range p.log {
 		one := *d
 		one.Attempts = slices.Clone(d.Attempts)
 		all = append(all, one)
@@ -262,15 +252,18 @@ func (s *Sim) Deliveries() []Delivery {
 	return all
 }
 
-// allowed refuses addresses that nobody vouched for: those of this machine and of the hosts in the options are fine.
-func (s *Sim) allowed(raw string) error {
+// callbackHosts are the hosts, besides this machine, that may be told about events.
+type callbackHosts []string
+
+// vet refuses addresses that nobody vouched for: those of this machine and of the hosts in the options are fine.
+func (h callbackHosts) vet(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return fmt.Errorf("%.200q is not an http or https address", raw)
 	}
 	host := u.Hostname()
 	ip := net.ParseIP(host)
-	if strings.EqualFold(host, "localhost") || (ip != nil && ip.IsLoopback()) || slices.Contains(s.opts.CallbackHosts, host) {
+	if strings.EqualFold(host, "localhost") || (ip != nil && ip.IsLoopback()) || slices.Contains(h, host) {
 		return nil
 	}
 	return fmt.Errorf("%.200q is not on this machine, and %s is not among the simulator's callback hosts", raw, host)
