@@ -178,7 +178,7 @@ func subscribers(t *testing.T) map[string][]string {
 func questions(t *testing.T) map[string][]string {
 	t.Helper()
 	subjects := map[string][]string{}
-	for _, file := range sources(t, "../../../events") {
+	for _, file := range sources(t, "../../asks") {
 		for _, decl := range file.Decls {
 			fn, ok := decl.(*ast.FuncDecl)
 			if !ok || fn.Name.Name != "Subject" || fn.Recv == nil {
@@ -192,7 +192,7 @@ func questions(t *testing.T) map[string][]string {
 				return true
 			})
 			if subject != "" {
-				subjects[subject] = answerers(t, "events."+types.ExprString(fn.Recv.List[0].Type))
+				subjects[subject] = answerers(t, "asks."+types.ExprString(fn.Recv.List[0].Type))
 			}
 		}
 	}
