@@ -48,6 +48,7 @@ type composeService struct {
 	Privileged  bool
 	SecurityOpt []string `yaml:"security_opt"`
 	EnvFile     any      `yaml:"env_file"`
+	Restart     string
 	Healthcheck struct {
 		Test    []string
 		Disable bool
@@ -196,6 +197,27 @@ func TestComposeIsHardened(t *testing.T) {
 				t.Errorf("the Dockerfile builds on %q, of no particular version", image)
 			}
 		}
+	}
+}
+
+// `up` waits for what must end first. It would wait for ever for what is started again for ever.
+func TestComposeEnds(t *testing.T) {
+	t.Parallel()
+	c := readCompose(t, filled)
+	awaited := 0
+	for name, s := range c.Services {
+		for other, on := range s.DependsOn {
+			if on.Condition != "service_completed_successfully" {
+				continue
+			}
+			awaited++
+			if restart := c.Services[other].Restart; !regexp.MustCompile(`^(no|on-failure:[1-9])$`).MatchString(restart) {
+				t.Errorf("%s waits until %s has ended, which is restarted %q", name, other, restart)
+			}
+		}
+	}
+	if awaited < 4 {
+		t.Errorf("found only %d that wait", awaited)
 	}
 }
 

@@ -15,14 +15,15 @@ import (
 // JetStream's words for why a message was not stored, as far as they are told apart here.
 // All of them: server/errors.json of nats-server.
 const (
-	codeNoMetaLeader      jetstream.ErrorCode = 10008
-	codeNotLeader         jetstream.ErrorCode = 10009
-	codeWrongLastSequence jetstream.ErrorCode = 10071
-	codeIDInFlight        jetstream.ErrorCode = 10158 // a message with this id is on its way
-	codeSubjectsInFlight  jetstream.ErrorCode = 10163
-	codeSubjectInFlight   jetstream.ErrorCode = 10164 // a message on this subject is on its way
-	codeTooManyRequests   jetstream.ErrorCode = 10167
-	codeBatchDuplicate    jetstream.ErrorCode = 10201
+	codeNoMetaLeader        jetstream.ErrorCode = 10008
+	codeNotLeader           jetstream.ErrorCode = 10009
+	codeInsufficientStorage jetstream.ErrorCode = 10047
+	codeWrongLastSequence   jetstream.ErrorCode = 10071
+	codeIDInFlight          jetstream.ErrorCode = 10158 // a message with this id is on its way
+	codeSubjectsInFlight    jetstream.ErrorCode = 10163
+	codeSubjectInFlight     jetstream.ErrorCode = 10164 // a message on this subject is on its way
+	codeTooManyRequests     jetstream.ErrorCode = 10167
+	codeBatchDuplicate      jetstream.ErrorCode = 10201
 )
 
 // storing is what is known of a message after one try to store it.

@@ -34,7 +34,7 @@ func Declare(ctx context.Context, b *Bus, t Topology) error {
 			return err
 		}
 		if _, err := patiently(ctx, b, func(ctx context.Context) (jetstream.Stream, error) { return b.js.CreateOrUpdateStream(ctx, cfg) }); err != nil {
-			return fmt.Errorf("declare stream %s: %w", cfg.Name, err)
+			return fmt.Errorf("declare stream %s: %w", cfg.Name, roomFor(cfg, err))
 		}
 	}
 	for _, d := range events.Durables() {
@@ -58,6 +58,15 @@ func Declare(ctx context.Context, b *Bus, t Topology) error {
 		b.repeat(ctx, events.TokenTickAlarm, events.TokenTickDue, tickEvery),
 		b.repeat(ctx, events.TokenSweepAlarm, events.TokenSweepDue, tokenSweep),
 	)
+}
+
+// roomFor says what JetStream's word for too little disk means.
+func roomFor(cfg jetstream.StreamConfig, err error) error {
+	if errorCode(err) != codeInsufficientStorage {
+		return err
+	}
+	return fmt.Errorf("NATS has too little disk: the stream reserves %d MiB, and NATS gives streams three quarters of what was free on its disk "+
+		"when it started, or max_file_store of its configuration; make room and restart it: %w", cfg.MaxBytes>>20, err)
 }
 
 // asksOfJetStream is how often JetStream is asked for a thing that must be there before work can begin.

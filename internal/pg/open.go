@@ -54,6 +54,9 @@ func Open(ctx context.Context, c Config, log *zap.Logger) (*bun.DB, error) {
 	db := bun.NewDB(pool, pgdialect.New(), bun.WithDiscardUnknownColumns())
 	err = explained(connect(ctx, pool, log))
 	if err == nil {
+		err = refuseEncoding(ctx, pool)
+	}
+	if err == nil {
 		err = refusePooler(ctx, pool)
 	}
 	if err != nil {
