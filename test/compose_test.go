@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -49,6 +51,12 @@ type composeService struct {
 	SecurityOpt []string `yaml:"security_opt"`
 	EnvFile     any      `yaml:"env_file"`
 	Restart     string
+	MemLimit    string `yaml:"mem_limit"`
+	PidsLimit   int    `yaml:"pids_limit"`
+	Logging     struct {
+		Driver  string
+		Options map[string]string
+	}
 	Healthcheck struct {
 		Test    []string
 		Disable bool
@@ -197,6 +205,58 @@ func TestComposeIsHardened(t *testing.T) {
 				t.Errorf("the Dockerfile builds on %q, of no particular version", image)
 			}
 		}
+	}
+}
+
+// What runs wild ends itself, and not the machine: its memory, its processes, its log.
+func TestComposeBoundsEveryContainer(t *testing.T) {
+	t.Parallel()
+	for name, s := range readCompose(t, filled).Services {
+		memory := size(t, s.MemLimit)
+		if memory < 256<<20 || memory > 4<<30 {
+			t.Errorf("%s may have %q of memory", name, s.MemLimit)
+		}
+		if s.PidsLimit < 100 || s.PidsLimit > 4096 {
+			t.Errorf("%s may have %d processes", name, s.PidsLimit)
+		}
+		if s.Logging.Driver != "json-file" || s.Logging.Options["max-size"] == "" || s.Logging.Options["max-file"] == "" {
+			t.Errorf("%s may fill the disk with its log: %+v", name, s.Logging)
+		}
+		limit := s.Environment["GOMEMLIMIT"]
+		ours := s.Image == "omni-write-threads" // which reads the container's limit itself
+		if size(t, limit) > memory/10*9 || limit == "" && !ours && name != "postgres" {
+			t.Errorf("%s collects its garbage at %q, its container ends it at %s", name, limit, s.MemLimit)
+		}
+	}
+}
+
+// size reads a number of bytes as compose and Go write them; 0: it is none.
+func size(t *testing.T, text string) (bytes int64) {
+	t.Helper()
+	parts := regexp.MustCompile(`^([0-9]+)(g|m|GiB|MiB)$`).FindStringSubmatch(text)
+	if parts == nil {
+		return 0
+	}
+	bytes, err := strconv.ParseInt(parts[1], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes << map[string]int{"g": 30, "GiB": 30, "m": 20, "MiB": 20}[parts[2]]
+}
+
+// The health check of NATS must say what every client finds: a stream that cannot store keeps its server from being well. And
+// the tools look at what there is; they change nothing on the way.
+func TestComposeLooksAndTouchesNothing(t *testing.T) {
+	t.Parallel()
+	c := readCompose(t, filled)
+	for _, name := range []string{"nats", "nats-2", "nats-3"} {
+		address, err := url.Parse(c.Services[name].Healthcheck.Test[len(c.Services[name].Healthcheck.Test)-1])
+		if err != nil || address.Path != "/healthz" || address.RawQuery != "" {
+			t.Errorf("%s is asked %v", name, c.Services[name].Healthcheck.Test)
+		}
+	}
+	if on := c.Services["ops"].DependsOn; len(on) > 0 {
+		t.Errorf("the tools start %v first", on)
 	}
 }
 

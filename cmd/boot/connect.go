@@ -40,7 +40,6 @@ func reach(ctx context.Context, name string, getenv func(string) string, log *za
 	if err != nil {
 		return r, err
 	}
-	common.limitMemory()
 	r = reached{name: name, log: log.With(zap.String("service", name))}
 	defer func() {
 		if err != nil {

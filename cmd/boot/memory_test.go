@@ -9,7 +9,7 @@ import (
 func TestContainerMemory(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "memory.max")
-	for text, want := range map[string]int64{"536870912\n": 512 << 20, "max\n": 0, "": 0, "0\n": 0} {
+	for text, want := range map[string]int64{"536870912\n": 512 << 20, "max\n": 0, "": 0, "0\n": 0, "9223372036854771712\n": 0} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -61,10 +62,17 @@ func Open(ctx context.Context, c Config, log *zap.Logger) (*bun.DB, error) {
 	}
 	if err != nil {
 		_ = db.Close()
-		return nil, fmt.Errorf("connect to %s: %w", RedactURL(c.URL), err)
+		return nil, fmt.Errorf("connect to %s: %w", RedactURL(c.URL), oneLine{err})
 	}
 	return observed(db.WithQueryHook(newSlowQueries(log))), nil
 }
+
+// oneLine is an error in one line: pgconn has one for each address that it tried.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string { return strings.Join(strings.Fields(e.error.Error()), " ") }
+
+func (e oneLine) Unwrap() error { return e.error }
 
 func (c Config) parse() (*pgx.ConnConfig, error) {
 	if c.URL == "" {
@@ -110,11 +118,14 @@ func connect(ctx context.Context, pool *sql.DB, log *zap.Logger) error {
 
 	var last error
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		last = pool.PingContext(ctx)
-		if last != nil && !Unavailable(last) {
-			return struct{}{}, backoff.Permanent(last)
+		err := pool.PingContext(ctx)
+		if last == nil || ctx.Err() == nil { // what the server said, rather than that time was up
+			last = err
 		}
-		return struct{}{}, last
+		if err != nil && !Unavailable(err) {
+			return struct{}{}, backoff.Permanent(err)
+		}
+		return struct{}{}, err
 	}, backoff.WithBackOff(pace), backoff.WithMaxElapsedTime(connectPatience),
 		backoff.WithNotify(func(err error, wait time.Duration) {
 			log.Warn("postgres is not reachable yet", zap.Error(err), zap.Duration("retry_in", wait))

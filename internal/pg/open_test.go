@@ -92,6 +92,14 @@ func TestOpenRefused(t *testing.T) {
 		}
 	})
 
+	t.Run("in one line, of however many addresses", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		_, err := pg.Open(ctx, pg.Config{URL: "postgres://u:hush-hush@127.0.0.1:1/x?sslmode=disable&host=127.0.0.1,127.0.0.2"}, zap.NewNop())
+		assertError(t, err, "127.0.0.2", "hush-hush")
+	})
+
 	t.Run("for a url that cannot be read", func(t *testing.T) {
 		t.Parallel()
 		for _, broken := range []string{
@@ -110,8 +118,8 @@ func TestOpenRefused(t *testing.T) {
 
 func assertError(t *testing.T, err error, has, hasNot string) {
 	t.Helper()
-	if err == nil || !strings.Contains(err.Error(), has) || strings.Contains(err.Error(), hasNot) {
-		t.Errorf("got %v, want %q in it and not %q", err, has, hasNot)
+	if err == nil || !strings.Contains(err.Error(), has) || strings.Contains(err.Error(), hasNot) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v, want one line with %q in it and not %q", err, has, hasNot)
 	}
 }
 
