@@ -153,6 +153,32 @@ type Page struct {
 	After, Before string
 }
 
+// mostPages bounds a list that is read to its end; 50 pages of 100 are more than any quota of two days.
+const mostPages = 50
+
+// ErrEndless says that a list went on for longer than any honest one.
+var ErrEndless = errors.New("the list of posts does not end")
+
+// ReadAll reads one of the owner's lists to its end, from q.Since on. With an error comes what was read until then.
+func ReadAll(ctx context.Context, list func(context.Context, Token, ListQuery) (Page, error), token Token, q ListQuery) (all []Media, err error) {
+	q.Limit = MaxPage
+	if q.Since.Before(EarliestList) {
+		q.Since = EarliestList
+	}
+	for range mostPages {
+		page, err := list(ctx, token, q)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, page.Data...)
+		if page.After == "" {
+			return all, nil
+		}
+		q.After = page.After
+	}
+	return all, ErrEndless
+}
+
 // Posts lists the owner's top-level posts, quotes and reposts. Replies are not among them.
 //
 // https://developers.facebook.com/documentation/threads/retrieve-and-discover-posts/retrieve-posts

@@ -12,6 +12,7 @@ import (
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/delivery/find"
 )
 
 // confirmer asks Threads what became of calls.
@@ -23,7 +24,7 @@ type confirmer struct {
 	tokens     *tokens
 	quotas     *quotas
 	references *references
-	finder     *finder
+	finder     *find.Finder
 	moves      *moves
 	doubts     *doubts
 	concluder  *concluder
@@ -84,18 +85,29 @@ func (c *confirmer) confirm(ctx context.Context, old *posts.Post) (end, error) {
 	return moved, c.askAgain(ctx, old, "", tried) // IN_PROGRESS, or a word we do not know
 }
 
+// look looks for the post in the account's lists.
+func (c *confirmer) look(ctx context.Context, old *posts.Post, a access) (find.Candidates, asks.Attempt, error) {
+	began := c.now()
+	seen, err := c.finder.Published(ctx, old, a.account, a.token)
+	tried := attempted("look", began, c.now(), err)
+	if err == nil {
+		tried.Message = seen.Sentence()
+	}
+	return seen, tried, err
+}
+
 // findMediaID gives a post that is live its id. The lists may lag; the post is not rebuilt, whatever they say.
 func (c *confirmer) findMediaID(ctx context.Context, old *posts.Post, a access, tried asks.Attempt) (end, error) {
-	seen, looked, err := c.finder.findPublished(ctx, old, a)
-	if errors.Is(err, errMissingScope) {
+	seen, looked, err := c.look(ctx, old, a)
+	if errors.Is(err, find.ErrMissingScope) {
 		return moved, c.doubts.park(ctx, old, listNotReadable(), tried, looked)
 	}
 	if err != nil {
 		return moved, c.askFailed(ctx, old, err, tried, looked)
 	}
-	switch len(seen.matching) {
+	switch len(seen.Matching) {
 	case 1:
-		return c.foundLive(ctx, old, seen.matching[0], tried, looked)
+		return c.foundLive(ctx, old, seen.Matching[0], tried, looked)
 	case 0:
 		return moved, c.askAgain(ctx, old, "This post is live, but its id could not be found out; please look at the profile.", tried, looked)
 	}
@@ -152,20 +164,20 @@ func (c *confirmer) absenceProvenAt(p *posts.Post) time.Time {
 // findOrEndDoubt looks for the post in the account's lists. Only a look that finds neither it nor anything that could be it, after
 // every call has surely ended, ends the doubt. usable says that the container can still be published.
 func (c *confirmer) findOrEndDoubt(ctx context.Context, old *posts.Post, a access, usable bool, tried ...asks.Attempt) (end, error) {
-	seen, looked, err := c.finder.findPublished(ctx, old, a)
+	seen, looked, err := c.look(ctx, old, a)
 	tried = append(tried, looked)
 	switch {
-	case errors.Is(err, errMissingScope) && !old.Presumed():
+	case errors.Is(err, find.ErrMissingScope) && !old.Presumed():
 		return moved, c.doubts.park(ctx, old, listNotReadable(), tried...)
-	case err != nil && !errors.Is(err, errMissingScope):
+	case err != nil && !errors.Is(err, find.ErrMissingScope):
 		return moved, c.askFailed(ctx, old, err, tried...)
-	case len(seen.matching) == 1:
-		return c.foundLive(ctx, old, seen.matching[0], tried...)
-	case len(seen.matching) > 1:
+	case len(seen.Matching) == 1:
+		return c.foundLive(ctx, old, seen.Matching[0], tried...)
+	case len(seen.Matching) > 1:
 		return moved, c.doubts.park(ctx, old, ambiguous(), tried...)
 	case old.LeasedAt.Before(c.absenceProvenAt(old)):
 		return moved, c.askAgain(ctx, old, "", tried...)
-	case len(seen.similar) > 0 && !old.Presumed():
+	case len(seen.Similar) > 0 && !old.Presumed():
 		return moved, c.doubts.park(ctx, old, similar(), tried...)
 	}
 	return c.provenAbsent(ctx, old, usable, tried...)

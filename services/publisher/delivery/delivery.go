@@ -21,6 +21,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/vault"
+	"github.com/omni-write/threads/services/publisher/delivery/find"
 	"github.com/omni-write/threads/services/publisher/draft"
 	"github.com/omni-write/threads/services/publisher/monitor"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
@@ -104,7 +105,6 @@ func New(cfg Config, d Deps) *Delivery {
 	}
 	snoozes.spacings = &batch.Batcher[spacing]{Size: delayBatch, AtOnce: 1, Work: snoozes.spaceOutBatch}
 	saver := &answerSaver{bus: d.Bus, db: d.DB, store: store, answers: answers, leases: leases, outbox: outbox, log: log}
-	finder := &finder{api: d.Threads, db: d.DB, store: store, readings: newReadings(), now: now}
 	// A quarter of the wake-ups in hand at most, as for questions: the last quarter is left to posts that are ready.
 	creations := limiter.NewShared(min(cfg.CreationsInFlight, cfg.Wakes()/4), cfg.CreationsPerAccount)
 	creations.Farthest = farthestCreation
@@ -124,7 +124,7 @@ func New(cfg Config, d Deps) *Delivery {
 		doubts: doubts, waits: waits, snoozes: snoozes, concluder: concluder, saver: saver, log: log, now: now,
 	}
 	confirmer := &confirmer{
-		cfg: cfg, api: d.Threads, store: store, leases: leases, tokens: tokens, quotas: quotas, references: references, finder: finder, moves: moves,
+		cfg: cfg, api: d.Threads, store: store, leases: leases, tokens: tokens, quotas: quotas, references: references, finder: find.New(d.Threads, d.DB, store), moves: moves,
 		doubts: doubts, concluder: concluder, now: now,
 	}
 	deleter := &deleter{

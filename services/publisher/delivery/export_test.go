@@ -130,8 +130,8 @@ func (d *Delivery) Park(ctx context.Context, old *posts.Post, reason *events.Fau
 
 // FindPublished says how many posts in the lists of the account are the post, and how many could be it.
 func (d *Delivery) FindPublished(ctx context.Context, p *posts.Post, a access) (matching, similar int, err error) {
-	seen, _, err := d.confirmer.finder.findPublished(ctx, p, a)
-	return len(seen.matching), len(seen.similar), err
+	seen, err := d.confirmer.finder.Published(ctx, p, a.account, a.token)
+	return len(seen.Matching), len(seen.Similar), err
 }
 
 // Outbox and sweep.

@@ -60,12 +60,7 @@ const (
 	soon = 15 * time.Second
 	// notVisibleFor is how long a fresh container may answer 24/4279009 to a status read.
 	notVisibleFor = time.Minute
-	// mostPages bounds a list; 50 pages of 100 are more than any quota of two days.
-	mostPages = 50
 )
-
-// errEndless says that a list went on for longer than any honest one.
-var errEndless = errors.New("the list of posts does not end")
 
 // Reconciled is what a comparison found.
 type Reconciled struct {
@@ -294,30 +289,17 @@ func (r *reconciliation) listed(ctx context.Context, a access, since, until time
 	if a.account.HasScope(threads.ScopeReadReplies) {
 		lists = append(lists, r.Threads.Replies)
 	}
-	if since.Before(threads.EarliestList) {
-		since = threads.EarliestList
-	}
 	if until.After(r.Now()) {
 		until = time.Time{}
 	}
 	all := map[string]threads.Media{}
 	for _, list := range lists {
-		q := threads.ListQuery{Since: since, Until: until, Limit: threads.MaxPage}
-		for pages := 0; ; pages++ {
-			if pages == mostPages {
-				return all, errEndless
-			}
-			page, err := list(ctx, a.token, q)
-			if err != nil {
-				return all, err
-			}
-			for _, m := range page.Data {
-				all[m.ID] = m
-			}
-			if page.After == "" {
-				break
-			}
-			q.After = page.After
+		read, err := threads.ReadAll(ctx, list, a.token, threads.ListQuery{Since: since, Until: until})
+		for _, m := range read {
+			all[m.ID] = m
+		}
+		if err != nil {
+			return all, err
 		}
 	}
 	return all, nil
