@@ -7,9 +7,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
@@ -35,7 +35,7 @@ const User = "threads"
 // Server is a running nats-server.
 type Server struct {
 	server *server.Server
-	lock   *os.File
+	lock   *flock.Flock
 }
 
 const (
@@ -114,19 +114,18 @@ func awaitReady(s *server.Server, log *logger) error {
 }
 
 // lockDir keeps a second server off the same directory: nats-server itself does not, and both would write the same files.
-func lockDir(dir string) (*os.File, error) {
+func lockDir(dir string) (*flock.Flock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the streams: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
+	lock := flock.New(filepath.Join(dir, ".lock"))
+	switch taken, err := lock.TryLock(); {
+	case err != nil:
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
+	case !taken:
 		return nil, fmt.Errorf("another process is already running on %s; stop it, or choose another state directory", dir)
 	}
-	return f, nil
+	return lock, nil
 }
 
 // ClientURL is where clients connect; empty when nobody outside the process can.

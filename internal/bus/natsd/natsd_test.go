@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/internal/bus/natsd"
+	"github.com/omni-write/threads/internal/testkit/forked"
 )
 
 func TestStart(t *testing.T) {
@@ -46,6 +47,7 @@ func TestStart(t *testing.T) {
 		if _, err := natsd.Start(natsd.Options{StoreDir: dir}); err == nil || !strings.Contains(err.Error(), "already running") {
 			t.Errorf("the second says %v", err)
 		}
+		forked.Hold(t, filepath.Join(dir, ".lock")) // the lock is given back all the same
 		if err := first.Close(); err != nil {
 			t.Fatal(err)
 		}

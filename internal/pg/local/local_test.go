@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/omni-write/threads/internal/subprocess"
+	"github.com/omni-write/threads/internal/testkit/forked"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
@@ -59,6 +60,7 @@ func TestRestart(t *testing.T) {
 		}
 	})
 
+	forked.Hold(t, filepath.Join(dir, "postgres.lock")) // the lock is given back all the same
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
