@@ -20,7 +20,8 @@ func newReconcile(p *program) *cobra.Command {
 		Use:   "reconcile [ACCOUNT|POST]",
 		Short: "Compare rows, streams and Threads; --mend sets right what is safe",
 		Long: `Compares rows with EVENTS, with the alarms and with Threads, and says where they differ. Without an id: every connected account. It
-never publishes, and decides no outcome that is not known.` + whichDeployment,
+never publishes, and decides no outcome that is not known. Status 1 when there are findings that are not mended; remarks, as of a
+post that its owner published elsewhere, leave it at 0.` + whichDeployment,
 		Example: "  threads reconcile\n  threads reconcile acct_01… --since 48h\n  threads reconcile --mend post_01…",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {

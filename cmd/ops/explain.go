@@ -299,8 +299,11 @@ func gatherDead(ctx context.Context, js jetstream.JetStream, _ bun.IDB, s *Histo
 func (s History) Standing(now time.Time) string {
 	p := s.Row
 	switch {
+	case p == nil && s.hasEvents():
+		return "EVENTS knows it, and there is no row: the row was lost. `go run . rebuild` shows all that is lost; " +
+			"`go run . rebuild --swap`, with all publishers stopped, brings it back."
 	case p == nil:
-		return "There is no row: the post was never accepted, or its account was erased."
+		return "There is no row and no event: the post was never accepted, or its account was erased."
 	case p.State == events.StateParked:
 		return "It is parked: a person must look at the profile and resolve it. No call is ever made for it by itself."
 	case p.State == events.StatePublished:
@@ -315,6 +318,10 @@ func (s History) Standing(now time.Time) string {
 		return fmt.Sprintf("It is %s%s, and overdue to be looked at since %s: is a publisher running and ready?", p.State, because(p.Reason), clock(*p.WakeAt))
 	}
 	return fmt.Sprintf("It is %s%s; it is looked at next at %s.", p.State, because(p.Reason), clock(*p.WakeAt))
+}
+
+func (s History) hasEvents() bool {
+	return slices.ContainsFunc(s.Timeline, func(e Entry) bool { return e.Source == "event" })
 }
 
 func because(f *events.Fault) string {

@@ -1,10 +1,10 @@
 package ops
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/omni-write/threads/services/publisher/maintenance"
@@ -50,9 +50,14 @@ func (d *Deployment) Reconcile(ctx context.Context, o ReconcileOptions) (err err
 		return err
 	}
 	if o.JSON {
-		return d.printJSON(found)
+		err = d.printJSON(found)
+	} else {
+		err = printReconciled(d.out, found, o.Mend)
 	}
-	return printReconciled(d.out, found, o.Mend)
+	if n := found.Findings(); err == nil && n > 0 {
+		err = fmt.Errorf("%s; the lines above say what to do", some(n, "finding"))
+	}
+	return err
 }
 
 func printReconciled(out io.Writer, r *maintenance.Reconciled, mend bool) error {
@@ -60,7 +65,10 @@ func printReconciled(out io.Writer, r *maintenance.Reconciled, mend bool) error 
 	say := l.say
 	mendable := 0
 	for _, d := range r.Differences {
-		what := cmp.Or(d.PostID, d.MediaID, d.AccountID)
+		what := d.PostID
+		if what == "" {
+			what = strings.TrimSpace(d.AccountID + " " + d.MediaID)
+		}
 		say("%s  %s: %s", what, d.Check, d.Says)
 		switch {
 		case d.Mended:
@@ -72,8 +80,9 @@ func printReconciled(out io.Writer, r *maintenance.Reconciled, mend bool) error 
 			say("    --mend would: %s", d.Mend)
 		}
 	}
-	say("%s and %s looked at, %s listed by Threads: %s.", some(r.Accounts, "account"), some(r.Posts, "post"), some(r.Listed, "post"),
-		some(len(r.Differences), "finding"))
+	left := r.Findings()
+	say("%s and %s looked at, %s listed by Threads: %s, %s.", some(r.Accounts, "account"), some(r.Posts, "post"), some(r.Listed, "post"),
+		some(left+r.Mended, "finding"), some(len(r.Differences)-left-r.Mended, "remark"))
 	if r.Cut {
 		say("There are more posts than were looked at; --limit looks at more of them.")
 	}

@@ -51,3 +51,12 @@ func ByThreadsIdentity(ctx context.Context, db bun.IDB, id ThreadsIdentity) ([]A
 	}
 	return list, nil
 }
+
+// SharingThreadsAccount are the ids of all connections of one account at Threads, whoever's they are.
+func SharingThreadsAccount(ctx context.Context, db bun.IDB, threadsUserID string) (ids []string, err error) {
+	err = db.NewSelect().Model((*Account)(nil)).Column("id").Where("provider_user_id = ?", threadsUserID).Order("id").Scan(ctx, &ids)
+	if err != nil {
+		return nil, fmt.Errorf("find the connections of a Threads account: %w", err)
+	}
+	return ids, nil
+}

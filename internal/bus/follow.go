@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -97,6 +98,18 @@ func (b *Bus) Replay(ctx context.Context, after, upTo, most uint64, subjects []s
 	if err := b.copyReaches(ctx, upTo); err != nil {
 		return err
 	}
+	return b.readUpTo(ctx, after, upTo, most, subjects, fn)
+}
+
+// Facts hands over what matches up to a sequence, however much it is, from EVENTS itself.
+func (b *Bus) Facts(ctx context.Context, upTo uint64, subjects []string, fn func(Fact) error) error {
+	if upTo == 0 {
+		return nil
+	}
+	return b.readUpTo(ctx, 0, upTo, math.MaxUint64, subjects, fn)
+}
+
+func (b *Bus) readUpTo(ctx context.Context, after, upTo, most uint64, subjects []string, fn func(Fact) error) error {
 	r, err := b.read(ctx, after, subjects)
 	if err != nil {
 		return err

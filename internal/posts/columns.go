@@ -83,6 +83,18 @@ func differsFrom(p, rebuilt *Post) (columns []string, err error) {
 	return columns, nil
 }
 
+// DiffersFromEvent names the columns in which a row says something else than the event of its very revision.
+func DiffersFromEvent(p *Post, told events.Post, fact events.PostFact) (columns []string, err error) {
+	should := FromSnapshot(told)
+	should.Fact = fact
+	return differsFrom(p, &should)
+}
+
+// OnlyAskedFor says whether columns hold what was asked for, and nothing of what became of it.
+func OnlyAskedFor(columns []string) bool {
+	return !slices.ContainsFunc(columns, func(c string) bool { return !slices.Contains(contentColumns, c) })
+}
+
 // mayDiffer says whether a worker may be on its way between two emitted states: then the row knows more than EVENTS.
 func mayDiffer(p *Post, column string, rebuilt *Post) bool {
 	here := IsFinal(p.State) || p.State == events.StateParked

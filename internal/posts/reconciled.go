@@ -3,6 +3,7 @@ package posts
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -42,4 +43,43 @@ func WakeUnchanged(ctx context.Context, db bun.IDB, p *Post, at time.Time) error
 func ForgetAlarm(ctx context.Context, db bun.IDB, p *Post) error {
 	return Changed(db.NewUpdate().Model((*Post)(nil)).Set("armed_at = NULL").
 		Where("id = ? AND rev = ? AND wake_at = ?", p.ID, p.Rev, p.WakeAt).Exec(ctx))
+}
+
+// askedAtOnce is how many ids one statement asks about.
+const askedAtOnce = 1000
+
+// Existing says which of these posts have a row.
+func Existing(ctx context.Context, db bun.IDB, ids []string) (map[string]bool, error) {
+	there := map[string]bool{}
+	for some := range slices.Chunk(ids, askedAtOnce) {
+		var found []string
+		if err := db.NewSelect().Model((*Post)(nil)).Column("id").Where("id IN (?)", bun.List(some)).Scan(ctx, &found); err != nil {
+			return nil, fmt.Errorf("look for posts: %w", err)
+		}
+		for _, id := range found {
+			there[id] = true
+		}
+	}
+	return there, nil
+}
+
+// RowsByMediaID are the ids of posts by their media ids, whoever's they are; those of a chain's later parts, of these accounts.
+func RowsByMediaID(ctx context.Context, db bun.IDB, accountIDs, mediaIDs []string) (map[string]string, error) {
+	m := map[string]string{}
+	for some := range slices.Chunk(mediaIDs, askedAtOnce) {
+		var rows []struct {
+			MediaID string `bun:"media_id"`
+			ID      string `bun:"id"`
+		}
+		err := db.NewRaw(`SELECT media_id, id FROM posts WHERE media_id IN (?0)
+			UNION ALL SELECT part->>'mediaId', id FROM posts, jsonb_array_elements(parts) AS part
+				WHERE account_id IN (?1) AND parts <> '[]' AND part->>'mediaId' IN (?0)`, bun.List(some), bun.List(accountIDs)).Scan(ctx, &rows)
+		if err != nil {
+			return nil, fmt.Errorf("find posts by their media ids: %w", err)
+		}
+		for _, r := range rows {
+			m[r.MediaID] = r.ID
+		}
+	}
+	return m, nil
 }

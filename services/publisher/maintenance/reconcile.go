@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -80,11 +81,23 @@ type Discrepancy struct {
 	MediaID   string `json:"mediaId,omitempty"`
 	Check     string `json:"check"` // a word: row, event, alarm, container, media, text, elsewhere, threads, account
 	Says      string `json:"says"`
+	// Remark says that nothing is wrong: somebody may want to know.
+	Remark bool `json:"remark,omitempty"`
 	// Mend is what mending does about it; empty where that is left to a person.
 	Mend   string `json:"mend,omitempty"`
 	Mended bool   `json:"mended,omitempty"`
 	// Failed says why it could not be mended.
 	Failed string `json:"failed,omitempty"`
+}
+
+// Findings is how many differences are left that are more than a remark.
+func (r *Reconciled) Findings() (n int) {
+	for _, d := range r.Differences {
+		if !d.Remark && !d.Mended {
+			n++
+		}
+	}
+	return n
 }
 
 // access is an account with its token in clear.
@@ -101,13 +114,14 @@ type reconciliation struct {
 	ofAccounts    int // how many are compared; 0: one
 	out           *Reconciled
 	facts, alarms jetstream.Stream
+	lost          map[string][]lostRow // by account, of those that were looked at
 }
 
 func (r Reconciler) begin(ctx context.Context) (run *reconciliation, err error) {
 	if r.Now == nil {
 		r.Now = time.Now
 	}
-	run = &reconciliation{Reconciler: r, store: posts.NewStore(r.DB, 0, 0), out: &Reconciled{Differences: []Discrepancy{}}}
+	run = &reconciliation{Reconciler: r, store: posts.NewStore(r.DB, 0, 0), out: &Reconciled{Differences: []Discrepancy{}}, lost: map[string][]lostRow{}}
 	if run.facts, err = r.Bus.JetStream().Stream(ctx, events.StreamEvents); err != nil {
 		return nil, fmt.Errorf("find %s: %w", events.StreamEvents, err)
 	}
@@ -156,7 +170,7 @@ func (r Reconciler) Run(ctx context.Context, id string) (*Reconciled, error) {
 	}
 	p, err := posts.FindAny(ctx, r.DB, id)
 	if errors.Is(err, pg.ErrNotFound) {
-		return nil, fmt.Errorf("there is no account and no post %s; `explain` shows what EVENTS knows of a post without a row", id)
+		return run.out, run.lostPost(ctx, id)
 	}
 	if err != nil {
 		return nil, err
@@ -216,7 +230,7 @@ func (r *reconciliation) account(ctx context.Context, account accounts.Account) 
 			func(ctx context.Context) error { return accounts.Tell(ctx, r.DB, r.Bus.Emit, account.ID) })
 	}
 	if account.Paused() {
-		r.found(ctx, Discrepancy{AccountID: account.ID, Check: "account",
+		r.found(ctx, Discrepancy{AccountID: account.ID, Check: "account", Remark: true,
 			Says: fmt.Sprintf("The account is paused since %s; its posts wait until it is resumed.", account.PausedAt.UTC().Format(time.RFC3339))}, nil)
 	}
 	list, err := posts.LatestOfAccount(ctx, r.DB, account.ID, r.Limit+1)
@@ -252,33 +266,62 @@ func (r *reconciliation) account(ctx context.Context, account accounts.Account) 
 			r.Progress(r.out.Posts, int(float64(r.out.Posts)/done*float64(max(r.ofAccounts, 1))))
 		}
 	}
-	return r.elsewhere(ctx, account, list, listed)
-}
-
-// elsewhere says which posts Threads lists that no row knows.
-func (r *reconciliation) elsewhere(ctx context.Context, account accounts.Account, list []posts.Post, listed map[string]threads.Media) error {
-	ids := make([]string, 0, len(listed))
-	for id := range listed {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	ours, err := r.store.IDsByMediaID(ctx, r.DB, account.ID, ids)
+	lost, err := r.lostRows(ctx, account.ID)
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if ours[id] != "" {
-			continue
+	if err := r.sayLost(ctx, lost); err != nil {
+		return err
+	}
+	return r.elsewhere(ctx, account, list, listed)
+}
+
+// elsewhere says which posts Threads lists that no row of anybody knows: a Threads account may be connected by several users, and each
+// sees the posts of all.
+func (r *reconciliation) elsewhere(ctx context.Context, account accounts.Account, list []posts.Post, listed map[string]threads.Media) error {
+	sharing, err := accounts.SharingThreadsAccount(ctx, r.DB, account.ProviderUserID)
+	if err != nil {
+		return err
+	}
+	ids := slices.Sorted(maps.Keys(listed))
+	known, err := posts.RowsByMediaID(ctx, r.DB, sharing, ids)
+	if err != nil {
+		return err
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return known[id] != "" })
+	if len(ids) == 0 {
+		return nil
+	}
+	lost := map[string]string{} // by media id
+	for _, id := range sharing {
+		rows, err := r.lostRows(ctx, id)
+		if err != nil {
+			return err
 		}
-		m := listed[id]
-		says := fmt.Sprintf("Threads has a post of %s that no row knows: it was published elsewhere.", m.Timestamp.UTC().Format(time.RFC3339))
-		for i := range list {
-			if p := &list[i]; !posts.IsFinal(p.State) && p.Doubt && posts.Matches(p, m) {
-				says = fmt.Sprintf("Threads has a post of %s that no row knows; it could be %s, whose outcome is not known.",
-					m.Timestamp.UTC().Format(time.RFC3339), p.ID)
+		for i := range rows {
+			for _, mediaID := range posts.LiveMediaIDs(&rows[i].post) {
+				lost[mediaID] = rows[i].post.ID
 			}
 		}
-		r.found(ctx, Discrepancy{AccountID: account.ID, MediaID: id, Check: "elsewhere", Says: says}, nil)
+	}
+	of := account.ID
+	if account.Username != "" {
+		of = "@" + account.Username + " (" + account.ID + ")"
+	}
+	for _, id := range ids {
+		if lost[id] != "" {
+			continue // said of its own account
+		}
+		m := listed[id]
+		d := Discrepancy{AccountID: account.ID, MediaID: id, Check: "elsewhere", Remark: true}
+		d.Says = fmt.Sprintf("Threads lists a post of %s, of %s, that is none of ours: it was published elsewhere.", of, stamp(m.Timestamp))
+		for i := range list {
+			if p := &list[i]; !posts.IsFinal(p.State) && p.Doubt && posts.Matches(p, m) {
+				d.Remark = false
+				d.Says = fmt.Sprintf("Threads lists a post of %s, of %s, that no row has; it could be %s, whose outcome is not known.", of, stamp(m.Timestamp), p.ID)
+			}
+		}
+		r.found(ctx, d, nil)
 	}
 	return nil
 }
@@ -311,8 +354,14 @@ func (r *reconciliation) post(ctx context.Context, p *posts.Post, a *access, lis
 		return nil // somebody is at it: what is seen now would be half a move
 	}
 	disputed, err := r.againstEvents(ctx, p)
-	if err != nil || disputed {
+	if err != nil || disputed == all {
 		return err // what else the row says is not to be relied on, least of all for mending
+	}
+	if disputed == wishes {
+		if a != nil {
+			r.media(ctx, p, *a, listed)
+		}
+		return nil
 	}
 	if err := r.againstAlarms(ctx, p); err != nil {
 		return err
@@ -408,6 +457,7 @@ func (r *reconciliation) vanished(ctx context.Context, p *posts.Post, a access, 
 		r.found(ctx, d, r.look(p))
 	case p.Options.Ghost:
 		d.Says += " It was a ghost post; those vanish after a day."
+		d.Remark = true
 		r.found(ctx, d, nil)
 	case err != nil || p.IsReply() && !a.account.HasScope(threads.ScopeReadReplies):
 		d.Says += " The list that would have it cannot be read, so it is left as it is."

@@ -13,6 +13,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/clock"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/services/publisher"
 	"github.com/omni-write/threads/services/publisher/maintenance"
@@ -124,7 +125,7 @@ func TestReconcile(t *testing.T) {
 	}
 
 	want := map[string]string{
-		vanished.ID: "media, mend", reworded.ID: "text", halfTold.ID: "row", forgotten.ID: "row",
+		vanished.ID: "media, mend", reworded.ID: "row; text", halfTold.ID: "row", forgotten.ID: "row",
 		*forgotten.PostedTweetID: "elsewhere",
 		untold.ID:                "event, mend", unarmed.ID: "alarm, mend", asleep.ID: "alarm, mend",
 		lost.ID: "container, mend", taken.ID: "container, mend", elsewhere: "elsewhere", takenMedia: "elsewhere",
@@ -195,7 +196,7 @@ func TestReconcile(t *testing.T) {
 	}
 	stop()
 	r.Exec("UPDATE posts SET updated_at = updated_at - interval '1 minute'")
-	if got, want := checks(look(false)), map[string]string{reworded.ID: "text", halfTold.ID: "row", forgotten.ID: "row",
+	if got, want := checks(look(false)), map[string]string{reworded.ID: "row; text", halfTold.ID: "row", forgotten.ID: "row",
 		elsewhere: "elsewhere", *forgotten.PostedTweetID: "elsewhere"}; !maps.Equal(got, want) {
 		t.Errorf("after the mending it found\n%v, want\n%v", got, want)
 	}
@@ -235,6 +236,9 @@ func TestReconcileDecidesNothingUnknown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		found.Differences = slices.DeleteFunc(found.Differences, func(d maintenance.Discrepancy) bool {
+			return strings.HasPrefix(d.Says, "The row and EVENTS differ in reply_to.") // as this test makes it
+		})
 		if found.Mended != 0 || r.facts() != facts || len(found.Differences) != 1 || !strings.Contains(found.Differences[0].Says, says) {
 			t.Errorf("want only %q, got %+v", says, found)
 		}
@@ -254,5 +258,79 @@ func TestReconcileDecidesNothingUnknown(t *testing.T) {
 	look("could not be asked")
 	if _, err := r.reconciler(true).Run(t.Context(), "post_nowhere"); err == nil {
 		t.Error("it knows a post that is not")
+	}
+}
+
+// A Threads account that two users have connected lists the posts of both, and a row that was lost is called that: neither was published
+// elsewhere. What the row says is held against EVENTS to the last column.
+func TestReconcileKnowsEveryRowAndMissesTheLost(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	_, stop := r.Start()
+	now := func(text string) events.Post {
+		p, fault := r.Do(events.PublishPost{PostID: events.NewPostID(), UserID: publishertest.User, Draft: events.Draft{Text: text}, PublishAt: time.Now()}, waiting.Limit)
+		if fault != nil {
+			t.Fatal(fault)
+		}
+		return p
+	}
+	shared, lost := now("shared"), now("lost")
+	lostQueued, moved := r.Schedule(time.Hour, "lost before it went out"), r.Schedule(time.Hour, "moved")
+	for _, p := range []events.Post{shared, lost, lostQueued, moved} {
+		for row := r.Any(p.ID); row.ToldRev < row.Rev; row = r.Any(p.ID) {
+			clock.Sleep(t.Context(), 10*time.Millisecond)
+		}
+	}
+	stop()
+	if err := accounts.Tell(t.Context(), r.DB, r.Bus.Emit, r.Account.ID); err != nil {
+		t.Fatal(err)
+	}
+	// A second user's connection of the same account at Threads; its token is sealed for its own row.
+	other := r.Account
+	other.ID, other.UserID, other.ToldRev = events.NewAccountID(), "user_2", other.Rev
+	sealed, err := r.Vault.Seal(other.ID, r.accountToken())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Sealed = sealed
+	if _, err := r.DB.NewInsert().Model(&other).Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.Exec("DELETE FROM posts WHERE id IN (?, ?)", lost.ID, lostQueued.ID)
+	r.Exec("UPDATE posts SET publish_at = publish_at + interval '1 hour' WHERE id = ?", moved.ID)
+	r.Exec("UPDATE posts SET updated_at = updated_at - interval '1 minute'")
+
+	look := func(id string, later time.Duration) *maintenance.Reconciled {
+		t.Helper()
+		c := r.reconciler(false)
+		c.Now = func() time.Time { return time.Now().Add(later) } // than the events are settled
+		found, err := c.Run(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	const settled = 20 * time.Second
+	all := look("", settled)
+	if got, want := checks(all), map[string]string{lost.ID: "row", lostQueued.ID: "row", moved.ID: "row"}; !maps.Equal(got, want) {
+		t.Errorf("it found\n%v, want\n%v", got, want)
+	}
+	if all.Accounts != 2 || all.Findings() != 3 {
+		t.Errorf("it looked at %d accounts, with %d findings", all.Accounts, all.Findings())
+	}
+	for _, d := range all.Differences {
+		want := "there is no row: it was lost"
+		if d.PostID == moved.ID {
+			want = "The row says that it is due at"
+		}
+		if !strings.Contains(d.Says, want) || !strings.Contains(d.Says, "rebuild --swap") {
+			t.Errorf("of %s it says %q", d.PostID, d.Says)
+		}
+	}
+	if found := look(other.ID, settled); len(found.Differences) != 0 {
+		t.Errorf("of the other user's connection it says %+v", found.Differences)
+	}
+	if found := look(lostQueued.ID, settled); checks(found)[lostQueued.ID] != "row" {
+		t.Errorf("of the lost post alone it says %+v", found.Differences)
 	}
 }

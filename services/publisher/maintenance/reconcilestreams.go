@@ -18,11 +18,20 @@ import (
 // seconds.
 const overdueFor = time.Minute
 
-// againstEvents compares a row with the last event that was emitted of it. disputed says that they contradict each other.
-func (r *reconciliation) againstEvents(ctx context.Context, p *posts.Post) (disputed bool, err error) {
+// dispute is how much of what a row says EVENTS contradicts.
+type dispute int
+
+const (
+	none   dispute = iota
+	wishes         // what was asked for, and not what became of it
+	all
+)
+
+// againstEvents compares a row with the last event that was emitted of it.
+func (r *reconciliation) againstEvents(ctx context.Context, p *posts.Post) (dispute, error) {
 	fact, seq, err := r.lastFact(ctx, p)
 	if err != nil {
-		return false, err
+		return none, err
 	}
 	emit := func(ctx context.Context) error { return r.Publisher.EmitChange(ctx, p) }
 	const mend = "emit it"
@@ -41,36 +50,50 @@ func (r *reconciliation) againstEvents(ctx context.Context, p *posts.Post) (disp
 		d := r.of(p, "row", "EVENTS has rev %d (%s), the row has rev %d.", fact.Snapshot().Rev, fact.Fact(), p.Rev)
 		position, err := projector.New(projector.Config{}, projector.Deps{DB: r.DB}).Position(ctx, r.DB)
 		if err != nil {
-			return true, err
+			return all, err
 		}
 		if position < seq {
 			d.Says += fmt.Sprintf(" The projector has come to %d of %d: is a publisher running?", position, seq)
 		} else {
-			d.Says += " `rebuild` shows all such rows, and `rebuild --swap` sets them right."
+			d.Says += " " + bringBack
 		}
 		r.found(ctx, d, nil)
-		return true, nil
+		return all, nil
 	case fact.Snapshot().Rev == p.Rev:
-		return r.contradicts(ctx, p, fact.Snapshot()), nil
+		return r.contradicts(ctx, p, fact)
 	}
-	return false, nil
+	return none, nil
 }
 
-// contradicts compares a row with the event of the very same rev. Between two events a row moves through working states,
-// which are not emitted.
-func (r *reconciliation) contradicts(ctx context.Context, p *posts.Post, told events.Post) bool {
-	rests := func(s events.State) bool { return posts.IsFinal(s) || s == events.StateParked }
-	var says string
-	switch id := posts.Value(told.PostedTweetID); {
-	case p.State != told.State && (rests(p.State) || rests(told.State)) && p.State != events.StateConcluding:
-		says = fmt.Sprintf("The row says %s, EVENTS says %s.", p.State, told.State)
-	case id != p.MediaID && rests(p.State):
-		says = fmt.Sprintf("The row says that it is %q at Threads, EVENTS says %q.", p.MediaID, id)
-	default:
-		return false
+// contradicts compares all that a row says with the event of the very same rev. Between two events a row moves through working
+// states, which are not emitted.
+func (r *reconciliation) contradicts(ctx context.Context, p *posts.Post, fact events.PostEvent) (dispute, error) {
+	told := fact.Snapshot()
+	columns, err := posts.DiffersFromEvent(p, told, fact.Fact())
+	if err != nil || len(columns) == 0 {
+		return none, err
 	}
-	r.found(ctx, r.of(p, "row", "%s `rebuild` shows all such rows, and `rebuild --swap` sets them right.", says), nil)
-	return true
+	var says, others []string
+	for _, column := range columns {
+		switch column {
+		case "state":
+			says = append(says, fmt.Sprintf("The row says %s, EVENTS says %s.", p.State, told.State))
+		case "media_id":
+			says = append(says, fmt.Sprintf("The row says that it is %q at Threads, EVENTS says %q.", p.MediaID, posts.Value(told.PostedTweetID)))
+		case "publish_at":
+			says = append(says, fmt.Sprintf("The row says that it is due at %s, EVENTS says %s.", p.PublishAt.UTC().Format(time.RFC3339Nano), told.ScheduledAt.UTC().Format(time.RFC3339Nano)))
+		default:
+			others = append(others, column)
+		}
+	}
+	if len(others) > 0 {
+		says = append(says, "The row and EVENTS differ in "+strings.Join(others, ", ")+".")
+	}
+	r.found(ctx, r.of(p, "row", "%s %s", strings.Join(says, " "), bringBack), nil)
+	if posts.OnlyAskedFor(columns) {
+		return wishes, nil
+	}
+	return all, nil
 }
 
 func (r *reconciliation) lastFact(ctx context.Context, p *posts.Post) (events.PostEvent, uint64, error) {
