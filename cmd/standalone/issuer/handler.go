@@ -33,6 +33,8 @@ func (i *Issuer) Handler() http.Handler {
 	mux.HandleFunc("GET /.well-known/jwks.json", i.keys)
 	mux.HandleFunc("GET /token", i.token)
 	mux.HandleFunc("POST /token", i.token)
+	mux.HandleFunc("GET /authorize", i.authorizePage)
+	mux.HandleFunc("POST /authorize", i.authorize)
 	mux.HandleFunc("GET /{$}", login)
 	mux.Handle("GET /icon.svg", page.Icon)
 	mux.Handle("GET /favicon.ico", page.Icon)
@@ -42,6 +44,7 @@ func (i *Issuer) Handler() http.Handler {
 func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 	reply(w, map[string]any{
 		"issuer": i.url, "jwks_uri": i.url + "/.well-known/jwks.json", "token_endpoint": i.url + "/token",
+		"authorization_endpoint": i.url + "/authorize", "response_types_supported": []string{"code"}, "code_challenge_methods_supported": []string{"S256"},
 		"id_token_signing_alg_values_supported": []string{"ES256"}, "subject_types_supported": []string{"public"},
 	})
 }
@@ -64,6 +67,10 @@ type Grant struct {
 
 func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<12)
+	if r.FormValue("grant_type") == "authorization_code" {
+		i.exchange(w, r)
+		return
+	}
 	sub := r.FormValue("sub") // in the query or in a form
 	if sub == "" || len(sub) > 255 {
 		http.Error(w, "say who you are with sub, in up to 255 characters: /token?sub=ada", http.StatusBadRequest)

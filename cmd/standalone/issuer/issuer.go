@@ -26,6 +26,8 @@ type Issuer struct {
 	key *ecdsa.PrivateKey
 	id  string // of the key
 	now func() time.Time
+
+	codes codes // given out, and not yet taken back
 }
 
 // New makes an issuer with a key of its own that is gone with the process. issuerURL is where its Handler is served,
