@@ -73,9 +73,11 @@ var unstructured = section{name: "Outside the structs", rows: []row{
 
 // ofTests are those that tests read.
 var ofTests = section{name: "Tests", rows: []row{
+	{names: []string{"CONSOLE_SHOTS"}, kinds: []string{"directory"}, allowed: "Empty: none are taken.", does: "Where the console's tests put pictures of its pages."},
 	{names: []string{"CRASH_MATRIX"}, kinds: []string{"text"}, allowed: "`all`. Empty: a sample.", does: "Which cases of `TestCrashMatrix` run."},
 	{names: []string{"CRASH_SEED"}, kinds: []string{"number"}, allowed: "Empty: another sample each day.", does: "Repeats a sample of `TestCrashMatrix`."},
 	{names: []string{"FUZZ_REQUESTS", "FUZZ_SEED"}, kinds: []string{"number"}, defaults: []string{"4000", "1"}, does: "How many requests `TestFuzz` sends, and from which seed."},
+	{names: []string{"NEED_CHROMIUM"}, kinds: []string{"text"}, allowed: "Anything. Empty: they are skipped.", does: "The console's tests in a browser fail where there is no Chromium."},
 	{names: []string{"TENANCY_TIMES"}, kinds: []string{"text"}, allowed: "`1`, on a machine with nothing else to do. Empty: times are shown only.", does: "`TestTenancy` also judges whether the time of an answer tells that something exists."},
 	{names: []string{"TEST_DATABASE_URL"}, kinds: []string{"address"}, allowed: "Empty: a private server for each package.", does: "A Postgres in which tests may make and drop databases."},
 	{names: []string{"TOKENKEEPER_VIRTUAL_ACCOUNTS"}, kinds: []string{"number"}, defaults: []string{"40"}, does: "How many accounts `TestVirtualRun` has."},

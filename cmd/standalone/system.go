@@ -280,6 +280,7 @@ func (sys *System) startIssuer(ctx context.Context) error {
 		return err
 	}
 	sys.set("AUTH_ISSUER", url)
+	sys.set("CONSOLE_CLIENT_ID", issuer.Client)
 	return nil
 }
 

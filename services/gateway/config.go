@@ -54,6 +54,12 @@ type Config struct {
 	// your frontends at Clerk, the ids of your clients elsewhere. Empty means all.
 	AuthAuthorizedParties []string `env:"AUTH_AUTHORIZED_PARTIES"`
 
+	// ConsoleClientID is the client as which the console, the web pages at /console, signs people in at AUTH_ISSUER: a public
+	// client with PKCE whose redirect URI is /console/callback below PUBLIC_URL. Empty means that there are no pages.
+	ConsoleClientID string `env:"CONSOLE_CLIENT_ID"`
+	// ConsoleScopes are what the console asks the issuer for.
+	ConsoleScopes []string `env:"CONSOLE_SCOPES" envDefault:"openid,profile,email"`
+
 	// Wait is how long a request waits for the outcome of its command before it is answered with 202, unless it says
 	// `Prefer: wait=<seconds>` itself. From 0s to 30s. Default 10s.
 	Wait time.Duration `env:"WAIT" envDefault:"10s"`

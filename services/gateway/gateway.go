@@ -71,7 +71,11 @@ func New(cfg Config, d Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	s.handler = s.edge.Chain(routes)
+	pages, err := s.servePages(routes)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	s.handler = pages.Returns(s.edge.Chain(routes))
 	return s, nil
 }
 

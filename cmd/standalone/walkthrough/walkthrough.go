@@ -137,6 +137,7 @@ func printNext(out io.Writer, p Endpoints, token string) error {
 	_, _ = fmt.Fprintf(out, `
 Look around:
 
+  the console      %[1]s/console/          (pages for people: Sign in, Continue as demo)
   the API          %[1]s/openapi.json
   Threads' side    %[2]s          (simulated: what arrived, and when)
   the streams      %[10]s nats --server %[3]s stream report

@@ -1,0 +1,297 @@
+package console_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/omni-write/threads/cmd/standalone/issuer"
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/services/gateway/console"
+)
+
+// fake is the console before an API that answers what a test wants, and an issuer.
+type fake struct {
+	*testing.T
+	server *httptest.Server
+	issuer *issuer.Issuer
+	issues *httptest.Server
+
+	mu      sync.Mutex
+	answers map[string]any // by method and path
+	calls   []string       // that changed something
+}
+
+// evil is what nobody's page may run. It is planted in whatever a person or Threads can fill.
+const evil = `"><img src=x onerror=alert(1)><script>alert(2)</script>{{.}}'` + "`"
+
+func planted(what string) string { return what + evil }
+
+func newFake(t *testing.T, change ...func(*console.Options)) *fake {
+	t.Helper()
+	f := &fake{T: t, answers: map[string]any{}}
+	f.issues = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.issuer.Handler().ServeHTTP(w, r) }))
+	t.Cleanup(f.issues.Close)
+	var err error
+	if f.issuer, err = issuer.New(f.issues.URL); err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	f.server = httptest.NewServer(mux)
+	t.Cleanup(f.server.Close)
+	base, _ := url.Parse(f.server.URL)
+	o := console.Options{
+		API: http.HandlerFunc(f.api), Base: base, Issuer: f.issues.URL, ClientID: issuer.Client, Scopes: []string{"openid"}, Facts: events.FactNames(),
+		Rate: func(h http.Handler) http.Handler { return h }, Waits: func(*http.Request) {}, Log: zap.NewNop(), Now: time.Now,
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	c, err := console.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Register(mux)
+	f.full()
+	return f
+}
+
+// api answers as the API would.
+func (f *fake) api(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.Method != http.MethodGet && r.URL.Path != "/api/threads/post/validate" {
+		f.calls = append(f.calls, r.Method+" "+r.URL.Path)
+	}
+	var key string
+	for _, k := range []string{r.Method + " " + r.URL.RequestURI(), r.Method + " " + r.URL.Path + "?" + r.URL.Query().Get("status"), r.Method + " " + r.URL.Path} {
+		if _, ok := f.answers[k]; ok {
+			key = k
+			break
+		}
+	}
+	if strings.HasPrefix(r.URL.Path, "/api/threads/events") {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = w.Write([]byte("event: ready\ndata: {}\n\n"))
+		if fl, ok := w.(http.Flusher); ok {
+			fl.Flush()
+		}
+		f.mu.Unlock()
+		<-r.Context().Done()
+		f.mu.Lock()
+		return
+	}
+	answer, ok := f.answers[key]
+	if !ok {
+		answer = trouble(http.StatusNotFound, "not_found", planted("There is none."))
+	}
+	status := http.StatusOK
+	if m, is := answer.(map[string]any); is {
+		if s, is := m["status"].(int); is {
+			status = s
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+func trouble(status int, code, detail string, flaws ...map[string]any) map[string]any {
+	return map[string]any{"status": status, "title": planted("Trouble"), "code": code, "detail": detail, "requestId": planted("req"), "errors": flaws}
+}
+
+func (f *fake) answer(key string, value any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answers[key] = value
+}
+
+func (f *fake) called() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.calls)
+}
+
+const account = "acct_1"
+
+func postIn(state events.State, status events.Status, change ...func(*events.Post)) events.Post {
+	at := time.Now().Add(2 * time.Hour).UTC()
+	late := 12.0
+	p := events.Post{
+		ID: "post_" + string(state), UserID: "ada", Text: planted("Doors open at ten. "), ScheduledAt: at, Status: status, State: state, AccountID: account, Kind: events.KindPost,
+		CreatedAt: at.Add(-24 * time.Hour), UpdatedAt: at.Add(-time.Hour), Rev: 3,
+		Media:     []events.Media{{Type: events.Image, URL: "https://cdn.example.com/" + evil, AltText: planted("A door")}, {Type: events.Video, URL: "javascript:alert(3)", AltText: ""}},
+		Options:   events.Options{TopicTag: planted("doors"), Poll: []string{planted("Yes"), planted("No")}, LinkAttachment: "javascript:alert(4)", ReplyControl: planted("x")},
+		Permalink: ptr("javascript:alert(5)"), LatenessMs: &late,
+	}
+	if state == events.StatePublished {
+		p.AcceptedAt, p.PostedTweetID = &at, ptr("123")
+	}
+	if state == events.StateFailed || state == events.StateWaiting || state == events.StateParked {
+		p.Reason = &events.Fault{Code: events.Refused, Message: planted("Threads refused it.")}
+	}
+	p.Warnings = []events.Detail{{Pointer: "/text", Code: "x", Message: planted("Mind this.")}}
+	for _, c := range change {
+		c(&p)
+	}
+	return p
+}
+
+func ptr[T any](v T) *T { return &v }
+
+var states = map[events.State]events.Status{
+	events.StateScheduled: events.StatusQueued, events.StateReady: events.StatusQueued, events.StateWaiting: events.StatusQueued, events.StatePublishing: events.StatusQueued,
+	events.StateUnconfirmed: events.StatusQueued, events.StateParked: events.StatusQueued, events.StatePublished: events.StatusPosted, events.StateFailed: events.StatusFailed,
+	events.StateCancelled: events.StatusCancelled,
+}
+
+// full fills the API with posts of all states and accounts of all kinds.
+func (f *fake) full() {
+	now := time.Now().UTC()
+	connection := func(id, name string, status events.ConnectionStatus) map[string]any {
+		return map[string]any{
+			"connected": status == events.ConnectionActive, "id": id, "username": name, "status": status, "grantedAt": now, "accessTokenExpiresAt": now.Add(59 * 24 * time.Hour), "scopes": []string{}, "rev": 1,
+			"unlocks":  []any{map[string]any{"name": "publish", "unlocked": true}, map[string]any{"name": planted("search"), "unlocked": false, "missingScopes": []string{planted("scope")}}},
+			"pausedAt": nil, "pauseReason": planted("held"),
+		}
+	}
+	list := []any{connection(account, planted("ada"), events.ConnectionActive), connection("acct_2", planted("bob"), events.ConnectionReconnectRequired)}
+	f.answer("GET /api/threads/connections", list)
+	f.answer("GET /api/threads/connection", list[0])
+	limit := map[string]any{"total": 250, "used": 200, "scheduled": 40, "remaining": 10, "freeAt": now.Add(time.Hour)}
+	f.answer("GET /api/threads/limits", map[string]any{"posts": limit, "replies": limit, "deletes": limit})
+	all := map[events.Status][]events.Post{}
+	for _, state := range []events.State{
+		events.StateParked, events.StateWaiting, events.StatePublishing, events.StateUnconfirmed, events.StateReady, events.StateScheduled, events.StatePublished, events.StateFailed, events.StateCancelled,
+	} {
+		p := postIn(state, states[state])
+		all[p.Status] = append(all[p.Status], p)
+		at := now.Add(-time.Minute)
+		attempts := []any{
+			map[string]any{"at": at, "phase": "create", "tookMs": 12, "ok": true, "message": planted("Threads accepted the call.")},
+			map[string]any{"at": at, "phase": planted("other"), "tookMs": 1200, "ok": false, "message": planted("No."), "code": 10, "traceId": planted("trace")},
+		}
+		body, _ := json.Marshal(struct {
+			events.Post
+			Attempts []any `json:"attempts"`
+		}{p, attempts})
+		f.answer("GET /api/threads/post/"+p.ID, json.RawMessage(body))
+		var snapshots []any
+		for i := range 5 {
+			snapshots = append(snapshots, map[string]any{"at": at.Add(time.Duration(i) * time.Hour), "figures": map[string]any{"views": i * i * 100}})
+		}
+		f.answer("GET /api/threads/post/"+p.ID+"/insights", map[string]any{"metrics": []any{map[string]any{"name": planted("views"), "total": 12345}}, "snapshots": snapshots})
+		f.answer("GET /api/threads/post/"+p.ID+"/replies", map[string]any{"next": "x", "items": []any{
+			map[string]any{"mediaId": "991", "username": planted("eve"), "text": planted("I reply."), "timestamp": at, "hideStatus": "NOT_HUSHED"},
+			map[string]any{"mediaId": "992", "username": "eve", "text": planted("Hidden."), "timestamp": at, "hideStatus": "HIDDEN"},
+			map[string]any{"mediaId": "993", "username": "eve", "text": "Waits.", "timestamp": at, "approvalStatus": "pending"},
+		}})
+	}
+	var everything []events.Post
+	for status, posts := range all {
+		f.answer("GET /api/threads/posts?"+string(status), map[string]any{"posts": posts, "next": planted("cursor")})
+		everything = append(everything, posts...)
+	}
+	f.answer("GET /api/threads/posts", map[string]any{"posts": everything})
+	f.answer("POST /api/threads/post/validate", map[string]any{
+		"valid": false, "errors": []any{
+			map[string]any{"pointer": "/text", "detail": planted("Too long."), "code": "x"}, map[string]any{"pointer": "/parts/1/media/0", "detail": planted("Gone."), "code": "x"},
+			map[string]any{"pointer": "/scheduledAt", "detail": planted("Over."), "code": "x"}, map[string]any{"pointer": "/poll/0", "detail": planted("Poll."), "code": "x"},
+			map[string]any{"pointer": "/topicTag", "detail": planted("Topic."), "code": "x"}, map[string]any{"pointer": "/elsewhere", "detail": planted("Elsewhere."), "code": "x"},
+		},
+		"warnings": []any{map[string]any{"pointer": "/text", "detail": planted("Mind."), "code": "x"}}, "parts": []any{map[string]any{"count": 501, "limit": 500, "links": 0}}, "timeDecision": "first_of_two", "publishAt": now,
+	})
+}
+
+// client is a browser without scripts.
+type client struct {
+	*fake
+	http *http.Client
+}
+
+func (f *fake) client() *client {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return &client{f, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// signedIn is a client with a session, as sub.
+func (f *fake) signedIn(sub string) *client {
+	c := f.client()
+	c.session(sub)
+	return c
+}
+
+func (c *client) session(sub string) {
+	token, err := c.issuer.Token(sub, time.Hour)
+	if err != nil {
+		c.Fatal(err)
+	}
+	at, _ := url.Parse(c.server.URL)
+	c.http.Jar.SetCookies(at, []*http.Cookie{{Name: "console_session", Value: token, Path: "/"}})
+}
+
+type page struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (c *client) send(method, at string, form url.Values, headers ...string) page {
+	c.Helper()
+	if !strings.HasPrefix(at, "http") {
+		at = c.server.URL + at
+	}
+	req, err := http.NewRequestWithContext(c.Context(), method, at, strings.NewReader(form.Encode()))
+	if err != nil {
+		c.Fatal(err)
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		c.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var b strings.Builder
+	buf := make([]byte, 1<<16)
+	for {
+		n, err := resp.Body.Read(buf)
+		b.Write(buf[:n])
+		if err != nil {
+			break
+		}
+	}
+	return page{resp.StatusCode, resp.Header, b.String()}
+}
+
+func (c *client) get(at string, headers ...string) page {
+	c.Helper()
+	return c.send(http.MethodGet, at, nil, headers...)
+}
+
+// formToken is what the forms of a page carry.
+func (c *client) formToken() string {
+	c.Helper()
+	_, rest, ok := strings.Cut(c.get("/console/settings").body, `name="form" value="`)
+	if !ok {
+		c.Fatal("no form")
+	}
+	token, _, _ := strings.Cut(rest, `"`)
+	return token
+}

@@ -1,0 +1,250 @@
+package console_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/omni-write/threads/events"
+)
+
+// TestAccessibility has axe-core look at every page in every state, light, dark and narrow. It finds nothing.
+func TestAccessibility(t *testing.T) {
+	packed, err := os.Open("testdata/axe.min.js.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = packed.Close() }()
+	unpacked, err := gzip.NewReader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	axe, err := io.ReadAll(unpacked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFake(t)
+	b := browse(t, f.server.URL)
+	b.allowed = []string{"status of 404", "status of 401", "status of 422", "status of 412"}
+	check := func(name string) {
+		t.Helper()
+		eval[bool](b, string(axe)+";true")
+		found := eval[string](b, `axe.run(document, {resultTypes: ["violations"]}).then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html.slice(0, 200) + " " + n.failureSummary).join("; ")).join("\n"))`)
+		if found != "" {
+			t.Errorf("%s at %s:\n%s", name, b.at(), found)
+		}
+	}
+	b.open("/sign-in")
+	check("the door")
+	token, err := f.issuer.Token("ada", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.cookie("console_session", token)
+	for _, at := range pages() {
+		b.open(at)
+		check("light")
+	}
+	for _, narrow := range []bool{false, true} {
+		if narrow {
+			b.width(360)
+		}
+		for _, dark := range []bool{true, false} {
+			b.dark(dark)
+			for _, at := range []string{"/", "/compose", "/posts?show=all", "/posts/post_published", "/posts/post_parked", "/posts/post_scheduled/move", "/accounts", "/settings"} {
+				b.open(at)
+				check("narrow, or dark")
+				if over := eval[int](b, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
+					t.Errorf("%s is %d pixels too wide", at, over)
+				}
+			}
+			if narrow {
+				continue
+			}
+			b.open("/")
+			b.shot("20-states-today")
+			b.open("/posts/post_published")
+			b.shot("20-states-published")
+			b.open("/posts/post_parked")
+			b.shot("20-states-parked")
+			b.open("/accounts")
+			b.shot("20-states-accounts")
+		}
+	}
+	b.width(1280)
+	b.open("/compose")
+	b.click(".send [value=send]", ".wrong")
+	check("what is wrong")
+	b.shot("21-wrong")
+	// A conflict, with both versions.
+	f.answer("POST /api/threads/post/validate", map[string]any{"valid": true})
+	f.answer("PATCH /api/threads/post/schedule/post_scheduled", trouble(http.StatusPreconditionFailed, "conflict", "It has changed."))
+	b.open("/posts/post_scheduled/edit")
+	b.click(".send [value=send]", ".callout.warn h2")
+	check("both versions")
+	b.shot("22-conflict")
+	b.open("/posts/post_scheduled/move")
+	b.click("button.primary", ".callout.warn")
+	check("a move that came late")
+	b.open("/")
+	b.do("keys", chromedp.KeyEvent("?"))
+	b.see("#help", "Write a post")
+	check("keys")
+	b.do("close", chromedp.KeyEvent("\x1b"))
+	f.answer("GET /api/threads/connections", []any{})
+	b.open("/accounts")
+	check("no account")
+	b.open("/compose")
+	check("no account")
+	f.answer("GET /api/threads/posts?"+string(events.StatusQueued), map[string]any{"posts": []any{}})
+	b.open("/posts")
+	check("no posts")
+	b.signOutHere()
+	b.open("/settings")
+	b.see("h1", "Posts on Threads")
+}
+
+// TestPagesAreSmall counts the bytes of a first visit, as they go over the wire: no more than 60 KB for any page, of which our own
+// scripts have no more than 15 KB as they are written.
+func TestPagesAreSmall(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	c := f.signedIn("ada")
+	loaded := regexp.MustCompile(`(?:src|href)="(/console/assets/[^"]+)"`)
+	for _, at := range []string{"/", "/compose", "/posts", "/posts/post_published", "/accounts"} {
+		p := c.get("/console" + at)
+		total := len(p.body)
+		seen := map[string]bool{}
+		own := 0
+		var load func(to string)
+		load = func(to string) {
+			if seen[to] {
+				return
+			}
+			seen[to] = true
+			a := c.get(to, "Accept-Encoding", "gzip")
+			if a.status != http.StatusOK {
+				t.Fatalf("%s: %d", to, a.status)
+			}
+			total += len(a.body)
+			if path.Ext(to) != ".js" || strings.HasSuffix(to, ".min.js") {
+				return
+			}
+			plain := c.get(to, "Accept-Encoding", "identity").body
+			own += len(plain)
+			for _, m := range regexp.MustCompile(`from "\./([^"]+)"`).FindAllStringSubmatch(plain, -1) {
+				load("/console/assets/" + m[1])
+			}
+		}
+		for _, m := range loaded.FindAllStringSubmatch(p.body, -1) {
+			load(m[1])
+		}
+		if total > 60_000 || own > 15*1024 || len(seen) < 3 {
+			t.Errorf("%s: %d bytes in %d files, %d of own scripts", at, total, len(seen), own)
+		}
+		t.Logf("%s: %d bytes, %d of own scripts", at, total, own)
+	}
+}
+
+// TestVendored holds what is not ours to what it was when it was looked at, and every such file to having a licence.
+func TestVendored(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("vendored/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| [^|]+ \\| [^|]+ \\| `([0-9a-f]{64})` \\|$").FindAllStringSubmatch(string(readme), -1) {
+		rows[m[1]] = m[2]
+	}
+	list, err := os.ReadDir("vendored")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"../testdata/axe.min.js.gz"}
+	for _, file := range list {
+		if path.Ext(file.Name()) == ".js" {
+			names = append(names, file.Name())
+		}
+	}
+	for _, name := range names {
+		content, err := os.ReadFile("vendored/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if path.Ext(name) == ".gz" {
+			unpacked, err := gzip.NewReader(bytes.NewReader(content))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if content, err = io.ReadAll(unpacked); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sum := sha256.Sum256(content)
+		if rows[name] != hex.EncodeToString(sum[:]) {
+			t.Errorf("vendored/README.md has no row of %s with the hash %x", name, sum)
+		}
+		delete(rows, name)
+	}
+	if len(rows) > 0 {
+		t.Errorf("vendored/README.md has rows of nothing: %v", rows)
+	}
+}
+
+// TestCountAgrees runs the vectors of the rules of texts on the script that counts as one types.
+func TestCountAgrees(t *testing.T) {
+	raw, err := os.ReadFile("../../../internal/threads/testdata/text_vectors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors []struct {
+		Name, Text string
+		Count      int
+	}
+	if err := json.Unmarshal(raw, &vectors); err != nil {
+		t.Fatal(err)
+	}
+	f := newFake(t)
+	b := browse(t, f.server.URL)
+	b.open("/sign-in")
+	texts := make([]string, len(vectors))
+	for i, v := range vectors {
+		texts[i] = v.Text
+	}
+	list, err := json.Marshal(texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := eval[[]int](b, `import("/console/assets/count.js").then((m) => (`+string(list)+`).map(m.count))`)
+	for i, v := range vectors {
+		if counts[i] != v.Count {
+			t.Errorf("%s: the script counts %d, Threads %d", v.Name, counts[i], v.Count)
+		}
+	}
+	if len(vectors) < 10 {
+		t.Errorf("%d vectors", len(vectors))
+	}
+	long := strings.Repeat("This is a sentence of some length, which ends here. ", 30)
+	parts := eval[[]string](b, `import("/console/assets/count.js").then((m) => m.split(`+quote(long)+`))`)
+	for _, part := range parts {
+		if len(part) > 500 || !strings.HasSuffix(part, ".") {
+			t.Errorf("%d: %s", len(part), part)
+		}
+	}
+	if strings.Join(parts, " ") != strings.TrimSpace(long) {
+		t.Error("words are lost")
+	}
+}
