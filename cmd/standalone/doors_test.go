@@ -3,11 +3,14 @@ package standalone_test
 import (
 	"bytes"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -16,6 +19,7 @@ import (
 	"github.com/omni-write/threads/cmd/standalone"
 	"github.com/omni-write/threads/cmd/standalone/walkthrough"
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 // Other people of the machine reach its ports, and read its logs at times: NATS asks for a password, and what is printed on
@@ -95,5 +99,26 @@ func TestAPublicHostNeedsAnIssuer(t *testing.T) {
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 			t.Errorf("HOST=%s left %v, %v", host, left, err)
 		}
+	}
+}
+
+// Who tries webhooks at home has their own server on this machine.
+func TestWebhooksMayStayOnThisMachine(t *testing.T) {
+	h := newSystem(t)
+	heard := make(chan string, 16)
+	own := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { heard <- r.URL.Path }))
+	t.Cleanup(own.Close)
+	var made struct {
+		ID string `json:"id"`
+	}
+	h.must(http.StatusCreated, "ada", http.MethodPost, "/api/threads/webhooks", map[string]any{"url": own.URL + "/in", "facts": []string{"post.published"}}, &made)
+	h.must(http.StatusAccepted, "ada", http.MethodPost, "/api/threads/webhooks/"+made.ID+"/test", nil, nil)
+	select {
+	case path := <-heard:
+		if path != "/in" {
+			t.Errorf("heard at %s", path)
+		}
+	case <-time.After(waiting.Limit):
+		t.Error("no webhook came")
 	}
 }

@@ -25,7 +25,7 @@ type Config struct {
 	// LookEvery is how often the table is searched for deliveries that are due. Floor 100ms.
 	LookEvery time.Duration `env:"WEBHOOKS_LOOK_EVERY" envDefault:"1s"`
 	// AllowLoopback lets webhooks go to this machine, over http too: for development, and never on a server that others
-	// may give addresses to.
+	// may give addresses to. In one process it is true while only this machine reaches the gateway.
 	AllowLoopback bool `env:"WEBHOOKS_ALLOW_LOOPBACK"`
 }
 
