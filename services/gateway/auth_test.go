@@ -13,6 +13,8 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -90,6 +92,18 @@ func (c *clerk) serveKeys(t *testing.T, w http.ResponseWriter) {
 	if err := json.NewEncoder(w).Encode(set); err != nil {
 		t.Error(err)
 	}
+}
+
+// file is one with the keys.
+func (c *clerk) file(t *testing.T) string {
+	t.Helper()
+	served := httptest.NewRecorder()
+	c.serveKeys(t, served)
+	path := filepath.Join(t.TempDir(), "jwks.json")
+	if err := os.WriteFile(path, served.Body.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func (c *clerk) remove(id string) {
@@ -443,6 +457,12 @@ func TestBearerTokens(t *testing.T) {
 		configured := func(m jwt.MapClaims) { m["iss"] = "https://issuer.invalid" }
 		if got := shown(t, h, c.token(t, jwt.SigningMethodES256, "ec", ecKey, configured)); got != "in" {
 			t.Errorf("by configuration: %s", got)
+		}
+		h, _ = setup(t, func(cfg *gateway.Config) {
+			cfg.AuthIssuer, cfg.AuthJWKSURL, cfg.AuthNoAudience = "https://issuer.invalid", "file://"+c.file(t), true
+		})
+		if got := shown(t, h, c.token(t, jwt.SigningMethodES256, "ec", ecKey, configured)); got != "in" {
+			t.Errorf("from a file: %s", got)
 		}
 	})
 }

@@ -41,8 +41,8 @@ type Config struct {
 	// AuthIssuer is the `iss` of the bearer tokens, to the letter: Clerk's Frontend API URL, or any OIDC issuer, over https
 	// unless it is on this machine. Required.
 	AuthIssuer string `env:"AUTH_ISSUER"`
-	// AuthJWKSURL is where the issuer's keys are, over https unless that is on this machine. Empty means where its discovery document says, or else at
-	// /.well-known/jwks.json under the issuer.
+	// AuthJWKSURL is where the issuer's keys are, over https unless that is on this machine, or in a file (file:///…), which is
+	// read anew as often. Empty means where its discovery document says, or else at /.well-known/jwks.json under the issuer.
 	AuthJWKSURL string `env:"AUTH_JWKS_URL"`
 	// AuthAudience are the audiences of which a token must name one. Empty means that a token must have no `aud`, as
 	// Clerk's session tokens; required for an issuer that is not known to leave it out.
@@ -94,7 +94,6 @@ func (c Config) Mistakes() []error {
 		{"THREADS_SUCCESS_REDIRECT_URI", c.SuccessRedirectURI, true},
 		{"THREADS_FAILURE_REDIRECT_URI", c.FailureRedirectURI, true},
 		{"AUTH_ISSUER", c.AuthIssuer, true},
-		{"AUTH_JWKS_URL", c.AuthJWKSURL, false},
 	} {
 		switch {
 		case address.value == "" && address.required:
@@ -102,6 +101,9 @@ func (c Config) Mistakes() []error {
 		case address.value != "" && !isWebAddress(address.value):
 			complain("%s is not an http(s) address", address.name)
 		}
+	}
+	if c.AuthJWKSURL != "" && !isWebAddress(c.AuthJWKSURL) && !isFile(c.AuthJWKSURL) {
+		complain("AUTH_JWKS_URL is neither an http(s) address nor one of a file, file:///…")
 	}
 	for name, value := range map[string]string{"AUTH_ISSUER": c.AuthIssuer, "AUTH_JWKS_URL": c.AuthJWKSURL} {
 		if isWebAddress(value) && !isPrivateToRead(value) {
@@ -141,6 +143,12 @@ func (c Config) publicBase() *url.URL {
 func isWebAddress(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+}
+
+// isFile is whether an address is that of a file of this machine, by its whole path.
+func isFile(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Scheme == "file" && u.Host == "" && len(u.Path) > 1
 }
 
 // isPrivateToRead says whether nobody on the way can change what is read from an address.

@@ -53,12 +53,16 @@ type keys struct {
 }
 
 func newKeys(issuer, url string) *keys {
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: dial.Dialer(fetchWithin).DialContext, TLSHandshakeTimeout: fetchWithin,
+		ResponseHeaderTimeout: fetchWithin, ForceAttemptHTTP2: true, HTTP2: dial.HTTP2(), IdleConnTimeout: time.Minute,
+	}
+	if isFile(url) { // only the settings name a file: discovery and redirects lead to the web
+		transport.RegisterProtocol("file", http.NewFileTransport(http.Dir("/")))
+	}
 	return &keys{
 		Storage: jwkset.NewMemoryStorage(), issuer: issuer, url: url,
-		client: &http.Client{Timeout: fetchWithin, CheckRedirect: toHTTPS, Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, DialContext: dial.Dialer(fetchWithin).DialContext, TLSHandshakeTimeout: fetchWithin,
-			ResponseHeaderTimeout: fetchWithin, ForceAttemptHTTP2: true, HTTP2: dial.HTTP2(), IdleConnTimeout: time.Minute,
-		}},
+		client:  &http.Client{Timeout: fetchWithin, CheckRedirect: toHTTPS, Transport: transport},
 		unknown: rate.NewLimiter(rate.Every(unknownEvery), unknownBurst),
 	}
 }

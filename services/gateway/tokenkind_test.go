@@ -206,6 +206,9 @@ func TestIssuerConfig(t *testing.T) {
 		"over http, nearby":               {map[string]string{"AUTH_ISSUER": "http://10.0.0.7", "AUTH_AUDIENCE": "threads"}, "AUTH_ISSUER is an http address"},
 		"a name that begins like ours":    {map[string]string{"AUTH_ISSUER": "http://localhost.example.com", "AUTH_AUDIENCE": "threads"}, "AUTH_ISSUER is an http address"},
 		"keys over http":                  {map[string]string{"AUTH_ISSUER": "https://clerk.example.com", "AUTH_JWKS_URL": "http://keys.example.com"}, "AUTH_JWKS_URL is an http address"},
+		"keys in a file":                  {map[string]string{"AUTH_ISSUER": "http://localhost:9098", "AUTH_JWKS_URL": "file:///data/jwks.json"}, ""},
+		"keys in a file elsewhere":        {map[string]string{"AUTH_ISSUER": "http://localhost:9098", "AUTH_JWKS_URL": "file://host/jwks.json"}, "AUTH_JWKS_URL is neither"},
+		"an issuer in a file":             {map[string]string{"AUTH_ISSUER": "file:///issuer"}, "AUTH_ISSUER is not an http(s) address"},
 		"keys on this machine":            {map[string]string{"AUTH_ISSUER": "https://clerk.example.com", "AUTH_JWKS_URL": "http://127.0.0.1:1/keys"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
