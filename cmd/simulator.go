@@ -1,11 +1,13 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -24,6 +26,8 @@ type simulatorFlags struct {
 
 	addr, secretFile, knobs, redirects, callbackHosts, hosts, mediaNetworks string
 	quick                                                                   bool
+
+	webhookURL, verifyTokenFile string
 }
 
 func newSimulator(p *program) *cobra.Command {
@@ -41,7 +45,7 @@ func newSimulator(p *program) *cobra.Command {
 				return err
 			}
 			return p.logged(c.Context(), "simulator", "", func(ctx context.Context, _ boot.Common, log *zap.Logger) error {
-				return runSimulator(ctx, p, s.addr, opts, log)
+				return s.run(ctx, p, opts, log)
 			})
 		},
 	}
@@ -59,11 +63,15 @@ func newSimulator(p *program) *cobra.Command {
 	f.StringVar(&s.AppName, "app-name", "", "the app's `name` on the page that asks for consent (default Omni Write)")
 	f.StringVar(&s.UninstallURL, "uninstall-url", "", "`URL` that is told when a person removes the app")
 	f.StringVar(&s.DataDeletionURL, "data-deletion-url", "", "`URL` that is told when a person wants their data deleted")
+	f.StringVar(&s.webhookURL, "webhook-url", "", "`URL` to subscribe to every webhook, once it answers")
+	f.StringVar(&s.verifyTokenFile, "webhook-verify-token-file", "", "`file` with the token that the webhook's URL is verified with")
 	f.StringVar(&s.callbackHosts, "callback-hosts", "", "`hosts` besides this machine that webhooks and callbacks may go to, separated by commas")
 	f.StringVar(&s.hosts, "hosts", "", "`names` besides localhost by which the simulator's own side (/_sim) is called, separated by commas")
 	f.StringVar(&s.mediaNetworks, "media-networks", "", "`networks` besides the public internet that media are fetched from, e.g. 127.0.0.0/8, separated by commas")
+	f.StringVar(&s.PublicURL, "public-url", "",
+		"`address` at which browsers reach the simulator: permalinks and pictures begin with it (default: the host that a call came to)")
 	f.StringVar(&s.PermalinkBase, "permalink-base", "",
-		"`address` that permalinks begin with, e.g. https://www.threads.com (default: the simulator itself)")
+		"`address` that permalinks begin with in its place, e.g. https://www.threads.com")
 	return c
 }
 
@@ -91,6 +99,16 @@ func (s *simulatorFlags) options() (threadssim.Options, error) {
 	if s.callbackHosts != "" {
 		opts.CallbackHosts = strings.Split(s.callbackHosts, ",")
 	}
+	if s.webhookURL != "" {
+		u, err := url.Parse(s.webhookURL)
+		if err != nil || u.Host == "" {
+			return opts, usage(fmt.Errorf("--webhook-url %q is not an address", s.webhookURL))
+		}
+		if s.verifyTokenFile == "" {
+			return opts, usage(errors.New("--webhook-url needs --webhook-verify-token-file: the address is verified with that token"))
+		}
+		opts.CallbackHosts = append(opts.CallbackHosts, u.Hostname()) // who starts it vouches for it
+	}
 	if s.hosts != "" {
 		opts.Hosts = strings.Split(s.hosts, ",")
 	}
@@ -110,22 +128,47 @@ func (s *simulatorFlags) options() (threadssim.Options, error) {
 	return opts, nil
 }
 
-func runSimulator(ctx context.Context, p *program, addr string, opts threadssim.Options, log *zap.Logger) error {
+// subscribe is the part that subscribes the address of the flags to the webhooks.
+func (s *simulatorFlags) subscribe(sim *threadssim.Sim, log *zap.Logger) (process.Part, error) {
+	token, err := os.ReadFile(s.verifyTokenFile)
+	if err != nil {
+		return process.Part{}, fmt.Errorf("--webhook-verify-token-file: %w", err)
+	}
+	return process.Part{Name: "webhooks", Run: func(ctx context.Context) error {
+		said := false
+		sim.SubscribeApp(ctx, cmp.Or(s.PublicURL, "http://"+s.addr), s.webhookURL, strings.TrimSpace(string(token)), func(err error) {
+			if !said {
+				log.Info("the webhook's address does not answer yet; it is asked until it does", zap.String("url", s.webhookURL), zap.Error(err))
+			}
+			said = true
+		})
+		return nil
+	}}, nil
+}
+
+func (s *simulatorFlags) run(ctx context.Context, p *program, opts threadssim.Options, log *zap.Logger) error {
 	sim, err := threadssim.New(opts)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = sim.Close() }()
-	server := &http.Server{Addr: addr, Handler: sim, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Addr: s.addr, Handler: sim, ReadHeaderTimeout: 5 * time.Second}
 	// Only where it is asked for: beside a service on the same machine the usual address is taken.
-	admin := process.Admin(p.getenv("ADMIN_ADDR"))
-	return process.Run(ctx, log, admin, process.Part{Name: "simulator", Run: func(ctx context.Context) error {
+	parts := []process.Part{process.Admin(p.getenv("ADMIN_ADDR"))}
+	if s.webhookURL != "" {
+		part, err := s.subscribe(sim, log)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, part)
+	}
+	return process.Run(ctx, log, append(parts, process.Part{Name: "simulator", Run: func(ctx context.Context) error {
 		stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 		defer stop()
-		log.Info("simulated Threads is up", zap.String("url", "http://"+addr), zap.String("app_id", opts.AppID))
+		log.Info("simulated Threads is up", zap.String("url", "http://"+s.addr), zap.String("app_id", opts.AppID))
 		if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
-	}})
+	}})...)
 }

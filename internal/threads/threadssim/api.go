@@ -15,7 +15,7 @@ import (
 type api struct {
 	store    *store
 	app      app
-	links    permalinks
+	links    addresses
 	fetcher  mediaFetcher
 	faults   faultList
 	log      callLog

@@ -83,6 +83,7 @@ const maxChoices = 6
 type oauthWindow struct {
 	store       *store
 	app         app
+	links       addresses
 	autoApprove bool
 }
 
@@ -96,7 +97,7 @@ func (s oauthWindow) ask(w http.ResponseWriter, r *http.Request, status int, q a
 		return cmp.Compare(btoi(a != wanted), btoi(b != wanted))
 	})
 	for _, name := range names[:min(len(names), maxChoices)] {
-		q.People = append(q.People, personView{name, picture(origin(r), name), name == wanted})
+		q.People = append(q.People, personView{name, s.links.picture(origin(r), name), name == wanted})
 	}
 	if slices.Contains(names, wanted) {
 		q.Username = ""

@@ -123,7 +123,7 @@ func (s *callbackSender) inform(ctx context.Context, told *CallbackAnswer) {
 		return
 	}
 	form := url.Values{"signed_request": {signedRequest(s.app.secret, payload)}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, told.URL, strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, told.URL, strings.NewReader(form.Encode())) //nolint:gosec // vetted when it was set
 	if err != nil {
 		told.Error = err.Error()
 		return
@@ -193,6 +193,11 @@ func (h control) setCallbacks(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	done(w, h.sim.callbacks.set(ask), h.sim.callbacks.state)
+}
+
+// SetCallbacks sets the addresses that are told when a person removes the app or wants their data deleted; empty is none.
+func (s *Sim) SetCallbacks(uninstallURL, dataDeletionURL string) error {
+	return s.callbacks.set(callbacks{Uninstall: &uninstallURL, DataDeletion: &dataDeletionURL})
 }
 
 // set changes the addresses that are given; those of strangers are refused.

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// clock is the simulator's time. Everything it decides follows this clock: processing, lags, quotas, tokens, grants. Only
+// simClock is the simulator's time. Everything it decides follows this clock: processing, lags, quotas, tokens, grants. Only
 // the latency of answers passes in true time. It may be read without a lock.
-type clock struct {
+type simClock struct {
 	base  func() time.Time // the true time
 	ahead atomic.Int64     // how far this clock is ahead of it, in nanoseconds
 }
 
-func (c *clock) now() time.Time {
+func (c *simClock) now() time.Time {
 	return c.base().Add(time.Duration(c.ahead.Load())).UTC()
 }
 

@@ -42,7 +42,7 @@ func profileLookup(c *call) answer {
 	week := c.at.Add(-7 * 24 * time.Hour)
 	values := map[string]any{
 		"username": u.Username, "name": u.displayName(), "biography": u.biography(), "is_verified": u.Verified,
-		"profile_picture_url": picture(c.host, u.Username), "follower_count": u.followers(c.at),
+		"profile_picture_url": c.api.links.picture(c.host, u.Username), "follower_count": u.followers(c.at),
 	}
 	for _, metric := range []string{"likes", "quotes", "replies", "reposts", "views"} {
 		values[metric+"_count"] = c.figures().earned(u, metric, week, c.at)

@@ -51,7 +51,7 @@ func (s *Sim) posts(host string) []Post {
 			ReplyToID:   m.of.ReplyTo,
 			ArrivedNS:   m.Arrived.UnixNano(),
 			CommittedNS: m.Committed.UnixNano(),
-			Permalink:   s.api.links.of(host, m),
+			Permalink:   s.api.links.permalink(host, m),
 			Deleted:     m.deleted,
 		})
 	}

@@ -79,7 +79,7 @@ func (c listing) page(p listParams, all []*media, fields known) answer {
 	}
 	data := make([]any, 0, to-from)
 	for _, m := range all[from:to] {
-		data = append(data, reader{c.call}.show(m, asked))
+		data = append(data, reader(c).show(m, asked))
 	}
 	body := map[string]any{"data": data}
 	if len(data) > 0 {

@@ -80,9 +80,9 @@ func (c reader) mediaValue(m *media, f field) any {
 	case "media_url":
 		return k.MediaURL
 	case "thumbnail_url":
-		return some(k.MediaType == threads.Video, picture(c.host, m.ID))
+		return some(k.MediaType == threads.Video, c.api.links.picture(c.host, m.ID))
 	case "permalink":
-		return some(m.linked(c.at), c.api.links.of(c.host, m))
+		return some(m.linked(c.at), c.api.links.permalink(c.host, m))
 	case "owner":
 		return some(mine && !reply && !found[c.op], map[string]any{"id": m.owner.ID})
 	case "username":
@@ -163,7 +163,7 @@ func (c reader) replyValue(m *media, f field) any {
 	case "is_verified":
 		return some(c.introduces(m), m.owner.Verified)
 	case "profile_picture_url":
-		return some(c.introduces(m), picture(c.host, m.owner.Username))
+		return some(c.introduces(m), c.api.links.picture(c.host, m.owner.Username))
 	}
 	return nil
 }
@@ -315,6 +315,3 @@ func earlier(a, b time.Time) time.Time {
 	}
 	return a
 }
-
-// picture is an image that the simulator draws itself: of a person, or of a video.
-func picture(host, of string) string { return host + "/_sim/pictures/" + of }

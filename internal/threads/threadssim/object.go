@@ -1,6 +1,7 @@
 package threadssim
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/omni-write/threads/internal/threads"
@@ -56,7 +57,7 @@ func profile(c *call) answer {
 		"name":                        c.user.displayName(),
 		"threads_biography":           c.user.biography(),
 		"is_verified":                 c.user.Verified,
-		"threads_profile_picture_url": picture(c.host, c.user.Username),
+		"threads_profile_picture_url": c.api.links.picture(c.host, c.user.Username),
 		"recently_searched_keywords":  c.user.keywords(),
 		"is_eligible_for_geo_gating":  c.knobs.GeoGating,
 	}, profileFieldNames, "id")
@@ -85,13 +86,16 @@ func containerStatus(c *call, k *container) answer {
 	return c.pick(values, containerFieldNames, "id", "status")
 }
 
-// permalinks begin with their own host, or with the one that a call came to.
-type permalinks string
+// addresses are those that the simulator gives out. They begin with what the options say, or else with the host that a call
+// came to, which may be a name that a browser elsewhere does not know.
+type addresses struct{ permalinks, pictures string }
 
-// of is where the post can be looked at; the simulator serves a page there itself.
-func (p permalinks) of(host string, m *media) string {
-	if p != "" {
-		host = string(p)
-	}
-	return host + "/@" + m.owner.Username + "/post/" + m.Shortcode
+// permalink is where the post can be looked at; the simulator serves a page there itself.
+func (a addresses) permalink(host string, m *media) string {
+	return cmp.Or(a.permalinks, host) + "/@" + m.owner.Username + "/post/" + m.Shortcode
+}
+
+// picture is an image that the simulator draws itself: of a person, or of a video.
+func (a addresses) picture(host, of string) string {
+	return cmp.Or(a.pictures, host) + "/_sim/pictures/" + of
 }

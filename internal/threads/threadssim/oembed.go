@@ -34,7 +34,7 @@ func oembed(c *call) answer {
 		(m.of.Ghost && !c.at.Before(m.ghostEnds())) {
 		return refuse(http.StatusBadRequest, oauthException, 100, 0, "The url is not that of a post that can be embedded")
 	}
-	link := html.EscapeString(c.api.links.of(c.host, m))
+	link := html.EscapeString(c.api.links.permalink(c.host, m))
 	text := html.EscapeString(m.of.Text)
 	return success(map[string]any{
 		"type": "rich", "version": "1.0", "provider_name": "Threads", "provider_url": "https://www.threads.com/", "width": width,

@@ -102,7 +102,7 @@ var indexTemplate = page("Simulated Threads", `
 // pages are for people: what was posted, and what a permalink leads to.
 type pages struct {
 	store *store
-	links permalinks
+	links addresses
 }
 
 const indexPosts = 10

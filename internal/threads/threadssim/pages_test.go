@@ -96,3 +96,26 @@ func TestPostPage(t *testing.T) {
 	pic := w.send(http.MethodGet, "/_sim/pictures/ann", "", "")
 	has(t, pic, "<svg", ">A<")
 }
+
+// What is for a browser begins with the address that browsers know, whatever the host that a call came to; a page of a list is
+// for who called.
+func TestPublicURL(t *testing.T) {
+	t.Parallel()
+	const public = "http://localhost:9099"
+	w := setup(t, threadssim.Options{PublicURL: public + "/"})
+	first := w.publish("media_type", "TEXT", "text", "one")
+	w.publish("media_type", "TEXT", "text", "two")
+	if link := w.get("/"+first, "fields", "permalink").str("permalink"); !strings.HasPrefix(link, public+"/@demo.user/post/") {
+		t.Errorf("the permalink is %s", link)
+	}
+	if picture := w.get("/me", "fields", "threads_profile_picture_url").str("threads_profile_picture_url"); !strings.HasPrefix(picture, public+"/_sim/pictures/") {
+		t.Errorf("the picture is %s", picture)
+	}
+	paging, _ := w.get("/me/threads", "limit", "1").body["paging"].(map[string]any)
+	if next, _ := paging["next"].(string); !strings.HasPrefix(next, w.server.URL+"/") {
+		t.Errorf("the next page is at %q", next)
+	}
+	if link := w.sim.Posts()[0].Permalink; !strings.HasPrefix(link, public+"/") {
+		t.Errorf("inspection says %s", link)
+	}
+}

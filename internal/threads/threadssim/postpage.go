@@ -87,7 +87,7 @@ func (s pages) view(host, username, shortcode string) (postView, bool) {
 // brief is a post in a list: who, when, and the words.
 func (s pages) brief(host string, m *media) postView {
 	v := postView{
-		Username: m.owner.Username, Picture: picture(host, m.owner.Username), Link: s.links.of(host, m),
+		Username: m.owner.Username, Picture: s.links.picture(host, m.owner.Username), Link: s.links.permalink(host, m),
 		Time: spoken(m.Committed), Stamp: m.Committed.Format(time.RFC3339), Text: m.of.Text, Kind: "A post without words",
 	}
 	switch {

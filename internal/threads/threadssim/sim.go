@@ -1,6 +1,7 @@
 package threadssim
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -37,7 +38,10 @@ type Options struct {
 	PermalinkLag    time.Duration
 	ListLag         time.Duration
 	VisibilityDelay time.Duration
-	// PermalinkBase, e.g. https://www.threads.com, begins permalinks. Default: the host the request came to.
+	// PublicURL, e.g. http://localhost:9099, is where browsers reach the simulator: what is given out for them, permalinks and
+	// pictures, begins with it. Default: the host the request came to.
+	PublicURL string
+	// PermalinkBase, e.g. https://www.threads.com, begins permalinks in its place.
 	PermalinkBase string
 	// FetchMedia makes creation fetch media URLs, as Threads does. Off by default: a demo may be offline, and whoever
 	// can reach the simulator could make it fetch anything.
@@ -100,11 +104,12 @@ func New(opts Options) (*Sim, error) {
 	if err := start.check(); err != nil {
 		return nil, fmt.Errorf("simulator knobs: %w", err)
 	}
-	now := &clock{base: opts.Now}
+	now := &simClock{base: opts.Now}
 	db := &store{clock: now, start: start}
 	db.forget(opts.Seed)
 	id := app{id: opts.AppID, secret: opts.AppSecret, name: opts.AppName, redirectURIs: opts.RedirectURIs}
-	links := permalinks(strings.TrimRight(opts.PermalinkBase, "/"))
+	public := strings.TrimRight(opts.PublicURL, "/")
+	links := addresses{permalinks: cmp.Or(strings.TrimRight(opts.PermalinkBase, "/"), public), pictures: public}
 	sender := &webhookSender{clock: now, secret: opts.AppSecret}
 	s := &Sim{
 		opts:  opts,
@@ -113,7 +118,7 @@ func New(opts Options) (*Sim, error) {
 			store: db, app: id, links: links,
 			fetcher: mediaFetcher{probe.Client(probe.Config{Allow: opts.MediaNetworks, AnyPort: true})},
 		},
-		window:   oauthWindow{store: db, app: id, autoApprove: opts.AutoApprove},
+		window:   oauthWindow{store: db, app: id, links: links, autoApprove: opts.AutoApprove},
 		pages:    pages{store: db, links: links},
 		webhooks: &webhooks{store: db, app: id, links: links, sender: sender, hosts: opts.CallbackHosts},
 		sender:   sender,

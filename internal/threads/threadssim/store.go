@@ -9,7 +9,7 @@ import (
 // included: a call is decided in one step, and every step is a few map operations. Its methods expect the caller to hold
 // the lock; close takes it itself. Other locks are taken under this one, never around it.
 type store struct {
-	clock *clock
+	clock *simClock
 	start Knobs // those a reset comes back to
 	// announce is told of every change as it happens, under the lock.
 	announce func(entry)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/threads"
 )
 
@@ -65,7 +67,7 @@ type Hook struct {
 type webhooks struct {
 	store  *store
 	app    app
-	links  permalinks
+	links  addresses
 	sender *webhookSender
 	hosts  callbackHosts
 }
@@ -101,6 +103,20 @@ func (h control) subscribe(w http.ResponseWriter, r *http.Request) {
 	}
 	made, err := h.sim.webhooks.subscribe(r.Context(), hook{URL: ask.CallbackURL, Fields: ask.Fields, Host: origin(r)}, ask.VerifyToken)
 	done(w, err, func() any { return made })
+}
+
+// SubscribeApp subscribes an address to every webhook, as somebody at the app's dashboard would. It asks until the address
+// answers, for the app may not be up yet, and tells waiting of each try in vain. A subscription that is there survived a
+// restart. host begins the addresses in what is told, unless the options have a PublicURL.
+func (s *Sim) SubscribeApp(ctx context.Context, host, callbackURL, verifyToken string, waiting func(error)) {
+	const pause = 500 * time.Millisecond
+	for ctx.Err() == nil && !slices.ContainsFunc(s.Hooks(), func(k Hook) bool { return k.CallbackURL == callbackURL }) {
+		all := slices.Sorted(maps.Keys(hookTopics))
+		if _, err := s.webhooks.subscribe(ctx, hook{URL: callbackURL, Fields: all, Host: host}, verifyToken); err != nil && ctx.Err() == nil {
+			waiting(err)
+			clock.Sleep(ctx, pause)
+		}
+	}
 }
 
 func (s *webhooks) subscribe(ctx context.Context, asked hook, verifyToken string) (Hook, error) {
@@ -283,7 +299,7 @@ func (s *webhooks) publishValue(host string, m *media) map[string]any {
 		"id": m.ID, "media_type": readType(m.of.MediaType), "timestamp": stamp(m.Committed), "username": m.owner.Username,
 	}
 	if !m.Withheld {
-		v["permalink"] = s.links.of(host, m)
+		v["permalink"] = s.links.permalink(host, m)
 	}
 	return v
 }
@@ -293,7 +309,7 @@ func (s *webhooks) replyValue(host string, m *media) map[string]any {
 	v["text"], v["shortcode"] = m.of.Text, m.Shortcode
 	v["replied_to"] = map[string]any{"id": m.of.ReplyTo}
 	v["root_post"] = map[string]any{"id": m.root.ID, "owner_id": m.root.owner.ID, "username": m.root.owner.Username}
-	v["is_verified"], v["profile_picture_url"] = m.owner.Verified, picture(host, m.owner.Username)
+	v["is_verified"], v["profile_picture_url"] = m.owner.Verified, s.links.picture(host, m.owner.Username)
 	return v
 }
 
@@ -304,7 +320,7 @@ func (s *webhooks) mentionValue(host string, m *media) map[string]any {
 	}
 	v["text"], v["shortcode"], v["media_product_type"] = m.of.Text, m.Shortcode, "THREADS"
 	v["has_replies"], v["is_quote_post"], v["is_reply"] = len(m.answers) > 0, m.of.Quote != "", m.of.ReplyTo != ""
-	v["is_verified"], v["profile_picture_url"] = m.owner.Verified, picture(host, m.owner.Username)
+	v["is_verified"], v["profile_picture_url"] = m.owner.Verified, s.links.picture(host, m.owner.Username)
 	if m.of.AltText != "" {
 		v["alt_text"] = m.of.AltText
 	}

@@ -60,7 +60,7 @@ type Attempt struct {
 
 // webhookSender brings webhooks to their addresses, one at a time. It has a lock of its own and never takes the store's.
 type webhookSender struct {
-	clock  *clock
+	clock  *simClock
 	secret string // signs what is sent
 
 	mu      sync.Mutex
