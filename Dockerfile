@@ -12,6 +12,9 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
     CGO_ENABLED=0 go build -trimpath \
     -ldflags "-s -w -X github.com/omni-write/threads/cmd.commit=$COMMIT -X github.com/omni-write/threads/cmd.date=$DATE" -o /threads .
 
+# The simulator's journal and the issuer's keys are in volumes, which begin as these: writable without being root.
+RUN install -d -m 0700 /volumes/data && install -d -m 0755 /volumes/keys
+
 # NATS, with a directory for its streams that it may write without being root.
 FROM nats:2.15-alpine AS nats
 RUN install -d -o 1000 -g 1000 -m 0700 /data
@@ -20,5 +23,7 @@ USER 1000:1000
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /threads /threads
 COPY LICENSE NOTICE /
+COPY --from=build --chown=65532:65532 /volumes/data /data
+COPY --from=build --chown=65532:65532 /volumes/keys /keys
 USER 65532:65532
 ENTRYPOINT ["/threads"]

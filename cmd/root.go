@@ -77,7 +77,7 @@ Exit codes: 0 when it was done or stopped by Ctrl-C, 1 when it failed, 2 when th
 	}
 	add(groupRun, newDemo(p))
 	add(groupRun, newServices(p)...)
-	add(groupRun, newSimulator(p), newHealthcheck(p))
+	add(groupRun, newSimulator(p), newIssuer(p), newHealthcheck(p))
 	add(groupPrepare, newMigrate(p), newSecrets(p), newKeys(func() (keys.Command, error) { return ops.Keyset(p.getenv, p.out) }), newImportOriginal(p))
 	add(groupOperate, newDoctor(p), newExplain(p), newReplay(p), newRebuild(p), newReconcile(p), newPause(p), newResume(p), newDead(p))
 	add(groupLab, newBench(p), newTorture(p), newLab(p))

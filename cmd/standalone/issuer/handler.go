@@ -55,7 +55,7 @@ func (i *Issuer) keys(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "the key cannot be read", http.StatusInternalServerError)
 		return
 	}
-	reply(w, map[string]any{"keys": []jwk{key}})
+	reply(w, keySet(key))
 }
 
 // Grant is the answer of /token, in OAuth's words.
