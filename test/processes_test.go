@@ -44,6 +44,7 @@ type deployment struct {
 	address *strings.Replacer              // the names of containers, as they are here
 	admin   map[string]string              // where a service says whether it is ready
 	running map[string]*subprocess.Process // by the service's name
+	more    []string                       // settings of the services that start
 }
 
 func newDeployment(t *testing.T) *deployment {
@@ -151,7 +152,7 @@ func (d *deployment) start(service string) {
 		fallthrough
 	default:
 		// compose.yaml sets every setting, to nothing where .env says nothing: what a test has shortened comes after it.
-		env = append(d.environment(service), shortWaits...)
+		env = slices.Concat(d.environment(service), shortWaits, d.more)
 	}
 	d.running[service] = d.child(subprocess.Command{Words: words, Env: env, Out: d.log, Log: d.log})
 }

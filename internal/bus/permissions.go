@@ -38,6 +38,7 @@ const CopyAPI = "threads.copy"
 const (
 	UserMigrate    = "migrate"    // makes and changes streams, durables and buckets; nobody else does
 	UserOps        = "ops"        // the tools that look, replay and heal
+	UserBackup     = "backup"     // copies EVENTS and DEAD away, and brings them back
 	UserSubscriber = "subscriber" // other teams: they read facts, and nothing else
 )
 
@@ -81,7 +82,7 @@ var duties = map[string]duty{
 
 // Users is everybody who may connect, in the order of their names.
 func Users() []User {
-	users := []User{migrateUser(), opsUser(), subscriberUser()}
+	users := []User{migrateUser(), opsUser(), backupUser(), subscriberUser()}
 	for _, name := range slices.Sorted(maps.Keys(duties)) {
 		users = append(users, serviceUser(name, duties[name]))
 	}
@@ -228,6 +229,20 @@ func opsUser() User {
 	// pause, resume and reconcile tell what they change, and what was left untold; import-original what it took over.
 	u.Publish = append(u.Publish, slices.Concat(facts("post"), facts("account"))...)
 	u.hear(events.EveryReplay)
+	return u
+}
+
+// Whoever copies streams away, and brings them back. It cannot read an alarm stream or a command, and cannot bring back a stream that is
+// there: the server refuses that.
+func backupUser() User {
+	u := newUser(UserBackup)
+	u.api("INFO") // the nats CLI asks for it first
+	for _, stream := range []string{events.StreamEvents, events.StreamDead} {
+		u.see(stream)
+		u.api("STREAM.SNAPSHOT."+stream, "STREAM.RESTORE."+stream, "CONSUMER.NAMES."+stream, "CONSUMER.LIST."+stream)
+		// The pieces of a copy are acknowledged, and come back, on subjects that the server makes.
+		u.Publish = append(u.Publish, "$JS.SNAPSHOT.ACK."+stream+".>", "$JS.SNAPSHOT.RESTORE."+stream+".>")
+	}
 	return u
 }
 

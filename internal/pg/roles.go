@@ -39,7 +39,11 @@ var rights = map[string]map[string]string{ //nolint:gochecknoglobals // a table
 	"ops":       {"*": every, migrationsTable: "SELECT"},
 }
 
-const migrationsTable = "bun_migrations"
+const (
+	migrationsTable = "bun_migrations"
+	// makesTables is whose role may make tables of its own: `rebuild` makes a second one of posts.
+	makesTables = "ops"
+)
 
 // Roles are the services that have a role of their own.
 func Roles() []string { return slices.Sorted(maps.Keys(rights)) }
@@ -100,16 +104,22 @@ func grant(ctx context.Context, tx bun.Tx, role string, all map[string]string) e
 		return err
 	}
 	to, in := pgx.Identifier{role}.Sanitize(), pgx.Identifier{schema}.Sanitize()
-	for _, statement := range []string{"GRANT USAGE ON SCHEMA " + in + " TO " + to, "REVOKE ALL ON ALL TABLES IN SCHEMA " + in + " FROM " + to} {
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
-			return err
-		}
+	usage := "USAGE"
+	if role == RolePrefix+makesTables {
+		usage = "USAGE, CREATE"
 	}
+	if _, err := tx.ExecContext(ctx, "GRANT "+usage+" ON SCHEMA "+in+" TO "+to); err != nil {
+		return err
+	}
+	// Not those that `rebuild` has made: they are its own.
 	var tables []string
-	if err := tx.NewRaw("SELECT tablename FROM pg_tables WHERE schemaname = ?", schema).Scan(ctx, &tables); err != nil {
+	if err := tx.NewRaw("SELECT tablename FROM pg_tables WHERE schemaname = ? AND pg_has_role(tableowner, 'USAGE') AND tableowner <> ?", schema, role).Scan(ctx, &tables); err != nil {
 		return err
 	}
 	for _, table := range tables {
+		if _, err := tx.ExecContext(ctx, "REVOKE ALL ON "+pgx.Identifier{schema, table}.Sanitize()+" FROM "+to); err != nil {
+			return err
+		}
 		what := all[table]
 		if what == "" && table != migrationsTable && table != "bun_migration_locks" {
 			what = all["*"]

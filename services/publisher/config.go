@@ -34,8 +34,8 @@ type Config struct {
 	// QueuedPerAccount is how many posts of an account may wait to go out; one more is refused. 0: no limit. Default 10000.
 	QueuedPerAccount int `env:"PUBLISHER_QUEUED_PER_ACCOUNT" envDefault:"10000"`
 
-	// RestoredSince is set by an operator, once, after Postgres was restored from a backup: the time of that
-	// backup. Every post that was due since then is looked for on Threads before anything is published.
+	// RestoredSince is set by an operator, once, after Postgres was restored from a backup, alone or with EVENTS: the time of
+	// that backup. Every post that was due since then is looked for on Threads before anything is published.
 	RestoredSince time.Time `env:"PUBLISHER_RESTORED_SINCE"`
 
 	Engagement engagement.Config

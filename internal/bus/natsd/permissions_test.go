@@ -96,7 +96,6 @@ func publishers(t *testing.T) map[string][]string {
 		}
 		api("CONSUMER.CREATE."+s, nobody...)
 	}
-	api("CONSUMER.LIST.EVENTS", "migrate", "ops") // it takes readers over to the copy
 	for _, request := range []string{"STREAM.DELETE.EVENTS", "STREAM.CREATE.EVENTS", "STREAM.UPDATE.EVENTS", "CONSUMER.LIST.EVENTS", "CONSUMER.CREATE.EVENTS.mine"} {
 		who[bus.CopyAPI+"."+request] = []string{"migrate"}
 	}
@@ -106,6 +105,15 @@ func publishers(t *testing.T) map[string][]string {
 		who[bus.CopyAPI+"."+request] = nobody
 	}
 	who[bus.OriginAPI+".CONSUMER.CREATE.EVENTS"], who[bus.CopyDelivery+".x"], who["$JS.FC.EVENTS.x"] = nobody, nobody, nobody
+	for _, s := range []string{events.StreamEvents, events.StreamDead} {
+		api("STREAM.SNAPSHOT."+s, "backup")
+		api("STREAM.RESTORE."+s, "backup")
+		api("CONSUMER.NAMES."+s, "backup", "ops")
+		api("CONSUMER.LIST."+s, "backup", "ops")
+		who["$JS.SNAPSHOT.ACK."+s+".x"], who["$JS.SNAPSHOT.RESTORE."+s+".x"] = []string{"backup"}, []string{"backup"}
+	}
+	api("CONSUMER.LIST.EVENTS", "backup", "migrate", "ops") // migrate takes readers over to the copy
+	who["$JS.SNAPSHOT.ACK.COMMANDS.x"], who["$JS.SNAPSHOT.RESTORE.POST_ALARMS.x"] = nobody, nobody
 	api("STREAM.DELETE.POST_ALARMS", "migrate")
 	api("STREAM.DELETE.TOKEN_ALARMS", "migrate")
 	api("STREAM.PURGE.POST_ALARMS", "publisher")
@@ -116,8 +124,8 @@ func publishers(t *testing.T) map[string][]string {
 	api("STREAM.MSG.GET.DEAD", "auth", "ops")
 	api("STREAM.MSG.GET.EVENTS", "gateway", "ops", "publisher")
 	api("STREAM.INFO.COMMANDS", append([]string{"migrate", "ops"}, services...)...)
-	api("STREAM.INFO.EVENTS", append([]string{"migrate", "ops", "subscriber"}, services...)...)
-	api("STREAM.INFO.DEAD", "auth", "migrate", "ops", "publisher", "tokenkeeper")
+	api("STREAM.INFO.EVENTS", append([]string{"backup", "migrate", "ops", "subscriber"}, services...)...)
+	api("STREAM.INFO.DEAD", "auth", "backup", "migrate", "ops", "publisher", "tokenkeeper")
 	api("STREAM.INFO.KV_tickets", "auth", "migrate")
 	api("DIRECT.GET.KV_tickets.$KV.tickets.k", "auth")
 	api("DIRECT.GET.KV_oauth_states.$KV.oauth_states.k", "auth")
@@ -125,7 +133,7 @@ func publishers(t *testing.T) map[string][]string {
 	api("STREAM.LIST", "ops")
 	api("STREAM.NAMES", "ops")
 	api("STREAM.TEMPLATE.CREATE.x", nobody...)
-	api("INFO", "migrate", "ops")
+	api("INFO", "backup", "migrate", "ops")
 	api("CONSUMER.CREATE.EVENTS.mine", readers...)
 	api("CONSUMER.CREATE.EVENTS.mine.threads.>", readers...)
 	api("CONSUMER.MSG.NEXT.EVENTS.mine", readers...)

@@ -53,12 +53,19 @@ func (r *Projector) PresumeCalls(ctx context.Context) error {
 		var gap float64
 		err := tx.NewRaw(`SELECT extract(epoch FROM clock_timestamp() - updated_at) FROM recorder_positions WHERE name = ? FOR UPDATE`,
 			AliveRow).Scan(ctx, &gap)
+		first := errors.Is(err, sql.ErrNoRows) // the first publisher ever, or the first that notes it
 		switch {
-		case errors.Is(err, sql.ErrNoRows): // the first publisher ever, or the first that notes it
-			return r.saveAlive(ctx, tx)
-		case err != nil:
+		case err != nil && !first:
 			return fmt.Errorf("ask when a publisher was last alive: %w", err)
-		case gap <= aliveFor.Seconds():
+		case !first && gap <= aliveFor.Seconds():
+			return r.saveAlive(ctx, tx)
+		case !r.cfg.RestoredSince.IsZero():
+			// An operator says that both were restored: what waited for a reconnect, a pause or a quota may have gone out since as well.
+			if err := r.markAllUnconfirmed(ctx, tx); err != nil {
+				return err
+			}
+			return r.saveAlive(ctx, tx)
+		case first:
 			return r.saveAlive(ctx, tx)
 		}
 		n, err := posts.PresumeCalls(ctx, tx, r.Now())
