@@ -34,7 +34,7 @@ mean. Status 1 when a post was lost, doubled or early.`,
 	}
 	o.AddFlags(c.Flags())
 	_ = c.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(bench.Parts, cobra.ShellCompDirectiveNoFileComp))
-	c.AddCommand(newBenchTarget(p))
+	c.AddCommand(newBenchTarget(p), newBenchPeers(p))
 	return c
 }
 
@@ -54,5 +54,29 @@ func newBenchTarget(p *program) *cobra.Command {
 		},
 	}
 	t.AddFlags(c.Flags())
+	return c
+}
+
+func newBenchPeers(p *program) *cobra.Command {
+	var o bench.PeerOptions
+	c := &cobra.Command{
+		Use:   "peers",
+		Short: "Measure this system and River on the same work, in turn",
+		Long: `Measures this system and River (a job queue on Postgres) in turn, on the same machine, Postgres and target: a burst, a steady stream,
+and what a post costs. River's program is built from cmd/lab/peers, so this runs in a checkout. Status 1 when a post was lost, doubled
+or early.`,
+		Example: `  threads bench peers                                some fifteen minutes
+  threads bench peers --pairs 1 --posts 1000 --seconds 10`,
+		Args: flagsOnly,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.Mistakes(); err != nil {
+				return usage(err)
+			}
+			return p.logged(c.Context(), "bench", "", func(ctx context.Context, _ boot.Common, _ *zap.Logger) error {
+				return o.Run(ctx, p.out, p.errOut)
+			})
+		},
+	}
+	o.AddFlags(c.Flags())
 	return c
 }

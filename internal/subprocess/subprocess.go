@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,10 +28,11 @@ func Is() bool { return os.Getenv(mark) != "" }
 
 // Command is what a child is told.
 type Command struct {
-	Words []string
-	Env   []string  // all of it; nil: ours
-	Out   io.Writer // nil: nowhere
-	Log   io.Writer // of its standard error; nil: nowhere
+	Program string // empty: this program
+	Words   []string
+	Env     []string  // all of it; nil: ours
+	Out     io.Writer // nil: nowhere
+	Log     io.Writer // of its standard error; nil: nowhere
 }
 
 // Process is a child. Its standard input ends with us, however we end: it is up to the child to end then, too.
@@ -48,15 +50,14 @@ type Process struct {
 }
 
 // Start starts a child, which is killed when ctx ends.
-func Start(ctx context.Context, c Command) (*Process, error) {
-	self, err := os.Executable()
-	if err != nil {
+func Start(ctx context.Context, c Command) (_ *Process, err error) {
+	name := strings.Join(c.Words[:min(2, len(c.Words))], " ")
+	if c.Program != "" {
+		name = filepath.Base(c.Program)
+	} else if c.Program, err = os.Executable(); err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	p := &Process{
-		name: strings.Join(c.Words[:min(2, len(c.Words))], " "), cmd: exec.CommandContext(ctx, self, c.Words...),
-		ended: make(chan struct{}),
-	}
+	p := &Process{name: name, cmd: exec.CommandContext(ctx, c.Program, c.Words...), ended: make(chan struct{})}
 	if c.Env == nil {
 		c.Env = os.Environ()
 	}
@@ -106,6 +107,9 @@ func Run(ctx context.Context, c Command) error {
 	}
 	return p.Wait()
 }
+
+// PID is the process' number.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Ended is closed when the process has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -96,9 +97,10 @@ func (e *env) openGateway(ctx context.Context) (_ *apiClient, err error) {
 		closeIssuer()
 		return nil, err
 	}
+	e.gateway = gateway
 	d := &apiClient{
 		url: base, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * apiClients}},
-		stop: func() { gateway.Stop(); closeIssuer() },
+		stop: func() { e.gateway = nil; gateway.Stop(); closeIssuer() },
 	}
 	for _, a := range e.accounts {
 		token, err := iss.Token(a.UserID, time.Hour)
@@ -127,24 +129,32 @@ func (d *apiClient) await(ctx context.Context, gateway *subprocess.Process) erro
 
 // do asks as the owner of an account, and says how long the answer took.
 func (d *apiClient) do(ctx context.Context, account int, method, path string, body []byte, want int) (time.Duration, error) {
+	took, _, err := d.ask(ctx, account, method, path, body, want)
+	return took, err
+}
+
+// ask is do with the answer.
+func (d *apiClient) ask(
+	ctx context.Context, account int, method, path string, body []byte, want int,
+) (took time.Duration, answer []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, method, d.url+path, bytes.NewReader(body))
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+d.tokens[account%len(d.tokens)])
 	req.Header.Set("Content-Type", "application/json")
 	began := time.Now()
 	resp, err := d.client.Do(req)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	answer, err := io.ReadAll(resp.Body)
-	took := time.Since(began)
+	answer, err = io.ReadAll(resp.Body)
+	took = time.Since(began)
 	_ = resp.Body.Close()
 	if err == nil && resp.StatusCode != want {
 		err = fmt.Errorf("%s %s was answered with %s: %.300s", method, path, resp.Status, answer)
 	}
-	return took, err
+	return took, answer, err
 }
 
 func (e *env) throughTheAPI(ctx context.Context) (*APIFigure, error) {
@@ -198,6 +208,56 @@ func (e *env) throughTheAPI(ctx context.Context) (*APIFigure, error) {
 	}
 	f.List, err = e.lists(ctx, d)
 	return f, err
+}
+
+// handIn schedules posts through the API, apiClients at a time: the i-th no sooner than startOf says, from when its time counts, or
+// where that is nil as soon as a client is free. It says how long the answers took and how many there were a second.
+func (e *env) handIn(
+	ctx context.Context, d *apiClient, posts []planned, startOf func(i int) time.Time,
+) (answers Answers, perSecond float64, err error) {
+	accountOf := make(map[string]int, len(e.accounts))
+	for i, a := range e.accounts {
+		accountOf[a.ID] = i
+	}
+	took := make([]float64, len(posts))
+	var next atomic.Int64
+	g, ctx := errgroup.WithContext(ctx)
+	began := time.Now()
+	for range apiClients {
+		g.Go(func() error {
+			for i := int(next.Add(1)) - 1; i < len(posts); i = int(next.Add(1)) - 1 {
+				p := posts[i]
+				body, err := json.Marshal(map[string]string{"text": p.text, "scheduledAt": p.due.UTC().Format(time.RFC3339Nano)})
+				if err != nil {
+					return err
+				}
+				from := time.Now()
+				if startOf != nil {
+					from = startOf(i)
+					if err := sleepUntil(ctx, from); err != nil {
+						return err
+					}
+				}
+				_, answer, err := d.ask(ctx, accountOf[p.account], http.MethodPost, schedulePath, body, http.StatusCreated)
+				if err != nil {
+					return err
+				}
+				took[i] = float64(time.Since(from)) / float64(time.Millisecond)
+				var accepted struct {
+					ID string `json:"id"`
+				}
+				if err := json.Unmarshal(answer, &accepted); err != nil {
+					return err
+				}
+				posts[i].id = accepted.ID // the gateway gives posts their ids
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return Answers{}, 0, fmt.Errorf("hand in posts over HTTP: %w", err)
+	}
+	return answersOf(took), float64(len(posts)) / time.Since(began).Seconds(), nil
 }
 
 func (e *env) count(ctx context.Context) (int, error) {

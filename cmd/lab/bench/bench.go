@@ -35,6 +35,7 @@ type Options struct {
 	quick   bool
 	profile string
 	dir     string
+	plain   bool // the target is one with the two calls and nothing more
 }
 
 // The parts of a run, in their order.
@@ -42,13 +43,14 @@ const (
 	partBaseline = "baseline"
 	partLateness = "lateness"
 	partBurst    = "burst"
+	partCost     = "cost"
 	partAPI      = "api"
 	partRestart  = "restart"
 	partRebuild  = "rebuild"
 )
 
 // Parts are the names of the parts of a run, for --only.
-var Parts = []string{partBaseline, partLateness, partBurst, partAPI, partRestart, partRebuild}
+var Parts = []string{partBaseline, partLateness, partBurst, partCost, partAPI, partRestart, partRebuild}
 
 // AddFlags adds what a run can be asked for to a set of flags.
 func (o *Options) AddFlags(f *pflag.FlagSet) {
@@ -64,7 +66,7 @@ func (o *Options) AddFlags(f *pflag.FlagSet) {
 		"`URL` of another server that speaks the two publishing calls (default: the simulator, in a process of its own)")
 	f.StringVar(&o.json, "json", "",
 		"`file` for the report as JSON; - writes it to standard output, and the table to standard error")
-	f.StringVar(&o.only, "only", "", "one of baseline, lateness, burst, api, restart, rebuild (default: all)")
+	f.StringVar(&o.only, "only", "", "one of baseline, lateness, burst, cost, api, restart, rebuild (default: all)")
 	f.Uint64Var(&o.seed, "seed", 1, "`number` that decides the lengths of the texts and the order of the accounts")
 	f.BoolVar(&o.quick, "quick", false, "a small run of some 20 s, to see that all of it works; flags given beside it win")
 	f.StringVar(&o.profile, "profile", "", "`directory` for CPU profiles of the burst, one of each process")
@@ -101,7 +103,7 @@ func (o Options) mistakes() error {
 		wrong = append(wrong, errors.New("an account may post 250 times a day: more --accounts, or fewer posts"))
 	}
 	if o.only != "" && !slices.Contains(Parts, o.only) {
-		wrong = append(wrong, fmt.Errorf("--only is baseline, lateness, burst, api, restart or rebuild, not %q", o.only))
+		wrong = append(wrong, fmt.Errorf("--only is baseline, lateness, burst, cost, api, restart or rebuild, not %q", o.only))
 	}
 	if o.target != "" && !strings.HasPrefix(o.target, "http://") && !strings.HasPrefix(o.target, "https://") {
 		wrong = append(wrong, errors.New("--target is an http or https URL"))
@@ -205,6 +207,12 @@ func measure(ctx context.Context, o Options, errOut io.Writer) (*Report, error) 
 			return nil, err
 		}
 		r.Failures = append(r.Failures, r.Burst.Failures...)
+	}
+	if o.wants(partCost) {
+		if r.Cost, err = e.cost(ctx); err != nil {
+			return nil, err
+		}
+		r.Failures = append(r.Failures, r.Cost.Failures...)
 	}
 	if o.wants(partAPI) {
 		if r.API, err = e.throughTheAPI(ctx); err != nil {

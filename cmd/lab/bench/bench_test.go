@@ -11,6 +11,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -117,7 +119,7 @@ func TestBench(t *testing.T) {
 		r := run(t, partBurst, "Burst: 20 posts of 5 accounts")
 		coherent(t, "ours", r.Burst.Ours, 20)
 		f := r.Burst
-		if f.Prepared > 20 || f.OfBare <= 0 || f.Stored < 1 || f.Delivered < 1 || f.By != "target" {
+		if f.Prepared > 20 || f.OfBare <= 0 || f.Cost.Stored < 1 || f.Cost.Delivered < 1 || f.By != "target" {
 			t.Errorf("the burst is %+v", f)
 		}
 	})
@@ -138,11 +140,64 @@ func TestBench(t *testing.T) {
 			t.Errorf("the figure is %+v", f)
 		}
 	})
+	t.Run("cost", func(t *testing.T) {
+		f := run(t, partCost, "Cost of a post, 50 a second").Cost
+		coherent(t, "ours", f.Ours, 100)
+		if c := f.Cost; c.Commits <= 0 || c.WAL <= 0 || c.Stored <= 0 || c.Statements == 0 || len(c.CPU) != 4 || f.Accept.Count != 100 {
+			t.Errorf("the figure is %+v", f)
+		}
+	})
 	t.Run("rebuild", func(t *testing.T) {
 		if f := run(t, partRebuild, "Rebuild of the table from EVENTS").Rebuild; f.Facts < 300 || f.Posts < 100 || f.PerSecond <= 0 {
 			t.Errorf("the rebuild is %+v", f)
 		}
 	})
+}
+
+// River's program is built, does the work, and is held against ours.
+func TestPeers(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "river")
+	build := exec.CommandContext(t.Context(), "go", "build", "-C", filepath.Join("..", "peers"), "-o", program, ".")
+	if said, err := build.CombinedOutput(); err != nil {
+		t.Skipf("River's program cannot be built here: %s", said)
+	}
+	var o PeerOptions
+	f := pflag.NewFlagSet("peers", pflag.ContinueOnError)
+	o.AddFlags(f)
+	err := f.Parse([]string{
+		"--river", program, "--pairs", "2", "--posts", "20", "--accounts", "5", "--rate", "20", "--seconds", "1", "--ahead", "2s", "--json", "-",
+	})
+	if err = errors.Join(err, o.Mistakes()); err != nil {
+		t.Fatal(err)
+	}
+	var out, errOut bytes.Buffer
+	if err := o.Run(t.Context(), &out, &errOut); err != nil {
+		t.Fatalf("%v\n%s", err, &errOut)
+	}
+	var r PeersReport
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Pairs) != 2 || len(r.Failures) > 0 || r.River == "" || r.River == "unknown" {
+		t.Fatalf("the report is %s", &out)
+	}
+	for _, p := range r.Pairs {
+		for who, f := range map[string]PeerRun{"ours": p.Ours, "River": p.River} {
+			coherent(t, who, f.Burst, 20)
+			coherent(t, who, f.Lateness, 20)
+			if f.AcceptedPerSecond <= 0 || f.Cost.Commits <= 0 {
+				t.Errorf("the run of %s is %+v", who, f)
+			}
+		}
+	}
+	for _, ratio := range ratios {
+		if got := r.Ratios[ratio.name]; len(got) != 2 {
+			t.Errorf("the ratios of %q are %v", ratio.name, got)
+		}
+	}
+	if said := errOut.String(); !strings.Contains(said, "Ours by River's: median, least and greatest of 2 pairs") {
+		t.Errorf("the table is\n%s", said)
+	}
 }
 
 func coherent(t *testing.T, what string, d Delivery, posts int) {

@@ -34,6 +34,7 @@ type env struct {
 	target    *subprocess.Process // nil: the target of the user, called directly
 	tells     bool                // the target knows when each post arrived
 	publisher *subprocess.Process
+	gateway   *subprocess.Process // nil: posts are handed in on the bus
 	api       *threads.Client
 	accounts  []accounts.Account
 	bareRuns  int // how often bare calls were prepared
@@ -46,7 +47,7 @@ func open(ctx context.Context, o Options, errOut io.Writer) (_ *env, err error) 
 	e := &env{o: o, errOut: errOut, quiet: zap.NewNop()}
 	e.say("starting Postgres and nats-server")
 	settings := map[string]string{"LOG_LEVEL": cmp.Or(os.Getenv("LOG_LEVEL"), "warn")}
-	if e.System, err = rig.Open(ctx, rig.Options{Name: "bench", Dir: o.dir, Settings: settings}); err != nil {
+	if e.System, err = rig.Open(ctx, rig.Options{Name: "bench", Dir: o.dir, Settings: settings, Counted: true}); err != nil {
 		return nil, err
 	}
 	e.say("they are in %s", e.Dir)
@@ -81,6 +82,9 @@ func (e *env) begin(ctx context.Context, what, unit string, total int) (end func
 // startTarget starts the simulator, or looks what the user's target can do.
 func (e *env) startTarget(ctx context.Context) (err error) {
 	switch {
+	case e.o.plain:
+		e.tells = true
+		err = e.spawnTarget(ctx)
 	case e.o.target == "":
 		e.tells = true
 		err = e.spawnTarget(ctx, "--simulator")
@@ -144,7 +148,7 @@ func (e *env) grant(ctx context.Context, username string) (threads.Token, error)
 	switch {
 	case err == nil && g.AccessToken != "":
 		return threads.Token(g.AccessToken), nil
-	case e.o.target == "":
+	case e.o.target == "" && !e.o.plain:
 		return "", fmt.Errorf("get a token of the simulator: %w", err)
 	}
 	return threads.Token("bench-token-" + username), nil

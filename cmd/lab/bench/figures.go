@@ -37,11 +37,8 @@ type BurstFigure struct {
 	OfBare         float64 `json:"ofBareCalls"`
 	// Concluded is how long after the due second the last row said POSTED, in seconds; looked at twice a second.
 	Concluded float64 `json:"concludedSeconds"`
-	// Per post, from the due second to the last row: Postgres transactions, messages that JetStream stored, and messages
-	// that it delivered to the publisher.
-	Commits   float64 `json:"postgresCommitsPerPost"`
-	Stored    float64 `json:"messagesStoredPerPost"`
-	Delivered float64 `json:"messagesDeliveredPerPost"`
+	// Cost is from the due second to the last row.
+	Cost Cost `json:"cost"`
 	// Memory is the most that the publisher held, in bytes.
 	Memory   int64    `json:"publisherMemory"`
 	By       string   `json:"arrivalBy"`
@@ -130,7 +127,7 @@ func (e *env) burst(ctx context.Context, b *Baseline) (*BurstFigure, error) {
 		return nil, err
 	}
 	f.Prepared = m[events.StateReady]
-	before, err := e.traffic(ctx)
+	before, err := e.meter(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -142,13 +139,11 @@ func (e *env) burst(ctx context.Context, b *Baseline) (*BurstFigure, error) {
 		return nil, err
 	}
 	f.Concluded = time.Since(due).Seconds()
-	after, err := e.traffic(ctx)
+	after, err := e.meter(ctx)
 	if err != nil {
 		return nil, err
 	}
-	f.Commits = float64(after.commits-before.commits) / float64(n)
-	f.Stored = float64(after.stored-before.stored) / float64(n)
-	f.Delivered = float64(after.delivered-before.delivered) / float64(n)
+	f.Cost = after.since(before, n)
 	_, f.Memory = e.publisher.Memory()
 	if err := profiles.Wait(); err != nil {
 		return nil, fmt.Errorf("profile: %w", err)
@@ -177,31 +172,4 @@ func (e *env) awaitPrepared(ctx context.Context, run string, n int, until time.T
 		}
 	}
 	return nil
-}
-
-// traffic is how much Postgres and JetStream have done so far.
-type traffic struct{ commits, stored, delivered int64 }
-
-// traffic counts the transactions that Postgres has committed in our database, which lags up to a second behind, and the
-// messages of the streams and durables that a post passes through.
-func (e *env) traffic(ctx context.Context) (t traffic, err error) {
-	err = e.DB.NewRaw("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()").Scan(ctx, &t.commits)
-	if err != nil {
-		return t, fmt.Errorf("count commits: %w", err)
-	}
-	for stream, durable := range map[string]string{
-		events.StreamEvents: events.PublisherRecorder, events.StreamPostAlarms: events.PublisherDue,
-	} {
-		s, err := e.Bus.JetStream().Stream(ctx, stream)
-		if err != nil {
-			return t, fmt.Errorf("look at %s: %w", stream, err)
-		}
-		c, err := s.Consumer(ctx, durable)
-		if err != nil {
-			return t, fmt.Errorf("look at %s: %w", durable, err)
-		}
-		t.stored += int64(s.CachedInfo().State.LastSeq)         //nolint:gosec // no stream is that long
-		t.delivered += int64(c.CachedInfo().Delivered.Consumer) //nolint:gosec // as above
-	}
-	return t, nil
 }

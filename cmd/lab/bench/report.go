@@ -21,6 +21,7 @@ type Report struct {
 	Baseline *Baseline       `json:"baseline"`
 	Lateness *LatenessFigure `json:"lateness,omitempty"`
 	Burst    *BurstFigure    `json:"burst,omitempty"`
+	Cost     *CostFigure     `json:"cost,omitempty"`
 	API      *APIFigure      `json:"api,omitempty"`
 	Restart  *RestartFigure  `json:"restart,omitempty"`
 	Rebuild  *RebuildFigure  `json:"rebuild,omitempty"`
@@ -32,7 +33,7 @@ type Report struct {
 }
 
 // reportVersion changes when a field changes its meaning.
-const reportVersion = 1
+const reportVersion = 2
 
 // Settings are what the run was asked for.
 type Settings struct {
@@ -84,6 +85,9 @@ func (r *Report) print(w io.Writer) {
 	}
 	if f := r.Burst; f != nil {
 		f.print(p, r.Baseline)
+	}
+	if f := r.Cost; f != nil {
+		f.print(p)
 	}
 	if f := r.API; f != nil {
 		f.print(p)
@@ -159,8 +163,8 @@ func (f *BurstFigure) print(p printer, b *Baseline) {
 	p.row("last arrival", fmt.Sprintf("%.2f s", f.Ours.Took), "after the due second, by "+arrival(f.By))
 	p.row("last row POSTED", fmt.Sprintf("%.1f s", f.Concluded), "after the due second")
 	p.row("doubles", fmt.Sprint(f.Ours.Doubles), "")
-	p.row("Postgres commits for each post", fmt.Sprintf("%.2f", f.Commits), "from the due second on, as below")
-	p.row("JetStream messages for each post", fmt.Sprintf("%.2f", f.Stored), fmt.Sprintf("stored; %.2f delivered", f.Delivered))
+	p.line("  from the due second to the last row:")
+	f.Cost.print(p)
 	p.row("publisher's memory at most", mib(f.Memory), "")
 	p.row("accepted beforehand", perSecond(f.AcceptedPerSecond),
 		beside(f.AcceptedPerSecond, b.SinglesPerSecond, "bare synced JetStream publishes"))

@@ -11,20 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/omni-write/threads/internal/bus/natsd"
 	"github.com/omni-write/threads/internal/clock"
 )
 
 func (s *System) startNATS(ctx context.Context) (err error) {
-	if !s.o.Breakable {
-		server, err := natsd.Start(natsd.Options{StoreDir: filepath.Join(s.Dir, "nats"), Host: loopback, Port: -1, SyncAlways: true})
-		if err != nil {
-			return err
-		}
-		s.OnClose(func() { _ = server.Close() })
-		s.NATSURL = server.ClientURL()
-		return nil
-	}
 	if s.natsPort, err = FreePort(ctx); err != nil {
 		return fmt.Errorf("find a port for NATS: %w", err)
 	}

@@ -27,16 +27,18 @@ const loopback = "127.0.0.1"
 type Options struct {
 	Name string // in the names of its directory and of our connections
 	Dir  string // where its directory is made; empty: the system's temporary directory
-	// Breakable makes Postgres and NATS ones that can be stopped: NATS in a process of its own, Postgres behind a proxy and
-	// without fsync. Processes die then, machines do not, and what a process has written survives it; Postgres is only ever
-	// stopped in order, since commits that were answered may not be on disk yet.
+	// Breakable makes Postgres one that can be stopped: behind a proxy and without fsync. Processes die then, machines do
+	// not, and what a process has written survives it; Postgres is only ever stopped in order, since commits that were
+	// answered may not be on disk yet.
 	Breakable bool
 	// DatabaseURL is of an empty database to be used; without it, Postgres is started.
 	DatabaseURL string
 	// Unmigrated leaves it to others to make tables and streams. There is no Bus then: it could not rely on anything.
 	Unmigrated bool
-	MaxConns   int               // of our own pool; 0: as usual
-	Settings   map[string]string // of the services, beside those that lead to the system
+	// Counted has Postgres count the calls of statements, where its extension for that is installed.
+	Counted  bool
+	MaxConns int               // of our own pool; 0: as usual
+	Settings map[string]string // of the services, beside those that lead to the system
 }
 
 // System is Postgres and NATS with all tables and streams, and what leads to them.
