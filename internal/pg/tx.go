@@ -38,6 +38,21 @@ func InTx(ctx context.Context, db bun.IDB, fn func(ctx context.Context, tx bun.T
 	return err
 }
 
+// Alone runs fn, which makes one statement and is in no transaction: the statement is its own. So an error of it is one of a commit,
+// and it runs again when it fell to a deadlock.
+func Alone(fn func() error) (err error) {
+	for range deadlockTries {
+		if err = fn(); err == nil {
+			return nil
+		}
+		err = &commitError{err}
+		if sqlState(err) != "40P01" {
+			return err
+		}
+	}
+	return err
+}
+
 // transaction is the key under which a ctx says that a transaction is open.
 type transaction struct{}
 

@@ -67,14 +67,14 @@ func Finalize(ctx context.Context, tx bun.Tx, list []Post) (map[string]bool, err
 		ids[i], rows[i] = p.ID, row{p.ID, p.Rev, p.Permalink, parts, p.UpdatedAt, OptionalTime(p.WakeAt)}
 	}
 	var made []string
-	err := updateRows(ctx, tx, ids, "o", func(q *bun.UpdateQuery) *bun.UpdateQuery {
-		return q.With("o", tx.NewValues(&rows)).
+	err := together{ids: ids, rows: &rows, list: "o", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+		return q.
 			Set("state = 'published', rev = o.rev, told_rev = o.rev, updated_at = o.updated_at").
 			Set("permalink = nullif(o.permalink, ''), parts = o.parts").
 			Set("wake_at = o.wake_at, failures = 0, armed_at = NULL, lease = NULL, lease_until = NULL").
 			Where("post.rev = o.rev - 1 AND post.state = 'concluding' AND post.fact = ?", events.FactPublished).
 			Returning("post.id")
-	}, &made)
+	}}.in(ctx, tx, &made)
 	if err != nil {
 		return nil, fmt.Errorf("apply %s: %w", events.FactPublished, err)
 	}
@@ -101,10 +101,10 @@ func MarkEmitted(ctx context.Context, tx bun.Tx, revs map[string]int64) error {
 	}
 	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.ID, b.ID) })
 	var marked []string
-	err := updateRows(ctx, tx, ids, "t", func(q *bun.UpdateQuery) *bun.UpdateQuery {
-		return q.With("t", tx.NewValues(&rows)).Set("told_rev = t.rev").
+	err := together{ids: ids, rows: &rows, list: "t", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+		return q.Set("told_rev = t.rev").
 			Where("post.rev = t.rev AND post.told_rev < t.rev").Returning("post.id")
-	}, &marked)
+	}}.in(ctx, tx, &marked)
 	if err != nil {
 		return fmt.Errorf("mark as emitted: %w", err)
 	}

@@ -174,8 +174,8 @@ func (s *Store) writeClaims(ctx context.Context, tx bun.Tx, batch []Claim, going
 		DoubtSince   time.Time `bun:"doubt_since"`
 	}
 	// A post whose row somebody else holds is being moved: this claim has lost it, and the others do not wait for it.
-	err := updateRows(ctx, tx, ids, "c", func(q *bun.UpdateQuery) *bun.UpdateQuery {
-		return q.With("c", tx.NewValues(&rows)).
+	err := together{ids: ids, rows: &rows, list: "c", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+		return q.
 			Set("state = 'publishing'").Set("attempt = post.attempt + 1").
 			Set("lease = c.lease").Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
 			Set("updated_at = ?", now).Set("wake_at = c.wake_at").
@@ -189,7 +189,7 @@ func (s *Store) writeClaims(ctx context.Context, tx bun.Tx, batch []Claim, going
 			Where("coalesce(post.container_id, '') = c.container_id AND coalesce(post.built_from, '') = c.built_from AND NOT post.recalled").
 			Where("post.lease IS NULL OR post.lease_until < now()").
 			Returning("post.id, post.call_deadline, post.claimed_at, post.doubt_since")
-	}, &won)
+	}}.in(ctx, tx, &won)
 	if err != nil {
 		return fmt.Errorf("claim: %w", err)
 	}

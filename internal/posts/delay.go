@@ -9,7 +9,6 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/batch"
-	"github.com/omni-write/threads/internal/pg"
 )
 
 type Delayed struct {
@@ -31,15 +30,12 @@ func (s *Store) Delay(ctx context.Context, items []Delayed) []error {
 		rows[i], ids[i] = row{d.Post.ID, d.Post.State, d.Post.Rev, d.Post.Attempt, d.At.UTC()}, d.Post.ID
 	}
 	var put []string
-	err := pg.InTx(ctx, s.DB, func(ctx context.Context, tx bun.Tx) error {
-		put = nil
-		return updateRows(ctx, tx, ids, "d", func(q *bun.UpdateQuery) *bun.UpdateQuery {
-			return q.With("d", tx.NewValues(&rows)).Set("wake_at = d.at, armed_at = d.at").
-				Where("post.state = d.was_state AND post.rev = d.was_rev AND post.attempt = d.was_attempt").
-				Where("post.lease IS NULL OR post.lease_until < now()").
-				Returning("post.id")
-		}, &put)
-	})
+	err := s.updateRows(ctx, together{ids: ids, rows: &rows, list: "d", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+		return q.Set("wake_at = d.at, armed_at = d.at").
+			Where("post.state = d.was_state AND post.rev = d.was_rev AND post.attempt = d.was_attempt").
+			Where("post.lease IS NULL OR post.lease_until < now()").
+			Returning("post.id")
+	}}, &put)
 	if err != nil {
 		return batch.All(len(items), fmt.Errorf("put posts off: %w", err))
 	}

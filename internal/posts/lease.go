@@ -11,7 +11,6 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/batch"
-	"github.com/omni-write/threads/internal/pg"
 )
 
 // LeaseWanted is the lease of a post that a worker asks for.
@@ -67,19 +66,16 @@ func (s *Store) AcquireLeases(ctx context.Context, items []LeaseWanted) []error 
 		rows[i], ids[i] = row{w.post.ID, w.post.State, w.post.Rev, w.token}, w.post.ID
 	}
 	var given []struct {
+		ID    string    `bun:"id"`
 		Lease string    `bun:"lease"`
 		At    time.Time `bun:"at"`
 	}
-	err := pg.InTx(ctx, s.DB, func(ctx context.Context, tx bun.Tx) error {
-		given = nil
-		return updateRows(ctx, tx, ids, "l", func(q *bun.UpdateQuery) *bun.UpdateQuery {
-			return q.With("l", tx.NewValues(&rows)).
-				Set("lease = l.token").Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
-				Where("post.state = l.was_state AND post.rev = l.was_rev").
-				Where("post.lease IS NULL OR post.lease_until < now() OR post.lease = l.token").
-				Returning("post.lease, clock_timestamp() AS at")
-		}, &given)
-	})
+	err := s.updateRows(ctx, together{ids: ids, rows: &rows, list: "l", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+		return q.Set("lease = l.token").Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
+			Where("post.state = l.was_state AND post.rev = l.was_rev").
+			Where("post.lease IS NULL OR post.lease_until < now() OR post.lease = l.token").
+			Returning("post.id, post.lease, clock_timestamp() AS at")
+	}}, &given)
 	if err != nil {
 		return batch.All(len(items), fmt.Errorf("take leases: %w", err))
 	}

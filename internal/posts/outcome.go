@@ -10,7 +10,6 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/batch"
-	"github.com/omni-write/threads/internal/pg"
 )
 
 // Outcome is a clear yes on its way into the row.
@@ -19,22 +18,10 @@ type Outcome struct {
 	Tried     []asks.Attempt
 }
 
-// SaveOutcomes writes many clear answers in one transaction, each as one conditional update. When one of them breaks the
+// SaveOutcomes writes many clear answers in one statement, each as one conditional update. When one of them breaks the
 // rule that a media id is one post's, the batcher splits the batch, so that only that one is refused. An answer whose row
 // has moved, or is held by somebody else, is batch.ErrAlone.
 func (s *Store) SaveOutcomes(ctx context.Context, items []Outcome) []error {
-	errs := make([]error, len(items))
-	err := pg.InTx(ctx, s.DB, func(ctx context.Context, tx bun.Tx) error {
-		clear(errs)
-		return s.writeOutcomes(ctx, tx, items, errs)
-	})
-	if err != nil {
-		return batch.All(len(items), err)
-	}
-	return errs
-}
-
-func (s *Store) writeOutcomes(ctx context.Context, tx bun.Tx, items []Outcome, errs []error) error {
 	type row struct {
 		ID         string       `bun:"id"`
 		State      events.State `bun:"was_state"`
@@ -49,41 +36,38 @@ func (s *Store) writeOutcomes(ctx context.Context, tx bun.Tx, items []Outcome, e
 		WakeAt     time.Time    `bun:"wake_at,type:timestamptz"`
 	}
 	rows, ids := make([]row, len(items)), make([]string, len(items))
+	var tried []AttemptRow
 	for i, n := range items {
 		n.Next.Canonicalize()
 		ids[i] = n.Old.ID
+		tried = append(tried, attemptRows(n.Old.ID, n.Tried)...)
 		rows[i] = row{
 			n.Old.ID, n.Old.State, n.Old.Rev, n.Old.Attempt, n.Old.Lease, n.Next.MediaID, n.Next.Permalink,
 			n.Next.CalledAt, n.Next.AcceptedAt, n.Next.UpdatedAt, n.Next.WakeAt,
 		}
 	}
 	var won []string
-	err := updateRows(ctx, tx, ids, "n", func(q *bun.UpdateQuery) *bun.UpdateQuery {
-		return q.With("n", tx.NewValues(&rows)).
+	err := s.updateRows(ctx, together{ids: ids, rows: &rows, list: "n", tried: tried, set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+		return q.
 			Set("state = 'concluding', fact = ?, reason = NULL, armed_at = NULL", events.FactPublished).
 			Set("doubt = false, doubt_since = NULL, on_absent = NULL").
 			Set("media_id = n.media_id, permalink = nullif(n.permalink, '')").
 			Set("called_at = n.called_at, accepted_at = n.accepted_at, updated_at = n.updated_at, wake_at = n.wake_at").
 			Where("post.state = n.was_state AND post.rev = n.was_rev AND post.attempt = n.was_attempt AND post.lease = n.was_lease").
 			Returning("post.id")
-	}, &won)
+	}}, &won)
 	if err != nil {
-		return fmt.Errorf("note answers: %w", err)
+		return batch.All(len(items), fmt.Errorf("note answers: %w", err))
 	}
 	noted := make(map[string]bool, len(won))
 	for _, id := range won {
 		noted[id] = true
 	}
-	var tried []AttemptRow
+	errs := make([]error, len(items))
 	for i, n := range items {
 		if !noted[n.Next.ID] {
 			errs[i] = batch.ErrAlone
-			continue
 		}
-		tried = append(tried, attemptRows(n.Next.ID, n.Tried)...)
 	}
-	if len(tried) == 0 {
-		return nil
-	}
-	return insertAttempts(ctx, tx, tried)
+	return errs
 }

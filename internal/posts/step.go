@@ -69,21 +69,12 @@ func (s Step) Plain() bool {
 	return reflect.DeepEqual(same, before)
 }
 
-// SaveSteps writes many plain steps in one transaction. One whose row has moved, or is held by somebody else, is batch.ErrAlone.
+// SaveSteps writes many plain steps in one statement. One whose row has moved, or is held by somebody else, is batch.ErrAlone.
 func (s *Store) SaveSteps(ctx context.Context, items []Step) []error {
 	errs := make([]error, len(items))
-	err := pg.InTx(ctx, s.DB, func(ctx context.Context, tx bun.Tx) error {
-		return writeSteps(ctx, tx, items, errs)
-	})
-	if err != nil {
-		return batch.All(len(items), err)
-	}
-	return errs
-}
-
-func writeSteps(ctx context.Context, tx bun.Tx, items []Step, errs []error) error {
 	var rows []stepRow
 	var ids []string
+	var tried []AttemptRow
 	at := make(map[string]int, len(items))
 	for i, n := range items {
 		errs[i] = batch.ErrAlone
@@ -93,6 +84,7 @@ func writeSteps(ctx context.Context, tx bun.Tx, items []Step, errs []error) erro
 		}
 		at[old.ID] = i
 		ids = append(ids, old.ID)
+		tried = append(tried, attemptRows(old.ID, n.Tried)...)
 		rows = append(rows, stepRow{
 			old.ID, old.State, old.Rev, old.Attempt, old.Lease,
 			p.State, p.Rev, p.Fact, p.Reason, p.UpdatedAt, p.WakeAt, p.ArmedAt, p.Lease != "", p.ParentID, p.QuotedID,
@@ -100,8 +92,8 @@ func writeSteps(ctx context.Context, tx bun.Tx, items []Step, errs []error) erro
 		})
 	}
 	var won []string
-	err := updateRows(ctx, tx, ids, "n", func(q *bun.UpdateQuery) *bun.UpdateQuery {
-		return q.With("n", tx.NewValues(&rows)).
+	err := s.updateRows(ctx, together{ids: ids, rows: &rows, list: "n", tried: tried, set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+		return q.
 			Set("state = n.state, rev = n.rev, fact = n.fact, reason = n.reason, updated_at = n.updated_at, wake_at = n.wake_at, armed_at = n.armed_at").
 			Set("lease = CASE WHEN n.keep THEN post.lease END, lease_until = CASE WHEN n.keep THEN post.lease_until END").
 			Set("parent_id = n.parent_id, quoted_id = n.quoted_id, container_id = n.container_id, container_at = n.container_at").
@@ -110,20 +102,14 @@ func writeSteps(ctx context.Context, tx bun.Tx, items []Step, errs []error) erro
 			Where("post.state = n.was_state AND post.rev = n.was_rev AND post.attempt = n.was_attempt").
 			Where("(n.was_lease = '' OR post.lease = n.was_lease) AND NOT post.doubt").
 			Returning("post.id")
-	}, &won)
+	}}, &won)
 	if err != nil {
-		return fmt.Errorf("move posts: %w", err)
+		return batch.All(len(items), fmt.Errorf("move posts: %w", err))
 	}
-	var tried []AttemptRow
 	for _, id := range won {
-		i := at[id]
-		errs[i] = nil
-		tried = append(tried, attemptRows(id, items[i].Tried)...)
+		errs[at[id]] = nil
 	}
-	if len(tried) == 0 {
-		return nil
-	}
-	return insertAttempts(ctx, tx, tried)
+	return errs
 }
 
 // SaveStep saves one step together with what was tried in it.

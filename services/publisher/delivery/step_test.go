@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -88,5 +89,55 @@ func TestPlainSteps(t *testing.T) {
 	next.Reason = events.Faultf(events.RateLimited, "wait")
 	if old := p; !(posts.Step{Old: &old, Next: &next}).Plain() {
 		t.Error("a plain step is not")
+	}
+}
+
+// More rows than are locked without a try: the update is tried, finds one that is held, and leaves that one out, attempts and all.
+func TestManyStepsAreSavedTogether(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	s := r.Idle()
+	var steps []posts.Step
+	for i := range 20 {
+		p := r.readyPost(s, testUser, r.Account.ID, fmt.Sprintf("step %d", i))
+		if err := s.Delivery.AcquireLease(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		next := *p
+		next.Lease, next.ContainerID, next.ContainerAt, next.WakeAt = "", fmt.Sprintf("c%d", i), time.Now(), time.Now().Add(time.Hour)
+		steps = append(steps, posts.Step{Old: p, Next: &next, Tried: []events.Attempt{
+			{At: time.Now(), Phase: "create", OK: true}, {At: time.Now(), Phase: "status", OK: true},
+		}})
+	}
+	const held = 7
+	tx, err := r.DB.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.ExecContext(t.Context(), "SELECT id FROM posts WHERE id = ? FOR UPDATE", steps[held].Old.ID); err != nil {
+		t.Fatal(err)
+	}
+	before, err := s.Delivery.Store().Attempts(t.Context(), r.DB, steps[0].Old.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, err := range s.Delivery.Store().SaveSteps(t.Context(), steps) {
+		row := r.Any(steps[i].Old.ID)
+		attempts, readErr := s.Delivery.Store().Attempts(t.Context(), r.DB, row.ID)
+		if readErr != nil {
+			t.Fatal(readErr)
+		}
+		added := attempts[len(before):]
+		switch {
+		case i == held:
+			if !errors.Is(err, batch.ErrAlone) || row.ContainerID == steps[i].Next.ContainerID || len(added) != 0 {
+				t.Errorf("the one that is held: %v, container %q, attempts %+v", err, row.ContainerID, added)
+			}
+		case err != nil || row.ContainerID != steps[i].Next.ContainerID || row.Lease != "":
+			t.Errorf("step %d: %v, container %q, lease %q", i, err, row.ContainerID, row.Lease)
+		case len(added) != 2 || added[0].Phase != "create" || added[1].Phase != "status":
+			t.Errorf("step %d has the attempts %+v", i, added)
+		}
 	}
 }
