@@ -105,7 +105,7 @@ func TestManyStepsAreSavedTogether(t *testing.T) {
 		}
 		next := *p
 		next.Lease, next.ContainerID, next.ContainerAt, next.WakeAt = "", fmt.Sprintf("c%d", i), time.Now(), time.Now().Add(time.Hour)
-		steps = append(steps, posts.Step{Old: p, Next: &next, Tried: []events.Attempt{
+		steps = append(steps, posts.Step{Old: p, Next: &next, Tried: []asks.Attempt{
 			{At: time.Now(), Phase: "create", OK: true}, {At: time.Now(), Phase: "status", OK: true},
 		}})
 	}
