@@ -1,6 +1,7 @@
 package projector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 )
@@ -25,6 +27,8 @@ type Rebuilder struct {
 	Cfg      Config
 	Log      *zap.Logger
 	Progress func(done, all uint64) // called now and then; may be nil
+	// Patience is how long a publisher that has just stopped is waited for before a swap; 0: as long as Postgres may take to end its session.
+	Patience time.Duration
 }
 
 // Rebuilt is what a rebuild found.
@@ -87,8 +91,19 @@ func (b Rebuilder) Run(ctx context.Context, show int, swap bool) (*Rebuilt, erro
 	return found, err
 }
 
-// stopFollowing makes sure that no publisher runs, and keeps any from following EVENTS until free is called.
+// stopFollowing makes sure that no publisher runs, and keeps any from following EVENTS until free is called. One that has just
+// stopped is waited for: Postgres may take a moment to end its sessions.
 func (b Rebuilder) stopFollowing(ctx context.Context) (free func(), err error) {
+	for until := time.Now().Add(cmp.Or(b.Patience, lockSilence)); ; {
+		if free, err = b.tryStopFollowing(ctx); !errors.Is(err, errRunning) || time.Now().After(until) || !clock.Sleep(ctx, 100*time.Millisecond) {
+			return free, err
+		}
+	}
+}
+
+var errRunning = errors.New("a publisher is running; stop all of them before the rows are swapped")
+
+func (b Rebuilder) tryStopFollowing(ctx context.Context) (free func(), err error) {
 	conn, err := b.DB.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
@@ -112,7 +127,7 @@ func (b Rebuilder) stopFollowing(ctx context.Context) (free func(), err error) {
 	}
 	if !mine || running > 0 {
 		free()
-		return nil, errors.New("a publisher is running; stop all of them before the rows are swapped")
+		return nil, errRunning
 	}
 	return free, nil
 }

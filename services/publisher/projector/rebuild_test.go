@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/testkit/waiting"
+	"github.com/omni-write/threads/services/publisher/projector"
 	"github.com/omni-write/threads/services/publisher/publishertest"
 )
 
@@ -20,7 +22,7 @@ func TestRebuild(t *testing.T) {
 	if _, fault := r.Do(events.CancelPost{PostID: cancelled.ID, UserID: publishertest.User}, 5*time.Second); fault != nil {
 		t.Fatal(fault)
 	}
-	waiting := r.Schedule(time.Hour, "waits")
+	waits := r.Schedule(time.Hour, "waits")
 	soon := r.Schedule(15*time.Second, "soon")
 	r.Await(soon.ID, events.FactPrepared) // the row is ready a moment earlier
 
@@ -31,7 +33,8 @@ func TestRebuild(t *testing.T) {
 	if found.Posts != 4 || found.Equal != 4 || found.Different != 0 || found.OnlyLive != 0 {
 		t.Fatalf("untouched, the tables differ: %+v", found)
 	}
-	if _, err := r.Rebuild(true); err == nil {
+	under := projector.Rebuilder{Bus: r.Bus, DB: r.DB, Cfg: r.Config.Projector(), Log: r.Log, Patience: time.Nanosecond}
+	if _, err := under.Run(t.Context(), 10, true); err == nil {
 		t.Fatal("rows were swapped under a running publisher")
 	}
 	stop()
@@ -40,13 +43,13 @@ func TestRebuild(t *testing.T) {
 	for _, damage := range []string{
 		"UPDATE posts SET text = 'forged', media_id = NULL WHERE id = '" + live.ID + "'",
 		"UPDATE posts SET state = 'scheduled', fact = 'scheduled' WHERE id = '" + cancelled.ID + "'",
-		"DELETE FROM posts WHERE id = '" + waiting.ID + "'",
+		"DELETE FROM posts WHERE id = '" + waits.ID + "'",
 	} {
 		if _, err := r.DB.ExecContext(t.Context(), damage); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := map[string][]string{live.ID: {"text", "media_id"}, cancelled.ID: {"state"}, waiting.ID: {"id"}}
+	want := map[string][]string{live.ID: {"text", "media_id"}, cancelled.ID: {"state"}, waits.ID: {"id"}}
 	found, err = r.Rebuild(false)
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +72,7 @@ func TestRebuild(t *testing.T) {
 	if row := r.Row(live.ID, events.StatePublished); row.MediaID != *live.PostedTweetID || row.Text != "live" {
 		t.Errorf("the live post is now %+v", row)
 	}
-	if row := r.Row(waiting.ID, events.StateScheduled); row.WakeAt.IsZero() {
+	if row := r.Row(waits.ID, events.StateScheduled); row.WakeAt.IsZero() {
 		t.Error("the lost post has no time to be looked at")
 	}
 	r.Start()
@@ -79,5 +82,45 @@ func TestRebuild(t *testing.T) {
 	}
 	if n, err := r.DB.NewSelect().Table("posts_before_rebuild").Count(context.Background()); err != nil || n != 2 {
 		t.Errorf("%d of the 2 rows that were replaced are kept, %v", n, err)
+	}
+}
+
+// The sessions of a publisher that has just stopped may outlive it for a moment: a swap waits for their end.
+func TestSwapWaitsForWhoHasJustStopped(t *testing.T) {
+	t.Parallel()
+	r := publishertest.New(t)
+	last, err := r.DB.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer last.Close()
+	var me int
+	if err := last.QueryRowContext(t.Context(), "SELECT pg_backend_pid() FROM pg_advisory_lock(?)", projector.LockKey).Scan(&me); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		b := projector.Rebuilder{Bus: r.Bus, DB: r.DB, Cfg: r.Config.Projector(), Log: r.Log, Patience: time.Hour}
+		_, err := b.Run(t.Context(), 10, true)
+		done <- err
+	}()
+	waiting.Until(t, "the swap to have looked", func() (looked bool) {
+		select {
+		case err := <-done:
+			t.Fatalf("it ended beside a session that had not: %v", err)
+		default:
+		}
+		err := r.DB.NewRaw("SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND pid NOT IN (?, pg_backend_pid())"+
+			" AND query LIKE '%advisory%'", me).Scan(t.Context(), &looked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return looked
+	})
+	if _, err := last.ExecContext(t.Context(), "SELECT pg_advisory_unlock(?)", projector.LockKey); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
