@@ -8,7 +8,6 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus/contract"
-	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 // keptContract ends the tests of the whole program: every fact that the system has told keeps to its schema. A system that is
@@ -18,11 +17,9 @@ func (h *system) keptContract() {
 	if h.main == nil || !h.main.Alive() || h.t.Failed() || h.otherVersions {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), waiting.Limit) // the test's own is over
-	defer cancel()
 	nc, js := h.outside()
 	defer nc.Close()
-	if _, err := contract.Stream(ctx, js, events.StreamEvents); err != nil {
+	if _, err := contract.Stream(context.WithoutCancel(h.t.Context()), js, events.StreamEvents); err != nil {
 		h.t.Errorf("EVENTS breaks the contract: %v", err)
 	}
 }

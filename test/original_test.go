@@ -2,7 +2,6 @@ package test
 
 import (
 	"bytes"
-	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -369,8 +368,6 @@ func (h *system) everyFact(t *testing.T, word string) (published map[string]int,
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), waiting.Limit)
-	defer cancel()
 	messages, err := consumer.Messages()
 	if err != nil {
 		t.Fatal(err)
@@ -378,7 +375,7 @@ func (h *system) everyFact(t *testing.T, word string) (published map[string]int,
 	defer messages.Stop()
 	published = map[string]int{}
 	for seq, last := uint64(0), s.CachedInfo().State.LastSeq; seq < last; {
-		m, err := messages.Next(jetstream.NextContext(ctx))
+		m, err := messages.Next(jetstream.NextMaxWait(waiting.Limit))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -159,7 +159,7 @@ func (w *env) run() {
 }
 
 func ask[A any](w *env, q asks.Question) (A, error) {
-	return bus.Ask[A](w.Context(), w.bus, q)
+	return bus.Ask[A](waiting.Context(w), w.bus, q)
 }
 
 func must[A any](w *env, q asks.Question) A {

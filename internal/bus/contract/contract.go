@@ -100,13 +100,15 @@ func Message(subject string, h nats.Header, body []byte) error {
 
 var errUnknown = errors.New("it is not registered, or its schema is not made")
 
-// patience is how long the next message of a stream may take to come.
-const patience = 10 * time.Second
+// patience is how long the next message of a stream may take to come; a stream may have any number of them.
+const patience = time.Minute
 
 // Stream checks every message that lies on a stream. It returns how many there were, and what is wrong with any of them.
 // Commands are gone from their stream once they are done; [Watch] sees them.
 func Stream(ctx context.Context, js jetstream.JetStream, name string) (n int, err error) {
-	stream, err := js.Stream(ctx, name)
+	opening, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	stream, err := js.Stream(opening, name)
 	if err != nil {
 		return 0, fmt.Errorf("find stream %s: %w", name, err)
 	}
@@ -114,7 +116,7 @@ func Stream(ctx context.Context, js jetstream.JetStream, name string) (n int, er
 	if state.Msgs == 0 {
 		return 0, nil
 	}
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+	consumer, err := stream.OrderedConsumer(opening, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		return 0, fmt.Errorf("read stream %s: %w", name, err)
 	}

@@ -27,8 +27,13 @@ func (r *system) hold(table, id string) (release func()) {
 		r.T.Fatal(err)
 	}
 	r.T.Cleanup(func() { _ = tx.Rollback() })
-	if _, err := tx.ExecContext(r.T.Context(), "SELECT FROM ? WHERE id = ? FOR UPDATE", bun.Ident(table), id); err != nil {
-		r.T.Fatal(err)
+	for _, q := range []string{
+		"SET LOCAL idle_in_transaction_session_timeout = 0", // it is held for as long as the test takes
+		"SELECT FROM ?0 WHERE id = ?1 FOR UPDATE",
+	} {
+		if _, err := tx.ExecContext(r.T.Context(), q, bun.Ident(table), id); err != nil {
+			r.T.Fatal(err)
+		}
 	}
 	return func() { _ = tx.Rollback() }
 }

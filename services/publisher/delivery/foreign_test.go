@@ -169,7 +169,7 @@ func TestSlowMediaBlindNobody(t *testing.T) {
 	if v, err := bus.Ask[asks.Validation](t.Context(), r.Bus, asks.ValidatePost{UserID: "user_2", Draft: draft(false), Fetch: true}); err != nil || !v.Valid {
 		t.Errorf("another user's draft: %+v, %v", v, err)
 	}
-	if got, err := bus.Ask[asks.PostDetail](t.Context(), r.Bus, asks.GetPost{UserID: testUser, ID: p.ID}); err != nil || got.ID != p.ID {
+	if got, err := bus.Ask[asks.PostDetail](waiting.Context(t), r.Bus, asks.GetPost{UserID: testUser, ID: p.ID}); err != nil || got.ID != p.ID {
 		t.Errorf("another question of the same user: %+v, %v", got, err)
 	}
 }

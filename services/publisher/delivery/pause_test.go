@@ -15,8 +15,11 @@ import (
 func TestPauseWaitsForACallOnItsWay(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
+	r.Config.Lease, r.Config.CallTimeout = time.Hour, time.Hour // the claim stands however long the test takes,
+	r.Config.LeadText = 2 * time.Hour                           // and neither post is due before it is made so
+	r.UseSim(r.Sim)
 	s, stop := r.Start()
-	p, late := r.Schedule(time.Minute, "claimed"), r.Schedule(time.Minute, "read before the pause")
+	p, late := r.Schedule(time.Hour, "claimed"), r.Schedule(time.Hour, "read before the pause")
 	r.Row(p.ID, events.StateReady)
 	r.Row(late.ID, events.StateReady)
 	stop()

@@ -106,7 +106,7 @@ func TestOutageOfAQuestion(t *testing.T) {
 	r.Start()
 	p := r.Schedule(time.Hour, "asked about")
 	q := asks.GetPost{UserID: testUser, ID: p.ID}
-	if _, err := bus.Ask[asks.PostDetail](t.Context(), r.Bus, q); err != nil {
+	if _, err := bus.Ask[asks.PostDetail](waiting.Context(t), r.Bus, q); err != nil {
 		t.Fatal(err)
 	}
 	u, err := url.Parse(address)

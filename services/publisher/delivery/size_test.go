@@ -1,7 +1,6 @@
 package delivery_test
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/services/publisher/draft/drafttest"
 )
 
@@ -37,7 +37,7 @@ func TestTooLargeToBeTold(t *testing.T) {
 	}
 	_, fault = r.Do(events.EditPost{PostID: small.ID, UserID: testUser, Parts: large.Parts}, 5*time.Second)
 	check("editing", fault)
-	v, err := bus.Ask[asks.Validation](t.Context(), r.Bus, asks.ValidatePost{UserID: testUser, Draft: large, PublishAt: time.Now().Add(time.Hour)})
+	v, err := bus.Ask[asks.Validation](waiting.Context(t), r.Bus, asks.ValidatePost{UserID: testUser, Draft: large, PublishAt: time.Now().Add(time.Hour)})
 	if err != nil || v.Valid || len(v.Errors) != 1 || v.Errors[0].Code != "post_too_large" {
 		t.Errorf("validating says %t, %+v, %v", v.Valid, v.Errors, err)
 	}
@@ -45,7 +45,7 @@ func TestTooLargeToBeTold(t *testing.T) {
 	if told := r.Await(small.ID, events.FactScheduled); len(told.Parts) != 11 {
 		t.Errorf("%d parts were told", len(told.Parts))
 	}
-	if p, err := bus.Ask[asks.PostDetail](t.Context(), r.Bus, asks.GetPost{UserID: testUser, ID: small.ID}); err != nil || len(p.Parts) != 11 {
+	if p, err := bus.Ask[asks.PostDetail](waiting.Context(t), r.Bus, asks.GetPost{UserID: testUser, ID: small.ID}); err != nil || len(p.Parts) != 11 {
 		t.Errorf("%d parts are read, %v", len(p.Parts), err)
 	}
 }
@@ -72,13 +72,9 @@ func TestListsEndByBytes(t *testing.T) {
 		for _, limit := range []int{0, 50, 1} {
 			for _, newest := range []bool{false, true} {
 				var got []string
-				pages, tries := 0, 0
+				pages := 0
 				for q := (asks.ListPosts{UserID: user, Limit: limit, Newest: newest}); ; {
-					list, err := bus.Ask[asks.PostList](t.Context(), r.Bus, q)
-					if errors.Is(err, &events.Fault{Code: events.Unavailable}) && tries < 20 {
-						tries++
-						continue // a slow machine: whoever asked had stopped waiting
-					}
+					list, err := bus.Ask[asks.PostList](waiting.Context(t), r.Bus, q)
 					if err != nil {
 						t.Fatalf("%s, %d at a time: %v", user, limit, err)
 					}

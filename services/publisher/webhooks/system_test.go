@@ -78,7 +78,7 @@ func (sys *system) run() (stop func()) {
 	})
 	sys.Cleanup(stop)
 	waiting.Until(sys, "it answers", func() bool {
-		_, err := bus.Ask[asks.WebhookList](sys.Context(), sys.bus, asks.ListWebhooks{UserID: "nobody"})
+		_, err := bus.Ask[asks.WebhookList](waiting.Context(sys), sys.bus, asks.ListWebhooks{UserID: "nobody"})
 		return err == nil
 	})
 	return stop
@@ -86,7 +86,7 @@ func (sys *system) run() (stop func()) {
 
 func ask[A any](sys *system, q asks.Question) A {
 	sys.Helper()
-	a, err := bus.Ask[A](sys.Context(), sys.bus, q)
+	a, err := bus.Ask[A](waiting.Context(sys), sys.bus, q)
 	if err != nil {
 		sys.Fatalf("%s: %v", q.Subject(), err)
 	}
@@ -95,7 +95,7 @@ func ask[A any](sys *system, q asks.Question) A {
 
 func wantFault(sys *system, q asks.Question, code events.Code, pointer string) {
 	sys.Helper()
-	_, err := bus.Ask[json.RawMessage](sys.Context(), sys.bus, q)
+	_, err := bus.Ask[json.RawMessage](waiting.Context(sys), sys.bus, q)
 	f, ok := errors.AsType[*events.Fault](err)
 	if !ok || f.Code != code || pointer != "" && (len(f.Details) != 1 || f.Details[0].Pointer != pointer) {
 		sys.Errorf("%s %+v: got %v, want %s %s", q.Subject(), q, err, code, pointer)
