@@ -41,11 +41,12 @@ mean. Status 1 when a post was lost, doubled or early.`,
 func newBenchTarget(p *program) *cobra.Command {
 	var t bench.TargetOptions
 	c := &cobra.Command{
-		Use:     "target",
-		Short:   "A server that takes posts and tells when each came, to measure another scheduler with",
-		Long:    "A server that takes posts and tells when each came, to measure another scheduler with. What it saw is printed at the end.",
-		Example: "  threads bench target --addr 127.0.0.1:9097",
-		Args:    flagsOnly,
+		Use:         "target",
+		Annotations: map[string]string{untilStopped: "yes"},
+		Short:       "A server that takes posts and tells when each came, to measure another scheduler with",
+		Long:        "A server that takes posts and tells when each came, to measure another scheduler with. What it saw is printed at the end.",
+		Example:     "  threads bench target --addr 127.0.0.1:9097",
+		Args:        flagsOnly,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := t.Mistakes(); err != nil {
 				return usage(err)

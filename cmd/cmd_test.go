@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -94,6 +95,24 @@ func TestExitCodes(t *testing.T) {
 	}
 	if code := ExitCode(errors.Join(t.Context().Err())); code != exitDone {
 		t.Errorf("done is %d", code)
+	}
+}
+
+// What is cut off before it is done has failed; what runs until it is stopped has not.
+func TestCutOff(t *testing.T) {
+	t.Parallel()
+	ctx, cut := context.WithCancel(t.Context())
+	cut()
+	dir := t.TempDir()
+	env := func(name string) string { return map[string]string{"STATE_DIR": dir, "LOG_LEVEL": "error"}[name] }
+	for words, code := range map[string]int{
+		"": exitDone, "demo": exitDone, "demo --exit=false": exitDone, "publisher": exitFailed, // which lacks its settings
+		"demo --exit": exitFailed, "bench --quick": exitFailed, "torture": exitFailed, "rebuild": exitFailed, "replay": exitFailed,
+	} {
+		err := Run(ctx, strings.Fields(words), env, io.Discard, io.Discard)
+		if ExitCode(err) != code {
+			t.Errorf("%q ends with %d: %v", words, ExitCode(err), err)
+		}
 	}
 }
 

@@ -15,8 +15,9 @@ import (
 func newDemo(p *program) *cobra.Command {
 	var exit bool
 	c := &cobra.Command{
-		Use:   "demo",
-		Short: "Everything in one process, and a walkthrough of the product",
+		Use:         "demo",
+		Annotations: map[string]string{untilStopped: "yes"},
+		Short:       "Everything in one process, and a walkthrough of the product",
 		Long: `Runs everything in one process and walks through the product: an account is connected, posts go out at their second, one is
 cancelled, one is deleted, and every event is printed as it is told. Then everything stays up until Ctrl-C.`,
 		Example: `  threads demo                  stay up after the walkthrough
@@ -34,19 +35,26 @@ cancelled, one is deleted, and every event is printed as it is told. Then everyt
 }
 
 func runDemo(ctx context.Context, p *program, exit bool, log *zap.Logger) error {
+	outer := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	system, err := standalone.Start(ctx, p.getenv, log)
+	system, err := standalone.Start(ctx, p.getenv, log, p.starting)
 	if err != nil {
 		return err
 	}
-	return system.Run(ctx, func(ctx context.Context) error {
+	walked := false
+	err = system.Run(ctx, func(ctx context.Context) error {
 		if err := walkthrough.Run(ctx, system.Endpoints, p.out, !exit); err != nil {
 			return fmt.Errorf("the walkthrough broke off: %w", err)
 		}
+		walked = true
 		if exit {
 			stop()
 		}
 		return nil
 	})
+	if err == nil && exit && !walked {
+		return outer.Err()
+	}
+	return err
 }

@@ -22,8 +22,9 @@ type issuerFlags struct{ addr, url, dir, keysFile string }
 func newIssuer(p *program) *cobra.Command {
 	s := &issuerFlags{}
 	c := &cobra.Command{
-		Use:   "issuer",
-		Short: "An issuer of tokens for trying things out",
+		Use:         "issuer",
+		Annotations: map[string]string{untilStopped: "yes"},
+		Short:       "An issuer of tokens for trying things out",
 		Long: `An issuer of bearer tokens in the place of an identity provider of your own: whoever asks gets a token for any user they name, so it
 is for trying things out, on a machine of your own. The gateway checks its tokens like any other's.
 

@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	_ "time/tzdata" // containers have no zone files
 
+	"github.com/spf13/cobra"
+
 	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/progress"
 )
@@ -40,6 +42,16 @@ func Main() int {
 	return ExitCode(err)
 }
 
+// untilStopped marks the commands that run until they are stopped: for them that is no failure.
+const untilStopped = "until-stopped"
+
+func runsUntilStopped(c *cobra.Command) bool {
+	if exit := c.Flags().Lookup("exit"); exit != nil && exit.Changed {
+		return exit.Value.String() == "false"
+	}
+	return c.Annotations[untilStopped] != ""
+}
+
 // ExitCode is how the program ends with an error, or with none. A stop that was asked for is no failure.
 func ExitCode(err error) int {
 	switch {
@@ -62,6 +74,9 @@ func Run(ctx context.Context, args []string, getenv func(string) string, out, er
 	root.SetOut(out)
 	root.SetErr(errOut)
 	ran, err := root.ExecuteContextC(progress.To(ctx, errOut))
+	if errors.Is(err, context.Canceled) && !runsUntilStopped(ran) {
+		return fmt.Errorf("%s was cut off before it was done", ran.CommandPath()) // not Canceled: what was asked for did not happen
+	}
 	if errors.As(err, new(usageError)) {
 		return fmt.Errorf("%w\nSee: %s --help", err, ran.CommandPath())
 	}

@@ -13,11 +13,15 @@ func newRebuild(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "rebuild",
 		Short:   "Build the table of posts anew from EVENTS, and show where the live one differs",
-		Long:    "Builds the table of posts anew from EVENTS, beside the live one, and shows where they differ. Without --swap it changes nothing." + whichDeployment,
+		Long:    "Builds the table of posts anew from EVENTS, beside the live one, and shows where they differ. Without --swap it changes nothing.\n\nFor\n--swap no publisher may run. Stop a system that runs in one process first: its NATS and Postgres are then started alone for the time." + whichDeployment,
 		Example: "  threads rebuild\n  threads rebuild --swap        with all publishers stopped",
 		Args:    flagsOnly,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return p.operate(c.Context(), func(ctx context.Context, d *ops.Deployment) error { return d.Rebuild(ctx, o) })
+			run := func(ctx context.Context, d *ops.Deployment) error { return d.Rebuild(ctx, o) }
+			if o.Swap {
+				return p.operateStopped(c.Context(), run)
+			}
+			return p.operate(c.Context(), run)
 		},
 	}
 	f := c.Flags()

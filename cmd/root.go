@@ -25,6 +25,9 @@ type program struct {
 	errOut io.Writer
 }
 
+// starting says what a system that starts does next.
+func (p *program) starting(what string) { _, _ = fmt.Fprintln(p.out, "… "+what) }
+
 // The groups of commands in the program's help.
 const (
 	groupRun     = "run"
@@ -35,15 +38,16 @@ const (
 
 func newRoot(p *program) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "threads",
-		Short: "Puts posts on Meta Threads at their second, exactly once",
+		Use:         "threads",
+		Annotations: map[string]string{untilStopped: "yes"},
+		Short:       "Puts posts on Meta Threads at their second, exactly once",
 		Long: `Puts people's posts on Meta Threads at the second they asked for, exactly once, and tells everyone what happened.
 
 Without a command everything runs in one process: an embedded NATS, a private Postgres, a simulated Threads, the four services.
 
 Settings come from the environment: docs/settings.md has every one, .env.example those that must be set.
 
-Exit codes: 0 when it was done or stopped by Ctrl-C, 1 when it failed, 2 when the command line cannot be understood.`,
+Exit codes: 0 when it was done, or ran until it was stopped; 1 when it failed or was cut off; 2 when the command line cannot be understood.`,
 		Example: `  threads                       everything in one process, until Ctrl-C
   threads demo --exit           a walkthrough with real parts, which ends by itself
   threads explain post_01…      what happened to one post`,
@@ -55,7 +59,7 @@ Exit codes: 0 when it was done or stopped by Ctrl-C, 1 when it failed, 2 when th
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.logged(c.Context(), "", "", func(ctx context.Context, _ boot.Common, log *zap.Logger) error {
-				system, err := standalone.Start(ctx, p.getenv, log)
+				system, err := standalone.Start(ctx, p.getenv, log, p.starting)
 				if err != nil {
 					return err
 				}

@@ -26,8 +26,9 @@ func newServices(p *program) []*cobra.Command {
 			settings = "NATS_URL"
 		}
 		commands = append(commands, &cobra.Command{
-			Use:   name,
-			Short: short[name],
+			Use:         name,
+			Annotations: map[string]string{untilStopped: "yes"},
+			Short:       short[name],
 			Long: short[name] + ".\n\nOne service in a process of its own, against " + settings + ", until Ctrl-C or SIGTERM; then it finishes what it\n" +
 				"has in hand. Run `threads migrate` first. /livez, /readyz and /metrics are at ADMIN_ADDR.",
 			Example: "  NATS_URL=nats://nats:4222 threads " + name,

@@ -33,9 +33,10 @@ type simulatorFlags struct {
 func newSimulator(p *program) *cobra.Command {
 	s := &simulatorFlags{}
 	c := &cobra.Command{
-		Use:   "simulator",
-		Short: "A simulated Threads alone",
-		Long:  "A simulated Threads alone: every route, as slow and as unreliable as the real one. docs/simulator.md has all of it.",
+		Use:         "simulator",
+		Annotations: map[string]string{untilStopped: "yes"},
+		Short:       "A simulated Threads alone",
+		Long:        "A simulated Threads alone: every route, as slow and as unreliable as the real one. docs/simulator.md has all of it.",
 		Example: `  threads simulator --addr 127.0.0.1:9099 --auto-approve
   threads simulator --quick --knobs '{"publish_latency":{"max":"2s"}}'`,
 		Args: flagsOnly,
@@ -167,7 +168,7 @@ func (s *simulatorFlags) run(ctx context.Context, p *program, opts threadssim.Op
 		defer stop()
 		log.Info("simulated Threads is up", zap.String("url", "http://"+s.addr), zap.String("app_id", opts.AppID))
 		if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-			return err
+			return fmt.Errorf("--addr %s: %w", s.addr, err)
 		}
 		return nil
 	}})...)

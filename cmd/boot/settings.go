@@ -5,13 +5,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/tracing"
+	"github.com/omni-write/threads/services/auth"
+	"github.com/omni-write/threads/services/gateway"
+	"github.com/omni-write/threads/services/publisher"
+	"github.com/omni-write/threads/services/tokenkeeper"
 )
 
 // Common is what the processes of all services are told.
@@ -100,4 +106,43 @@ func (c Common) Traces(ctx context.Context, word string, log *zap.Logger) (flush
 		return func() {}, nil
 	}
 	return tracing.Start(ctx, endpoint, cmp.Or(c.OTelName, strings.TrimSuffix("omni-write-"+word, "-")), log)
+}
+
+// CheckSettings holds the settings of all services against their rules, and connects to nothing. All mistakes come back at once,
+// each once.
+func CheckSettings(getenv func(string) string) error {
+	common, err := process.Env[Common](getenv)
+	_, ofGateway := gateway.ConfigFromEnv(getenv)
+	_, ofAuth := auth.ConfigFromEnv(getenv)
+	_, ofPublisher := publisher.ConfigFromEnv(getenv)
+	_, ofTokenkeeper := tokenkeeper.ConfigFromEnv(getenv)
+	wrong := []error{err, ofGateway, ofAuth, ofPublisher, ofTokenkeeper}
+	if err == nil && common.DatabaseURL != "" {
+		wrong = append(wrong, checkDatabase(common))
+	}
+	if err == nil && common.Keyset != "" {
+		_, err := OpenVault(common)
+		wrong = append(wrong, err)
+	}
+	var lines []string
+	for line := range strings.Lines(fmt.Sprint(errors.Join(wrong...))) {
+		if line = strings.TrimSpace(line); !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	if errors.Join(wrong...) == nil {
+		return nil
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}
+
+func checkDatabase(c Common) error {
+	address, err := withPassword(c.DatabaseURL, c.DatabasePassword)
+	if err == nil {
+		err = pg.Config{URL: address}.Check()
+	}
+	if err != nil && !strings.HasPrefix(err.Error(), "DATABASE_URL") {
+		err = fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	return err
 }

@@ -27,7 +27,8 @@ type Deployment struct {
 	errOut io.Writer
 
 	common boot.Common
-	unread error // what could not be read of the settings
+	unread error  // what could not be read of the settings
+	hint   string // what may be the matter where nothing can be reached
 	bus    *bus.Bus
 	db     *bun.DB
 }
@@ -44,6 +45,17 @@ func Open(getenv func(string) string, out, errOut io.Writer) (*Deployment, error
 		d.log = log
 	}
 	return d, d.unread
+}
+
+// Unreachable says what may be the matter where NATS or Postgres cannot be reached.
+func (d *Deployment) Unreachable(hint string) { d.hint = hint }
+
+// explained adds to a failed connection what may be the matter.
+func (d *Deployment) explained(err error) error {
+	if err == nil || d.hint == "" {
+		return err
+	}
+	return fmt.Errorf("%s (%w)", d.hint, err)
 }
 
 // Close closes what was connected.
@@ -65,7 +77,7 @@ func (d *Deployment) streams(ctx context.Context) (_ *bus.Bus, err error) {
 		defer cancel()
 		d.bus, err = boot.Connect(ctx, "ops", d.common, d.log, nil)
 	}
-	return d.bus, err
+	return d.bus, d.explained(err)
 }
 
 func (d *Deployment) database(ctx context.Context) (_ *bun.DB, err error) {
@@ -74,7 +86,7 @@ func (d *Deployment) database(ctx context.Context) (_ *bun.DB, err error) {
 		defer cancel()
 		d.db, err = boot.OpenDatabase(ctx, "ops", d.common, d.log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))) // the error says it all
 	}
-	return d.db, err
+	return d.db, d.explained(err)
 }
 
 // both connects to NATS and to Postgres.

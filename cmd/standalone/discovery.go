@@ -1,6 +1,7 @@
 package standalone
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -37,19 +38,27 @@ func (sys *System) writeEnvFile() error {
 }
 
 // Discover adds to the environment how the system of the state directory is reached, unless the environment leads anywhere itself.
-func Discover(getenv func(string) string) func(string) string {
-	for _, name := range []string{"NATS_URL", "DATABASE_URL", "NATS_URL_FILE", "DATABASE_URL_FILE"} {
-		if getenv(name) != "" {
-			return getenv
-		}
+// hint says what is likely the matter where nothing can be reached; it is empty where that cannot be told from here.
+func Discover(getenv func(string) string) (found func(string) string, hint string) {
+	if leads(getenv) {
+		return getenv, ""
 	}
 	dir, err := StateDir(getenv)
 	if err != nil {
-		return getenv
+		return getenv, ""
 	}
 	text, err := os.ReadFile(filepath.Join(dir, envFile))
-	if err != nil {
-		return getenv
+	switch running, pid := runs(dir); {
+	case errors.Is(err, os.ErrNotExist) && running:
+		return getenv, fmt.Sprintf("the system%s with the state directory %s is not up yet", pid, dir)
+	case errors.Is(err, os.ErrNotExist):
+		return getenv, fmt.Sprintf("no system runs with the state directory %s: if it was started with another STATE_DIR, set the same one here; "+
+			"for services that run separately, set NATS_URL and DATABASE_URL", dir)
+	case err != nil:
+		return getenv, fmt.Sprintf("how to reach the system of the state directory %s cannot be read: %v", dir, err)
+	case !running:
+		hint = fmt.Sprintf("the system that ran with the state directory %s was killed: it is gone, and left %s behind; start it again (what it had "+
+			"accepted is still there)", dir, envFile)
 	}
 	there := map[string]string{}
 	for line := range strings.Lines(string(text)) {
@@ -64,5 +73,10 @@ func Discover(getenv func(string) string) func(string) string {
 			return value
 		}
 		return getenv(name)
-	}
+	}, hint
+}
+
+// leads says whether the environment says where a system is.
+func leads(getenv func(string) string) bool {
+	return isSet(getenv, "NATS_URL") || isSet(getenv, "DATABASE_URL")
 }

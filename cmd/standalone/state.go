@@ -1,18 +1,13 @@
 package standalone
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
-
-	"go.uber.org/zap"
 )
 
 const (
@@ -59,31 +54,4 @@ func secretFile(path string) (string, error) {
 		return "", err
 	}
 	return secret, nil
-}
-
-// listen opens a loopback port. A port that was asked for must be free; the usual one may be taken by somebody else, and
-// then any will do.
-func listen(ctx context.Context, log *zap.Logger, host, asked string, usual int) (net.Listener, error) {
-	var config net.ListenConfig
-	if asked != "" {
-		l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, asked))
-		if err != nil {
-			return nil, fmt.Errorf("port %s is taken; free it or choose another: %w", asked, err)
-		}
-		return l, nil
-	}
-	if l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(usual))); err == nil {
-		return l, nil
-	}
-	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
-	if err == nil {
-		log.Warn("the usual port is taken; another is used", zap.Int("usual", usual), zap.Int("port", portOf(l)))
-	}
-	return l, err
-}
-
-// portOf is the port of a listener for TCP.
-func portOf(l net.Listener) int {
-	addr, _ := l.Addr().(*net.TCPAddr)
-	return addr.Port
 }

@@ -1,13 +1,9 @@
 package standalone
 
 import (
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
-
-	"go.uber.org/zap"
 )
 
 func TestStateDir(t *testing.T) {
@@ -42,22 +38,4 @@ func TestSecretFile(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
-}
-
-func TestListen(t *testing.T) {
-	t.Parallel()
-	taken, err := net.Listen("tcp", loopback+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = taken.Close() }()
-	port := taken.Addr().(*net.TCPAddr).Port
-	if _, err := listen(t.Context(), zap.NewNop(), loopback, strconv.Itoa(port), 0); err == nil {
-		t.Error("a port that was asked for and is taken is replaced without a word")
-	}
-	other, err := listen(t.Context(), zap.NewNop(), loopback, "", port)
-	if err != nil {
-		t.Fatalf("the usual port is taken, and no other was found: %v", err)
-	}
-	_ = other.Close()
 }

@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/cmd/boot"
+	"github.com/omni-write/threads/cmd/standalone/home"
 	"github.com/omni-write/threads/cmd/standalone/issuer"
 	"github.com/omni-write/threads/cmd/standalone/walkthrough"
 	"github.com/omni-write/threads/internal/bus/natsd"
@@ -31,16 +31,16 @@ import (
 	"github.com/omni-write/threads/internal/vault"
 )
 
-// The ports that are used when they are free; otherwise any free one is.
 const (
-	gatewayPort   = 3000
-	natsPort      = 4222
-	simulatorPort = 9099
-	issuerPort    = 9098
-	adminPort     = 9090
+	loopback = "127.0.0.1"
+	// frontend is where a frontend that is being worked on usually runs.
+	frontend     = "http://localhost:5173"
+	frontendPath = "/profile"
+	// appSecretFile holds the secret of the simulated app.
+	appSecretFile = "simulated-app-secret"
+	connectPath   = home.PathConnect
+	connectedPath = home.PathConnected
 )
-
-const loopback = "127.0.0.1"
 
 // System is the system, started. Run keeps it up.
 type System struct {
@@ -56,32 +56,47 @@ type System struct {
 	closers []func() error
 	nats    *natsd.Server
 	front   net.Listener // the gateway's
+
+	starting []func(what string)
 }
 
-// Start starts everything. When it returns, the system is ready for its first request.
-func Start(ctx context.Context, getenv func(string) string, log *zap.Logger) (_ *System, err error) {
+// Start starts everything. When it returns, the system is ready for its first request. starting is told what is done next.
+func Start(ctx context.Context, getenv func(string) string, log *zap.Logger, starting ...func(what string)) (_ *System, err error) {
 	dir, err := StateDir(getenv)
 	if err != nil {
 		return nil, err
 	}
-	// Open to be entered, because Postgres does not run as root; what is secret in it is closed by itself.
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make the state directory: %w", err)
-	}
-	sys := &System{log: log, dir: dir, env: map[string]string{}, outer: getenv}
+	sys := &System{log: log, dir: dir, env: map[string]string{}, outer: getenv, starting: starting}
 	defer func() {
 		if err != nil {
 			sys.closeAll()
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		func(context.Context) error { return sys.checkHost() }, sys.startNATS, sys.startPostgres, sys.makeKeyset, sys.migrate, sys.startThreads, sys.startIssuer, sys.choosePorts, sys.buildServices,
+		sys.checkSettings, sys.makeState, sys.startNATS, sys.startPostgres, sys.makeKeyset, sys.migrate, sys.startThreads, sys.startIssuer,
+		sys.choosePorts, sys.buildServices,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return sys, nil
+}
+
+// say tells what is done next, where that may take a moment.
+func (sys *System) say(format string, args ...any) {
+	for _, tell := range sys.starting {
+		tell(fmt.Sprintf(format, args...))
+	}
+}
+
+// makeState makes the state directory, and makes us the only one that uses it.
+func (sys *System) makeState(ctx context.Context) error {
+	// Open to be entered, because Postgres does not run as root; what is secret in it is closed by itself.
+	if err := os.MkdirAll(sys.dir, 0o755); err != nil {
+		return fmt.Errorf("the state directory cannot be made (STATE_DIR names another): %w", err)
+	}
+	return sys.lockState(ctx)
 }
 
 // Run runs the services until ctx ends, then stops everything in reverse order of harm. up is called once all are ready.
@@ -119,7 +134,9 @@ func isSet(getenv func(string) string, name string) bool {
 }
 
 func (sys *System) startNATS(ctx context.Context) error {
-	l, err := listen(ctx, sys.log, loopback, sys.outer("NATS_PORT"), natsPort)
+	store := filepath.Join(sys.dir, "nats")
+	sys.say("starting NATS, which keeps what happens in %s", store)
+	l, err := natsPort.listen(ctx, sys.log, loopback, sys.outer)
 	if err != nil {
 		return fmt.Errorf("nats-server: %w", err)
 	}
@@ -135,7 +152,7 @@ func (sys *System) startNATS(ctx context.Context) error {
 	if err := l.Close(); err != nil { // the server opens it itself
 		return fmt.Errorf("nats-server: %w", err)
 	}
-	options := natsd.Options{StoreDir: filepath.Join(sys.dir, "nats"), Host: loopback, Port: port, Password: password, SyncAlways: true, Log: sys.log}
+	options := natsd.Options{StoreDir: store, Host: loopback, Port: port, Password: password, SyncAlways: true, Log: sys.log}
 	sys.nats, err = natsd.Start(options)
 	if err != nil && sys.outer("NATS_PORT") == "" { // somebody else may have been faster
 		options.Port = -1
@@ -160,24 +177,20 @@ func withUser(address, user, password string) string {
 	return u.String()
 }
 
-// checkHost keeps dev tokens on this machine: anyone on it can have one for any user.
-func (sys *System) checkHost() error {
-	host := sys.outer("HOST")
-	if onThisMachine(host) || sys.outer("AUTH_ISSUER") != "" {
-		return nil
-	}
-	return fmt.Errorf("HOST=%s opens the gateway to others, while tokens come from the issuer of this machine, which gives anybody on it one for "+
-		"any user; set AUTH_ISSUER to an issuer of your own, or leave HOST out", host)
-}
-
 func (sys *System) startPostgres(ctx context.Context) error {
 	if url := sys.outer("DATABASE_URL"); url != "" {
 		sys.Endpoints.DatabaseURL = pg.RedactURL(url)
+		sys.say("connecting to the Postgres of DATABASE_URL, %s", sys.Endpoints.DatabaseURL)
 		return nil
 	}
 	dir, err := sys.postgresDir()
 	if err != nil {
 		return err
+	}
+	if _, err := os.Stat(dir); err == nil {
+		sys.say("starting Postgres, with the database in %s", dir)
+	} else {
+		sys.say("starting Postgres, and making its database in %s, once", dir)
 	}
 	server, err := local.Start(ctx, local.Options{StateDir: dir, BinDir: sys.outer("PG_BINDIR"), Repository: sys.outer("PG_REPOSITORY"), Log: sys.log})
 	if err != nil {
@@ -225,17 +238,17 @@ func (sys *System) makeKeyset(context.Context) error {
 }
 
 func (sys *System) migrate(ctx context.Context) error {
+	sys.say("bringing tables and streams to this version")
 	return boot.Migrate(ctx, sys.getenv, sys.log, sys.nats.InProcess())
 }
 
 // startThreads starts the simulator, unless the user brought an app of their own.
 func (sys *System) startThreads(ctx context.Context) error {
-	if sys.outer("THREADS_APP_ID") != "" || sys.outer("THREADS_API_URL") != "" {
+	if sys.ownThreads() {
 		sys.Endpoints.SimulatorURL = sys.outer("THREADS_API_URL")
 		return nil
 	}
-	secretPath := filepath.Join(sys.dir, "simulated-app-secret")
-	secret, err := secretFile(secretPath)
+	secret, err := secretFile(filepath.Join(sys.dir, appSecretFile))
 	if err != nil {
 		return fmt.Errorf("make the simulated app's secret: %w", err)
 	}
@@ -244,15 +257,12 @@ func (sys *System) startThreads(ctx context.Context) error {
 		return fmt.Errorf("start the simulator: %w", err)
 	}
 	sys.closers = append(sys.closers, sim.Close)
-	address, err := sys.serve(ctx, "simulator", sys.outer("SIMULATOR_PORT"), simulatorPort, func(string) (http.Handler, error) { return sim, nil })
+	sys.say("starting a simulated Threads and the services")
+	address, err := sys.serve(ctx, "simulator", simulatorPort, func(string) (http.Handler, error) { return sim, nil })
 	if err != nil {
 		return err
 	}
-	sys.Endpoints.SimulatorURL = address
-	sys.set("THREADS_APP_ID", threadssim.DefaultAppID)
-	sys.set("THREADS_APP_SECRET_FILE", secretPath)
-	sys.set("THREADS_API_URL", address)
-	sys.set("THREADS_AUTHORIZE_URL", address+"/oauth/authorize")
+	sys.addressSimulator(address)
 	return sys.receiveWebhooks(sim)
 }
 
@@ -265,26 +275,32 @@ func (sys *System) startIssuer(ctx context.Context) error {
 		}
 		return nil
 	}
-	url, err := sys.serve(ctx, "issuer", sys.outer("ISSUER_PORT"), issuerPort, func(url string) (http.Handler, error) {
+	address, err := sys.serve(ctx, "issuer", issuerPort, func(url string) (http.Handler, error) {
 		i, err := issuer.Load(filepath.Join(sys.dir, "issuer"), url)
 		if err != nil {
 			return nil, err
 		}
 		sys.Endpoints.Token = func(user string) (string, error) { return i.Token(user, 24*time.Hour) }
-		sys.Endpoints.TokenFile = filepath.Join(sys.dir, "token")
-		return i.Handler(), nil
+		sys.Endpoints.IssuerURL = url
+		mux := http.NewServeMux()
+		mux.Handle("/", i.Handler())
+		home.Register(mux, home.Options{
+			User: walkthrough.User, Token: sys.Endpoints.Token, TokenLine: sys.Endpoints.TokenLine,
+			Gateway:   func() string { return sys.Endpoints.GatewayURL },
+			Simulator: func() string { return sys.Endpoints.SimulatorURL },
+			Frontend:  func() string { at, _, _ := strings.Cut(sys.getenv("CORS_ORIGINS"), ","); return at + frontendPath },
+		}, i.HomeOnly)
+		return mux, nil
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		sys.addressIssuer(address)
 	}
-	sys.set("AUTH_ISSUER", url)
-	sys.set("CONSOLE_CLIENT_ID", issuer.Client)
-	return nil
+	return err
 }
 
 // serve adds a part that serves HTTP on a loopback port, and returns its URL.
-func (sys *System) serve(ctx context.Context, name, asked string, usual int, handler func(url string) (http.Handler, error)) (string, error) {
-	l, err := listen(ctx, sys.log, loopback, asked, usual)
+func (sys *System) serve(ctx context.Context, name string, at port, handler func(url string) (http.Handler, error)) (string, error) {
+	l, err := at.listen(ctx, sys.log, loopback, sys.outer)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
@@ -308,24 +324,16 @@ func (sys *System) serve(ctx context.Context, name, asked string, usual int, han
 }
 
 func (sys *System) choosePorts(ctx context.Context) error {
-	sys.set("HOST", loopback)
+	host := sys.outer("HOST")
+	if host == "" {
+		host = loopback
+	}
 	var err error
-	if sys.front, err = listen(ctx, sys.log, sys.getenv("HOST"), sys.outer("PORT"), gatewayPort); err != nil {
+	if sys.front, err = gatewayPort.listen(ctx, sys.log, host, sys.outer); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	sys.closers = append(sys.closers, func() error { _ = sys.front.Close(); return nil }) // the gateway has closed it already, if it ran
-	port := strconv.Itoa(portOf(sys.front))
-	base := "http://localhost:" + port
-	sys.env["PORT"] = port
-	sys.set("PUBLIC_URL", base)
-	sys.set("THREADS_REDIRECT_URI", base+"/api/auth/threads/callback")
-	sys.set("THREADS_SUCCESS_REDIRECT_URI", "http://localhost:5173/profile")
-	sys.set("THREADS_FAILURE_REDIRECT_URI", "http://localhost:5173/profile?error=threads_oauth_failed")
-	sys.set("CORS_ORIGINS", "http://localhost:5173")
-	if sys.isPrivate() { // who tries webhooks at home has their server here
-		sys.set("WEBHOOKS_ALLOW_LOOPBACK", "true")
-	}
-	sys.Endpoints.GatewayURL = base
+	sys.addressGateway(portOf(sys.front))
 	return nil
 }
 
@@ -342,7 +350,7 @@ func (sys *System) buildServices(ctx context.Context) error {
 		sys.checks = append(sys.checks, s.Ready)
 	}
 	var err error
-	sys.Endpoints.AdminURL, err = sys.serve(ctx, "admin", sys.outer("ADMIN_PORT"), adminPort, func(string) (http.Handler, error) {
+	sys.Endpoints.AdminURL, err = sys.serve(ctx, "admin", adminPort, func(string) (http.Handler, error) {
 		return process.AdminHandler(sys.checks...), nil
 	})
 	if err != nil {

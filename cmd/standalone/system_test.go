@@ -34,6 +34,7 @@ const appSecret = "planted-app-secret-8d1f2c"
 type system struct {
 	*testing.T
 	System *standalone.System
+	stop   func() // and waits for its end
 	dir    string
 	db     *bun.DB
 	sim    *threadssim.Sim
@@ -64,7 +65,7 @@ func newSystem(t *testing.T) *system {
 	web := httptest.NewServer(http.HandlerFunc(h.overhear))
 	t.Cleanup(web.Close)
 	env := map[string]string{
-		"STATE_DIR": h.dir, "DATABASE_URL": address, "LOG_LEVEL": "debug", "TOKENKEEPER_RESEAL": "1s",
+		"STATE_DIR": h.dir, "DATABASE_URL": address, "LOG_LEVEL": "debug", "CORS_ORIGINS": "http://localhost:1", "TOKENKEEPER_RESEAL": "1s",
 		"THREADS_APP_ID": threadssim.DefaultAppID, "THREADS_APP_SECRET": appSecret,
 		"THREADS_API_URL": web.URL, "THREADS_AUTHORIZE_URL": web.URL + "/oauth/authorize",
 	}
@@ -75,12 +76,13 @@ func newSystem(t *testing.T) *system {
 	}
 	up, ended := make(chan struct{}), make(chan error, 1)
 	go func() { ended <- h.System.Run(ctx, func(context.Context) error { close(up); return nil }) }()
-	t.Cleanup(func() {
+	h.stop = sync.OnceFunc(func() {
 		stop()
 		if err := <-ended; err != nil && ctx.Err() == nil {
 			t.Errorf("the system ended with %v", err)
 		}
 	})
+	t.Cleanup(h.stop)
 	select {
 	case <-up:
 	case err := <-ended:

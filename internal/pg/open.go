@@ -74,6 +74,12 @@ func (e oneLine) Error() string { return strings.Join(strings.Fields(e.error.Err
 
 func (e oneLine) Unwrap() error { return e.error }
 
+// Check says whether the address can be read, and connects to nothing.
+func (c Config) Check() error {
+	_, err := c.parse()
+	return err
+}
+
 func (c Config) parse() (*pgx.ConnConfig, error) {
 	if c.URL == "" {
 		return nil, errors.New("the database url is empty")

@@ -33,7 +33,7 @@ func Admin(addr string, checks ...Check) Part {
 		var listen net.ListenConfig
 		l, err := listen.Listen(ctx, "tcp", addr)
 		if err != nil {
-			return fmt.Errorf("listen for probes and metrics: %w", err)
+			return fmt.Errorf("nothing can listen for probes and metrics at ADMIN_ADDR: %w", err)
 		}
 		return serve(ctx, l, AdminHandler(checks...))
 	}}

@@ -25,6 +25,11 @@ func TestDocs(t *testing.T) {
 		}
 		return string(r.body)
 	}
+	front := h.do(t, http.MethodGet, "/", "", "Authorization", "")
+	front.is(t, http.StatusFound, nil)
+	if to := front.header.Get("Location"); to != "/docs" {
+		t.Errorf("the front page leads to %q", to)
+	}
 	page := get("/docs", "text/html; charset=utf-8")
 	css, js := get("/docs/page.css", "text/css; charset=utf-8"), get("/docs/page.js", "text/javascript; charset=utf-8")
 

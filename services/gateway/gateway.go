@@ -99,7 +99,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if l == nil {
 		var err error
 		if l, err = new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.address()); err != nil {
-			return fmt.Errorf("gateway: %w", err)
+			return fmt.Errorf("nothing can listen at HOST and PORT: %w", err)
 		}
 	}
 	srv := &http.Server{

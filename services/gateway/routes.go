@@ -28,6 +28,7 @@ const (
 func (s *Service) routes() (*http.ServeMux, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc(routeHealth, health)
+	mux.Handle("GET /{$}", http.RedirectHandler("docs", http.StatusFound)) // whoever opens the address in a browser
 	api := s.api(mux)
 	h := s.handlers()
 	post, connection, pending := schemaOf[events.Post](api), schemaOf[Connection](api), schemaOf[Pending](api)

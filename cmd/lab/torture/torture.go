@@ -166,9 +166,9 @@ func (o Options) run(ctx context.Context, out io.Writer) (*Report, error) {
 // progress shows how far the run is: by rounds where their number was given, else by the time.
 func (o Options) progress(ctx context.Context, began time.Time) *progress.Task {
 	if o.rounds > 0 {
-		return progress.Start(ctx, "torture", "rounds", int64(o.rounds)).Every(time.Minute)
+		return progress.Start(ctx, "torture", "rounds", int64(o.rounds))
 	}
-	task := progress.Start(ctx, "torture", "s", int64(o.minutes*60)).Every(time.Minute)
+	task := progress.Start(ctx, "torture", "s", int64(o.minutes*60))
 	go func() {
 		for clock.Sleep(ctx, time.Second) {
 			task.Set(int64(time.Since(began).Seconds()), 0)

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -38,7 +39,7 @@ func (i *Issuer) Handler() http.Handler {
 	mux.HandleFunc("GET /{$}", login)
 	mux.Handle("GET /icon.svg", page.Icon)
 	mux.Handle("GET /favicon.ico", page.Icon)
-	return i.homeOnly(mux)
+	return i.HomeOnly(mux)
 }
 
 func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
@@ -81,6 +82,11 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the token cannot be signed", http.StatusInternalServerError)
 		return
 	}
+	if r.Header.Get("Accept") == "text/plain" { // for a shell
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = fmt.Fprintln(w, token)
+		return
+	}
 	reply(w, Grant{AccessToken: token, TokenType: "Bearer", ExpiresIn: int(Life / time.Second)})
 }
 
@@ -89,9 +95,9 @@ func login(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(loginPage)
 }
 
-// homeOnly turns requests away that were not meant for this machine or for the issuer's own name. A page on the web can
+// HomeOnly turns requests away that were not meant for this machine or for the issuer's own name. A page on the web can
 // point a name of its own at 127.0.0.1 and would then read tokens as its own; it cannot change the Host that it sends.
-func (i *Issuer) homeOnly(next http.Handler) http.Handler {
+func (i *Issuer) HomeOnly(next http.Handler) http.Handler {
 	own := ""
 	if u, err := url.Parse(i.url); err == nil {
 		own = u.Hostname()

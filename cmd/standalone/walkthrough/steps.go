@@ -19,6 +19,7 @@ type steps struct {
 	printer *printer
 	watch   *watch
 
+	account                     string // that is connected; there may be others
 	now, text, image, cancelled events.Post
 }
 
@@ -43,13 +44,15 @@ func (s *steps) connect(ctx context.Context) error {
 	}
 	s.printer.line("→ finish", "POST /api/threads/connect/finish, as whoever began")
 	var connection struct {
-		Connected bool `json:"connected"`
+		ID        string `json:"id"`
+		Connected bool   `json:"connected"`
 	}
 	code := map[string]string{"code": back.Query().Get("connectCode")}
-	if _, err := s.api.do(ctx, http.MethodPost, "/api/threads/connect/finish", code, nil); err != nil {
+	if _, err := s.api.do(ctx, http.MethodPost, "/api/threads/connect/finish", code, &connection); err != nil {
 		return err
 	}
-	if _, err := s.api.do(ctx, http.MethodGet, "/api/threads/connection", nil, &connection); err != nil {
+	s.account = connection.ID
+	if _, err := s.api.do(ctx, http.MethodGet, "/api/threads/connection?accountId="+s.account, nil, &connection); err != nil {
 		return err
 	}
 	if !connection.Connected {
@@ -60,7 +63,7 @@ func (s *steps) connect(ctx context.Context) error {
 
 func (s *steps) postNow(ctx context.Context) error {
 	s.printer.line("→ post now", "POST /api/threads/post")
-	status, err := s.api.do(ctx, http.MethodPost, "/api/threads/post", map[string]any{"text": "Good morning, Threads."}, &s.now)
+	status, err := s.api.do(ctx, http.MethodPost, "/api/threads/post", map[string]any{"accountId": s.account, "text": "Good morning, Threads."}, &s.now)
 	if err != nil {
 		return err
 	}
@@ -74,7 +77,7 @@ func (s *steps) postNow(ctx context.Context) error {
 func (s *steps) schedule(ctx context.Context, in time.Duration, text, mediaURL string, into *events.Post) error {
 	at := time.Now().Add(in)
 	s.printer.line("→ schedule", "POST /api/threads/post/schedule for %s", at.Format("15:04:05.000"))
-	body := map[string]any{"text": text, "scheduledAt": at.UTC().Format(time.RFC3339Nano)}
+	body := map[string]any{"accountId": s.account, "text": text, "scheduledAt": at.UTC().Format(time.RFC3339Nano)}
 	if mediaURL != "" {
 		body["mediaUrl"] = mediaURL
 	}

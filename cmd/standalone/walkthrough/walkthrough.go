@@ -5,10 +5,9 @@ package walkthrough
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
+	"net/url"
 	"strings"
 	"time"
 
@@ -23,18 +22,23 @@ type Endpoints struct {
 	GatewayURL   string
 	SimulatorURL string
 	NATSURL      string
-	// NATSPasswordFile and TokenFile hold what is not to be shown: the password of NATS, and a token for a look around.
-	NATSPasswordFile, TokenFile string
-	AdminURL                    string
-	DatabaseURL                 string // without the password
-	EnvFile                     string // a file with all of these, and the password
-	JetStream                   jetstream.JetStream
+	// NATSPasswordFile holds what is not to be shown.
+	NATSPasswordFile string
+	// IssuerURL is where tokens are given out, and ConnectURL the page that begins to connect an account. Empty where the user
+	// brought an issuer.
+	IssuerURL, ConnectURL string
+	AdminURL              string
+	DatabaseURL           string // without the password
+	EnvFile               string // a file with all of these, and the password
+	JetStream             jetstream.JetStream
 	// Token makes a bearer token for a user.
 	Token func(user string) (string, error)
 }
 
+// User is who walks, and who looks around afterwards.
+const User = "user_demo"
+
 const (
-	user = "user_demo"
 	// patience is how long a single step may take before the walkthrough counts as broken.
 	patience = 30 * time.Second
 	textIn   = 5 * time.Second
@@ -44,7 +48,7 @@ const (
 // Run walks through the product and prints it; where everything stays up afterwards, also how to go on. An error says which step did not
 // happen.
 func Run(ctx context.Context, p Endpoints, out io.Writer, stays bool) error {
-	token, err := p.Token(user)
+	token, err := p.Token(User)
 	if err != nil {
 		return fmt.Errorf("make a dev token: %w", err)
 	}
@@ -80,65 +84,41 @@ func Run(ctx context.Context, p Endpoints, out io.Writer, stays bool) error {
 	}
 	_, _ = fmt.Fprintln(out, "\nThat was the walkthrough.")
 	if stays {
-		return printNext(out, p, token)
+		return printNext(out, p)
 	}
 	return nil
 }
 
-// Welcome says that everything is up, and how to go on.
-func Welcome(out io.Writer, p Endpoints) error {
-	_, _ = fmt.Fprintf(out, "Everything is up at %s.\n", p.GatewayURL)
-	token, err := p.Token(user)
-	if err != nil {
-		token = "" // from the issuer that the user brought
-	}
-	bearer, err := bearerOf(p, token)
-	if err != nil {
-		return err
-	}
-	connect := fmt.Sprintf(`
-Connect an account: open the address that this prints; then send the connectCode with which the browser ends, with the same
-token, to POST /api/threads/connect/finish as {"code":"…"}.
-
-  curl -sS %s/api/auth/threads -H 'Accept: application/json' \
-    -H "Authorization: Bearer %s"
-`, p.GatewayURL, bearer)
-	_, _ = fmt.Fprint(out, connect)
-	return printNext(out, p, token)
+// TokenLine is how a shell gets a token for a user.
+func (p Endpoints) TokenLine(user string) string {
+	return "TOKEN=$(curl -sS -H 'Accept: text/plain' " + shellWord(p.IssuerURL+"/token?sub="+url.QueryEscape(user)) + ")"
 }
 
-// bearerOf is how a shell finds the token. The token itself is only ever in a file that nobody else may read: what is printed
-// is kept where logs are.
-func bearerOf(p Endpoints, token string) (string, error) {
-	if token == "" {
-		return "$TOKEN", nil
+// Welcome says that everything is up, and how to go on.
+func Welcome(out io.Writer, p Endpoints) error {
+	_, _ = fmt.Fprintf(out, "Everything is up at %s. Ctrl-C ends it.\n", p.GatewayURL)
+	if p.ConnectURL != "" {
+		_, _ = fmt.Fprintf(out, "\nConnect an account: open %s in a browser.\n", p.ConnectURL)
 	}
-	err := os.Remove(p.TokenFile) // whoever made it may have left it open to others
-	if err == nil || errors.Is(err, os.ErrNotExist) {
-		err = os.WriteFile(p.TokenFile, []byte(token+"\n"), 0o600)
-	}
-	if err != nil {
-		return "", fmt.Errorf("leave the token: %w", err)
-	}
-	return "$(cat " + shellWord(p.TokenFile) + ")", nil
+	return printNext(out, p)
 }
 
 // shellWord is a word as a shell reads it.
 func shellWord(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
 // printNext says how to go on by hand.
-func printNext(out io.Writer, p Endpoints, token string) error {
-	bearer, err := bearerOf(p, token)
-	if err != nil {
-		return err
-	}
+func printNext(out io.Writer, p Endpoints) error {
 	asUser := fmt.Sprintf("NATS_USER=%s NATS_PASSWORD=\"$(cat %s)\"", natsd.User, shellWord(p.NATSPasswordFile))
 	at := time.Now().Add(time.Minute).UTC().Format(time.RFC3339)
-	_, _ = fmt.Fprintf(out, `
+	token := "TOKEN=…                 # from your issuer (AUTH_ISSUER)"
+	if p.IssuerURL != "" {
+		token = p.TokenLine(User)
+	}
+	_, err := fmt.Fprintf(out, `
 Look around:
 
   the console      %[1]s/console/          (pages for people: Sign in, Continue as demo)
-  the API          %[1]s/openapi.json
+  the API          %[1]s/docs
   Threads' side    %[2]s          (simulated: what arrived, and when)
   the streams      %[10]s nats --server %[3]s stream report
   the events       %[10]s nats --server %[3]s sub --stream %[6]s --all 'threads.evt.>'
@@ -148,11 +128,12 @@ Look around:
 
 Schedule one yourself, a minute ahead:
 
+  %[7]s
   curl -sS %[1]s/api/threads/post/schedule \
-    -H "Authorization: Bearer %[7]s" \
+    -H "Authorization: Bearer $TOKEN" \
     -H 'Content-Type: application/json' \
     -d '{"text":"Hello from curl","scheduledAt":"%[8]s"}'
 
-`, p.GatewayURL, p.SimulatorURL, p.NATSURL, p.DatabaseURL, p.AdminURL, events.StreamEvents, bearer, at, p.EnvFile, asUser)
-	return nil
+`, p.GatewayURL, p.SimulatorURL, p.NATSURL, p.DatabaseURL, p.AdminURL, events.StreamEvents, token, at, p.EnvFile, asUser)
+	return err
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
+	"github.com/gofrs/flock"
 	"go.uber.org/zap"
 )
 
@@ -56,9 +57,9 @@ func download(ctx context.Context, o Options, who *account, log *zap.Logger) (bi
 	if err := prepareDir(filepath.Dir(dir), who); err != nil {
 		return binaries{}, fmt.Errorf("has no place to keep it: %w", err)
 	}
-	lock, err := awaitLock(ctx, dir+".lock")
-	if err != nil {
-		return binaries{}, err
+	lock := flock.New(dir + ".lock")
+	if _, err := lock.TryLockContext(ctx, 100*time.Millisecond); err != nil {
+		return binaries{}, fmt.Errorf("waited for another process that downloads: %w", err)
 	}
 	defer func() { _ = lock.Close() }()
 	bin := filepath.Join(dir, "bin")

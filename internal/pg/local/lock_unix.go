@@ -3,13 +3,11 @@
 package local
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/gofrs/flock"
 )
@@ -29,18 +27,6 @@ func lockDir(dir string) (io.Closer, error) {
 	if err := os.WriteFile(lock.Path(), fmt.Appendln(nil, os.Getpid()), 0o600); err != nil {
 		_ = lock.Close()
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
-	}
-	return lock, nil
-}
-
-// awaitLock makes us the only one to hold path, once whoever else does is done.
-func awaitLock(ctx context.Context, path string) (io.Closer, error) {
-	lock := flock.New(path)
-	switch _, err := lock.TryLockContext(ctx, 100*time.Millisecond); {
-	case err != nil && ctx.Err() != nil:
-		return nil, fmt.Errorf("waited for another process that downloads (%s is locked): %w", path, ctx.Err())
-	case err != nil:
-		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return lock, nil
 }

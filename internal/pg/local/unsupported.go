@@ -3,7 +3,6 @@
 package local
 
 import (
-	"context"
 	"errors"
 	"io"
 	"syscall"
@@ -14,14 +13,13 @@ const supported = false
 
 type account struct{}
 
-func dropTo() (*account, error)                            { return nil, nil }
-func (*account) own(string) error                          { return nil }
-func prepareDir(string, *account) error                    { return nil }
-func enterable(string, *account) error                     { return nil }
-func childAttr(*account) *syscall.SysProcAttr              { return nil }
-func servesFrom(int, string) bool                          { return false }
-func alive(int) bool                                       { return false }
-func interrupt(int)                                        {}
-func (*account) sysProcAttr() *syscall.SysProcAttr         { return nil }
-func awaitLock(context.Context, string) (io.Closer, error) { return nil, errors.ErrUnsupported }
-func lockDir(string) (io.Closer, error)                    { return nil, errors.ErrUnsupported }
+func dropTo() (*account, error)                    { return nil, nil }
+func (*account) own(string) error                  { return nil }
+func prepareDir(string, *account) error            { return nil }
+func enterable(string, *account) error             { return nil }
+func childAttr(*account) *syscall.SysProcAttr      { return nil }
+func servesFrom(int, string) bool                  { return false }
+func alive(int) bool                               { return false }
+func interrupt(int)                                {}
+func (*account) sysProcAttr() *syscall.SysProcAttr { return nil }
+func lockDir(string) (io.Closer, error)            { return nil, errors.ErrUnsupported }
