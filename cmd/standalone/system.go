@@ -187,7 +187,7 @@ func (sys *System) startPostgres(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(dir); err == nil {
+	if made, _ := filepath.Glob(filepath.Join(dir, "postgres-*", "PG_VERSION")); len(made) > 0 { // only a malformed pattern is an error
 		sys.say("starting Postgres, with the database in %s", dir)
 	} else {
 		sys.say("starting Postgres, and making its database in %s, once", dir)

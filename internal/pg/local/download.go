@@ -18,7 +18,8 @@ import (
 
 const (
 	downloadVersion = embeddedpostgres.V18
-	downloadLimit   = 10 * time.Minute
+	// DownloadLimit is how long a download may take.
+	DownloadLimit = 5 * time.Minute
 )
 
 // defaultRepository is where the library downloads from, which it does not say otherwise.
@@ -52,7 +53,7 @@ func download(ctx context.Context, o Options, who *account, log *zap.Logger) (bi
 	if err != nil {
 		return binaries{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, downloadLimit)
+	ctx, cancel := context.WithTimeout(ctx, DownloadLimit)
 	defer cancel()
 	if err := prepareDir(filepath.Dir(dir), who); err != nil {
 		return binaries{}, fmt.Errorf("has no place to keep it: %w", err)

@@ -74,7 +74,7 @@ func find(ctx context.Context, o Options, stateDir string, who *account, log *za
 	}
 	b, err := download(ctx, o, who, log)
 	if err != nil {
-		return binaries{}, fmt.Errorf("no Postgres server found on this machine, and the download of one %w: %s", err, waysOut())
+		return binaries{}, fmt.Errorf("no Postgres server found on this machine, and the download of one %w; %s", err, waysOut())
 	}
 	return b, nil
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 )
 
 // waysOut is what to tell a person on whose machine there is no Postgres.
@@ -19,7 +20,7 @@ func installLine() string {
 		return "brew install postgresql@18"
 	}
 	for _, m := range []struct{ program, line string }{
-		{"apt-get", "apt-get install -y postgresql"},
+		{"apt-get", "apt-get update && apt-get install -y postgresql"},
 		{"dnf", "dnf install -y postgresql-server"},
 		{"apk", "apk add postgresql"},
 		{"pacman", "pacman -S postgresql"},
@@ -30,7 +31,7 @@ func installLine() string {
 			if os.Geteuid() == 0 {
 				return m.line // a container often has no sudo
 			}
-			return "sudo " + m.line
+			return "sudo " + strings.ReplaceAll(m.line, "&& ", "&& sudo ")
 		}
 	}
 	return "see https://www.postgresql.org/download"

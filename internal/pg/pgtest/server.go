@@ -75,7 +75,7 @@ func start() (_ *server, err error) {
 		if s.dir, err = os.MkdirTemp("", "pgtest-"); err != nil {
 			return nil, err
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), waiting.Limit)
+		ctx, cancel := context.WithTimeout(context.Background(), local.DownloadLimit+waiting.Limit)
 		defer cancel()
 		s.private, err = local.Start(ctx, local.Options{StateDir: s.dir, BinDir: os.Getenv("PG_BINDIR"), Repository: os.Getenv("PG_REPOSITORY"), Throwaway: true})
 		if err != nil {
