@@ -23,7 +23,7 @@ const (
 const (
 	PublisherCommands   = "publisher-commands"
 	PublisherDue        = "publisher-due"
-	PublisherRecorder   = "publisher-recorder"
+	PublisherProjector  = "publisher-recorder"
 	AuthCommands        = "auth-commands"
 	TokenkeeperCommands = "tokenkeeper-commands"
 	TokenkeeperDue      = "tokenkeeper-due"
@@ -164,7 +164,7 @@ func Durables() []Durable {
 		commands(PublisherCommands, 1000, PostCommands),
 		commands(AuthCommands, 100, prefix+".cmd.connection.*"),
 		commands(TokenkeeperCommands, 100, prefix+".cmd.token.*"),
-		durable(StreamEvents, PublisherRecorder, 2000, EveryFact),
+		durable(StreamEvents, PublisherProjector, 2000, EveryFact),
 		durable(StreamEvents, PublisherWebhooks, 2000, EveryFact),
 		durable(StreamEvents, TokenkeeperAccounts, 100, prefix+".evt.account.>"),
 		durable(StreamPostAlarms, PublisherDue, 20_000, prefix+".due.post.*", PostTickDue),

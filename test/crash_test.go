@@ -312,7 +312,7 @@ func (c crashCase) run(t *testing.T, starts chan struct{}, toTheEnd bool) {
 	live(c.deaths[0], ready)
 	h.connect()
 	if c.during("record") { // facts that are near one another are recorded together: the account's shall not be with the post's
-		h.silent(events.StreamEvents, events.PublisherRecorder)
+		h.silent(events.StreamEvents, events.PublisherProjector)
 	}
 	if c.fault != "" {
 		if err := sim.Inject(threadssim.Fault{Op: c.kind.op, Kind: c.fault, Nth: c.nth, Times: c.times}); err != nil {
@@ -364,7 +364,7 @@ func (c crashCase) run(t *testing.T, starts chan struct{}, toTheEnd bool) {
 	if toTheEnd {
 		h.silent(events.StreamCommands, events.PublisherCommands)
 		h.silent(events.StreamPostAlarms, events.PublisherDue)
-		h.silent(events.StreamEvents, events.PublisherRecorder)
+		h.silent(events.StreamEvents, events.PublisherProjector)
 	}
 	c.once(t, h, sim, p)
 	for _, broken := range sim.Mistakes(0) {

@@ -30,7 +30,7 @@ type reached struct {
 var needs = map[string]struct{ streams, durables []string }{
 	"gateway":     {[]string{events.StreamCommands, events.StreamEvents}, nil},
 	"auth":        {[]string{events.StreamCommands, events.StreamEvents, events.StreamTokenAlarms, events.StreamDead}, []string{events.AuthCommands}},
-	"publisher":   {[]string{events.StreamCommands, events.StreamEvents, events.StreamPostAlarms, events.StreamDead}, []string{events.PublisherCommands, events.PublisherDue, events.PublisherRecorder, events.PublisherWebhooks}},
+	"publisher":   {[]string{events.StreamCommands, events.StreamEvents, events.StreamPostAlarms, events.StreamDead}, []string{events.PublisherCommands, events.PublisherDue, events.PublisherProjector, events.PublisherWebhooks}},
 	"tokenkeeper": {[]string{events.StreamCommands, events.StreamEvents, events.StreamTokenAlarms, events.StreamDead}, []string{events.TokenkeeperCommands, events.TokenkeeperAccounts, events.TokenkeeperDue}},
 }
 

@@ -162,24 +162,24 @@ func Requeue(ctx context.Context, js jetstream.JetStream, db bun.IDB, seq uint64
 
 // reopen takes back the record that a command failed on our side.
 func reopen(ctx context.Context, db bun.IDB, l DeadLetter) error {
-	noted, err := commands.Find(ctx, db, l.ID)
-	if err != nil || noted == nil {
+	command, err := commands.Find(ctx, db, l.ID)
+	if err != nil || command == nil {
 		return err
 	}
-	o, done := noted.Done()
+	o, done := command.Done()
 	if done && (o.Fault == nil || o.Fault.Code != events.Internal) {
 		return fmt.Errorf("command %s has an outcome by now, and is not repeated", l.ID)
 	}
-	if noted.PostID != "" {
-		made, err := queue.Failed(ctx, db, noted.PostID)
+	if command.PostID != "" {
+		made, err := queue.Failed(ctx, db, command.PostID)
 		if err != nil {
 			return err
 		}
 		if made {
-			return fmt.Errorf("command %s made the post %s, which is there as failed: have that retried instead", l.ID, noted.PostID)
+			return fmt.Errorf("command %s made the post %s, which is there as failed: have that retried instead", l.ID, command.PostID)
 		}
 	}
-	if _, err := db.NewDelete().Model(noted).WherePK().Exec(ctx); err != nil {
+	if _, err := db.NewDelete().Model(command).WherePK().Exec(ctx); err != nil {
 		return fmt.Errorf("take back the outcome of %s: %w", l.ID, err)
 	}
 	return nil

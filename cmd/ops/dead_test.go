@@ -82,8 +82,8 @@ func TestRequeue(t *testing.T) {
 		case <-time.After(waiting.Limit):
 			t.Fatal("nobody was given the command")
 		}
-		if noted, err := commands.Find(t.Context(), db, id); err != nil || noted != nil {
-			t.Errorf("the record of its failure is still there: %+v, %v", noted, err)
+		if command, err := commands.Find(t.Context(), db, id); err != nil || command != nil {
+			t.Errorf("the record of its failure is still there: %+v, %v", command, err)
 		}
 		if letters, err := ops.DeadLetters(t.Context(), b.JetStream()); err != nil || len(letters) != 0 {
 			t.Errorf("it is still on DEAD: %+v, %v", letters, err)

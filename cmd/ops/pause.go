@@ -63,7 +63,7 @@ func printPause(out io.Writer, p maintenance.Pause) error {
 	default:
 		say("%s is paused. No post of it is on its way, and none goes out until it is resumed.", id)
 	}
-	if !p.Told {
+	if !p.Emitted {
 		say("The event could not be emitted just now; auth emits it as soon as it can.")
 	}
 	if p.Queued > 0 {

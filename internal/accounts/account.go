@@ -1,9 +1,9 @@
 // Package accounts is the table of connected Threads accounts with their sealed tokens: one concept with three users (auth
 // writes it, tokenkeeper keeps it fresh, publisher reads it). Whoever needs a token, has to say that
-// Threads no longer takes one, or tells the world what became of an account, does it through here, so that all
+// Threads no longer takes one, or emits what became of an account, does it through here, so that all
 // three do it alike.
 //
-// A change that others must learn of is a row change first (rev goes up, fact names it) and an event second (Tell).
+// A change that others must learn of is a row change first (rev goes up, fact names it) and an event second (EmitChange).
 package accounts
 
 import (
@@ -34,9 +34,9 @@ type Account struct {
 	GrantedAt time.Time               `bun:"granted_at"` // when the person last pressed Allow
 	Reason    *events.Fault           `bun:"reason,type:jsonb"`
 
-	Rev     int64  `bun:"rev"`
-	ToldRev int64  `bun:"told_rev"`
-	Fact    string `bun:"fact"`
+	Rev        int64  `bun:"rev"`
+	EmittedRev int64  `bun:"told_rev"`
+	Fact       string `bun:"fact"`
 
 	// Tokenkeeper's working columns; see refresh.go.
 	IssuedAt          time.Time `bun:"token_issued_at"`

@@ -28,9 +28,9 @@ const day = 24 * time.Hour
 // fixture is a database, a vault, and what was told.
 type fixture struct {
 	*testing.T
-	db    *bun.DB
-	vault *vault.Vault
-	told  []events.Event
+	db      *bun.DB
+	vault   *vault.Vault
+	emitted []events.Event
 }
 
 func setup(t *testing.T) *fixture {
@@ -40,7 +40,7 @@ func setup(t *testing.T) *fixture {
 
 // emit is the bus: it keeps what it was given.
 func (f *fixture) emit(_ context.Context, evs ...events.Event) error {
-	f.told = append(f.told, evs...)
+	f.emitted = append(f.emitted, evs...)
 	return nil
 }
 
@@ -195,12 +195,12 @@ func TestRequireReconnect(t *testing.T) {
 		if err != nil || !ok {
 			t.Fatal(ok, err)
 		}
-		if err := accounts.Tell(t.Context(), f.db, f.emit, a.ID); err != nil {
+		if err := accounts.EmitChange(t.Context(), f.db, f.emit, a.ID); err != nil {
 			t.Fatal(err)
 		}
-		ev, ok := f.told[0].(events.AccountReconnectRequired)
+		ev, ok := f.emitted[0].(events.AccountReconnectRequired)
 		if !ok || ev.Reason.Message != reason.Message {
-			t.Fatalf("told %+v", f.told[0])
+			t.Fatalf("told %+v", f.emitted[0])
 		}
 		if want := []string{"post_soon", "post_late", "post_wait"}; !slices.Equal(ev.Endangered, want) {
 			t.Errorf("endangered %v, want %v", ev.Endangered, want)
@@ -248,17 +248,17 @@ func TestToken(t *testing.T) {
 	wantFault(t, err, events.NotFound)
 }
 
-func TestTell(t *testing.T) {
+func TestEmitChange(t *testing.T) {
 	t.Run("tells a change once", func(t *testing.T) {
 		f := setup(t)
 		a := f.connect("u1", "1", "t", start)
 		for range 2 {
-			if err := accounts.Tell(t.Context(), f.db, f.emit, a.ID); err != nil {
+			if err := accounts.EmitChange(t.Context(), f.db, f.emit, a.ID); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if len(f.told) != 1 {
-			t.Errorf("told %d times", len(f.told))
+		if len(f.emitted) != 1 {
+			t.Errorf("told %d times", len(f.emitted))
 		}
 	})
 
@@ -268,19 +268,19 @@ func TestTell(t *testing.T) {
 		b := f.connect("u2", "1", "t", start)
 		var tried events.Event
 		down := func(_ context.Context, evs ...events.Event) error { tried = evs[0]; return errors.New("down") }
-		if err := accounts.Tell(t.Context(), f.db, down, a.ID); err == nil {
+		if err := accounts.EmitChange(t.Context(), f.db, down, a.ID); err == nil {
 			t.Fatal("a failed telling went unnoticed")
 		}
-		n, err := accounts.TellUntold(t.Context(), f.db, f.emit)
+		n, err := accounts.EmitMissing(t.Context(), f.db, f.emit)
 		if err != nil || n != 2 {
 			t.Fatalf("told %d, %v", n, err)
 		}
-		ids := []string{f.told[0].EventID(), f.told[1].EventID()}
+		ids := []string{f.emitted[0].EventID(), f.emitted[1].EventID()}
 		if !slices.Contains(ids, tried.EventID()) {
 			t.Errorf("told %v, tried before %s", ids, tried.EventID())
 		}
-		if b := f.get(b.ID); b.ToldRev != b.Rev {
-			t.Errorf("told_rev %d of rev %d", b.ToldRev, b.Rev)
+		if b := f.get(b.ID); b.EmittedRev != b.Rev {
+			t.Errorf("told_rev %d of rev %d", b.EmittedRev, b.Rev)
 		}
 	})
 }

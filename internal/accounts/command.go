@@ -24,8 +24,8 @@ func Conclude(ctx context.Context, db bun.IDB, commandID string, a Account, now 
 	return commands.Finish(ctx, db, events.Outcome{CommandID: commandID, Result: result}, now)
 }
 
-// Concluded answers a command that was concluded before: the same outcome again, after telling what a crash may have
-// left untold.
+// Concluded answers a command that was concluded before: the same outcome again, after emitting what a crash may have
+// left out.
 func Concluded(ctx context.Context, db bun.IDB, emit Emit, prior *commands.Command) (any, error) {
 	o, done := prior.Done()
 	switch {
@@ -38,5 +38,5 @@ func Concluded(ctx context.Context, db bun.IDB, emit Emit, prior *commands.Comma
 	if err := json.Unmarshal(o.Result, &c); err != nil {
 		return nil, fmt.Errorf("decode the noted outcome: %w", err)
 	}
-	return c, Tell(ctx, db, emit, c.ID)
+	return c, EmitChange(ctx, db, emit, c.ID)
 }

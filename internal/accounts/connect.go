@@ -24,7 +24,7 @@ type Grant struct {
 }
 
 // Connect writes a grant, for the first time or again: the same person at Threads keeps the account's id and with it
-// schedule and history; another one is another account. Call Tell after the transaction.
+// schedule and history; another one is another account. Call EmitChange after the transaction.
 func Connect(ctx context.Context, tx bun.Tx, vault *vault.Vault, g Grant, now time.Time) (Account, error) {
 	now = now.UTC()
 	// First find or make the row, because the token is sealed for its id. DO UPDATE, not DO NOTHING: it locks an
@@ -60,7 +60,7 @@ func Connect(ctx context.Context, tx bun.Tx, vault *vault.Vault, g Grant, now ti
 }
 
 // Disconnect takes the token of a connected account out of the table and cancels its queue; it belongs in a transaction. It
-// reports false, and changes nothing, when the account is disconnected already. Call Tell after the transaction.
+// reports false, and changes nothing, when the account is disconnected already. Call EmitChange after the transaction.
 func Disconnect(ctx context.Context, db bun.IDB, id string, now time.Time) (Account, bool, error) {
 	a, done, err := disconnect(ctx, db, id, false, now)
 	if err == nil && done {

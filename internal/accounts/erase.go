@@ -14,7 +14,7 @@ import (
 )
 
 // An erasure takes away all that is known of a person at Threads. Its account's row goes at once, and with it the token,
-// the name and the id; a tombstone takes its place, so that no claim, no acceptance and no fact of the account passes any
+// the name and the id; a tombstone takes its place, so that no claim, no acceptance and no event of the account passes any
 // more. What is left then goes in rounds: publisher takes its rows (StageRows), auth what the streams hold (StageStreams).
 // One round cannot be enough: a worker may have been on its way when the tombstone came. So after a rest, longer than any
 // call that could have been under way, there is another; then it is confirmed.
@@ -59,7 +59,7 @@ type Tombstone struct {
 	UserID    string    `bun:"user_id"`
 	Code      string    `bun:"code"`
 	ErasedAt  time.Time `bun:"buried_at"`
-	ToldAt    time.Time `bun:"told_at,nullzero"`
+	EmittedAt time.Time `bun:"told_at,nullzero"`
 	Stage     Stage     `bun:"stage"`
 	Round     int       `bun:"round"`
 	NextAt    time.Time `bun:"next_at,nullzero"`
@@ -71,11 +71,11 @@ func Erase(ctx context.Context, tx bun.Tx, r Request, list []Account, now time.T
 	r.RequestedAt = now.UTC()
 	res, err := tx.NewInsert().Model(&r).On("CONFLICT (code) DO NOTHING").Exec(ctx)
 	if err != nil {
-		return r, false, fmt.Errorf("note the erasure: %w", err)
+		return r, false, fmt.Errorf("save the erasure: %w", err)
 	}
 	if n, err := res.RowsAffected(); err != nil || n == 0 {
 		if err != nil {
-			return r, false, fmt.Errorf("note the erasure: %w", err)
+			return r, false, fmt.Errorf("save the erasure: %w", err)
 		}
 		r, err = FindErasure(ctx, tx, r.Code)
 		return r, false, err
@@ -161,27 +161,27 @@ func ToErase(ctx context.Context, db bun.IDB, now time.Time, stages ...Stage) (l
 
 const erasuresAtOnce = 100
 
-// ToTell are accounts whose erasure is not on EVENTS yet.
-func ToTell(ctx context.Context, db bun.IDB) (list []Tombstone, err error) {
+// ErasuresToEmit are accounts whose erasure is not on EVENTS yet.
+func ErasuresToEmit(ctx context.Context, db bun.IDB) (list []Tombstone, err error) {
 	err = db.NewSelect().Model(&list).Where("told_at IS NULL AND next_at IS NOT NULL").Limit(erasuresAtOnce).Scan(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list untold erasures: %w", err)
+		return nil, fmt.Errorf("list erasures to emit: %w", err)
 	}
 	return list, nil
 }
 
-// Told notes that the erasure is on EVENTS.
-func (t Tombstone) Told(ctx context.Context, db bun.IDB, now time.Time) error {
+// MarkEmitted saves that the erasure is on EVENTS.
+func (t Tombstone) MarkEmitted(ctx context.Context, db bun.IDB, now time.Time) error {
 	_, err := db.NewUpdate().Model((*Tombstone)(nil)).
 		Set("told_at = ?", now.UTC()).Where("account_id = ?", t.AccountID).Exec(ctx)
 	if err != nil {
-		return fmt.Errorf("note that the erasure is told: %w", err)
+		return fmt.Errorf("save that the erasure is emitted: %w", err)
 	}
 	return nil
 }
 
 // Pass gives the turn on, to be taken at a time or, where that is zero, never. Two who did the same work pass it once. The
-// one that confirms an erasure notes that too.
+// one that confirms an erasure saves that too.
 func (t Tombstone) Pass(ctx context.Context, tx bun.Tx, to Stage, next, now time.Time) error {
 	round := t.Round
 	if t.Stage == StageRest && to == StageRows {

@@ -49,15 +49,15 @@ func GrantsEnding(ctx context.Context, db bun.IDB, now time.Time, afterID string
 	return list, nil
 }
 
-// NoteGrant notes when Threads says that the grant ends, if the account is still as the caller read it. Nobody is told.
-func NoteGrant(ctx context.Context, db bun.IDB, a Account, ends time.Time) (Account, bool, error) {
+// SaveGrantEnd saves when Threads says that the grant ends, if the account is still as the caller read it. Nothing is emitted.
+func SaveGrantEnd(ctx context.Context, db bun.IDB, a Account, ends time.Time) (Account, bool, error) {
 	q := db.NewUpdate().Set("grant_ends_at = ?", ends.UTC()).
 		Where("id = ? AND rev = ? AND status = ?", a.ID, a.Rev, events.ConnectionActive)
 	return changed(ctx, q, "note the end of the grant")
 }
 
-// WarnOfGrant notes that the owner is told of a grant that ends soon, if the account is still as the caller read it: of two
-// who would tell at once, one does. Call Tell afterwards.
+// WarnOfGrant saves that the owner is warned of a grant that ends soon, if the account is still as the caller read it: of two
+// who would warn at once, one does. Call EmitChange afterwards.
 func WarnOfGrant(ctx context.Context, db bun.IDB, a Account, ends, now time.Time) (Account, bool, error) {
 	q := db.NewUpdate().Set("grant_ends_at = ?", ends.UTC()).Set("warned_at = ?", now.UTC()).
 		Set("rev = rev + 1").Set("fact = ?", factReconnectSoon).Set("updated_at = ?", now.UTC()).

@@ -11,7 +11,7 @@ import (
 
 // Pause holds back the posts of a connected account. It reports false, and changes nothing, when the account is paused
 // already, or not connected. It waits for every claim of a post that holds the account's row, and every later one finds
-// the account paused. Call Tell after it.
+// the account paused. Call EmitChange after it.
 func Pause(ctx context.Context, db bun.IDB, id, reason string, now time.Time) (Account, bool, error) {
 	q := db.NewUpdate().
 		Set("paused_at = ?, updated_at = ?", now.UTC(), now.UTC()).Set("pause_reason = ?", reason).
@@ -21,7 +21,7 @@ func Pause(ctx context.Context, db bun.IDB, id, reason string, now time.Time) (A
 }
 
 // Resume lets the posts of a paused account go out again. It reports false, and changes nothing, when the account is not
-// paused. Call Tell after it.
+// paused. Call EmitChange after it.
 func Resume(ctx context.Context, db bun.IDB, id string, now time.Time) (Account, bool, error) {
 	q := db.NewUpdate().
 		Set("paused_at = NULL").Set("pause_reason = ''").Set("updated_at = ?", now.UTC()).

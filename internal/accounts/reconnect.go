@@ -10,10 +10,10 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// RequireReconnect notes that Threads no longer takes the token that was tried. The statement looks at the token
+// RequireReconnect saves that Threads no longer takes the token that was tried. The statement looks at the token
 // again: where it changed since (a refresh or a reconnect won the race), or the account is no longer active, it
 // changes nothing and reports false; then read the account again and try what is there now.
-// Call Tell afterwards.
+// Call EmitChange afterwards.
 func RequireReconnect(ctx context.Context, db bun.IDB, tried Account, reason *events.Fault, now time.Time) (Account, bool, error) {
 	q := db.NewUpdate().
 		Set("status = ?", events.ConnectionReconnectRequired).Set("reason = ?", reason).
@@ -23,12 +23,12 @@ func RequireReconnect(ctx context.Context, db bun.IDB, tried Account, reason *ev
 	return changed(ctx, q, "require a reconnect")
 }
 
-// mustReconnect is what everyone hears who needs a token that is dead.
+// mustReconnect is the answer to everyone who needs a token that is dead.
 func mustReconnect() *events.Fault {
 	return events.Faultf(events.ReauthRequired, "Threads no longer accepts this connection; please reconnect the account.")
 }
 
-// maxEndangered bounds the list in a fact; the posts themselves all wait, and all are counted.
+// maxEndangered bounds the list in an event; the posts themselves all wait, and all are counted.
 const maxEndangered = 100
 
 // MustReconnect is why an account needs its owner whose token Threads refused.
@@ -41,7 +41,7 @@ func MustReconnect() *events.Fault {
 func DeclareReconnect(ctx context.Context, db bun.IDB, emit Emit, log *zap.Logger, tried Account, now time.Time) bool {
 	account, required, err := RequireReconnect(ctx, db, tried, MustReconnect(), now)
 	if err == nil && required {
-		err = Tell(ctx, db, emit, account.ID)
+		err = EmitChange(ctx, db, emit, account.ID)
 	}
 	if err != nil { // tokenkeeper's sweep emits what is not emitted yet, and finds out itself what could not be saved
 		log.Warn("reconnect not declared", zap.String("account_id", tried.ID), zap.Error(err))

@@ -34,8 +34,8 @@ type Refreshed struct {
 }
 
 // SaveRefreshed replaces the token, if the lease is still the caller's, and gives the lease back. It reports false
-// when it is not: the account was connected anew or taken away meanwhile, and the token in hand is nobody's.
-// Call Tell afterwards.
+// when it is not: the account was connected anew or taken away meanwhile, and the token that was refreshed is nobody's.
+// Call EmitChange afterwards.
 func SaveRefreshed(ctx context.Context, db bun.IDB, id, lease string, r Refreshed) (Account, bool, error) {
 	q := db.NewUpdate().
 		Set("access_token = ?", r.Sealed).Set("access_token_expires_at = ?", r.ExpiresAt.UTC()).
@@ -54,7 +54,7 @@ func ReleaseRefresh(ctx context.Context, db bun.IDB, id, lease string, next time
 	return changed(ctx, q, "release the refresh")
 }
 
-// PlanRefresh notes when to look at the token next, if the account is still as the caller read it.
+// PlanRefresh saves when to look at the token next, if the account is still as the caller read it.
 func PlanRefresh(ctx context.Context, db bun.IDB, a Account, at time.Time) (Account, bool, error) {
 	q := db.NewUpdate().Set("refresh_at = ?", at.UTC()).
 		Where("id = ? AND rev = ? AND status = ?", a.ID, a.Rev, events.ConnectionActive)

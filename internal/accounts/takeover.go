@@ -28,7 +28,7 @@ const (
 const tokenLife = 60 * 24 * time.Hour
 
 // TakeOver writes a grant that another system got for the same app. Its account is ready for use whatever the token's age:
-// where that has passed, call Expire once the account's posts are here. Call Tell after the transaction.
+// where that has passed, call Expire once the account's posts are here. Call EmitChange after the transaction.
 //
 // A grant can be taken over again: a token that lives longer than ours replaces it, because the other system has
 // refreshed it since; nothing else changes what is here.
@@ -96,7 +96,7 @@ func ErasedUsers(ctx context.Context, db bun.IDB, userIDs []string) (map[string]
 }
 
 // Expire says of an account that was taken over that its token had outlived itself there: it must be reconnected. It
-// reports false where that is no longer so, or known. Call Tell afterwards.
+// reports false where that is no longer so, or known. Call EmitChange afterwards.
 func Expire(ctx context.Context, db bun.IDB, id string, now time.Time) (bool, error) {
 	a, err := Get(ctx, db, id)
 	if errors.Is(err, pg.ErrNotFound) || err == nil && now.Before(a.ExpiresAt) {

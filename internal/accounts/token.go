@@ -43,7 +43,7 @@ func (a Account) Open(v *vault.Vault, now time.Time) (threads.Token, error) {
 	}
 	token, err := v.Open(a.ID, a.Sealed)
 	if vault.Unopened(err) {
-		return "", fmt.Errorf("%w (%w)", locked(), err)
+		return "", fmt.Errorf("%w (%w)", keyUnavailable(), err)
 	}
 	return token, err
 }
@@ -51,8 +51,8 @@ func (a Account) Open(v *vault.Vault, now time.Time) (threads.Token, error) {
 // ErrKept says that an account was disconnected and its posts wait for the next connect.
 var ErrKept = errors.New("the account is disconnected and keeps its posts")
 
-// locked is what everyone hears who needs a token that our keyset does not open. The connection is as good as before.
-func locked() *events.Fault {
+// keyUnavailable is the answer to everyone who needs a token that our keyset does not open. The connection is as good as before.
+func keyUnavailable() *events.Fault {
 	return events.Faultf(events.Unavailable,
 		"The key to this account's token is missing on our side. Nothing is lost, and you need not reconnect; please try again later.")
 }

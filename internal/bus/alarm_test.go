@@ -16,18 +16,18 @@ import (
 
 // The facts about delayed messages that this house stands on. Should a new nats-server change one, a test says so.
 
-type heard struct {
+type wakeUp struct {
 	key string
 	at  time.Time
 }
 
 // listen hears the wake-ups of posts.
-func listen(t *testing.T, b *bus.Bus) <-chan heard {
+func listen(t *testing.T, b *bus.Bus) <-chan wakeUp {
 	t.Helper()
-	ch := make(chan heard, 100)
+	ch := make(chan wakeUp, 100)
 	h := bus.NewHandlers()
 	h.OnWake(events.PostDue("*"), func(_ context.Context, _ bus.Delivery, key string) error {
-		ch <- heard{key, time.Now()}
+		ch <- wakeUp{key, time.Now()}
 		return nil
 	})
 	h.OnWake(events.PostTickDue, func(context.Context, bus.Delivery, string) error { return nil })

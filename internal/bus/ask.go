@@ -20,9 +20,9 @@ import (
 
 const (
 	askTimeout = 5 * time.Second
-	// askPatience is how long a question waits for somebody to answer its kind: a service that is being restarted is back
+	// askRetryFor is how long a question waits for somebody to answer its kind: a service that is being restarted is back
 	// within it, and nobody need hear of that.
-	askPatience = 2 * time.Second
+	askRetryFor = 2 * time.Second
 )
 
 // Ask asks a question and waits for its answer, five seconds unless ctx says otherwise. What went wrong is a Fault.
@@ -71,7 +71,7 @@ func (b *Bus) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 			m.Header[asks.HeaderWait] = []string{strconv.FormatInt(time.Until(end).Milliseconds(), 10)}
 		}
 		reply, err := b.nc.RequestMsgWithContext(ctx, m)
-		if !errors.Is(err, nats.ErrNoResponders) || time.Since(began) >= askPatience || !backoff(ctx) {
+		if !errors.Is(err, nats.ErrNoResponders) || time.Since(began) >= askRetryFor || !backoff(ctx) {
 			return reply, err
 		}
 	}

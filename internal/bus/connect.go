@@ -30,8 +30,8 @@ type Config struct {
 	Options []nats.Option // for tests and standalone: an in-process connection
 	Log     *zap.Logger
 	Now     func() time.Time // nil: time.Now
-	// HomeLook is how often a process looks whether the server that it belongs to is well again. 0: 15 s.
-	HomeLook time.Duration
+	// PreferredCheckEvery is how often a process looks whether the server that it belongs to is well again. 0: 15 s.
+	PreferredCheckEvery time.Duration
 }
 
 // Bus is a connection to NATS.
@@ -49,13 +49,13 @@ type Bus struct {
 	outcomes outcomes
 	answers  answers
 	streams  sync.Map // handles by stream name, see stream
-	troubles sync.Map // durable: why its messages cannot be read at the moment
+	problems sync.Map // durable: why its messages cannot be read at the moment
 
 	dependencies dependencies
 
-	home   *home
-	asking atomic.Int64 // questions on their way
-	stop   context.CancelFunc
+	preferred *preferredServer
+	asking    atomic.Int64 // questions on their way
+	stop      context.CancelFunc
 }
 
 const (
@@ -87,8 +87,8 @@ func Connect(ctx context.Context, c Config) (*Bus, error) {
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { c.Log.Info("nats connection is back") }),
 	}
-	home := &home{}
-	opts = append(opts, nats.ReconnectToServer(home.choose))
+	preferred := &preferredServer{}
+	opts = append(opts, nats.ReconnectToServer(preferred.choose))
 	identity, err := c.options(c.Name)
 	if err != nil {
 		return nil, err
@@ -105,12 +105,12 @@ func Connect(ctx context.Context, c Config) (*Bus, error) {
 		nc.Close()
 		return nil, fmt.Errorf("open jetstream: %w", err)
 	}
-	b := &Bus{name: c.Name, nc: nc, js: js, log: c.Log, now: c.Now, patience: ackPatience, answers: newAnswers(), home: home}
+	b := &Bus{name: c.Name, nc: nc, js: js, log: c.Log, now: c.Now, patience: ackPatience, answers: newAnswers(), preferred: preferred}
 	b.events, b.commands = newEmitter(b, b.followEvent), newEmitter(b, followCommand)
-	home.draw(nc)
+	preferred.draw(nc)
 	var life context.Context
 	life, b.stop = context.WithCancel(context.Background())
-	go b.goHome(life, cmp.Or(c.HomeLook, homeLook))
+	go b.returnToPreferred(life, cmp.Or(c.PreferredCheckEvery, preferredCheckEvery))
 	return b, nil
 }
 
@@ -171,7 +171,7 @@ func (b *Bus) Healthy(ctx context.Context) error {
 		return fmt.Errorf("jetstream does not answer: %w", err)
 	}
 	var unread error
-	b.troubles.Range(func(durable, why any) bool {
+	b.problems.Range(func(durable, why any) bool {
 		unread = fmt.Errorf("messages of %s cannot be read: %w", durable, why.(error)) //nolint:forcetypeassert // Handle stores nothing else
 		return false
 	})

@@ -65,12 +65,12 @@ func (b *Bus) Handle(ctx context.Context, durable string, h *Handlers, o HandleO
 		case b.nc.IsClosed():
 			return fmt.Errorf("read messages of %s: %w", durable, errClosed)
 		case err != nil:
-			b.troubles.Store(durable, err)
+			b.problems.Store(durable, err)
 			b.log.Error("cannot read messages; trying again", zap.String("consumer", durable), zap.Error(err))
 			clock.Sleep(ctx, time.Second)
 		}
 	}
-	b.troubles.Delete(durable)
+	b.problems.Delete(durable)
 	c.finish()
 	return nil
 }
@@ -117,7 +117,7 @@ func (c *consumer) read(ctx context.Context) error {
 		return fmt.Errorf("read durable %s: %w", c.durable, err)
 	}
 	defer c.giveBack(messages)
-	c.bus.troubles.Delete(c.durable)
+	c.bus.problems.Delete(c.durable)
 	beat := durable.CachedInfo().Config.AckWait / 3
 	watching, stop := context.WithCancel(ctx)
 	defer stop()

@@ -193,15 +193,15 @@ func TestSetAside(t *testing.T) {
 		t.Parallel()
 		b := bustest.New(t)
 		h := bus.NewHandlers()
-		var told atomic.Bool
+		var emitted atomic.Bool
 		bus.OnCommand(h, func(context.Context, bus.Delivery, events.CancelPost) (any, error) { return nil, errors.New("always") })
-		h.OnDead(func(context.Context, bus.Delivery, error) { told.Store(true) })
+		h.OnDead(func(context.Context, bus.Delivery, error) { emitted.Store(true) })
 		handling(t, b, events.PublisherCommands, h, bus.HandleOptions{CommandDeliveries: 2})
 		o, err := b.Do(t.Context(), aCommand(), bus.CommandOptions{ID: events.NewCommandID()}, wait)
 		if err != nil || !o.Done || o.Fault == nil || o.Fault.Code != events.Internal {
 			t.Errorf("the sender heard %+v, %v", o, err)
 		}
-		if !told.Load() {
+		if !emitted.Load() {
 			t.Error("the handler was not told")
 		}
 		dead(t, b, aCommand().Subject())
@@ -223,9 +223,9 @@ func TestSetAside(t *testing.T) {
 	t.Run("an event of a newer version, but none that is only somebody else's", func(t *testing.T) {
 		t.Parallel()
 		b := bustest.New(t)
-		said := acks(t, b, events.StreamEvents, events.PublisherRecorder)
-		handling(t, b, events.PublisherRecorder, bus.NewHandlers(), bus.HandleOptions{})
-		if err := b.Emit(t.Context(), aFact(events.FactScheduled, "post_a", 1)); err != nil {
+		said := acks(t, b, events.StreamEvents, events.PublisherProjector)
+		handling(t, b, events.PublisherProjector, bus.NewHandlers(), bus.HandleOptions{})
+		if err := b.Emit(t.Context(), newEvent(events.FactScheduled, "post_a", 1)); err != nil {
 			t.Fatal(err)
 		}
 		if got := next(t, said, "word about the event"); got != "+ACK" {

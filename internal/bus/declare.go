@@ -69,13 +69,13 @@ func roomFor(cfg jetstream.StreamConfig, err error) error {
 		"when it started, or max_file_store of its configuration; make room and restart it: %w", cfg.MaxBytes>>20, err)
 }
 
-// asksOfJetStream is how often JetStream is asked for a thing that must be there before work can begin.
-const asksOfJetStream = 4
+// jetStreamTries is how often JetStream is asked for a thing that must be there before work can begin.
+const jetStreamTries = 4
 
 // patiently asks again while JetStream does not answer in time: that its disk is slow at the moment, or its leader on the
 // move, is no reason not to start. What is asked for may be asked for twice.
 func patiently[T any](ctx context.Context, b *Bus, ask func(context.Context) (T, error)) (answer T, err error) {
-	for range asksOfJetStream {
+	for range jetStreamTries {
 		once, cancel := context.WithTimeout(ctx, b.patience)
 		answer, err = ask(once)
 		cancel()

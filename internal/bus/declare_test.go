@@ -16,7 +16,7 @@ import (
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	b := bustest.New(t)
-	streams, durables := []string{events.StreamCommands, events.StreamPostAlarms, events.StreamEvents}, []string{events.PublisherDue, events.PublisherRecorder}
+	streams, durables := []string{events.StreamCommands, events.StreamPostAlarms, events.StreamEvents}, []string{events.PublisherDue, events.PublisherProjector}
 	if err := bus.Verify(t.Context(), b, streams, durables); err != nil {
 		t.Errorf("what was declared does not verify: %v", err)
 	}
@@ -116,7 +116,7 @@ func TestDeclareAgain(t *testing.T) {
 		}
 		unanswered("declare", func() error { return bus.Declare(t.Context(), b, bus.Topology{}) })
 		unanswered("verify", func() error {
-			return bus.Verify(t.Context(), b, []string{events.StreamEvents}, []string{events.PublisherRecorder})
+			return bus.Verify(t.Context(), b, []string{events.StreamEvents}, []string{events.PublisherProjector})
 		})
 	})
 
@@ -157,13 +157,13 @@ func TestDeclareAgain(t *testing.T) {
 			handled <- d.Sequence
 			return nil
 		})
-		stop := handling(t, b, events.PublisherRecorder, h, bus.HandleOptions{})
-		if err := b.Emit(t.Context(), aFact(events.FactScheduled, "post_a", 1)); err != nil {
+		stop := handling(t, b, events.PublisherProjector, h, bus.HandleOptions{})
+		if err := b.Emit(t.Context(), newEvent(events.FactScheduled, "post_a", 1)); err != nil {
 			t.Fatal(err)
 		}
 		next(t, handled, "event")
 		stop()
-		c, err := b.JetStream().Consumer(t.Context(), events.StreamEvents, events.PublisherRecorder)
+		c, err := b.JetStream().Consumer(t.Context(), events.StreamEvents, events.PublisherProjector)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,11 +175,11 @@ func TestDeclareAgain(t *testing.T) {
 		if err := bus.Declare(t.Context(), b, bus.Topology{}); err != nil {
 			t.Fatal(err)
 		}
-		if err := bus.Verify(t.Context(), b, nil, []string{events.PublisherRecorder}); err != nil {
+		if err := bus.Verify(t.Context(), b, nil, []string{events.PublisherProjector}); err != nil {
 			t.Error(err)
 		}
-		handling(t, b, events.PublisherRecorder, h, bus.HandleOptions{})
-		if err := b.Emit(t.Context(), aFact(events.FactScheduled, "post_b", 1)); err != nil {
+		handling(t, b, events.PublisherProjector, h, bus.HandleOptions{})
+		if err := b.Emit(t.Context(), newEvent(events.FactScheduled, "post_b", 1)); err != nil {
 			t.Fatal(err)
 		}
 		if seq := next(t, handled, "next event"); seq != 2 {
@@ -203,7 +203,7 @@ func TestDeclareAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := b.Emit(t.Context(), aFact(events.FactScheduled, "post_a", 1)); err != nil {
+		if err := b.Emit(t.Context(), newEvent(events.FactScheduled, "post_a", 1)); err != nil {
 			t.Fatal(err)
 		}
 		if err := bus.Declare(t.Context(), b, bus.Topology{}); err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/omni-write/threads/internal/bus/bustest"
 )
 
-func aFact(fact events.PostFact, post string, rev int64) events.PostEvent {
+func newEvent(fact events.PostFact, post string, rev int64) events.PostEvent {
 	return events.NewPostEvent(fact, events.Post{ID: post, AccountID: "acct_x", Rev: rev})
 }
 
@@ -51,7 +51,7 @@ func TestEmit(t *testing.T) {
 		t.Parallel()
 		b := bustest.New(t)
 		for range 3 {
-			if err := b.Emit(t.Context(), aFact(events.FactScheduled, "post_a", 1), aFact(events.FactPublished, "post_a", 2)); err != nil {
+			if err := b.Emit(t.Context(), newEvent(events.FactScheduled, "post_a", 1), newEvent(events.FactPublished, "post_a", 2)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -63,11 +63,11 @@ func TestEmit(t *testing.T) {
 	t.Run("a second PostPublished of a post is refused", func(t *testing.T) {
 		t.Parallel()
 		b := bustest.New(t)
-		first := aFact(events.FactPublished, "post_a", 2)
+		first := newEvent(events.FactPublished, "post_a", 2)
 		if err := b.Emit(t.Context(), first); err != nil {
 			t.Fatal(err)
 		}
-		err := b.Emit(t.Context(), aFact(events.FactPublished, "post_a", 3))
+		err := b.Emit(t.Context(), newEvent(events.FactPublished, "post_a", 3))
 		var already *bus.AlreadyPublishedError
 		if !errors.As(err, &already) || already.StandingID != first.EventID() {
 			t.Errorf("it says %v", err)
@@ -77,16 +77,16 @@ func TestEmit(t *testing.T) {
 	t.Run("one bad event does not fail its neighbours in the batch", func(t *testing.T) {
 		t.Parallel()
 		b := bustest.New(t)
-		if err := b.Emit(t.Context(), aFact(events.FactPublished, "post_bad", 2)); err != nil {
+		if err := b.Emit(t.Context(), newEvent(events.FactPublished, "post_bad", 2)); err != nil {
 			t.Fatal(err)
 		}
 		var wg sync.WaitGroup
 		results := make([]error, 300)
 		for i := range results {
 			wg.Go(func() {
-				ev := aFact(events.FactPublished, events.NewPostID(), 2)
+				ev := newEvent(events.FactPublished, events.NewPostID(), 2)
 				if i == 150 {
-					ev = aFact(events.FactPublished, "post_bad", 9)
+					ev = newEvent(events.FactPublished, "post_bad", 9)
 				}
 				results[i] = b.Emit(context.Background(), ev)
 			})
@@ -105,7 +105,7 @@ func TestEmit(t *testing.T) {
 	t.Run("an event with nothing else on its way goes alone; many at once share batches", func(t *testing.T) {
 		t.Parallel()
 		b := bustest.New(t)
-		if err := b.Emit(t.Context(), aFact(events.FactScheduled, "post_first", 1)); err != nil {
+		if err := b.Emit(t.Context(), newEvent(events.FactScheduled, "post_first", 1)); err != nil {
 			t.Fatal(err)
 		}
 		if id := batchOf(t, b, 1); id != "" {
@@ -115,7 +115,7 @@ func TestEmit(t *testing.T) {
 		var wg sync.WaitGroup
 		for range many {
 			wg.Go(func() {
-				if err := b.Emit(context.Background(), aFact(events.FactScheduled, events.NewPostID(), 1)); err != nil {
+				if err := b.Emit(context.Background(), newEvent(events.FactScheduled, events.NewPostID(), 1)); err != nil {
 					t.Error(err)
 				}
 			})
@@ -137,14 +137,14 @@ func TestEmit(t *testing.T) {
 	t.Run("what one call tells is stored in its order, more than a batch of it too", func(t *testing.T) {
 		t.Parallel()
 		b := bustest.New(t)
-		told := make([]events.Event, 2*bus.EmitBatch+10)
-		for i := range told {
-			told[i] = aFact(events.FactEdited, "post_a", int64(i+1))
+		emitted := make([]events.Event, 2*bus.EmitBatch+10)
+		for i := range emitted {
+			emitted[i] = newEvent(events.FactEdited, "post_a", int64(i+1))
 		}
-		if err := b.Emit(t.Context(), told...); err != nil {
+		if err := b.Emit(t.Context(), emitted...); err != nil {
 			t.Fatal(err)
 		}
-		for i, ev := range told {
+		for i, ev := range emitted {
 			if got := at(t, b, uint64(i+1)).Header.Get(events.HeaderID); got != ev.EventID() {
 				t.Fatalf("place %d has %s", i+1, got)
 			}
@@ -154,18 +154,18 @@ func TestEmit(t *testing.T) {
 	t.Run("in its order also when the batch is refused", func(t *testing.T) {
 		t.Parallel()
 		b := bustest.New(t)
-		known := aFact(events.FactScheduled, "post_known", 1)
+		known := newEvent(events.FactScheduled, "post_known", 1)
 		if err := b.Emit(t.Context(), known); err != nil {
 			t.Fatal(err)
 		}
-		told := make([]events.Event, 50)
-		for i := range told {
-			told[i] = aFact(events.FactEdited, "post_a", int64(i+1))
+		emitted := make([]events.Event, 50)
+		for i := range emitted {
+			emitted[i] = newEvent(events.FactEdited, "post_a", int64(i+1))
 		}
-		if err := b.Emit(t.Context(), append(told, known)...); err != nil {
+		if err := b.Emit(t.Context(), append(emitted, known)...); err != nil {
 			t.Fatal(err)
 		}
-		for i, ev := range told {
+		for i, ev := range emitted {
 			if got := at(t, b, uint64(i+2)).Header.Get(events.HeaderID); got != ev.EventID() {
 				t.Fatalf("place %d has %s", i+1, got)
 			}
@@ -178,9 +178,9 @@ func TestEmit(t *testing.T) {
 		ops := bustest.Connect(t, s, "ops")
 		b, l := connectLossy(t, s)
 		l.deaf.Store(true)
-		facts := []events.Event{aFact(events.FactPublished, "post_a", 2)}
+		facts := []events.Event{newEvent(events.FactPublished, "post_a", 2)}
 		for rev := range int64(bus.EmitFew) {
-			facts = append(facts, aFact(events.FactScheduled, "post_b", rev+1))
+			facts = append(facts, newEvent(events.FactScheduled, "post_b", rev+1))
 		}
 		got := make(chan error, 1)
 		go func() { got <- b.Emit(context.Background(), facts...) }()
@@ -200,7 +200,7 @@ func TestEmit(t *testing.T) {
 	t.Run("a fact that was told and erased since is not told again", func(t *testing.T) {
 		t.Parallel()
 		b := bustest.New(t)
-		ev := aFact(events.FactPublished, "post_a", 2)
+		ev := newEvent(events.FactPublished, "post_a", 2)
 		s, err := b.JetStream().Stream(t.Context(), events.StreamEvents)
 		if err != nil {
 			t.Fatal(err)
@@ -219,7 +219,7 @@ func TestEmit(t *testing.T) {
 		t.Parallel()
 		b := bustest.New(t)
 		large := events.NewPostEvent(events.FactEdited, events.Post{ID: "post_large", AccountID: "acct_x", Text: strings.Repeat("x", 2<<20)})
-		err := b.Emit(t.Context(), aFact(events.FactScheduled, "post_a", 1), large, aFact(events.FactScheduled, "post_b", 1))
+		err := b.Emit(t.Context(), newEvent(events.FactScheduled, "post_a", 1), large, newEvent(events.FactScheduled, "post_b", 1))
 		if !errors.Is(err, nats.ErrMaxPayload) {
 			t.Errorf("it says %v", err)
 		}
@@ -231,24 +231,24 @@ func TestEmit(t *testing.T) {
 
 func TestClose(t *testing.T) {
 	t.Parallel()
-	begin := func(t *testing.T) (b, ops *bus.Bus, l *lossy, told chan error) {
+	begin := func(t *testing.T) (b, ops *bus.Bus, l *lossy, emitted chan error) {
 		s := bustest.Server(t, t.TempDir())
 		ops = bustest.Connect(t, s, "ops")
 		b, l = connectLossy(t, s)
 		l.deaf.Store(true)
-		told = make(chan error, 1)
-		go func() { told <- b.Emit(context.Background(), aFact(events.FactScheduled, "post_a", 1)) }()
+		emitted = make(chan error, 1)
+		go func() { emitted <- b.Emit(context.Background(), newEvent(events.FactScheduled, "post_a", 1)) }()
 		next(t, l.lost, "lost acknowledgement")
-		return b, ops, l, told
+		return b, ops, l, emitted
 	}
 
 	t.Run("waits for events on their way, and takes no more", func(t *testing.T) {
 		t.Parallel()
-		b, ops, l, told := begin(t)
+		b, ops, l, emitted := begin(t)
 		closed := make(chan error, 1)
 		go func() { closed <- b.Close(context.Background()) }()
 		l.deaf.Store(false)
-		if err := next(t, told, "end of Emit"); err != nil {
+		if err := next(t, emitted, "end of Emit"); err != nil {
 			t.Errorf("Emit says %v", err)
 		}
 		if err := next(t, closed, "end of Close"); err != nil {
@@ -257,7 +257,7 @@ func TestClose(t *testing.T) {
 		if n := stored(t, ops); n != 1 {
 			t.Errorf("%d events are stored", n)
 		}
-		if err := b.Emit(t.Context(), aFact(events.FactScheduled, "post_b", 1)); err == nil {
+		if err := b.Emit(t.Context(), newEvent(events.FactScheduled, "post_b", 1)); err == nil {
 			t.Error("a closed bus took an event")
 		}
 		if err := b.Close(t.Context()); err != nil {
@@ -267,18 +267,18 @@ func TestClose(t *testing.T) {
 
 	t.Run("but not for ever, and leaves nobody waiting, sent or queued", func(t *testing.T) {
 		t.Parallel()
-		b, _, _, told := begin(t)
+		b, _, _, emitted := begin(t)
 		const many = 20 * bus.EmitBatch // more than may be on their way
 		others := make(chan error, many)
 		for range many {
-			go func() { others <- b.Emit(context.Background(), aFact(events.FactScheduled, events.NewPostID(), 1)) }()
+			go func() { others <- b.Emit(context.Background(), newEvent(events.FactScheduled, events.NewPostID(), 1)) }()
 		}
 		now, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := b.Close(now); err == nil {
 			t.Error("it does not say that events were left")
 		}
-		if err := next(t, told, "end of Emit"); err == nil {
+		if err := next(t, emitted, "end of Emit"); err == nil {
 			t.Error("Emit says that an event is stored of which nobody knows")
 		}
 		for range many {

@@ -11,12 +11,12 @@ func TestEmitted(t *testing.T) {
 	t.Parallel()
 	s := bustest.Server(t, t.TempDir())
 	b := bustest.Connect(t, s, "publisher")
-	first, second := aFact(events.FactPostponed, "post_1", 2), aFact(events.FactPostponed, "post_1", 3)
+	first, second := newEvent(events.FactPostponed, "post_1", 2), newEvent(events.FactPostponed, "post_1", 3)
 	for _, c := range []struct {
 		emit events.PostEvent // before it is looked
 		ask  events.PostEvent
 		want bool
-	}{{nil, first, false}, {first, first, true}, {nil, second, false}, {second, second, true}, {nil, aFact(events.FactPostponed, "post_2", 3), false}} {
+	}{{nil, first, false}, {first, first, true}, {nil, second, false}, {second, second, true}, {nil, newEvent(events.FactPostponed, "post_2", 3), false}} {
 		if c.emit != nil {
 			if err := b.Emit(t.Context(), c.emit); err != nil {
 				t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 
 // What tests may see and shorten.
 
-func (b *Bus) Home() string { return b.home.address }
+func (b *Bus) PreferredServer() string { return b.preferred.address }
 
 func (b *Bus) SetPatience(d time.Duration) { b.patience = d }
 

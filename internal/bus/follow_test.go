@@ -16,8 +16,8 @@ import (
 	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
-// tellOf puts n facts about an account on EVENTS, and returns the sequence of the last.
-func tellOf(t *testing.T, b *bus.Bus, account string, n int) uint64 {
+// emitFor puts n facts about an account on EVENTS, and returns the sequence of the last.
+func emitFor(t *testing.T, b *bus.Bus, account string, n int) uint64 {
 	t.Helper()
 	for range n {
 		post := events.Post{ID: events.NewPostID(), AccountID: account, UserID: "user_1", Rev: 1}
@@ -35,11 +35,11 @@ func tellOf(t *testing.T, b *bus.Bus, account string, n int) uint64 {
 func TestReplayOfFacts(t *testing.T) {
 	t.Parallel()
 	b := bustest.New(t)
-	tellOf(t, b, "acct_a", 3)
-	middle := tellOf(t, b, "acct_b", 2)
-	tellOf(t, b, "acct_a", 3)
-	tellOf(t, b, "acct_b", 1)
-	end := tellOf(t, b, "acct_a", 1)
+	emitFor(t, b, "acct_a", 3)
+	middle := emitFor(t, b, "acct_b", 2)
+	emitFor(t, b, "acct_a", 3)
+	emitFor(t, b, "acct_b", 1)
+	end := emitFor(t, b, "acct_a", 1)
 	read := func(after, upTo, most uint64, accounts ...string) (got []uint64, err error) {
 		t.Helper()
 		err = b.Replay(t.Context(), after, upTo, most, events.FactsOf(accounts...), func(f bus.Fact) error {
@@ -97,7 +97,7 @@ func TestReplayOfFacts(t *testing.T) {
 func TestFollowEndsWithItsStream(t *testing.T) {
 	t.Parallel()
 	b := bustest.New(t)
-	after := tellOf(t, b, "acct_a", 5)
+	after := emitFor(t, b, "acct_a", 5)
 	began, ended := make(chan struct{}, 10), make(chan error, 1)
 	go func() {
 		ended <- b.Follow(context.WithoutCancel(t.Context()), after, []string{events.EveryFact}, func(bus.Fact) error {
@@ -105,7 +105,7 @@ func TestFollowEndsWithItsStream(t *testing.T) {
 			return nil
 		})
 	}()
-	tellOf(t, b, "acct_a", 1)
+	emitFor(t, b, "acct_a", 1)
 	<-began
 	if err := b.JetStream().DeleteStream(t.Context(), events.StreamEvents); err != nil {
 		t.Fatal(err)
@@ -131,7 +131,7 @@ func TestFollowStops(t *testing.T) {
 	if err := b.Follow(ctx, 0, []string{events.EveryFact}, func(bus.Fact) error { return nil }); err != nil && !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	tellOf(t, b, "acct_a", 1)
+	emitFor(t, b, "acct_a", 1)
 	enough := fmt.Errorf("enough")
 	if err := b.Follow(t.Context(), 0, []string{events.EveryFact}, func(bus.Fact) error { return enough }); !errors.Is(err, enough) {
 		t.Error(err)

@@ -17,8 +17,8 @@ type User struct {
 	Publish, Subscribe, Never []string
 	// Account is that which the user connects to. Only [AccountThreads] has what the services work on: the others are let in
 	// to what their users may publish to and what they hear, one subject at a time.
-	Account string
-	Hears   []string // among Subscribe, the subjects that are spoken to from [AccountThreads]
+	Account  string
+	Receives []string // among Subscribe, the subjects that are spoken to from [AccountThreads]
 }
 
 // The accounts of the NATS server. Permissions cover the subject that a message is sent to, and not where JetStream puts
@@ -45,7 +45,7 @@ const (
 // duty is what a service does on the bus besides reading its durables, which are those of [events.Durables] that it
 // owns.
 type duty struct {
-	facts   []string // the nouns of the facts that it tells
+	events  []string // the nouns of the facts that it tells
 	answers []string // the nouns of the questions that it answers
 	alarms  []string // the nouns of the alarms that it sets
 	buckets []string
@@ -62,20 +62,20 @@ var duties = map[string]duty{
 		reads:  []string{events.StreamEvents}, // for its live streams
 	},
 	"auth": {
-		facts:   []string{"account"},
+		events:  []string{"account"},
 		answers: []string{"account", "connection", "oauth", "profile", "ticket", "webhook"},
 		buckets: []string{events.BucketOAuthStates, events.BucketTickets},
 		purges:  []string{events.StreamEvents, events.StreamDead, events.StreamTokenAlarms}, // erasure
 		sorts:   []string{events.StreamDead},                                                // whose a dead command is, only its body says
 	},
 	"publisher": {
-		facts:   []string{"post", "account"}, // of an account: that Threads no longer takes its token
+		events:  []string{"post", "account"}, // of an account: that Threads no longer takes its token
 		answers: []string{"command", "history", "hook", "insights", "limits", "mention", "post", "reply", "search"},
 		alarms:  []string{"post"},
 		reads:   []string{events.StreamEvents}, // at its start, and after a restore
 	},
 	"tokenkeeper": {
-		facts:  []string{"account"},
+		events: []string{"account"},
 		alarms: []string{"token"},
 	},
 }
@@ -89,14 +89,14 @@ func Users() []User {
 	slices.SortFunc(users, func(a, b User) int { return strings.Compare(a.Name, b.Name) })
 	for i := range users {
 		u := &users[i]
-		u.Publish, u.Subscribe, u.Never, u.Hears = tidy(u.Publish), tidy(u.Subscribe), tidy(u.Never), tidy(u.Hears)
+		u.Publish, u.Subscribe, u.Never, u.Receives = tidy(u.Publish), tidy(u.Subscribe), tidy(u.Never), tidy(u.Receives)
 	}
 	return users
 }
 
-// hear allows to subscribe to subjects that are not an inbox.
-func (u *User) hear(subjects ...string) {
-	u.Hears = append(u.Hears, subjects...)
+// receive allows to subscribe to subjects that are not an inbox.
+func (u *User) receive(subjects ...string) {
+	u.Receives = append(u.Receives, subjects...)
 	u.Subscribe = append(u.Subscribe, subjects...)
 }
 
@@ -132,7 +132,7 @@ func serviceUser(name string, d duty) User {
 	u.see(events.StreamEvents) // [Bus.Healthy] asks for it
 	if d.fronts {
 		u.Account = AccountGateway
-		u.hear(inboxes(name)) // outcomes of commands come there
+		u.receive(inboxes(name)) // outcomes of commands come there
 		u.see(events.StreamCommands)
 		u.copied("STREAM.INFO." + events.StreamEvents)
 		u.Publish = append(u.Publish, everyCommand()...)
@@ -143,11 +143,11 @@ func serviceUser(name string, d duty) User {
 			u.work(own)
 		}
 	}
-	for _, noun := range d.facts {
-		u.Publish = append(u.Publish, facts(noun)...)
+	for _, noun := range d.events {
+		u.Publish = append(u.Publish, eventSubjects(noun)...)
 	}
 	for _, noun := range d.answers {
-		u.hear(asks.Questions(noun), "$SRV.>")
+		u.receive(asks.Questions(noun), "$SRV.>")
 		u.reply()
 		u.Publish = append(u.Publish, "_R_.>") // as the server calls the inboxes of those who ask from another account
 	}
@@ -227,8 +227,8 @@ func opsUser() User {
 	u.Publish = append(u.Publish, everyCommand()...) // a dead one is given back
 	u.Publish = append(u.Publish, events.EveryReplay, "$SRV.>")
 	// pause, resume and reconcile tell what they change, and what was left untold; import-original what it took over.
-	u.Publish = append(u.Publish, slices.Concat(facts("post"), facts("account"))...)
-	u.hear(events.EveryReplay)
+	u.Publish = append(u.Publish, slices.Concat(eventSubjects("post"), eventSubjects("account"))...)
+	u.receive(events.EveryReplay)
 	return u
 }
 
@@ -258,7 +258,7 @@ func subscriberUser() User {
 			u.Never = append(u.Never, acks(d.Stream, d.Config.Durable)...)
 		}
 	}
-	u.hear(events.EveryReplay)
+	u.receive(events.EveryReplay)
 	return u
 }
 
@@ -349,8 +349,8 @@ func everyCommand() (subjects []string) {
 	return subjects
 }
 
-// facts are the subjects of every registered fact of a noun.
-func facts(noun string) (subjects []string) {
+// eventSubjects are the subjects of every registered fact of a noun.
+func eventSubjects(noun string) (subjects []string) {
 	for _, msg := range events.All() {
 		if _, ok := msg.(events.Event); !ok {
 			continue

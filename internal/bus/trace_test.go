@@ -18,7 +18,7 @@ func TestTrail(t *testing.T) {
 	b := bustest.New(t)
 	h := bus.NewHandlers()
 	bus.OnCommand(h, func(ctx context.Context, _ bus.Delivery, c events.CancelPost) (any, error) {
-		return nil, b.Emit(ctx, aFact(events.FactCancelled, c.PostID, 2))
+		return nil, b.Emit(ctx, newEvent(events.FactCancelled, c.PostID, 2))
 	})
 	handling(t, b, events.PublisherCommands, h, bus.HandleOptions{})
 	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

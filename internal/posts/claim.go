@@ -56,7 +56,7 @@ func (s *Store) Claim(ctx context.Context, items []Claim, spacing time.Duration,
 		if err != nil {
 			return err
 		}
-		unsettled, err := s.unsettled(ctx, tx, locked.Connected)
+		inDoubt, err := s.inDoubt(ctx, tx, locked.Connected)
 		if err != nil {
 			return err
 		}
@@ -72,7 +72,7 @@ func (s *Store) Claim(ctx context.Context, items []Claim, spacing time.Duration,
 			key := AccountQuota{c.Next.AccountID, QuotaOf(c.Next)}
 			u := usages[key]
 			latest := u.LatestBut(c.Next.ID)
-			switch other := unsettled[content]; {
+			switch other := inDoubt[content]; {
 			case taken[c.Next.ID]: // two wake-ups of one post, side by side
 				errs[i] = fmt.Errorf("claim: %w", ErrLost)
 				continue
@@ -96,7 +96,7 @@ func (s *Store) Claim(ctx context.Context, items []Claim, spacing time.Duration,
 				continue
 			}
 			taken[c.Next.ID] = true
-			unsettled[content] = c.Next.ID
+			inDoubt[content] = c.Next.ID
 			u.Latest = now
 			if !u.Has(c.Next.ID, c.Next.CurrentPart()) {
 				u.Used++
@@ -118,9 +118,9 @@ func (s *Store) Claim(ctx context.Context, items []Claim, spacing time.Duration,
 // contentKey is a text at a Threads user. Two of our users may have connected the same one.
 type contentKey struct{ threadsUser, hash string }
 
-// unsettled finds the posts in doubt of the Threads users behind the accounts. Parked ones wait for a person, and others do
+// inDoubt finds the posts in doubt of the Threads users behind the accounts. Parked ones wait for a person, and others do
 // not wait with them.
-func (s *Store) unsettled(ctx context.Context, tx bun.Tx, connected map[string]accounts.Account) (map[contentKey]string, error) {
+func (s *Store) inDoubt(ctx context.Context, tx bun.Tx, connected map[string]accounts.Account) (map[contentKey]string, error) {
 	var users []string
 	for _, a := range connected {
 		users = append(users, a.ProviderUserID)

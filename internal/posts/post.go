@@ -70,9 +70,9 @@ type Post struct {
 	CreatedAt         time.Time      `bun:"created_at"`
 	UpdatedAt         time.Time      `bun:"updated_at"`
 
-	Rev     int64           `bun:"rev"`
-	ToldRev int64           `bun:"told_rev"`
-	Fact    events.PostFact `bun:"fact"`
+	Rev        int64           `bun:"rev"`
+	EmittedRev int64           `bun:"told_rev"`
+	Fact       events.PostFact `bun:"fact"`
 
 	ParentID       string    `bun:"parent_id,nullzero"` // what ReplyTo or RepostOf turned out to be at Threads
 	QuotedID       string    `bun:"quoted_id,nullzero"`

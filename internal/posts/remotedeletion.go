@@ -94,7 +94,7 @@ func MarkDeletedRemotely(ctx context.Context, tx bun.Tx, d RemoteDeletion) error
 			p.DeletedAt, p.Fact = d.At, events.FactDeleted
 			q = q.Column("deleted_at")
 		} else {
-			p.Fact, p.ToldRev = events.FactUpdated, p.Rev // emitted by whoever it wakes
+			p.Fact, p.EmittedRev = events.FactUpdated, p.Rev // emitted by whoever it wakes
 			q = q.Column("told_rev").Set("wake_at = now(), armed_at = NULL")
 		}
 		p.Canonicalize()

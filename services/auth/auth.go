@@ -101,7 +101,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error {
 		return s.bus.Handle(ctx, events.AuthCommands, commands, bus.HandleOptions{Concurrency: pg.Slots(s.db, 16)})
 	})
-	g.Go(func() error { return s.retell(ctx) })
+	g.Go(func() error { return s.emitMissing(ctx) })
 	g.Go(func() error { return s.erase(ctx) })
 	err = g.Wait()
 	s.serving.Store(false)

@@ -36,17 +36,17 @@ func (s *Service) ReceiveUninstall(ctx context.Context, q asks.ReceiveUninstall)
 	if err != nil {
 		return asks.Uninstalled{}, err
 	}
-	mark := heard{EventID: s.uninstallMark(signed), At: s.now()}
+	mark := receivedWebhook{EventID: s.uninstallMark(signed), At: s.now()}
 	var gone []accounts.Account
 	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
 		gone = nil
-		if err := s.oneDoor(ctx, tx, signed, doorUninstall); err != nil {
+		if err := s.onlyOneCallback(ctx, tx, signed, callbackUninstall); err != nil {
 			return err
 		}
 		// The same callback again changes nothing, however soon the person has come back.
 		res, err := tx.NewInsert().Model(&mark).On("CONFLICT DO NOTHING").Exec(ctx)
 		if err != nil {
-			return fmt.Errorf("note the callback: %w", err)
+			return fmt.Errorf("save the callback: %w", err)
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return err
@@ -70,8 +70,8 @@ func (s *Service) ReceiveUninstall(ctx context.Context, q asks.ReceiveUninstall)
 		return asks.Uninstalled{}, err
 	}
 	for _, a := range gone {
-		if err := s.tell(ctx, a.ID); err != nil { // Meta has nothing to do with that: retell will tell it
-			s.log.Warn("an uninstalled account is not told yet", zap.String("account_id", a.ID), zap.Error(err))
+		if err := s.emitChange(ctx, a.ID); err != nil { // Meta has nothing to do with that: emitMissing emits it
+			s.log.Warn("the event of an uninstalled account is not emitted yet", zap.String("account_id", a.ID), zap.Error(err))
 		}
 	}
 	s.log.Info("a person removed the app", zap.Int("accounts", len(gone)))
@@ -89,7 +89,7 @@ func (s *Service) ReceiveDataDeletion(ctx context.Context, q asks.ReceiveDataDel
 		Code: s.erasureCode(signed), Subject: s.subjectOf(signed.UserID),
 	}
 	err = pg.InTx(ctx, s.db, func(ctx context.Context, tx bun.Tx) error {
-		if err := s.oneDoor(ctx, tx, signed, doorErase); err != nil {
+		if err := s.onlyOneCallback(ctx, tx, signed, callbackErase); err != nil {
 			return err
 		}
 		list, err := s.affected(ctx, tx, signed)
@@ -189,21 +189,21 @@ func (s *Service) signedRequest(body []byte) (threads.SignedRequest, error) {
 	return signed, nil
 }
 
-// The doors of Meta's callbacks. A signed request does not say for which of them it was made, and they do very different things.
+// Meta's callbacks. A signed request does not say for which of them it was made, and they do very different things.
 const (
-	doorUninstall = "uninstall"
-	doorErase     = "erase"
+	callbackUninstall = "uninstall"
+	callbackErase     = "erase"
 )
 
-// oneDoor refuses a signed request that was used at the other door before: whoever recorded an uninstall must not be able to
-// have everything of the person erased with it. The two doors wait for each other here.
-func (s *Service) oneDoor(ctx context.Context, tx bun.Tx, signed threads.SignedRequest, door string) error {
+// onlyOneCallback refuses a signed request that was used for the other callback before: whoever recorded an uninstall must not be able to
+// have everything of the person erased with it. The two callbacks wait for each other here.
+func (s *Service) onlyOneCallback(ctx context.Context, tx bun.Tx, signed threads.SignedRequest, callback string) error {
 	uninstalled, erased := s.uninstallMark(signed), s.erasureCode(signed)
 	if _, err := tx.NewRaw("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", uninstalled).Exec(ctx); err != nil {
 		return fmt.Errorf("wait for the other callback: %w", err)
 	}
-	other := tx.NewSelect().Model((*heard)(nil)).Where("event_id = ?", uninstalled)
-	if door == doorUninstall {
+	other := tx.NewSelect().Model((*receivedWebhook)(nil)).Where("event_id = ?", uninstalled)
+	if callback == callbackUninstall {
 		other = tx.NewSelect().Model((*accounts.Request)(nil)).Where("code = ?", erased)
 	}
 	used, err := other.Exists(ctx)

@@ -56,9 +56,9 @@ func TestUninstall(t *testing.T) {
 			if a.Status != events.ConnectionDisconnected || len(a.Sealed) != 0 || !a.KeepsPosts {
 				t.Errorf("%s is %s with %d bytes of a token, keeps posts: %t", c.ID, a.Status, len(a.Sealed), a.KeepsPosts)
 			}
-			told := bustest.Await(t, w.bus, func(ev events.AccountDisconnected) bool { return ev.Connection.ID == c.ID })
-			if !told.Connection.PostsKept {
-				t.Errorf("told %+v", told)
+			emitted := bustest.Await(t, w.bus, func(ev events.AccountDisconnected) bool { return ev.Connection.ID == c.ID })
+			if !emitted.Connection.PostsKept {
+				t.Errorf("told %+v", emitted)
 			}
 		}
 		if a := w.account(other.ID); a.Status != events.ConnectionActive {
@@ -136,7 +136,7 @@ func TestCallbacksAreMetas(t *testing.T) {
 }
 
 // A signed request does not say what for. Recorded at one door, it opens the other no more.
-func TestStampIsGoodAtOneDoor(t *testing.T) {
+func TestStampIsGoodForOneCallback(t *testing.T) {
 	t.Run("an uninstall erases nothing", func(t *testing.T) {
 		w := setup(t)
 		c := w.connect("user_1", "ada")

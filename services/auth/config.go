@@ -35,8 +35,8 @@ type Config struct {
 	// that Meta uses. Optional.
 	WebhookSecret threads.Token `env:"THREADS_WEBHOOK_SECRET"`
 
-	// RetellEvery is how often changes of accounts are looked for that a crash left untold. Default 1 min.
-	RetellEvery time.Duration `env:"AUTH_RETELL_EVERY" envDefault:"1m"`
+	// EmitMissingEvery is how often changes of accounts are looked for that a crash left out of EVENTS. Default 1 min.
+	EmitMissingEvery time.Duration `env:"AUTH_RETELL_EVERY" envDefault:"1m"`
 
 	// EraseEvery is how often it is looked what is to be erased.
 	EraseEvery time.Duration `env:"AUTH_ERASE_EVERY" envDefault:"5s"`
@@ -77,7 +77,7 @@ func (c Config) Mistakes() []error {
 		complain("THREADS_DEFAULT_SCOPES must contain %s: Threads allows nothing without it", threads.ScopeBasic)
 	}
 	for name, d := range map[string]time.Duration{
-		"AUTH_RETELL_EVERY": c.RetellEvery, "AUTH_ERASE_EVERY": c.EraseEvery, "AUTH_ERASE_AGAIN_AFTER": c.EraseAgainAfter,
+		"AUTH_RETELL_EVERY": c.EmitMissingEvery, "AUTH_ERASE_EVERY": c.EraseEvery, "AUTH_ERASE_AGAIN_AFTER": c.EraseAgainAfter,
 		"AUTH_ERASE_WATCH_EVERY": c.EraseWatchEvery,
 	} {
 		if d <= 0 {
@@ -111,5 +111,5 @@ func (c Config) Threads() threads.Config {
 // String is the configuration with its secret blanked.
 func (c Config) String() string {
 	return fmt.Sprintf("app_id=%s app_secret=%s redirect_uri=%s scopes=%s api_url=%s authorize_url=%s retell_every=%s",
-		c.AppID, c.AppSecret, c.RedirectURI, strings.Join(c.scopes(), ","), c.APIURL, c.AuthorizeURL, c.RetellEvery)
+		c.AppID, c.AppSecret, c.RedirectURI, strings.Join(c.scopes(), ","), c.APIURL, c.AuthorizeURL, c.EmitMissingEvery)
 }

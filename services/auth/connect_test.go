@@ -27,9 +27,9 @@ func TestConnect(t *testing.T) {
 		if left := time.Until(*c.AccessTokenExpiresAt); left < 59*24*time.Hour || left > 60*24*time.Hour {
 			t.Errorf("the token lives %s, want about 60 days", left)
 		}
-		told := bustest.Await(t, w.bus, func(ev events.AccountConnected) bool { return ev.Connection.ID == c.ID })
-		if told.Connection.ProviderUserID != c.ProviderUserID || told.Connection.Rev != c.Rev {
-			t.Errorf("told %+v, answered %+v", told.Connection, c)
+		emitted := bustest.Await(t, w.bus, func(ev events.AccountConnected) bool { return ev.Connection.ID == c.ID })
+		if emitted.Connection.ProviderUserID != c.ProviderUserID || emitted.Connection.Rev != c.Rev {
+			t.Errorf("told %+v, answered %+v", emitted.Connection, c)
 		}
 		token, _, err := accounts.Token(t.Context(), w.db, w.vault, c.ID, time.Now())
 		if err != nil {

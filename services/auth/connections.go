@@ -29,7 +29,7 @@ func (s *Service) ListConnections(ctx context.Context, q asks.ListConnections) (
 	return answer, nil
 }
 
-// Disconnect forgets an account's token, at once. Publisher hears of it and cancels the account's queue, or lets it wait for
+// Disconnect forgets an account's token, at once. Publisher reads the event and cancels the account's queue, or lets it wait for
 // the next connect; tokenkeeper takes its alarm away. Threads itself is not told: it has no call for that.
 func (s *Service) Disconnect(ctx context.Context, d bus.Delivery, cmd events.Disconnect) (any, error) {
 	var after events.Connection
@@ -48,7 +48,7 @@ func (s *Service) Disconnect(ctx context.Context, d bus.Delivery, cmd events.Dis
 		return accounts.Concluded(ctx, s.db, s.bus.Emit, prior)
 	}
 	s.lookForErasures()
-	return after, s.tell(ctx, after.ID)
+	return after, s.emitChange(ctx, after.ID)
 }
 
 func (s *Service) disconnect(ctx context.Context, tx bun.Tx, cmd events.Disconnect) (events.Connection, error) {
@@ -67,22 +67,22 @@ func (s *Service) disconnect(ctx context.Context, tx bun.Tx, cmd events.Disconne
 	return a.Connection(), err
 }
 
-func (s *Service) tell(ctx context.Context, accountID string) error {
-	return accounts.Tell(ctx, s.db, s.bus.Emit, accountID)
+func (s *Service) emitChange(ctx context.Context, accountID string) error {
+	return accounts.EmitChange(ctx, s.db, s.bus.Emit, accountID)
 }
 
-// retell tells, at the start and from time to time, what a crash left untold, whichever service it was that crashed.
-func (s *Service) retell(ctx context.Context) error {
-	every := time.NewTicker(s.cfg.RetellEvery)
+// emitMissing emits, at the start and from time to time, what a crash left out, whichever service it was that crashed.
+func (s *Service) emitMissing(ctx context.Context) error {
+	every := time.NewTicker(s.cfg.EmitMissingEvery)
 	defer every.Stop()
 	for {
 		s.forgetGrants(ctx)
-		n, err := accounts.TellUntold(ctx, s.db, s.bus.Emit)
+		n, err := accounts.EmitMissing(ctx, s.db, s.bus.Emit)
 		if err != nil && ctx.Err() == nil {
-			s.log.Warn("could not tell all changes of accounts", zap.Error(err))
+			s.log.Warn("could not emit all changes of accounts", zap.Error(err))
 		}
 		if n > 0 {
-			s.log.Info("told changes of accounts that were left untold", zap.Int("count", n))
+			s.log.Info("emitted changes of accounts that a crash had left out", zap.Int("count", n))
 		}
 		select {
 		case <-ctx.Done():

@@ -59,8 +59,8 @@ func TestDisconnect(t *testing.T) {
 		if a, b := jsonOf(t, first), jsonOf(t, second); a != b {
 			t.Errorf("first  %s\nsecond %s", a, b)
 		}
-		if a := w.account(c.ID); a.ToldRev != a.Rev || a.Rev != 2 {
-			t.Errorf("rev %d, told %d", a.Rev, a.ToldRev)
+		if a := w.account(c.ID); a.EmittedRev != a.Rev || a.Rev != 2 {
+			t.Errorf("rev %d, told %d", a.Rev, a.EmittedRev)
 		}
 	})
 
@@ -89,7 +89,7 @@ func TestDisconnect(t *testing.T) {
 	})
 }
 
-func TestRetell(t *testing.T) {
+func TestEmitMissing(t *testing.T) {
 	w := prepare(t)
 	t.Parallel()
 	var a accounts.Account

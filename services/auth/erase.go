@@ -49,15 +49,15 @@ func (s *Service) erase(ctx context.Context) error {
 
 // eraseOnce takes every account one stage further whose turn it is.
 func (s *Service) eraseOnce(ctx context.Context) error {
-	untold, err := accounts.ToTell(ctx, s.db)
+	pending, err := accounts.ErasuresToEmit(ctx, s.db)
 	if err != nil {
 		return err
 	}
 	var failed []error
-	for _, t := range untold { // one that fails must not hold up the others
+	for _, t := range pending { // one that fails must not hold up the others
 		err := s.bus.Emit(ctx, events.AccountErased{UserID: t.UserID, AccountID: t.AccountID, At: t.ErasedAt.UTC()})
 		if err == nil {
-			err = t.Told(ctx, s.db, s.now())
+			err = t.MarkEmitted(ctx, s.db, s.now())
 		}
 		failed = append(failed, err)
 	}
@@ -120,7 +120,7 @@ func (s *Service) eraseStreams(ctx context.Context, t accounts.Tombstone) error 
 	if err != nil {
 		return fmt.Errorf("find EVENTS: %w", err)
 	}
-	if err := eraseFacts(ctx, facts, t.AccountID); err != nil {
+	if err := eraseEvents(ctx, facts, t.AccountID); err != nil {
 		return err
 	}
 	if err := s.eraseCopy(ctx, t.AccountID); err != nil {
@@ -148,7 +148,7 @@ func tokenSubjects(accountID string) []string {
 	return []string{events.TokenAlarm(accountID), events.TokenDue(accountID)}
 }
 
-// eraseCopy takes an account's facts from what readers read. The copy has them by then, or never will: what was erased from
+// eraseCopy takes an account's events from what readers read. The copy has them by then, or never will: what was erased from
 // EVENTS before it was copied is not copied.
 func (s *Service) eraseCopy(ctx context.Context, accountID string) error {
 	if err := s.bus.CopyCaughtUp(ctx); err != nil {
@@ -158,17 +158,17 @@ func (s *Service) eraseCopy(ctx context.Context, accountID string) error {
 	if err != nil || facts == nil {
 		return err
 	}
-	return eraseFacts(ctx, facts, accountID)
+	return eraseEvents(ctx, facts, accountID)
 }
 
-// eraseFacts takes an account's facts from EVENTS or its copy, but for that of its erasure.
-func eraseFacts(ctx context.Context, facts jetstream.Stream, accountID string) error {
-	left, err := subjectsLeft(ctx, facts, accountID, events.AccountFacts(accountID, "*"))
+// eraseEvents takes an account's events from EVENTS or its copy, but for that of its erasure.
+func eraseEvents(ctx context.Context, stream jetstream.Stream, accountID string) error {
+	left, err := subjectsLeft(ctx, stream, accountID, events.AccountFacts(accountID, "*"))
 	if err != nil {
 		return err
 	}
 	for _, subject := range append(left, events.PostFacts(accountID, "*", "*")) {
-		if err := facts.Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
+		if err := stream.Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
 			return fmt.Errorf("erase from EVENTS: %w", err)
 		}
 	}

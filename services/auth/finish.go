@@ -69,9 +69,9 @@ func (s *Service) connect(
 	if err != nil {
 		return events.Connection{}, err
 	}
-	if err := s.tell(ctx, a.ID); err != nil {
-		// The account is connected; there is no message that would bring us back here, but retell will tell it.
-		s.log.Warn("connected account not told yet", zap.String("account_id", a.ID), zap.Error(err))
+	if err := s.emitChange(ctx, a.ID); err != nil {
+		// The account is connected; there is no message that would bring us back here, but emitMissing emits it.
+		s.log.Warn("the event of a connected account is not emitted yet", zap.String("account_id", a.ID), zap.Error(err))
 	}
 	c := a.Connection()
 	c.Unlocks = a.Unlocks()

@@ -16,7 +16,7 @@ func (s *Service) GetProfile(ctx context.Context, q asks.GetProfile) (asks.Profi
 	if err != nil {
 		return asks.Profile{}, err
 	}
-	// Twice at most: a token that was refreshed or connected anew under our hands deserves a second try.
+	// Twice at most: a token that was refreshed or connected anew meanwhile deserves a second try.
 	for range 2 {
 		me, err := s.me(ctx, a.ID)
 		if !errors.Is(err, errSuperseded) {
@@ -59,7 +59,7 @@ func (s *Service) profileRefused(ctx context.Context, tried accounts.Account, re
 		if !declared {
 			return errSuperseded
 		}
-		if err := s.tell(ctx, tried.ID); err != nil {
+		if err := s.emitChange(ctx, tried.ID); err != nil {
 			return err
 		}
 		return fault

@@ -37,9 +37,9 @@ func TestProfile(t *testing.T) {
 		}
 		_, err := ask[asks.Profile](w, asks.GetProfile{UserID: "user_1"})
 		refusedAs(t, err, events.ReauthRequired, "")
-		told := bustest.Await(t, w.bus, func(ev events.AccountReconnectRequired) bool { return ev.Connection.ID == c.ID })
-		if told.Connection.Status != events.ConnectionReconnectRequired || told.Reason.Code != events.ReauthRequired {
-			t.Errorf("told %+v", told)
+		emitted := bustest.Await(t, w.bus, func(ev events.AccountReconnectRequired) bool { return ev.Connection.ID == c.ID })
+		if emitted.Connection.Status != events.ConnectionReconnectRequired || emitted.Reason.Code != events.ReauthRequired {
+			t.Errorf("told %+v", emitted)
 		}
 		calls := w.wire.count("/v1.0/me")
 		_, err = ask[asks.Profile](w, asks.GetProfile{UserID: "user_1"})

@@ -17,7 +17,7 @@ import (
 var errSpent = errors.New("the secret is unknown, used or too old")
 
 // singleUse keeps what belongs to secrets that are good once and for a short while. The bucket's age limit is their life:
-// one clock for all, the server's. What is stored is a hash of the secret, so reading the bucket opens no door.
+// one clock for all, the server's. What is stored is a hash of the secret, so reading the bucket is of no use.
 type singleUse[V any] struct {
 	kv jetstream.KeyValue
 }

@@ -27,8 +27,8 @@ func (s *Service) VerifyWebhook(_ context.Context, q asks.VerifyWebhook) (asks.W
 	return asks.WebhookVerified{Challenge: challenge}, nil
 }
 
-// ReceiveWebhook tells on EVENTS what Meta sent, if Meta sent it. It returns when everything is on disk there; what is
-// told to Meta then ends its tries, and no one else has it.
+// ReceiveWebhook emits on EVENTS what Meta sent, if Meta sent it. It returns when everything is on disk there; what is
+// answered to Meta then ends its tries, and no one else has it.
 func (s *Service) ReceiveWebhook(ctx context.Context, q asks.ReceiveWebhook) (asks.WebhookReceived, error) {
 	if err := threads.VerifyWebhook(q.Body, q.Signature, s.cfg.AppSecret.Reveal(), s.cfg.WebhookSecret.Reveal()); err != nil {
 		return asks.WebhookReceived{}, events.Faultf(events.Unauthorized, "The signature is not Meta's.")
@@ -38,29 +38,29 @@ func (s *Service) ReceiveWebhook(ctx context.Context, q asks.ReceiveWebhook) (as
 		s.log.Error("a webhook of Meta's was not understood, and is dropped", zap.Int("bytes", len(q.Body)))
 		return asks.WebhookReceived{}, nil //nolint:nilerr // as said
 	}
-	var facts []events.Event
+	var received []events.Event
 	for _, u := range updates {
-		more, err := s.factsOf(ctx, u)
+		more, err := s.eventsOf(ctx, u)
 		if err != nil {
 			return asks.WebhookReceived{}, err
 		}
-		facts = append(facts, more...)
+		received = append(received, more...)
 	}
-	fresh, err := s.unheard(ctx, facts)
+	fresh, err := s.withoutReceived(ctx, received)
 	if err != nil || len(fresh) == 0 {
 		return asks.WebhookReceived{}, err
 	}
 	if err := s.bus.Emit(ctx, fresh...); err != nil {
-		s.log.Warn("a webhook could not be told; Meta sends it again", zap.Error(err))
+		s.log.Warn("the events of a webhook could not be emitted; Meta sends it again", zap.Error(err))
 		return asks.WebhookReceived{}, events.Faultf(events.Unavailable, "We cannot take this in at the moment; please send it again.")
 	}
-	return asks.WebhookReceived{Facts: len(fresh)}, s.heard(ctx, fresh)
+	return asks.WebhookReceived{Facts: len(fresh)}, s.markReceived(ctx, fresh)
 }
 
-// factsOf are the facts that an update is: one for each account of ours that it is about.
-func (s *Service) factsOf(ctx context.Context, u threads.WebhookEvent) ([]events.Event, error) {
-	tell, identity := reading(u)
-	if tell == nil {
+// eventsOf are the events that an update is: one for each account of ours that it is about.
+func (s *Service) eventsOf(ctx context.Context, u threads.WebhookEvent) ([]events.Event, error) {
+	eventOf, identity := reading(u)
+	if eventOf == nil {
 		s.log.Info("a webhook of a kind that is none of ours", zap.String("field", u.Field))
 		return nil, nil
 	}
@@ -80,18 +80,18 @@ func (s *Service) factsOf(ctx context.Context, u threads.WebhookEvent) ([]events
 		s.log.Info("a webhook is about nobody here", zap.String("field", u.Field))
 	}
 	at := happened(u)
-	facts := []events.Event{}
+	found := []events.Event{}
 	for _, a := range list {
-		facts = append(facts, tell(events.Heard{UserID: a.UserID, AccountID: a.ID, MediaID: u.Media.ID, At: at}))
+		found = append(found, eventOf(events.Heard{UserID: a.UserID, AccountID: a.ID, MediaID: u.Media.ID, At: at}))
 	}
-	return facts, nil
+	return found, nil
 }
 
 // reading says what an update means, and how to find whose it is.
 func reading(u threads.WebhookEvent) (func(events.Heard) events.Event, accounts.ThreadsIdentity) {
 	m := u.Media
 	owner := accounts.ThreadsIdentity{ThreadsUserID: m.OwnerID, MediaIDs: []string{m.ID}}
-	if m.OwnerID == "" { // a name may have changed hands; an id does not
+	if m.OwnerID == "" { // another may have the name by now; an id stays
 		owner.Username = m.Username
 	}
 	words := events.Words{
@@ -138,48 +138,48 @@ func happenedOrSent(u threads.WebhookEvent) time.Time {
 const (
 	// timelyFor is how old what Meta signed may be: longer than it tries. What is older is somebody's recording.
 	timelyFor = 3 * 24 * time.Hour
-	// heardFor is how long it is known again: for as long as it may come, with room for clocks that differ.
-	heardFor = timelyFor + earlyFor + time.Hour
+	// receivedFor is how long it is known again: for as long as it may come, with room for clocks that differ.
+	receivedFor = timelyFor + earlyFor + time.Hour
 	// earlyFor is how far Meta's clock may be ahead of ours.
 	earlyFor = time.Hour
 )
 
 // timely says whether what Meta signed at that time is still taken. It must be no longer than what was taken is known again:
-// or it could be told twice.
+// or it could be emitted twice.
 func (s *Service) timely(at time.Time) bool {
 	now := s.now()
 	return at.After(now.Add(-timelyFor)) && at.Before(now.Add(earlyFor))
 }
 
-// heard is a fact that a webhook became.
-type heard struct {
+// receivedWebhook is an event that a webhook became.
+type receivedWebhook struct {
 	bun.BaseModel `bun:"table:webhooks_heard"`
 
 	EventID string    `bun:"event_id,pk"`
 	At      time.Time `bun:"at"`
 }
 
-// unheard leaves out what was told before, and what is twice among them. Two who ask at the same moment may both get a
-// fact: then JetStream knows its id.
-func (s *Service) unheard(ctx context.Context, facts []events.Event) ([]events.Event, error) {
-	if len(facts) == 0 {
+// withoutReceived leaves out what was emitted before, and what is twice among them. Two who ask at the same moment may both get an
+// event: then JetStream knows its id.
+func (s *Service) withoutReceived(ctx context.Context, list []events.Event) ([]events.Event, error) {
+	if len(list) == 0 {
 		return nil, nil
 	}
-	ids := make([]string, len(facts))
-	for i, f := range facts {
+	ids := make([]string, len(list))
+	for i, f := range list {
 		ids[i] = f.EventID()
 	}
 	var known []string
-	err := s.db.NewSelect().Model((*heard)(nil)).Column("event_id").Where("event_id IN (?)", bun.List(ids)).Scan(ctx, &known)
+	err := s.db.NewSelect().Model((*receivedWebhook)(nil)).Column("event_id").Where("event_id IN (?)", bun.List(ids)).Scan(ctx, &known)
 	if err != nil {
-		return nil, fmt.Errorf("look for what was heard: %w", err)
+		return nil, fmt.Errorf("look for what was received: %w", err)
 	}
 	seen := map[string]bool{}
 	for _, id := range known {
 		seen[id] = true
 	}
 	var fresh []events.Event
-	for _, f := range facts {
+	for _, f := range list {
 		if !seen[f.EventID()] {
 			seen[f.EventID()] = true
 			fresh = append(fresh, f)
@@ -188,16 +188,16 @@ func (s *Service) unheard(ctx context.Context, facts []events.Event) ([]events.E
 	return fresh, nil
 }
 
-// heard notes what was told, after it was: a crash in between tells it twice under one id, and never not at all.
-func (s *Service) heard(ctx context.Context, facts []events.Event) error {
-	rows := make([]heard, len(facts))
-	for i, f := range facts {
-		rows[i] = heard{EventID: f.EventID(), At: s.now()}
+// markReceived saves what was emitted, after it was: a crash in between emits it twice under one id, and never not at all.
+func (s *Service) markReceived(ctx context.Context, list []events.Event) error {
+	rows := make([]receivedWebhook, len(list))
+	for i, f := range list {
+		rows[i] = receivedWebhook{EventID: f.EventID(), At: s.now()}
 	}
 	_, err := s.db.NewInsert().Model(&rows).On("CONFLICT DO NOTHING").Exec(ctx)
-	_, forget := s.db.NewDelete().Model((*heard)(nil)).Where("at < ?", s.now().Add(-heardFor)).Exec(ctx)
+	_, forget := s.db.NewDelete().Model((*receivedWebhook)(nil)).Where("at < ?", s.now().Add(-receivedFor)).Exec(ctx)
 	if err := errors.Join(err, forget); err != nil {
-		return fmt.Errorf("note what was heard: %w", err)
+		return fmt.Errorf("save what was received: %w", err)
 	}
 	return nil
 }

@@ -34,8 +34,8 @@ func (w *env) receive(body string) (asks.WebhookReceived, error) {
 	return ask[asks.WebhookReceived](w, asks.ReceiveWebhook{Body: []byte(body), Signature: sign(body, threadssim.DefaultAppSecret)})
 }
 
-// told is how many facts lie on EVENTS.
-func (w *env) told() uint64 {
+// storedEvents is how many facts lie on EVENTS.
+func (w *env) storedEvents() uint64 {
 	w.Helper()
 	s, err := w.bus.JetStream().Stream(w.Context(), events.StreamEvents)
 	if err != nil {
@@ -70,14 +70,14 @@ func TestReceiveWebhook(t *testing.T) {
 	}
 
 	t.Run("twice is once, long after JetStream has forgotten the id", func(t *testing.T) {
-		before := w.told()
+		before := w.storedEvents()
 		array := strings.Replace(strings.Replace(reply, `"values":{`, `"values":[{`, 1), `}}}}`, `}}}]}`, 1)
 		for _, body := range []string{reply, array, "[" + reply + "," + array + "]"} {
 			if got, err := w.receive(body); err != nil || got.Facts != 0 {
 				t.Errorf("%+v, %v", got, err)
 			}
 		}
-		if after := w.told(); after != before {
+		if after := w.storedEvents(); after != before {
 			t.Errorf("%d facts more", after-before)
 		}
 	})
@@ -121,7 +121,7 @@ func TestReceiveWebhook(t *testing.T) {
 	})
 
 	t.Run("what Meta did not sign, byte for byte, is nothing", func(t *testing.T) {
-		before := w.told()
+		before := w.storedEvents()
 		body := strings.ReplaceAll(reply, "18060000000000021", "18060000000000099")
 		var decoded any
 		if err := json.Unmarshal([]byte(body), &decoded); err != nil {
@@ -143,13 +143,13 @@ func TestReceiveWebhook(t *testing.T) {
 			_, err := ask[asks.WebhookReceived](w, q)
 			t.Run(name, func(t *testing.T) { refusedAs(t, err, events.Unauthorized, "") })
 		}
-		if after := w.told(); after != before {
+		if after := w.storedEvents(); after != before {
 			t.Errorf("%d facts more", after-before)
 		}
 	})
 
 	t.Run("what is older than what is known again, from the future, or of no time, is nothing", func(t *testing.T) {
-		before := w.told()
+		before := w.storedEvents()
 		for name, when := range map[string]string{
 			"four days old":     fmt.Sprint(time.Now().Add(-4 * 24 * time.Hour).Unix()),
 			"just too old":      fmt.Sprint(time.Now().Add(-timelyFor - time.Minute).Unix()),
@@ -172,7 +172,7 @@ func TestReceiveWebhook(t *testing.T) {
 		if got, err := w.receive("[" + old + "," + fresh + "]"); err != nil || got.Facts != 2 {
 			t.Errorf("%+v, %v", got, err)
 		}
-		if after := w.told(); after != before+2 {
+		if after := w.storedEvents(); after != before+2 {
 			t.Errorf("%d facts more", after-before)
 		}
 	})
@@ -200,9 +200,9 @@ func TestVerifyWebhook(t *testing.T) {
 	w := prepare(t)
 	w.svc.cfg.WebhookVerifyToken = "shared"
 	w.run()
-	hand, err := ask[asks.WebhookVerified](w, asks.VerifyWebhook{Mode: "subscribe", VerifyToken: "shared", Challenge: "1158201444"})
-	if err != nil || hand.Challenge != "1158201444" {
-		t.Errorf("%+v, %v", hand, err)
+	verified, err := ask[asks.WebhookVerified](w, asks.VerifyWebhook{Mode: "subscribe", VerifyToken: "shared", Challenge: "1158201444"})
+	if err != nil || verified.Challenge != "1158201444" {
+		t.Errorf("%+v, %v", verified, err)
 	}
 	for _, q := range []asks.VerifyWebhook{{Mode: "subscribe", VerifyToken: "guess"}, {Mode: "unsubscribe", VerifyToken: "shared"}, {Mode: "subscribe"}} {
 		_, err := ask[asks.WebhookVerified](w, q)
@@ -262,7 +262,7 @@ func TestWebhooksOfTheSimulator(t *testing.T) {
 	})
 }
 
-func TestLiveAsks(t *testing.T) {
+func TestLiveQuestions(t *testing.T) {
 	w := setup(t)
 	mine := w.connect("user_1", "demo.user")
 	until := time.Now().Add(time.Minute).UTC().Truncate(time.Second)

@@ -11,7 +11,7 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 )
 
-// Every fact of an account asks for the same: look at the row, and have the alarm that it calls for. So a fact that
+// Every event of an account asks for the same: look at the row, and have the alarm that it calls for. So an event that
 // comes late, twice or out of order changes nothing.
 
 // AccountConnected sets the account's first alarm.
@@ -48,7 +48,7 @@ func (s *Service) settle(ctx context.Context, id string) error {
 	}
 	if a.RefreshAt.IsZero() {
 		planned, ok, err := accounts.PlanRefresh(ctx, s.db, a, refreshAt(a.ID, a.IssuedAt, a.ExpiresAt))
-		if err != nil || !ok { // changed under our hands: its own fact is on the way
+		if err != nil || !ok { // changed meanwhile: its own event is on the way
 			return err
 		}
 		a = planned

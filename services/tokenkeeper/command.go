@@ -25,7 +25,7 @@ func (s *Service) RefreshToken(ctx context.Context, d bus.Delivery, cmd events.R
 	if fault, ok := errors.AsType[*events.Fault](err); ok && fault.Code == events.Unavailable {
 		// That Threads is unwell is an outcome, and noted as one. Returned to the bus it would mean: once more.
 		if err := s.bus.Reply(ctx, d.Meta.OutcomeTo, events.Outcome{CommandID: d.Meta.ID, Done: true, Fault: fault}); err != nil {
-			s.log.Warn("outcome not told; it can be read by the command's id", zap.Error(err))
+			s.log.Warn("outcome not sent; it can be read by the command's id", zap.Error(err))
 		}
 		return nil, bus.Pending
 	}
@@ -65,7 +65,7 @@ func (s *Service) refreshNow(ctx context.Context, commandID string, cmd events.R
 	if err != nil {
 		return a, err
 	}
-	if !claimed { // being refreshed, or just refreshed: the second look will tell
+	if !claimed { // being refreshed, or just refreshed: the second look will show
 		return a, bus.Later(busyFor)
 	}
 	after, err := s.renew(ctx, a, func(ctx context.Context, tx bun.Tx, a accounts.Account) error {

@@ -78,8 +78,8 @@ func TestRefreshToken(t *testing.T) {
 		if string(one) != string(two) || w.wire.count() != 1 {
 			t.Errorf("%d refreshes\nfirst  %s\nsecond %s", w.wire.count(), one, two)
 		}
-		if b := w.account(a.ID); b.ToldRev != b.Rev {
-			t.Errorf("rev %d, told %d", b.Rev, b.ToldRev)
+		if b := w.account(a.ID); b.EmittedRev != b.Rev {
+			t.Errorf("rev %d, told %d", b.Rev, b.EmittedRev)
 		}
 	})
 

@@ -17,7 +17,7 @@ import (
 const grantLooks = 3
 
 // watchGrants looks at every grant that ends within ten days, as far as is known, asks Threads when it really does, and
-// tells the owners of those that no refresh renews: once a day, until they press Allow again or the grant is over.
+// warns the owners of those that no refresh renews: once a day, until they press Allow again or the grant is over.
 // An account that cannot be looked at is looked at again after the others, and then by the next sweep.
 func (s *Service) watchGrants(ctx context.Context) error {
 	after, seen := "", 0
@@ -78,7 +78,7 @@ func (s *Service) watchGrant(ctx context.Context, a accounts.Account) error {
 		ends = a.GrantEnd()
 	case !ends.After(now.Add(accounts.WarnBefore)):
 	default:
-		_, _, err := accounts.NoteGrant(ctx, s.db, a, ends)
+		_, _, err := accounts.SaveGrantEnd(ctx, s.db, a, ends)
 		return err
 	}
 	if !ends.After(now) || !info.IsValid {
@@ -94,12 +94,12 @@ func (s *Service) watchGrant(ctx context.Context, a accounts.Account) error {
 		}
 	}
 	warned, ours, err := accounts.WarnOfGrant(ctx, s.db, a, ends, now)
-	if err != nil || !ours { // another one has told, or the account changed: the next sweep looks again
+	if err != nil || !ours { // another one has warned, or the account changed: the next sweep looks again
 		return err
 	}
-	s.log.Info("the grant ends soon and its owner is told", zap.String("account_id", a.ID), zap.Time("ends_at", ends),
+	s.log.Info("the grant ends soon and its owner is warned", zap.String("account_id", a.ID), zap.Time("ends_at", ends),
 		zap.Int("days_left", int(ends.Sub(now)/(24*time.Hour))))
-	return s.tell(ctx, warned.ID)
+	return s.emitChange(ctx, warned.ID)
 }
 
 // refused is the end of a connection whose token Threads has just refused for good.

@@ -41,7 +41,7 @@ func (w *env) refreshed(user, name string, until time.Duration) accounts.Account
 func (w *env) count(id, typ string) int {
 	w.Helper()
 	n := 0
-	for _, t := range w.told(id) {
+	for _, t := range w.emittedTypes(id) {
 		if t == typ {
 			n++
 		}
@@ -98,7 +98,7 @@ func TestGrant(t *testing.T) {
 		w.sweep()
 		for _, id := range []string{ada.ID, bob.ID} {
 			if c := w.account(id).Connection(); c.ReconnectBy == nil {
-				t.Fatalf("%s was not warned: %v", *c.Username, w.told(id))
+				t.Fatalf("%s was not warned: %v", *c.Username, w.emittedTypes(id))
 			}
 		}
 		w.connect("user_2", "bob")
@@ -108,7 +108,7 @@ func TestGrant(t *testing.T) {
 		w.clock.pass(9*day + time.Hour)
 		w.sweep()
 		if a := w.account(ada.ID); a.Status != events.ConnectionReconnectRequired || w.count(ada.ID, requiredType) != 1 {
-			t.Errorf("ada is %s; told %v", a.Status, w.told(ada.ID))
+			t.Errorf("ada is %s; told %v", a.Status, w.emittedTypes(ada.ID))
 		}
 		if b := w.account(bob.ID); b.Status != events.ConnectionActive {
 			t.Errorf("bob is %s", b.Status)
@@ -120,8 +120,8 @@ func TestGrant(t *testing.T) {
 		a := w.refreshed("user_1", "ada", 85*day)
 		w.sweep()
 		b := w.account(a.ID)
-		if slices.Contains(w.told(a.ID), soonType) || b.Connection().ReconnectBy != nil {
-			t.Errorf("warned: %v", w.told(a.ID))
+		if slices.Contains(w.emittedTypes(a.ID), soonType) || b.Connection().ReconnectBy != nil {
+			t.Errorf("warned: %v", w.emittedTypes(a.ID))
 		}
 		if want := a.IssuedAt.Add(90 * day); b.GrantEndsAt.Sub(want).Abs() > time.Second || b.Rev != a.Rev {
 			t.Errorf("the grant ends %s, want %s; rev %d, was %d", b.GrantEndsAt, want, b.Rev, a.Rev)
@@ -146,7 +146,7 @@ func TestGrant(t *testing.T) {
 		w.unwell(grantLooks)
 		w.sweep()
 		if n := w.count(a.ID, soonType); n != 0 || w.account(a.ID).Status != events.ConnectionActive {
-			t.Errorf("told %v, status %s", w.told(a.ID), w.account(a.ID).Status)
+			t.Errorf("told %v, status %s", w.emittedTypes(a.ID), w.account(a.ID).Status)
 		}
 		w.sweep()
 		if n := w.count(a.ID, soonType); n != 1 {

@@ -16,8 +16,8 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 )
 
-// errSuperseded says that the account was connected anew, or taken away, while its old token was in hand. There is
-// nothing left to do: the change has its own fact, and that settles the alarm.
+// errSuperseded says that the account was connected anew, or taken away, while its old token was being refreshed. There is
+// nothing left to do: the change has its own event, and that settles the alarm.
 var errSuperseded = errors.New("the token was replaced meanwhile")
 
 // saveWithin is how long a statement may take that a stop of the process must not interrupt.
@@ -59,7 +59,7 @@ func (s *Service) keep(ctx context.Context, a accounts.Account) error {
 }
 
 // renew asks Threads for a new token and saves it; finish joins the transaction of the saving. It returns
-// errSuperseded, a Fault ReauthRequired when the connection is over (then that was told), or what went wrong.
+// errSuperseded, a Fault ReauthRequired when the connection is over (then that was emitted), or what went wrong.
 func (s *Service) renew(ctx context.Context, a accounts.Account, finish func(context.Context, bun.Tx, accounts.Account) error) (_ accounts.Account, err error) {
 	defer func() { measureRefresh(err) }()
 	if !s.now().Before(a.ExpiresAt) {
@@ -113,7 +113,7 @@ func (s *Service) renew(ctx context.Context, a accounts.Account, finish func(con
 		return a, err
 	}
 	s.log.Info("token refreshed", zap.String("account_id", a.ID), zap.Time("expires_at", expires))
-	return saved, s.tell(ctx, a.ID)
+	return saved, s.emitChange(ctx, a.ID)
 }
 
 // errNewTokenRefused says that Threads gave a token which it then did not take. The old one stays.
@@ -140,12 +140,12 @@ func (s *Service) over(ctx context.Context, tried accounts.Account, reason *even
 		return tried, errSuperseded
 	}
 	s.log.Warn("account must be reconnected", zap.String("account_id", a.ID), zap.String("reason", reason.Message))
-	if err := s.tell(ctx, a.ID); err != nil {
+	if err := s.emitChange(ctx, a.ID); err != nil {
 		return a, err
 	}
 	return a, reason
 }
 
-func (s *Service) tell(ctx context.Context, id string) error {
-	return accounts.Tell(ctx, s.db, s.bus.Emit, id)
+func (s *Service) emitChange(ctx context.Context, id string) error {
+	return accounts.EmitChange(ctx, s.db, s.bus.Emit, id)
 }

@@ -29,8 +29,8 @@ func TestDue(t *testing.T) {
 		if life := b.ExpiresAt.Sub(w.clock.now()); life < 59*day || b.RefreshLease != "" || !b.RefreshAt.After(w.clock.now().Add(26*day)) {
 			t.Errorf("lives %s, lease %q, next refresh %s", life, b.RefreshLease, b.RefreshAt)
 		}
-		if told := w.told(a.ID); !slices.Equal(told, []string{"account.token_refreshed.v1"}) {
-			t.Errorf("told %v", told)
+		if emitted := w.emittedTypes(a.ID); !slices.Equal(emitted, []string{"account.token_refreshed.v1"}) {
+			t.Errorf("told %v", emitted)
 		}
 		w.clock.pass(45 * day) // the old token is dead by now
 		if !w.works(a.ID) {
@@ -92,8 +92,8 @@ func TestDue(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.due(a.ID)
-		if told := w.told(a.ID); !slices.Equal(told, []string{"account.reconnect_required.v1"}) {
-			t.Errorf("told %v", told)
+		if emitted := w.emittedTypes(a.ID); !slices.Equal(emitted, []string{"account.reconnect_required.v1"}) {
+			t.Errorf("told %v", emitted)
 		}
 		if b := w.account(a.ID); b.Status != events.ConnectionReconnectRequired || b.Reason == nil {
 			t.Errorf("%+v", b)

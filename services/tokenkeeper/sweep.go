@@ -19,11 +19,11 @@ const sweepPage = 500
 // Sweep is the daily look at every token that needs one.
 func (s *Service) Sweep(ctx context.Context, _ bus.Delivery, _ string) error { return s.sweep(ctx) }
 
-// sweep is the net under the alarms: it tells what was left untold, and gives an alarm to every account that has no
+// sweep is the net under the alarms: it emits what a crash left out, and gives an alarm to every account that has no
 // plan yet, is overdue, or comes due before the next sweep, in case its alarm was lost.
 func (s *Service) sweep(ctx context.Context) error {
-	_, untold := accounts.TellUntold(ctx, s.db, s.bus.Emit)
-	failed := []error{untold}
+	_, unemitted := accounts.EmitMissing(ctx, s.db, s.bus.Emit)
+	failed := []error{unemitted}
 	after, seen := "", 0
 	for {
 		page, err := accounts.RefreshBefore(ctx, s.db, s.now().Add(s.cfg.Horizon), after, sweepPage)

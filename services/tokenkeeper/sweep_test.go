@@ -16,7 +16,7 @@ func TestAlarms(t *testing.T) {
 		w := setup(t)
 		w.run()
 		a := w.connect("user_1", "ada")
-		w.tell(a.ID)
+		w.emitChange(a.ID)
 		waiting.Until(w, "the alarm is set", func() bool { return !w.alarm(a.ID).IsZero() })
 		if at := w.alarm(a.ID); !at.Equal(refreshAt(a.ID, a.IssuedAt, a.ExpiresAt).Truncate(time.Microsecond)) {
 			t.Errorf("alarm at %s", at)
@@ -24,7 +24,7 @@ func TestAlarms(t *testing.T) {
 		if _, _, err := accounts.Disconnect(t.Context(), w.db, a.ID, w.clock.now()); err != nil {
 			t.Fatal(err)
 		}
-		w.tell(a.ID)
+		w.emitChange(a.ID)
 		waiting.Until(w, "the alarm is gone", func() bool { return w.alarm(a.ID).IsZero() })
 	})
 
@@ -118,9 +118,9 @@ func TestSweep(t *testing.T) {
 	})
 }
 
-func (w *env) tell(id string) {
+func (w *env) emitChange(id string) {
 	w.Helper()
-	if err := accounts.Tell(w.Context(), w.db, w.bus.Emit, id); err != nil {
+	if err := accounts.EmitChange(w.Context(), w.db, w.bus.Emit, id); err != nil {
 		w.Fatal(err)
 	}
 }

@@ -57,12 +57,12 @@ func (s *Service) Run(ctx context.Context) error {
 	commands := bus.NewHandlers()
 	bus.OnCommand(commands, s.RefreshToken)
 
-	facts := bus.NewHandlers()
-	bus.OnEvent(facts, s.AccountConnected)
-	bus.OnEvent(facts, s.TokenRefreshed)
-	bus.OnEvent(facts, s.AccountDisconnected)
-	bus.OnEvent(facts, s.AccountReconnectRequired)
-	bus.OnEvent(facts, s.AccountErased)
+	accountEvents := bus.NewHandlers()
+	bus.OnEvent(accountEvents, s.AccountConnected)
+	bus.OnEvent(accountEvents, s.TokenRefreshed)
+	bus.OnEvent(accountEvents, s.AccountDisconnected)
+	bus.OnEvent(accountEvents, s.AccountReconnectRequired)
+	bus.OnEvent(accountEvents, s.AccountErased)
 
 	due := bus.NewHandlers()
 	due.OnWake(events.TokenDue("*"), s.Due)
@@ -74,7 +74,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return s.bus.Handle(ctx, events.TokenkeeperCommands, commands, bus.HandleOptions{Concurrency: pg.Slots(s.db, 16)})
 	})
 	g.Go(func() error {
-		return s.bus.Handle(ctx, events.TokenkeeperAccounts, facts, bus.HandleOptions{Concurrency: 16})
+		return s.bus.Handle(ctx, events.TokenkeeperAccounts, accountEvents, bus.HandleOptions{Concurrency: 16})
 	})
 	g.Go(func() error { return s.bus.Handle(ctx, events.TokenkeeperDue, due, bus.HandleOptions{Concurrency: 16}) })
 	g.Go(func() error { return s.sweepAtStart(ctx) })

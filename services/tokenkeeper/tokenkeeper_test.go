@@ -212,7 +212,7 @@ func (w *env) alarm(id string) time.Time {
 }
 
 // told is every fact of the account, by type.
-func (w *env) told(id string) []string {
+func (w *env) emittedTypes(id string) []string {
 	w.Helper()
 	stream, err := w.bus.JetStream().Stream(w.Context(), events.StreamEvents)
 	if err != nil {

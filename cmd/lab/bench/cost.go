@@ -59,7 +59,7 @@ func (e *env) meter(ctx context.Context) (m meter, err error) {
 		return m, fmt.Errorf("look at the streams: %w", err)
 	}
 	for stream, durable := range map[string]string{
-		events.StreamEvents: events.PublisherRecorder, events.StreamPostAlarms: events.PublisherDue,
+		events.StreamEvents: events.PublisherProjector, events.StreamPostAlarms: events.PublisherDue,
 	} {
 		s, err := e.Bus.JetStream().Stream(ctx, stream)
 		if err != nil {

@@ -27,9 +27,9 @@ type RebuildFigure struct {
 // rebuild fills EVENTS with the facts of posts that went well, three each, and builds the table from them.
 func (e *env) rebuild(ctx context.Context) (*RebuildFigure, error) {
 	e.stopPublisher() // it would record them meanwhile
-	posts := max(e.o.facts/len(wellTold), 1)
+	posts := max(e.o.facts/len(publishedFacts), 1)
 	e.say("rebuild: writing the facts of %d posts to EVENTS", posts)
-	if err := e.tellPosts(ctx, posts); err != nil {
+	if err := e.writeEvents(ctx, posts); err != nil {
 		return nil, err
 	}
 	cfg, err := publisher.ConfigFromEnv(e.Getenv)
@@ -53,12 +53,12 @@ func (e *env) rebuild(ctx context.Context) (*RebuildFigure, error) {
 	return f, nil
 }
 
-// wellTold are the facts of a post that goes well.
-var wellTold = []events.PostFact{events.FactScheduled, events.FactPrepared, events.FactPublished}
+// publishedFacts are the facts of a post that goes well.
+var publishedFacts = []events.PostFact{events.FactScheduled, events.FactPrepared, events.FactPublished}
 
-// tellPosts writes facts in atomic batches, as the publisher does in a rush.
-func (e *env) tellPosts(ctx context.Context, posts int) error {
-	defer e.begin(ctx, "writing facts", "facts", posts*len(wellTold))()
+// writeEvents writes facts in atomic batches, as the publisher does in a rush.
+func (e *env) writeEvents(ctx context.Context, posts int) error {
+	defer e.begin(ctx, "writing facts", "facts", posts*len(publishedFacts))()
 	rng := rand.New(rand.NewPCG(e.o.seed, 7)) //nolint:gosec // a load, no secret
 	batch := make([]*nats.Msg, 0, bareBatch)
 	flush := func() error {
@@ -77,7 +77,7 @@ func (e *env) tellPosts(ctx context.Context, posts int) error {
 			Text: text(rng, "rebuild", i, at), Media: []events.Media{}, ScheduledAt: at, PublishWithin: 86400, CreatedAt: at, UpdatedAt: at,
 			Status: events.StatusQueued, State: events.StateScheduled,
 		}
-		for rev, fact := range wellTold {
+		for rev, fact := range publishedFacts {
 			p.Rev = int64(rev + 1)
 			switch fact {
 			case events.FactPrepared:

@@ -21,8 +21,8 @@ func (v *verdict) fault(ids []string, format string, args ...any) {
 	}
 }
 
-// told are the PostPublished of a run by post, and how often each was told.
-type told struct {
+// emittedPost are the PostPublished of a run by post, and how often each was told.
+type emittedPost struct {
 	post  events.Post
 	times int
 }
@@ -31,7 +31,7 @@ type told struct {
 // same media id. It returns the arrivals of the run: the target's own, or where that cannot tell, the calls as the
 // publisher noted them.
 func (e *env) verify(ctx context.Context, run string, posts []planned, from uint64) (arrivals []Arrival, v verdict, err error) {
-	facts, err := e.published(ctx, from)
+	emitted, err := e.published(ctx, from)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -52,14 +52,14 @@ func (e *env) verify(ctx context.Context, run string, posts []planned, from uint
 			}
 		}
 	}
-	var lost, doubled, untold, retold, notPosted, differ []string
+	var lost, doubled, missing, duplicates, notPosted, differ []string
 	for _, p := range posts {
-		fact, row := facts[p.id], rows[p.id]
+		fact, row := emitted[p.id], rows[p.id]
 		switch {
 		case fact.times == 0:
-			untold = append(untold, p.id)
+			missing = append(missing, p.id)
 		case fact.times > 1:
-			retold = append(retold, p.id)
+			duplicates = append(duplicates, p.id)
 		}
 		if row.State != events.StatePublished || row.MediaID == "" {
 			notPosted = append(notPosted, p.id)
@@ -83,8 +83,8 @@ func (e *env) verify(ctx context.Context, run string, posts []planned, from uint
 	}
 	v.fault(lost, "of %s never arrived", run)
 	v.fault(doubled, "of %s arrived more than once", run)
-	v.fault(untold, "of %s were not told on EVENTS", run)
-	v.fault(retold, "of %s were told more than once on EVENTS", run)
+	v.fault(missing, "of %s were not told on EVENTS", run)
+	v.fault(duplicates, "of %s were told more than once on EVENTS", run)
 	v.fault(notPosted, "of %s are not POSTED in the table", run)
 	v.fault(differ, "of %s have another media id in the table, on EVENTS or at the target", run)
 	if extra := len(byText) - len(posts); extra > 0 {
@@ -124,11 +124,11 @@ func (e *env) end(ctx context.Context) (uint64, error) {
 }
 
 // published reads every PostPublished on EVENTS after a sequence.
-func (e *env) published(ctx context.Context, after uint64) (map[string]told, error) {
-	facts := map[string]told{}
+func (e *env) published(ctx context.Context, after uint64) (map[string]emittedPost, error) {
+	emitted := map[string]emittedPost{}
 	end, err := e.end(ctx)
 	if err != nil || after >= end {
-		return facts, err
+		return emitted, err
 	}
 	consumer, err := e.Bus.JetStream().OrderedConsumer(ctx, events.StreamEvents, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1,
@@ -156,12 +156,12 @@ func (e *env) published(ctx context.Context, after uint64) (map[string]told, err
 				return nil, err
 			}
 			if ev, ok := msg.(events.PostPublished); ok {
-				f := facts[ev.Snapshot().ID]
-				facts[ev.Snapshot().ID] = told{post: ev.Snapshot(), times: f.times + 1}
+				f := emitted[ev.Snapshot().ID]
+				emitted[ev.Snapshot().ID] = emittedPost{post: ev.Snapshot(), times: f.times + 1}
 			}
 		}
 		if meta.Sequence.Stream >= end {
-			return facts, nil
+			return emitted, nil
 		}
 	}
 }

@@ -40,14 +40,14 @@ type env struct {
 	sim      *subprocess.Process
 	workers  []*worker
 	read     uint64 // of EVENTS
-	told     map[string][]string
+	emitted  map[string][]string
 	judged   map[string]bool // the simulator's mistakes that were judged already
 	old      []string        // posts of earlier rounds
 	ctx      context.Context //nolint:containedctx // of the workers, which live as long as the run
 }
 
 func open(ctx context.Context, o Options, out io.Writer) (_ *env, err error) {
-	e := &env{o: o, out: out, told: map[string][]string{}, judged: map[string]bool{}, ctx: ctx}
+	e := &env{o: o, out: out, emitted: map[string][]string{}, judged: map[string]bool{}, ctx: ctx}
 	if e.pictures, err = openPictureHost(ctx); err != nil {
 		return nil, err
 	}

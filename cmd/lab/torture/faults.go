@@ -142,8 +142,8 @@ var faults = []fault{
 
 	{name: noisyTenant, what: "one user asks for everything at once, with pictures from a slow host", top: true,
 		others: noisyFor, own: ownNoise, act: makeNoise},
-	{name: frozenRecorder, what: "the publisher that records stands still, and another is started again", top: true,
-		others: frozenFor, act: freezeRecorder},
+	{name: frozenProjector, what: "the publisher that records stands still, and another is started again", top: true,
+		others: frozenFor, act: freezeProjector},
 	{name: lockedAccount, what: "the row of one account is locked from outside", top: true,
 		others: lockedFor, own: ownLocked, act: lockAccount},
 }

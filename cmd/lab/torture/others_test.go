@@ -45,13 +45,13 @@ func TestPlansJudgeOthersLateness(t *testing.T) {
 				t.Errorf("round %d of seed %d (%s) has %d posts of quiet tenants", n, seed, p, quiet)
 			}
 		}
-		for _, name := range []string{noisyTenant, frozenRecorder, lockedAccount} {
+		for _, name := range []string{noisyTenant, frozenProjector, lockedAccount} {
 			if !alone[name] {
 				t.Errorf("seed %d: %s has none of ten rounds to itself", seed, name)
 			}
 		}
 	}
-	if p := newPlan(Options{seed: 1, posts: 30, publishers: 1, only: frozenRecorder}, 1); p.publishers < 2 {
+	if p := newPlan(Options{seed: 1, posts: 30, publishers: 1, only: frozenProjector}, 1); p.publishers < 2 {
 		t.Error("the only publisher is frozen")
 	}
 }

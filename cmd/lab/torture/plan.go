@@ -89,7 +89,7 @@ func newPlan(o Options, number int) *plan {
 	}
 	p.accounts = max(3, o.posts/8)
 	p.drawFaults(o)
-	if p.has(frozenRecorder) {
+	if p.has(frozenProjector) {
 		p.publishers = max(p.publishers, 2) // one stands still, another goes on
 	}
 	p.drawPosts(o.posts)
@@ -195,15 +195,15 @@ func (p *plan) write(q *planned) {
 		q.draft.Text = fmt.Sprintf("round %d of seed %d: good morning", p.number, p.seed)
 		q.due = 4*time.Second + p.upTo(time.Second).Truncate(time.Millisecond)
 	case kindReply, kindQuote, kindRepost:
-		p.refer(q)
+		p.addReference(q)
 	case kindNow:
 		q.sent = p.upTo(window - handIn)
 		q.due = q.sent
 	}
 }
 
-// refer finds an earlier post to refer to. Without one it is a plain text.
-func (p *plan) refer(q *planned) {
+// addReference finds an earlier post to refer to. Without one it is a plain text.
+func (p *plan) addReference(q *planned) {
 	var others []*planned
 	for _, o := range p.posts {
 		if o.kind == kindText || o.kind == kindImage || o.kind == kindNow {

@@ -184,7 +184,7 @@ func TestVerdict(t *testing.T) {
 				round:   &round{plan: w.plan, posts: []*handed{q}, byN: map[int]*handed{0: q}, accounts: []*account{q.account}},
 				byID:    map[string]*posts.Post{q.id: w.row},
 				commits: w.commits,
-				facts:   map[string][]string{q.id: w.told},
+				emitted: map[string][]string{q.id: w.told},
 			}
 			v.same(t.Context())
 			v.post(t.Context(), q)

@@ -49,9 +49,9 @@ type Round struct {
 	// Hurried are rows that the run let hours pass for.
 	Hurried int `json:"hurried"`
 	// Held is what a round waited for last, when it had to wait long.
-	Held      string   `json:"held,omitempty"`
-	HeldStory []string `json:"heldStory,omitempty"`
-	Took      float64  `json:"tookSeconds"`
+	Held        string   `json:"held,omitempty"`
+	HeldHistory []string `json:"heldStory,omitempty"`
+	Took        float64  `json:"tookSeconds"`
 }
 
 // Lateness is how late the first calls of posts arrived, in milliseconds.
@@ -78,7 +78,7 @@ func (r *Report) add(round *round, v *verdict) {
 		r.Posts[q.kind][v.outcome(q)]++
 	}
 	one := Round{Number: round.plan.number, Faults: round.plan.String(), Posts: len(round.posts), Outcomes: v.tallyOutcomes(),
-		Happened: round.tally(), Hurried: round.hurry, Held: round.held, HeldStory: v.heldStory, Took: v.took.Seconds()}
+		Happened: round.tally(), Hurried: round.hurry, Held: round.held, HeldHistory: v.heldHistory, Took: v.took.Seconds()}
 	r.Rounds = append(r.Rounds, one)
 	for what, n := range one.Happened {
 		r.Happened[what] += n
@@ -244,7 +244,7 @@ func (r *Report) print(w io.Writer) {
 	say("")
 	for _, v := range r.Violations {
 		say("VIOLATED in round %d (%s): %s %s", v.Round, v.Faults, v.Post, v.What)
-		for _, line := range v.Story {
+		for _, line := range v.History {
 			say("    %s", line)
 		}
 		say("    again: torture --seed %d --from %d --rounds 1", r.Seed, v.Round)

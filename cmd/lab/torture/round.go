@@ -116,7 +116,7 @@ func (e *env) round(ctx context.Context, p *plan, report *Report) error {
 			v.unsettled = err
 		}
 	}
-	if err := v.judge(ctx); err != nil {
+	if err := v.verify(ctx); err != nil {
 		return err
 	}
 	v.others(ctx, e.o.othersWithin)
@@ -181,7 +181,7 @@ func (r *round) grant(ctx context.Context, a *account) error {
 	if err != nil {
 		return err
 	}
-	return accounts.Tell(ctx, r.env.DB, r.env.Bus.Emit, a.id)
+	return accounts.EmitChange(ctx, r.env.DB, r.env.Bus.Emit, a.id)
 }
 
 // connect connects an account again, for as long as it takes: NATS or Postgres may be away.
@@ -198,7 +198,7 @@ func (r *round) disconnect(ctx context.Context, a *account) {
 	for ctx.Err() == nil {
 		_, _, err := accounts.Disconnect(ctx, r.env.DB, a.id, time.Now())
 		if err == nil {
-			err = accounts.Tell(ctx, r.env.DB, r.env.Bus.Emit, a.id)
+			err = accounts.EmitChange(ctx, r.env.DB, r.env.Bus.Emit, a.id)
 		}
 		if err == nil || !clock.Sleep(ctx, 200*time.Millisecond) {
 			return
@@ -457,8 +457,8 @@ func (r *round) settled(ctx context.Context, rows map[string]*posts.Post) error 
 		case !p.DeleteRequestedAt.IsZero() && p.DeletedAt.IsZero():
 			return fmt.Errorf("post %s is being deleted", p.ID)
 		}
-		if p.ToldRev < p.Rev {
-			return fmt.Errorf("post %s is at rev %d and told up to %d", p.ID, p.Rev, p.ToldRev)
+		if p.EmittedRev < p.Rev {
+			return fmt.Errorf("post %s is at rev %d and told up to %d", p.ID, p.Rev, p.EmittedRev)
 		}
 	}
 	outcomes, err := r.outcomes(ctx)
@@ -466,10 +466,10 @@ func (r *round) settled(ctx context.Context, rows map[string]*posts.Post) error 
 		return err
 	}
 	for _, s := range r.sent {
-		o, noted := outcomes[s.id]
+		o, stored := outcomes[s.id]
 		switch p := rows[s.post.id]; {
-		case o != nil, s.err != nil && !noted:
-		case noted && p != nil && p.State == events.StateParked: // its answer comes with the end of the post
+		case o != nil, s.err != nil && !stored:
+		case stored && p != nil && p.State == events.StateParked: // its answer comes with the end of the post
 		default:
 			return fmt.Errorf("the command %s of post %s has no answer", s.verb, s.post.id)
 		}

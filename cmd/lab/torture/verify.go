@@ -19,15 +19,15 @@ import (
 // verdict holds Threads, EVENTS and the table of one round against each other.
 type verdict struct {
 	*round
-	unsettled  error
-	byID       map[string]*posts.Post
-	answers    map[string]*events.Outcome
-	facts      map[string][]string // what was told of each post
-	commits    []threadssim.Post
-	calls      []threadssim.Call
-	violations []Violation
-	heldStory  []string
-	lateBy     []float64 // of the first calls, in milliseconds
+	unsettled   error
+	byID        map[string]*posts.Post
+	answers     map[string]*events.Outcome
+	emitted     map[string][]string // what was told of each post
+	commits     []threadssim.Post
+	calls       []threadssim.Call
+	violations  []Violation
+	heldHistory []string
+	lateBy      []float64 // of the first calls, in milliseconds
 	// Of quiet tenants, whose lateness is held against a bound, or only shown.
 	judged, shown []otherPost
 	took          time.Duration
@@ -35,11 +35,11 @@ type verdict struct {
 
 // Violation is a broken promise, with all that is known of the post.
 type Violation struct {
-	Round  int      `json:"round"`
-	Faults string   `json:"troubles"`
-	Post   string   `json:"post,omitempty"`
-	What   string   `json:"what"`
-	Story  []string `json:"story,omitempty"`
+	Round   int      `json:"round"`
+	Faults  string   `json:"troubles"`
+	Post    string   `json:"post,omitempty"`
+	What    string   `json:"what"`
+	History []string `json:"story,omitempty"`
 }
 
 func (v *verdict) violated(ctx context.Context, q *handed, format string, args ...any) {
@@ -47,14 +47,14 @@ func (v *verdict) violated(ctx context.Context, q *handed, format string, args .
 	if q != nil {
 		one.Post = q.id
 		if v.env != nil { // without a system there is nobody to ask
-			one.Story = v.story(ctx, q)
+			one.History = v.history(ctx, q)
 		}
 	}
 	v.violations = append(v.violations, one)
 }
 
-// judge reads everything and compares.
-func (v *verdict) judge(ctx context.Context) (err error) {
+// verify reads everything and compares.
+func (v *verdict) verify(ctx context.Context) (err error) {
 	if v.byID, err = v.rows(ctx); err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (v *verdict) judge(ctx context.Context) (err error) {
 	if err := v.env.readEvents(ctx); err != nil {
 		return err
 	}
-	v.facts = v.env.told
+	v.emitted = v.env.emitted
 	var list struct {
 		Data []threadssim.Post `json:"data"`
 	}
@@ -87,7 +87,7 @@ func (v *verdict) judge(ctx context.Context) (err error) {
 		v.violated(ctx, v.named(v.unsettled.Error()), "%v", v.unsettled)
 	}
 	if q := v.named(v.held); q != nil {
-		v.heldStory = v.story(ctx, q)
+		v.heldHistory = v.history(ctx, q)
 	}
 	v.same(ctx)
 	for _, q := range v.posts {
@@ -282,7 +282,7 @@ func (v *verdict) post(ctx context.Context, q *handed) {
 		return // see commands
 	}
 	published := 0
-	for _, fact := range v.facts[q.id] {
+	for _, fact := range v.emitted[q.id] {
 		if fact == string(events.FactPublished) {
 			published++
 		}
@@ -352,16 +352,16 @@ func (v *verdict) accepted(q *handed, verb string) bool {
 // commands judges what was answered: what was refused has not happened, what was accepted has.
 func (v *verdict) commands(ctx context.Context) {
 	for _, s := range v.sent {
-		o, noted := v.answers[s.id]
+		o, stored := v.answers[s.id]
 		q, p := s.post, v.byID[s.post.id]
 		if f := new(events.Fault); s.err != nil {
-			if asFault(s.err, &f) && f.Code == events.Unavailable && noted {
+			if asFault(s.err, &f) && f.Code == events.Unavailable && stored {
 				v.violated(ctx, q, "the bus said that nothing was accepted of %s, and it was", s.verb)
 			}
 			continue
 		}
 		if o == nil {
-			if !noted {
+			if !stored {
 				v.violated(ctx, q, "the command %s was stored and is lost", s.verb)
 			}
 			continue
@@ -469,14 +469,14 @@ func (e *env) readEvents(ctx context.Context) error {
 		e.read = meta.Sequence.Stream
 		// threads.evt.post.<account>.<post>.<fact>
 		if words := strings.Split(m.Subject(), "."); len(words) == 6 && words[2] == "post" {
-			e.told[words[4]] = append(e.told[words[4]], words[5])
+			e.emitted[words[4]] = append(e.emitted[words[4]], words[5])
 		}
 	}
 	return nil
 }
 
-// story is all that is known of a post: row, commands, facts, attempts, and what the simulator saw.
-func (v *verdict) story(ctx context.Context, q *handed) (lines []string) {
+// history is all that is known of a post: row, commands, facts, attempts, and what the simulator saw.
+func (v *verdict) history(ctx context.Context, q *handed) (lines []string) {
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	say("planned: %s of %s, handed in at %s, due at %s, refers to %d, moves %+v; the round began at %s", q.kind, q.account.name,
 		q.sent, q.due, q.refers, q.moves, v.began.UTC().Format(time.RFC3339Nano))
@@ -490,7 +490,7 @@ func (v *verdict) story(ctx context.Context, q *handed) (lines []string) {
 			say("command %s %s: sent with %v, outcome %s", s.verb, s.id, s.err, b)
 		}
 	}
-	say("told: %s", strings.Join(v.facts[q.id], ", "))
+	say("told: %s", strings.Join(v.emitted[q.id], ", "))
 	type attempt struct {
 		At      time.Time `bun:"at"`
 		Phase   string    `bun:"phase"`

@@ -65,7 +65,7 @@ type Import struct {
 	accounts map[string][]string // by user: their accounts here, as the original had them
 	expired  map[string]bool     // accounts whose token had outlived itself
 	media    map[string]string   // by account and media id: the original's post that has it
-	noted    map[string]bool     // persons at Threads by user, of whom a connection was seen
+	seen     map[string]bool     // persons at Threads by user, of whom a connection was seen
 	erased   map[string]bool     // users of the page who had an account erased
 	emitted  bool
 }
@@ -83,7 +83,7 @@ func (i *Import) Run(ctx context.Context) (*Report, error) {
 	}
 	i.report = newReport(i.DryRun, i.Now())
 	i.accounts, i.expired = map[string][]string{}, map[string]bool{}
-	i.media, i.noted = map[string]string{}, map[string]bool{}
+	i.media, i.seen = map[string]string{}, map[string]bool{}
 	err := i.run(ctx)
 	i.report.Seconds = i.Now().Sub(i.report.started).Seconds()
 	return i.report, err
@@ -135,11 +135,11 @@ func (i *Import) takeConnections(ctx context.Context, page []connection) error {
 	var good []connection
 	for _, c := range page {
 		if erased[c.UserID] {
-			i.told(Row{Kind: "connection", ID: c.ID, Action: Skipped, Code: "erased"})
+			i.count(Row{Kind: "connection", ID: c.ID, Action: Skipped, Code: "erased"})
 			continue
 		}
 		if reason := i.flawOf(c); reason != "" {
-			i.told(Row{Kind: "connection", ID: c.ID, Action: Skipped, Code: reason})
+			i.count(Row{Kind: "connection", ID: c.ID, Action: Skipped, Code: reason})
 			continue
 		}
 		good = append(good, c)
@@ -169,7 +169,7 @@ func (i *Import) takeConnections(ctx context.Context, page []connection) error {
 			if taken[n] == accounts.TakenGone {
 				row.Action, row.Code = Skipped, "disconnected"
 			}
-			i.told(row)
+			i.count(row)
 		}
 	}
 	var fresh []string
@@ -208,7 +208,7 @@ func (i *Import) look(ctx context.Context, good []connection, ids []string) erro
 				row.Action, row.Code = Skipped, "disconnected"
 			}
 		}
-		i.told(row)
+		i.count(row)
 	}
 	return nil
 }
@@ -225,10 +225,10 @@ func (i *Import) flawOf(c connection) string {
 	}
 	// The latest comes first; what follows of the same person is an older grant.
 	key := c.UserID + " " + c.ProviderUserID
-	if i.noted[key] {
+	if i.seen[key] {
 		return "connected_twice"
 	}
-	i.noted[key] = true
+	i.seen[key] = true
 	return ""
 }
 
@@ -264,7 +264,7 @@ func (i *Import) emit(ctx context.Context, ids []string) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(16)
 	for _, id := range ids {
-		g.Go(func() error { return accounts.Tell(ctx, i.DB, i.Bus.Emit, id) })
+		g.Go(func() error { return accounts.EmitChange(ctx, i.DB, i.Bus.Emit, id) })
 	}
 	return g.Wait()
 }

@@ -113,7 +113,7 @@ func TestSource(t *testing.T) {
 }
 
 // What is over in the original has one outcome whatever is here by now; what is queued, by what may have become of it.
-func TestJudge(t *testing.T) {
+func TestDecide(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 2, 10, 0, 0, 0, time.UTC)
 	stopped := now.Add(-10 * time.Minute)
@@ -167,13 +167,13 @@ func TestJudge(t *testing.T) {
 			if c.here != nil {
 				ours[c.row.ourID()] = *c.here
 			}
-			s := i.judge(c.row, ours, map[string]accounts.Account{})
+			s := i.decide(c.row, ours, map[string]accounts.Account{})
 			command, fact := "", ""
 			if s.command != nil {
 				command = s.command.Type()
 			}
-			if s.fact != nil {
-				fact = s.fact.Type()
+			if s.event != nil {
+				fact = s.event.Type()
 			}
 			if s.row.Action != c.action || s.row.Code != c.code || command != c.command || fact != c.fact {
 				t.Errorf("it is %s %q by %q %q; want %s %q by %q %q", s.row.Action, s.row.Code, command, fact, c.action, c.code, c.command, c.fact)

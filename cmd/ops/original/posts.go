@@ -42,7 +42,7 @@ type step struct {
 	post    post
 	command events.Command
 	id      string // the command's
-	fact    events.Event
+	event   events.Event
 	// after makes the event once the command is done, from the post as it is then.
 	after func(events.Post) events.Event
 }
@@ -69,27 +69,27 @@ func (i *Import) takePosts(ctx context.Context, page []post) error {
 	}
 	steps := make([]step, 0, len(page))
 	for _, p := range page {
-		steps = append(steps, i.judge(p, ours, known))
+		steps = append(steps, i.decide(p, ours, known))
 	}
 	if !i.DryRun {
 		if err := i.command(ctx, steps); err != nil {
 			return err
 		}
-		var facts []events.Event
+		var emit []events.Event
 		for _, s := range steps {
-			if s.fact != nil {
-				facts = append(facts, s.fact)
+			if s.event != nil {
+				emit = append(emit, s.event)
 			}
 		}
-		if len(facts) > 0 {
-			if err := i.Bus.Emit(ctx, facts...); err != nil {
+		if len(emit) > 0 {
+			if err := i.Bus.Emit(ctx, emit...); err != nil {
 				return fmt.Errorf("emit what was imported: %w", err)
 			}
 			i.emitted = true
 		}
 	}
 	for _, s := range steps {
-		i.told(s.row)
+		i.count(s.row)
 	}
 	if i.Progress != nil {
 		i.Progress(i.report.done, i.report.Total)
@@ -224,11 +224,11 @@ func (i *Import) hear(ctx context.Context, waiting map[string]*step) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	var noted []commands.Command
-	if err := i.DB.NewSelect().Model(&noted).Where("id IN (?)", bun.List(ids)).Scan(ctx); err != nil {
+	var stored []commands.Command
+	if err := i.DB.NewSelect().Model(&stored).Where("id IN (?)", bun.List(ids)).Scan(ctx); err != nil {
 		return fmt.Errorf("read what became of the commands: %w", err)
 	}
-	for _, c := range noted {
+	for _, c := range stored {
 		s := waiting[c.ID]
 		o, done := c.Done()
 		if !done && c.Type != (events.PublishPost{}).Type() { // that one ends when Threads has answered; it is accepted
@@ -246,7 +246,7 @@ func (i *Import) hear(ctx context.Context, waiting map[string]*step) error {
 			if err := json.Unmarshal(o.Result, &now); err != nil {
 				return fmt.Errorf("read the outcome of post %s: %w", s.post.ID, err)
 			}
-			s.fact = s.after(now)
+			s.event = s.after(now)
 		}
 	}
 	return nil
@@ -264,7 +264,7 @@ func (i *Import) settle(ctx context.Context) error {
 	end, was := stream.CachedInfo().State.LastSeq, uint64(0)
 	for deadline := time.Now().Add(patience); ; {
 		var seq uint64
-		err := i.DB.NewRaw("SELECT coalesce(max(seq), 0) FROM recorder_positions WHERE name = ?", events.PublisherRecorder).
+		err := i.DB.NewRaw("SELECT coalesce(max(seq), 0) FROM recorder_positions WHERE name = ?", events.PublisherProjector).
 			Scan(ctx, &seq)
 		switch {
 		case err != nil:

@@ -84,8 +84,8 @@ func newReport(dry bool, now time.Time) *Report {
 		Others: map[string]int{}, started: now}
 }
 
-// told counts what became of a row, and passes it on.
-func (i *Import) told(r Row) {
+// count adds what became of a row to the report, and passes it on.
+func (i *Import) count(r Row) {
 	if r.Code != "" {
 		i.report.Reasons[r.Code]++
 		r.Reason = cmp.Or(r.Reason, reasons[r.Code])

@@ -122,14 +122,14 @@ func (s *steps) deleteOne(ctx context.Context) error {
 }
 
 func (s *steps) seePublished(ctx context.Context, p events.Post) error {
-	told, err := s.watch.await(ctx, p.ID, events.FactPublished)
+	emitted, err := s.watch.await(ctx, p.ID, events.FactPublished)
 	if err != nil {
 		return err
 	}
-	switch late := deref(told.LatenessMs); {
+	switch late := deref(emitted.LatenessMs); {
 	case late < 0:
 		return fmt.Errorf("it went out %.1f ms early", -late)
-	case deref(told.Permalink) == "":
+	case deref(emitted.Permalink) == "":
 		return errors.New("it has no permalink")
 	}
 	return nil
@@ -161,17 +161,17 @@ func (s *steps) compare(ctx context.Context, simulatorURL string) error {
 		return err
 	}
 	for _, p := range []events.Post{s.now, s.text, s.image} {
-		told, err := s.watch.await(ctx, p.ID, events.FactPublished)
+		emitted, err := s.watch.await(ctx, p.ID, events.FactPublished)
 		if err != nil {
 			return err
 		}
 		n := 0
 		for _, a := range arrived.Data {
-			if a.MediaID != deref(told.PostedTweetID) {
+			if a.MediaID != deref(emitted.PostedTweetID) {
 				continue
 			}
 			n++
-			if early := told.ScheduledAt.Sub(time.Unix(0, a.ArrivedNs)); early > 0 {
+			if early := emitted.ScheduledAt.Sub(time.Unix(0, a.ArrivedNs)); early > 0 {
 				return fmt.Errorf("%q arrived %s early", p.Text, early)
 			}
 		}

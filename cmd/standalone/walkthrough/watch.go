@@ -16,9 +16,9 @@ type watch struct {
 	printer *printer
 	consume jetstream.ConsumeContext
 
-	mu    sync.Mutex
-	facts map[string]events.PostEvent // by post id and fact
-	news  chan struct{}               // closed and replaced at each event
+	mu   sync.Mutex
+	seen map[string]events.PostEvent // by post id and fact
+	news chan struct{}               // closed and replaced at each event
 }
 
 func watchEvents(ctx context.Context, js jetstream.JetStream, p *printer) (*watch, error) {
@@ -26,7 +26,7 @@ func watchEvents(ctx context.Context, js jetstream.JetStream, p *printer) (*watc
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to %s: %w", events.StreamEvents, err)
 	}
-	w := &watch{printer: p, facts: map[string]events.PostEvent{}, news: make(chan struct{})}
+	w := &watch{printer: p, seen: map[string]events.PostEvent{}, news: make(chan struct{})}
 	if w.consume, err = consumer.Consume(w.take); err != nil {
 		return nil, fmt.Errorf("subscribe to %s: %w", events.StreamEvents, err)
 	}
@@ -56,7 +56,7 @@ func (w *watch) take(m jetstream.Msg) {
 	}
 	if ev, ok := msg.(events.PostEvent); ok {
 		w.mu.Lock()
-		w.facts[ev.Snapshot().ID+" "+string(ev.Fact())] = ev
+		w.seen[ev.Snapshot().ID+" "+string(ev.Fact())] = ev
 		close(w.news)
 		w.news = make(chan struct{})
 		w.mu.Unlock()
@@ -67,7 +67,7 @@ func (w *watch) take(m jetstream.Msg) {
 func (w *watch) await(ctx context.Context, post string, fact events.PostFact) (events.Post, error) {
 	for {
 		w.mu.Lock()
-		ev, ok := w.facts[post+" "+string(fact)]
+		ev, ok := w.seen[post+" "+string(fact)]
 		news := w.news
 		w.mu.Unlock()
 		if ok {

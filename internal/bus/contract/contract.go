@@ -157,7 +157,7 @@ func Watch(nc *nats.Conn) (stop func() (n int, err error), err error) {
 	var mu sync.Mutex
 	var wrong []error
 	n := 0
-	hear := func(m *nats.Msg) {
+	receive := func(m *nats.Msg) {
 		err := Message(m.Subject, m.Header, m.Data)
 		mu.Lock()
 		defer mu.Unlock()
@@ -167,14 +167,14 @@ func Watch(nc *nats.Conn) (stop func() (n int, err error), err error) {
 		}
 	}
 	var subs []*nats.Subscription
-	var heard sync.WaitGroup
+	var closed sync.WaitGroup
 	for _, subject := range []string{events.EveryCommand, events.EveryFact} {
-		sub, err := nc.Subscribe(subject, hear)
+		sub, err := nc.Subscribe(subject, receive)
 		if err != nil {
 			return nil, fmt.Errorf("watch %s: %w", subject, err)
 		}
-		heard.Add(1)
-		sub.SetClosedHandler(func(string) { heard.Done() }) // called after the last message was looked at
+		closed.Add(1)
+		sub.SetClosedHandler(func(string) { closed.Done() }) // called after the last message was looked at
 		subs = append(subs, sub)
 	}
 	if err := nc.Flush(); err != nil {
@@ -186,7 +186,7 @@ func Watch(nc *nats.Conn) (stop func() (n int, err error), err error) {
 				return 0, fmt.Errorf("end the watch: %w", err)
 			}
 		}
-		heard.Wait()
+		closed.Wait()
 		mu.Lock()
 		defer mu.Unlock()
 		return n, errors.Join(wrong...)

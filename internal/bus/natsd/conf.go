@@ -60,7 +60,7 @@ func Configuration() string {
 		if u.Account == bus.AccountThreads {
 			continue
 		}
-		for _, s := range u.Hears {
+		for _, s := range u.Receives {
 			of(bus.AccountThreads).streams[s] = append(of(bus.AccountThreads).streams[s], u.Account)
 			mine.take(fmt.Sprintf("stream: { account: %s, subject: %q }", bus.AccountThreads, s))
 		}

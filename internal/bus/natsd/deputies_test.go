@@ -163,7 +163,7 @@ func TestNobodyHasJetStreamWriteWhatTheyMayNotThemselves(t *testing.T) {
 					t.Errorf("%s has %d messages, not %d", stream, n, want)
 				}
 			}
-			if _, err := publisher.JetStream().Consumer(t.Context(), events.StreamEvents, events.PublisherRecorder); err != nil {
+			if _, err := publisher.JetStream().Consumer(t.Context(), events.StreamEvents, events.PublisherProjector); err != nil {
 				t.Error(err)
 			}
 		})

@@ -88,8 +88,8 @@ func (c *accepter) accept(ctx context.Context, d bus.Delivery, cmd events.Comman
 	return p.Snapshot(), nil
 }
 
-// judge makes the post that is asked for, or says why not.
-func (c *accepter) judge(ctx context.Context, db bun.IDB, own []accounts.Account, r request) (*posts.Post, error) {
+// decide makes the post that is asked for, or says why not.
+func (c *accepter) decide(ctx context.Context, db bun.IDB, own []accounts.Account, r request) (*posts.Post, error) {
 	if r.late != nil {
 		return nil, r.late
 	}
@@ -124,7 +124,7 @@ func (c *accepter) acceptAlone(ctx context.Context, d bus.Delivery, cmd events.C
 		if err != nil {
 			return nil, err
 		}
-		if p, err = c.judge(ctx, tx, own, r); err != nil {
+		if p, err = c.decide(ctx, tx, own, r); err != nil {
 			return nil, err
 		}
 		held, err := accounts.HoldAll(ctx, tx, []string{p.AccountID})
@@ -160,7 +160,7 @@ func (c *accepter) acceptTogether(ctx context.Context, d bus.Delivery, cmd event
 	if err != nil {
 		return nil, nil, err
 	}
-	p, refused := c.judge(ctx, c.db, *own, r)
+	p, refused := c.decide(ctx, c.db, *own, r)
 	a := acceptance{command: commands.New(d.Meta, cmd, r.id), post: p}
 	outcome := events.Outcome{CommandID: d.Meta.ID}
 	if refused != nil {

@@ -154,7 +154,7 @@ func TestAnswerIsSavedBeforeOlderFacts(t *testing.T) {
 	_, stop := r.Start()
 	p := r.Schedule(time.Minute, "untold before")
 	before := r.Row(p.ID, events.StateReady)
-	for before.ToldRev < before.Rev {
+	for before.EmittedRev < before.Rev {
 		clock.Sleep(t.Context(), 10*time.Millisecond)
 		before = r.Any(p.ID)
 	}

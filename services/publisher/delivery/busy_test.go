@@ -133,9 +133,9 @@ func TestBusyMember(t *testing.T) {
 			p := old
 			p.State, p.Fact, p.MediaID, p.AcceptedAt, p.UpdatedAt = events.StateConcluding, events.FactPublished, fmt.Sprint("1806000000000000", i), time.Now(), time.Now()
 			notes = append(notes, posts.Outcome{Old: &old, Next: &p})
-			told := p
-			told.State, told.Rev = events.StatePublished, p.Rev+1
-			outcomes = append(outcomes, projector.Outcome{Event: events.NewPostEvent(events.FactPublished, told.Snapshot()), Ended: new([]commands.Command)})
+			emitted := p
+			emitted.State, emitted.Rev = events.StatePublished, p.Rev+1
+			outcomes = append(outcomes, projector.Outcome{Event: events.NewPostEvent(events.FactPublished, emitted.Snapshot()), Ended: new([]commands.Command)})
 		}
 		if errs := s.Delivery.Store().SaveOutcomes(t.Context(), notes); !errors.Is(errs[0], batch.ErrAlone) || errs[1] != nil {
 			t.Errorf("answers: %v", errs)
@@ -153,8 +153,8 @@ func TestBusyMember(t *testing.T) {
 			t.Error(err)
 		}
 		for _, id := range []string{held.ID, free.ID} {
-			if p := r.Any(id); p.State != events.StatePublished || p.ToldRev != p.Rev {
-				t.Errorf("%s is %s, told %d of %d", p.Text, p.State, p.ToldRev, p.Rev)
+			if p := r.Any(id); p.State != events.StatePublished || p.EmittedRev != p.Rev {
+				t.Errorf("%s is %s, told %d of %d", p.Text, p.State, p.EmittedRev, p.Rev)
 			}
 		}
 	})

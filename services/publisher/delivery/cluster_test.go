@@ -56,8 +56,8 @@ func TestCluster(t *testing.T) {
 		}
 	}
 	for _, p := range posts {
-		if told := r.Emitted(p.ID, events.FactPublished); told != 1 {
-			t.Errorf("%q was told as published %d times", p.Text, told)
+		if emitted := r.Emitted(p.ID, events.FactPublished); emitted != 1 {
+			t.Errorf("%q was told as published %d times", p.Text, emitted)
 		}
 	}
 }

@@ -50,7 +50,7 @@ func TestDoubtStands(t *testing.T) {
 		"the same container, looked at": {events.StateUnconfirmed, func(p *posts.Post) { p.State = events.StateReady }, true},
 		"a person has to look":          {events.StateUnconfirmed, func(p *posts.Post) { p.State = events.StateParked }, true},
 	} {
-		p := posts.Post{ID: events.NewPostID(), State: c.from, Rev: 2, ToldRev: 2, Fact: events.FactUnconfirmed, UserID: testUser, AccountID: r.Account.ID, Kind: events.KindPost,
+		p := posts.Post{ID: events.NewPostID(), State: c.from, Rev: 2, EmittedRev: 2, Fact: events.FactUnconfirmed, UserID: testUser, AccountID: r.Account.ID, Kind: events.KindPost,
 			Text: "words", ContentHash: name, PublishAt: time.Now(), PublishWithin: 3600, ContainerID: "17990000000000013", ContainerAt: time.Now(), Attempt: 1,
 			Doubt: true, DoubtSince: time.Now(), OnAbsent: posts.AbsentRetry, CallDeadline: time.Now().Add(time.Minute), CreatedAt: time.Now(), UpdatedAt: time.Now()}
 		if err := s.Delivery.Store().Insert(t.Context(), r.DB, &p); err != nil {
@@ -99,7 +99,7 @@ func (r *system) byHand(text string) {
 func (r *system) inDoubt(s *publisher.Service, user, account, text string) posts.Post {
 	r.T.Helper()
 	now := time.Now()
-	p := posts.Post{ID: events.NewPostID(), State: events.StateUnconfirmed, Rev: 2, ToldRev: 2, Fact: events.FactUnconfirmed, UserID: user, AccountID: account, Kind: events.KindPost,
+	p := posts.Post{ID: events.NewPostID(), State: events.StateUnconfirmed, Rev: 2, EmittedRev: 2, Fact: events.FactUnconfirmed, UserID: user, AccountID: account, Kind: events.KindPost,
 		Text: text, PublishAt: now.Add(-time.Second), PublishWithin: 3600, Attempt: 1, Doubt: true, DoubtSince: now.Add(-time.Second), OnAbsent: posts.AbsentRetry,
 		ClaimedAt: now, CallDeadline: now.Add(time.Minute), WakeAt: now.Add(time.Hour), CreatedAt: now, UpdatedAt: now}
 	p.ContentHash = posts.HashOf(&p)
@@ -138,7 +138,7 @@ func TestOneFailedLook(t *testing.T) {
 	r := setup(t)
 	s := publisher.New(r.Config, publisher.Deps{Bus: r.Bus, DB: r.DB, Threads: r.API, Vault: r.Vault, Log: r.Log})
 	now := time.Now()
-	p := posts.Post{ID: events.NewPostID(), State: events.StateUnconfirmed, Rev: 2, ToldRev: 2, Fact: events.FactUnconfirmed, UserID: testUser, AccountID: r.Account.ID, Kind: events.KindPost,
+	p := posts.Post{ID: events.NewPostID(), State: events.StateUnconfirmed, Rev: 2, EmittedRev: 2, Fact: events.FactUnconfirmed, UserID: testUser, AccountID: r.Account.ID, Kind: events.KindPost,
 		Text: "asked for long", ContentHash: "x", PublishAt: now.Add(-time.Hour), PublishWithin: 86400, Attempt: 1, Doubt: true, DoubtSince: now.Add(-time.Hour), OnAbsent: posts.AbsentRetry,
 		ClaimedAt: now.Add(-time.Hour), CallDeadline: now.Add(time.Hour), WakeAt: now, CreatedAt: now, UpdatedAt: now}
 	if err := s.Delivery.Store().Insert(t.Context(), r.DB, &p); err != nil {

@@ -45,7 +45,7 @@ func TestEqualTextsOfTwoUsers(t *testing.T) {
 	}
 	s := publisher.New(r.Config, publisher.Deps{Bus: r.Bus, DB: r.DB, Threads: r.API, Vault: r.Vault, Log: r.Log})
 	r.inDoubt(s, testUser, r.Account.ID, "said by both")
-	ready := posts.Post{ID: events.NewPostID(), State: events.StateReady, Rev: 2, ToldRev: 2, Fact: events.FactPrepared, UserID: "user_2", AccountID: other.ID, Kind: events.KindPost,
+	ready := posts.Post{ID: events.NewPostID(), State: events.StateReady, Rev: 2, EmittedRev: 2, Fact: events.FactPrepared, UserID: "user_2", AccountID: other.ID, Kind: events.KindPost,
 		Text: "said by both", PublishAt: time.Now(), PublishWithin: 3600, ContainerID: "17990000000000013", ContainerAt: time.Now(),
 		WakeAt: time.Now().Add(time.Hour), CreatedAt: time.Now(), UpdatedAt: time.Now()}
 	ready.ContentHash, ready.BuiltFrom = posts.HashOf(&ready), posts.SourceOf(&ready)

@@ -49,8 +49,8 @@ func (r *system) permalinks(change func(link string) string) {
 		PublishTimeout: r.Config.CallTimeout, HTTP: &http.Client{Transport: &http.Transport{}}})
 }
 
-// lastTold is the last fact of its kind of a post on EVENTS.
-func (r *system) lastTold(id string, fact events.PostFact) events.Post {
+// lastEmitted is the last fact of its kind of a post on EVENTS.
+func (r *system) lastEmitted(id string, fact events.PostFact) events.Post {
 	r.T.Helper()
 	stream, err := r.Bus.JetStream().Stream(r.T.Context(), events.StreamEvents)
 	if err != nil {
@@ -102,7 +102,7 @@ func TestLatePermalink(t *testing.T) {
 		for row := r.Any(p.ID); !row.WakeAt.IsZero(); row = r.Any(p.ID) { // nothing is left to do
 			clock.Sleep(t.Context(), 10*time.Millisecond)
 		}
-		if row := r.Any(p.ID); row.Permalink != *p.Permalink || row.Rev != p.Rev || row.ToldRev != row.Rev {
+		if row := r.Any(p.ID); row.Permalink != *p.Permalink || row.Rev != p.Rev || row.EmittedRev != row.Rev {
 			t.Errorf("the row is %+v", row)
 		}
 		if n := r.Emitted(p.ID, events.FactUpdated); n != 1 {
@@ -125,7 +125,7 @@ func TestLatePermalink(t *testing.T) {
 }
 
 // The permalink that is told is the row's, however often it is told, and whatever Threads shows meanwhile.
-func TestToldPermalinkIsTheRows(t *testing.T) {
+func TestEmittedPermalinkIsTheRows(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
 	var asked atomic.Int64
@@ -135,7 +135,7 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 		_, stop := r.Start()
 		p := r.Schedule(time.Minute, text)
 		before := r.Row(p.ID, events.StateReady)
-		for before.ToldRev < before.Rev {
+		for before.EmittedRev < before.Rev {
 			clock.Sleep(t.Context(), 10*time.Millisecond)
 			before = r.Any(p.ID)
 		}
@@ -183,8 +183,8 @@ func TestToldPermalinkIsTheRows(t *testing.T) {
 		if end, err := again.Delivery.FinishOutcome(t.Context(), &kept); err != nil || end != delivery.Final {
 			t.Fatal(err)
 		}
-		if told := r.lastTold(row.ID, events.FactPublished); *told.Permalink != kept.Permalink || r.Any(row.ID).Permalink != kept.Permalink {
-			t.Errorf("noted %s, told %s, the row has %s", kept.Permalink, *told.Permalink, r.Any(row.ID).Permalink)
+		if emitted := r.lastEmitted(row.ID, events.FactPublished); *emitted.Permalink != kept.Permalink || r.Any(row.ID).Permalink != kept.Permalink {
+			t.Errorf("noted %s, told %s, the row has %s", kept.Permalink, *emitted.Permalink, r.Any(row.ID).Permalink)
 		}
 	})
 
@@ -237,7 +237,7 @@ func TestRebuildOfChains(t *testing.T) {
 	if p := r.Await(kept.ID, events.FactUpdated); p.Parts[1].DeletedAt == nil || p.DeleteRequestedAt == nil {
 		t.Errorf("told %+v", p)
 	}
-	for row := r.Any(half.ID); !row.WakeAt.IsZero() || row.ToldRev < row.Rev; row = r.Any(half.ID) {
+	for row := r.Any(half.ID); !row.WakeAt.IsZero() || row.EmittedRev < row.Rev; row = r.Any(half.ID) {
 		clock.Sleep(t.Context(), 10*time.Millisecond)
 	}
 	stop()

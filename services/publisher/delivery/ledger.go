@@ -62,7 +62,7 @@ func (l *ledger) repeat(ctx context.Context, prior *commands.Command) (any, erro
 			return nil, err
 		}
 	}
-	if err == nil && p.ToldRev < p.Rev {
+	if err == nil && p.EmittedRev < p.Rev {
 		if err := l.outbox.republish(ctx, p); err != nil {
 			return nil, err
 		}

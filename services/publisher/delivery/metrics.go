@@ -15,7 +15,7 @@ var (
 		// A post is never early; the first bucket is as near as a clock comes.
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400},
 	}, []string{"notice", "held"})
-	factsTold = promauto.NewCounterVec(prometheus.CounterOpts{
+	eventsEmitted = promauto.NewCounterVec(prometheus.CounterOpts{
 		Name: "threads_post_facts_total",
 		Help: "Events of posts that this process emitted, by fact. After a crash one may count twice; on EVENTS it stands once.",
 	}, []string{"fact"})
@@ -49,8 +49,8 @@ var (
 	})
 )
 
-func measureTold(ev events.PostEvent) {
-	factsTold.WithLabelValues(string(ev.Fact())).Inc()
+func countEmitted(ev events.PostEvent) {
+	eventsEmitted.WithLabelValues(string(ev.Fact())).Inc()
 	if reason := ev.Snapshot().Reason; ev.Fact() == events.FactFailed && reason != nil {
 		postsFailed.WithLabelValues(string(reason.Code)).Inc()
 	}

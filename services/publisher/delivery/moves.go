@@ -79,7 +79,7 @@ func (m *moves) saveStep(ctx context.Context, step posts.Step) error {
 // saveEnded saves what has become known of a post that has ended, and emits it.
 func (m *moves) saveEnded(ctx context.Context, old, p *posts.Post, tried ...asks.Attempt) error {
 	p.UpdatedAt, p.Rev, p.Fact = m.now(), old.Rev+1, events.FactUpdated
-	p.ToldRev = p.Rev
+	p.EmittedRev = p.Rev
 	err := pg.InTx(ctx, m.db, func(ctx context.Context, tx bun.Tx) error {
 		if err := m.store.SaveEnded(ctx, tx, old, p); err != nil || len(tried) == 0 {
 			return err
@@ -104,7 +104,7 @@ func (m *moves) discardContainer(ctx context.Context, old *posts.Post) error {
 func (m *moves) armAndEmit(ctx context.Context, p *posts.Post) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.alarms.arm(ctx, p) })
-	if p.ToldRev < p.Rev { // a post that a command found already there may be told
+	if p.EmittedRev < p.Rev { // a post that a command found already there may be told
 		g.Go(func() error { return m.outbox.emitChange(ctx, p) })
 	}
 	return g.Wait()

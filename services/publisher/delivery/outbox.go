@@ -62,7 +62,7 @@ const republishAfter = 10 * time.Second
 // flush emits a change before the next one takes its place in the row: a crash may have come between saving and
 // emitting it. What this process emitted itself, or the projector has seen on EVENTS, is not emitted again.
 func (o *outbox) flush(ctx context.Context, old *posts.Post) error {
-	if old.ToldRev >= old.Rev {
+	if old.EmittedRev >= old.Rev {
 		return nil
 	}
 	err := o.republish(ctx, old)
@@ -85,7 +85,7 @@ func (o *outbox) flushOf(ctx context.Context, userID, id string) error {
 // flushOld emits a change whose emitting was cut short. A change of the last seconds is left alone: whoever made it is
 // emitting it, or the projector has not come to it yet.
 func (o *outbox) flushOld(ctx context.Context, p *posts.Post) error {
-	if p.ToldRev >= p.Rev || o.now().Sub(p.UpdatedAt) < republishAfter {
+	if p.EmittedRev >= p.Rev || o.now().Sub(p.UpdatedAt) < republishAfter {
 		return nil
 	}
 	return o.republish(ctx, p)
@@ -127,6 +127,6 @@ func (o *outbox) emit(ctx context.Context, ev events.PostEvent) error {
 	if err != nil {
 		return fmt.Errorf("emit %s: %w", ev.Type(), err)
 	}
-	measureTold(ev)
+	countEmitted(ev)
 	return nil
 }

@@ -122,11 +122,11 @@ func TestParentFailed(t *testing.T) {
 	t.Run("it goes out when the other does after all", func(t *testing.T) {
 		t.Parallel()
 		r, first, reply := waiting(t, 3600)
-		told := func() bool {
+		emitted := func() bool {
 			row := r.Any(reply.ID)
 			return row.State == events.StateWaiting && row.Reason.Code == events.Refused
 		}
-		for deadline := time.Now().Add(time.Minute); !told(); clock.Sleep(t.Context(), 10*time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); !emitted(); clock.Sleep(t.Context(), 10*time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("it does not say that the other failed: %s", r.Rows())
 			}

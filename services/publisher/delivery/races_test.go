@@ -26,7 +26,7 @@ func TestStolenEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := stream.Consumer(t.Context(), events.PublisherRecorder)
+	consumer, err := stream.Consumer(t.Context(), events.PublisherProjector)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestStolenEvents(t *testing.T) {
 	list = append(list, r.Schedule(time.Hour, "one more, so that the projector sees the gap"), r.Schedule(time.Hour, "and another"))
 	waiting.Until(t, "all of them are emitted, and marked so", func() bool {
 		for _, p := range list {
-			if row := r.Any(p.ID); row.ToldRev < row.Rev {
+			if row := r.Any(p.ID); row.EmittedRev < row.Rev {
 				r.Schedule(time.Hour, "nudge "+events.NewPostID())
 				return false
 			}
@@ -67,7 +67,7 @@ func TestStolenEvents(t *testing.T) {
 func TestResumeLooks(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
-	p := posts.Post{ID: events.NewPostID(), State: events.StateWaiting, Rev: 2, ToldRev: 2, Fact: events.FactPostponed, UserID: testUser, AccountID: r.Account.ID, Kind: events.KindPost,
+	p := posts.Post{ID: events.NewPostID(), State: events.StateWaiting, Rev: 2, EmittedRev: 2, Fact: events.FactPostponed, UserID: testUser, AccountID: r.Account.ID, Kind: events.KindPost,
 		Text: "x", ContentHash: "x", PublishAt: time.Now(), PublishWithin: 3600, ContainerID: "17990000000000013", ContainerAt: time.Now(),
 		WakeAt: time.Now(), CreatedAt: time.Now(), UpdatedAt: time.Now()}
 	s := publisher.New(r.Config, publisher.Deps{Bus: r.Bus, DB: r.DB, Threads: r.API, Vault: r.Vault, Log: r.Log})
@@ -92,7 +92,7 @@ func TestNewStream(t *testing.T) {
 	r.Start()
 	p := r.Schedule(300*time.Millisecond, "under a new stream")
 	r.Once(r.Await(p.ID, events.FactPublished))
-	if row := r.Row(p.ID, events.StatePublished); row.ToldRev != row.Rev {
+	if row := r.Row(p.ID, events.StatePublished); row.EmittedRev != row.Rev {
 		t.Errorf("the projector skipped it: %s", r.Rows())
 	}
 	position, err := r.NewProjector().Position(t.Context(), r.DB)
@@ -115,10 +115,10 @@ func TestRestoreCutShort(t *testing.T) {
 }
 
 // The outcome of a concluding post is told once, with its own rev, whoever retells what was not told before it.
-func TestRetellWhileConcluding(t *testing.T) {
+func TestRepublishWhileConcluding(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
-	p := posts.Post{ID: events.NewPostID(), State: events.StateConcluding, Rev: 2, ToldRev: 1, Fact: events.FactFailed, UserID: testUser, AccountID: r.Account.ID,
+	p := posts.Post{ID: events.NewPostID(), State: events.StateConcluding, Rev: 2, EmittedRev: 1, Fact: events.FactFailed, UserID: testUser, AccountID: r.Account.ID,
 		Kind: events.KindPost, Text: "x", ContentHash: "x", PublishAt: time.Now(), PublishWithin: 3600, Reason: events.Faultf(events.Refused, "No."),
 		WakeAt: time.Now(), AcceptedAt: time.Now(), CreatedAt: time.Now(), UpdatedAt: time.Now().Add(-time.Minute)}
 	if err := posts.NewStore(r.DB, 0, 0).Insert(t.Context(), r.DB, &p); err != nil {

@@ -313,7 +313,7 @@ func (m *machine) story() string {
 	var b strings.Builder
 	for _, p := range m.rows() {
 		tried, _ := m.s.Delivery.Store().Attempts(context.Background(), m.r.DB, p.ID)
-		fmt.Fprintf(&b, "\n%s %s %s at %s rev=%d told=%d wake=%s lease=%q reason=%v attempt=%d rebuilds=%d doubt=%t absent=%s", p.ID, p.Kind, p.State, p.PublishAt.Format(time.DateTime), p.Rev, p.ToldRev,
+		fmt.Fprintf(&b, "\n%s %s %s at %s rev=%d told=%d wake=%s lease=%q reason=%v attempt=%d rebuilds=%d doubt=%t absent=%s", p.ID, p.Kind, p.State, p.PublishAt.Format(time.DateTime), p.Rev, p.EmittedRev,
 			p.WakeAt.Format(time.DateTime), p.Lease, p.Reason, p.Attempt, p.Rebuilds, p.Doubt, p.OnAbsent)
 		for _, a := range tried {
 			fmt.Fprintf(&b, "\n   %s %s ok=%t %s", a.At.Format(time.DateTime), a.Phase, a.OK, a.Message)
@@ -339,8 +339,8 @@ func (m *machine) check(*rapid.T) {
 		m.Fatalf("places of the quota that nobody keeps: %v, %v%s", places, err, m.story())
 	}
 	for _, p := range m.rows() {
-		if p.ToldRev > p.Rev || p.Rev < m.revs[p.ID] {
-			m.Fatalf("rev %d after %d, told %d%s", p.Rev, m.revs[p.ID], p.ToldRev, m.story())
+		if p.EmittedRev > p.Rev || p.Rev < m.revs[p.ID] {
+			m.Fatalf("rev %d after %d, told %d%s", p.Rev, m.revs[p.ID], p.EmittedRev, m.story())
 		}
 		m.revs[p.ID] = p.Rev
 		if !posts.IsFinal(p.State) && p.State != events.StateParked && p.WakeAt.IsZero() {

@@ -98,8 +98,8 @@ func TestLookedForInTheirPlace(t *testing.T) {
 			if n, _ := r.Arrivals(draft.Text); n != 1 {
 				t.Errorf("Threads has it %d times%s", n, r.Rows())
 			}
-			if told := r.Emitted(p.ID, events.FactUnconfirmed); told != 1 {
-				t.Errorf("it was doubted %d times: the fault did not strike", told)
+			if emitted := r.Emitted(p.ID, events.FactUnconfirmed); emitted != 1 {
+				t.Errorf("it was doubted %d times: the fault did not strike", emitted)
 			}
 		})
 	}

@@ -33,8 +33,8 @@ func TestAlarmsWiped(t *testing.T) {
 		clock.Sleep(t.Context(), 300*time.Millisecond)
 	}
 	for _, p := range list {
-		told := r.Await(p.ID, events.FactPublished)
-		r.Once(told) // and not early; how late the sweep is is the machine's
+		emitted := r.Await(p.ID, events.FactPublished)
+		r.Once(emitted) // and not early; how late the sweep is is the machine's
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // What no fact could carry is refused wherever a post can become so large, with the bound.
-func TestTooLargeToBeTold(t *testing.T) {
+func TestTooLargeToBeEmitted(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
 	r.Start()
@@ -42,8 +42,8 @@ func TestTooLargeToBeTold(t *testing.T) {
 		t.Errorf("validating says %t, %+v, %v", v.Valid, v.Errors, err)
 	}
 	// What was accepted is told whole, and can be read.
-	if told := r.Await(small.ID, events.FactScheduled); len(told.Parts) != 11 {
-		t.Errorf("%d parts were told", len(told.Parts))
+	if emitted := r.Await(small.ID, events.FactScheduled); len(emitted.Parts) != 11 {
+		t.Errorf("%d parts were told", len(emitted.Parts))
 	}
 	if p, err := bus.Ask[asks.PostDetail](waiting.Context(t), r.Bus, asks.GetPost{UserID: testUser, ID: small.ID}); err != nil || len(p.Parts) != 11 {
 		t.Errorf("%d parts are read, %v", len(p.Parts), err)

@@ -50,8 +50,8 @@ func TestSweepGoesOn(t *testing.T) {
 	if n := r.Emitted(victim.ID, events.FactEdited); n != 1 {
 		t.Errorf("the change behind those that cannot be told was told %d times, want once", n)
 	}
-	if row := r.Row(victim.ID, events.StateScheduled); row.ToldRev != row.Rev {
-		t.Errorf("it is told up to rev %d of %d in its row", row.ToldRev, row.Rev)
+	if row := r.Row(victim.ID, events.StateScheduled); row.EmittedRev != row.Rev {
+		t.Errorf("it is told up to rev %d of %d in its row", row.EmittedRev, row.Rev)
 	}
 	if left := s.Delivery.NotEmitted(time.Now()); len(left) != 4 { // with the empty one
 		t.Errorf("left out of the next batch are %d posts, want 3", len(left)-1)
@@ -88,7 +88,7 @@ func (r *system) forgetIDs() {
 }
 
 // While nobody records, a fact is stored once all the same, however long that lasts and whoever comes to the post.
-func TestToldOnceWhileNobodyRecords(t *testing.T) {
+func TestEmittedOnceWithoutProjector(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
 	p := r.acceptedBy(r.Idle(), "told once")
@@ -102,8 +102,8 @@ func TestToldOnceWhileNobodyRecords(t *testing.T) {
 	if n := r.Emitted(p.ID, events.FactScheduled); n != 1 {
 		t.Errorf("that it was scheduled is stored %d times", n)
 	}
-	if row := r.Row(p.ID, events.StateScheduled); row.ToldRev != row.Rev {
-		t.Errorf("its row says that rev %d of %d is told", row.ToldRev, row.Rev)
+	if row := r.Row(p.ID, events.StateScheduled); row.EmittedRev != row.Rev {
+		t.Errorf("its row says that rev %d of %d is told", row.EmittedRev, row.Rev)
 	}
 
 	// Nor do those who come to the post before the sweep does.
@@ -173,7 +173,7 @@ func TestErasuresThatFail(t *testing.T) {
 }
 
 // A failure that was told, and is concluded again much later because Postgres was away, is stored once.
-func TestFailureToldOnce(t *testing.T) {
+func TestFailureIsEmittedOnce(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
 	s := r.Idle()

@@ -156,7 +156,7 @@ func TestImportHolds(t *testing.T) {
 		id := r.Say("demo.user", "whose is this?", 30*time.Minute)
 		p := &posts.Post{
 			ID: events.NewPostID(), UserID: publishertest.User, AccountID: r.Account.ID, Kind: events.KindPost, Text: "whose is this?", PublishWithin: 86400,
-			PublishAt: time.Now().Add(-30 * time.Minute), State: events.StateParked, Rev: 1, ToldRev: 1, Fact: events.FactParked,
+			PublishAt: time.Now().Add(-30 * time.Minute), State: events.StateParked, Rev: 1, EmittedRev: 1, Fact: events.FactParked,
 			CreatedAt: time.Now(), UpdatedAt: time.Now(),
 		}
 		p.ContentHash = posts.HashOf(p)
@@ -182,7 +182,7 @@ func TestImportHolds(t *testing.T) {
 		}
 		p := &posts.Post{
 			ID: events.NewPostID(), UserID: publishertest.User, AccountID: r.Account.ID, Kind: events.KindPost, Text: "ours after all", PublishWithin: 86400,
-			PublishAt: time.Now().Add(-20 * time.Minute), State: events.StateUnconfirmed, Rev: 1, ToldRev: 1, Fact: events.FactUnconfirmed,
+			PublishAt: time.Now().Add(-20 * time.Minute), State: events.StateUnconfirmed, Rev: 1, EmittedRev: 1, Fact: events.FactUnconfirmed,
 			CreatedAt: time.Now(), UpdatedAt: time.Now(), WakeAt: time.Now(), Attempt: 1, CallDeadline: time.Now().Add(-20 * time.Minute),
 		}
 		p.ContentHash = posts.HashOf(p)

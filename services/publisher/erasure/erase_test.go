@@ -32,8 +32,8 @@ func setup(t *testing.T) *system {
 	return &system{publishertest.New(t)}
 }
 
-// bury begins the erasure of an account, as auth does.
-func (r *system) bury(a accounts.Account) {
+// erase begins the erasure of an account, as auth does.
+func (r *system) erase(a accounts.Account) {
 	r.T.Helper()
 	err := pg.InTx(r.T.Context(), r.DB, func(ctx context.Context, tx bun.Tx) error {
 		_, fresh, err := accounts.Erase(ctx, tx, accounts.Request{Code: "era_" + a.ID, Subject: "s"}, []accounts.Account{a}, time.Now())
@@ -132,7 +132,7 @@ func TestErase(t *testing.T) {
 				t.Fatalf("%q is nowhere, so its erasure would prove nothing", word)
 			}
 		}
-		r.bury(r.Account)
+		r.erase(r.Account)
 		stone := r.stage(r.Account, accounts.StageStreams)
 		for _, word := range []string{"secret", *gone.PostedTweetID, r.Account.ProviderUserID, "demo.user"} {
 			if found := tablesWith(t, r.DB, word); len(found) > 0 {
@@ -158,7 +158,7 @@ func TestErase(t *testing.T) {
 		}
 		p := r.Schedule(500*time.Millisecond, "in flight")
 		r.Row(p.ID, events.StatePublishing)
-		r.bury(r.Account)
+		r.erase(r.Account)
 		for !s.Erasure.Erased(r.Account.ID) { // this process has looked
 			clock.Sleep(t.Context(), time.Millisecond)
 		}
@@ -185,7 +185,7 @@ func TestErase(t *testing.T) {
 		r.Start()
 		p := r.Schedule(5*time.Second, "never goes out")
 		r.Row(p.ID, events.StateReady)
-		r.bury(r.Account)
+		r.erase(r.Account)
 		_, fault := r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: publishertest.User, Draft: events.Draft{Text: "late", AccountID: r.Account.ID}, PublishAt: time.Now().Add(time.Hour)}, 5*time.Second)
 		if fault == nil || fault.Code != events.NotFound {
 			t.Errorf("a new post: %v", fault)
@@ -204,7 +204,7 @@ func TestErase(t *testing.T) {
 		p := r.Schedule(time.Hour, "comes late")
 		r.Await(p.ID, events.FactScheduled)
 		stop()
-		r.bury(r.Account)
+		r.erase(r.Account)
 		s, _ := r.Start()
 		r.stage(r.Account, accounts.StageStreams)
 		// A projector that read the fact before it was taken from EVENTS, or one that begins from the start.
@@ -260,7 +260,7 @@ func TestErase(t *testing.T) {
 			faults <- o.Fault
 		}()
 		r.Row(id, events.StateScheduled)
-		r.bury(r.Account)
+		r.erase(r.Account)
 		if fault := <-faults; fault == nil || fault.Code != events.NotFound || !strings.Contains(fault.Message, "erased") {
 			t.Errorf("it was answered %v", fault)
 		}
@@ -281,7 +281,7 @@ func TestErase(t *testing.T) {
 			t.Fatal(fault)
 		}
 		second := r.Connect(publishertest.User, "second.account") // a command that names no account must not end up at this one
-		r.bury(r.Account)
+		r.erase(r.Account)
 		r.stage(r.Account, accounts.StageStreams)
 		o := r.Redeliver(id, cmd)
 		if o.Fault == nil || o.Fault.Code != events.NotFound {
@@ -303,7 +303,7 @@ func TestErasureEndsWaitingCalls(t *testing.T) {
 	if _, err := s.OwnerCalls.Enqueue(t.Context(), d, events.HideReply{UserID: publishertest.User, AccountID: r.Account.ID, ID: "1000", Hide: true}); !errors.Is(err, bus.Pending) {
 		t.Fatal(err)
 	}
-	r.bury(r.Account)
+	r.erase(r.Account)
 	if err := s.Erasure.Once(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +327,7 @@ func TestKeptQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := accounts.Tell(t.Context(), r.DB, r.Bus.Emit, gone.ID); err != nil {
+	if err := accounts.EmitChange(t.Context(), r.DB, r.Bus.Emit, gone.ID); err != nil {
 		t.Fatal(err)
 	}
 	waiting := r.Await(p.ID, events.FactPostponed)
@@ -343,7 +343,7 @@ func TestKeptQueue(t *testing.T) {
 	if back.ID != r.Account.ID {
 		t.Fatalf("reconnected as %s, was %s", back.ID, r.Account.ID)
 	}
-	if err := accounts.Tell(t.Context(), r.DB, r.Bus.Emit, back.ID); err != nil {
+	if err := accounts.EmitChange(t.Context(), r.DB, r.Bus.Emit, back.ID); err != nil {
 		t.Fatal(err)
 	}
 	r.Once(r.Await(p.ID, events.FactPublished))
@@ -354,9 +354,9 @@ func TestKeptQueue(t *testing.T) {
 func TestSharedThreadsAccount(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
-	twin := r.Connect("user_2", "demo.user")
-	if twin.ID == r.Account.ID || twin.ProviderUserID != r.Account.ProviderUserID {
-		t.Fatalf("%+v and %+v", r.Account, twin)
+	sameUser := r.Connect("user_2", "demo.user")
+	if sameUser.ID == r.Account.ID || sameUser.ProviderUserID != r.Account.ProviderUserID {
+		t.Fatalf("%+v and %+v", r.Account, sameUser)
 	}
 	r.Start()
 	text := events.Draft{Text: "the same words"}

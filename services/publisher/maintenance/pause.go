@@ -33,8 +33,8 @@ type Pause struct {
 	Account events.Connection `json:"account"`
 	// Already: it was paused, or resumed, before.
 	Already bool `json:"already"`
-	// Told: EVENTS has it. Else auth emits it as soon as it can.
-	Told bool `json:"told"`
+	// Emitted: EVENTS has it. Else auth emits it as soon as it can.
+	Emitted bool `json:"told"`
 	// Queued are the account's posts that wait for their time, Overdue those of them whose time has passed.
 	Queued  int `json:"queued"`
 	Overdue int `json:"overdue"`
@@ -86,7 +86,7 @@ func (p Pauser) change(ctx context.Context, accountID string, change func(contex
 		return Pause{}, err
 	}
 	// What a crash left unemitted comes first, for its own sake; where that cannot be done, the pause must not wait for it.
-	_ = accounts.Tell(ctx, p.DB, p.Bus.Emit, accountID)
+	_ = accounts.EmitChange(ctx, p.DB, p.Bus.Emit, accountID)
 	a, changed, err := change(ctx)
 	if err != nil {
 		return Pause{}, err
@@ -96,8 +96,8 @@ func (p Pauser) change(ctx context.Context, accountID string, change func(contex
 			return Pause{}, err
 		}
 	}
-	told := accounts.Tell(ctx, p.DB, p.Bus.Emit, accountID)
-	return Pause{Account: a.Connection(), Already: !changed, Told: told == nil}, nil
+	emitErr := accounts.EmitChange(ctx, p.DB, p.Bus.Emit, accountID)
+	return Pause{Account: a.Connection(), Already: !changed, Emitted: emitErr == nil}, nil
 }
 
 // awaitCalls waits until nobody is left who claimed a post of the account before it was paused and may still call Threads.

@@ -74,7 +74,7 @@ func TestPauseAmongDuePosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := len(r.publishCalls())
-	if before == list || paused.Queued != list-before || !paused.Told || paused.Already || paused.Account.PauseReason != "a look at the profile" {
+	if before == list || paused.Queued != list-before || !paused.Emitted || paused.Already || paused.Account.PauseReason != "a look at the profile" {
 		t.Fatalf("%d calls were made before the pause returned, which says %+v", before, paused)
 	}
 	if first := paused.FirstMissed; first == nil || time.Until(*first) > 25*time.Hour || time.Until(*first) < 23*time.Hour {

@@ -225,9 +225,9 @@ func reason(err error) string {
 // account compares an account, its posts, and what Threads lists of it.
 func (r *reconciliation) account(ctx context.Context, account accounts.Account) error {
 	r.out.Accounts++
-	if account.ToldRev < account.Rev && r.Now().Sub(account.UpdatedAt) > settled {
+	if account.EmittedRev < account.Rev && r.Now().Sub(account.UpdatedAt) > settled {
 		r.found(ctx, Discrepancy{AccountID: account.ID, Check: "account", Says: "A change of the account is not on EVENTS.", Mend: "emit it"},
-			func(ctx context.Context) error { return accounts.Tell(ctx, r.DB, r.Bus.Emit, account.ID) })
+			func(ctx context.Context) error { return accounts.EmitChange(ctx, r.DB, r.Bus.Emit, account.ID) })
 	}
 	if account.Paused() {
 		r.found(ctx, Discrepancy{AccountID: account.ID, Check: "account", Remark: true,

@@ -66,20 +66,20 @@ func TestReconcile(t *testing.T) {
 		}
 		return p
 	}
-	fine, vanished, reworded, halfTold, forgotten := now("fine"), now("vanished"), now("reworded"), now("behind"), now("forgotten")
-	untold, unarmed, asleep, queued := r.Schedule(time.Hour, "untold"), r.Schedule(time.Hour, "unarmed"), r.Schedule(time.Hour, "asleep"), r.Schedule(time.Hour, "queued")
+	fine, vanished, reworded, halfEmitted, forgotten := now("fine"), now("vanished"), now("reworded"), now("behind"), now("forgotten")
+	unemitted, unarmed, asleep, queued := r.Schedule(time.Hour, "unemitted"), r.Schedule(time.Hour, "unarmed"), r.Schedule(time.Hour, "asleep"), r.Schedule(time.Hour, "queued")
 	lost, taken := r.Schedule(time.Minute, "container lost"), r.Schedule(time.Minute, "published behind our back")
 	r.Row(lost.ID, events.StateReady)
 	ready := r.Row(taken.ID, events.StateReady)
-	for _, p := range []events.Post{fine, vanished, reworded, halfTold, forgotten, untold, unarmed, asleep, queued, lost, taken} {
-		for row := r.Any(p.ID); row.ToldRev < row.Rev; row = r.Any(p.ID) {
+	for _, p := range []events.Post{fine, vanished, reworded, halfEmitted, forgotten, unemitted, unarmed, asleep, queued, lost, taken} {
+		for row := r.Any(p.ID); row.EmittedRev < row.Rev; row = r.Any(p.ID) {
 			clock.Sleep(t.Context(), 10*time.Millisecond)
 		}
 	}
 	stop()
 
 	ctx, token := t.Context(), r.accountToken()
-	if err := accounts.Tell(ctx, r.DB, r.Bus.Emit, r.Account.ID); err != nil {
+	if err := accounts.EmitChange(ctx, r.DB, r.Bus.Emit, r.Account.ID); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.API.Delete(ctx, token, *vanished.PostedTweetID); err != nil {
@@ -110,9 +110,9 @@ func TestReconcile(t *testing.T) {
 	takenMedia := publish(ready.ContainerID)
 
 	r.Exec("UPDATE posts SET text = 'other words' WHERE id = ?", reworded.ID)
-	r.Exec("UPDATE posts SET rev = rev - 1, told_rev = rev - 1 WHERE id = ?", halfTold.ID)
+	r.Exec("UPDATE posts SET rev = rev - 1, told_rev = rev - 1 WHERE id = ?", halfEmitted.ID)
 	r.Exec("UPDATE posts SET media_id = '17999999999999999' WHERE id = ?", forgotten.ID)
-	r.Exec("UPDATE posts SET rev = rev + 1, fact = 'edited' WHERE id = ?", untold.ID)
+	r.Exec("UPDATE posts SET rev = rev + 1, fact = 'edited' WHERE id = ?", unemitted.ID)
 	r.Exec("UPDATE posts SET wake_at = NULL WHERE id = ?", asleep.ID)
 	r.Exec("UPDATE posts SET container_id = '17888888888888888', container_at = now() - interval '1 hour' WHERE id = ?", lost.ID)
 	r.Exec("UPDATE posts SET updated_at = updated_at - interval '1 minute'")
@@ -125,9 +125,9 @@ func TestReconcile(t *testing.T) {
 	}
 
 	want := map[string]string{
-		vanished.ID: "media, mend", reworded.ID: "row; text", halfTold.ID: "row", forgotten.ID: "row",
+		vanished.ID: "media, mend", reworded.ID: "row; text", halfEmitted.ID: "row", forgotten.ID: "row",
 		*forgotten.PostedTweetID: "elsewhere",
-		untold.ID:                "event, mend", unarmed.ID: "alarm, mend", asleep.ID: "alarm, mend",
+		unemitted.ID:             "event, mend", unarmed.ID: "alarm, mend", asleep.ID: "alarm, mend",
 		lost.ID: "container, mend", taken.ID: "container, mend", elsewhere: "elsewhere", takenMedia: "elsewhere",
 	}
 	look := func(mend bool) *maintenance.Reconciled {
@@ -170,10 +170,10 @@ func TestReconcile(t *testing.T) {
 	}
 	// The event comes from the row, with the sweep, once the change is some seconds old.
 	r.Exec("UPDATE posts SET updated_at = updated_at - interval '1 minute' WHERE id = ?", vanished.ID)
-	for row := r.Any(vanished.ID); row.ToldRev < row.Rev; row = r.Any(vanished.ID) {
+	for row := r.Any(vanished.ID); row.EmittedRev < row.Rev; row = r.Any(vanished.ID) {
 		clock.Sleep(ctx, 10*time.Millisecond)
 	}
-	r.Await(untold.ID, events.FactEdited)
+	r.Await(unemitted.ID, events.FactEdited)
 	found := r.Await(taken.ID, events.FactPublished)
 	if *found.PostedTweetID != takenMedia {
 		t.Errorf("the post that was live is %s, the row found %s", takenMedia, *found.PostedTweetID)
@@ -196,7 +196,7 @@ func TestReconcile(t *testing.T) {
 	}
 	stop()
 	r.Exec("UPDATE posts SET updated_at = updated_at - interval '1 minute'")
-	if got, want := checks(look(false)), map[string]string{reworded.ID: "row; text", halfTold.ID: "row", forgotten.ID: "row",
+	if got, want := checks(look(false)), map[string]string{reworded.ID: "row; text", halfEmitted.ID: "row", forgotten.ID: "row",
 		elsewhere: "elsewhere", *forgotten.PostedTweetID: "elsewhere"}; !maps.Equal(got, want) {
 		t.Errorf("after the mending it found\n%v, want\n%v", got, want)
 	}
@@ -221,7 +221,7 @@ func TestReconcileDecidesNothingUnknown(t *testing.T) {
 	if fault != nil {
 		t.Fatal(fault)
 	}
-	for row := r.Any(p.ID); row.ToldRev < row.Rev; row = r.Any(p.ID) {
+	for row := r.Any(p.ID); row.EmittedRev < row.Rev; row = r.Any(p.ID) {
 		clock.Sleep(t.Context(), 10*time.Millisecond)
 	}
 	stop()
@@ -277,17 +277,17 @@ func TestReconcileKnowsEveryRowAndMissesTheLost(t *testing.T) {
 	shared, lost := now("shared"), now("lost")
 	lostQueued, moved := r.Schedule(time.Hour, "lost before it went out"), r.Schedule(time.Hour, "moved")
 	for _, p := range []events.Post{shared, lost, lostQueued, moved} {
-		for row := r.Any(p.ID); row.ToldRev < row.Rev; row = r.Any(p.ID) {
+		for row := r.Any(p.ID); row.EmittedRev < row.Rev; row = r.Any(p.ID) {
 			clock.Sleep(t.Context(), 10*time.Millisecond)
 		}
 	}
 	stop()
-	if err := accounts.Tell(t.Context(), r.DB, r.Bus.Emit, r.Account.ID); err != nil {
+	if err := accounts.EmitChange(t.Context(), r.DB, r.Bus.Emit, r.Account.ID); err != nil {
 		t.Fatal(err)
 	}
 	// A second user's connection of the same account at Threads; its token is sealed for its own row.
 	other := r.Account
-	other.ID, other.UserID, other.ToldRev = events.NewAccountID(), "user_2", other.Rev
+	other.ID, other.UserID, other.EmittedRev = events.NewAccountID(), "user_2", other.Rev
 	sealed, err := r.Vault.Seal(other.ID, r.accountToken())
 	if err != nil {
 		t.Fatal(err)

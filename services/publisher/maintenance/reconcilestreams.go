@@ -37,7 +37,7 @@ func (r *reconciliation) againstEvents(ctx context.Context, p *posts.Post) (disp
 	const mend = "emit it"
 	concluding := p.State == events.StateConcluding // its outcome is emitted with the next rev, by the publisher
 	switch {
-	case fact == nil && p.ToldRev >= p.Rev:
+	case fact == nil && p.EmittedRev >= p.Rev:
 		if p.UpdatedAt.After(r.facts.CachedInfo().State.FirstTime) { // else EVENTS does not reach back so far
 			r.found(ctx, r.of(p, "event", "EVENTS has no event of it any more: they were purged. The row stands."), nil)
 		}
@@ -68,8 +68,8 @@ func (r *reconciliation) againstEvents(ctx context.Context, p *posts.Post) (disp
 // contradicts compares all that a row says with the event of the very same rev. Between two events a row moves through working
 // states, which are not emitted.
 func (r *reconciliation) contradicts(ctx context.Context, p *posts.Post, fact events.PostEvent) (dispute, error) {
-	told := fact.Snapshot()
-	columns, err := posts.DiffersFromEvent(p, told, fact.Fact())
+	emitted := fact.Snapshot()
+	columns, err := posts.DiffersFromEvent(p, emitted, fact.Fact())
 	if err != nil || len(columns) == 0 {
 		return none, err
 	}
@@ -77,11 +77,11 @@ func (r *reconciliation) contradicts(ctx context.Context, p *posts.Post, fact ev
 	for _, column := range columns {
 		switch column {
 		case "state":
-			says = append(says, fmt.Sprintf("The row says %s, EVENTS says %s.", p.State, told.State))
+			says = append(says, fmt.Sprintf("The row says %s, EVENTS says %s.", p.State, emitted.State))
 		case "media_id":
-			says = append(says, fmt.Sprintf("The row says that it is %q at Threads, EVENTS says %q.", p.MediaID, posts.Value(told.PostedTweetID)))
+			says = append(says, fmt.Sprintf("The row says that it is %q at Threads, EVENTS says %q.", p.MediaID, posts.Value(emitted.PostedTweetID)))
 		case "publish_at":
-			says = append(says, fmt.Sprintf("The row says that it is due at %s, EVENTS says %s.", p.PublishAt.UTC().Format(time.RFC3339Nano), told.ScheduledAt.UTC().Format(time.RFC3339Nano)))
+			says = append(says, fmt.Sprintf("The row says that it is due at %s, EVENTS says %s.", p.PublishAt.UTC().Format(time.RFC3339Nano), emitted.ScheduledAt.UTC().Format(time.RFC3339Nano)))
 		default:
 			others = append(others, column)
 		}

@@ -179,7 +179,7 @@ func (r *Projector) replaceByStanding(ctx context.Context, tx bun.Tx, ev events.
 	standing := posts.FromSnapshot(ev.Snapshot())
 	standing.Fact = ev.Fact()
 	standing.Rev = max(standing.Rev, rev+1)
-	standing.ToldRev = standing.Rev
+	standing.EmittedRev = standing.Rev
 	if err := posts.Apply(ctx, tx, &standing, r.cfg.Timing, r.Now()); err != nil {
 		return nil, err
 	}
@@ -233,7 +233,7 @@ func (r *Projector) ApplyAlone(ctx context.Context, evs ...events.PostEvent) (wa
 				return err
 			}
 			p := posts.FromSnapshot(ev.Snapshot())
-			p.Fact, p.ToldRev = ev.Fact(), p.Rev
+			p.Fact, p.EmittedRev = ev.Fact(), p.Rev
 			if err := posts.Apply(ctx, tx, &p, r.cfg.Timing, r.Now()); err != nil {
 				return err
 			}
@@ -348,7 +348,7 @@ func (r *Projector) Apply(ctx context.Context, tx bun.Tx, ev events.Message) ([]
 		return nil, r.wakePosts(ctx, tx, ev.Account().ID, events.StateScheduled, events.StateReady, events.StateWaiting)
 	case events.PostEvent:
 		p := posts.FromSnapshot(ev.Snapshot())
-		p.Fact, p.ToldRev = ev.Fact(), p.Rev
+		p.Fact, p.EmittedRev = ev.Fact(), p.Rev
 		if err := posts.Apply(ctx, tx, &p, r.cfg.Timing, r.Now()); err != nil {
 			return nil, err
 		}

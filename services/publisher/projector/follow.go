@@ -49,9 +49,9 @@ func (r *Projector) lead(ctx context.Context) error {
 		return err
 	}
 	defer unlock(ctx, conn)
-	consumer, err := r.Bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherRecorder)
+	consumer, err := r.Bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherProjector)
 	if err != nil {
-		return fmt.Errorf("find the durable %s: %w", events.PublisherRecorder, err)
+		return fmt.Errorf("find the durable %s: %w", events.PublisherProjector, err)
 	}
 	if err := r.catchUpUnderLock(ctx, conn); err != nil {
 		return err

@@ -87,7 +87,7 @@ func TestApplyingBesideAProjector(t *testing.T) {
 	}
 	all.Wait()
 	for _, p := range posts {
-		if row := r.Any(p.ID); row.Rev != p.Rev || row.ToldRev != p.Rev || row.Text != p.Text {
+		if row := r.Any(p.ID); row.Rev != p.Rev || row.EmittedRev != p.Rev || row.Text != p.Text {
 			t.Errorf("the row is %+v", row)
 		}
 	}

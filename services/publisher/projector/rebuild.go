@@ -214,7 +214,7 @@ func (l *latest) add(msg events.Message) {
 	}
 	p := posts.FromSnapshot(ev.Snapshot())
 	if l.posts[p.ID].Rev < p.Rev {
-		p.Fact, p.ToldRev = ev.Fact(), p.Rev
+		p.Fact, p.EmittedRev = ev.Fact(), p.Rev
 		l.posts[p.ID] = p
 	}
 }

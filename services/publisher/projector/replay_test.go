@@ -52,12 +52,12 @@ func TestReplay(t *testing.T) {
 			t.Errorf("the rebuilt table differs:\n%s", diff)
 		}
 	}
-	for id, dormant := range map[string]bool{waiting.ID: false, live.ID: true} {
+	for id, rescheduled := range map[string]bool{waiting.ID: false, live.ID: true} {
 		p, err := posts.NewStore(r.DB, 0, 0).Get(t.Context(), r.DB, id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p.WakeAt.IsZero() != dormant {
+		if p.WakeAt.IsZero() != rescheduled {
 			t.Errorf("%s %q wakes at %s", p.State, p.Text, p.WakeAt)
 		}
 	}
@@ -71,7 +71,7 @@ func TestRestore(t *testing.T) {
 	p := r.Schedule(800*time.Millisecond, "published after the backup")
 	r.Await(p.ID, events.FactPublished)
 	r.Row(p.ID, events.StatePublished)
-	untold := r.Schedule(time.Hour, "published after the backup, and the fact was lost")
+	unemitted := r.Schedule(time.Hour, "published after the backup, and the fact was lost")
 	r.AwaitApplied()
 	stop()
 	// The backup knows the posts as scheduled, and nothing of what the projector acknowledged since.
@@ -88,7 +88,7 @@ func TestRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	container, err := r.API.CreateContainer(t.Context(), grant.AccessToken, draft.Container(&posts.Post{Text: untold.Text}))
+	container, err := r.API.CreateContainer(t.Context(), grant.AccessToken, draft.Container(&posts.Post{Text: unemitted.Text}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestRestore(t *testing.T) {
 	}
 	r.Config.RestoredSince = time.Now().Add(-time.Hour)
 	r.Start()
-	for _, post := range []events.Post{p, untold} {
+	for _, post := range []events.Post{p, unemitted} {
 		r.Row(post.ID, events.StatePublished)
 		if n, _ := r.Arrivals(post.Text); n != 1 {
 			t.Errorf("%q is on Threads %d times%s", post.Text, n, r.Rows())

@@ -21,13 +21,13 @@ import (
 // the acknowledgements can only mean that it was restored from a backup: then rows may call posts unpublished that are
 // live, and nothing is published until an operator has said since when.
 func (r *Projector) Check(ctx context.Context) error {
-	consumer, err := r.Bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherRecorder)
+	consumer, err := r.Bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherProjector)
 	if err != nil {
-		return fmt.Errorf("find the durable %s: %w", events.PublisherRecorder, err)
+		return fmt.Errorf("find the durable %s: %w", events.PublisherProjector, err)
 	}
 	info, err := consumer.Info(ctx)
 	if err != nil {
-		return fmt.Errorf("read the durable %s: %w", events.PublisherRecorder, err)
+		return fmt.Errorf("read the durable %s: %w", events.PublisherProjector, err)
 	}
 	position, err := r.Position(ctx, r.DB)
 	if err != nil {
@@ -203,7 +203,7 @@ func (r *Projector) applyToEnd(ctx context.Context) (uint64, error) {
 // drained says that nothing is left for the projector to read, though the stream's end lies ahead of the position. What it has
 // acknowledged and Postgres does not have is read again.
 func (r *Projector) drained(ctx context.Context, position uint64) bool {
-	consumer, err := r.Bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherRecorder)
+	consumer, err := r.Bus.JetStream().Consumer(ctx, events.StreamEvents, events.PublisherProjector)
 	if err != nil {
 		return false
 	}

@@ -25,7 +25,7 @@ func (sys *System) Rows() string {
 	var b strings.Builder
 	for _, p := range list {
 		tried, _ := posts.NewStore(sys.DB, 0, 0).Attempts(context.Background(), sys.DB, p.ID)
-		fmt.Fprintf(&b, "\n%s state=%s rev=%d told=%d fact=%s wake=%s reason=%v attempt=%d", p.ID, p.State, p.Rev, p.ToldRev, p.Fact, p.WakeAt, p.Reason, p.Attempt)
+		fmt.Fprintf(&b, "\n%s state=%s rev=%d told=%d fact=%s wake=%s reason=%v attempt=%d", p.ID, p.State, p.Rev, p.EmittedRev, p.Fact, p.WakeAt, p.Reason, p.Attempt)
 		for _, a := range tried {
 			fmt.Fprintf(&b, "\n   %s %s ok=%t %s", a.At.Format(time.TimeOnly), a.Phase, a.OK, a.Message)
 		}
@@ -160,7 +160,7 @@ func (sys *System) AwaitApplied() {
 		if err != nil {
 			sys.T.Fatal(err)
 		}
-		consumer, err := stream.Consumer(sys.T.Context(), events.PublisherRecorder)
+		consumer, err := stream.Consumer(sys.T.Context(), events.PublisherProjector)
 		if err != nil {
 			sys.T.Fatal(err)
 		}

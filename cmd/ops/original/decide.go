@@ -19,8 +19,8 @@ const (
 	within = 24 * 60 * 60
 )
 
-// judge says what is to be done for a row. It changes nothing.
-func (i *Import) judge(p post, ours map[string]here, known map[string]accounts.Account) step {
+// decide says what is to be done for a row. It changes nothing.
+func (i *Import) decide(p post, ours map[string]here, known map[string]accounts.Account) step {
 	s := step{post: p, row: Row{Kind: "post", ID: p.ID, Status: strings.ToUpper(p.Status), Action: Skipped}}
 	own := i.accounts[p.UserID]
 	switch {
@@ -51,9 +51,9 @@ func (i *Import) judge(p post, ours map[string]here, known map[string]accounts.A
 	switch events.Status(s.row.Status) {
 	case events.StatusQueued:
 		if there {
-			return i.judgeAgain(s, h)
+			return i.decideAgain(s, h)
 		}
-		return i.judgeQueued(s, account, known[account])
+		return i.decideQueued(s, account, known[account])
 	case events.StatusPosted:
 		if p.PostedTweetID == "" {
 			return s.because("no_media_id")
@@ -68,9 +68,9 @@ func (i *Import) judge(p post, ours map[string]here, known map[string]accounts.A
 		return s.because("status_unknown")
 	}
 	if there {
-		return i.judgeSettled(s, h)
+		return i.decideSettled(s, h)
 	}
-	s.row.Action, s.fact = Taken, s.imported(account, 1)
+	s.row.Action, s.event = Taken, s.imported(account, 1)
 	return s
 }
 
@@ -79,8 +79,8 @@ func (s step) because(code string) step {
 	return s
 }
 
-// judgeQueued is for a queued post that is not here.
-func (i *Import) judgeQueued(s step, accountID string, account accounts.Account) step {
+// decideQueued is for a queued post that is not here.
+func (i *Import) decideQueued(s step, accountID string, account accounts.Account) step {
 	p := s.post
 	if i.StoppedAt.IsZero() {
 		s.row.Action = Left
@@ -93,13 +93,13 @@ func (i *Import) judgeQueued(s step, accountID string, account accounts.Account)
 		snapshot.UpdatedAt = i.Now().UTC()
 		snapshot.Reason = events.Faultf(events.Unknown, "This post was due before the move to this system, and nobody knows "+
 			"whether it went out. Please look at the profile, and then say whether it is live.")
-		s.row.Action, s.fact = Held, events.NewPostEvent(events.FactParked, snapshot)
+		s.row.Action, s.event = Held, events.NewPostEvent(events.FactParked, snapshot)
 		return s.because("overdue")
 	case overdue && i.Overdue == Fail:
 		snapshot := p.snapshot(accountID, 1, events.StateFailed, events.StatusFailed)
 		snapshot.Reason = events.Faultf(events.Missed, "This post was due before the move to this system, and did not go out.")
 		snapshot.ErrorMessage = &snapshot.Reason.Message
-		s.row.Action, s.fact = Taken, events.NewPostEvent(events.FactImported, snapshot)
+		s.row.Action, s.event = Taken, events.NewPostEvent(events.FactImported, snapshot)
 		return s
 	}
 	if i.DryRun {
@@ -120,8 +120,8 @@ func (i *Import) judgeQueued(s step, accountID string, account accounts.Account)
 	return s
 }
 
-// judgeAgain is for a queued post that is here.
-func (i *Import) judgeAgain(s step, h here) step {
+// decideAgain is for a queued post that is here.
+func (i *Import) decideAgain(s step, h here) step {
 	p := s.post
 	s.row.Action = Known
 	changed := h.Text != p.Text || !h.PublishAt.Equal(p.ScheduledAt.Truncate(time.Microsecond))
@@ -137,8 +137,8 @@ func (i *Import) judgeAgain(s step, h here) step {
 	return s
 }
 
-// judgeSettled is for a post that is here, and over in the original.
-func (i *Import) judgeSettled(s step, h here) step {
+// decideSettled is for a post that is here, and over in the original.
+func (i *Import) decideSettled(s step, h here) step {
 	p := s.post
 	posted := events.Status(s.row.Status) == events.StatusPosted
 	next := s.imported(h.AccountID, h.Rev+1)
@@ -152,7 +152,7 @@ func (i *Import) judgeSettled(s step, h here) step {
 		if h.State == next.Snapshot().State && h.MediaID == media && h.Text == p.Text {
 			return s
 		}
-		s.row.Action, s.fact = Updated, next
+		s.row.Action, s.event = Updated, next
 		return s
 	case h.State == events.StatePublished:
 		if posted && h.MediaID != p.PostedTweetID {
@@ -161,7 +161,7 @@ func (i *Import) judgeSettled(s step, h here) step {
 		return s
 	case h.State == events.StateCancelled || h.State == events.StateFailed:
 		if posted { // live all the same
-			s.row.Action, s.fact = Updated, next
+			s.row.Action, s.event = Updated, next
 		}
 		return s
 	case !open(h.State):

@@ -11,15 +11,15 @@ import (
 )
 
 // A process whose server fails goes to another, and back when its own is well again.
-func TestGoingHome(t *testing.T) {
+func TestReturnToPreferredServer(t *testing.T) {
 	t.Parallel()
 	c := bustest.NewCluster(t)
-	b, err := bus.Connect(t.Context(), bus.Config{URL: c.URL(), Name: "test", Log: bustest.Log(t), HomeLook: 20 * time.Millisecond})
+	b, err := bus.Connect(t.Context(), bus.Config{URL: c.URL(), Name: "test", Log: bustest.Log(t), PreferredCheckEvery: 20 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.Close(context.Background()) })
-	home := c.Names()[b.Home()]
+	preferred := c.Names()[b.PreferredServer()]
 	at := func() string {
 		nc := b.JetStream().Conn()
 		if !nc.IsConnected() {
@@ -27,9 +27,9 @@ func TestGoingHome(t *testing.T) {
 		}
 		return nc.ConnectedServerName()
 	}
-	waiting.Until(t, "the home that was drawn", func() bool { return at() == home })
-	c.Kill(home)
-	waiting.Until(t, "another server", func() bool { return at() != home && at() != "" })
-	c.Start(home)
-	waiting.Until(t, "the home that is well again", func() bool { return at() == home })
+	waiting.Until(t, "the home that was drawn", func() bool { return at() == preferred })
+	c.Kill(preferred)
+	waiting.Until(t, "another server", func() bool { return at() != preferred && at() != "" })
+	c.Start(preferred)
+	waiting.Until(t, "the home that is well again", func() bool { return at() == preferred })
 }

@@ -21,22 +21,22 @@ import (
 // home is the server, of several, that a process belongs to. Each process draws its own, so that all of them together are
 // spread over the servers. When its home fails, a process goes to another; when the home has been well for a while, it goes
 // back. Otherwise all processes would sit on the servers that never failed, and the next failure would meet all of them.
-type home struct {
+type preferredServer struct {
 	address string      // host:port; empty: there is only one server
 	back    atomic.Bool // the next reconnect goes home
 }
 
 const (
-	// homeLook is how often a process that is elsewhere looks at its home, and homeWell how often in a row that must be well.
-	homeLook = 15 * time.Second
-	homeWell = 3
+	// preferredCheckEvery is how often a process that is elsewhere looks at its home, and homeWell how often in a row that must be well.
+	preferredCheckEvery = 15 * time.Second
+	preferredChecks     = 3
 	// quietLooks and quietEvery are how long a moment is waited for in which no question is on its way.
 	quietLooks = 1000
 	quietEvery = 5 * time.Millisecond
 )
 
 // choose is a nats.ReconnectToServerHandler. All but the way home is left to the library.
-func (h *home) choose(servers []nats.Server, _ nats.ServerInfo) (*nats.Server, time.Duration) {
+func (h *preferredServer) choose(servers []nats.Server, _ nats.ServerInfo) (*nats.Server, time.Duration) {
 	if h.back.Swap(false) {
 		for i := range servers {
 			if servers[i].URL.Host == h.address {
@@ -48,7 +48,7 @@ func (h *home) choose(servers []nats.Server, _ nats.ServerInfo) (*nats.Server, t
 }
 
 // draw chooses among the servers that the settings name.
-func (h *home) draw(nc *nats.Conn) {
+func (h *preferredServer) draw(nc *nats.Conn) {
 	var named []string
 	found := nc.DiscoveredServers()
 	for _, server := range nc.Servers() {
@@ -61,9 +61,9 @@ func (h *home) draw(nc *nats.Conn) {
 	}
 }
 
-// goHome takes the connection back to its home, whenever that is well and the connection is elsewhere, until ctx ends.
-func (b *Bus) goHome(ctx context.Context, look time.Duration) {
-	if b.home.address == "" {
+// returnToPreferred takes the connection back to its home, whenever that is well and the connection is elsewhere, until ctx ends.
+func (b *Bus) returnToPreferred(ctx context.Context, look time.Duration) {
+	if b.preferred.address == "" {
 		return
 	}
 	well := 0
@@ -71,16 +71,16 @@ func (b *Bus) goHome(ctx context.Context, look time.Duration) {
 		if b.nc.IsClosed() {
 			return
 		}
-		if !b.nc.IsConnected() || hostOf(b.nc.ConnectedUrl()) == b.home.address || !servesNATS(ctx, b.home.address) {
+		if !b.nc.IsConnected() || hostOf(b.nc.ConnectedUrl()) == b.preferred.address || !servesNATS(ctx, b.preferred.address) {
 			well = 0
 			continue
 		}
-		if well++; well < homeWell || !b.quiet(ctx) {
+		if well++; well < preferredChecks || !b.quiet(ctx) {
 			continue
 		}
 		well = 0
-		b.log.Info("the NATS server that this process belongs to is well again; going back to it", zap.String("server", b.home.address))
-		b.home.back.Store(true)
+		b.log.Info("the NATS server that this process belongs to is well again; going back to it", zap.String("server", b.preferred.address))
+		b.preferred.back.Store(true)
 		if err := b.nc.ForceReconnect(); err != nil {
 			b.log.Warn("could not go back", zap.Error(err))
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	frozenRecorder = "frozen-recorder"
+	frozenProjector = "frozen-recorder"
 	// frozenFor is for how long posts are due in such a round. The freeze begins when those that are judged are accepted, and
 	// lasts to the end.
 	frozenFor  = 28 * time.Second
@@ -18,13 +18,13 @@ const (
 	// frozenLeases is how many leases old the freeze is when posts begin to be judged. What the frozen publisher had claimed
 	// or been handed, and what the restarted one had, is late by rights; by then others have taken it.
 	frozenLeases = 4
-	// recorderLock is the key of the publishers' advisory lock (services/publisher/projector/lock.go).
-	recorderLock = 0x7468726561647301
+	// projectorLock is the key of the publishers' advisory lock (services/publisher/projector/lock.go).
+	projectorLock = 0x7468726561647301
 )
 
-// freezeRecorder stops the publisher that records, and restarts another: it must come up and publish although the lock is
+// freezeProjector stops the publisher that records, and restarts another: it must come up and publish although the lock is
 // held by one that does not move.
-func freezeRecorder(ctx context.Context, r *round, rng *rand.Rand) error {
+func freezeProjector(ctx context.Context, r *round, rng *rand.Rand) error {
 	if !r.at(ctx, frozenFrom) {
 		return nil
 	}
@@ -63,7 +63,7 @@ func (e *env) recorder(ctx context.Context) (*worker, error) {
 	var name string
 	err := e.DB.NewSelect().TableExpr("pg_locks").Join("JOIN pg_stat_activity USING (pid)").Column("application_name").
 		Where("locktype = 'advisory' AND granted AND objsubid = 1").
-		Where("classid = ? AND objid = ?", recorderLock>>32, recorderLock&0xffffffff).Limit(1).Scan(ctx, &name)
+		Where("classid = ? AND objid = ?", projectorLock>>32, projectorLock&0xffffffff).Limit(1).Scan(ctx, &name)
 	if err != nil {
 		return nil, fmt.Errorf("find who holds the recorder's lock: %w", err)
 	}
