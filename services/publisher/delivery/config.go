@@ -18,7 +18,7 @@ type Config struct {
 
 	// LeadText, LeadImage and LeadVideo are how long before its time a post's container is built: up to a quarter later, spread
 	// over the posts, so that those of one second are not built in one second.
-	LeadText  time.Duration `env:"PUBLISHER_LEAD_TEXT" envDefault:"2m"`
+	LeadText  time.Duration `env:"PUBLISHER_LEAD_TEXT" envDefault:"5m"`
 	LeadImage time.Duration `env:"PUBLISHER_LEAD_IMAGE" envDefault:"5m"`
 	LeadVideo time.Duration `env:"PUBLISHER_LEAD_VIDEO" envDefault:"15m"`
 

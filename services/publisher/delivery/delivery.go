@@ -88,7 +88,7 @@ func New(cfg Config, d Deps) *Delivery {
 	references := &references{db: d.DB, store: store, now: now}
 	doubts := &doubts{moves: moves, log: log, now: now}
 	permalinks := &permalinks{
-		cfg: cfg, api: d.Threads, db: d.DB, store: store, tokens: tokens, moves: moves, ownerCalls: d.OwnerCalls, accountReads: accountReads,
+		cfg: cfg, links: newLinkReader(d.Threads, now), db: d.DB, store: store, tokens: tokens, moves: moves, ownerCalls: d.OwnerCalls, accountReads: accountReads,
 		places: limiter.NewShared(cfg.Wakes()/4, permalinksPerAccount), log: log, now: now,
 	}
 	concluder := &concluder{
@@ -108,9 +108,10 @@ func New(cfg Config, d Deps) *Delivery {
 	// A quarter of the wake-ups in hand at most, as for questions: the last quarter is left to posts that are ready.
 	creations := limiter.NewShared(min(cfg.CreationsInFlight, cfg.Wakes()/4), cfg.CreationsPerAccount)
 	creations.Farthest = farthestCreation
+	pacer := newPacer()
 	preparer := &preparer{
 		cfg: cfg, api: d.Threads, store: store, leases: leases, tokens: tokens, quotas: quotas, references: references, moves: moves, doubts: doubts,
-		waits: waits, concluder: concluder, creations: creations, now: now,
+		waits: waits, concluder: concluder, creations: creations, pacer: pacer, now: now,
 	}
 	claimer := &claimer{
 		cfg: cfg, store: store, now: now,
@@ -140,7 +141,7 @@ func New(cfg Config, d Deps) *Delivery {
 		store: store, projector: d.Projector, monitor: d.Monitor, alarms: alarms, outbox: outbox, snoozes: snoozes, waits: waits, preparer: preparer,
 		caller: caller, confirmer: confirmer, concluder: concluder, permalinks: permalinks, deleter: deleter, now: now,
 		postReads: &batch.Batcher[batch.Read[posts.Post]]{Size: readBatch, AtOnce: 2, Work: store.ReadMany},
-		creations: creations,
+		creations: creations, pacer: pacer,
 		questions: limiter.NewShared(cfg.Wakes()/4, questionsPerAccount),
 	}
 	return &Delivery{

@@ -32,13 +32,17 @@ func (r *system) permalinks(change func(link string) string) {
 		body := answer.Body.Bytes()
 		var media map[string]any
 		if req.Method == http.MethodGet && json.Unmarshal(body, &media) == nil {
-			if link, ok := media["permalink"].(string); ok {
-				delete(media, "permalink")
-				if link = change(link); link != "" {
-					media["permalink"] = link
+			all, _ := media["data"].([]any) // of a list
+			for _, one := range append(all, media) {
+				one, _ := one.(map[string]any)
+				if link, ok := one["permalink"].(string); ok {
+					delete(one, "permalink")
+					if link = change(link); link != "" {
+						one["permalink"] = link
+					}
 				}
-				body, _ = json.Marshal(media)
 			}
+			body, _ = json.Marshal(media)
 		}
 		w.Header().Set("Content-Type", answer.Header().Get("Content-Type"))
 		w.WriteHeader(answer.Code)

@@ -20,7 +20,7 @@ import (
 // permalinks are asked for before a post is emitted as published, and afterwards where they lag.
 type permalinks struct {
 	cfg          Config
-	api          *threads.Client
+	links        *linkReader
 	db           *bun.DB
 	store        *posts.Store
 	tokens       *tokens
@@ -48,15 +48,23 @@ func (l *permalinks) fetch(ctx context.Context, p *posts.Post) {
 	defer release()
 	waiting, cancel := context.WithTimeout(ctx, l.cfg.PermalinkWait)
 	defer cancel()
+	left := l.links.join(p.AccountID)
+	defer left()
 	a, err := l.tokens.access(waiting, p)
-	for wait := 200 * time.Millisecond; err == nil; wait *= 2 {
+	for wait := linkPause; err == nil; wait *= 2 {
 		for id := range wanted {
-			media, err := l.api.Media(waiting, a.token, id)
+			read := l.links.one
+			if onPostsList(p) && l.links.crowded(p.AccountID) {
+				read = func(ctx context.Context, token threads.Token, id string) (string, error) {
+					return l.links.listed(ctx, p.AccountID, token, id)
+				}
+			}
+			link, err := read(waiting, a.token, id)
 			if e := apiError(err); e != nil && e.Class == threads.Quota {
 				wait = max(wait, l.cfg.throttled(e.RetryAfter))
 			}
-			if err == nil && media.Permalink != "" {
-				links[id] = media.Permalink
+			if err == nil && link != "" {
+				links[id] = link
 				delete(wanted, id)
 			}
 		}
@@ -77,6 +85,20 @@ func (l *permalinks) fetch(ctx context.Context, p *posts.Post) {
 	}
 }
 
+// linkPause is the first pause between two questions for a permalink; each is twice as long as the one before.
+const linkPause = 500 * time.Millisecond
+
+// look reads one of a post that was emitted without: from the list where it is on one, for a burst leaves many behind, and from
+// the post itself where the list does not have it.
+func (l *permalinks) look(ctx context.Context, old *posts.Post, token threads.Token, id string) (string, error) {
+	if onPostsList(old) {
+		if link, err := l.links.listed(ctx, old.AccountID, token, id); err != nil || link != "" {
+			return link, err
+		}
+	}
+	return l.links.one(ctx, token, id)
+}
+
 // find asks for the permalinks that were not there when the post was emitted as published. It takes the places of what owners ask
 // for, never one of a post's, and what goes wrong is no more than a look in vain.
 func (l *permalinks) find(ctx context.Context, old *posts.Post) error {
@@ -87,11 +109,11 @@ func (l *permalinks) find(ctx context.Context, old *posts.Post) error {
 	links, err := ownercalls.Do(ctx, l.ownerCalls, *account, "", func(ctx context.Context, a ownercalls.Access) (map[string]string, error) {
 		links := map[string]string{}
 		for id := range posts.WithoutPermalink(old) {
-			media, err := l.api.Media(ctx, a.Token, id)
+			link, err := l.look(ctx, old, a.Token, id)
 			if err != nil {
 				return links, err
 			}
-			links[id] = media.Permalink
+			links[id] = link
 		}
 		return links, nil
 	})

@@ -31,6 +31,7 @@ type preparer struct {
 	waits      *waits
 	concluder  *concluder
 	creations  *limiter.Limiter
+	pacer      *pacer
 	now        func() time.Time
 }
 
@@ -115,6 +116,7 @@ func (r *preparer) create(ctx context.Context, old *posts.Post, a access, c thre
 	if c.ImageURL != "" || c.VideoURL != "" {
 		asked = breaker.Fetching(ctx, old.AccountID)
 	}
+	r.pacer.spend(old.AccountID, began)
 	id, err := r.api.CreateContainer(asked, a.token, c)
 	tried := attempted("create", began, r.now(), err)
 	if err != nil {
@@ -122,9 +124,9 @@ func (r *preparer) create(ctx context.Context, old *posts.Post, a access, c thre
 	}
 	crash.At(crash.PrepareCreated)
 	now := r.now()
-	next := old.AddContainer(id, now, now.Add(firstLook))
+	next := old.AddContainer(id, now, now.Add(firstLookAfter(old, now)))
 	if c.IsCarouselItem {
-		next = old.AddChild(id, now, now.Add(firstLook))
+		next = old.AddChild(id, now, now.Add(firstLookAfter(old, now)))
 	}
 	if err := r.moves.save(ctx, old, next, "", tried); err != nil {
 		return 0, err
@@ -136,6 +138,7 @@ func (r *preparer) create(ctx context.Context, old *posts.Post, a access, c thre
 // inspect reads a container's status. The step goes on when it is FINISHED.
 func (r *preparer) inspect(ctx context.Context, old *posts.Post, a access, containerID string) (end, error) {
 	began := r.now()
+	r.pacer.spend(old.AccountID, began)
 	status, err := readStatus(ctx, r.api, old, r.now(), a, containerID)
 	tried := attempted("status", began, r.now(), err)
 	if err != nil {
@@ -186,11 +189,11 @@ func processingLimit(p *posts.Post) time.Duration {
 	return 10 * time.Minute
 }
 
-// inspectAgain waits a tenth of the container's age, from a quarter of a second to fifteen: soon after its birth we look
-// often, later seldom.
+// inspectAgain waits for the next look.
 func (r *preparer) inspectAgain(ctx context.Context, old *posts.Post, tried asks.Attempt) error {
-	next := old.LookAgainAt(r.now().Add(min(max(r.now().Sub(old.ContainerAt)/10, firstLook), 15*time.Second)))
-	if r.now().Sub(old.ContainerAt) < 2*firstLook {
+	pause := lookAfter(old, r.now())
+	next := old.LookAgainAt(r.now().Add(pause))
+	if r.now().Sub(old.ContainerAt) < 2*pause {
 		return r.moves.save(ctx, old, next, "", tried)
 	}
 	return r.moves.save(ctx, old, next, "") // not every look is worth a line in the log

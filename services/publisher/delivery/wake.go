@@ -23,6 +23,7 @@ type waker struct {
 	projector  *projector.Projector
 	monitor    *monitor.Monitor
 	creations  *limiter.Limiter
+	pacer      *pacer
 	questions  *limiter.Limiter
 	alarms     *alarms
 	outbox     *outbox
@@ -102,6 +103,11 @@ func (w *waker) work(ctx context.Context, p *posts.Post) (end, error) {
 	}
 	if p.Doubt && posts.IsOpen(p.State) && p.Attempt == 0 {
 		return moved, w.waits.notCalled(ctx, p)
+	}
+	if p.State == events.StateScheduled && p.Kind != events.KindRepost { // a repost has nothing to prepare
+		if wait := w.pacer.wait(p, w.now()); wait > 0 {
+			return w.snoozes.forPlace(ctx, p, wait)
+		}
 	}
 	if places, whose := w.placesFor(p); places != nil {
 		release, again := places.Hold(p.UserID, whose, w.now)
