@@ -28,7 +28,11 @@ const (
 func (s *Service) routes() (*http.ServeMux, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc(routeHealth, health)
-	mux.Handle("GET /{$}", http.RedirectHandler("docs", http.StatusFound)) // whoever opens the address in a browser
+	front := "docs" // for whoever opens the address in a browser
+	if s.cfg.ConsoleClientID != "" {
+		front = "console/"
+	}
+	mux.Handle("GET /{$}", http.RedirectHandler(front, http.StatusFound))
 	api := s.api(mux)
 	h := s.handlers()
 	post, connection, pending := schemaOf[events.Post](api), schemaOf[Connection](api), schemaOf[Pending](api)

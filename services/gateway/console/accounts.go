@@ -64,14 +64,14 @@ func (c *Console) accounts(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	d := accountsData{Reason: reasons[v.Request.URL.Query().Get("reason")], Accounts: make([]accountData, len(list))}
-	if d.Reason == "" && v.Request.URL.Query().Has("reason") {
+	d := accountsData{Reason: reasons[v.URL.Query().Get("reason")], Accounts: make([]accountData, len(list))}
+	if d.Reason == "" && v.URL.Query().Has("reason") {
 		d.Reason = "The account was not connected. Please try again."
 	}
 	ctx, cancel := context.WithTimeout(v.Context(), threadsWithin)
 	defer cancel()
 	ask := *v
-	ask.Request = v.Request.WithContext(ctx)
+	ask.Request = v.WithContext(ctx)
 	var work []func() error
 	for i, a := range list {
 		one := &d.Accounts[i]
@@ -93,7 +93,7 @@ func (c *Console) accounts(w http.ResponseWriter, v *visit) error {
 		})
 	}
 	_ = together(work...)
-	c.show(w, v.Request, http.StatusOK, "accounts", &view{Title: "Accounts", Section: "accounts", V: v, Data: d, Notice: notices[v.Request.URL.Query().Get("done")]})
+	c.show(w, v.Request, http.StatusOK, "accounts", &view{Title: "Accounts", Section: "accounts", V: v, Data: d, Notice: notices[v.URL.Query().Get("done")]})
 	return nil
 }
 
@@ -104,7 +104,7 @@ func (c *Console) connect(w http.ResponseWriter, v *visit) error {
 		return nil
 	}
 	q := url.Values{"finish": {"frontend"}}
-	if id := v.Request.URL.Query().Get("account"); id != "" {
+	if id := v.URL.Query().Get("account"); id != "" {
 		q.Set("accountId", id)
 	}
 	var begun struct {
@@ -170,7 +170,7 @@ var reasons = map[string]string{
 
 // returned is where the browser comes back to from Threads, with a code that connects when whoever began sends it.
 func (c *Console) returned(w http.ResponseWriter, v *visit) error {
-	q := v.Request.URL.Query()
+	q := v.URL.Query()
 	code := q.Get("connectCode")
 	if code == "" {
 		return c.done(w, v, "/accounts?reason="+url.QueryEscape(q.Get("reason")))
@@ -235,7 +235,7 @@ func (c *Console) leave(w http.ResponseWriter, v *visit) error {
 type settingsData struct{ Zone, Problem string }
 
 func (c *Console) settings(w http.ResponseWriter, v *visit) error {
-	c.show(w, v.Request, http.StatusOK, "settings", &view{Title: "Settings", Section: "settings", V: v, Data: settingsData{Zone: v.Zone.String()}, Notice: notices[v.Request.URL.Query().Get("done")]})
+	c.show(w, v.Request, http.StatusOK, "settings", &view{Title: "Settings", Section: "settings", V: v, Data: settingsData{Zone: v.Zone.String()}, Notice: notices[v.URL.Query().Get("done")]})
 	return nil
 }
 

@@ -173,9 +173,19 @@ func (b *browser) see(sel, text string) {
 	ctx, stop := context.WithTimeout(b.ctx, patience)
 	defer stop()
 	js := `[...document.querySelectorAll(` + quote(sel) + `)].some((e) => e.innerText.includes(` + quote(text) + `))`
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](js, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(0))); err != nil {
-		b.shot("failed-see")
-		b.Fatalf("%q is not seen in %s: %v; at %s:\n%s", text, sel, err, b.at(), b.text("body"))
+	for {
+		seen, err := chromedp.Run(ctx, chromedp.Evaluate[bool](js)) // an error is a page that goes while it is asked
+		switch {
+		case err == nil && seen:
+			return
+		case ctx.Err() != nil:
+			b.shot("failed-see")
+			b.Fatalf("%q is not seen in %s: %v; at %s:\n%s", text, sel, err, b.at(), b.text("body"))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
 }
 
@@ -248,8 +258,11 @@ func (b *browser) dark(on bool) {
 	}
 }
 
-func (b *browser) scripts(on bool) {
-	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on}); err != nil {
+// withoutScripts keeps the scripts away. No page has one of its own in it, so that is as if they were turned off; a browser in which
+// they are cannot be asked anything either.
+func (b *browser) withoutScripts() {
+	b.allowed = append(b.allowed, "ERR_BLOCKED_BY_CLIENT")
+	if _, err := chromedp.Call(b.ctx, network.SetBlockedURLs, network.SetBlockedURLsParams{URLPatterns: []*network.BlockPattern{{URLPattern: "http://*:*/*.js", Block: true}}}); err != nil {
 		b.Fatal(err)
 	}
 }

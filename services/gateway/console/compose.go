@@ -284,7 +284,7 @@ func place(flaws []flaw) map[string][]string {
 
 // composePage is an empty editor, for the time and the post that the address names.
 func (c *Console) composePage(w http.ResponseWriter, v *visit) error {
-	q := v.Request.URL.Query()
+	q := v.URL.Query()
 	d := composeData{draft: draft{Account: q.Get("account"), ReplyTo: q.Get("replyTo"), Quote: q.Get("quote"), Text: q.Get("text")}, Empty: 1}
 	at, err := time.Parse(time.RFC3339, q.Get("at"))
 	if err != nil {

@@ -156,6 +156,9 @@ func (c *Console) guard(next http.Handler) http.Handler {
 // at is the address of a page as browsers see it.
 func (c *Console) at(to string) string { return c.Base.Path + Root + to }
 
+// asAsked is the address of this very request as browsers see it: what is before us may have taken the public path away.
+func (c *Console) asAsked(r *http.Request) string { return c.Base.Path + r.URL.RequestURI() }
+
 // off says that there is no console here.
 func (c *Console) off(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, http.StatusOK, "off", &view{Title: "The console is off"})

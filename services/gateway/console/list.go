@@ -50,7 +50,7 @@ const listed = 50
 
 // list is the posts, page by page.
 func (c *Console) list(w http.ResponseWriter, v *visit) error {
-	q := v.Request.URL.Query()
+	q := v.URL.Query()
 	d := listData{Show: q.Get("show"), Account: q.Get("account"), Search: excerptRunes(200, q.Get("search")), Later: q.Get("after") != ""}
 	ask := url.Values{"limit": {strconv.Itoa(listed)}}
 	known := false

@@ -133,8 +133,8 @@ func (c *Console) post(w http.ResponseWriter, v *visit) error {
 	if live && p.Kind != events.KindRepost {
 		c.fromThreads(v, &d, id)
 	}
-	view := &view{Title: excerpt(60, wordsOf(*p)), Section: "posts", V: v, Data: d, Notice: notices[v.Request.URL.Query().Get("done")]}
-	if was, err := time.Parse(time.RFC3339Nano, v.Request.URL.Query().Get("was")); err == nil && queued {
+	view := &view{Title: excerpt(60, wordsOf(*p)), Section: "posts", V: v, Data: d, Notice: notices[v.URL.Query().Get("done")]}
+	if was, err := time.Parse(time.RFC3339Nano, v.URL.Query().Get("was")); err == nil && queued {
 		view.Notice = "Moved to " + v.For(p.ScheduledAt) + "."
 		at := was.In(v.Zone)
 		view.Undo = &undo{c.at("/posts/" + p.ID + "/move"), []field{
@@ -150,7 +150,7 @@ func (c *Console) fromThreads(v *visit, d *postData, id string) {
 	ctx, cancel := context.WithTimeout(v.Context(), threadsWithin)
 	defer cancel()
 	ask := *v
-	ask.Request = v.Request.WithContext(ctx)
+	ask.Request = v.WithContext(ctx)
 	account := "accountId=" + url.QueryEscape(d.Post.AccountID)
 	var figures insights
 	var replies saidPage

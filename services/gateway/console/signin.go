@@ -81,7 +81,7 @@ func (c *Console) inside(to string) string {
 
 // toSignIn sends somebody who is not signed in to the door, and back afterwards.
 func (c *Console) toSignIn(w http.ResponseWriter, r *http.Request) {
-	http.Redirect(w, r, c.at("/sign-in")+"?return="+url.QueryEscape(c.Base.Path+r.URL.RequestURI()), http.StatusSeeOther)
+	http.Redirect(w, r, c.at("/sign-in")+"?return="+url.QueryEscape(c.asAsked(r)), http.StatusSeeOther)
 }
 
 type signInData struct{ Start, Issuer string }
@@ -89,7 +89,7 @@ type signInData struct{ Start, Issuer string }
 func (c *Console) signInPage(w http.ResponseWriter, r *http.Request) {
 	to := c.inside(r.URL.Query().Get("return"))
 	if c.visitOf(r).token != "" {
-		http.Redirect(w, r, to, http.StatusSeeOther)
+		http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // inside has looked at it
 		return
 	}
 	host := c.Issuer
@@ -197,7 +197,7 @@ func (c *Console) again(w http.ResponseWriter, r *http.Request, words, to string
 func (c *Console) issuerAway(w http.ResponseWriter, r *http.Request, err error) {
 	c.Log.Warn("the issuer cannot be reached for a sign-in", zap.Error(err))
 	c.show(w, r, http.StatusServiceUnavailable, "message", &view{Title: "Nobody can sign in at the moment", Data: message{
-		Words: "The service that signs people in does not answer. Your posts go out all the same; please try again shortly.", Link: r.URL.RequestURI(), Label: "Try again",
+		Words: "The service that signs people in does not answer. Your posts go out all the same; please try again shortly.", Link: c.asAsked(r), Label: "Try again",
 	}})
 }
 

@@ -222,7 +222,7 @@ func (v *visit) limitsAhead(list []account) []concern {
 	ctx, cancel := context.WithTimeout(v.Context(), limitsWithin)
 	defer cancel()
 	ask := *v
-	ask.Request = v.Request.WithContext(ctx)
+	ask.Request = v.WithContext(ctx)
 	found := make([]*concern, min(limitsLooked, len(list)))
 	var work []func() error
 	for i := range found {

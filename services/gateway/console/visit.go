@@ -175,7 +175,7 @@ type field struct{ Name, Value string }
 
 // keep shows a form that could not be taken, whole, so that nothing of it is lost.
 func (c *Console) keep(w http.ResponseWriter, v *visit, title, words string) {
-	k := kept{Words: words, Action: v.Request.URL.RequestURI()}
+	k := kept{Words: words, Action: c.asAsked(v.Request)}
 	if v.token == "" {
 		k.SignIn = c.at("/sign-in")
 	}
@@ -208,7 +208,7 @@ func (c *Console) finish(w http.ResponseWriter, v *visit, err error) {
 		}
 		m := message{Words: p.Detail, Link: c.at("/"), Label: "Go to Today", ID: p.RequestID}
 		if v.Method == http.MethodGet && p.Status != http.StatusNotFound {
-			m.Link, m.Label = v.Request.URL.RequestURI(), "Try again"
+			m.Link, m.Label = c.asAsked(v.Request), "Try again"
 		}
 		for _, f := range p.Errors {
 			if f.Detail != p.Detail {
@@ -240,8 +240,7 @@ type view struct {
 	Scripts []string
 	Data    any
 
-	Facts, Path string
-	On          bool
+	Facts string
 }
 
 // undo takes back what was just done.
@@ -251,8 +250,8 @@ type undo struct {
 }
 
 // show writes a page.
-func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, name string, p *view) {
-	p.Facts, p.Path, p.On = strings.Join(c.Facts, " "), r.URL.RequestURI(), c.ClientID != ""
+func (c *Console) show(w http.ResponseWriter, _ *http.Request, status int, name string, p *view) {
+	p.Facts = strings.Join(c.Facts, " ")
 	if p.V != nil && p.V.token == "" {
 		p.Section = ""
 	}
@@ -269,6 +268,6 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, name 
 
 // done sends the browser on after a form was taken, so that a reload sends nothing twice.
 func (c *Console) done(w http.ResponseWriter, v *visit, to string) error {
-	http.Redirect(w, v.Request, c.at(to), http.StatusSeeOther)
+	http.Redirect(w, v.Request, c.at(to), http.StatusSeeOther) //nolint:gosec // a path below ours
 	return nil
 }
