@@ -38,10 +38,10 @@ func (p *program) operateStopped(ctx context.Context, run func(context.Context, 
 // operateOn runs a command on the deployment of an environment. hint says what may be the matter where it cannot be reached.
 func (p *program) operateOn(ctx context.Context, getenv func(string) string, hint string, run func(context.Context, *ops.Deployment) error) error {
 	d, err := ops.Open(getenv, p.out, p.errOut)
-	defer d.Close()
 	if err != nil {
 		return err
 	}
+	defer d.Close()
 	d.Unreachable(hint)
 	return run(ctx, d)
 }

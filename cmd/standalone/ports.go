@@ -27,6 +27,9 @@ var (
 	adminPort     = port{"ADMIN_PORT", 9090}
 )
 
+// usually is the address of what listens at the usual port.
+func (p port) usually() string { return "http://" + net.JoinHostPort(loopback, strconv.Itoa(p.usual)) }
+
 // checkPorts says which settings of ports are none, and which of the ports that are asked for cannot be had.
 func checkPorts(ctx context.Context, getenv func(string) string) (wrong []error) {
 	by := map[int]string{}
@@ -37,7 +40,7 @@ func checkPorts(ctx context.Context, getenv func(string) string) (wrong []error)
 		}
 		asked = cmp.Or(asked, "0") // any, at the HOST that is asked for
 		n, err := strconv.ParseUint(asked, 10, 16)
-		switch other := by[int(n)]; { //nolint:gosec // it has 16 bits
+		switch other := by[int(n)]; {
 		case err != nil:
 			wrong = append(wrong, fmt.Errorf("%s is not a port: a number from 1 to 65535, or left out for the usual one, %d", p.setting, p.usual))
 		case n > 0 && other != "":
@@ -54,7 +57,7 @@ func checkPorts(ctx context.Context, getenv func(string) string) (wrong []error)
 			}
 			_ = l.Close() // until its turn comes
 		}
-		by[int(n)] = p.setting //nolint:gosec // it has 16 bits
+		by[int(n)] = p.setting
 	}
 	return wrong
 }

@@ -24,10 +24,10 @@ func (sys *System) checkSettings(ctx context.Context) error {
 	later := &System{outer: sys.outer, env: map[string]string{}}
 	later.addressGateway(gatewayPort.usual)
 	if sys.outer("AUTH_ISSUER") == "" {
-		later.addressIssuer(fmt.Sprintf("http://%s:%d", loopback, issuerPort.usual))
+		later.addressIssuer(issuerPort.usually())
 	}
 	if !sys.ownThreads() {
-		later.addressSimulator(fmt.Sprintf("http://%s:%d", loopback, simulatorPort.usual))
+		later.addressSimulator(simulatorPort.usually())
 		later.set("THREADS_APP_SECRET", "made later")
 	}
 	return boot.CheckSettings(later.getenv)

@@ -20,7 +20,7 @@ func WithStores(ctx context.Context, getenv func(string) string, log *zap.Logger
 		return false, err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "nats")); err != nil {
-		return false, nil //nolint:nilerr // there is no system
+		return false, nil // there is no system
 	}
 	if running, pid := runs(dir); running {
 		return true, fmt.Errorf("the system%s with the state directory %s runs, and publishes: stop it first; then this command starts its "+
