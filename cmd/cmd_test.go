@@ -75,7 +75,7 @@ func TestExitCodes(t *testing.T) {
 		{"rebuild now", exitUsage, "takes flags only"},
 		{"pause", exitUsage, "pause takes the id of one account"},
 		{"resume a b", exitUsage, "resume takes the id of one account"},
-		{"dead bury 1", exitUsage, "dead takes list, show SEQ, or requeue SEQ"},
+		{"dead bury 1", exitUsage, "dead takes list, show SEQ, requeue SEQ, or drop SEQ"},
 		{"dead show x", exitUsage, "is no sequence"},
 		{"dead list 1", exitUsage, "dead takes list"},
 		{"keys wash", exitUsage, "keys takes new"},

@@ -210,6 +210,21 @@ func TestOps(t *testing.T) {
 		if _, err := h.op("dead", "requeue", seq); err == nil || !strings.Contains(err.Error(), "cannot be read") {
 			t.Errorf("giving it back said %v", err)
 		}
+		if _, err := h.op("dead", "requeue", "--all"); err == nil || !strings.Contains(err.Error(), "1 of 1 dead letter could not be given back") {
+			t.Errorf("giving all back said %v", err)
+		}
+		for want, filter := range map[string][]string{
+			"[]\n": {"--since", "2100-01-01T00:00:00Z"}, "[]": {"--type", "post.schedule.v1"}, "cmd_torn": {"--type", "post.cancel.v1", "--since", "24h"},
+		} {
+			if out := h.mustOp(append([]string{"dead", "list", "--json"}, filter...)...); !strings.Contains(out, want) {
+				t.Errorf("with %q it lists %s", filter, out)
+			}
+		}
+		for _, wrong := range [][]string{{"drop"}, {"drop", "--all", seq}, {"drop", "--since", "1h", seq}, {"requeue", "--since", "soon", "--all"}, {"show", "--all"}} {
+			if out, err := h.op(append([]string{"dead"}, wrong...)...); err == nil {
+				t.Errorf("%q passed: %s", wrong, out)
+			}
+		}
 	})
 
 	t.Run("doctor says what is wrong, and only that", func(t *testing.T) {
@@ -278,6 +293,30 @@ func TestOps(t *testing.T) {
 			if !strings.Contains(all, says) {
 				t.Errorf("where much is wrong it does not say %q: %s", says, all)
 			}
+		}
+	})
+
+	t.Run("dead letters are dropped, one or all of a kind", func(t *testing.T) {
+		js := h.jetStream()
+		for _, id := range []string{"cmd_second", "cmd_third"} {
+			if _, err := js.PublishMsg(t.Context(), &nats.Msg{
+				Subject: events.Dead("threads.cmd.post.cancel"), Header: nats.Header{events.HeaderID: {id}, events.HeaderType: {"post.cancel.v9"}},
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if out := h.mustOp("dead", "drop", "--all", "--type", "post.cancel.v9"); strings.Count(out, "is dropped") != 2 {
+			t.Errorf("it says %s", out)
+		}
+		var letters []ops.DeadLetter
+		if err := json.Unmarshal([]byte(h.mustOp("dead", "--json")), &letters); err != nil || len(letters) != 1 {
+			t.Fatalf("left are %+v, %v", letters, err)
+		}
+		if out := h.mustOp("dead", "drop", fmt.Sprint(letters[0].Seq)); !strings.Contains(out, "cmd_torn is dropped") {
+			t.Errorf("it says %s", out)
+		}
+		if out := h.mustOp("dead", "list"); !strings.Contains(out, "No dead letters.") {
+			t.Errorf("it lists %s", out)
 		}
 	})
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,13 +34,23 @@ type DeadLetter struct {
 	Body       json.RawMessage `json:"body,omitempty"`
 }
 
+// DeadFilter chooses dead letters. Each empty field passes all.
+type DeadFilter struct {
+	Since time.Time // set aside since then
+	Type  string    // of the message, as post.schedule.v1
+}
+
+func (f DeadFilter) passes(l DeadLetter) bool {
+	return !l.At.Before(f.Since) && (f.Type == "" || f.Type == l.Type)
+}
+
 // ListDead shows what nobody could handle.
-func (d *Deployment) ListDead(ctx context.Context, asJSON bool) error {
+func (d *Deployment) ListDead(ctx context.Context, f DeadFilter, asJSON bool) error {
 	b, err := d.streams(ctx)
 	if err != nil {
 		return err
 	}
-	letters, err := DeadLetters(ctx, b.JetStream())
+	letters, err := f.letters(ctx, b.JetStream())
 	if err != nil {
 		return err
 	}
@@ -47,6 +58,11 @@ func (d *Deployment) ListDead(ctx context.Context, asJSON bool) error {
 		return d.printJSON(append([]DeadLetter{}, letters...))
 	}
 	return PrintLetters(d.out, letters)
+}
+
+func (f DeadFilter) letters(ctx context.Context, js jetstream.JetStream) ([]DeadLetter, error) {
+	letters, err := DeadLetters(ctx, js)
+	return slices.DeleteFunc(letters, func(l DeadLetter) bool { return !f.passes(l) }), err
 }
 
 // ShowDead shows one dead letter whole.
@@ -72,11 +88,97 @@ func (d *Deployment) RequeueDead(ctx context.Context, seq uint64, asJSON bool) e
 	if err != nil {
 		return err
 	}
+	return d.printLetter(l, asJSON, "is given back to "+l.Subject)
+}
+
+// RequeueAllDead gives all that pass back, one after the other, and goes on after one that cannot be.
+func (d *Deployment) RequeueAllDead(ctx context.Context, f DeadFilter, asJSON bool) error {
+	b, db, err := d.both(ctx)
+	if err != nil {
+		return err
+	}
+	return d.eachDead(ctx, b.JetStream(), f, asJSON, "given back", func(l DeadLetter) (string, error) {
+		_, err := Requeue(ctx, b.JetStream(), db, l.Seq)
+		return "is given back to " + l.Subject, err
+	})
+}
+
+// DropDead takes a dead letter away for good.
+func (d *Deployment) DropDead(ctx context.Context, seq uint64, asJSON bool) error {
+	b, err := d.streams(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := Drop(ctx, b.JetStream(), seq)
+	if err != nil {
+		return err
+	}
+	return d.printLetter(l, asJSON, "is dropped")
+}
+
+// DropAllDead takes all that pass away for good.
+func (d *Deployment) DropAllDead(ctx context.Context, f DeadFilter, asJSON bool) error {
+	b, err := d.streams(ctx)
+	if err != nil {
+		return err
+	}
+	return d.eachDead(ctx, b.JetStream(), f, asJSON, "dropped", func(l DeadLetter) (string, error) {
+		_, err := Drop(ctx, b.JetStream(), l.Seq)
+		return "is dropped", err
+	})
+}
+
+// eachDead does something to all letters that pass. What could not be done to one is a line, and an error at the end.
+func (d *Deployment) eachDead(ctx context.Context, js jetstream.JetStream, f DeadFilter, asJSON bool, done string, do func(DeadLetter) (string, error)) error {
+	letters, err := f.letters(ctx, js)
+	if err != nil {
+		return err
+	}
+	failed := 0
+	for _, l := range letters {
+		what, err := do(l)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			failed++
+			if _, err := fmt.Fprintln(d.errOut, err); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := d.printLetter(l, asJSON, what); err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %s could not be %s; the lines above say what to do", failed, some(len(letters), "dead letter"), done)
+	}
+	if len(letters) == 0 && !asJSON {
+		_, err = fmt.Fprintln(d.out, "No dead letter matches.")
+	}
+	return err
+}
+
+func (d *Deployment) printLetter(l DeadLetter, asJSON bool, what string) error {
 	if asJSON {
 		return d.printJSON(l)
 	}
-	_, err = fmt.Fprintf(d.out, "%s %s is given back to %s\n", l.Type, l.ID, l.Subject)
+	_, err := fmt.Fprintf(d.out, "%s %s %s\n", l.Type, l.ID, what)
 	return err
+}
+
+// Drop takes a dead letter away for good, and says what it was.
+func Drop(ctx context.Context, js jetstream.JetStream, seq uint64) (DeadLetter, error) {
+	s, raw, err := deadLetter(ctx, js, seq)
+	if err != nil {
+		return DeadLetter{}, err
+	}
+	l := letterOf(raw.Sequence, raw.Time, raw.Header, raw.Data)
+	if err := s.DeleteMsg(ctx, seq); err != nil {
+		return l, fmt.Errorf("drop dead letter %d: %w", seq, err)
+	}
+	return l, nil
 }
 
 // DeadLetters are all that lie on DEAD, the oldest first.
@@ -135,10 +237,11 @@ func Requeue(ctx context.Context, js jetstream.JetStream, db bun.IDB, seq uint64
 	}
 	l := letterOf(raw.Sequence, raw.Time, raw.Header, raw.Data)
 	if raw.Header.Get(bus.HeaderDeadStream) != events.StreamCommands || l.ID == "" {
-		return l, fmt.Errorf("dead letter %d is no command; only commands can be given back", seq)
+		return l, fmt.Errorf("dead letter %d is no command, and only commands can be given back; once its cause is mended, `dead drop %[1]d` takes it away", seq)
 	}
 	if _, err := events.Decode(l.Type, raw.Data); err != nil {
-		return l, fmt.Errorf("dead letter %d cannot be read (%w); giving it back would only set it aside again", seq, err)
+		return l, fmt.Errorf("dead letter %d cannot be read by this version (%w), and giving it back would only set it aside again: "+
+			"where a newer version sent it, requeue it with that; else `dead drop %[1]d` takes it away", seq, err)
 	}
 	if err := reopen(ctx, db, l); err != nil {
 		return l, err
@@ -168,7 +271,7 @@ func reopen(ctx context.Context, db bun.IDB, l DeadLetter) error {
 	}
 	o, done := command.Done()
 	if done && (o.Fault == nil || o.Fault.Code != events.Internal) {
-		return fmt.Errorf("command %s has an outcome by now, and is not repeated", l.ID)
+		return fmt.Errorf("command %s has an outcome by now, and is not repeated; `dead drop %d` takes the letter away", l.ID, l.Seq)
 	}
 	if command.PostID != "" {
 		made, err := queue.Failed(ctx, db, command.PostID)
@@ -176,7 +279,8 @@ func reopen(ctx context.Context, db bun.IDB, l DeadLetter) error {
 			return err
 		}
 		if made {
-			return fmt.Errorf("command %s made the post %s, which is there as failed: have that retried instead", l.ID, command.PostID)
+			return fmt.Errorf("command %s made the post %s, which is there as failed: have that retried instead (POST /api/threads/post/%[2]s/retry), "+
+				"and take the letter away with `dead drop %[3]d`", l.ID, command.PostID, l.Seq)
 		}
 	}
 	if _, err := db.NewDelete().Model(command).WherePK().Exec(ctx); err != nil {

@@ -314,6 +314,8 @@ func (s History) Standing(now time.Time) string {
 		return fmt.Sprintf("It is %s, and worked on until %s at the latest.", p.State, clock(*p.LeaseUntil))
 	case p.WakeAt == nil:
 		return fmt.Sprintf("It is %s and has no time to be looked at: that should not be; tell the makers.", p.State)
+	case p.State == events.StateReady && p.WakeAt.After(now) && p.PublishAt.Before(now):
+		return fmt.Sprintf("It is ready, and was held up; such posts of one account go out one after the other, PUBLISHER_SPACING (10s) apart: its turn is at %s.", clock(*p.WakeAt))
 	case p.WakeAt.Before(now):
 		return fmt.Sprintf("It is %s%s, and overdue to be looked at since %s: is a publisher running and ready?", p.State, because(p.Reason), clock(*p.WakeAt))
 	}

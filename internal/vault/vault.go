@@ -44,8 +44,8 @@ func Open(keysetJSON []byte) (*Vault, error) {
 	return v, nil
 }
 
-// OpenFile is Open on a file. When the file changes, the vault takes its keys within a second; a file that cannot
-// be read then is logged, and the keys at hand stay.
+// OpenFile is Open on a file. When the file changes, the vault takes its keys with the next token that it seals or opens, and looks
+// once a second at most; a file that cannot be read then is logged, and the keys at hand stay.
 func OpenFile(path string, log *zap.Logger) (*Vault, error) {
 	v := &Vault{file: &reloader{path: path, log: log}}
 	keys, err := v.file.first()

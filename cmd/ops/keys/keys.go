@@ -60,8 +60,8 @@ func (c Command) Add() error {
 		return err
 	}
 	return c.say("Added key %d. It opens, and does not seal yet.\n"+
-		"Next: see that every auth, publisher and tokenkeeper has it. On this very file they take it within a second, and log \"took the "+
-		"keyset file anew\"; a copy of it, or a keyset in TOKEN_KEYSET, must be brought to them, and they restarted. Then: keys promote %d", id, id)
+		"Next: see that every auth, publisher and tokenkeeper has it. On this very file they take it with the next token that they open, and log "+
+		"\"took the keyset file anew\"; a copy of it, or a keyset in TOKEN_KEYSET, must be brought to them, and they restarted. Then: keys promote %d", id, id)
 }
 
 // Promote lets a key seal from now on.
