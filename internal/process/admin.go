@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"sync"
 	"time"
 
@@ -54,12 +55,17 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 }
 
 // AdminHandler answers /livez (the process runs), /readyz (every check holds; otherwise 503 with the sentence of each
-// that does not) and /metrics (Prometheus).
+// that does not), /metrics (Prometheus) and /debug/pprof (Go's profiles).
 func AdminHandler(checks ...Check) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { reply(w, readiness{Ready: true}) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { reply(w, examine(r.Context(), checks)) })
 	mux.Handle("GET /metrics", promhttp.Handler())
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
 }
 

@@ -47,6 +47,18 @@ func TestAdmin(t *testing.T) {
 		}
 	})
 
+	t.Run("gives profiles of the process", func(t *testing.T) {
+		t.Parallel()
+		_, get := setup(t, healthy)
+		for path, says := range map[string]string{
+			"/debug/pprof/": "goroutine", "/debug/pprof/goroutine?debug=1": "goroutine profile:", "/debug/pprof/heap?debug=1": "heap profile:",
+		} {
+			if status, body := get(path); status != http.StatusOK || !strings.Contains(body, says) {
+				t.Errorf("%s: %d %.200s", path, status, body)
+			}
+		}
+	})
+
 	t.Run("names the failing check with its sentence, and lives all the same", func(t *testing.T) {
 		t.Parallel()
 		addr, get := setup(t, healthy, sick)
