@@ -49,8 +49,9 @@ func (p *program) operateOn(ctx context.Context, getenv func(string) string, hin
 // examine is operate for the command that says what is wrong with the settings itself.
 func (p *program) examine(ctx context.Context, asJSON bool) error {
 	getenv, hint := standalone.Discover(p.getenv)
-	d, _ := ops.Open(getenv, p.out, p.errOut)
-	defer d.Close()
+	d, _ := ops.Open(getenv, p.out, p.errOut) // what it could not read, doctor says
 	d.Unreachable(hint)
-	return d.Doctor(ctx, asJSON)
+	err := d.Doctor(ctx, asJSON)
+	d.Close()
+	return err
 }
