@@ -96,32 +96,32 @@ func Streams(replicas int, maxAge time.Duration) []jetstream.StreamConfig {
 	if replicas > 1 {
 		persist = jetstream.DefaultPersistMode
 	}
-	alarms := func(name string, subjects ...string) jetstream.StreamConfig {
+	alarms := func(name, description string, subjects ...string) jetstream.StreamConfig {
 		// No age, size or count limit here, ever: JetStream would drop waiting alarms without a word.
 		return jetstream.StreamConfig{
-			Name: name, Subjects: subjects, Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
+			Name: name, Description: description, Subjects: subjects, Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
 			Replicas: replicas, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld, MaxMsgs: -1, MaxBytes: -1,
 			AllowMsgSchedules: true, AllowRollup: true, PersistMode: persist, Duplicates: DuplicateWindow,
 		}
 	}
 	return []jetstream.StreamConfig{
 		{
-			Name: StreamCommands, Subjects: []string{prefix + ".cmd.>"}, Retention: jetstream.WorkQueuePolicy,
+			Name: StreamCommands, Description: "what services are asked to do, until it is done", Subjects: []string{prefix + ".cmd.>"}, Retention: jetstream.WorkQueuePolicy,
 			Storage: jetstream.FileStorage, Replicas: replicas,
 			// A full stream refuses a command aloud; it never drops one that was accepted.
 			Discard: jetstream.DiscardNew, MaxBytes: 1 << 30, MaxMsgs: -1,
 			Duplicates: DuplicateWindow, AllowAtomicPublish: true,
 		},
 		{
-			Name: StreamEvents, Subjects: []string{prefix + ".evt.>"}, Retention: jetstream.LimitsPolicy,
+			Name: StreamEvents, Description: "every fact of posts and accounts, in order; docs/events.md", Subjects: []string{prefix + ".evt.>"}, Retention: jetstream.LimitsPolicy,
 			Storage: jetstream.FileStorage, Replicas: replicas, MaxAge: maxAge, MaxMsgs: -1, MaxBytes: -1,
 			DenyDelete: true, AllowAtomicPublish: true, Duplicates: DuplicateWindow,
 		},
-		alarms(StreamPostAlarms, prefix+".alarm.post.*", prefix+".due.post.*", PostTickAlarm, PostTickDue),
-		alarms(StreamTokenAlarms, prefix+".alarm.token.*", prefix+".due.token.*",
+		alarms(StreamPostAlarms, "when to look at which post; filled from the rows, never to be restored", prefix+".alarm.post.*", prefix+".due.post.*", PostTickAlarm, PostTickDue),
+		alarms(StreamTokenAlarms, "when to refresh which token; filled from the rows, never to be restored", prefix+".alarm.token.*", prefix+".due.token.*",
 			TokenTickAlarm, TokenTickDue, TokenSweepAlarm, TokenSweepDue),
 		{
-			Name: StreamDead, Subjects: []string{prefix + ".dead.>"}, Retention: jetstream.LimitsPolicy,
+			Name: StreamDead, Description: "messages that nobody could handle; the command dead shows and gives them back", Subjects: []string{prefix + ".dead.>"}, Retention: jetstream.LimitsPolicy,
 			Storage: jetstream.FileStorage, Replicas: replicas, MaxAge: 90 * 24 * time.Hour, MaxMsgs: -1, MaxBytes: -1,
 			Duplicates: DuplicateWindow,
 		},
@@ -147,39 +147,39 @@ func (d Durable) Owner() string {
 
 // Durables is every durable consumer as it must be. No filter covers an alarm subject: acking an alarm kills it.
 func Durables() []Durable {
-	durable := func(stream, name string, maxPending int, filters ...string) Durable {
+	durable := func(stream, name, description string, maxPending int, filters ...string) Durable {
 		return Durable{Stream: stream, Config: jetstream.ConsumerConfig{
-			Durable: name, FilterSubjects: filters, AckPolicy: jetstream.AckExplicitPolicy,
+			Durable: name, Description: description, FilterSubjects: filters, AckPolicy: jetstream.AckExplicitPolicy,
 			DeliverPolicy: jetstream.DeliverAllPolicy,
 			AckWait:       30 * time.Second, MaxAckPending: maxPending,
 			MaxDeliver: -1, // a handler decides what is hopeless, never the counter
 		}}
 	}
-	commands := func(name string, maxPending int, filter string) Durable {
-		d := durable(StreamCommands, name, maxPending, filter)
+	commands := func(name, description string, maxPending int, filter string) Durable {
+		d := durable(StreamCommands, name, description, maxPending, filter)
 		d.Config.AckWait = CommandAckWait
 		return d
 	}
 	return []Durable{
-		commands(PublisherCommands, 1000, PostCommands),
-		commands(AuthCommands, 100, prefix+".cmd.connection.*"),
-		commands(TokenkeeperCommands, 100, prefix+".cmd.token.*"),
-		durable(StreamEvents, PublisherProjector, 2000, EveryFact),
-		durable(StreamEvents, PublisherWebhooks, 2000, EveryFact),
-		durable(StreamEvents, TokenkeeperAccounts, 100, prefix+".evt.account.>"),
-		durable(StreamPostAlarms, PublisherDue, 20_000, prefix+".due.post.*", PostTickDue),
-		durable(StreamTokenAlarms, TokenkeeperDue, 1000, prefix+".due.token.*", TokenTickDue, TokenSweepDue),
+		commands(PublisherCommands, "the publisher does what posts are to become", 1000, PostCommands),
+		commands(AuthCommands, "auth disconnects accounts", 100, prefix+".cmd.connection.*"),
+		commands(TokenkeeperCommands, "the tokenkeeper refreshes tokens now", 100, prefix+".cmd.token.*"),
+		durable(StreamEvents, PublisherProjector, "a publisher writes facts to the rows", 2000, EveryFact),
+		durable(StreamEvents, PublisherWebhooks, "a publisher sends facts to the webhooks of their owners", 2000, EveryFact),
+		durable(StreamEvents, TokenkeeperAccounts, "the tokenkeeper follows accounts that come and go", 100, prefix+".evt.account.>"),
+		durable(StreamPostAlarms, PublisherDue, "a publisher wakes posts that are due", 20_000, prefix+".due.post.*", PostTickDue),
+		durable(StreamTokenAlarms, TokenkeeperDue, "the tokenkeeper refreshes tokens that are due", 1000, prefix+".due.token.*", TokenTickDue, TokenSweepDue),
 	}
 }
 
 // Buckets is every key-value bucket as it must be.
 func Buckets(replicas int) []jetstream.KeyValueConfig {
-	bucket := func(name string, life time.Duration) jetstream.KeyValueConfig {
-		return jetstream.KeyValueConfig{Bucket: name, TTL: life, History: 1, Replicas: replicas, Storage: jetstream.FileStorage}
+	bucket := func(name, description string, life time.Duration) jetstream.KeyValueConfig {
+		return jetstream.KeyValueConfig{Bucket: name, Description: description, TTL: life, History: 1, Replicas: replicas, Storage: jetstream.FileStorage}
 	}
 	return []jetstream.KeyValueConfig{
-		bucket(BucketOAuthStates, OAuthStateLife),
-		bucket(BucketTickets, TicketLife),
+		bucket(BucketOAuthStates, "connects that wait for Threads to send the browser back, hashed", OAuthStateLife),
+		bucket(BucketTickets, "tickets that open a live stream once, hashed", TicketLife),
 	}
 }
 

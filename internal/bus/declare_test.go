@@ -218,3 +218,34 @@ func TestDeclareAgain(t *testing.T) {
 		}
 	})
 }
+
+// Who looks at NATS with other tools reads there what each thing is for.
+func TestEverythingSaysWhatItIsFor(t *testing.T) {
+	t.Parallel()
+	js := bustest.New(t).JetStream()
+	streams := js.ListStreams(t.Context())
+	n := 0
+	for s := range streams.Info() {
+		n++
+		if s.Config.Description == "" {
+			t.Errorf("stream %s says nothing", s.Config.Name)
+		}
+		stream, err := js.Stream(t.Context(), s.Config.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		durables := stream.ListConsumers(t.Context())
+		for c := range durables.Info() {
+			n++
+			if c.Config.Description == "" {
+				t.Errorf("durable %s says nothing", c.Name)
+			}
+		}
+		if err := durables.Err(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := streams.Err(); err != nil || n < len(events.Streams(1, 0))+len(events.Durables())+len(events.Buckets(1)) {
+		t.Errorf("found %d, %v", n, err)
+	}
+}
