@@ -26,12 +26,12 @@ type reached struct {
 	vault *vault.Vault
 }
 
-// needs are the streams and durables that a service cannot work without.
-var needs = map[string]struct{ streams, durables []string }{
-	"gateway":     {[]string{events.StreamCommands, events.StreamEvents}, nil},
-	"auth":        {[]string{events.StreamCommands, events.StreamEvents, events.StreamTokenAlarms, events.StreamDead}, []string{events.AuthCommands}},
-	"publisher":   {[]string{events.StreamCommands, events.StreamEvents, events.StreamPostAlarms, events.StreamDead}, []string{events.PublisherCommands, events.PublisherDue, events.PublisherProjector, events.PublisherWebhooks}},
-	"tokenkeeper": {[]string{events.StreamCommands, events.StreamEvents, events.StreamTokenAlarms, events.StreamDead}, []string{events.TokenkeeperCommands, events.TokenkeeperAccounts, events.TokenkeeperDue}},
+// needs are the streams and durables that a service cannot work without, and the streams that it tries to store on.
+var needs = map[string]struct{ streams, durables, tries []string }{
+	"gateway":     {[]string{events.StreamCommands, events.StreamEvents}, nil, []string{events.StreamCommands}},
+	"auth":        {[]string{events.StreamCommands, events.StreamEvents, events.StreamTokenAlarms, events.StreamDead}, []string{events.AuthCommands}, nil},
+	"publisher":   {[]string{events.StreamCommands, events.StreamEvents, events.StreamPostAlarms, events.StreamDead}, []string{events.PublisherCommands, events.PublisherDue, events.PublisherProjector, events.PublisherWebhooks}, []string{events.StreamPostAlarms}},
+	"tokenkeeper": {[]string{events.StreamCommands, events.StreamEvents, events.StreamTokenAlarms, events.StreamDead}, []string{events.TokenkeeperCommands, events.TokenkeeperAccounts, events.TokenkeeperDue}, []string{events.StreamTokenAlarms}},
 }
 
 // reach connects a service to what it needs, and checks that what it finds there is of this version.
@@ -67,7 +67,14 @@ func reach(ctx context.Context, name string, getenv func(string) string, log *za
 	if r.bus, err = Connect(ctx, name, common, r.log, opts); err != nil {
 		return r, err
 	}
-	return r, bus.Verify(ctx, r.bus, needs[name].streams, needs[name].durables)
+	if err := bus.Verify(ctx, r.bus, needs[name].streams, needs[name].durables); err != nil {
+		return r, err
+	}
+	r.bus.KeepTrying(needs[name].tries...)
+	if name == "publisher" {
+		r.bus.SweepTries()
+	}
+	return r, nil
 }
 
 // askedWithin bounds a statement of a question: its asker waits no longer.

@@ -52,9 +52,11 @@ type Bus struct {
 	problems sync.Map // durable: why its messages cannot be read at the moment
 
 	dependencies dependencies
+	stores       stores
 
 	preferred *preferredServer
 	asking    atomic.Int64 // questions on their way
+	life      context.Context
 	stop      context.CancelFunc
 }
 
@@ -106,11 +108,10 @@ func Connect(ctx context.Context, c Config) (*Bus, error) {
 		return nil, fmt.Errorf("open jetstream: %w", err)
 	}
 	b := &Bus{name: c.Name, nc: nc, js: js, log: c.Log, now: c.Now, patience: ackPatience, answers: newAnswers(), preferred: preferred}
-	b.events, b.commands = newEmitter(b, b.followEvent), newEmitter(b, followCommand)
+	b.events, b.commands = newEmitter(b, events.StreamEvents, b.followEvent), newEmitter(b, events.StreamCommands, followCommand)
 	preferred.draw(nc)
-	var life context.Context
-	life, b.stop = context.WithCancel(context.Background())
-	go b.returnToPreferred(life, cmp.Or(c.PreferredCheckEvery, preferredCheckEvery))
+	b.life, b.stop = context.WithCancel(context.Background())
+	go b.returnToPreferred(b.life, cmp.Or(c.PreferredCheckEvery, preferredCheckEvery))
 	return b, nil
 }
 
@@ -167,8 +168,13 @@ func (b *Bus) Healthy(ctx context.Context) error {
 	if !b.nc.IsConnected() {
 		return fmt.Errorf("nats is %s", b.nc.Status())
 	}
-	if _, err := b.js.Stream(ctx, events.StreamEvents); err != nil {
+	is, err := b.js.Stream(ctx, events.StreamEvents)
+	if err != nil {
 		return fmt.Errorf("jetstream does not answer: %w", err)
+	}
+	b.stores.grown(events.StreamEvents, is.CachedInfo().State.LastSeq, b.now())
+	if err := b.stores.err(); err != nil {
+		return err
 	}
 	var unread error
 	b.problems.Range(func(durable, why any) bool {

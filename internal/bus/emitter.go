@@ -35,7 +35,8 @@ type emission struct {
 // emitter gathers the messages that are sent at the same moment into one atomic batch: one sync of the disk for all of
 // them, and an acknowledgement that means on disk. A few go one by one; when nothing else is on its way, at once.
 type emitter struct {
-	bus *Bus
+	bus    *Bus
+	stream string
 	// follow takes over a message that went alone, with the answer to it, and gives it its outcome.
 	follow func(*emission, *jetstream.PubAck, error)
 
@@ -46,9 +47,9 @@ type emitter struct {
 	once  sync.Once
 }
 
-func newEmitter(b *Bus, follow func(*emission, *jetstream.PubAck, error)) *emitter {
+func newEmitter(b *Bus, stream string, follow func(*emission, *jetstream.PubAck, error)) *emitter {
 	e := &emitter{
-		bus: b, follow: follow, queue: make(chan []*emission, emitBatch), slots: make(chan struct{}, emitInFlight),
+		bus: b, stream: stream, follow: follow, queue: make(chan []*emission, emitBatch), slots: make(chan struct{}, emitInFlight),
 		calls: newGate(), done: make(chan struct{}),
 	}
 	go e.run()
@@ -155,7 +156,9 @@ func (e *emitter) atomically(batch []*emission) error {
 		msgs[i] = copyOf(em.msg)
 	}
 	// Nothing is waited for before the commit: a batch that the server did not begin is refused there as incomplete.
+	sent := e.bus.now()
 	_, err := jetstreamext.PublishMsgBatch(ctx, e.bus.js, msgs, jetstreamext.BatchFlowControl{})
+	e.bus.noteStoring(e.stream, sent, err)
 	if err != nil {
 		e.bus.log.Debug("batch goes one by one", zap.Int("messages", len(batch)), zap.Error(err))
 		for _, em := range batch {
@@ -173,9 +176,11 @@ func (e *emitter) singly(batch []*emission) {
 		future, err := e.bus.js.PublishMsgAsync(copyOf(em.msg))
 		go func() {
 			var ack *jetstream.PubAck
+			sent := e.bus.now()
 			if err == nil {
 				ack, err = await(future, e.bus.patience)
 			}
+			e.bus.noteStoring(e.stream, sent, err)
 			answered <- struct{}{}
 			e.follow(em, ack, err)
 		}()

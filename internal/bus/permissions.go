@@ -72,7 +72,8 @@ var duties = map[string]duty{
 		events:  []string{"post", "account"}, // of an account: that Threads no longer takes its token
 		answers: []string{"command", "history", "hook", "insights", "limits", "mention", "post", "reply", "search"},
 		alarms:  []string{"post"},
-		reads:   []string{events.StreamEvents}, // at its start, and after a restore
+		purges:  []string{events.StreamCommands}, // what was stored to try it
+		reads:   []string{events.StreamEvents},   // at its start, and after a restore
 	},
 	"tokenkeeper": {
 		events: []string{"account"},
@@ -136,6 +137,7 @@ func serviceUser(name string, d duty) User {
 		u.see(events.StreamCommands)
 		u.copied("STREAM.INFO." + events.StreamEvents)
 		u.Publish = append(u.Publish, everyCommand()...)
+		u.Publish = append(u.Publish, probe(events.StreamCommands, name))
 		u.Publish = append(u.Publish, asks.Questions("*"))
 	}
 	for _, own := range events.Durables() {
@@ -218,6 +220,9 @@ func opsUser() User {
 	for _, s := range events.Streams(1, 0) {
 		u.see(s.Name)
 		u.api("STREAM.MSG.GET." + s.Name)
+		if subject := probe(s.Name, UserOps); subject != "" {
+			u.Publish = append(u.Publish, subject)
+		}
 	}
 	for _, s := range []string{events.StreamEvents, events.StreamDead} {
 		u.read(s)
@@ -251,6 +256,7 @@ func subscriberUser() User {
 	u := newUser(UserSubscriber)
 	u.Account = AccountGuests
 	u.read(events.StreamEvents)
+	u.forget(events.StreamEvents) // a guest tidies up after itself
 	u.Publish = slices.DeleteFunc(u.Publish, func(s string) bool { return strings.Contains(s, ".MSG.GET.") })
 	u.Publish = append(u.Publish, acks(events.StreamEvents, "*")...)
 	for _, d := range events.Durables() {

@@ -49,6 +49,9 @@ func (b *Bus) Send(ctx context.Context, cmd events.Command, o CommandOptions) (e
 		}
 	}
 	m.Header[jetstream.ExpectedStreamHeader] = []string{events.StreamCommands}
+	if b.stores.refuses(events.StreamCommands) { // it was not sent, so nothing will be done
+		return b.notSent(cmd, o.ID, b.stores.err(), false)
+	}
 	maybe, began := false, time.Now()
 	for try := 1; ; try++ {
 		em := &emission{msg: m, outcome: make(chan error, 1)}
@@ -60,7 +63,7 @@ func (b *Bus) Send(ctx context.Context, cmd events.Command, o CommandOptions) (e
 			return nil
 		}
 		maybe = maybe || found == unsure || em.unsure
-		enough := try >= sendTries && time.Since(began) >= b.patience
+		enough := try >= sendTries && time.Since(began) >= b.patience || b.stores.refuses(events.StreamCommands)
 		if found == notEver || enough || !backoff(ctx) {
 			return b.notSent(cmd, o.ID, err, maybe)
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/events/schemas"
+	"github.com/omni-write/threads/internal/bus"
 )
 
 var compiled = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
@@ -158,6 +159,9 @@ func Watch(nc *nats.Conn) (stop func() (n int, err error), err error) {
 	var wrong []error
 	n := 0
 	receive := func(m *nats.Msg) {
+		if bus.IsProbe(m.Subject) {
+			return
+		}
 		err := Message(m.Subject, m.Header, m.Data)
 		mu.Lock()
 		defer mu.Unlock()

@@ -49,6 +49,9 @@ func publishers(t *testing.T) map[string][]string {
 		"_INBOX_auth.1": nobody, "_INBOX_publisher.1": nobody, "_INBOX_subscriber.1": nobody, "_INBOX.1": nobody,
 		"$SYS.REQ.SERVER.PING": nobody, "anything": nobody,
 
+		"threads.cmd.probe.gateway": {"gateway"}, "threads.cmd.probe.ops": {"ops"}, "threads.cmd.probe.auth": nobody, // each tries on its own
+		"threads.alarm.post.probe_ops": {"ops", "publisher"}, "threads.alarm.token.probe_ops": {"ops", "tokenkeeper"}, "threads.dead.probe.ops": {"ops"},
+
 		"threads.dead.threads.cmd.post.schedule":         {"publisher"},
 		"threads.dead.threads.cmd.token.refresh":         {"tokenkeeper"},
 		"threads.dead.threads.cmd.connection.disconnect": {"auth"},
@@ -119,6 +122,7 @@ func publishers(t *testing.T) map[string][]string {
 	api("STREAM.PURGE.POST_ALARMS", "publisher")
 	api("STREAM.PURGE.TOKEN_ALARMS", "auth", "tokenkeeper")
 	api("STREAM.PURGE.EVENTS", "auth")
+	api("STREAM.PURGE.COMMANDS", "publisher") // what was stored to try it
 	api("STREAM.PURGE.DEAD", "auth")
 	api("STREAM.MSG.DELETE.DEAD", "auth", "ops")
 	api("STREAM.MSG.GET.DEAD", "auth", "ops")
@@ -137,7 +141,7 @@ func publishers(t *testing.T) map[string][]string {
 	api("CONSUMER.CREATE.EVENTS.mine", readers...)
 	api("CONSUMER.CREATE.EVENTS.mine.threads.>", readers...)
 	api("CONSUMER.MSG.NEXT.EVENTS.mine", readers...)
-	api("CONSUMER.DELETE.EVENTS.mine", "gateway", "ops", "publisher")
+	api("CONSUMER.DELETE.EVENTS.mine", readers...)
 	for _, request := range []string{"CREATE.DEAD.mine", "CREATE.DEAD.mine.threads.>", "MSG.NEXT.DEAD.mine", "DELETE.DEAD.mine"} {
 		api("CONSUMER."+request, "ops")
 	}

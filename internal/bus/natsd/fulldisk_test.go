@@ -1,0 +1,123 @@
+package natsd_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/testkit/waiting"
+)
+
+// smallDisk is a disk of 16 MiB, with a way to fill it to the last byte, and to empty it again.
+func smallDisk(t *testing.T) (dir string, fill, free func()) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
+		t.Skipf("a small disk cannot be mounted here (root may): %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	file := filepath.Join(dir, "filler")
+	return dir, func() {
+			f, err := os.Create(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = f.Close() }()
+			for _, piece := range []int{1 << 16, 1} {
+				for err = nil; err == nil; {
+					_, err = f.Write(make([]byte, piece))
+				}
+			}
+		}, func() {
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+		}
+}
+
+// nats-server keeps a stream's first error of a write until it is restarted, and answers nothing meanwhile. Who sends a command
+// then must not wait for long to hear "unknown", and who runs the system must hear which stream it is.
+func TestAFullDiskIsNoticedAndNamed(t *testing.T) {
+	t.Parallel()
+	dir, fill, free := smallDisk(t)
+	port := -1
+	serve := func() bustest.ConfServer {
+		return bustest.ServeConf(t, "nats.conf", func(o *server.Options) {
+			o.StoreDir, o.JetStreamMaxStore, o.Port = dir, 4<<30, port
+		})
+	}
+	s := serve()
+	_, after, _ := strings.Cut(s.URL, "127.0.0.1:")
+	var err error
+	if port, err = strconv.Atoi(after); err != nil {
+		t.Fatal(err)
+	}
+	if err := bus.Declare(t.Context(), s.As(t, bus.UserMigrate), bus.Topology{}); err != nil {
+		t.Fatal(err)
+	}
+	gateway, publisher, ops := s.As(t, "gateway"), s.As(t, "publisher"), s.As(t, bus.UserOps)
+	for _, stream := range []string{events.StreamCommands, events.StreamPostAlarms, events.StreamTokenAlarms, events.StreamDead, events.StreamEvents} {
+		if err := ops.TryStoring(t.Context(), stream); err != nil {
+			t.Fatalf("%s on a good day: %v", stream, err)
+		}
+	}
+	gateway.KeepTrying(events.StreamCommands)
+	send := func() *events.Fault {
+		var f *events.Fault
+		errors.As(gateway.Send(t.Context(), events.CancelPost{PostID: "post_1", UserID: "user_1"}, bus.CommandOptions{ID: events.NewCommandID()}), &f)
+		return f
+	}
+	if f := send(); f != nil {
+		t.Fatal(f)
+	}
+
+	fill()
+	unknown := 0
+	waiting.Until(t, "a command is refused as not accepted", func() bool {
+		f := send() // the first may go into the rest of a page; of the next nobody knows
+		if f != nil && f.Code == events.Unknown {
+			unknown++
+		}
+		return f != nil && f.Code == events.Unavailable
+	})
+	if unknown > 2 {
+		t.Errorf("%d commands waited in vain before it was known that nothing is stored", unknown)
+	}
+	n := 0
+	waiting.Until(t, "a fact is not stored", func() bool {
+		n++
+		return publisher.Emit(t.Context(), events.NewAccountConnected(events.Connection{ID: "acct_" + strconv.Itoa(n)})) != nil
+	})
+	for stream, b := range map[string]*bus.Bus{events.StreamCommands: gateway, events.StreamEvents: publisher} {
+		var stuck *bus.StoresNothingError
+		if err := b.Healthy(t.Context()); !errors.As(err, &stuck) || stuck.Stream != stream || stuck.Since.IsZero() || !strings.Contains(err.Error(), "restart") {
+			t.Errorf("of %s its user says %v", stream, err)
+		}
+	}
+	if err := ops.TryStoring(t.Context(), events.StreamCommands); err == nil {
+		t.Error("the tools find nothing wrong")
+	}
+
+	free()
+	s.Shutdown()
+	s.WaitForShutdown()
+	serve()
+	if err := publisher.Emit(t.Context(), events.NewAccountConnected(events.Connection{ID: "acct_0"})); err != nil {
+		t.Error(err)
+	}
+	waiting.Until(t, "all are well again", func() bool {
+		return gateway.Healthy(t.Context()) == nil && publisher.Healthy(t.Context()) == nil
+	})
+	if f := send(); f != nil {
+		t.Errorf("afterwards a command is answered %+v", f)
+	}
+}

@@ -1,0 +1,150 @@
+package bus
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+var storesNothing = promauto.NewGaugeVec(prometheus.GaugeOpts{
+	Name: "threads_stream_stores_nothing",
+	Help: "1 while a stream has stored nothing of what this process sent to it.",
+}, []string{"stream"})
+
+// stores is what a process knows of the storing of streams.
+type stores struct {
+	mu sync.Mutex
+	of map[string]*store
+}
+
+type store struct {
+	last   time.Time // when something of ours was stored last
+	since  time.Time // zero: it stores; else when the first was sent that was not stored
+	why    error
+	seen   uint64 // its last sequence, as it was since then
+	proven bool   // tries say so, and the stream answers all the same
+	doubts chan struct{}
+}
+
+// StoresNothingError says that a stream stores nothing of what is sent to it.
+type StoresNothingError struct {
+	Stream string
+	Since  time.Time
+	Why    error
+}
+
+func (e *StoresNothingError) Error() string {
+	return fmt.Sprintf("%s has stored nothing since %s (%v); is NATS' disk full, or was it? Make room, then restart that nats-server: it keeps the error until then",
+		e.Stream, e.Since.UTC().Format(time.RFC3339), e.Why)
+}
+
+func (e *StoresNothingError) Unwrap() error { return e.Why }
+
+func (s *stores) get(stream string) *store {
+	if s.of == nil {
+		s.of = map[string]*store{}
+	}
+	if s.of[stream] == nil {
+		s.of[stream] = &store{doubts: make(chan struct{}, 1)}
+	}
+	return s.of[stream]
+}
+
+// stored notes that a stream has stored something just now.
+func (s *stores) stored(stream string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.get(stream)
+	one.last, one.since, one.why, one.proven = now, time.Time{}, nil, false
+	storesNothing.WithLabelValues(stream).Set(0)
+}
+
+// failed notes that nobody said that something was stored which was sent at a time, unless what came later was.
+func (s *stores) failed(stream string, sent time.Time, why error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.get(stream)
+	if one.last.After(sent) {
+		return why
+	}
+	if one.since.IsZero() {
+		one.since = sent
+		select {
+		case one.doubts <- struct{}{}:
+		default:
+		}
+	}
+	one.why = why
+	storesNothing.WithLabelValues(stream).Set(1)
+	return &StoresNothingError{stream, one.since, why}
+}
+
+// doubt is told when something was not stored by a stream that stored before.
+func (s *stores) doubt(stream string) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.get(stream).doubts
+}
+
+// prove notes whether tries say that a stream stores nothing.
+func (s *stores) prove(stream string, proven bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.get(stream)
+	one.proven = proven && !one.since.IsZero()
+}
+
+// refuses reports whether it is known that a stream stores nothing.
+func (s *stores) refuses(stream string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.of[stream] != nil && s.of[stream].proven
+}
+
+// idle reports whether nothing says that a stream has stored of late.
+func (s *stores) idle(stream string, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.get(stream)
+	return !one.since.IsZero() || now.Sub(one.last) >= probeEvery
+}
+
+// err names a stream that stores nothing.
+func (s *stores) err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for stream, one := range s.of {
+		if !one.since.IsZero() {
+			return &StoresNothingError{stream, one.since, one.why}
+		}
+	}
+	return nil
+}
+
+// grown notes how far a stream is: one that grows from one look to the next stores, for whomever.
+func (s *stores) grown(stream string, last uint64, now time.Time) {
+	s.mu.Lock()
+	one := s.get(stream)
+	grown := !one.since.IsZero() && one.seen != 0 && last > one.seen
+	one.seen = 0
+	if !one.since.IsZero() {
+		one.seen = last
+	}
+	s.mu.Unlock()
+	if grown {
+		s.stored(stream, now)
+	}
+}
+
+// noteStoring notes what the answer to a message that was sent at a time says of the storing of its stream.
+func (b *Bus) noteStoring(stream string, sent time.Time, err error) {
+	switch {
+	case err == nil:
+		b.stores.stored(stream, b.now())
+	case storingOf(err) == unsure && b.nc.IsConnected():
+		_ = b.stores.failed(stream, sent, err)
+	}
+}
