@@ -70,6 +70,9 @@ func TokenDue(account string) string { return prefix + ".due.token." + account }
 // EveryFact covers every subject of EVENTS.
 const EveryFact = prefix + ".evt.>"
 
+// CommandProbes covers what services store to try whether COMMANDS stores. No durable's filter does, and it lies there for a minute.
+const CommandProbes = prefix + ".cmd.probe.*"
+
 // Dead is where a message that nobody could handle is set aside: threads.dead.threads.cmd.post.schedule
 func Dead(subject string) string { return prefix + ".dead." + subject }
 

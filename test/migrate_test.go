@@ -22,7 +22,6 @@ import (
 // waits for it.
 func TestMigrateSaysWhatItLacks(t *testing.T) {
 	t.Parallel()
-	whole, ascii := pgtest.EmptyURL(t), inASCII(t)
 	nats := func(change func(*server.Options)) map[string]string {
 		s := bustest.ServeConf(t, "internal/bus/natsd/nats.conf", change)
 		return map[string]string{"NATS_URL": s.URL, "NATS_PASSWORD": bustest.PasswordFor(bus.UserMigrate)}
@@ -34,9 +33,9 @@ func TestMigrateSaysWhatItLacks(t *testing.T) {
 		nats     map[string]string
 		says     []string
 	}{
-		"the database's encoding": {ascii, nats(nil), []string{"SQL_ASCII", "UTF8", "CREATE DATABASE"}},
-		"NATS' disk":              {whole, nats(func(o *server.Options) { o.JetStreamMaxStore = 512 << 20 }), []string{"COMMANDS", "1024 MiB", "max_file_store"}},
-		"NATS' password":          {whole, wrongPassword, []string{"NATS", "credentials"}},
+		"the database's encoding": {inASCII(t), nats(nil), []string{"SQL_ASCII", "UTF8", "CREATE DATABASE"}},
+		"NATS' disk":              {pgtest.EmptyURL(t), nats(func(o *server.Options) { o.JetStreamMaxStore = 512 << 20 }), []string{"COMMANDS", "1024 MiB", "max_file_store"}},
+		"NATS' password":          {pgtest.EmptyURL(t), wrongPassword, []string{"NATS", "credentials"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

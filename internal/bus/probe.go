@@ -27,14 +27,11 @@ const (
 	probesKept = time.Minute
 )
 
-// everyCommandProbe covers the tries on COMMANDS. No durable's filter does.
-const everyCommandProbe = "threads.cmd.probe.*"
-
 // probe is the subject on which a user tries a stream; empty where none is free, as on EVENTS, of which everything is read.
 func probe(stream, user string) string {
 	switch stream {
 	case events.StreamCommands:
-		return strings.Replace(everyCommandProbe, "*", user, 1)
+		return strings.Replace(events.CommandProbes, "*", user, 1)
 	case events.StreamPostAlarms: // one message a subject stays there
 		return events.PostAlarm("probe_" + user)
 	case events.StreamTokenAlarms:
@@ -47,7 +44,7 @@ func probe(stream, user string) string {
 
 // IsProbe reports whether nobody is meant to read what is sent to a subject.
 func IsProbe(subject string) bool {
-	return strings.HasPrefix(subject, strings.TrimSuffix(everyCommandProbe, "*")) || strings.HasPrefix(subject, events.Dead("probe."))
+	return strings.HasPrefix(subject, strings.TrimSuffix(events.CommandProbes, "*")) || strings.HasPrefix(subject, events.Dead("probe."))
 }
 
 // ErrNotTried says that the server does not let us try a stream.
@@ -150,7 +147,7 @@ func (b *Bus) SweepTries() {
 			ctx, cancel := context.WithTimeout(b.life, b.patience)
 			s, err := b.stream(ctx, events.StreamCommands)
 			if err == nil {
-				err = s.Purge(ctx, jetstream.WithPurgeSubject(everyCommandProbe))
+				err = s.Purge(ctx, jetstream.WithPurgeSubject(events.CommandProbes))
 			}
 			cancel()
 			if err != nil && b.life.Err() == nil {
