@@ -89,6 +89,7 @@ func newDeployment(t *testing.T) *deployment {
 		"postgres://app@postgres:5432/app?sslmode=disable", "postgres://"+owner+"@"+at,
 		"@postgres:5432/app?sslmode=disable", "@"+at,
 		"/run/secrets", filepath.Join(d.dir, "secrets"),
+		"/data/simulator.journal", filepath.Join(d.dir, "simulator.journal"),
 	)
 	for name, config := range d.compose.Configs {
 		content, err := os.ReadFile(config.File)
