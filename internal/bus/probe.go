@@ -140,19 +140,24 @@ func (b *Bus) deniedProbe(stream string) bool {
 	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), probe(stream, b.name))
 }
 
-// SweepTries takes tries off COMMANDS, until the bus is closed.
+// SweepTries takes tries off COMMANDS every so often, until the bus is closed.
 func (b *Bus) SweepTries() {
 	go func() {
 		for clock.Sleep(b.life, probesKept) {
-			ctx, cancel := context.WithTimeout(b.life, b.patience)
-			s, err := b.stream(ctx, events.StreamCommands)
-			if err == nil {
-				err = s.Purge(ctx, jetstream.WithPurgeSubject(events.CommandProbes))
-			}
-			cancel()
-			if err != nil && b.life.Err() == nil {
+			if err := b.TakeTriesOff(b.life); err != nil && b.life.Err() == nil {
 				b.log.Debug("tries stay on COMMANDS", zap.Error(err))
 			}
 		}
 	}()
+}
+
+// TakeTriesOff takes tries off COMMANDS.
+func (b *Bus) TakeTriesOff(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, b.patience)
+	defer cancel()
+	s, err := b.stream(ctx, events.StreamCommands)
+	if err != nil {
+		return err
+	}
+	return s.Purge(ctx, jetstream.WithPurgeSubject(events.CommandProbes))
 }

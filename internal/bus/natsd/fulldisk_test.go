@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -119,5 +120,55 @@ func TestAFullDiskIsNoticedAndNamed(t *testing.T) {
 	})
 	if f := send(); f != nil {
 		t.Errorf("afterwards a command is answered %+v", f)
+	}
+}
+
+// A server with the configuration of the version before does not let us try: that is said, and is no reason to refuse anything.
+func TestAServerThatCannotBeTriedIsWell(t *testing.T) {
+	t.Parallel()
+	s := bustest.ServeConf(t, "nats.conf", func(o *server.Options) {
+		for _, u := range o.Users {
+			if u.Permissions != nil && u.Permissions.Publish != nil {
+				u.Permissions.Publish.Allow = slices.DeleteFunc(u.Permissions.Publish.Allow, bus.IsProbe)
+			}
+		}
+	})
+	if err := bus.Declare(t.Context(), s.As(t, bus.UserMigrate), bus.Topology{}); err != nil {
+		t.Fatal(err)
+	}
+	gateway := s.As(t, "gateway")
+	if err := gateway.TryStoring(t.Context(), events.StreamCommands); !errors.Is(err, bus.ErrNotTried) {
+		t.Errorf("the try ends with %v", err)
+	}
+	if err := gateway.Healthy(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := gateway.Send(t.Context(), events.CancelPost{PostID: "post_1", UserID: "user_1"}, bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is stored to try COMMANDS is taken off it again, and nothing else with it.
+func TestTriesAreTakenOff(t *testing.T) {
+	t.Parallel()
+	s := bustest.ServeConf(t, "nats.conf", nil)
+	if err := bus.Declare(t.Context(), s.As(t, bus.UserMigrate), bus.Topology{}); err != nil {
+		t.Fatal(err)
+	}
+	gateway, publisher, ops := s.As(t, "gateway"), s.As(t, "publisher"), s.As(t, bus.UserOps)
+	if err := gateway.Send(t.Context(), events.CancelPost{PostID: "post_1", UserID: "user_1"}, bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []*bus.Bus{gateway, ops} {
+		if err := b.TryStoring(t.Context(), events.StreamCommands); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := publisher.TakeTriesOff(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	commands, err := ops.JetStream().Stream(t.Context(), events.StreamCommands)
+	if err != nil || commands.CachedInfo().State.Msgs != 1 {
+		t.Errorf("COMMANDS has %+v, %v", commands.CachedInfo().State, err)
 	}
 }
