@@ -258,15 +258,6 @@ func (b *browser) dark(on bool) {
 	}
 }
 
-// withoutScripts keeps the scripts away. No page has one of its own in it, so that is as if they were turned off; a browser in which
-// they are cannot be asked anything either.
-func (b *browser) withoutScripts() {
-	b.allowed = append(b.allowed, "ERR_BLOCKED_BY_CLIENT")
-	if _, err := chromedp.Call(b.ctx, network.SetBlockedURLs, network.SetBlockedURLsParams{URLPatterns: []*network.BlockPattern{{URLPattern: "http://*:*/*.js", Block: true}}}); err != nil {
-		b.Fatal(err)
-	}
-}
-
 func (b *browser) zone(name string) {
 	if _, err := chromedp.Call(b.ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: name}); err != nil {
 		b.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp"
 )
 
 // api calls the API as the demo user, beside the browser.
@@ -87,6 +89,112 @@ func TestPagesFollowWhatHappens(t *testing.T) {
 	b.allowed = append(b.allowed, "status of 401")
 }
 
+// TestMoveByKeys: a post is found, moved and moved back with the keyboard alone.
+func TestMoveByKeys(t *testing.T) {
+	s := start(t)
+	b := browse(t, s.url)
+	b.zone("America/New_York")
+	b.signIn()
+	b.connect()
+	p := s.schedule(t, "To be moved", 30*time.Hour)
+	b.open("/")
+	b.see("footer", "America/New_York")
+	b.ready()
+	b.do("g p", chromedp.KeyEvent("g"), chromedp.KeyEvent("p"))
+	b.see("#posts", "To be moved")
+	b.ready()
+	b.do("j m", chromedp.KeyEvent("j"), chromedp.KeyEvent("m"))
+	b.see("h1", "Move the post")
+	// The time is on the person's clocks, not on the machine's.
+	there, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := eval[string](b, `document.querySelector("#time").value.slice(0, 5)`); shown != p.ScheduledAt.In(there).Format("15:04") {
+		t.Errorf("shown %s, meant %s", shown, p.ScheduledAt.In(there))
+	}
+	day := p.ScheduledAt.In(there).AddDate(0, 0, 3)
+	b.set("#date", day.Format(time.DateOnly))
+	b.set("#time", "06:30")
+	b.do("focus", chromedp.Focus(chromedp.CSS("#zone")))
+	b.do("send", chromedp.KeyEvent("\r"))
+	b.see(".notice", "Moved to")
+	want := time.Date(day.Year(), day.Month(), day.Day(), 6, 30, 0, 0, there)
+	if now := s.post(t, p.ID); !now.ScheduledAt.Equal(want) {
+		t.Errorf("it is for %s, not %s", now.ScheduledAt, want)
+	}
+	b.click(".notice button", ".notice")
+	b.see(".notice", "Moved.")
+	if now := s.post(t, p.ID); !now.ScheduledAt.Equal(p.ScheduledAt) {
+		t.Errorf("undone, it is for %s, not %s", now.ScheduledAt, p.ScheduledAt)
+	}
+	// Ctrl+Enter sends; n writes; the keys can be turned off.
+	b.ready()
+	b.do("n", chromedp.KeyEvent("n"))
+	b.see("h1", "Write a post")
+	b.ready()
+	b.fill("#text", "Sent by keys")
+	b.do("ctrl enter", chromedp.KeyEvent("\r", chromedp.KeyModifiers(chromedp.ModifierCtrl)))
+	b.see(".notice", "Scheduled.")
+	b.ready()
+	b.do("help", chromedp.KeyEvent("?"))
+	b.see("#help", "Keys are on")
+	b.do("off", chromedp.Click(chromedp.CSS("[data-keys-on]")), chromedp.Click(chromedp.CSS("#help form button")))
+	b.do("n", chromedp.KeyEvent("n"))
+	if at := b.at(); !strings.Contains(at, "/posts/") {
+		t.Errorf("the keys are off, and n led to %s", at)
+	}
+}
+
+// TestADraftIsNotLost: what is typed is there after a reload, until it was sent.
+func TestADraftIsNotLost(t *testing.T) {
+	s := start(t)
+	b := browse(t, s.url)
+	b.allowed = []string{"status of 422"}
+	b.signIn()
+	b.connect()
+	b.open("/compose")
+	b.ready()
+	b.fill("#text", "Half a thought")
+	eval[bool](b, `new Promise((done) => { const look = () => Object.keys(localStorage).some((k) => k.startsWith("draft") && localStorage[k].includes("Half a thought")) ? done(true) : setTimeout(look, 20); look(); })`)
+	b.do("reload", chromedp.Reload())
+	b.see("#restored", "is back")
+	if text := eval[string](b, `document.querySelector("#text").value`); text != "Half a thought" {
+		t.Errorf("restored: %q", text)
+	}
+	b.click(".send [value=send]", "#post")
+	b.open("/compose")
+	if text := eval[string](b, `document.querySelector("#text").value`); text != "" {
+		t.Errorf("after it was sent: %q", text)
+	}
+	b.ready()
+	// A long text is split where its sentences end.
+	b.fill("#text", strings.Repeat("This is a sentence of some length, which ends here. ", 12))
+	b.see("#counts .over", "of 500")
+	b.do("split", chromedp.Click(chromedp.CSS("[data-split]")))
+	if n := eval[[]int](b, `[document.querySelectorAll("#counts span").length, document.querySelectorAll("#counts .over").length]`); n[0] != 2 || n[1] != 0 {
+		t.Errorf("%d parts, of which %d are too long", n[0], n[1])
+	}
+	// The order of the parts changes with a button.
+	b.fill("#text", "One\n---\nTwo")
+	b.do("later", chromedp.Click(chromedp.CSS(`[aria-label="Later part 1"]`)))
+	if text := eval[string](b, `document.querySelector("#text").value`); text != "Two\n---\nOne" {
+		t.Errorf("%q", text)
+	}
+	// The clocks go back on the first Sunday of November in New York: half past one comes twice.
+	b.fill("#text", "At night")
+	b.set("#date", "2027-11-07")
+	b.set("#time", "01:30")
+	b.fill("#zone", "America/New_York")
+	b.click(".send [value=send]", "[name=fold]")
+	b.see(".callout.warn", "comes twice")
+	b.do("second", chromedp.Click(chromedp.CSS("[name=fold][value='1']")))
+	b.click(".send [value=send]", ".callout.warn")
+	b.see(".callout.warn", "the second time")
+	b.click(".send [value=send]", "#post")
+	b.see("#post", "The clocks go back that night")
+}
+
 // TestConflict: two people change one post; who is slower sees both, and decides.
 func TestConflict(t *testing.T) {
 	s := start(t)
@@ -110,4 +218,10 @@ func TestConflict(t *testing.T) {
 	if now := s.post(t, p.ID); now.Text != "Mine" {
 		t.Errorf("it is %q", now.Text)
 	}
+}
+
+// ready waits until the scripts of a page have begun to listen.
+func (b *browser) ready() {
+	b.Helper()
+	b.do("scripts", chromedp.WaitVisible(chromedp.CSS("[data-help]")))
 }
