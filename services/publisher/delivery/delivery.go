@@ -23,6 +23,7 @@ import (
 	"github.com/omni-write/threads/internal/vault"
 	"github.com/omni-write/threads/services/publisher/delivery/find"
 	"github.com/omni-write/threads/services/publisher/draft"
+	"github.com/omni-write/threads/services/publisher/links"
 	"github.com/omni-write/threads/services/publisher/monitor"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
 	"github.com/omni-write/threads/services/publisher/projector"
@@ -88,7 +89,7 @@ func New(cfg Config, d Deps) *Delivery {
 	references := &references{db: d.DB, store: store, now: now}
 	doubts := &doubts{moves: moves, log: log, now: now}
 	permalinks := &permalinks{
-		cfg: cfg, links: newLinkReader(d.Threads, now), db: d.DB, store: store, tokens: tokens, moves: moves, ownerCalls: d.OwnerCalls, accountReads: accountReads,
+		cfg: cfg, links: links.New(d.Threads, now), db: d.DB, store: store, tokens: tokens, moves: moves, ownerCalls: d.OwnerCalls, accountReads: accountReads,
 		places: limiter.NewShared(cfg.Wakes()/4, permalinksPerAccount), log: log, now: now,
 	}
 	concluder := &concluder{

@@ -14,13 +14,14 @@ import (
 	"github.com/omni-write/threads/internal/limiter"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/services/publisher/links"
 	"github.com/omni-write/threads/services/publisher/ownercalls"
 )
 
 // permalinks are asked for before a post is emitted as published, and afterwards where they lag.
 type permalinks struct {
 	cfg          Config
-	links        *linkReader
+	links        *links.Reader
 	db           *bun.DB
 	store        *posts.Store
 	tokens       *tokens
@@ -37,7 +38,7 @@ type permalinks struct {
 // crash, with another permalink, finds the first standing and has that one applied. One more write for each post is saved. A post whose link does not come is no less
 // live, and the link is looked for later, as it is where many wait for theirs: a wake-up in hand is not for that.
 func (l *permalinks) fetch(ctx context.Context, p *posts.Post) {
-	wanted, links := posts.WithoutPermalink(p), map[string]string{}
+	wanted, got := posts.WithoutPermalink(p), map[string]string{}
 	if len(wanted) == 0 {
 		return
 	}
@@ -48,15 +49,15 @@ func (l *permalinks) fetch(ctx context.Context, p *posts.Post) {
 	defer release()
 	waiting, cancel := context.WithTimeout(ctx, l.cfg.PermalinkWait)
 	defer cancel()
-	left := l.links.join(p.AccountID)
+	left := l.links.Join(p.AccountID)
 	defer left()
 	a, err := l.tokens.access(waiting, p)
 	for wait := linkPause; err == nil; wait *= 2 {
 		for id := range wanted {
-			read := l.links.one
-			if onPostsList(p) && l.links.crowded(p.AccountID) {
+			read := l.links.One
+			if links.OnPostsList(p) && l.links.Crowded(p.AccountID) {
 				read = func(ctx context.Context, token threads.Token, id string) (string, error) {
-					return l.links.listed(ctx, p.AccountID, token, id)
+					return l.links.Listed(ctx, p.AccountID, token, id)
 				}
 			}
 			link, err := read(waiting, a.token, id)
@@ -64,7 +65,7 @@ func (l *permalinks) fetch(ctx context.Context, p *posts.Post) {
 				wait = max(wait, l.cfg.throttled(e.RetryAfter))
 			}
 			if err == nil && link != "" {
-				links[id] = link
+				got[id] = link
 				delete(wanted, id)
 			}
 		}
@@ -80,7 +81,7 @@ func (l *permalinks) fetch(ctx context.Context, p *posts.Post) {
 	if err != nil {
 		l.log.Info("emitted as published without a permalink", postField(p.ID), errField(err))
 	}
-	if next, found := p.SetPermalinks(links); found {
+	if next, found := p.SetPermalinks(got); found {
 		*p = *next
 	}
 }
@@ -91,12 +92,12 @@ const linkPause = 500 * time.Millisecond
 // look reads one of a post that was emitted without: from the list where it is on one, for a burst leaves many behind, and from
 // the post itself where the list does not have it.
 func (l *permalinks) look(ctx context.Context, old *posts.Post, token threads.Token, id string) (string, error) {
-	if onPostsList(old) {
-		if link, err := l.links.listed(ctx, old.AccountID, token, id); err != nil || link != "" {
+	if links.OnPostsList(old) {
+		if link, err := l.links.Listed(ctx, old.AccountID, token, id); err != nil || link != "" {
 			return link, err
 		}
 	}
-	return l.links.one(ctx, token, id)
+	return l.links.One(ctx, token, id)
 }
 
 // find asks for the permalinks that were not there when the post was emitted as published. It takes the places of what owners ask
@@ -106,21 +107,21 @@ func (l *permalinks) find(ctx context.Context, old *posts.Post) error {
 	if err != nil {
 		return err
 	}
-	links, err := ownercalls.Do(ctx, l.ownerCalls, *account, "", func(ctx context.Context, a ownercalls.Access) (map[string]string, error) {
-		links := map[string]string{}
+	got, err := ownercalls.Do(ctx, l.ownerCalls, *account, "", func(ctx context.Context, a ownercalls.Access) (map[string]string, error) {
+		got := map[string]string{}
 		for id := range posts.WithoutPermalink(old) {
 			link, err := l.look(ctx, old, a.Token, id)
 			if err != nil {
-				return links, err
+				return got, err
 			}
-			links[id] = link
+			got[id] = link
 		}
-		return links, nil
+		return got, nil
 	})
 	if fault := commands.Refusal(err); err != nil && fault == nil && ctx.Err() != nil {
 		return err
 	}
-	next, found := old.CountFailure().SetPermalinks(links)
+	next, found := old.CountFailure().SetPermalinks(got)
 	if !found {
 		at := l.cfg.Timing().NextPermalinkLook(l.now(), next.Failures)
 		if !at.IsZero() {

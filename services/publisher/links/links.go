@@ -1,4 +1,5 @@
-package delivery
+// Package links reads the permalinks of posts that have just gone out, those of many posts of an account by one list.
+package links
 
 import (
 	"context"
@@ -28,8 +29,8 @@ const (
 	maxLinks  = 20_000
 )
 
-// linkReader reads permalinks, those of many posts of an account by one list.
-type linkReader struct {
+// Reader reads permalinks.
+type Reader struct {
 	api *threads.Client
 	now func() time.Time
 
@@ -48,21 +49,22 @@ type linkList struct {
 	err   error
 }
 
-func newLinkReader(api *threads.Client, now func() time.Time) *linkReader {
-	return &linkReader{
+// New is a reader without memory yet.
+func New(api *threads.Client, now func() time.Time) *Reader {
+	return &Reader{
 		api: api, now: now, waiting: map[string]int{}, next: map[string]*linkList{},
 		known: expirable.NewLRU[string, string](maxLinks, nil, linksKept),
 		last:  expirable.NewLRU[string, *linkList](maxLinks, nil, linksKept),
 	}
 }
 
-// onPostsList says whether a post is on the list of its account's posts: replies and ghost posts are on others.
-func onPostsList(p *posts.Post) bool {
+// OnPostsList says whether a post is on the list of its account's posts: replies and ghost posts are on others.
+func OnPostsList(p *posts.Post) bool {
 	return p.Kind == events.KindPost && !p.IsChain() && !p.IsReply() && !p.Options.Ghost
 }
 
-// join counts one who asks, until left is called.
-func (l *linkReader) join(account string) (left func()) {
+// Join counts one who asks, until left is called.
+func (l *Reader) Join(account string) (left func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waiting[account]++
@@ -75,14 +77,15 @@ func (l *linkReader) join(account string) (left func()) {
 	})
 }
 
-func (l *linkReader) crowded(account string) bool {
+// Crowded says whether so many of an account ask that one list is cheaper.
+func (l *Reader) Crowded(account string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.waiting[account] > linksApart
 }
 
-// one reads the permalink of one post; "" when there is none yet.
-func (l *linkReader) one(ctx context.Context, token threads.Token, id string) (string, error) {
+// One reads the permalink of one post; "" when there is none yet.
+func (l *Reader) One(ctx context.Context, token threads.Token, id string) (string, error) {
 	if link, ok := l.known.Get(id); ok {
 		return link, nil
 	}
@@ -93,8 +96,8 @@ func (l *linkReader) one(ctx context.Context, token threads.Token, id string) (s
 	return media.Permalink, err
 }
 
-// listed reads it from the list of the account's posts, together with those of all who ask.
-func (l *linkReader) listed(ctx context.Context, account string, token threads.Token, id string) (string, error) {
+// Listed reads it from the list of the account's posts, together with those of all who ask.
+func (l *Reader) Listed(ctx context.Context, account string, token threads.Token, id string) (string, error) {
 	if link, ok := l.known.Get(id); ok {
 		return link, nil
 	}
@@ -121,7 +124,7 @@ func (l *linkReader) listed(ctx context.Context, account string, token threads.T
 
 // read is the reading, after the last one has ended. From its beginning on who comes waits for the next one, which may have what
 // this one has not.
-func (l *linkReader) read(ctx context.Context, account string, token threads.Token, list, last *linkList) {
+func (l *Reader) read(ctx context.Context, account string, token threads.Token, list, last *linkList) {
 	defer close(list.done)
 	if last != nil { // if the caller ends meanwhile, so does the reading, below
 		select {
