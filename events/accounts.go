@@ -51,7 +51,7 @@ type Feature struct {
 	MissingScopes []string `json:"missingScopes"`
 }
 
-// AccountEvent is a fact about a connected account.
+// AccountEvent is an event about a connected account.
 type AccountEvent interface {
 	Event
 	Account() Connection
@@ -61,7 +61,7 @@ type accountEvent struct {
 	Connection Connection `json:"connection"`
 }
 
-// Account is the connection as it is after the fact.
+// Account is the connection as it is after the event.
 func (e accountEvent) Account() Connection { return e.Connection }
 
 func (e accountEvent) id(fact string) string {

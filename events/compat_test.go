@@ -16,7 +16,7 @@ import (
 // A release freezes its messages and schemas: go test ./events -run TestReleased -freeze v1. They are never changed again.
 var freeze = flag.String("freeze", "", "write the messages and schemas of this version under testdata/released/")
 
-// What was released stays readable, and who reads by a released schema can read what we write today. Stored facts and
+// What was released stays readable, and who reads by a released schema can read what we write today. Stored events and
 // commands on their way outlive a release; so do the programs of other teams.
 func TestReleased(t *testing.T) {
 	t.Parallel()

@@ -20,10 +20,10 @@ type Command interface {
 	Actor() string
 }
 
-// Event is a fact. It is stored on EVENTS and never changed.
+// Event is something that has happened. It is stored on EVENTS and never changed.
 type Event interface {
 	Message
-	// EventID is the same whenever the same fact is told again, so that consumers can drop repeats.
+	// EventID is the same whenever the same event is told again, so that consumers can drop repeats.
 	EventID() string
 }
 

@@ -2,7 +2,7 @@ package events
 
 import "strings"
 
-// FactsOf are the subjects of every fact about these accounts and their posts.
+// FactsOf are the subjects of every event about these accounts and their posts.
 func FactsOf(accounts ...string) []string {
 	subjects := make([]string, 0, 2*len(accounts))
 	for _, account := range accounts {
@@ -11,7 +11,7 @@ func FactsOf(accounts ...string) []string {
 	return subjects
 }
 
-// AccountOf is the account that a fact's subject names; empty where the subject is none of a fact's.
+// AccountOf is the account that an event's subject names; empty where the subject is none of an event's.
 func AccountOf(subject string) string {
 	words := strings.Split(subject, ".")
 	if len(words) < 5 || words[0] != prefix || words[1] != "evt" {
@@ -29,7 +29,7 @@ func NameOf(typ string) string {
 	return typ[:at]
 }
 
-// FactNames are the names of every fact that can be told, in the order of All.
+// FactNames are the names of every event that can be told, in the order of All.
 func FactNames() []string {
 	var names []string
 	for _, msg := range All() {
@@ -40,8 +40,8 @@ func FactNames() []string {
 	return names
 }
 
-// MatchFacts are the names of facts that a word stands for: itself, or every name that ends in it. None means that there
-// is no such fact.
+// MatchFacts are the names of events that a word stands for: itself, or every name that ends in it. None means that there
+// is no such event.
 func MatchFacts(word string) (names []string) {
 	for _, name := range FactNames() {
 		if name == word || word != "" && strings.HasSuffix(name, "."+word) {

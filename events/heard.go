@@ -2,8 +2,8 @@ package events
 
 import "time"
 
-// Heard is what every fact has that Threads told us by a webhook. It may be told late, twice or out of order there; here
-// each is one fact, and Threads' own time says when it happened.
+// Heard is what every event has that Threads told us by a webhook. It may be told late, twice or out of order there; here
+// each is one event, and Threads' own time says when it happened.
 type Heard struct {
 	UserID    string `json:"userId"`
 	AccountID string `json:"accountId"`

@@ -61,7 +61,7 @@ func NewWebhookID() string { return webhookPrefix + timeOrdered() }
 // WebhookIDFor is the id of the webhook that this user makes under this Idempotency-Key.
 func WebhookIDFor(user, key string) string { return webhookPrefix + hashed("webhook", user, key) }
 
-// NewTestEventID makes an id for a webhook's test, which is no fact.
+// NewTestEventID makes an id for a webhook's test, which is no event.
 func NewTestEventID() string { return messagePrefix + timeOrdered() }
 
 // DeliveryIDFor is the id of the delivery of an event to a webhook: there is one, however often the event is told.

@@ -2,7 +2,7 @@ package events
 
 import "encoding/json"
 
-// OwnerOf is the user whom a fact is about, read from its body: a post's or a connection's, or the fact's own userId. It
+// OwnerOf is the user whom an event is about, read from its body: a post's or a connection's, or the event's own userId. It
 // reads types of a newer version too. Empty means that nobody's name is in it; then it is for nobody's eyes.
 func OwnerOf(body []byte) string {
 	var fact struct {

@@ -1,6 +1,6 @@
 package events
 
-// PostEvent is a fact about a post. Every one of them carries the whole post as it is after the fact, so a
+// PostEvent is an event about a post. Every one of them carries the whole post as it is after the event, so a
 // reader of EVENTS needs nothing else to rebuild the table.
 type PostEvent interface {
 	Event

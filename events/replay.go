@@ -2,22 +2,22 @@ package events
 
 import "strings"
 
-// The headers of a fact that is told again on threads.replay.<id>.>, for those who asked for it. Whoever acts on facts
+// The headers of an event that is told again on threads.replay.<id>.>, for those who asked for it. Whoever acts on events
 // leaves a marked one alone.
 const (
 	HeaderReplay         = "omni-replay"          // the id of the replay
-	HeaderReplaySequence = "omni-replay-sequence" // the fact's sequence on EVENTS
+	HeaderReplaySequence = "omni-replay-sequence" // the event's sequence on EVENTS
 )
 
-// Replayed is where a fact is told again: threads.replay.<id>.evt.post.….published. No stream captures it.
+// Replayed is where an event is told again: threads.replay.<id>.evt.post.….published. No stream captures it.
 func Replayed(id, subject string) string {
 	return prefix + ".replay." + id + "." + strings.TrimPrefix(subject, prefix+".")
 }
 
-// PostFacts covers facts of posts on EVENTS; each of the three may be * for any.
+// PostFacts covers events of posts on EVENTS; each of the three may be * for any.
 func PostFacts(account, post, fact string) string { return postFact(account, post, fact) }
 
-// AccountFacts covers facts of accounts on EVENTS; each of the two may be * for any.
+// AccountFacts covers events of accounts on EVENTS; each of the two may be * for any.
 func AccountFacts(account, fact string) string { return accountFact(account, fact) }
 
 // PostCommands covers every command of posts on COMMANDS.

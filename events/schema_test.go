@@ -236,7 +236,7 @@ func mend(s *jsonschema.Schema, t reflect.Type) {
 	}
 }
 
-// The manual names every fact.
+// The manual names every event.
 func TestManual(t *testing.T) {
 	t.Parallel()
 	manual := readFile(t, "../docs/events.md")

@@ -91,7 +91,7 @@ const (
 const DuplicateWindow = 5 * time.Minute
 
 // Streams is every stream as it must be. replicas is 1 on one machine, 3 in a cluster; maxAge bounds EVENTS
-// (0 keeps facts for ever).
+// (0 keeps events for ever).
 func Streams(replicas int, maxAge time.Duration) []jetstream.StreamConfig {
 	// An alarm is a hint that its row can rebuild, so its stream need not reach the disk before the ack. In a
 	// cluster async is not to be had; there the replicas are the safety.
@@ -186,5 +186,5 @@ func Buckets(replicas int) []jetstream.KeyValueConfig {
 	}
 }
 
-// PublisherWebhooks is the durable that brings facts to the webhooks of users.
+// PublisherWebhooks is the durable that brings events to the webhooks of users.
 const PublisherWebhooks = "publisher-webhooks"

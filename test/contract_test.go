@@ -10,7 +10,7 @@ import (
 	"github.com/omni-write/threads/internal/bus/contract"
 )
 
-// keptContract ends the tests of the whole program: every fact that the system has told keeps to its schema. A system that is
+// keptContract ends the tests of the whole program: every event that the system has told keeps to its schema. A system that is
 // down has told all it will.
 func (h *system) keptContract() {
 	h.t.Helper()
@@ -24,7 +24,7 @@ func (h *system) keptContract() {
 	}
 }
 
-// Whatever a user does, every command and fact that follows keeps to its schema.
+// Whatever a user does, every command and event that follows keeps to its schema.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	h := newSystem(t)

@@ -133,7 +133,7 @@ func crashCases() (cases []crashCase) {
 				faulty(kind, threadssim.DropRequest, 1, 1, string(p))
 			case slices.Contains(asking, string(p)): // it is live, and the answer is lost
 				faulty(kind, threadssim.DropResponse, 1, 1, string(p))
-			case strings.HasPrefix(string(p), "record."): // the first fact is the account's
+			case strings.HasPrefix(string(p), "record."): // the first event is the account's
 				add(kind, string(p)+":2")
 			default:
 				add(kind, string(p))
@@ -311,7 +311,7 @@ func (c crashCase) run(t *testing.T, starts chan struct{}, toTheEnd bool) {
 	}
 	live(c.deaths[0], ready)
 	h.connect()
-	if c.during("record") { // facts that are near one another are recorded together: the account's shall not be with the post's
+	if c.during("record") { // events that are near one another are recorded together: the account's shall not be with the post's
 		h.silent(events.StreamEvents, events.PublisherProjector)
 	}
 	if c.fault != "" {
@@ -416,7 +416,7 @@ func (c crashCase) deleted(t *testing.T, h *system, sim *threadssim.Sim, p event
 	}
 }
 
-// once checks that Threads was given every part of the post once, and that EVENTS tells every fact once.
+// once checks that Threads was given every part of the post once, and that EVENTS tells every event once.
 func (c crashCase) once(t *testing.T, h *system, sim *threadssim.Sim, p events.Post) (made []threadssim.Post) {
 	t.Helper()
 	for _, m := range sim.Posts() {

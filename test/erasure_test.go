@@ -102,9 +102,9 @@ func TestErasure(t *testing.T) {
 			t.Errorf("%q is still in %v", word, where)
 		}
 	}
-	// The tombstone, under our own name for it, and the one fact that tells others to forget.
+	// The tombstone, under our own name for it, and the one event that tells others to forget.
 	where := h.whereIs(c.ID)
-	where = slices.DeleteFunc(where, func(s string) bool { return s == "table webhook_deliveries" }) // of that fact
+	where = slices.DeleteFunc(where, func(s string) bool { return s == "table webhook_deliveries" }) // of that event
 	if want := []string{"stream EVENTS threads.evt.account." + c.ID + ".erased", "table erased_accounts"}; !slices.Equal(where, want) {
 		t.Errorf("the account is in %v", where)
 	}

@@ -32,7 +32,7 @@ func TestFrozenRecorder(t *testing.T) {
 	const recording = "projecting: this process"
 	records := func(n int) {
 		t.Helper()
-		d.eventually("a recorder", func() error {
+		d.eventually("a projector", func() error {
 			if strings.Count(d.log.String(), recording) < n {
 				return errors.New("nobody records")
 			}
@@ -61,7 +61,7 @@ func TestFrozenRecorder(t *testing.T) {
 	d.kills("publisher")
 	d.start("publisher")
 	d.ready("publisher")
-	published("beside a frozen recorder")
+	published("beside a frozen projector")
 	records(2)
 
 	first.Resume()

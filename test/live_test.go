@@ -116,7 +116,7 @@ func (h *system) listen(headers ...string) *listening {
 	return l
 }
 
-// until reads until each of the facts was told, and returns their data.
+// until reads until each of the events was told, and returns their data.
 func (l *listening) until(names ...string) map[string]string {
 	l.h.t.Helper()
 	told, name := map[string]string{}, ""

@@ -357,7 +357,7 @@ func (h *system) tables(t *testing.T) string {
 	return posts + " " + connections
 }
 
-// everyFact counts the PostPublished of every post, and says whether a word lies in a fact or in a table.
+// everyFact counts the PostPublished of every post, and says whether a word lies in an event or in a table.
 func (h *system) everyFact(t *testing.T, word string) (published map[string]int, found bool) {
 	t.Helper()
 	s, err := h.jetStream().Stream(t.Context(), events.StreamEvents)

@@ -202,7 +202,7 @@ func (d *deployment) as(user string) *nats.Conn {
 	return nc
 }
 
-// listen hears the live stream of the gateway until a fact with this name comes.
+// listen hears the live stream of the gateway until an event with this name comes.
 func (d *deployment) listen(ctx context.Context, name string) <-chan error {
 	heard := make(chan error, 1)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url("PORT")+"/api/threads/events", nil)

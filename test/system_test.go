@@ -282,7 +282,7 @@ func (h *system) told(id string) (n int) {
 	return n
 }
 
-// facts are the facts of a post on EVENTS, in their order.
+// events are the events of a post on EVENTS, in their order.
 func (h *system) facts(id string) (facts []events.PostEvent) {
 	h.t.Helper()
 	s, err := h.jetStream().Stream(h.t.Context(), events.StreamEvents)

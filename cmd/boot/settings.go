@@ -56,7 +56,7 @@ type Common struct {
 	AdminAddr string `env:"ADMIN_ADDR" envDefault:"127.0.0.1:9090"`
 	// Replicas is how many copies of every stream NATS keeps: 1 on one machine, 3 in a cluster. Read by migrate and doctor.
 	Replicas int `env:"NATS_REPLICAS" envDefault:"1"`
-	// EventsMaxAge is how long facts are kept on EVENTS. Empty: for ever. Read by migrate and doctor.
+	// EventsMaxAge is how long events are kept on EVENTS. Empty: for ever. Read by migrate and doctor.
 	EventsMaxAge time.Duration `env:"EVENTS_MAX_AGE"`
 	// LogLevel is how much is logged, LogFormat how it is written. One of debug, info, warn and error; one of json and console
 	// (empty: console at a terminal, else json).

@@ -1,8 +1,8 @@
-// Package consume reads the facts of this system for another one: a durable consumer on EVENTS with safe defaults. A fact is
+// Package consume reads the events of this system for another one: a durable consumer on EVENTS with safe defaults. An event is
 // acknowledged after the work for it is done, kept alive while that takes its time, tried again when it fails, and dropped
 // when it was done before. Types of a newer version are passed over.
 //
-// A fact can come twice all the same (a crash between the work and its acknowledgement), and after a failure out of order.
+// An event can come twice all the same (a crash between the work and its acknowledgement), and after a failure out of order.
 // Whoever writes to a database notes [Message.ID] in the transaction of the work, or applies a post only where its rev is
 // higher; the examples show both.
 package consume
@@ -26,18 +26,18 @@ import (
 
 // Options say who reads, and how.
 type Options struct {
-	// Durable is the name of the reader, of its own for each thing that is done with facts: billing-published. Any number of
-	// processes may share one; each fact then goes to one of them.
+	// Durable is the name of the reader, of its own for each thing that is done with events: billing-published. Any number of
+	// processes may share one; each event then goes to one of them.
 	Durable string
 	// Since is where a new durable begins: at the start of EVENTS when it is zero. One that is there goes on where it was.
 	Since time.Time
-	// Account and Post leave out the facts of others.
+	// Account and Post leave out the events of others.
 	Account, Post string
-	// InOrder takes one fact at a time, and none before the one before it is done. A fact that fails then holds up all others.
+	// InOrder takes one event at a time, and none before the one before it is done. An event that fails then holds up all others.
 	InOrder bool
-	// AtOnce is how many facts are worked on at a time by this process; zero: 1.
+	// AtOnce is how many events are worked on at a time by this process; zero: 1.
 	AtOnce int
-	// AckWait is how long the server waits for a sign of life before it gives a fact to another; zero: 30 s. Signs are given
+	// AckWait is how long the server waits for a sign of life before it gives an event to another; zero: 30 s. Signs are given
 	// every third of it while the work goes on.
 	AckWait time.Duration
 	// Patience is the pause after a first failure, doubling up to five minutes; zero: 1 s.
@@ -46,9 +46,9 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Message is what is known of a fact besides its body.
+// Message is what is known of an event besides its body.
 type Message struct {
-	// ID is the same whenever the same fact is told again.
+	// ID is the same whenever the same event is told again.
 	ID   string
 	Type string
 	// Time is when it was told, Sequence its place on EVENTS.
@@ -63,7 +63,7 @@ type Message struct {
 
 type handler func(ctx context.Context, m Message, fact events.Message) error
 
-// Consumer reads facts. Say with On what is done with them, then Run it.
+// Consumer reads events. Say with On what is done with them, then Run it.
 type Consumer struct {
 	js      jetstream.JetStream
 	o       Options
@@ -81,7 +81,7 @@ func New(js jetstream.JetStream, o Options) *Consumer {
 	return &Consumer{js: js, o: o, work: map[string]handler{}}
 }
 
-// On says what is done with the facts of a type. nil is done; with an error the fact comes again after a pause.
+// On says what is done with the events of a type. nil is done; with an error the event comes again after a pause.
 func On[E events.Event](c *Consumer, do func(ctx context.Context, m Message, fact E) error) {
 	var none E
 	c.filters = append(c.filters, c.subjectOf(none))
@@ -94,7 +94,7 @@ func On[E events.Event](c *Consumer, do func(ctx context.Context, m Message, fac
 	}
 }
 
-// OnPost says what is done with every fact of posts, whatever it is.
+// OnPost says what is done with every event of posts, whatever it is.
 func OnPost(c *Consumer, do func(ctx context.Context, m Message, fact events.PostEvent) error) {
 	for _, msg := range events.All() {
 		if _, ok := msg.(events.PostEvent); ok {
@@ -110,9 +110,9 @@ func OnPost(c *Consumer, do func(ctx context.Context, m Message, fact events.Pos
 	c.filters = append(c.filters, events.PostFacts(cmp.Or(c.o.Account, "*"), cmp.Or(c.o.Post, "*"), "*"))
 }
 
-// subjectOf is where facts of a type are told, of the accounts and posts asked for.
+// subjectOf is where events of a type are told, of the accounts and posts asked for.
 func (c *Consumer) subjectOf(none events.Event) string {
-	words := strings.Split(none.Subject(), ".") // an empty fact has empty words for its ids: account, then post
+	words := strings.Split(none.Subject(), ".") // an empty event has empty words for its ids: account, then post
 	ids := []string{cmp.Or(c.o.Account, "*"), cmp.Or(c.o.Post, "*")}
 	for i, word := range words {
 		if word == "" && len(ids) > 0 {
@@ -136,7 +136,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	var working sync.WaitGroup
 	defer working.Wait()
 	for {
-		// No more is asked for than is worked on at once: a fact that lies in a buffer gives no sign of life.
+		// No more is asked for than is worked on at once: an event that lies in a buffer gives no sign of life.
 		n := take(ctx, places)
 		if n == 0 {
 			return nil
@@ -174,7 +174,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 const (
 	// stopWithin is how long what is in hand may take once Run is told to stop.
 	stopWithin = 10 * time.Second
-	// fetchWait is how long facts are asked for at a time.
+	// fetchWait is how long events are asked for at a time.
 	fetchWait = 5 * time.Second
 )
 
@@ -274,7 +274,7 @@ func (c *Consumer) check(is jetstream.ConsumerConfig) error {
 	return fmt.Errorf("the durable %s cannot be used: %w; change or delete it, or take another name", c.o.Durable, wrong)
 }
 
-// handle sees one fact through.
+// handle sees one event through.
 func (c *Consumer) handle(ctx context.Context, m jetstream.Msg) {
 	meta, err := m.Metadata()
 	if err != nil {

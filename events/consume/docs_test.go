@@ -27,7 +27,7 @@ func tellByMail(ctx context.Context, m consume.Message, e events.PostPublished) 
 	return sendMail(ctx, e.Post.UserID, where) // nil: done. An error: it comes again
 }
 
-// The example survives what a fact may leave out.
+// The example survives what an event may leave out.
 func TestDocsExample(t *testing.T) {
 	source, err := os.ReadFile("docs_test.go")
 	if err != nil {

@@ -41,7 +41,7 @@ func Example_published() {
 	// Output: "Good morning" is live at https://www.threads.com/@ann/post/1
 }
 
-// Rebuild my own table: every fact carries the whole post, and the rev says which is the latest. Whatever comes twice, late
+// Rebuild my own table: every event carries the whole post, and the rev says which is the latest. Whatever comes twice, late
 // or out of order changes nothing. In SQL: INSERT … ON CONFLICT (id) DO UPDATE … WHERE mine.rev < excluded.rev.
 func Example_table() {
 	js, system, stop := startSystem()
@@ -71,7 +71,7 @@ func Example_table() {
 	// Output: Good morning POSTED
 }
 
-// system stands for the one that tells facts.
+// system stands for the one that tells events.
 type system struct{ bus *bus.Bus }
 
 // publish tells the life of a post.

@@ -7,7 +7,7 @@ type ReceiveWebhook struct {
 	Signature string `json:"signature"`
 }
 
-// WebhookReceived says how many facts a webhook became; those that were known already do not count.
+// WebhookReceived says how many events a webhook became; those that were known already do not count.
 type WebhookReceived struct {
 	Facts int `json:"facts"`
 }

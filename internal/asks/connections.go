@@ -34,7 +34,7 @@ func (ListConnections) Subject() string { return ask("connection", "list") }
 // Subject is threads.ask.profile.get.
 func (GetProfile) Subject() string { return ask("profile", "get") }
 
-// ListAccountIDs asks auth for every account that a user has or had: facts of one that was taken away are still its
+// ListAccountIDs asks auth for every account that a user has or had: events of one that was taken away are still its
 // owner's. Answer: AccountIDs.
 type ListAccountIDs struct {
 	UserID string `json:"userId"`

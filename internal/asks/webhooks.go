@@ -13,14 +13,14 @@ const (
 	WebhookDisabled WebhookStatus = "disabled"
 )
 
-// Webhook is an address of a user's to which facts are brought.
+// Webhook is an address of a user's to which events are brought.
 type Webhook struct {
 	ID          string `json:"id"`
 	URL         string `json:"url"`
 	Description string `json:"description"`
 	// Facts are the names of those that are brought, post.published; none means all.
 	Facts []string `json:"facts"`
-	// AccountID: only facts of this account; empty means all.
+	// AccountID: only events of this account; empty means all.
 	AccountID string        `json:"accountId,omitempty"`
 	Status    WebhookStatus `json:"status"`
 	// Reason says why it was disabled, FailingSince since when nothing could be delivered.

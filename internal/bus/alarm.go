@@ -35,7 +35,7 @@ func (b *Bus) Arm(ctx context.Context, alarmSubject, dueSubject string, at time.
 
 // Disarm takes an alarm back. It is safe when there is none, and stays done when the server is killed right after: a purge
 // is on the disk, where a plain message on the alarm's subject would only be remembered. An alarm that goes off at this
-// very moment may still be heard: whoever hears it looks at the row.
+// very moment may still be received: whoever receives it looks at the row.
 func (b *Bus) Disarm(ctx context.Context, stream, alarmSubject string) error {
 	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
@@ -55,7 +55,7 @@ func (b *Bus) Wake(ctx context.Context, dueSubject string) error {
 	return b.store(ctx, "wake", &nats.Msg{Subject: dueSubject})
 }
 
-// repeat declares a schedule that goes off again and again; each firing replaces one that nobody has heard.
+// repeat declares a schedule that goes off again and again; each firing replaces one that nobody has received.
 func (b *Bus) repeat(ctx context.Context, alarmSubject, dueSubject, schedule string) error {
 	_, err := patiently(ctx, b, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, b.store(ctx, "declare a repeating alarm", &nats.Msg{Subject: alarmSubject, Header: nats.Header{

@@ -14,7 +14,7 @@ import (
 	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
-// The facts about delayed messages that this house stands on. Should a new nats-server change one, a test says so.
+// What the system relies on of delayed messages. Should a new nats-server change one, a test says so.
 
 type wakeUp struct {
 	key string

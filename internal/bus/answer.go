@@ -40,7 +40,7 @@ func newAnswers() answers { return answers{busy: newGate()} }
 
 // Answer answers a kind of question, together with every other process that does. It is known by its zero value's
 // subject. When it returns, the server knows: whoever asks now is answered. A Fault goes to the asker as it is; any other
-// error is logged, and the asker hears that it was our mistake. The ctx of fn ends when the asker stops waiting; what nobody
+// error is logged, and the answer is that it was our mistake. The ctx of fn ends when the asker stops waiting; what nobody
 // waits for any more is not begun. At most one Bounds says how many are worked on at once; without it the defaults do.
 func Answer[Q asks.Question, A any](b *Bus, fn func(context.Context, Q) (A, error), bounds ...Bounds) error {
 	var zero Q
@@ -89,7 +89,7 @@ func (b *Bus) StopAnswering(ctx context.Context) error {
 	}
 	err := service.Stop()
 	if err == nil {
-		err = b.flush(ctx) // what the server sent us before it heard of it is here now
+		err = b.flush(ctx) // what the server sent us before it knew of it is here now
 	}
 	if err = errors.Join(err, a.busy.shut(ctx)); err != nil {
 		return fmt.Errorf("stop answering: %w", err)
@@ -97,7 +97,7 @@ func (b *Bus) StopAnswering(ctx context.Context) error {
 	return nil
 }
 
-// waitOf is how long whoever asked waits for the answer. It is told as a span and not as a time of day, for clocks differ.
+// waitOf is how long whoever asked waits for the answer. It is sent as a span and not as a time of day, for clocks differ.
 func waitOf(r micro.Request) time.Duration {
 	ms, err := strconv.ParseInt(header(nats.Header(r.Headers()), asks.HeaderWait), 10, 64)
 	if err != nil {
@@ -115,7 +115,7 @@ func askerOf(r micro.Request) string {
 	return q.UserID
 }
 
-// refuseUnstarted ends a question that was not begun. Who was refused hears why; who stopped waiting hears nothing.
+// refuseUnstarted ends a question that was not begun. Who was refused is answered why; who stopped waiting gets nothing.
 func (b *Bus) refuseUnstarted(r micro.Request, err error) {
 	if f := new(events.Fault); errors.As(err, &f) {
 		refuse(b, r, f)
@@ -166,7 +166,7 @@ func respond[Q asks.Question, A any](ctx context.Context, b *Bus, r micro.Reques
 	refuse(b, r, f)
 }
 
-// refuse tells a Fault, whole: in the body, where the headers of a micro service have room for a word and a sentence.
+// refuse answers with a Fault, whole: in the body, where the headers of a micro service have room for a word and a sentence.
 func refuse(b *Bus, r micro.Request, f *events.Fault) {
 	h := nats.Header{micro.ErrorCodeHeader: {string(f.Code)}, micro.ErrorHeader: {f.Message}}
 	if err := reply(b, r, f, h); err != nil {

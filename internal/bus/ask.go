@@ -21,7 +21,7 @@ import (
 const (
 	askTimeout = 5 * time.Second
 	// askRetryFor is how long a question waits for somebody to answer its kind: a service that is being restarted is back
-	// within it, and nobody need hear of that.
+	// within it, and nobody need know of that.
 	askRetryFor = 2 * time.Second
 )
 

@@ -12,7 +12,7 @@ import (
 	"github.com/omni-write/threads/internal/clock"
 )
 
-// JetStream's words for why a message was not stored, as far as they are told apart here.
+// JetStream's words for why a message was not stored, as far as they are distinguished here.
 // All of them: server/errors.json of nats-server.
 const (
 	codeNoMetaLeader        jetstream.ErrorCode = 10008

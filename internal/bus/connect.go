@@ -1,4 +1,4 @@
-// Package bus is the plumbing over NATS: connecting, declaring streams, sending commands, telling events, asking
+// Package bus is the plumbing over NATS: connecting, declaring streams, sending commands, emitting events, asking
 // questions, handling messages and setting alarms. What a handler returns decides what becomes of its message; no handler
 // touches an ack.
 package bus

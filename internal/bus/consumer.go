@@ -143,7 +143,7 @@ func (c *consumer) read(ctx context.Context) error {
 			return nil
 		}
 		// No heartbeat: the server was away, and the iterator would go on by itself; but nobody says when the durable went
-		// away with it. Looking it up again tells.
+		// away with it. Looking it up again shows.
 		if errors.Is(err, jetstream.ErrNoHeartbeat) {
 			c.bus.log.Warn("no word from the server for a while; looking again", zap.String("consumer", c.durable))
 			return nil

@@ -20,7 +20,7 @@ import (
 // [AccountFacts]. It is called EVENTS too, and its sequences are the same. Where there are no accounts there is no copy.
 
 // The names that the server itself uses to keep the copy: where [AccountFacts] finds the JetStream of [AccountThreads], and
-// where the facts come in.
+// where the events come in.
 const (
 	OriginAPI    = "threads.origin"
 	CopyDelivery = "threads.copying"
@@ -72,7 +72,7 @@ func (b *Bus) CopyCaughtUp(ctx context.Context) error {
 	})
 }
 
-// copyReaches returns when the copy has every fact of EVENTS up to a sequence.
+// copyReaches returns when the copy has every event of EVENTS up to a sequence.
 func (b *Bus) copyReaches(ctx context.Context, sequence uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()

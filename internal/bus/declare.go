@@ -15,7 +15,7 @@ import (
 // Topology is what differs between deployments.
 type Topology struct {
 	Replicas     int           // 1 on one machine, 3 in a cluster
-	EventsMaxAge time.Duration // 0: facts are kept for ever
+	EventsMaxAge time.Duration // 0: events are kept for ever
 }
 
 // The repeating schedules. Six fields, UTC: the sweep of the tokens is at 03:17:00.

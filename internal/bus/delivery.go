@@ -90,7 +90,7 @@ func (c *consumer) caught(d Delivery, err *error) {
 	}
 }
 
-// reply tells the outcome of a command to whoever waits for it.
+// reply sends the outcome of a command to whoever waits for it.
 func (c *consumer) reply(d Delivery, v verdict, result any) {
 	o := events.Outcome{CommandID: d.Meta.ID, Done: true, Fault: v.fault}
 	if v.fault == nil && result != nil {
@@ -105,7 +105,7 @@ func (c *consumer) reply(d Delivery, v verdict, result any) {
 	}
 }
 
-// ack tells JetStream the verdict. A plain ack is enough, for commands too: at one replica the server confirms an ack
+// ack acknowledges by the verdict. A plain ack is enough, for commands too: at one replica the server confirms an ack
 // before it is on disk, so waiting for the confirmation buys nothing; and every handler survives a redelivery, because
 // its row or its record of commands says that the work is done.
 func (c *consumer) ack(m jetstream.Msg, v verdict) error {
@@ -122,7 +122,7 @@ func (c *consumer) ack(m jetstream.Msg, v verdict) error {
 	return m.Nak()
 }
 
-// nakWithDelay says that a message that failed is to come again after a while, and waits until the server has heard it: what
+// nakWithDelay says that a message that failed is to come again after a while, and waits until the server has it: what
 // failed may be the server itself, and a word that is lost costs AckWait.
 func (c *consumer) nakWithDelay(m jetstream.Msg, delay time.Duration) (err error) {
 	c.mu.Lock()
@@ -200,7 +200,7 @@ func (c *consumer) log(ctx context.Context, d Delivery, v verdict, isCommand boo
 		log.Info("refused", zap.String("code", string(v.fault.Code)))
 	case isCommand:
 		log.Info("done", zap.Bool("pending", v.pending))
-	default: // facts and wake-ups come by the thousand
+	default: // events and wake-ups come by the thousand
 		log.Debug("done")
 	}
 }

@@ -53,7 +53,7 @@ func (b *Bus) Do(ctx context.Context, cmd events.Command, o CommandOptions, wait
 	return events.Outcome{CommandID: o.ID}, nil
 }
 
-// Reply tells an outcome to whoever waits for it. Nobody may be: then it is read by the command's id.
+// Reply sends an outcome to whoever waits for it. Nobody may be: then it is read by the command's id.
 func (b *Bus) Reply(_ context.Context, outcomeTo string, o events.Outcome) error {
 	if outcomeTo == "" {
 		return nil
@@ -101,7 +101,7 @@ func (b *Bus) takeOutcome(m *nats.Msg) {
 	if ch, ok := b.outcomes.waiting[m.Subject]; ok {
 		select {
 		case ch <- o:
-		default: // told twice; the first stands
+		default: // sent twice; the first stands
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // AlreadyPublishedError says that another PostPublished stands on the subject, or the same one (ID is StandsID) with another
-// body: a post is told as published once.
+// body: a post is emitted as published once.
 type AlreadyPublishedError struct {
 	Subject, ID, StandingID string
 }
@@ -28,9 +28,9 @@ var (
 	errCutOff = errors.New("the bus was closed while this was on its way")
 )
 
-// Emit tells facts. It returns when each of them is on disk, or with the errors of those that are not. They are stored in
-// their order, unless one has to be tried again. A fact that was told before is no error. When ctx ends first, a fact may
-// be stored all the same: telling it again settles that.
+// Emit puts events on EVENTS. It returns when each of them is on disk, or with the errors of those that are not. They are stored in
+// their order, unless one has to be tried again. An event that was emitted before is no error. When ctx ends first, an event may
+// be stored all the same: emitting it again settles that.
 func (b *Bus) Emit(ctx context.Context, evs ...events.Event) (err error) {
 	ctx, span := beginEmitting(ctx, evs)
 	defer func() { end(span, err) }()
@@ -41,7 +41,7 @@ func (b *Bus) Emit(ctx context.Context, evs ...events.Event) (err error) {
 			return err
 		}
 		m.Header.Set(jetstream.ExpectedStreamHeader, events.StreamEvents)
-		// A post is published once: the stream itself refuses a second such fact on the post's subject.
+		// A post is published once: the stream itself refuses a second such event on the post's subject.
 		guarded := ev.Type() == (events.PostPublished{}).Type()
 		if guarded {
 			m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0")
@@ -82,7 +82,7 @@ func (b *Bus) decideEvent(ctx context.Context, em *emission, ack *jetstream.PubA
 
 // readStanding reads what stands on the subject: our own event from an earlier try, or another. It asks the stream's leader (a
 // direct get, which EVENTS does not allow, could be answered by a replica that lags). remembered says that JetStream
-// knows the event's id: then it was told, even if its subject was erased since.
+// knows the event's id: then it was emitted, even if its subject was erased since.
 func (b *Bus) readStanding(ctx context.Context, em *emission, remembered bool) (settled bool, result error) {
 	once, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()

@@ -27,7 +27,7 @@ const (
 // emission is one message on its way to its stream.
 type emission struct {
 	msg     *nats.Msg
-	guarded bool // EVENTS may have one such fact of a post only
+	guarded bool // EVENTS may have one such event of a post only
 	unsure  bool // it went in a batch of which nobody said whether it was stored
 	outcome chan error
 }
@@ -110,7 +110,7 @@ func (e *emitter) run() {
 	}
 }
 
-// gather adds to a batch what is told meanwhile, and returns it with a slot taken: at once when nothing else is on its
+// gather adds to a batch what is emitted meanwhile, and returns it with a slot taken: at once when nothing else is on its
 // way, otherwise when it is full or emitGather old and a slot is free. Nil means that the emitter was closed.
 func (e *emitter) gather(batch []*emission) []*emission {
 	timer := time.NewTimer(emitGather)

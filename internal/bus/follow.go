@@ -13,15 +13,15 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// Fact is an event as it lies on EVENTS, with its place there.
-type Fact struct {
+// StoredEvent is an event as it lies on EVENTS, with its place there.
+type StoredEvent struct {
 	Sequence uint64
 	Meta     events.Meta
 	Subject  string
 	Body     []byte
 }
 
-// Extent is what EVENTS holds: from First to Last, with holes where something was purged. Born tells this stream from one
+// Extent is what EVENTS holds: from First to Last, with holes where something was purged. Born distinguishes this stream from one
 // that was made in its place later, whose sequences begin anew.
 type Extent struct {
 	Born        time.Time
@@ -32,7 +32,7 @@ type Extent struct {
 func (b *Bus) Holds(ctx context.Context) (Extent, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
-	s, err := b.js.Stream(ctx, events.StreamEvents) // not a kept handle: it would tell what it knew when it was made
+	s, err := b.js.Stream(ctx, events.StreamEvents) // not a kept handle: it would say what it knew when it was made
 	if err != nil {
 		return Extent{}, fmt.Errorf("find stream %s: %w", events.StreamEvents, err)
 	}
@@ -58,18 +58,18 @@ func (b *Bus) Has(ctx context.Context, sequence uint64) (bool, error) {
 	return true, nil
 }
 
-// TooManyError says that more facts match than the reader wanted to read.
+// TooManyError says that more events match than the reader wanted to read.
 type TooManyError struct{ Matching uint64 }
 
-func (e *TooManyError) Error() string { return fmt.Sprintf("%d facts match", e.Matching) }
+func (e *TooManyError) Error() string { return fmt.Sprintf("%d events match", e.Matching) }
 
 // quietFor is how long a reading that has ended, or whose process has died, leaves its consumer on the server.
 const quietFor = 30 * time.Second
 
-// Follow hands over the facts after a sequence that match one of the subjects, in their order, as they come. It is a
+// Follow delivers the events after a sequence that match one of the subjects, in their order, as they come. It is a
 // reader of its own: nothing is acknowledged, and nobody else gets less. It ends with ctx, with fn's error, or when the
-// server was away; then the caller looks at what the stream holds, and begins again after the last fact it got.
-func (b *Bus) Follow(ctx context.Context, after uint64, subjects []string, fn func(Fact) error) error {
+// server was away; then the caller looks at what the stream holds, and begins again after the last event it got.
+func (b *Bus) Follow(ctx context.Context, after uint64, subjects []string, fn func(StoredEvent) error) error {
 	r, err := b.read(ctx, after, subjects)
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (b *Bus) Follow(ctx context.Context, after uint64, subjects []string, fn fu
 
 // Replay hands over what matches after one sequence and up to another, and ends. When more than most match it reads
 // nothing and returns a TooManyError.
-func (b *Bus) Replay(ctx context.Context, after, upTo, most uint64, subjects []string, fn func(Fact) error) error {
+func (b *Bus) Replay(ctx context.Context, after, upTo, most uint64, subjects []string, fn func(StoredEvent) error) error {
 	if after >= upTo || len(subjects) == 0 {
 		return nil
 	}
@@ -102,14 +102,14 @@ func (b *Bus) Replay(ctx context.Context, after, upTo, most uint64, subjects []s
 }
 
 // Facts hands over what matches up to a sequence, however much it is, from EVENTS itself.
-func (b *Bus) Facts(ctx context.Context, upTo uint64, subjects []string, fn func(Fact) error) error {
+func (b *Bus) Facts(ctx context.Context, upTo uint64, subjects []string, fn func(StoredEvent) error) error {
 	if upTo == 0 {
 		return nil
 	}
 	return b.readUpTo(ctx, 0, upTo, math.MaxUint64, subjects, fn)
 }
 
-func (b *Bus) readUpTo(ctx context.Context, after, upTo, most uint64, subjects []string, fn func(Fact) error) error {
+func (b *Bus) readUpTo(ctx context.Context, after, upTo, most uint64, subjects []string, fn func(StoredEvent) error) error {
 	r, err := b.read(ctx, after, subjects)
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ func (b *Bus) readUpTo(ctx context.Context, after, upTo, most uint64, subjects [
 // cut ends, and who reads on looks first whether it is still the same stream.
 type reading struct {
 	messages jetstream.MessagesContext
-	matching uint64 // facts that match already
+	matching uint64 // events that match already
 	handed   uint64
 	close    func()
 }
@@ -177,22 +177,22 @@ func (b *Bus) read(ctx context.Context, after uint64, subjects []string) (*readi
 // pullFor is how long one request for messages stands.
 const pullFor = 10 * time.Second
 
-// next is the next fact, and how many lie behind it. A gap means that the connection lost some: then the reading is over.
-func (r *reading) next(how jetstream.NextOpt) (Fact, uint64, error) {
+// next is the next event, and how many lie behind it. A gap means that the connection lost some: then the reading is over.
+func (r *reading) next(how jetstream.NextOpt) (StoredEvent, uint64, error) {
 	m, err := r.messages.Next(how)
 	if err != nil {
-		return Fact{}, 0, fmt.Errorf("read %s: %w", events.StreamEvents, err)
+		return StoredEvent{}, 0, fmt.Errorf("read %s: %w", events.StreamEvents, err)
 	}
 	meta, err := m.Metadata()
 	if err != nil {
-		return Fact{}, 0, fmt.Errorf("read a fact's place: %w", err)
+		return StoredEvent{}, 0, fmt.Errorf("read an event's sequence: %w", err)
 	}
 	if r.handed++; meta.Sequence.Consumer != r.handed {
-		return Fact{}, 0, fmt.Errorf("read %s: %d facts were sent, and %d came", events.StreamEvents, meta.Sequence.Consumer, r.handed)
+		return StoredEvent{}, 0, fmt.Errorf("read %s: %d events were sent, and %d came", events.StreamEvents, meta.Sequence.Consumer, r.handed)
 	}
 	h := m.Headers()
 	if h == nil {
 		h = nats.Header{}
 	}
-	return Fact{Sequence: meta.Sequence.Stream, Meta: MetaOf(h), Subject: m.Subject(), Body: m.Data()}, meta.NumPending, nil
+	return StoredEvent{Sequence: meta.Sequence.Stream, Meta: MetaOf(h), Subject: m.Subject(), Body: m.Data()}, meta.NumPending, nil
 }

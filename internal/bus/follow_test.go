@@ -16,7 +16,7 @@ import (
 	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
-// emitFor puts n facts about an account on EVENTS, and returns the sequence of the last.
+// emitFor puts n events about an account on EVENTS, and returns the sequence of the last.
 func emitFor(t *testing.T, b *bus.Bus, account string, n int) uint64 {
 	t.Helper()
 	for range n {
@@ -42,7 +42,7 @@ func TestReplayOfFacts(t *testing.T) {
 	end := emitFor(t, b, "acct_a", 1)
 	read := func(after, upTo, most uint64, accounts ...string) (got []uint64, err error) {
 		t.Helper()
-		err = b.Replay(t.Context(), after, upTo, most, events.FactsOf(accounts...), func(f bus.Fact) error {
+		err = b.Replay(t.Context(), after, upTo, most, events.FactsOf(accounts...), func(f bus.StoredEvent) error {
 			got = append(got, f.Sequence)
 			return nil
 		})
@@ -100,7 +100,7 @@ func TestFollowEndsWithItsStream(t *testing.T) {
 	after := emitFor(t, b, "acct_a", 5)
 	began, ended := make(chan struct{}, 10), make(chan error, 1)
 	go func() {
-		ended <- b.Follow(context.WithoutCancel(t.Context()), after, []string{events.EveryFact}, func(bus.Fact) error {
+		ended <- b.Follow(context.WithoutCancel(t.Context()), after, []string{events.EveryFact}, func(bus.StoredEvent) error {
 			began <- struct{}{}
 			return nil
 		})
@@ -128,12 +128,12 @@ func TestFollowStops(t *testing.T) {
 	b := bustest.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := b.Follow(ctx, 0, []string{events.EveryFact}, func(bus.Fact) error { return nil }); err != nil && !errors.Is(err, context.Canceled) {
+	if err := b.Follow(ctx, 0, []string{events.EveryFact}, func(bus.StoredEvent) error { return nil }); err != nil && !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	emitFor(t, b, "acct_a", 1)
 	enough := fmt.Errorf("enough")
-	if err := b.Follow(t.Context(), 0, []string{events.EveryFact}, func(bus.Fact) error { return enough }); !errors.Is(err, enough) {
+	if err := b.Follow(t.Context(), 0, []string{events.EveryFact}, func(bus.StoredEvent) error { return enough }); !errors.Is(err, enough) {
 		t.Error(err)
 	}
 }

@@ -36,8 +36,8 @@ type wake struct {
 // NewHandlers begins a table of handlers.
 func NewHandlers() *Handlers { return &Handlers{byType: map[string]handler{}} }
 
-// OnCommand handles a command; it is known by the type of its zero value. The result is told to whoever waits for it.
-// The ctx of every handler ends when the process is told to stop; who must finish what it began detaches from it.
+// OnCommand handles a command; it is known by the type of its zero value. The result is sent to whoever waits for it.
+// The ctx of every handler ends when the process has to stop; who must finish what it began detaches from it.
 func OnCommand[C events.Command](h *Handlers, fn func(context.Context, Delivery, C) (any, error)) {
 	var zero C
 	h.byType[zero.Type()] = func(ctx context.Context, d Delivery, body []byte) (any, error) {
@@ -81,7 +81,7 @@ func (h *Handlers) call(ctx context.Context, d Delivery, body []byte) (result an
 		return handle(ctx, d, body)
 	}
 	if d.Stream == events.StreamEvents && known(d.Meta.Type) {
-		return nil, nil // a fact that is none of this durable's business
+		return nil, nil // an event that is none of this durable's business
 	}
 	return nil, fmt.Errorf("%w: nothing here handles type %q", errUndecodable, d.Meta.Type)
 }

@@ -16,9 +16,9 @@ type User struct {
 	// Publish and Subscribe are the subjects that they may use; Never those of Publish that they may not use all the same.
 	Publish, Subscribe, Never []string
 	// Account is that which the user connects to. Only [AccountThreads] has what the services work on: the others are let in
-	// to what their users may publish to and what they hear, one subject at a time.
+	// to what their users may publish to and what they receive, one subject at a time.
 	Account  string
-	Receives []string // among Subscribe, the subjects that are spoken to from [AccountThreads]
+	Receives []string // among Subscribe, the subjects on which messages come from [AccountThreads]
 }
 
 // The accounts of the NATS server. Permissions cover the subject that a message is sent to, and not where JetStream puts
@@ -27,7 +27,7 @@ type User struct {
 const (
 	AccountThreads = "THREADS" // the streams, and the services that work on them
 	AccountFacts   = "FACTS"   // a copy of EVENTS, and nobody: consumers made there can deliver to nothing
-	AccountGateway = "GATEWAY" // the service that strangers speak to
+	AccountGateway = "GATEWAY" // the service that anybody may call
 	AccountGuests  = "GUESTS"  // other teams
 )
 
@@ -39,20 +39,20 @@ const (
 	UserMigrate    = "migrate"    // makes and changes streams, durables and buckets; nobody else does
 	UserOps        = "ops"        // the tools that look, replay and heal
 	UserBackup     = "backup"     // copies EVENTS and DEAD away, and brings them back
-	UserSubscriber = "subscriber" // other teams: they read facts, and nothing else
+	UserSubscriber = "subscriber" // other teams: they read events, and nothing else
 )
 
 // duty is what a service does on the bus besides reading its durables, which are those of [events.Durables] that it
 // owns.
 type duty struct {
-	events  []string // the nouns of the facts that it tells
+	events  []string // the nouns of the events that it emits
 	answers []string // the nouns of the questions that it answers
 	alarms  []string // the nouns of the alarms that it sets
 	buckets []string
 	purges  []string // the streams of which it may erase subjects
 	sorts   []string // the streams out of which it takes single messages, after reading them
 	reads   []string // the streams that it reads beside any durable: message by message, and by readers of its own
-	fronts  bool     // people speak to it: it sends every command, and asks every question
+	fronts  bool     // anybody may call it: it sends every command, and asks every question
 }
 
 // duties are the services. A message whose noun is not in it can be sent by nobody; a test says so.
@@ -234,7 +234,7 @@ func opsUser() User {
 	u.api("STREAM.MSG.DELETE." + events.StreamDead)
 	u.Publish = append(u.Publish, everyCommand()...) // a dead one is given back
 	u.Publish = append(u.Publish, events.EveryReplay, "$SRV.>")
-	// pause, resume and reconcile tell what they change, and what was left untold; import-original what it took over.
+	// pause, resume and reconcile emit what they change, and what a crash left out; import-original what it took over.
 	u.Publish = append(u.Publish, slices.Concat(eventSubjects("post"), eventSubjects("account"))...)
 	u.receive(events.EveryReplay)
 	return u
@@ -291,7 +291,7 @@ func (u *User) copied(requests ...string) {
 // see allows to look at a stream's settings and extent.
 func (u *User) see(stream string) { u.api("STREAM.INFO." + stream) }
 
-// work allows all that [Bus.Handle] does with a durable: to fetch and acknowledge its messages, to tell a command's
+// work allows all that [Bus.Handle] does with a durable: to fetch and acknowledge its messages, to send a command's
 // outcome to whoever waits for it, and to store a dead letter.
 func (u *User) work(d events.Durable) {
 	u.see(d.Stream)
@@ -361,7 +361,7 @@ func everyCommand() (subjects []string) {
 	return subjects
 }
 
-// eventSubjects are the subjects of every registered fact of a noun.
+// eventSubjects are the subjects of every registered event of a noun.
 func eventSubjects(noun string) (subjects []string) {
 	for _, msg := range events.All() {
 		if _, ok := msg.(events.Event); !ok {

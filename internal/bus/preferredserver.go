@@ -18,16 +18,17 @@ import (
 	"github.com/omni-write/threads/internal/dial"
 )
 
-// home is the server, of several, that a process belongs to. Each process draws its own, so that all of them together are
-// spread over the servers. When its home fails, a process goes to another; when the home has been well for a while, it goes
-// back. Otherwise all processes would sit on the servers that never failed, and the next failure would meet all of them.
+// preferredServer is the server, of several, that a process prefers. Each process draws its own, so that all of them together
+// are spread over the servers. When its preferred one fails, a process goes to another; when that has been well for a while, it
+// goes back. Otherwise all processes would sit on the servers that never failed, and the next failure would meet all of them.
 type preferredServer struct {
 	address string      // host:port; empty: there is only one server
-	back    atomic.Bool // the next reconnect goes home
+	back    atomic.Bool // the next reconnect goes to the preferred server
 }
 
 const (
-	// preferredCheckEvery is how often a process that is elsewhere looks at its home, and homeWell how often in a row that must be well.
+	// preferredCheckEvery is how often a process that is elsewhere looks at its preferred server, and
+	// preferredChecks how often in a row that must be well.
 	preferredCheckEvery = 15 * time.Second
 	preferredChecks     = 3
 	// quietLooks and quietEvery are how long a moment is waited for in which no question is on its way.
@@ -35,7 +36,7 @@ const (
 	quietEvery = 5 * time.Millisecond
 )
 
-// choose is a nats.ReconnectToServerHandler. All but the way home is left to the library.
+// choose is a nats.ReconnectToServerHandler. All but the return is left to the library.
 func (h *preferredServer) choose(servers []nats.Server, _ nats.ServerInfo) (*nats.Server, time.Duration) {
 	if h.back.Swap(false) {
 		for i := range servers {
@@ -61,7 +62,7 @@ func (h *preferredServer) draw(nc *nats.Conn) {
 	}
 }
 
-// returnToPreferred takes the connection back to its home, whenever that is well and the connection is elsewhere, until ctx ends.
+// returnToPreferred takes the connection back to its preferred server, whenever that is well and the connection is elsewhere, until ctx ends.
 func (b *Bus) returnToPreferred(ctx context.Context, look time.Duration) {
 	if b.preferred.address == "" {
 		return

@@ -63,7 +63,7 @@ func endHandling(span trace.Span, v verdict, err error) {
 	end(span, err)
 }
 
-// beginEmitting begins the span of facts on their way to EVENTS.
+// beginEmitting begins the span of events on their way to EVENTS.
 func beginEmitting(ctx context.Context, evs []events.Event) (context.Context, trace.Span) {
 	if !tracing.On() {
 		return ctx, noop.Span{}

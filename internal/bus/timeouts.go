@@ -10,7 +10,7 @@ import (
 )
 
 // A server that falls silent, and is not gone, is left for another within seconds: its kernel takes what we send, so that
-// only the missing answers tell. The library's own limits are minutes.
+// only the missing answers show. The library's own limits are minutes.
 const (
 	pingEvery    = 2 * time.Second
 	pingsUnheard = 2

@@ -9,8 +9,8 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// Pending is returned by a command's handler that has taken the command on and tells the outcome later, with Reply.
-var Pending = errors.New("the outcome is told later") //nolint:errname // reads as a word of the handler: return nil, bus.Pending
+// Pending is returned by a command's handler that has taken the command on and sends the outcome later, with Reply.
+var Pending = errors.New("the outcome is sent later") //nolint:errname // reads as a word of the handler: return nil, bus.Pending
 
 // later is returned by a handler that wants the message again after a while.
 type later struct{ after time.Duration }

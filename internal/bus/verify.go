@@ -77,7 +77,7 @@ func streamDiffers(is jetstream.StreamConfig) string {
 		{"storage", is.Storage == must.Storage},
 		{"message limit", is.MaxMsgs == must.MaxMsgs && unlimited(is.MaxMsgsPerSubject) == unlimited(must.MaxMsgsPerSubject)},
 		{"size limit", is.MaxBytes == must.MaxBytes},
-		// An alarm whose message is too large when it goes off is never heard of again.
+		// An alarm whose message is too large when it goes off never comes.
 		{"limit of a message's size", unlimited(int64(is.MaxMsgSize)) == unlimited(int64(must.MaxMsgSize))},
 		{"age limit", is.MaxAge == must.MaxAge || is.Name == events.StreamEvents},
 		{"setting for delayed messages", is.AllowMsgSchedules == must.AllowMsgSchedules},

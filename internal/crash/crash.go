@@ -21,7 +21,7 @@ type Point string
 // The points, in the order in which a post meets them. Each stands after what its name says has happened.
 const (
 	ScheduleReceived  Point = "schedule.received"  // the command is here, nothing is written
-	ScheduleCommitted Point = "schedule.committed" // row and command are, the alarm and the fact are not
+	ScheduleCommitted Point = "schedule.committed" // row and command are, the alarm and the event are not
 	ScheduleTold      Point = "schedule.told"      // everything but the reply and the ack
 
 	PrepareLeased    Point = "prepare.leased"
@@ -36,8 +36,8 @@ const (
 	PublishCalling Point = "publish.calling" // the next bytes would be the call
 	PublishCalled  Point = "publish.called"  // Threads has answered, nothing is noted
 	PublishNoted   Point = "publish.noted"   // concluding is committed
-	PublishTelling Point = "publish.telling" // with its permalink, before the fact is on EVENTS
-	PublishTold    Point = "publish.told"    // the fact is, the row is not final
+	PublishTelling Point = "publish.telling" // with its permalink, before the event is on EVENTS
+	PublishTold    Point = "publish.told"    // the event is, the row is not final
 	PublishApplied Point = "publish.applied" // the row is final, the message is not acked
 
 	PartNoted Point = "part.noted" // a part of a chain is live and in the row, nobody was told

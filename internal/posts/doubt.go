@@ -17,7 +17,7 @@ func SameCall(row, p *Post) bool {
 		row.ClaimedAt.Truncate(time.Microsecond).Equal(p.ClaimedAt.Truncate(time.Microsecond))
 }
 
-// A publish call that left may have made its post live, whatever it was answered. That is one fact of the row, doubt: the
+// A publish call that left may have made its post live, whatever it was answered. That is one fact about the row, doubt: the
 // claim sets it, and only a proof ends it. While it stands the store refuses every move after which the post could go out
 // a second time, or be called dead while it is live.
 

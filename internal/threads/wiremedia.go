@@ -248,7 +248,7 @@ func (w wireMedia) media() Media {
 // MaxPermalink is the longest address of a post that is taken for one, in bytes; Threads' own have some sixty.
 const MaxPermalink = 512
 
-// permalink is the address of a post, or none: what is longer is no address of Threads, and would stand in every fact.
+// permalink is the address of a post, or none: what is longer is no address of Threads, and would stand in every event.
 func permalink(written string) string {
 	if len(written) > MaxPermalink {
 		return ""

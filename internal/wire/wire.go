@@ -7,7 +7,7 @@ import (
 )
 
 // Encode writes a value as json.Marshal does, but leaves <, > and & as they are: six bytes in place of one would make
-// a message that is accepted too large for the facts that follow from it. No reader can tell the difference.
+// a message that is accepted too large for the events that follow from it. No reader can tell the difference.
 func Encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -34,7 +34,7 @@ func (w *env) stone(id string) accounts.Tombstone {
 	return t
 }
 
-// facts counts what EVENTS has of an account, the fact of its erasure apart.
+// events counts what EVENTS has of an account, the event of its erasure apart.
 func (w *env) facts(id string) int {
 	w.Helper()
 	s, err := w.bus.JetStream().Stream(w.Context(), events.StreamEvents)
@@ -48,7 +48,7 @@ func (w *env) facts(id string) int {
 	return len(left)
 }
 
-// late is a fact that a worker tells who knows nothing of the erasure.
+// late is an event that a worker tells who knows nothing of the erasure.
 func (w *env) late(account string) {
 	w.Helper()
 	p := events.Post{ID: events.NewPostID(), UserID: "user_1", AccountID: account, Text: "late", State: events.StateScheduled, Rev: 1}

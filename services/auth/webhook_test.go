@@ -34,7 +34,7 @@ func (w *env) receive(body string) (asks.WebhookReceived, error) {
 	return ask[asks.WebhookReceived](w, asks.ReceiveWebhook{Body: []byte(body), Signature: sign(body, threadssim.DefaultAppSecret)})
 }
 
-// storedEvents is how many facts lie on EVENTS.
+// storedEvents is how many events lie on EVENTS.
 func (w *env) storedEvents() uint64 {
 	w.Helper()
 	s, err := w.bus.JetStream().Stream(w.Context(), events.StreamEvents)

@@ -211,7 +211,7 @@ func (w *env) alarm(id string) time.Time {
 	return at
 }
 
-// told is every fact of the account, by type.
+// told is every event of the account, by type.
 func (w *env) emittedTypes(id string) []string {
 	w.Helper()
 	stream, err := w.bus.JetStream().Stream(w.Context(), events.StreamEvents)

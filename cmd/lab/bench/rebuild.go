@@ -24,7 +24,7 @@ type RebuildFigure struct {
 	Failures  []string `json:"failures"`
 }
 
-// rebuild fills EVENTS with the facts of posts that went well, three each, and builds the table from them.
+// rebuild fills EVENTS with the events of posts that went well, three each, and builds the table from them.
 func (e *env) rebuild(ctx context.Context) (*RebuildFigure, error) {
 	e.stopPublisher() // it would record them meanwhile
 	posts := max(e.o.facts/len(publishedFacts), 1)
@@ -53,10 +53,10 @@ func (e *env) rebuild(ctx context.Context) (*RebuildFigure, error) {
 	return f, nil
 }
 
-// publishedFacts are the facts of a post that goes well.
+// publishedFacts are the events of a post that goes well.
 var publishedFacts = []events.PostFact{events.FactScheduled, events.FactPrepared, events.FactPublished}
 
-// writeEvents writes facts in atomic batches, as the publisher does in a rush.
+// writeEvents writes events in atomic batches, as the publisher does in a rush.
 func (e *env) writeEvents(ctx context.Context, posts int) error {
 	defer e.begin(ctx, "writing facts", "facts", posts*len(publishedFacts))()
 	rng := rand.New(rand.NewPCG(e.o.seed, 7)) //nolint:gosec // a load, no secret

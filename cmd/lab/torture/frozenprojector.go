@@ -30,7 +30,7 @@ func freezeProjector(ctx context.Context, r *round, rng *rand.Rand) error {
 	}
 	var holder *worker
 	err := rig.Within(ctx, 5*time.Second, "the publisher that records", func(ctx context.Context) (err error) {
-		holder, err = r.env.recorder(ctx)
+		holder, err = r.env.projector(ctx)
 		return err
 	})
 	if err != nil {
@@ -58,19 +58,19 @@ func freezeProjector(ctx context.Context, r *round, rng *rand.Rand) error {
 	return nil
 }
 
-// recorder is the publisher that holds the recorder's lock; each is known to Postgres by its name.
-func (e *env) recorder(ctx context.Context) (*worker, error) {
+// projector is the publisher that holds the projector's lock; each is known to Postgres by its name.
+func (e *env) projector(ctx context.Context) (*worker, error) {
 	var name string
 	err := e.DB.NewSelect().TableExpr("pg_locks").Join("JOIN pg_stat_activity USING (pid)").Column("application_name").
 		Where("locktype = 'advisory' AND granted AND objsubid = 1").
 		Where("classid = ? AND objid = ?", projectorLock>>32, projectorLock&0xffffffff).Limit(1).Scan(ctx, &name)
 	if err != nil {
-		return nil, fmt.Errorf("find who holds the recorder's lock: %w", err)
+		return nil, fmt.Errorf("find who holds the projector's lock: %w", err)
 	}
 	for _, p := range e.workers {
 		if p.name == name {
 			return p, nil
 		}
 	}
-	return nil, fmt.Errorf("the recorder's lock is held by %q, which is no publisher of this run", name)
+	return nil, fmt.Errorf("the projector's lock is held by %q, which is no publisher of this run", name)
 }

@@ -475,7 +475,7 @@ func (e *env) readEvents(ctx context.Context) error {
 	return nil
 }
 
-// history is all that is known of a post: row, commands, facts, attempts, and what the simulator saw.
+// history is all that is known of a post: row, commands, events, attempts, and what the simulator saw.
 func (v *verdict) history(ctx context.Context, q *handed) (lines []string) {
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	say("planned: %s of %s, handed in at %s, due at %s, refers to %d, moves %+v; the round began at %s", q.kind, q.account.name,

@@ -63,7 +63,7 @@ func (w *watch) take(m jetstream.Msg) {
 	}
 }
 
-// await waits for a fact of a post.
+// await waits for an event of a post.
 func (w *watch) await(ctx context.Context, post string, fact events.PostFact) (events.Post, error) {
 	for {
 		w.mu.Lock()

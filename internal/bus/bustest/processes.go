@@ -20,7 +20,7 @@ import (
 	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
-// nodeWord is the command that makes the test's binary a node of Processes: what it is told follows, as JSON.
+// nodeWord is the command that makes the test's binary a node of Processes: its instructions follow, as JSON.
 const nodeWord = "node"
 
 type nodeOptions struct {

@@ -84,7 +84,7 @@ func Message(subject string, h nats.Header, body []byte) error {
 		wrong = append(wrong, fmt.Errorf("its body belongs on %s", msg.Subject()))
 	}
 	if ev, ok := msg.(events.Event); ok && ev.EventID() != get(events.HeaderID) {
-		wrong = append(wrong, fmt.Errorf("%s is %s, and the fact's own is %s", events.HeaderID, get(events.HeaderID), ev.EventID()))
+		wrong = append(wrong, fmt.Errorf("%s is %s, and the event's own is %s", events.HeaderID, get(events.HeaderID), ev.EventID()))
 	}
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err == nil {
@@ -152,7 +152,7 @@ func next(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Ms
 	return messages.Next(jetstream.NextContext(ctx))
 }
 
-// Watch checks every command and fact from now on, as it is sent; commands do not stay on their stream. stop returns how
+// Watch checks every command and event from now on, as it is sent; commands do not stay on their stream. stop returns how
 // many there were, and what is wrong with any of them.
 func Watch(nc *nats.Conn) (stop func() (n int, err error), err error) {
 	var mu sync.Mutex

@@ -212,7 +212,7 @@ func TestThoseOfAnotherAccountFindJetStreamUnderItsName(t *testing.T) {
 	}
 }
 
-// The gateway's outcomes, answers and facts come to it in an account of its own.
+// The gateway's outcomes, answers and events come to it in an account of its own.
 func TestTheGatewaySpeaksToTheServices(t *testing.T) {
 	t.Parallel()
 	s := bustest.ServeConf(t, "nats.conf", nil)
@@ -251,7 +251,7 @@ func TestTheGatewaySpeaksToTheServices(t *testing.T) {
 		t.Errorf("%+v, %v", outcome, err)
 	}
 
-	// Facts, up to one that was told just now.
+	// Events, up to one that was told just now.
 	for i := range 50 {
 		if err := publisher.Emit(t.Context(), events.NewAccountConnected(events.Connection{ID: fmt.Sprint("acct_", i)})); err != nil {
 			t.Fatal(err)
@@ -261,7 +261,7 @@ func TestTheGatewaySpeaksToTheServices(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := 0
-		if err := gateway.Replay(t.Context(), 0, extent.Last, 1000, []string{events.EveryFact}, func(bus.Fact) error { n++; return nil }); err != nil || n != i+1 {
+		if err := gateway.Replay(t.Context(), 0, extent.Last, 1000, []string{events.EveryFact}, func(bus.StoredEvent) error { n++; return nil }); err != nil || n != i+1 {
 			t.Fatalf("%d facts of %d, %v", n, i+1, err)
 		}
 	}

@@ -105,7 +105,7 @@ func TestNotKnown(t *testing.T) {
 	}
 }
 
-// Whatever a file holds: facts that a file can have, and no panic. bytes stands for the server's file, given in parts.
+// Whatever a file holds: properties that a file can have, and no panic. bytes stands for the server's file, given in parts.
 func FuzzProbe(f *testing.F) {
 	f.Add(video(videoOf{}), true)
 	f.Add(video(videoOf{moovLast: true, turned: true, audio: "Opus"}), false)

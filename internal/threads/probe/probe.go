@@ -77,7 +77,7 @@ func redirected(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// Probe looks at one image or video. What is wrong with it is a list of problems, which is what its author reads; facts are
+// Probe looks at one image or video. What is wrong with it is a list of problems, which is what its author reads; the facts are
 // what was found out, however little. An error says nothing about the media: the caller gave up, or asked for what is
 // neither image nor video.
 func (p *Prober) Probe(ctx context.Context, kind, address string) (facts threads.MediaFacts, found []threads.Problem, err error) {

@@ -177,7 +177,7 @@ func (h *Streams) replay(ctx context.Context, out *sink, l *Listener, from place
 	defer cancel()
 	upTo := l.joined.sequence
 	most := uint64(h.cfg.LiveReplay) //nolint:gosec // checked to be positive
-	err = h.bus.Replay(ctx, from.sequence, upTo, most, events.FactsOf(accounts...), func(f bus.Fact) error {
+	err = h.bus.Replay(ctx, from.sequence, upTo, most, events.FactsOf(accounts...), func(f bus.StoredEvent) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

@@ -56,7 +56,7 @@ type frame struct {
 }
 
 // frameOf encodes a fact.
-func frameOf(born time.Time, f bus.Fact) *frame {
+func frameOf(born time.Time, f bus.StoredEvent) *frame {
 	name := events.NameOf(f.Meta.Type)
 	return &frame{
 		sequence: f.Sequence, account: events.AccountOf(f.Subject), name: name,

@@ -181,7 +181,7 @@ const rereadAfter = 250 * time.Millisecond
 // read reads EVENTS from a place to the end of ctx. When NATS was away it goes on where it was: listeners notice nothing.
 func (h *Streams) read(ctx context.Context, reading int, after uint64) {
 	for ctx.Err() == nil {
-		err := h.bus.Follow(ctx, after, []string{events.EveryFact}, func(f bus.Fact) error {
+		err := h.bus.Follow(ctx, after, []string{events.EveryFact}, func(f bus.StoredEvent) error {
 			after = f.Sequence
 			return h.hand(reading, f)
 		})
@@ -203,7 +203,7 @@ var errStale = errors.New("another reading has begun")
 
 // hand gives a fact to those of its user's listeners who want it. Nobody is waited for: whose queue is full is dropped,
 // and comes back from where it was.
-func (h *Streams) hand(reading int, f bus.Fact) error {
+func (h *Streams) hand(reading int, f bus.StoredEvent) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if reading != h.reading || h.stop == nil {

@@ -53,7 +53,7 @@ func (r *system) permalinks(change func(link string) string) {
 		PublishTimeout: r.Config.CallTimeout, HTTP: &http.Client{Transport: &http.Transport{}}})
 }
 
-// lastEmitted is the last fact of its kind of a post on EVENTS.
+// lastEmitted is the last event of its kind of a post on EVENTS.
 func (r *system) lastEmitted(id string, fact events.PostFact) events.Post {
 	r.T.Helper()
 	stream, err := r.Bus.JetStream().Stream(r.T.Context(), events.StreamEvents)

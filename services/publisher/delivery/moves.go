@@ -74,7 +74,7 @@ func (m *moves) saveStep(ctx context.Context, step posts.Step) error {
 
 // Of a post that has ended more may become known: Threads shows its permalink late, or a part of a chain is gone. Each is a
 // change that is emitted, post.updated. The row counts as emitted from its saving on, because a publisher of an older version does not
-// know the fact and could not emit it; that wake_at is set sees to the emitting.
+// know the event and could not emit it; that wake_at is set sees to the emitting.
 
 // saveEnded saves what has become known of a post that has ended, and emits it.
 func (m *moves) saveEnded(ctx context.Context, old, p *posts.Post, tried ...asks.Attempt) error {

@@ -82,7 +82,7 @@ func TestResumeLooks(t *testing.T) {
 	}
 }
 
-// EVENTS was deleted and declared anew under a database that has seen more: its facts must not be taken for known.
+// EVENTS was deleted and declared anew under a database that has seen more: its events must not be taken for known.
 func TestNewStream(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/omni-write/threads/services/publisher/draft/drafttest"
 )
 
-// What no fact could carry is refused wherever a post can become so large, with the bound.
+// What no event could carry is refused wherever a post can become so large, with the bound.
 func TestTooLargeToBeEmitted(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

@@ -61,7 +61,7 @@ func TestSweepGoesOn(t *testing.T) {
 	}
 }
 
-// forgetIDs returns when JetStream no longer knows the ids of the facts that are on EVENTS now.
+// forgetIDs returns when JetStream no longer knows the ids of the events that are on EVENTS now.
 func (r *system) forgetIDs() {
 	r.T.Helper()
 	js := r.Bus.JetStream()
@@ -87,7 +87,7 @@ func (r *system) forgetIDs() {
 	}
 }
 
-// While nobody records, a fact is stored once all the same, however long that lasts and whoever comes to the post.
+// While nobody records, an event is stored once all the same, however long that lasts and whoever comes to the post.
 func TestEmittedOnceWithoutProjector(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

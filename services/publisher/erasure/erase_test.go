@@ -207,7 +207,7 @@ func TestErase(t *testing.T) {
 		r.erase(r.Account)
 		s, _ := r.Start()
 		r.stage(r.Account, accounts.StageStreams)
-		// A projector that read the fact before it was taken from EVENTS, or one that begins from the start.
+		// A projector that read the event before it was taken from EVENTS, or one that begins from the start.
 		ev := events.NewPostEvent(events.FactScheduled, p)
 		seq, err := s.Projector.Position(t.Context(), r.DB)
 		if err != nil {

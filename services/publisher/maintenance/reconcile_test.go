@@ -202,7 +202,7 @@ func TestReconcile(t *testing.T) {
 	}
 }
 
-// facts is how many there are on EVENTS.
+// events is how many there are on EVENTS.
 func (r *system) facts() uint64 {
 	r.T.Helper()
 	s, err := r.Bus.JetStream().Stream(r.T.Context(), events.StreamEvents)

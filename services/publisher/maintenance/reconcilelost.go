@@ -45,7 +45,7 @@ func (r *reconciliation) withoutRow(ctx context.Context, subject string) (lost [
 		return nil, err
 	}
 	last := map[string]lostRow{}
-	err = r.Bus.Facts(ctx, extent.Last, []string{subject}, func(f bus.Fact) error {
+	err = r.Bus.Facts(ctx, extent.Last, []string{subject}, func(f bus.StoredEvent) error {
 		msg, err := events.Decode(f.Meta.Type, f.Body)
 		if err != nil {
 			return nil //nolint:nilerr // a newer version's; `doctor` tells of facts that cannot be read

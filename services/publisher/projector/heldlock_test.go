@@ -60,7 +60,7 @@ func TestStartBesideASilentProjector(t *testing.T) {
 	})
 }
 
-// Several that apply the same facts at once, one of them under the lock, leave the rows and the position as one alone does.
+// Several that apply the same events at once, one of them under the lock, leave the rows and the position as one alone does.
 func TestApplyingBesideAProjector(t *testing.T) {
 	t.Parallel()
 	r := publishertest.New(t)

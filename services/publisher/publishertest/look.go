@@ -94,7 +94,7 @@ func (sys *System) Once(p events.Post) {
 	}
 }
 
-// Emitted counts the events of a post with a fact.
+// Emitted counts the events of a post with this fact.
 func (sys *System) Emitted(id string, fact events.PostFact) int {
 	sys.T.Helper()
 	s, err := sys.Bus.JetStream().Stream(sys.T.Context(), events.StreamEvents)

@@ -103,7 +103,7 @@ func (s *Service) answerRepeat(ctx context.Context, asked *webhook) (asks.Webhoo
 	return h.view(s.now()), err
 }
 
-// validate checks a webhook, and replaces the short names of facts by their full ones.
+// validate checks a webhook, and replaces the short names of events by their full ones.
 func (s *Service) validate(ctx context.Context, h *webhook) error {
 	if sentence := s.addresses.check(h.URL); sentence != "" {
 		return badURL(sentence)

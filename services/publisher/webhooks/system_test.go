@@ -102,7 +102,7 @@ func wantFault(sys *system, q asks.Question, code events.Code, pointer string) {
 	}
 }
 
-// emit emits a fact of a user's post and returns its event id.
+// emit emits an event of a user's post and returns its event id.
 func (sys *system) emit(user, account, text string, fact events.PostFact) string {
 	sys.Helper()
 	ev := events.NewPostEvent(fact, events.Post{ID: events.NewPostID(), UserID: user, AccountID: account, Text: text, Rev: 1})

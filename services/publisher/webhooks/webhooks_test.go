@@ -222,7 +222,7 @@ func TestRetries(t *testing.T) {
 	})
 }
 
-// However many webhooks do not answer, a healthy one gets its facts: the attempts of the others hang until the test ends.
+// However many webhooks do not answer, a healthy one gets its events: the attempts of the others hang until the test ends.
 func TestFailingWebhooksDelayNoOther(t *testing.T) {
 	for name, known := range map[string]bool{"that are not known to fail yet": false, "that are known to fail": true} {
 		t.Run(name, func(t *testing.T) {
