@@ -124,7 +124,7 @@ func (c *Console) post(w http.ResponseWriter, v *visit) error {
 	}
 	d.Curl = fmt.Sprintf(`curl -sS "%s/api/threads/post/%s" -H "Authorization: Bearer $TOKEN"`, strings.TrimRight(c.Base.String(), "/"), p.ID)
 	d.Explain = "threads explain " + p.ID
-	d.NATS = fmt.Sprintf("nats sub --stream EVENTS --all '%s'", "threads.evt.post."+p.AccountID+"."+p.ID+".>")
+	d.NATS = fmt.Sprintf("nats sub --stream EVENTS --all '%s'", events.PostFacts(p.AccountID, p.ID, ">"))
 	live := p.State == events.StatePublished && p.Status == events.StatusPosted
 	queued := movable(*p)
 	d.CanEdit = (queued || p.State == events.StateFailed) && p.Kind == events.KindPost
