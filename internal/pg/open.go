@@ -16,6 +16,7 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -117,11 +118,14 @@ func (c Config) parse() (*pgx.ConnConfig, error) {
 }
 
 // connect waits until the pool has a connection. A server that has none to give counts as one that is not up yet.
+// It tries more often than it speaks: the first failure is told at once, and then at most one a second.
 func connect(ctx context.Context, pool *sql.DB, log *zap.Logger) error {
 	pace := backoff.NewExponentialBackOff()
 	pace.InitialInterval = 100 * time.Millisecond
 	pace.MaxInterval = time.Second
 
+	began := time.Now()
+	told := rate.Sometimes{First: 1, Interval: time.Second}
 	var last error
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := pool.PingContext(ctx)
@@ -133,11 +137,23 @@ func connect(ctx context.Context, pool *sql.DB, log *zap.Logger) error {
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(pace), backoff.WithMaxElapsedTime(connectPatience),
-		backoff.WithNotify(func(err error, wait time.Duration) {
-			log.Warn("postgres is not reachable yet", zap.Error(err), zap.Duration("retry_in", wait))
+		backoff.WithNotify(func(err error, _ time.Duration) {
+			told.Do(func() {
+				log.Warn("postgres is not reachable yet", zap.Error(oneLine{err}),
+					zap.Duration("gives_up_in", givesUpIn(ctx, began, time.Now())))
+			})
 		}))
 	if err != nil && last != nil {
 		return last // says more than "context deadline exceeded"
 	}
 	return err
+}
+
+// givesUpIn is how long connect goes on trying, to the second: until its patience or ctx ends, whichever is first.
+func givesUpIn(ctx context.Context, began, now time.Time) time.Duration {
+	end := began.Add(connectPatience)
+	if deadline, set := ctx.Deadline(); set && deadline.Before(end) {
+		end = deadline
+	}
+	return max(0, end.Sub(now).Round(time.Second))
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
@@ -114,6 +116,39 @@ func TestOpenRefused(t *testing.T) {
 			assertError(t, err, "database url", "hush")
 		}
 	})
+}
+
+// A database that is away is told of at once, then at most once a second: each time the cause in one line, of however many
+// addresses, and how long it is still tried.
+func TestOpenTellsOfADatabaseThatIsAway(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	core, told := observer.New(zap.WarnLevel)
+	log := zap.New(core, zap.Hooks(func(zapcore.Entry) error {
+		if told.Len() == 3 {
+			cancel()
+		}
+		return nil
+	}))
+	if _, err := pg.Open(ctx, pg.Config{URL: "postgres://u:hush-hush@127.0.0.1:1/x?sslmode=disable&host=127.0.0.1,127.0.0.2"}, log); err == nil {
+		t.Fatal("it is connected")
+	}
+	var before observer.LoggedEntry
+	for i, line := range told.All() {
+		says := line.ContextMap()
+		cause, _ := says["error"].(string)
+		if !strings.Contains(cause, "127.0.0.2") || strings.ContainsAny(cause, "\n\t") || strings.Contains(cause, "hush-hush") {
+			t.Errorf("the cause is %q", cause)
+		}
+		if left, _ := says["gives_up_in"].(time.Duration); left <= 0 || left > 30*time.Second || left%time.Second != 0 {
+			t.Errorf("it gives up in %v", says["gives_up_in"])
+		}
+		if i > 0 && line.Time.Sub(before.Time) < time.Second {
+			t.Errorf("it is told again after %s", line.Time.Sub(before.Time))
+		}
+		before = line
+	}
 }
 
 func assertError(t *testing.T, err error, has, hasNot string) {
