@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/services/gateway/edge"
+	"github.com/omni-write/threads/services/gateway/posts"
 )
 
 // FuzzBody puts anything in a body: it is understood, or refused with a problem that is well made and no mistake of ours.
@@ -32,8 +33,8 @@ func FuzzBody(f *testing.F) {
 		f.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	huma.Register(s.api(mux), open(http.MethodPost, "/fuzz", "fuzz", "").op(), func(_ context.Context, in *createPostInput) (*struct{ Body Draft }, error) {
-		return &struct{ Body Draft }{in.Body}, nil
+	huma.Register(s.api(mux), open(http.MethodPost, "/fuzz", "fuzz", "").op(), func(_ context.Context, in *posts.CreatePostInput) (*struct{ Body posts.Draft }, error) {
+		return &struct{ Body posts.Draft }{in.Body}, nil
 	})
 	send := func(body []byte) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(http.MethodPost, "/fuzz", bytes.NewReader(body))

@@ -11,7 +11,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
-	"github.com/omni-write/threads/services/gateway"
+	"github.com/omni-write/threads/services/gateway/accounts"
 )
 
 func TestCallbacks(t *testing.T) {
@@ -112,7 +112,7 @@ func TestDisconnectAsAsked(t *testing.T) {
 		"?accountId=acct_1&posts=cancel": {UserID: ada, AccountID: "acct_1"},
 	} {
 		got = events.Disconnect{}
-		var c gateway.Connection
+		var c accounts.Connection
 		h.do(t, http.MethodDelete, "/api/threads/connection"+query, "").is(t, http.StatusOK, &c)
 		if got != want {
 			t.Errorf("%s: %+v, want %+v", query, got, want)

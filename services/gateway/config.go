@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/internal/process"
+	"github.com/omni-write/threads/services/gateway/command"
 	"github.com/omni-write/threads/services/gateway/edge"
 	"github.com/omni-write/threads/services/gateway/live"
+	"github.com/omni-write/threads/services/gateway/weburl"
 )
 
 // Config is how a gateway works. It holds no secret.
@@ -79,8 +81,8 @@ func (c Config) Mistakes() []error {
 	if c.Port < 0 || c.Port > 65535 {
 		complain("PORT is not from 0 to 65535")
 	}
-	if c.Wait < 0 || c.Wait > maxWait {
-		complain("WAIT is not from 0s to %s", maxWait)
+	if c.Wait < 0 || c.Wait > command.MaxWait {
+		complain("WAIT is not from 0s to %s", command.MaxWait)
 	}
 	if c.PublicURL == "" && c.RedirectURI == "" {
 		complain("PUBLIC_URL or THREADS_REDIRECT_URI is required: browsers are sent there to connect an account")
@@ -98,19 +100,19 @@ func (c Config) Mistakes() []error {
 		switch {
 		case address.value == "" && address.required:
 			complain("%s is required", address.name)
-		case address.value != "" && !isWebAddress(address.value):
+		case address.value != "" && !weburl.IsWeb(address.value):
 			complain("%s is not an http(s) address", address.name)
 		}
 	}
-	if c.AuthJWKSURL != "" && !isWebAddress(c.AuthJWKSURL) && !isFile(c.AuthJWKSURL) {
+	if c.AuthJWKSURL != "" && !weburl.IsWeb(c.AuthJWKSURL) && !weburl.IsFile(c.AuthJWKSURL) {
 		complain("AUTH_JWKS_URL is neither an http(s) address nor one of a file, file:///…")
 	}
 	for name, value := range map[string]string{"AUTH_ISSUER": c.AuthIssuer, "AUTH_JWKS_URL": c.AuthJWKSURL} {
-		if isWebAddress(value) && !isPrivateToRead(value) {
+		if weburl.IsWeb(value) && !weburl.PrivateToRead(value) {
 			complain("%s is an http address: anybody on the way could put their own keys in; use https (http is for this machine only)", name)
 		}
 	}
-	if isWebAddress(c.AuthIssuer) && len(trimmed(c.AuthAudience)) == 0 && !c.AuthNoAudience && !leavesAudienceOut(c.AuthIssuer) {
+	if weburl.IsWeb(c.AuthIssuer) && len(weburl.Trimmed(c.AuthAudience)) == 0 && !c.AuthNoAudience && !leavesAudienceOut(c.AuthIssuer) {
 		complain("AUTH_AUDIENCE is required for this issuer: without it every token that it signs for any other API would be good here. " +
 			"Set it to the `aud` of your tokens; or, if they have none, AUTH_NO_AUDIENCE=true")
 	}
@@ -140,29 +142,6 @@ func (c Config) publicBase() *url.URL {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}
 }
 
-func isWebAddress(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
-}
-
-// isFile is whether an address is that of a file of this machine, by its whole path.
-func isFile(address string) bool {
-	u, err := url.Parse(address)
-	return err == nil && u.Scheme == "file" && u.Host == "" && len(u.Path) > 1
-}
-
-// isPrivateToRead says whether nobody on the way can change what is read from an address.
-func isPrivateToRead(address string) bool {
-	u, err := url.Parse(address)
-	return err == nil && (u.Scheme == "https" || isLoopback(u))
-}
-
-func isLoopback(u *url.URL) bool {
-	host := u.Hostname()
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
-}
-
 // leavesAudienceOut says whether an issuer is known to make tokens for sessions without an audience: Clerk, by the address of
 // its Frontend API in development and on one's own domain, and whatever runs on this machine.
 func leavesAudienceOut(issuer string) bool {
@@ -171,18 +150,7 @@ func leavesAudienceOut(issuer string) bool {
 		return false
 	}
 	host := strings.ToLower(u.Hostname())
-	return isLoopback(u) || strings.HasPrefix(host, "clerk.") || strings.HasSuffix(host, ".clerk.accounts.dev")
-}
-
-// trimmed is a list without the spaces that people write after commas, and without what is empty.
-func trimmed(list []string) []string {
-	var out []string
-	for _, item := range list {
-		if item = strings.TrimSpace(item); item != "" {
-			out = append(out, item)
-		}
-	}
-	return out
+	return weburl.Loopback(u) || strings.HasPrefix(host, "clerk.") || strings.HasSuffix(host, ".clerk.accounts.dev")
 }
 
 var errNotAnOrigin = errors.New("an origin is a scheme and a host, with its port where it is not the usual one, " +
@@ -190,7 +158,7 @@ var errNotAnOrigin = errors.New("an origin is a scheme and a host, with its port
 
 func checkOrigin(origin string) error {
 	u, err := url.Parse(origin)
-	if err != nil || !isWebAddress(origin) || strings.Contains(u.Host, "*") || u.User != nil || u.Scheme+"://"+u.Host != origin {
+	if err != nil || !weburl.IsWeb(origin) || strings.Contains(u.Host, "*") || u.User != nil || u.Scheme+"://"+u.Host != origin {
 		return errNotAnOrigin
 	}
 	return nil

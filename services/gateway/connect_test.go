@@ -9,6 +9,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/services/gateway"
+	"github.com/omni-write/threads/services/gateway/accounts"
 )
 
 const form = "application/x-www-form-urlencoded"
@@ -21,7 +22,7 @@ func TestFinishConnect(t *testing.T) {
 
 	t.Run("connects to whoever is signed in, and says what", func(t *testing.T) {
 		t.Parallel()
-		var got gateway.Connection
+		var got accounts.Connection
 		h.do(t, http.MethodPost, finish, `{"code":"once"}`).is(t, http.StatusOK, &got)
 		if !got.Connected || got.ID != "acct_1" {
 			t.Errorf("%+v", got)
@@ -95,7 +96,7 @@ func TestStartedByAnotherPage(t *testing.T) {
 			}
 			return asks.Ticket{Ticket: "t", ExpiresIn: 30}, nil
 		})
-		var got gateway.Authorization
+		var got accounts.Authorization
 		h.do(t, http.MethodGet, start+"?finish=frontend", "", "Accept", "application/json").is(t, http.StatusOK, &got)
 		if got.AuthorizationURL != "http://api.example/api/auth/threads?finish=frontend&ticket=t" {
 			t.Error(got.AuthorizationURL)

@@ -15,8 +15,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/services/gateway/accounts"
+	"github.com/omni-write/threads/services/gateway/bulk"
 	"github.com/omni-write/threads/services/gateway/edge"
 	"github.com/omni-write/threads/services/gateway/live"
+	"github.com/omni-write/threads/services/gateway/signin"
 )
 
 // Deps is what a gateway works with.
@@ -36,13 +39,13 @@ type Service struct {
 	listener net.Listener
 	now      func() time.Time
 
-	keys    *keys
-	auth    *verifier
+	keys    *signin.Keys
+	auth    *signin.Verifier
 	live    *live.Streams
 	edge    *edge.Edge
 	handler http.Handler
 
-	accounts *accountHandlers
+	accounts *accounts.Handlers
 }
 
 // New makes a gateway. It does no I/O; its error is what is wrong with the configuration.
@@ -54,17 +57,19 @@ func New(cfg Config, d Deps) (*Service, error) {
 		d.Now = time.Now
 	}
 	s := &Service{cfg: cfg, bus: d.Bus, log: d.Log, listener: d.Listener, now: d.Now}
-	s.keys = newKeys(cfg.AuthIssuer, cfg.AuthJWKSURL)
-	s.auth = newVerifier(cfg, s.keys, d.Log, d.Now)
-	s.accounts = &accountHandlers{
-		bus: d.Bus, commands: s.sender(), verifier: s.auth,
-		public: cfg.publicBase(), successURL: cfg.SuccessRedirectURI, failureURL: cfg.FailureRedirectURI, frontends: frontendOrigins(cfg),
-	}
+	s.keys = signin.NewKeys(cfg.AuthIssuer, cfg.AuthJWKSURL)
+	s.auth = signin.NewVerifier(signin.Options{
+		Issuer: cfg.AuthIssuer, Audience: cfg.AuthAudience, AuthorizedParties: cfg.AuthAuthorizedParties, Log: d.Log, Now: d.Now,
+	}, s.keys)
+	s.accounts = accounts.New(accounts.Options{
+		Bus: d.Bus, Commands: s.sender(), Verifier: s.auth,
+		Public: cfg.publicBase(), SuccessURL: cfg.SuccessRedirectURI, FailureURL: cfg.FailureRedirectURI, CORSOrigins: cfg.CORSOrigins,
+	})
 	s.cfg.StreamsConfig, s.cfg.LimitsConfig = cfg.StreamsConfig.WithDefaults(), cfg.LimitsConfig.WithDefaults()
 	s.edge = edge.New(edge.Options{
 		Limits: s.cfg.LimitsConfig, CORSOrigins: cfg.CORSOrigins, CORSHeaders: cfg.CORSHeaders, HTTPS: cfg.publicBase().Scheme == "https", Log: d.Log, Now: d.Now,
-		MaxBody: maxImport + 1, Quiet: routeHealth, BrowserRoutes: routeStartOAuth, API: "/api/", Exempt: exempt, User: userOf,
-		BrowserEnd: func(err error) string { return s.accounts.failed(err).Location },
+		MaxBody: bulk.MaxImport + 1, Quiet: routeHealth, BrowserRoutes: accounts.RouteStartOAuth, API: "/api/", Exempt: exempt, User: signin.UserOf,
+		BrowserEnd: func(err error) string { return s.accounts.Failed(err).Location },
 	})
 	s.live = live.New(s.cfg.StreamsConfig, d.Bus, d.Log, d.Now)
 	routes, err := s.routes()
@@ -89,8 +94,6 @@ const (
 	// stopWithin is how long requests in hand may take once the gateway is told to stop. What a client still waits for
 	// then is a command that is on disk already.
 	stopWithin = 12 * time.Second
-	// maxWait is the longest that a request may wait for its outcome.
-	maxWait = 30 * time.Second
 )
 
 // Run serves until ctx ends, then takes no new requests and finishes those in hand.
@@ -109,7 +112,7 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	srv.RegisterOnShutdown(s.live.Close)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.keys.keepFresh(ctx, s.log) })
+	g.Go(func() error { return s.keys.KeepFresh(ctx, s.log) })
 	g.Go(func() error {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("gateway: serve: %w", err)
@@ -132,7 +135,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 // Ready says why the gateway should not be relied on, or nil.
 func (s *Service) Ready(ctx context.Context) error {
-	if !s.keys.loaded() {
+	if !s.keys.Loaded() {
 		return errors.New("the issuer's keys could not be read yet, so nobody can sign in; check AUTH_ISSUER and AUTH_JWKS_URL")
 	}
 	return s.bus.Healthy(ctx)

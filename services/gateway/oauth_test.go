@@ -9,6 +9,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/services/gateway"
+	"github.com/omni-write/threads/services/gateway/accounts"
 )
 
 const (
@@ -80,7 +81,7 @@ func TestStartOAuth(t *testing.T) {
 
 	t.Run("gives a page an address with a ticket, and the browser that goes there the cookie", func(t *testing.T) {
 		t.Parallel()
-		var got gateway.Authorization
+		var got accounts.Authorization
 		r := h.do(t, http.MethodGet, start, "", "Accept", "application/json, text/plain, */*")
 		r.is(t, http.StatusOK, &got)
 		if got.AuthorizationURL != "http://api.example/api/auth/threads?ticket=ticket-of-user_ada" || got.ExpiresIn != 30 || r.header.Get("Set-Cookie") != "" {
@@ -137,7 +138,7 @@ func TestStartOAuth(t *testing.T) {
 		if c.Name != "__Secure-threads_oauth_state" || !c.Secure || c.Path != "/threads/api/auth/threads" {
 			t.Errorf("%+v", c)
 		}
-		var got gateway.Authorization
+		var got accounts.Authorization
 		h.do(t, http.MethodGet, start, "", "Accept", "application/json").is(t, http.StatusOK, &got)
 		if !strings.HasPrefix(got.AuthorizationURL, "https://example.com/threads/api/auth/threads?ticket=") {
 			t.Errorf("%+v", got)

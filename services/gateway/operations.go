@@ -9,6 +9,10 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/services/gateway/accounts"
+	"github.com/omni-write/threads/services/gateway/bulk"
+	"github.com/omni-write/threads/services/gateway/meta"
+	"github.com/omni-write/threads/services/gateway/signin"
 )
 
 // operation describes a route to huma.
@@ -25,7 +29,7 @@ func open(method, path, id, summary string) *operation {
 // authed is an operation for those who are signed in.
 func authed(method, path, id, summary string) *operation {
 	o := open(method, path, id, summary)
-	o.Security = signedIn
+	o.Security = signin.Required
 	o.Errors = append(o.Errors, http.StatusNotFound, http.StatusConflict)
 	return o
 }
@@ -39,8 +43,8 @@ func schemaOf[T any](api huma.API) *huma.Schema {
 // formOfMeta takes a form of Meta's, as it came.
 func (o *operation) formOfMeta() *operation {
 	o.DefaultStatus = http.StatusOK
-	o.MaxBodyBytes = maxCallback + 1 // huma stops at the limit, not after it
-	o.SkipValidateBody = true        // Meta's words are auth's to read
+	o.MaxBodyBytes = meta.MaxCallback + 1 // huma stops at the limit, not after it
+	o.SkipValidateBody = true             // Meta's words are auth's to read
 	o.Errors = append(o.Errors, http.StatusBadRequest, http.StatusForbidden, http.StatusRequestEntityTooLarge)
 	return o
 }
@@ -60,18 +64,18 @@ func (o *operation) page() *operation {
 
 // ofOurPage takes the form of our page.
 func (o *operation) ofOurPage() *operation {
-	o.MaxBodyBytes = maxAnswer + 1 // huma stops at the limit, not after it
+	o.MaxBodyBytes = accounts.MaxAnswer + 1 // huma stops at the limit, not after it
 	o.SkipValidateBody = true
 	return o
 }
 
 // fileOfPosts documents the body of an import.
 func (o *operation) fileOfPosts() *operation {
-	o.MaxBodyBytes = maxImport
+	o.MaxBodyBytes = bulk.MaxImport
 	o.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-		typeCSV:   {Schema: &huma.Schema{Type: huma.TypeString, Description: "A header line, then a post a line, as spreadsheets write it: commas, semicolons or tabs between the values, in UTF-8 or UTF-16. Columns: " + columnNames() + "."}},
-		typeTSV:   {Schema: &huma.Schema{Type: huma.TypeString, Description: "The same with tabs."}},
-		typeLines: {Schema: &huma.Schema{Type: huma.TypeString, Description: "A JSON object a line, each as the body of schedulePost."}},
+		bulk.TypeCSV:   {Schema: &huma.Schema{Type: huma.TypeString, Description: "A header line, then a post a line, as spreadsheets write it: commas, semicolons or tabs between the values, in UTF-8 or UTF-16. Columns: " + bulk.ColumnNames() + "."}},
+		bulk.TypeTSV:   {Schema: &huma.Schema{Type: huma.TypeString, Description: "The same with tabs."}},
+		bulk.TypeLines: {Schema: &huma.Schema{Type: huma.TypeString, Description: "A JSON object a line, each as the body of schedulePost."}},
 	}}
 	o.Errors = append(o.Errors, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge)
 	return o
@@ -79,7 +83,7 @@ func (o *operation) fileOfPosts() *operation {
 
 // streams documents an answer of text/event-stream, which may also be asked for with a ticket.
 func (o *operation) streams(doc string) *operation {
-	o.Security = signedInOrTicket
+	o.Security = signin.RequiredOrTicket
 	o.DefaultStatus = http.StatusOK
 	o.Errors = append(o.Errors, http.StatusTooManyRequests)
 	o.Responses["200"] = &huma.Response{
@@ -109,8 +113,8 @@ func (o *operation) signedByMeta(api huma.API) *operation {
 		next(ctx)
 	}}
 	o.DefaultStatus = http.StatusOK
-	o.MaxBodyBytes = maxWebhook + 1 // huma stops at the limit, not after it
-	o.SkipValidateBody = true       // Meta's words are auth's to read
+	o.MaxBodyBytes = meta.MaxWebhook + 1 // huma stops at the limit, not after it
+	o.SkipValidateBody = true            // Meta's words are auth's to read
 	return o
 }
 

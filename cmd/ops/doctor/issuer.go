@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/omni-write/threads/services/gateway"
+	"github.com/omni-write/threads/services/gateway/signin"
 )
 
 // issuer reads the keys of the issuer of bearer tokens, as the gateway does, and compares the name that it gives itself.
@@ -13,7 +14,7 @@ func (e *examination) issuer(ctx context.Context) {
 	if cfg.AuthIssuer == "" {
 		return
 	}
-	found, err := gateway.LookAtIssuer(ctx, cfg)
+	found, err := signin.LookAt(ctx, cfg.AuthIssuer, cfg.AuthJWKSURL)
 	switch {
 	case err != nil:
 		e.say(Wrong, "issuer", "The issuer's keys cannot be had at %s: %s", found.KeysAt, oneLine(err))
