@@ -69,6 +69,7 @@ type Outcome struct {
 	// Done is false while the work goes on; then Fault and Result are empty.
 	Done  bool   `json:"done"`
 	Fault *Fault `json:"fault,omitempty"`
-	// Result is what the command made, as JSON: a Post for the commands of posts.
+	// Result is what the command made, as JSON: a Post for the commands of posts. Beside a Fault it is the post that was made and
+	// then failed; there is none where nothing was made.
 	Result json.RawMessage `json:"result,omitempty"`
 }

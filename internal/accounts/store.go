@@ -140,7 +140,8 @@ func Choose(list []Account, accountID string) (Account, error) {
 	}
 	switch len(list) {
 	case 0:
-		return Account{}, events.Faultf(events.NotFound, "No Threads account is connected; please connect one first.")
+		const none = "No Threads account is connected yet; connect one first, then send this again."
+		return Account{}, events.Faultf(events.NotFound, none).At("/accountId", "no_account", none)
 	case 1:
 		return list[0], nil
 	}

@@ -134,7 +134,8 @@ func Finish(ctx context.Context, db bun.IDB, o events.Outcome, now time.Time) er
 }
 
 // FinishForPost ends every command of the given type that still waits for this post, and returns them, so that
-// the caller can tell whoever waits (OutcomeTo). fault and result are as in an Outcome.
+// the caller can tell whoever waits (OutcomeTo). fault and result are as in an Outcome; with a fault, a result is the post that it
+// befell.
 func FinishForPost(ctx context.Context, db bun.IDB, postID string, types []string, fault *events.Fault, result any,
 	now time.Time) ([]Command, error) {
 	var waiting []Command
@@ -145,7 +146,7 @@ func FinishForPost(ctx context.Context, db bun.IDB, postID string, types []strin
 	}
 	for i := range waiting {
 		o := events.Outcome{CommandID: waiting[i].ID, Done: true, Fault: fault}
-		if fault == nil {
+		if result != nil {
 			if o.Result, err = wire.Encode(result); err != nil {
 				return nil, fmt.Errorf("encode result: %w", err)
 			}

@@ -63,7 +63,7 @@ const (
 // A page costs its own length, however many posts there are. What a list asks for is taken apart into runs: each is in the
 // order of the list in one index, and Postgres merges them, reading no more of each than the page needs.
 
-// SearchedAtOnce is through how many posts one page looks for words. A page may so be short, or empty, with more to come.
+// SearchedAtOnce is through how many posts one page looks for words or a reason. A page may so be short, or empty, with more to come.
 const SearchedAtOnce = 3_000
 
 // StatusConditions are the statuses in the words of the table. Each has an index of its own, and no post has two.
@@ -87,9 +87,23 @@ const (
 		AND own.media_id = post.media_id AND own.kind <> 'imported')`
 )
 
+// HeldStates are those of a queued post that is held up. They have an index of their own; the other states of a queued post
+// pass by themselves.
+var HeldStates = []events.State{events.StateWaiting, events.StateUnconfirmed, events.StateParked}
+
 // Runs are the conditions of each run of a list.
 func Runs(q asks.ListPosts) (list []string) {
 	asked := StatusesOf(q)
+	if len(q.States) > 0 {
+		own := ownKinds(q.Kinds)
+		if own == "" || len(asked) > 0 && !slices.Contains(asked, events.StatusQueued) {
+			return nil
+		}
+		for _, state := range slices.Compact(slices.Sorted(slices.Values(q.States))) {
+			list = append(list, fmt.Sprintf("%s AND state = '%s' AND deleted_at IS NULL", own, state))
+		}
+		return list
+	}
 	statuses := asked
 	if len(asked) == 0 && q.AccountID != "" {
 		statuses = AllStatuses // an account's posts have an index for each status, and none for all
@@ -163,6 +177,9 @@ func Selection(db bun.IDB, q asks.ListPosts, within Span, length int, columns ..
 		if p := within.until; p != nil {
 			sel = sel.Where(upTo, p.PublishAt, p.ID)
 		}
+		if q.Reason != "" {
+			sel = sel.Where("reason->>'code' = ?", q.Reason)
+		}
 		if q.Search != "" {
 			sel = sel.Where("(text ILIKE ?0 OR parts <> '[]' AND EXISTS (SELECT 1 FROM jsonb_array_elements(parts) AS part WHERE part->>'text' ILIKE ?0))",
 				"%"+literally.Replace(q.Search)+"%")
@@ -190,7 +207,7 @@ func (s *Store) Page(ctx context.Context, q asks.ListPosts, after *Position) (po
 		return nil, nil, nil
 	}
 	within := Span{after: after}
-	if q.Search != "" {
+	if q.Search != "" || q.Reason != "" {
 		if within.until, err = s.searchUpTo(ctx, q, after); err != nil {
 			return nil, nil, err
 		}
@@ -225,10 +242,10 @@ func (s *Store) Page(ctx context.Context, q asks.ListPosts, after *Position) (po
 	}
 }
 
-// searchUpTo is how far one page looks for words: they have no index, so it looks through so many posts and no more. Nil
+// searchUpTo is how far one page looks for words or a reason: they have no index, so it looks through so many posts and no more. Nil
 // means to the end of the list.
 func (s *Store) searchUpTo(ctx context.Context, q asks.ListPosts, after *Position) (*Position, error) {
-	q.Search = ""
+	q.Search, q.Reason = "", ""
 	until := new(Position)
 	err := Selection(s.DB, q, Span{after: after}, SearchedAtOnce, "publish_at", "id").Offset(SearchedAtOnce-1).Scan(ctx, until)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -238,4 +255,46 @@ func (s *Store) searchUpTo(ctx context.Context, q asks.ListPosts, after *Positio
 		return nil, fmt.Errorf("find how far to search: %w", err)
 	}
 	return until, nil
+}
+
+// CountedUpTo is how many posts of a status are counted: it is what a list with counts may cost, however many there are.
+const CountedUpTo = 1_000
+
+// Counts counts the posts of a list by their status, and those that are held up by their state. Of the list's filters those hold
+// that are neither about that nor looked for in each post.
+func (s *Store) Counts(ctx context.Context, q asks.ListPosts) (*asks.PostCounts, error) {
+	q.Status, q.Statuses, q.States, q.Search, q.Reason = "", nil, nil, "", ""
+	var c asks.PostCounts
+	for status, count := range map[events.Status]*asks.PostCount{
+		events.StatusQueued: &c.Queued, events.StatusPosted: &c.Posted, events.StatusFailed: &c.Failed,
+		events.StatusCancelled: &c.Cancelled, events.StatusDeleted: &c.Deleted,
+	} {
+		of := q
+		of.Status = status
+		if err := s.count(ctx, of, count); err != nil {
+			return nil, err
+		}
+	}
+	for state, count := range map[events.State]*asks.PostCount{
+		events.StateWaiting: &c.Waiting, events.StateUnconfirmed: &c.Unconfirmed, events.StateParked: &c.Parked,
+	} {
+		of := q
+		of.States = []events.State{state}
+		if err := s.count(ctx, of, count); err != nil {
+			return nil, err
+		}
+	}
+	return &c, nil
+}
+
+func (s *Store) count(ctx context.Context, q asks.ListPosts, into *asks.PostCount) error {
+	if len(Runs(q)) == 0 {
+		return nil
+	}
+	n, err := s.DB.NewSelect().TableExpr("(?) AS counted", Selection(s.DB, q, Span{}, CountedUpTo+1, "publish_at", "id")).Count(ctx)
+	if err != nil {
+		return fmt.Errorf("count posts: %w", err)
+	}
+	into.Posts, into.More = min(int(n), CountedUpTo), n > CountedUpTo
+	return nil
 }

@@ -162,7 +162,7 @@ func (s *Service) lookForErasures() {
 func (s *Service) signedRequest(body []byte) (threads.SignedRequest, error) {
 	form, err := url.ParseQuery(string(body))
 	if err != nil || len(form["signed_request"]) != 1 || len(body) > maxCallback {
-		const words = "The body is not a form with one signed_request."
+		const words = "The body is not a form with one signed_request; send it as Meta does."
 		return threads.SignedRequest{}, events.Faultf(events.Invalid, words).At("/signed_request", "signed_request_missing", words)
 	}
 	signed, err := threads.ParseSignedRequest(form.Get("signed_request"),

@@ -19,6 +19,8 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/threads"
+	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/services/gateway/posts"
 	"github.com/omni-write/threads/services/publisher"
 )
 
@@ -74,6 +76,35 @@ func TestFindPosts(t *testing.T) {
 		}
 	}
 
+	t.Run("tells what is held up, and counts", func(t *testing.T) {
+		held := schedule("held", 30*time.Hour)
+		if _, err := w.db.ExecContext(t.Context(), `UPDATE posts SET state = 'parked', reason = '{"code":"outcome_unknown","message":"Look."}' WHERE id = ?`, held.ID); err != nil {
+			t.Fatal(err)
+		}
+		for _, query := range []string{"?state=parked", "?state=parked&state=waiting&status=QUEUED", "?reason=outcome_unknown"} {
+			var got page
+			w.do(t, http.MethodGet, "/api/threads/posts"+query, "").is(t, http.StatusOK, &got)
+			if list := textsOf(got); !slices.Equal(list, []string{"held"}) {
+				t.Errorf("%s lists %q", query, list)
+			}
+		}
+		var counted struct {
+			Counts map[string]struct {
+				Posts int
+				More  bool
+			}
+		}
+		w.do(t, http.MethodGet, "/api/threads/posts?counts=true&limit=1", "").is(t, http.StatusOK, &counted)
+		for name, want := range map[string]int{"QUEUED": 6, "POSTED": 1, "CANCELLED": 1, "FAILED": 0, "DELETED": 0, "parked": 1, "waiting": 0, "unconfirmed": 0} {
+			if got, ok := counted.Counts[name]; !ok || got.Posts != want || got.More {
+				t.Errorf("of %s it counts %+v, want %d", name, got, want)
+			}
+		}
+		if _, err := w.db.ExecContext(t.Context(), "DELETE FROM posts WHERE id = ?", held.ID); err != nil {
+			t.Fatal(err)
+		}
+	})
+
 	t.Run("pages follow each other, whatever comes in between", func(t *testing.T) {
 		var all []string
 		next := "/api/threads/posts?limit=2"
@@ -98,7 +129,7 @@ func TestFindPosts(t *testing.T) {
 
 	t.Run("what cannot be asked is refused", func(t *testing.T) {
 		for query, pointer := range map[string]string{
-			"?limit=0": "/limit", "?limit=5000": "/limit", "?after=bm90aGluZw": "/after", "?status=LOST": "/status/0", "?kind=x": "/kind/0",
+			"?state=published": "/state/0", "?reason=mood": "/reason", "?counts=many": "/counts", "?limit=0": "/limit", "?limit=5000": "/limit", "?after=bm90aGluZw": "/after", "?status=LOST": "/status/0", "?kind=x": "/kind/0",
 			"?from=noon": "/from", "?order=up": "/order", "?from=2027-01-02T00:00:00Z&to=2027-01-01T00:00:00Z": "/to",
 		} {
 			w.do(t, http.MethodGet, "/api/threads/posts"+query, "").problem(t, http.StatusUnprocessableEntity, "invalid", pointer)
@@ -146,13 +177,13 @@ func TestZones(t *testing.T) {
 }
 
 type trial struct {
-	Valid    bool             `json:"valid"`
-	Errors   []flaw           `json:"errors"`
-	Warnings []flaw           `json:"warnings"`
-	Parts    []asks.TextCount `json:"parts"`
-	Media    []asks.MediaLook `json:"media"`
-	Quota    *asks.Limits     `json:"quota"`
-	Token    *asks.Runway     `json:"token"`
+	Valid    bool              `json:"valid"`
+	Errors   []flaw            `json:"errors"`
+	Warnings []flaw            `json:"warnings"`
+	Parts    []asks.TextCount  `json:"parts"`
+	Media    []posts.MediaLook `json:"media"`
+	Quota    *asks.Limits      `json:"quota"`
+	Token    *asks.Runway      `json:"token"`
 }
 
 type flaw struct{ Pointer, Code, Detail string }
@@ -245,6 +276,9 @@ func TestValidate(t *testing.T) {
 	if !missing.Valid || len(missing.Media) != 1 || missing.Media[0].Usable || !slices.Contains(codes(missing.Warnings), "/mediaUrl media_not_usable") {
 		t.Errorf("of a missing picture it says %+v", missing)
 	}
+	if problems := missing.Media[0].Problems; len(problems) == 0 || problems[0].Pointer != "/mediaUrl" || problems[0].Detail == "" || problems[0].Code == "" {
+		t.Errorf("of the problem of a missing picture it says %+v", problems)
+	}
 	bytes := try(`{"text":"` + strings.Repeat("ж", 300) + `"}`)
 	if !bytes.Valid || !slices.Contains(codes(bytes.Warnings), "/text text_bytes") {
 		t.Errorf("of a text of 600 bytes it says %+v", bytes)
@@ -334,4 +368,48 @@ func TestImport(t *testing.T) {
 	if r := send("image/png", "", "x"); r.status != http.StatusUnsupportedMediaType {
 		t.Errorf("a picture was answered with %d", r.status)
 	}
+}
+
+// A post that was made and then refused is there to be looked at, tried again or deleted: the refusal says where.
+func TestPostNowThatThreadsRefuses(t *testing.T) {
+	t.Parallel()
+	w := newEnv(t)
+	w.inject(threadssim.Fault{Op: "create", Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100})
+	r := w.do(t, http.MethodPost, "/api/threads/post", `{"text":"refused"}`, "Idempotency-Key", "once")
+	p := r.problem(t, http.StatusUnprocessableEntity, "refused")
+	if !events.IsPostID(p.PostID) || r.header.Get("Location") != "/api/threads/post/"+p.PostID {
+		t.Errorf("it says %s, %q", r.body, r.header.Get("Location"))
+	}
+	var post events.Post
+	w.do(t, http.MethodGet, r.header.Get("Location"), "").is(t, http.StatusOK, &post)
+	if post.Status != events.StatusFailed || post.Text != "refused" {
+		t.Errorf("there is %+v", post)
+	}
+	again := w.do(t, http.MethodPost, "/api/threads/post", `{"text":"refused"}`, "Idempotency-Key", "once")
+	if q := again.problem(t, http.StatusUnprocessableEntity, "refused"); q.PostID != p.PostID {
+		t.Errorf("repeated it says %s", again.body)
+	}
+	early := w.do(t, http.MethodPost, "/api/threads/post", `{"text":""}`)
+	if q := early.problem(t, http.StatusUnprocessableEntity, "invalid", "/text"); q.PostID != "" || early.header.Get("Location") != "" {
+		t.Errorf("of a post that was never made it says %s", early.body)
+	}
+}
+
+// Who has connected no account yet hears so, whatever they ask for.
+func TestNoAccount(t *testing.T) {
+	t.Parallel()
+	w := newEnv(t)
+	if _, err := w.db.ExecContext(t.Context(), "UPDATE social_connections SET user_id = 'somebody else'"); err != nil {
+		t.Fatal(err)
+	}
+	for path, body := range map[string]string{
+		"POST /api/threads/post":          `{"text":"x"}`,
+		"POST /api/threads/post/schedule": fmt.Sprintf(`{"text":"x","scheduledAt":%q}`, time.Now().Add(time.Hour).Format(time.RFC3339)),
+		"GET /api/threads/limits":         "",
+		"GET /api/threads/mentions":       "",
+	} {
+		method, path, _ := strings.Cut(path, " ")
+		w.do(t, method, path, body).problem(t, http.StatusConflict, "no_account", "/accountId")
+	}
+	w.do(t, http.MethodGet, "/api/threads/limits?accountId=acct_00000000000000000000000000", "").problem(t, http.StatusNotFound, "not_found")
 }

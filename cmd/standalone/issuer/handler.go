@@ -39,7 +39,7 @@ func (i *Issuer) Handler() http.Handler {
 	mux.HandleFunc("GET /{$}", login)
 	mux.Handle("GET /icon.svg", page.Icon)
 	mux.Handle("GET /favicon.ico", page.Icon)
-	return i.HomeOnly(mux)
+	return i.HomeOnly(forPagesAtHome(mux))
 }
 
 func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {

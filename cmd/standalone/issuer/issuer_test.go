@@ -147,3 +147,31 @@ func TestIssuer(t *testing.T) {
 		}
 	})
 }
+
+// A frontend under development asks for tokens from a port of its own; no page of the web may.
+func TestPagesThatMayAsk(t *testing.T) {
+	t.Parallel()
+	i, err := issuer.New("http://127.0.0.1:9999")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for origin, may := range map[string]bool{
+		"http://localhost:5173": true, "http://127.0.0.1:4000": true, "https://[::1]:8443": true,
+		"https://evil.example": false, "http://localhost.evil.example": false, "http://127.0.0.1.evil.example": false, "null": false, "file://localhost": false,
+	} {
+		for _, method := range []string{http.MethodOptions, http.MethodPost} {
+			r := httptest.NewRequest(method, "http://127.0.0.1:9999/token", strings.NewReader("sub=ada"))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("Origin", origin)
+			if method == http.MethodOptions {
+				r.Header.Set("Access-Control-Request-Method", http.MethodPost)
+				r.Header.Set("Access-Control-Request-Headers", "content-type")
+			}
+			w := httptest.NewRecorder()
+			i.Handler().ServeHTTP(w, r)
+			if got := w.Header().Get("Access-Control-Allow-Origin"); (got == origin) != may || got == "*" {
+				t.Errorf("%s by %s: %q, %d", origin, method, got, w.Code)
+			}
+		}
+	}
+}

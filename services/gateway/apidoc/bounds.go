@@ -10,7 +10,7 @@ var bounds = map[string]int{
 	"code": maxAddress, "state": maxAddress, "error": maxAddress, "ticket": maxAddress, "finish": maxAddress, // a person's link ends at the frontend, whatever is in it
 	"username": 100, "author": 100, "q": 500, "after": 2048,
 	"Idempotency-Key": 512, "Prefer": 1024, "If-Match": 4096, "If-None-Match": 4096, "Last-Event-ID": 1024, "lastEventId": 1024,
-	"facts": 4096, "facts[]": 100, "facts.items": 64, "metrics[]": 50, "metrics.items": 64, "status[]": 20, "kind[]": 20,
+	"facts": 4096, "facts[]": 100, "facts.items": 64, "metrics[]": 50, "metrics.items": 64, "status[]": 20, "state[]": 20, "kind[]": 20,
 	"hub.mode": 64, "hub.verify_token": 1024, "hub.challenge": 1024, "X-Hub-Signature-256": 256,
 
 	"scheduledAt": 64, "timeZone": 64, "mediaUrl": 2048, "link": 2048, "description": 1000,

@@ -57,7 +57,7 @@ func readRows(contentType string, body []byte) (rows []row, err error) {
 	return rows, nil
 }
 
-func emptyFile() error { return fileFault("empty_file", "The file is empty.") }
+func emptyFile() error { return fileFault("empty_file", "The file is empty; put a post on each line.") }
 
 func fileFault(code, words string) error {
 	return events.Faultf(events.Invalid, "%s", words).At("", code, words)

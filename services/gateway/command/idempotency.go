@@ -26,7 +26,7 @@ type Idempotent struct {
 func (i *Idempotent) Resolve(ctx huma.Context) []error {
 	key, ok := readKey(i.IdempotencyKey)
 	if !ok {
-		const sentence = "An Idempotency-Key has 1 to 255 printable ASCII characters, quoted or bare."
+		const sentence = "An Idempotency-Key has 1 to 255 printable ASCII characters, quoted or bare; choose such a one."
 		return []error{events.Faultf(events.Invalid, sentence).At("/Idempotency-Key", "key_invalid", sentence)}
 	}
 	i.IdempotencyKey = key

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -65,7 +66,7 @@ func Send[T any](ctx context.Context, h *Sender, c *Change, cmd events.Command, 
 		return nil, o.ID, nil
 	}
 	if outcome.Fault != nil {
-		return nil, o.ID, whereToAsk(outcome.Fault, o.ID)
+		return nil, o.ID, whereToAsk(faultOf(outcome), o.ID)
 	}
 	made = new(T)
 	if err := json.Unmarshal(outcome.Result, made); err != nil {
@@ -109,6 +110,20 @@ func (h *Sender) OutcomeOfRepeat(ctx context.Context, cmd events.Command, o bus.
 	defer cancel()
 	outcome, err := bus.Ask[events.Outcome](ctx, h.Bus, asks.GetCommand{UserID: cmd.Actor(), ID: o.ID, Key: o.Key, BodyHash: o.BodyHash})
 	return outcome, err == nil && outcome.Done
+}
+
+// PostPath is where a post is.
+func PostPath(id string) string { return "/api/threads/post/" + url.PathEscape(id) }
+
+// faultOf is the fault of a command, with the post that it befell, where one was made.
+func faultOf(o events.Outcome) error {
+	var post struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(o.Result, &post); err != nil || !events.IsPostID(post.ID) {
+		return o.Fault // nothing was made
+	}
+	return &edge.FailedPost{Fault: o.Fault, PostID: post.ID, Location: PostPath(post.ID)}
 }
 
 // whereToAsk adds to an unknown outcome the command by which it will be known.

@@ -57,7 +57,7 @@ func (h *Sender) Get(ctx context.Context, in *commandInput) (*commandOutput, err
 	case !o.Done:
 		out.Body.Status, out.RetryAfter = "pending", "1"
 	case o.Fault != nil:
-		out.Body.Status, out.Body.Error = "failed", edge.FromFault(o.Fault)
+		out.Body.Status, out.Body.Error = "failed", edge.FromError(faultOf(o))
 	default:
 		out.Body.Status, out.Body.Result = "succeeded", o.Result
 	}

@@ -45,11 +45,11 @@ func (e *Edge) limitSize(next http.Handler) http.Handler {
 		switch {
 		case len(r.RequestURI) > maxURL:
 			NewProblem(http.StatusRequestURITooLong, CodeAddressTooLong, "The address is too long",
-				"An address may have up to 8 KiB, with its query.").write(w, r)
+				"An address may have up to 8 KiB, with its query; shorten it.").write(w, r)
 			return
 		case headerBytes(r) > maxHeaders:
 			NewProblem(http.StatusRequestHeaderFieldsTooLarge, codeHeadersTooLarge, "The headers are too large",
-				"The headers of a request may have up to 32 KiB.").write(w, r)
+				"The headers of a request may have up to 32 KiB; send fewer, or shorter ones.").write(w, r)
 			return
 		}
 		h := &held{edge: e}

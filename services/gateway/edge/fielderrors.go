@@ -42,15 +42,17 @@ func fieldErrorOf(d *huma.ErrorDetail) Flaw {
 	case msg == validation.MsgExpectedRFC3339DateTime:
 		return TimeError(at, d.Value)
 	case msg == validation.MsgExpectedString:
-		return fail("not_a_string", "This must be a string.")
-	case msg == validation.MsgExpectedInteger, msg == validation.MsgExpectedNumber, msg == "invalid integer":
-		return fail("not_a_number", "This must be a whole number.")
+		return fail("not_a_string", "This must be a text; put it in quotation marks.")
+	case msg == validation.MsgExpectedInteger, msg == "invalid integer":
+		return fail("not_a_number", "This must be a whole number, without quotation marks.")
+	case msg == validation.MsgExpectedNumber, msg == "invalid float", msg == "invalid number":
+		return fail("not_a_number", "This must be a number, without quotation marks.")
 	case msg == validation.MsgExpectedBoolean:
-		return fail("not_a_boolean", "This must be true or false.")
+		return fail("not_a_boolean", "This must be true or false, without quotation marks.")
 	case msg == validation.MsgExpectedArray:
-		return fail("not_a_list", "This must be a list.")
+		return fail("not_a_list", "This must be a list, in square brackets.")
 	case msg == validation.MsgExpectedObject:
-		return fail("not_an_object", "This must be an object.")
+		return fail("not_an_object", "This must be an object, in curly brackets.")
 	case strings.HasPrefix(msg, "expected string to match pattern") && strings.HasSuffix(at, "/scheduledAt"):
 		return TimeError(at, d.Value)
 	case strings.HasPrefix(msg, "expected value to be one of "):
@@ -58,7 +60,7 @@ func fieldErrorOf(d *huma.ErrorDetail) Flaw {
 	case strings.HasPrefix(msg, "expected required property "):
 		name, _, _ := strings.Cut(strings.TrimPrefix(msg, "expected required property "), " ")
 		at += "/" + name
-		return fail("missing", "This field is required.")
+		return fail("missing", "This field is required; add it.")
 	case msg == errNUL.Error():
 		return fail("nul_character", "The body contains the character U+0000, which no text may have; take it out.")
 	case msg == errNotUTF8.Error():
@@ -70,22 +72,22 @@ func fieldErrorOf(d *huma.ErrorDetail) Flaw {
 	case msg == errDeep.Error():
 		return fail("too_deep", "The body is nested too deep; 32 levels are the most.")
 	case d.Location == "body":
-		return fail("not_json", "The body is not well-formed JSON.")
+		return fail("not_json", "The body is not well-formed JSON; correct it and send it again.")
 	}
 	if code, detail := boundIn(d.Message); code != "" {
 		return fail(code, detail)
 	}
-	return fail("invalid", "This value is not accepted here.")
+	return fail("invalid", "This value is not accepted here; /docs says which are.")
 }
 
 // beyond are the validator's words for a value outside of its bounds, with ours.
 var beyond = []struct{ said, code, words string }{
-	{"expected number >= ", "out_of_range", "This must be at least %s."},
-	{"expected number <= ", "out_of_range", "This may be at most %s."},
-	{"expected array length <= ", "too_many", "This list may have up to %s items."},
-	{"expected array length >= ", "too_few", "This list needs at least %s items."},
-	{"expected length <= ", "too_long", "This may have up to %s characters."},
-	{"expected length >= ", "too_short", "This needs at least %s characters."},
+	{"expected number >= ", "out_of_range", "This must be at least %s; choose a larger number."},
+	{"expected number <= ", "out_of_range", "This may be at most %s; choose a smaller number."},
+	{"expected array length <= ", "too_many", "This list may have up to %s items; take some out."},
+	{"expected array length >= ", "too_few", "This list needs at least %s items; add some."},
+	{"expected length <= ", "too_long", "This may have up to %s characters; shorten it."},
+	{"expected length >= ", "too_short", "This needs at least %s characters; add some."},
 }
 
 // boundIn names the bound that a value breaks.
@@ -120,7 +122,7 @@ func TimeError(at string, value any) Flaw {
 		return Flaw{Pointer: at, Code: "time_invalid", Detail: "In an address a + stands for a space: write the offset as %2B02:00."}
 	}
 	if offsetTooFar.MatchString(written) {
-		return Flaw{Pointer: at, Code: "time_invalid", Detail: "An offset is from -23:59 to +23:59."}
+		return Flaw{Pointer: at, Code: "time_invalid", Detail: "An offset lies between -23:59 and +23:59; correct it."}
 	}
 	return Flaw{Pointer: at, Code: "time_invalid", Detail: "This is not a time as RFC 3339 writes it: 2025-11-02T10:00:00Z, or with an offset such as +02:00."}
 }

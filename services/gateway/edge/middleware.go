@@ -213,7 +213,7 @@ func (w *missWriter) WriteHeader(status int) {
 			write(w.ResponseWriter, w.request)
 	case http.StatusMethodNotAllowed:
 		w.replaced = true
-		NewProblem(status, codeMethodNotAllowed, "This method is not for this address", "The Allow header lists the methods of this address.").
+		NewProblem(status, codeMethodNotAllowed, "This method is not for this address", "This address takes other methods; the Allow header lists them.").
 			write(w.ResponseWriter, w.request)
 	default:
 		w.ResponseWriter.WriteHeader(status)

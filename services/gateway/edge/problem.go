@@ -40,6 +40,7 @@ var Table = map[events.Code]struct {
 const (
 	codeMethodNotAllowed events.Code = "method_not_allowed"
 	CodeNotMeta          events.Code = "not_from_meta"
+	CodeNoAccount        events.Code = "no_account"
 	codeNoRoute          events.Code = "no_such_route"
 	CodeUnreadable       events.Code = "unreadable"
 	CodeTooLarge         events.Code = "too_large"
@@ -60,11 +61,13 @@ type Problem struct {
 	Status    int         `json:"status" doc:"The HTTP status."`
 	Detail    string      `json:"detail" doc:"One sentence: what is wrong here and what to do."`
 	Instance  string      `json:"instance,omitempty" doc:"Where to ask how it ended, when that is not known yet."`
+	PostID    string      `json:"postId,omitempty" doc:"The post that was made and then failed, where there is one; Location has its address."`
 	Code      events.Code `json:"code" doc:"The kind of problem in a machine's word."`
 	RequestID string      `json:"requestId,omitempty" doc:"Names this request in our logs; send it along when you ask for help."`
 	Errors    []Flaw      `json:"errors,omitempty" doc:"Every field at fault; of more than 100, the first."`
 
 	retryAfter int
+	location   string // of the post
 }
 
 // Flaw points at one field of the request.
@@ -94,6 +97,14 @@ func NewProblem(status int, code events.Code, title, detail string) *Problem {
 // revMismatch is the detail of a conflict that is with If-Match alone.
 const revMismatch = "rev_mismatch"
 
+// noAccount is the detail of what is not found because no account is connected at all. It is a problem of its own: what to do
+// is to connect one, not to look for another id.
+const noAccount = string(CodeNoAccount)
+
+func has(f *events.Fault, detail string) bool {
+	return slices.ContainsFunc(f.Details, func(d events.Detail) bool { return d.Code == detail })
+}
+
 // InternalSentence is what a client hears of a mistake of ours.
 const InternalSentence = "Something went wrong on our side; it was noted under this request's id."
 
@@ -103,12 +114,16 @@ func FromFault(f *events.Fault) *Problem {
 	if !ok { // from a newer service
 		row = Table[events.Internal]
 	}
-	p := NewProblem(row.Status, f.Code, row.Title, cmp.Or(f.Message, InternalSentence))
+	code := f.Code
+	switch {
+	case f.Code == events.Conflict && has(f, revMismatch):
+		row.Status, row.Title = http.StatusPreconditionFailed, "It has changed since"
+	case f.Code == events.NotFound && has(f, noAccount):
+		row.Status, row.Title, code = http.StatusConflict, "No account is connected", CodeNoAccount
+	}
+	p := NewProblem(row.Status, code, row.Title, cmp.Or(f.Message, InternalSentence))
 	for _, d := range f.Details {
 		p.Errors = append(p.Errors, Flaw{Pointer: d.Pointer, Detail: d.Message, Code: d.Code})
-	}
-	if f.Code == events.Conflict && slices.ContainsFunc(f.Details, func(d events.Detail) bool { return d.Code == revMismatch }) {
-		p.Status, p.Title = http.StatusPreconditionFailed, "It has changed since"
 	}
 	p.retryAfter = f.RetryAfter
 	if p.retryAfter == 0 && p.Status == http.StatusServiceUnavailable {
@@ -136,6 +151,10 @@ func FromError(err error) *Problem {
 	if errors.As(err, &later) {
 		p.Instance = later.Instance
 	}
+	var failed *FailedPost
+	if errors.As(err, &failed) {
+		p.PostID, p.location = failed.PostID, failed.Location
+	}
 	return p
 }
 
@@ -147,8 +166,8 @@ func (p *Problem) headers(set func(name, value string)) {
 	if p.Status == http.StatusUnauthorized {
 		set("WWW-Authenticate", p.challenge())
 	}
-	if p.Instance != "" {
-		set("Location", p.Instance)
+	if to := cmp.Or(p.Instance, p.location); to != "" {
+		set("Location", to)
 	}
 	set("Cache-Control", "no-store")
 }
@@ -213,18 +232,18 @@ func fromHuma(status int, msg string, errs []error) *Problem {
 	case http.StatusInternalServerError:
 		return FromError(errors.Join(errs...))
 	case http.StatusRequestEntityTooLarge:
-		return NewProblem(status, CodeTooLarge, "The request is too large", "The body of this request is larger than it may be.")
+		return NewProblem(status, CodeTooLarge, "The request is too large", "The body of this request is larger than it may be; send less at once.")
 	case http.StatusUnsupportedMediaType:
 		return NewProblem(status, CodeMediaType, "The body is not JSON", "Send the body as application/json.")
 	case http.StatusRequestTimeout:
 		return NewProblem(status, CodeTimeout, "The request took too long", "The body did not arrive in time; please send it again.")
 	case http.StatusBadRequest:
-		p := NewProblem(status, CodeUnreadable, "The body cannot be read", "The body is missing or is not well-formed JSON.")
+		p := NewProblem(status, CodeUnreadable, "The body cannot be read", "The body is missing or is not well-formed JSON; correct it and send it again.")
 		p.Errors = FieldErrors(errs)
 		return p
 	default:
 		row := Table[events.Invalid]
-		p := NewProblem(cmp.Or(status, row.Status), events.Invalid, row.Title, "The request is not of the right shape; see the errors.")
+		p := NewProblem(cmp.Or(status, row.Status), events.Invalid, row.Title, "Some of what you sent cannot be used as it is; errors says of each field what to change.")
 		p.Errors = FieldErrors(errs)
 		if len(p.Errors) == 1 {
 			p.Detail = p.Errors[0].Detail
@@ -242,3 +261,12 @@ type UnknownOutcome struct {
 
 // Unwrap is the fault.
 func (u *UnknownOutcome) Unwrap() error { return u.Fault }
+
+// FailedPost is the fault of a post that was made and then failed.
+type FailedPost struct {
+	*events.Fault
+	PostID, Location string
+}
+
+// Unwrap is the fault.
+func (f *FailedPost) Unwrap() error { return f.Fault }

@@ -11,9 +11,9 @@ const (
 )
 
 var notSignedInWords = map[string]string{
-	TokenMissing:   "Send a bearer token in the Authorization header.",
+	TokenMissing:   "You are not signed in; sign in first. Programs send a bearer token in the Authorization header.",
 	TokenExpired:   "The sign-in has expired; sign in again.",
-	TokenInvalid:   "The bearer token is not accepted here; sign in again.",
+	TokenInvalid:   "This sign-in is not accepted here; sign in again.",
 	SessionPending: "The sign-in is not finished; finish it and try again.",
 }
 

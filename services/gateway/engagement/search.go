@@ -102,7 +102,7 @@ func (in *findLocationsInput) Resolve(ctx huma.Context) (wrong []error) {
 	in.hasLatitude, in.hasLongitude = ctx.Query("latitude") != "", ctx.Query("longitude") != ""
 	for at, degrees := range map[string]float64{"/latitude": in.Latitude, "/longitude": in.Longitude} {
 		if math.IsNaN(degrees) || math.IsInf(degrees, 0) {
-			const sentence = "This must be a number of degrees."
+			const sentence = "This must be a number of degrees, such as 52.52."
 			wrong = append(wrong, events.Faultf(events.Invalid, sentence).At(at, "not_a_number", sentence))
 		}
 	}

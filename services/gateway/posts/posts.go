@@ -22,8 +22,6 @@ import (
 	"github.com/omni-write/threads/services/gateway/times"
 )
 
-func postPath(id string) string { return "/api/threads/post/" + url.PathEscape(id) }
-
 // Handlers answer what is asked of posts: of one here, of a scheduled one in schedule.go, of many in list.go, and what a
 // person decides of one in resolve.go.
 type Handlers struct {
@@ -88,7 +86,7 @@ func (d *Draft) Event() (events.Draft, error) {
 }
 
 func mediaTwice() error {
-	const sentence = "Give mediaUrl or media, not both."
+	const sentence = "The media are given twice; give mediaUrl or media, not both."
 	return events.Faultf(events.Invalid, sentence).At("/mediaUrl", "media_twice", sentence)
 }
 
@@ -162,7 +160,7 @@ func created(post *events.Post, commandID, postID string, fromURL bool, err erro
 	case post == nil:
 		return command.StillPending(commandID, postID), nil
 	}
-	return &command.Answer{Status: http.StatusCreated, Location: postPath(post.ID), ETag: etag(post.Rev), Body: post}, nil
+	return &command.Answer{Status: http.StatusCreated, Location: command.PostPath(post.ID), ETag: etag(post.Rev), Body: post}, nil
 }
 
 // changed is the answer to what changes a post.

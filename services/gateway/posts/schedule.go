@@ -164,7 +164,7 @@ func (e EditedOptions) whole() error {
 	default:
 		return nil
 	}
-	const sentence = "This field is required."
+	const sentence = "This field is required; add it."
 	return events.Faultf(events.Invalid, sentence).At(at, "missing", sentence)
 }
 

@@ -43,7 +43,35 @@ type TrialResult struct {
 	asks.Validation
 	Errors   []edge.Flaw `json:"errors" doc:"What would refuse the post, with the codes of a refusal."`
 	Warnings []edge.Flaw `json:"warnings" doc:"What would not refuse it, but should be known."`
+	Media    []MediaLook `json:"media" doc:"What was found at the address of each picture and video, where they were looked at."`
 	events.Zoned
+}
+
+// MediaLook is what was found at the address of a picture or video.
+type MediaLook struct {
+	asks.MediaLook
+	Problems []MediaProblem `json:"problems,omitempty" doc:"Why Threads would refuse it, or why it was not looked at, as in errors."`
+}
+
+// MediaProblem is a problem of a picture or video, of the same shape as errors and warnings.
+type MediaProblem struct {
+	edge.Flaw
+	Message string `json:"message" deprecated:"true" doc:"The same as detail, under the name that it had first."`
+}
+
+func triedMedia(looks []asks.MediaLook, fromURL bool) []MediaLook {
+	list := []MediaLook{}
+	for _, look := range looks {
+		tried := MediaLook{MediaLook: look}
+		for _, flaw := range FieldErrorsFrom(look.Problems, fromURL) {
+			tried.Problems = append(tried.Problems, MediaProblem{flaw, flaw.Detail})
+		}
+		if fromURL {
+			tried.Pointer = toMediaURL(tried.Pointer)
+		}
+		list = append(list, tried)
+	}
+	return list
 }
 
 type validateOutput struct{ Body TrialResult }
@@ -71,7 +99,7 @@ func (h *Handlers) ValidatePost(ctx context.Context, in *validateInput) (*valida
 		return nil, err
 	}
 	fromURL := in.Body.HasMediaURL()
-	return &validateOutput{Body: TrialResult{Validation: v, Errors: FieldErrorsFrom(v.Errors, fromURL), Warnings: FieldErrorsFrom(v.Warnings, fromURL), Zoned: zoned}}, nil
+	return &validateOutput{Body: TrialResult{Validation: v, Errors: FieldErrorsFrom(v.Errors, fromURL), Warnings: FieldErrorsFrom(v.Warnings, fromURL), Media: triedMedia(v.Media, fromURL), Zoned: zoned}}, nil
 }
 
 // FieldErrorsFrom puts details into the words of a problem. fromURL says that the client's media is in mediaUrl.

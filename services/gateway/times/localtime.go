@@ -136,7 +136,7 @@ func writable(at string, t time.Time) error {
 	if year := t.UTC().Year(); year >= 1 && year <= 9999 {
 		return nil
 	}
-	const sentence = "This time is outside of the years 1 to 9999 in UTC."
+	const sentence = "This time is outside of the years 1 to 9999 in UTC; choose another."
 	return events.Faultf(events.Invalid, sentence).At(at, "time_invalid", sentence)
 }
 

@@ -39,7 +39,7 @@ func (o *owners) EditPost(ctx context.Context, d bus.Delivery, cmd events.EditPo
 		next := old.InZone(cmd.TimeZone)
 		if cmd.PublishAt != nil {
 			if cmd.PublishAt.Before(d.Meta.Time.Add(-draft.PastGrace)) {
-				return nil, events.Faultf(events.Invalid, "The new time of this post has passed.").
+				return nil, events.Faultf(events.Invalid, "The new time of this post has passed; choose a later one.").
 					At("/scheduledAt", "time_in_past", "The time is more than a minute in the past; choose a later one.")
 			}
 			next = next.MoveTo(*cmd.PublishAt, cmd.TimeDecision)

@@ -21,7 +21,7 @@ func (o *owners) RetryPost(ctx context.Context, d bus.Delivery, cmd events.Retry
 	return o.move(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, nil, func(ctx context.Context, tx bun.Tx, old *posts.Post) (*posts.Post, error) {
 		switch {
 		case old.State != events.StateFailed:
-			return nil, events.Faultf(events.Conflict, "Only a failed post can be tried again; this one is %s.", old.State)
+			return nil, events.Faultf(events.Conflict, "Only a failed post can be tried again; this one is %s.", inWords[old.State])
 		case !old.DeletedAt.IsZero() || !old.DeleteRequestedAt.IsZero():
 			return nil, events.Faultf(events.Conflict, "This post was deleted; write a new one.")
 		case cmd.PublishAt.Before(d.Meta.Time.Add(-draft.PastGrace)):
@@ -54,7 +54,7 @@ func (o *owners) ResolvePost(ctx context.Context, d bus.Delivery, cmd events.Res
 	}
 	return o.move(ctx, d, cmd, cmd.UserID, cmd.PostID, cmd.IfRev, nil, func(ctx context.Context, tx bun.Tx, old *posts.Post) (*posts.Post, error) {
 		if old.State != events.StateParked {
-			return nil, events.Faultf(events.Conflict, "Only a parked post needs a person's word; this one is %s.", old.State)
+			return nil, events.Faultf(events.Conflict, "Only a post that waits for your decision can be decided; this one is %s.", inWords[old.State])
 		}
 		if !cmd.Published {
 			return old.ResolveAbsent(events.Faultf(events.Refused, "You said that this post is not on the profile. It can be tried again."), o.now()), nil
@@ -64,7 +64,7 @@ func (o *owners) ResolvePost(ctx context.Context, d bus.Delivery, cmd events.Res
 			return nil, err
 		}
 		if known[cmd.MediaID] {
-			const words = "Another post already has this media id."
+			const words = "Another post already has this media id; take the one of this post."
 			return nil, events.Faultf(events.Conflict, words).At("/mediaId", "media_taken", words)
 		}
 		return old.ResolveLive(cmd.MediaID, posts.LikelyCalledAt(old), o.now()), nil
@@ -98,4 +98,12 @@ func (o *owners) checkResolved(ctx context.Context, cmd events.ResolvePost) erro
 		return events.Faultf(events.Invalid, words).At("/mediaId", "media_unknown", words)
 	}
 	return nil // where nobody can look, a person's word is what there is
+}
+
+// inWords are the states of a post as its owner would say them.
+var inWords = map[events.State]string{
+	events.StateScheduled: "scheduled", events.StateReady: "about to go out", events.StateWaiting: "waiting to go out",
+	events.StatePublishing: "going out at this moment", events.StateUnconfirmed: "sent, and Threads is being asked whether it is live",
+	events.StateConcluding: "being finished at this moment", events.StateParked: "waiting for your decision whether it is live",
+	events.StatePublished: "published", events.StateFailed: "failed", events.StateCancelled: "cancelled",
 }

@@ -18,7 +18,7 @@ func CheckTime(at, asked time.Time) *events.Fault {
 	if !at.Before(asked.Add(-PastGrace)) {
 		return nil
 	}
-	return events.Faultf(events.Invalid, "The time of this post has passed.").
+	return events.Faultf(events.Invalid, "The time of this post has passed; choose a later one, or post it now.").
 		At("/scheduledAt", "time_in_past", "The time is more than a minute in the past; choose a later one, or post it now.")
 }
 
@@ -66,7 +66,7 @@ const maxParts = 50
 
 // checkRules checks a draft of any kind against Threads' rules: each of its parts, and what may go together.
 func checkRules(d events.Draft) *events.Fault {
-	f := events.Faultf(events.Invalid, "This post breaks a rule of Threads and would be refused; see the details.")
+	f := events.Faultf(events.Invalid, "This post breaks a rule of Threads and would be refused; see errors for each field.")
 	switch {
 	case d.RepostOf != "":
 		if d.Text != "" || len(d.Media) > 0 || len(d.Parts) > 0 || d.ReplyTo != "" || d.QuotePostID != "" || hasOptions(d.Options) {

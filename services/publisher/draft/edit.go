@@ -14,7 +14,7 @@ import (
 // Edited is a draft as a command changes it.
 func Edited(d events.Draft, cmd events.EditPost) (events.Draft, error) {
 	if d.RepostOf != "" && (cmd.Text != nil || cmd.Media != nil || cmd.Parts != nil) {
-		const words = "A repost has no words or media of its own."
+		const words = "A repost has no words or media of its own; leave them out, or quote the post instead."
 		return d, events.Faultf(events.Invalid, words).At("/text", "not_of_a_repost", words)
 	}
 	if cmd.Parts != nil {
@@ -52,7 +52,7 @@ func patched(d events.Draft, change map[string]json.RawMessage) (events.Draft, e
 	for name, value := range change {
 		switch {
 		case !slices.Contains(editable, name):
-			const words = "This field of a scheduled post cannot be changed."
+			const words = "This field of a scheduled post cannot be changed; cancel the post and schedule it anew."
 			return d, events.Faultf(events.Invalid, words).At("/"+name, "not_editable", words)
 		case string(value) == "null":
 			delete(fields, name)
@@ -65,7 +65,7 @@ func patched(d events.Draft, change map[string]json.RawMessage) (events.Draft, e
 	}
 	var next events.Draft
 	if err := json.Unmarshal(body, &next); err != nil {
-		const words = "This field is of another type."
+		const words = "This value is not of the type that this field takes; /docs shows which."
 		var typed *json.UnmarshalTypeError
 		errors.As(err, &typed)
 		at := ""

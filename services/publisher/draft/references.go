@@ -20,21 +20,21 @@ func (s *Service) CheckReferences(ctx context.Context, db bun.IDB, userID, accou
 			continue
 		case !events.IsPostID(ref.id):
 			if strings.Trim(ref.id, "0123456789") != "" || len(ref.id) > 40 {
-				const words = "This is neither an id of one of your posts nor a media id of Threads."
+				const words = "This is neither an id of one of your posts nor a media id of Threads; correct it."
 				return events.Faultf(events.Invalid, words).At(ref.field, "post_id_invalid", words)
 			}
 			continue
 		}
 		other, err := s.posts.Find(ctx, db, userID, ref.id)
 		if errors.Is(err, &events.Fault{Code: events.NotFound}) || err == nil && other.AccountID != accountID {
-			const words = "There is no post with this id among those of the account."
+			const words = "There is no post with this id among those of the account; choose another post."
 			return events.Faultf(events.Invalid, words).At(ref.field, "post_unknown", words)
 		}
 		if err != nil {
 			return err
 		}
 		if other.State == events.StateFailed || other.State == events.StateCancelled || !other.DeletedAt.IsZero() {
-			const words = "The post that this one refers to is not live and will not be."
+			const words = "The post that this one refers to is not live and will not be; choose another post."
 			return events.Faultf(events.Invalid, words).At(ref.field, "post_gone", words)
 		}
 	}

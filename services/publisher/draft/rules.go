@@ -22,7 +22,7 @@ const maxCountries, maxGIF = 250, 128
 // checkPart checks a draft of one part against Threads' rules when it is accepted, and names everything that is wrong: its author
 // should learn that now, not when the post is due. The rules are the client's (threads.Container.Check).
 func checkPart(d events.Draft) *events.Fault {
-	f := events.Faultf(events.Invalid, "This post breaks a rule of Threads and would be refused; see the details.")
+	f := events.Faultf(events.Invalid, "This post breaks a rule of Threads and would be refused; see errors for each field.")
 	tooMany := len(d.Countries) > maxCountries
 	if tooMany { // one word about all of them
 		d.Countries = nil
@@ -53,7 +53,7 @@ func checkPart(d events.Draft) *events.Fault {
 		}
 	}
 	if d.PublishWithin != 0 && (d.PublishWithin < minPublishWithin || d.PublishWithin > MaxPublishWithin) {
-		f.At("/publishWithin", "out_of_range", fmt.Sprintf("publishWithin is from %d to %d seconds.", minPublishWithin, MaxPublishWithin))
+		f.At("/publishWithin", "out_of_range", fmt.Sprintf("A post may still go out %d to %d seconds after its time; choose a publishWithin in that range.", minPublishWithin, MaxPublishWithin))
 	}
 	return FieldErrors(f)
 }

@@ -92,7 +92,7 @@ func (s *Service) GetPostInsights(ctx context.Context, q asks.GetPostInsights) (
 const demographics = "follower_demographics"
 
 func checkInsights(metrics []string, snapshots int) *events.Fault {
-	f := events.Faultf(events.Invalid, "These figures cannot be asked for so; see the details.")
+	f := events.Faultf(events.Invalid, "These figures cannot be asked for so; see errors for each field.")
 	odd := func(name string) bool {
 		return name == "" || len(name) > 40 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != ""
 	}
@@ -101,13 +101,13 @@ func checkInsights(metrics []string, snapshots int) *events.Fault {
 		f.At("/metrics", "metrics_invalid", words)
 	}
 	if snapshots < 0 || snapshots > maxSnapshots {
-		f.At("/snapshots", "out_of_range", fmt.Sprintf("snapshots is from 0 to %d.", maxSnapshots))
+		f.At("/snapshots", "out_of_range", fmt.Sprintf("Up to %d snapshots are shown at once; choose a number in that range.", maxSnapshots))
 	}
 	return draft.FieldErrors(f)
 }
 
 func checkSpan(since, until time.Time, breakdown string, metrics []string, now time.Time) *events.Fault {
-	f := events.Faultf(events.Invalid, "These figures cannot be asked for so; see the details.")
+	f := events.Faultf(events.Invalid, "These figures cannot be asked for so; see errors for each field.")
 	if !since.IsZero() && since.Before(earliestInsights) {
 		f.At("/since", "too_early", "Threads has figures since 13 April 2024; choose a later time.")
 	}
@@ -115,14 +115,14 @@ func checkSpan(since, until time.Time, breakdown string, metrics []string, now t
 		f.At("/until", "time_in_future", "There are no figures of the future; leave until out for now.")
 	}
 	if !since.IsZero() && !since.Before(timeOr(until, now)) {
-		f.At("/since", "span_empty", "since must be before until.")
+		f.At("/since", "span_empty", "The time in since does not lie before the one in until; choose an earlier one.")
 	}
 	wanted := slices.Contains(metrics, demographics)
 	if wanted && breakdown == "" {
-		f.At("/breakdown", "missing", demographics+" needs a breakdown: country, city, age or gender.")
+		f.At("/breakdown", "missing", "The metric "+demographics+" needs a breakdown; choose country, city, age or gender.")
 	}
 	if breakdown != "" && !slices.Contains([]string{"country", "city", "age", "gender"}, breakdown) {
-		f.At("/breakdown", "breakdown_unknown", "breakdown is country, city, age or gender.")
+		f.At("/breakdown", "breakdown_unknown", "A breakdown is by country, city, age or gender; choose one of them.")
 	}
 	return draft.FieldErrors(f)
 }

@@ -21,9 +21,9 @@ const maxCursor = 1000
 
 // pageQuery checks what narrows a list of Threads.
 func (s *Service) pageQuery(limit int, after string, since, until time.Time) (threads.ListQuery, error) {
-	f := events.Faultf(events.Invalid, "This list cannot be asked for so; see the details.")
+	f := events.Faultf(events.Invalid, "This list cannot be asked for so; see errors for each field.")
 	if limit < 0 || limit > threads.MaxPage {
-		f.At("/limit", "out_of_range", fmt.Sprintf("limit is from 1 to %d.", threads.MaxPage))
+		f.At("/limit", "out_of_range", fmt.Sprintf("A page has 1 to %d items; choose a limit in that range.", threads.MaxPage))
 	}
 	if len(after) > maxCursor || strings.ContainsFunc(after, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		f.At("/after", "cursor_invalid", "This cursor is not one of Threads'; take it from the page before.")
@@ -32,10 +32,10 @@ func (s *Service) pageQuery(limit int, after string, since, until time.Time) (th
 		f.At("/since", "too_early", "Threads began on 5 July 2023; choose a later time.")
 	}
 	if until.After(s.now()) {
-		f.At("/until", "time_in_future", "until must not be in the future; leave it out for now.")
+		f.At("/until", "time_in_future", "The time in until lies in the future; leave it out for now.")
 	}
 	if !since.IsZero() && !since.Before(timeOr(until, s.now())) {
-		f.At("/since", "span_empty", "since must be before until.")
+		f.At("/since", "span_empty", "The time in since does not lie before the one in until; choose an earlier one.")
 	}
 	if fault := draft.FieldErrors(f); fault != nil {
 		return threads.ListQuery{}, fault

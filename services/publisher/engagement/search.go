@@ -25,12 +25,12 @@ func (s *Service) SearchPosts(ctx context.Context, q asks.SearchPosts) (asks.Thr
 	if err != nil {
 		return asks.ThreadsPage{}, err
 	}
-	f := events.Faultf(events.Invalid, "This search cannot be made; see the details.")
+	f := events.Faultf(events.Invalid, "This search cannot be made; see errors for each field.")
 	if strings.TrimSpace(q.Query) == "" || len(q.Query) > maxQuery {
-		f.At("/q", "query_invalid", fmt.Sprintf("q is what to look for, up to %d bytes.", maxQuery))
+		f.At("/q", "query_invalid", fmt.Sprintf("Say in q what to look for, in up to %d bytes.", maxQuery))
 	}
 	if !slices.Contains([]string{"", "text", "image", "video"}, q.MediaType) {
-		f.At("/mediaType", "media_type_unknown", "mediaType is text, image or video.")
+		f.At("/mediaType", "media_type_unknown", "A mediaType is text, image or video; choose one of them, or leave it out.")
 	}
 	author := strings.TrimPrefix(q.Author, "@")
 	if author != "" && !isUsername(author) {
@@ -130,16 +130,16 @@ func profileFault(err error) error {
 
 // FindLocations answers with places that a post can be tagged with.
 func (s *Service) FindLocations(ctx context.Context, q asks.FindLocations) (asks.LocationList, error) {
-	f := events.Faultf(events.Invalid, "These places cannot be looked for; see the details.")
+	f := events.Faultf(events.Invalid, "These places cannot be looked for; see errors for each field.")
 	switch {
 	case (q.Latitude == nil) != (q.Longitude == nil):
-		f.At("/latitude", "half_a_point", "latitude and longitude go together.")
+		f.At("/latitude", "half_a_point", "A point has a latitude and a longitude; give both.")
 	case q.Latitude != nil && !(*q.Latitude >= -90 && *q.Latitude <= 90):
-		f.At("/latitude", "out_of_range", "latitude is from -90 to 90 degrees.")
+		f.At("/latitude", "out_of_range", "A latitude lies between -90 and 90 degrees; correct it.")
 	case q.Longitude != nil && !(*q.Longitude >= -180 && *q.Longitude <= 180):
-		f.At("/longitude", "out_of_range", "longitude is from -180 to 180 degrees.")
+		f.At("/longitude", "out_of_range", "A longitude lies between -180 and 180 degrees; correct it.")
 	case strings.TrimSpace(q.Name) == "" && q.Latitude == nil, len(q.Name) > maxQuery:
-		f.At("/q", "query_invalid", fmt.Sprintf("q is the name of a place, up to %d bytes; or give a point.", maxQuery))
+		f.At("/q", "query_invalid", fmt.Sprintf("Say in q the name of a place, in up to %d bytes; or give a point.", maxQuery))
 	}
 	if fault := draft.FieldErrors(f); fault != nil {
 		return asks.LocationList{}, fault

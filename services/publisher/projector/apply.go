@@ -365,9 +365,9 @@ func (r *Projector) finishCommands(ctx context.Context, tx bun.Tx, ev events.Pos
 	case events.FactPublished:
 		return commands.FinishForPost(ctx, tx, p.ID, publishing, nil, p, r.Now())
 	case events.FactFailed:
-		return commands.FinishForPost(ctx, tx, p.ID, publishing, p.Reason, nil, r.Now())
+		return commands.FinishForPost(ctx, tx, p.ID, publishing, p.Reason, p, r.Now())
 	case events.FactCancelled:
-		return commands.FinishForPost(ctx, tx, p.ID, publishing, events.Faultf(events.Conflict, "This post was cancelled before it went out."), nil, r.Now())
+		return commands.FinishForPost(ctx, tx, p.ID, publishing, events.Faultf(events.Conflict, "This post was cancelled before it went out."), p, r.Now())
 	case events.FactDeleted:
 		return commands.FinishForPost(ctx, tx, p.ID, deleting, nil, p, r.Now())
 	case events.FactDeleteFailed:

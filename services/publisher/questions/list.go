@@ -47,31 +47,41 @@ func (s *Service) ListPosts(ctx context.Context, q asks.ListPosts) (asks.PostLis
 	if next != nil {
 		list.Next = next.Cursor()
 	}
+	if q.Counts {
+		if list.Counts, err = s.posts.Counts(ctx, q); err != nil {
+			return asks.PostList{}, err
+		}
+	}
 	return list, nil
 }
 
 // flaws names everything that a list cannot be asked for.
 func flaws(q asks.ListPosts) *events.Fault {
-	f := events.Faultf(events.Invalid, "This list cannot be made; see the details.")
+	f := events.Faultf(events.Invalid, "This list cannot be made; see errors for each field.")
 	wrong := func(pointer, code, words string) { f.Message = words; f.At(pointer, code, words) }
 	if q.Limit < 1 || q.Limit > maxList {
-		wrong("/limit", "out_of_range", fmt.Sprintf("limit is from 1 to %d.", maxList))
+		wrong("/limit", "out_of_range", fmt.Sprintf("A page has 1 to %d posts; choose a limit in that range.", maxList))
 	}
 	for _, status := range posts.StatusesOf(q) {
 		if _, known := posts.StatusConditions[status]; !known {
-			wrong("/status", "status_unknown", "status is QUEUED, POSTED, FAILED, CANCELLED or DELETED.")
+			wrong("/status", "status_unknown", "A status is QUEUED, POSTED, FAILED, CANCELLED or DELETED; choose one of them.")
+		}
+	}
+	for _, state := range q.States {
+		if !slices.Contains(posts.HeldStates, state) {
+			wrong("/state", "state_unknown", "A state to look for is waiting, unconfirmed or parked.")
 		}
 	}
 	for _, kind := range q.Kinds {
 		if !slices.Contains([]events.Kind{events.KindPost, events.KindRepost, events.KindImported}, kind) {
-			wrong("/kind", "kind_unknown", "kind is post, repost or imported.")
+			wrong("/kind", "kind_unknown", "A kind is post, repost or imported; choose one of them.")
 		}
 	}
 	if q.From != nil && q.To != nil && q.To.Before(*q.From) {
-		wrong("/to", "before_from", "to is before from.")
+		wrong("/to", "before_from", "The time in to lies before the one in from; exchange them.")
 	}
 	if len([]rune(q.Search)) > maxSearch || strings.ContainsRune(q.Search, 0) {
-		wrong("/search", "too_long", fmt.Sprintf("search is up to %d characters.", maxSearch))
+		wrong("/search", "too_long", fmt.Sprintf("A search has up to %d characters; shorten it.", maxSearch))
 	}
 	if len(f.Details) == 0 {
 		return nil

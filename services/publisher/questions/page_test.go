@@ -33,11 +33,13 @@ func manyPosts(t *testing.T, db *bun.DB, rows int) (all []posts.Post) {
 			CASE WHEN state IN ('published', 'failed') AND i % 700 = 11 THEN now() END,
 			CASE WHEN state = 'published' THEN (CASE WHEN i = 13 THEN ?0 / 2 ELSE i END)::text END, now(), now(), 3, 3, 'scheduled'
 		FROM (SELECT i, CASE WHEN i <= ?0 / 4 THEN 'published' WHEN i > ?0 * 3 / 4 THEN 'scheduled' WHEN i % 900 = 1 THEN 'failed'
-				WHEN i % 20 = 2 THEN 'cancelled' WHEN i % 2000 = 4 THEN 'parked' ELSE 'published' END AS state
+				WHEN i % 20 = 2 THEN 'cancelled' WHEN i % 2000 = 4 THEN 'parked' WHEN i % 3000 = 6 THEN 'waiting' ELSE 'published' END AS state
 			FROM generate_series(1, ?0) AS i) AS rows;
 		INSERT INTO posts (id, user_id, account_id, kind, text, content_hash, publish_at, publish_within, state, created_at, updated_at, rev, told_rev, fact)
 		SELECT 'post_other' || i, 'user_2', 'acct_other', 'post', 'Somebody else''s ' || i, 'x', '2026-01-02', 86400, 'published', now(), now(), 3, 3, 'scheduled'
 		FROM generate_series(1, 500) AS i;
+		UPDATE posts SET reason = jsonb_build_object('code', CASE WHEN state = 'failed' THEN 'refused' ELSE 'outcome_unknown' END, 'message', 'x')
+			WHERE state IN ('failed', 'parked', 'waiting');
 		ANALYZE posts`, rows)
 	if err != nil {
 		t.Fatal(err)
@@ -62,6 +64,7 @@ func listedOf(all []posts.Post, q asks.ListPosts) (ids []string) {
 		case q.AccountID != "" && p.AccountID != q.AccountID, len(statuses) > 0 && !slices.Contains(statuses, posts.StatusOf(&p)),
 			len(q.Kinds) == 0 && p.Kind == events.KindImported, len(q.Kinds) > 0 && !slices.Contains(q.Kinds, p.Kind),
 			p.Kind == events.KindImported && twins[p.AccountID+" "+p.MediaID],
+			len(q.States) > 0 && (!slices.Contains(q.States, p.State) || !p.DeletedAt.IsZero()), q.Reason != "" && (p.Reason == nil || p.Reason.Code != q.Reason),
 			q.From != nil && p.PublishAt.Before(*q.From), q.To != nil && !p.PublishAt.Before(*q.To),
 			!strings.Contains(strings.ToLower(p.Text), strings.ToLower(q.Search)):
 		default:
@@ -80,6 +83,14 @@ func someLists(each func(name string, q asks.ListPosts)) {
 	statuses := [][]events.Status{nil, {events.StatusFailed, events.StatusCancelled}, {events.StatusDeleted, events.StatusQueued}}
 	for _, s := range posts.AllStatuses {
 		statuses = append(statuses, []events.Status{s})
+	}
+	for _, account := range []string{"", "acct_large", "acct_small"} {
+		for _, states := range [][]events.State{{events.StateParked}, {events.StateWaiting, events.StateParked, events.StateParked}, {events.StateUnconfirmed}} {
+			for _, statuses := range [][]events.Status{nil, {events.StatusQueued}, {events.StatusPosted}} {
+				q := asks.ListPosts{UserID: "user_1", AccountID: account, Statuses: statuses, States: states}
+				each(fmt.Sprintf("%s %v of %v", account, states, statuses), q)
+			}
+		}
 	}
 	for _, account := range []string{"", "acct_large", "acct_small", "acct_other"} {
 		for _, status := range statuses {
@@ -184,11 +195,66 @@ func TestPages(t *testing.T) {
 		if got, _ := walk(asks.ListPosts{UserID: "user_1", Search: "number 11", Limit: 10}); !slices.Equal(got, listedOf(all, asks.ListPosts{Search: "number 11"})) {
 			t.Errorf("it found %d posts", len(got))
 		}
+		refused := asks.ListPosts{UserID: "user_1", Reason: events.Refused, Limit: 5}
+		if got, _ := walk(refused); !slices.Equal(got, listedOf(all, refused)) || len(got) == 0 {
+			t.Errorf("of a reason it found %v, want %v", got, listedOf(all, refused))
+		}
 		none := asks.ListPosts{UserID: "user_1", Search: "giraffe", Limit: 10}
 		if got, pages := walk(none); len(got) > 0 || pages != pagesOf(none) {
 			t.Errorf("it found %v on %d pages", got, pages)
 		}
 	})
+}
+
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	s := New(posts.NewStore(db, 0, 0), nil)
+	all := manyPosts(t, db, 12_000)
+	from := time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC)
+	for name, q := range map[string]asks.ListPosts{
+		"of all":              {UserID: "user_1"},
+		"of an account":       {UserID: "user_1", AccountID: "acct_small"},
+		"with imported posts": {UserID: "user_1", Kinds: []events.Kind{events.KindPost, events.KindImported}},
+		"of a stretch":        {UserID: "user_1", From: &from},
+		"of nobody":           {UserID: "user_3"},
+		"whatever is listed":  {UserID: "user_1", Statuses: []events.Status{events.StatusFailed}, Search: "zebra", Reason: events.Refused},
+	} {
+		want := func(status events.Status, state events.State) asks.PostCount {
+			of := asks.ListPosts{AccountID: q.AccountID, Kinds: q.Kinds, From: q.From, Status: status}
+			if state != "" {
+				of.States = []events.State{state}
+			}
+			n := len(listedOf(all, of))
+			if q.UserID != "user_1" {
+				n = 0
+			}
+			return asks.PostCount{Posts: min(n, posts.CountedUpTo), More: n > posts.CountedUpTo}
+		}
+		q.Counts, q.Limit = true, 1
+		list, err := s.ListPosts(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expected := asks.PostCounts{
+			Queued: want(events.StatusQueued, ""), Posted: want(events.StatusPosted, ""), Failed: want(events.StatusFailed, ""),
+			Cancelled: want(events.StatusCancelled, ""), Deleted: want(events.StatusDeleted, ""),
+			Waiting: want(events.StatusQueued, events.StateWaiting), Unconfirmed: want(events.StatusQueued, events.StateUnconfirmed), Parked: want(events.StatusQueued, events.StateParked),
+		}
+		if list.Counts == nil || *list.Counts != expected {
+			t.Errorf("%s it counts %+v, want %+v", name, list.Counts, expected)
+		}
+	}
+	if list, err := s.ListPosts(t.Context(), asks.ListPosts{UserID: "user_1", Limit: 1}); err != nil || list.Counts != nil {
+		t.Errorf("unasked it counts %v, %v", list.Counts, err)
+	}
+	// A count costs what it counts, however many posts there are.
+	for _, status := range posts.AllStatuses {
+		q := asks.ListPosts{UserID: "user_1", Status: status}
+		if read := rowsRead(t, db, posts.Selection(db, q, posts.Span{}, posts.CountedUpTo+1, "publish_at", "id")); read > 2*posts.CountedUpTo {
+			t.Errorf("%d rows are read to count those of %s", read, status)
+		}
+	}
 }
 
 // rowsRead is how many rows of posts a statement touches.

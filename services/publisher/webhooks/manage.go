@@ -109,7 +109,7 @@ func (s *Service) validate(ctx context.Context, h *webhook) error {
 		return badURL(sentence)
 	}
 	if n := utf8.RuneCountInString(h.Description); n > maxDescription || strings.ContainsRune(h.Description, 0) {
-		const sentence = "A description has up to 200 characters."
+		const sentence = "A description has up to 200 characters; shorten it."
 		return events.Faultf(events.Invalid, sentence).At("/description", "description_too_long", sentence)
 	}
 	names := []string{}
