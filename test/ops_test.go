@@ -91,14 +91,14 @@ func TestOps(t *testing.T) {
 		}
 		at := 0
 		for _, want := range []string{
-			"command post.schedule.v1", "request an", "event post.scheduled.v1", "threads create", "event post.prepared.v1",
+			"request an", "command post.schedule.v1", "command post.schedule.v1", "event post.scheduled.v1", "threads create", "event post.prepared.v1",
 			"threads publish", "event post.published.v1",
 		} {
 			i := slices.Index(seen[at:], want)
 			if i < 0 {
 				t.Fatalf("after %d of these %q is missing: %q", at, want, seen)
 			}
-			at += i
+			at += i + 1
 		}
 		if story.Row == nil || story.Row.State != events.StatePublished || story.Row.MediaID == nil {
 			t.Fatalf("the row is %+v", story.Row)

@@ -50,6 +50,9 @@ type Entry struct {
 	ID    string `json:"id,omitempty"`
 	Cause string `json:"cause,omitempty"`
 	Seq   uint64 `json:"seq,omitempty"` // on its stream
+
+	request string // of an event: the request that led to it
+	begins  bool   // a command is taken on
 }
 
 // PostRow is what the row says of where the post stands.
@@ -106,7 +109,7 @@ func Explain(ctx context.Context, js jetstream.JetStream, db bun.IDB, id string)
 			return h, err
 		}
 	}
-	slices.SortStableFunc(h.Timeline, func(a, b Entry) int { return a.At.Compare(b.At) })
+	h.Timeline = inOrder(h.Timeline)
 	if row == nil && len(h.Timeline) == 0 {
 		return h, fmt.Errorf("nothing is known of a post %s: no row, no event, no command", id)
 	}
@@ -117,7 +120,7 @@ func findRow(ctx context.Context, db bun.IDB, id string) (*PostRow, error) {
 	var rows []PostRow
 	err := db.NewSelect().TableExpr("posts").ColumnExpr("id, user_id, account_id, kind, state, reason, media_id, permalink, publish_at").
 		ColumnExpr("created_at, updated_at, rev, told_rev, wake_at, armed_at, lease, lease_until, container_id, container_at").
-		ColumnExpr("attempt, claimed_at, call_deadline, rebuilds, failures").
+		ColumnExpr("attempt, claimed_at, call_deadline, doubt_since, on_absent, rebuilds, failures").
 		Where("id = ? OR media_id = ?", id, id).Limit(2).Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("read post %s: %w", id, err)
@@ -163,10 +166,11 @@ func gatherEvents(ctx context.Context, js jetstream.JetStream, _ bun.IDB, s *His
 		if at.IsZero() {
 			at = m.Stored
 		}
-		s.add(Entry{At: at, Source: "event", What: m.Meta.Type + ": " + what, ID: m.Meta.ID, Cause: m.Meta.Causation, Seq: m.Seq})
+		s.add(Entry{At: at, Source: "event", What: m.Meta.Type + ": " + what, ID: m.Meta.ID, Cause: m.Meta.Causation, Seq: m.Seq,
+			request: m.Meta.Correlation})
 		if c := m.Meta.Correlation; c != "" && !requests[c] {
 			requests[c] = true
-			s.add(Entry{At: at.Add(-time.Nanosecond), Source: "request", What: "an HTTP request led to what follows; the gateway's log has it", ID: c})
+			s.add(Entry{At: at, Source: "request", What: "an HTTP request led to what follows; the gateway's log has it", ID: c})
 		}
 		return nil
 	})
@@ -192,7 +196,7 @@ func gatherCommands(ctx context.Context, _ jetstream.JetStream, db bun.IDB, s *H
 		if c.Key != nil {
 			what += ", with an Idempotency-Key"
 		}
-		s.add(Entry{At: c.CreatedAt, Source: "command", What: what, ID: c.ID})
+		s.add(Entry{At: c.CreatedAt, Source: "command", What: what, ID: c.ID, begins: true})
 		if c.FinishedAt == nil {
 			continue
 		}
