@@ -69,20 +69,33 @@ func confOptions(dir, file string) (*server.Options, error) {
 			return nil, err
 		}
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "secrets"), 0o700); err != nil {
+	if err := writePasswords(dir); err != nil {
 		return nil, err
 	}
-	passwords := filepath.Join(dir, "secrets", "nats_passwords")
-	if _, err := os.Stat(passwords); err != nil {
-		var b strings.Builder
-		for _, u := range bus.Users() {
-			fmt.Fprintf(&b, "%s: %q\n", natsd.PasswordOf(u.Name), PasswordFor(u.Name))
-		}
-		if err := os.WriteFile(passwords, []byte(b.String()), 0o600); err != nil {
-			return nil, err
-		}
-	}
 	return server.ProcessConfigFile(filepath.Join(dir, filepath.Base(file)))
+}
+
+// WritePasswords puts the passwords of PasswordFor into a directory of a configuration, unless it has some.
+func WritePasswords(t testing.TB, dir string) {
+	t.Helper()
+	if err := writePasswords(dir); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func writePasswords(dir string) error {
+	if err := os.MkdirAll(filepath.Join(dir, "secrets"), 0o700); err != nil {
+		return err
+	}
+	passwords := filepath.Join(dir, "secrets", "nats_passwords")
+	if _, err := os.Stat(passwords); err == nil {
+		return nil
+	}
+	var b strings.Builder
+	for _, u := range bus.Users() {
+		fmt.Fprintf(&b, "%s: %q\n", natsd.PasswordOf(u.Name), PasswordFor(u.Name))
+	}
+	return os.WriteFile(passwords, []byte(b.String()), 0o600)
 }
 
 // As is a connection as one of the users, who need not be a service.

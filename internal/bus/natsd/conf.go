@@ -19,7 +19,9 @@ const confHead = `# The NATS server of this system: its streams, and its users w
 #
 # The passwords are in a file of their own beside this one, secrets/nats_passwords, a line for each user; "go run . secrets"
 # makes it. A line may also name a variable of the environment (NATS_PASSWORD_AUTH: $SOME_NAME) or hold a bcrypt hash.
-# To speak TLS, use a file that includes this one and adds a tls block; docs/operations.md shows it.
+# To speak TLS, use a file that includes this one and adds a tls block; docs/operations.md shows it whole.
+#
+# The streams are in the directory "data" where the server is started, or where --store_dir says.
 
 include secrets/nats_passwords
 
@@ -31,7 +33,7 @@ ping_interval: "5s"
 ping_max: 2
 
 jetstream {
-  store_dir: /data
+  store_dir: "data"
   sync_interval: always # an accepted command is on the disk before it is acknowledged
 }
 
