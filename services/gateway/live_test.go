@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -304,13 +305,23 @@ func TestStreamEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 		srv := httptest.NewUnstartedServer(s.Handler())
-		srv.Config.ReadTimeout, srv.Config.WriteTimeout = 200*time.Millisecond, 200*time.Millisecond
+		const limit = time.Hour
+		srv.Config.ReadTimeout, srv.Config.WriteTimeout = limit, limit
+		conns := &deadlines{Listener: srv.Listener}
+		srv.Listener = conns
 		srv.Start()
 		t.Cleanup(srv.Close)
 		h.url = srv.URL
 		l := h.listen(t, "")
 		l.place()
-		for l.in.Scan() && l.in.Text() != ": beat" { // a second later
+		read, write := conns.last()
+		if !read.IsZero() || write.IsZero() || time.Until(write) > limit/2 {
+			t.Errorf("a stream that has begun may read until %s and write until %s: those are not its own limits", read, write)
+		}
+		for l.in.Scan() && l.in.Text() != ": beat" {
+		}
+		if _, later := conns.last(); !later.After(write) {
+			t.Errorf("after a beat it may write until %s, and could before until %s", later, write)
 		}
 		h.tell(t, fact(ada, acctA, events.FactScheduled, "still here"))
 		l.must("post.scheduled")
@@ -329,6 +340,44 @@ func TestStreamEvents(t *testing.T) {
 			t.Errorf("%v", l.resp.Header)
 		}
 	})
+}
+
+// deadlines keeps the deadlines that were set last on a server's connection.
+type deadlines struct {
+	net.Listener
+
+	mu          sync.Mutex
+	read, write time.Time
+}
+
+func (d *deadlines) Accept() (net.Conn, error) {
+	c, err := d.Listener.Accept()
+	return deadlined{c, d}, err
+}
+
+func (d *deadlines) last() (read, write time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.read, d.write
+}
+
+type deadlined struct {
+	net.Conn
+	of *deadlines
+}
+
+func (c deadlined) SetReadDeadline(at time.Time) error {
+	c.of.mu.Lock()
+	c.of.read = at
+	c.of.mu.Unlock()
+	return c.Conn.SetReadDeadline(at)
+}
+
+func (c deadlined) SetWriteDeadline(at time.Time) error {
+	c.of.mu.Lock()
+	c.of.write = at
+	c.of.mu.Unlock()
+	return c.Conn.SetWriteDeadline(at)
 }
 
 func TestStreamsEndCleanly(t *testing.T) {
