@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -14,9 +15,12 @@ func newRebuild(p *program) *cobra.Command {
 		Use:     "rebuild",
 		Short:   "Build the table of posts anew from EVENTS, and show where the live one differs",
 		Long:    "Builds the table of posts anew from EVENTS, beside the live one, and shows where they differ. Without --swap it changes nothing.\n\nFor\n--swap no publisher may run. Stop a system that runs in one process first: its NATS and Postgres are then started alone for the time." + whichDeployment,
-		Example: "  threads rebuild\n  threads rebuild --swap        with all publishers stopped",
+		Example: "  threads rebuild\n  threads rebuild --swap        with all publishers stopped\n  threads rebuild --drop 12",
 		Args:    flagsOnly,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if o.Swap && o.Drop > 0 {
+				return usage(errors.New("--drop goes without --swap"))
+			}
 			run := func(ctx context.Context, d *ops.Deployment) error { return d.Rebuild(ctx, o) }
 			if o.Swap {
 				return p.operateStopped(c.Context(), run)
@@ -26,7 +30,8 @@ func newRebuild(p *program) *cobra.Command {
 	}
 	f := c.Flags()
 	f.BoolVar(&o.Swap, "swap", false, "make the rows that differ what EVENTS says; all publishers must be stopped")
-	f.IntVar(&o.Show, "show", 100, "at most so many differences are shown")
+	f.Uint64Var(&o.Drop, "drop", 0, "count the skipped event of this `sequence` no longer, which need not be applied (default: none); nothing is rebuilt then")
+	f.IntVar(&o.Show, "show", 100, "at most so many differences, and events that were skipped, are shown")
 	f.BoolVar(&o.JSON, "json", false, "JSON (default: a table)")
 	return c
 }

@@ -22,7 +22,7 @@ type Rebuilt struct{ db *bun.DB }
 // CreateRebuilt makes the table, empty.
 func CreateRebuilt(ctx context.Context, db *bun.DB) (Rebuilt, error) {
 	_, err := db.ExecContext(ctx, "DROP TABLE IF EXISTS "+rebuiltTable+"; CREATE UNLOGGED TABLE "+rebuiltTable+
-		" (LIKE posts INCLUDING DEFAULTS, PRIMARY KEY (id))")
+		" (LIKE posts INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (id))")
 	if err != nil {
 		return Rebuilt{}, fmt.Errorf("make the table %s: %w", rebuiltTable, err)
 	}

@@ -31,7 +31,7 @@ const eraseBatch = 500
 
 // accountTables are the tables, besides that of the posts, whose rows are an account's. A test knows when one is missing.
 var accountTables = []string{
-	"quota_uses", "insight_snapshots", "insight_rounds", "search_uses", "history_imports", "posts_gone",
+	"quota_uses", "insight_snapshots", "insight_rounds", "search_uses", "history_imports", "posts_gone", "skipped_events",
 }
 
 // Deps is what an eraser works with.

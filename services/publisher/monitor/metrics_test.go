@@ -74,6 +74,10 @@ func TestSurvey(t *testing.T) { //nolint:paralleltest // see above
 	if err := posts.SpendQuota(t.Context(), r.DB, uses...); err != nil {
 		t.Fatal(err)
 	}
+	_, err := r.DB.ExecContext(t.Context(), "INSERT INTO skipped_events (seq, type, post_id, account_id, why, skipped_at) VALUES (7, 'post.dreamt.v9', 'later', 'acct', 'unknown', now())")
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Monitor.Measure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +102,7 @@ func TestSurvey(t *testing.T) { //nolint:paralleltest // see above
 	is(248, "threads_quota_headroom", "posts")
 	is(1000, "threads_quota_headroom", "replies")
 	is(0, "threads_dead_letters")
+	is(1, "threads_facts_set_aside")
 	is(0, "threads_recorder_behind")
 
 	later := r.Any("later")

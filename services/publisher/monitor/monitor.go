@@ -55,6 +55,10 @@ var (
 		Name: "threads_recorder_behind",
 		Help: "Facts on EVENTS that are not applied to Postgres yet.",
 	})
+	skippedEvents = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "threads_facts_set_aside",
+		Help: "Facts on EVENTS that could not be read or written to Postgres, and wait for a rebuild, or for somebody to look.",
+	})
 	deadLetters = promauto.NewGauge(prometheus.GaugeOpts{
 		Name: "threads_dead_letters",
 		Help: "Messages on DEAD: set aside, and waiting for somebody to look.",
@@ -167,6 +171,10 @@ func (m *Monitor) Measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	skipped, _, err := projector.CountSkipped(ctx, m.DB)
+	if err != nil {
+		return err
+	}
 	dead, err := m.Bus.JetStream().Stream(ctx, events.StreamDead)
 	if err != nil {
 		return fmt.Errorf("look at DEAD: %w", err)
@@ -201,6 +209,7 @@ func (m *Monitor) Measure(ctx context.Context) error {
 	oldestOverdue.Set(age(now, due.Oldest))
 	stalledFor.Set(age(now, due.Stalled))
 	projectorBehind.Set(float64(end - position))
+	skippedEvents.Set(float64(skipped))
 	deadLetters.Set(float64(dead.CachedInfo().State.Msgs))
 	measuredAt.Set(float64(now.Unix()))
 

@@ -22,7 +22,7 @@ import (
 
 // ApplyAll applies events and moves the position. One whose values have no place in the tables, as those of a version that
 // nobody has migrated to, is skipped like one that cannot be read: it stays on EVENTS, for a newer version to rebuild from,
-// and holds nobody up.
+// is noted in skipped_events, and holds nobody up.
 func (r *Projector) ApplyAll(ctx context.Context, conn bun.IDB, evs []Event) error {
 	err := r.applyInTx(ctx, conn, evs)
 	if !pg.Unfit(err) {
@@ -31,19 +31,13 @@ func (r *Projector) ApplyAll(ctx context.Context, conn bun.IDB, evs []Event) err
 	for _, e := range evs {
 		err := r.applyInTx(ctx, conn, []Event{e})
 		if pg.Unfit(err) {
-			r.skip(e.Seq, err)
-			err = r.applyInTx(ctx, conn, []Event{{Seq: e.Seq}})
+			err = r.applyInTx(ctx, conn, []Event{e.skippedFor(err)})
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (r *Projector) skip(seq uint64, err error) {
-	eventsSkipped.Inc()
-	r.Log.Error("event skipped; it stays on EVENTS", zap.Uint64("seq", seq), zap.Error(err))
 }
 
 // applyInTx applies events and moves the position, in one transaction. What was applied before is skipped.
@@ -53,8 +47,9 @@ func (r *Projector) applyInTx(ctx context.Context, conn bun.IDB, evs []Event) er
 	}
 	crash.At(crash.RecordReceived)
 	var waiting []commands.Command
+	var skipped []Skipped
 	err := pg.InTx(ctx, conn, func(ctx context.Context, tx bun.Tx) error {
-		waiting = nil
+		waiting, skipped = nil, nil
 		position, err := r.Position(ctx, tx)
 		if err != nil {
 			return err
@@ -79,6 +74,10 @@ func (r *Projector) applyInTx(ctx context.Context, conn bun.IDB, evs []Event) er
 				continue
 			}
 			position = e.Seq
+			if e.unfit != nil {
+				skipped = append(skipped, e.note(r.Now()))
+				continue
+			}
 			if ev, ok := e.Message.(events.PostEvent); ok {
 				row, rev := rows[ev.Snapshot().ID], ev.Snapshot().Rev
 				if row.Rev >= rev && ev.Fact() == events.FactPublished && row.MissesOutcome() {
@@ -108,11 +107,15 @@ func (r *Projector) applyInTx(ctx context.Context, conn bun.IDB, evs []Event) er
 			return err
 		}
 		waiting = append(waiting, w...)
+		if err := insertSkipped(ctx, tx, skipped); err != nil {
+			return err
+		}
 		return r.setPosition(ctx, tx, position)
 	})
 	if err != nil {
 		return err
 	}
+	r.said(skipped)
 	crash.At(crash.RecordApplied)
 	for _, e := range evs {
 		if _, ok := e.Message.(events.AccountEvent); ok {

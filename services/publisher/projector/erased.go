@@ -17,6 +17,9 @@ func (*Projector) withoutErased(ctx context.Context, db bun.IDB, evs []Event) ([
 		if ev, ok := e.Message.(events.PostEvent); ok {
 			ids = append(ids, ev.Snapshot().AccountID)
 		}
+		if account, _ := e.about(); e.unfit != nil && account != "" {
+			ids = append(ids, account)
+		}
 	}
 	if len(ids) == 0 {
 		return evs, nil
@@ -28,6 +31,9 @@ func (*Projector) withoutErased(ctx context.Context, db bun.IDB, evs []Event) ([
 	for i, e := range evs {
 		if ev, ok := e.Message.(events.PostEvent); ok && erased[ev.Snapshot().AccountID] {
 			evs[i].Message = nil // its place in the stream still counts
+		}
+		if account, _ := e.about(); e.unfit != nil && erased[account] {
+			evs[i].unfit = nil
 		}
 	}
 	return evs, nil

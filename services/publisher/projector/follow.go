@@ -159,21 +159,22 @@ func gather(ctx context.Context, incoming <-chan received, beat <-chan time.Time
 // Event is an event with its place in the stream.
 type Event struct {
 	Seq     uint64
-	Message events.Message // nil: a type that this version does not know
+	Message events.Message // nil: it is not applied
+
+	subject, typ string
+	unfit        error // why it cannot be applied
 }
 
 // decode reads a message of EVENTS.
-func (r *Projector) decode(m jetstream.Msg) (Event, error) {
+func decode(m jetstream.Msg) (Event, error) {
 	meta, err := m.Metadata()
 	if err != nil {
 		return Event{}, fmt.Errorf("read metadata: %w", err)
 	}
-	ev, err := events.Decode(m.Headers().Get(events.HeaderType), m.Data())
-	if err != nil {
-		// An event that this version cannot read is not lost: it stays on EVENTS, for a newer one to rebuild from.
-		r.skip(meta.Sequence.Stream, err)
-	}
-	return Event{meta.Sequence.Stream, ev}, nil
+	e := Event{Seq: meta.Sequence.Stream, subject: m.Subject(), typ: m.Headers().Get(events.HeaderType)}
+	// An event that this version cannot read is not lost: it stays on EVENTS, for a newer one to rebuild from.
+	e.Message, e.unfit = events.Decode(e.typ, m.Data())
+	return e, nil
 }
 
 // applyBatch applies messages and moves the position, in one transaction.
@@ -181,7 +182,7 @@ func (r *Projector) applyBatch(ctx context.Context, conn *bun.Conn, batch []rece
 	evs := make([]Event, len(batch))
 	for i, m := range batch {
 		var err error
-		if evs[i], err = r.decode(m); err != nil {
+		if evs[i], err = decode(m); err != nil {
 			return err
 		}
 	}

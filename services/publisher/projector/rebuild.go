@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -46,6 +48,9 @@ type Rebuilt struct {
 	Differences []Difference `json:"differences"` // the first of them
 	Different   int          `json:"different"`   // all of them
 	Swapped     int          `json:"swapped"`     // rows that were made what EVENTS says
+	// Skipped are the events that are on EVENTS and not in the tables; Applied, how many of them a swap has put there, or found to be no longer on EVENTS.
+	Skipped []Skipped `json:"skipped"`
+	Applied int       `json:"applied"`
 }
 
 // Difference is a post whose row is not what EVENTS says.
@@ -78,7 +83,7 @@ func (b Rebuilder) Run(ctx context.Context, show int, swap bool) (*Rebuilt, erro
 	}
 	defer table.Drop(ctx)
 	found := &Rebuilt{Differences: []Difference{}}
-	if err := b.fill(ctx, r, table, found); err != nil {
+	if err := b.fill(ctx, table, found); err != nil {
 		return nil, err
 	}
 	found.Seconds = time.Since(began).Seconds()
@@ -86,8 +91,16 @@ func (b Rebuilder) Run(ctx context.Context, show int, swap bool) (*Rebuilt, erro
 		return nil, err
 	}
 	if swap {
-		err = b.swap(ctx, r, table, found)
+		if err := b.swap(ctx, r, table, found); err != nil {
+			return nil, err
+		}
+		if found.Applied, err = r.applySkipped(ctx); err != nil {
+			return nil, err
+		}
+		found.Skipped = nil // all are noted now
 	}
+	noted, err := listNotes(ctx, b.DB)
+	found.Skipped = mergeSkipped(noted, found.Skipped)
 	return found, err
 }
 
@@ -133,7 +146,7 @@ func (b Rebuilder) tryStopFollowing(ctx context.Context) (free func(), err error
 }
 
 // fill reads EVENTS from its start and keeps the latest of each post.
-func (b Rebuilder) fill(ctx context.Context, r *Projector, table posts.Rebuilt, found *Rebuilt) error {
+func (b Rebuilder) fill(ctx context.Context, table posts.Rebuilt, found *Rebuilt) error {
 	stream, err := b.Bus.JetStream().Stream(ctx, events.StreamEvents)
 	if err != nil {
 		return fmt.Errorf("find EVENTS: %w", err)
@@ -152,7 +165,8 @@ func (b Rebuilder) fill(ctx context.Context, r *Projector, table posts.Rebuilt, 
 	}
 	defer messages.Stop()
 	g, ctx := errgroup.WithContext(ctx)
-	batches := make(chan []posts.Post, 1) // one is read while another is written
+	var unread, unfit []Skipped
+	batches := make(chan []Event, 1) // one is read while another is written
 	g.Go(func() error {
 		defer close(batches)
 		batch := newLatest()
@@ -163,7 +177,7 @@ func (b Rebuilder) fill(ctx context.Context, r *Projector, table posts.Rebuilt, 
 			if err != nil {
 				return errors.Join(fmt.Errorf("EVENTS stopped after %d events: %w", found.Events, err), ctx.Err())
 			}
-			fact, err := r.decode(m)
+			fact, err := decode(m)
 			if err != nil {
 				return err
 			}
@@ -171,7 +185,10 @@ func (b Rebuilder) fill(ctx context.Context, r *Projector, table posts.Rebuilt, 
 				break
 			}
 			found.Events++
-			batch.add(fact.Message)
+			if fact.unfit != nil {
+				unread = append(unread, fact.note(time.Now()))
+			}
+			batch.add(fact)
 			if found.Events%rebuildBatch == 0 || found.Events == all {
 				select {
 				case batches <- batch.take():
@@ -193,38 +210,69 @@ func (b Rebuilder) fill(ctx context.Context, r *Projector, table posts.Rebuilt, 
 	})
 	g.Go(func() error {
 		for batch := range batches {
-			if err := table.Write(ctx, batch); err != nil {
+			refused, err := write(ctx, table, batch)
+			if err != nil {
 				return err
 			}
+			unfit = append(unfit, refused...)
 		}
 		return nil
 	})
-	return g.Wait()
+	err = g.Wait()
+	found.Skipped = append(unread, unfit...)
+	return err
+}
+
+// write writes the posts of events, and returns the events whose values have no place in the table.
+func write(ctx context.Context, table posts.Rebuilt, evs []Event) ([]Skipped, error) {
+	list := make([]posts.Post, 0, len(evs))
+	for _, e := range evs {
+		ev, ok := e.Message.(events.PostEvent)
+		if !ok {
+			continue
+		}
+		p := posts.FromSnapshot(ev.Snapshot())
+		p.Fact, p.EmittedRev = ev.Fact(), p.Rev
+		list = append(list, p)
+	}
+	err := table.Write(ctx, list)
+	switch {
+	case !pg.Unfit(err):
+		return nil, err
+	case len(evs) == 1:
+		return []Skipped{evs[0].skippedFor(err).note(time.Now())}, nil
+	}
+	half := len(evs) / 2
+	first, err := write(ctx, table, evs[:half])
+	if err != nil {
+		return nil, err
+	}
+	second, err := write(ctx, table, evs[half:])
+	return append(first, second...), err
 }
 
 // latest keeps the highest rev of each post.
-type latest struct{ posts map[string]posts.Post }
+type latest struct {
+	revs map[string]int64
+	evs  map[string]Event
+}
 
-func newLatest() *latest { return &latest{posts: map[string]posts.Post{}} }
+func newLatest() *latest { return &latest{map[string]int64{}, map[string]Event{}} }
 
-func (l *latest) add(msg events.Message) {
-	ev, ok := msg.(events.PostEvent)
+func (l *latest) add(e Event) {
+	ev, ok := e.Message.(events.PostEvent)
 	if !ok {
 		return
 	}
-	p := posts.FromSnapshot(ev.Snapshot())
-	if l.posts[p.ID].Rev < p.Rev {
-		p.Fact, p.EmittedRev = ev.Fact(), p.Rev
-		l.posts[p.ID] = p
+	if p := ev.Snapshot(); l.revs[p.ID] < p.Rev {
+		l.revs[p.ID], l.evs[p.ID] = p.Rev, e
 	}
 }
 
-func (l *latest) take() []posts.Post {
-	list := make([]posts.Post, 0, len(l.posts))
-	for _, p := range l.posts {
-		list = append(list, p)
-	}
-	clear(l.posts)
+func (l *latest) take() []Event {
+	list := slices.Collect(maps.Values(l.evs))
+	clear(l.revs)
+	clear(l.evs)
 	return list
 }
 
@@ -255,6 +303,9 @@ func (b Rebuilder) swap(ctx context.Context, r *Projector, table posts.Rebuilt, 
 			return err
 		}
 		if err := r.markAllUnconfirmed(ctx, tx); err != nil {
+			return err
+		}
+		if err := insertSkipped(ctx, tx, found.Skipped); err != nil {
 			return err
 		}
 		return r.setPosition(ctx, tx, found.Last)

@@ -87,10 +87,15 @@ func (r *Projector) startOverOnNewStream(ctx context.Context, position uint64) e
 		return nil
 	}
 	r.Log.Warn("EVENTS was replaced by a new stream: counting from its start", zap.Uint64("applied", position), zap.Uint64("end", end))
-	if _, err := r.DB.NewDelete().Table("recorder_positions").Where("name = ? AND seq = ?", PositionRow, position).Exec(ctx); err != nil {
-		return fmt.Errorf("begin to count anew: %w", err)
-	}
-	return nil
+	return pg.InTx(ctx, r.DB, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := tx.NewDelete().Table("recorder_positions").Where("name = ? AND seq = ?", PositionRow, position).Exec(ctx); err != nil {
+			return fmt.Errorf("begin to count anew: %w", err)
+		}
+		if _, err := tx.NewDelete().Model((*Skipped)(nil)).Where("seq <= ?", position).Exec(ctx); err != nil { // of the old stream
+			return fmt.Errorf("drop the skipped events of the old stream: %w", err)
+		}
+		return nil
+	})
 }
 
 // RestoringRow is the row of recorder_positions that stands while a restore is worked off.
@@ -132,7 +137,7 @@ func (r *Projector) Replay(ctx context.Context, db bun.IDB, from, to uint64) err
 		if err != nil {
 			return fmt.Errorf("read EVENTS at %d: %w", from, err)
 		}
-		e, err := r.decode(m)
+		e, err := decode(m)
 		if err != nil {
 			return err
 		}
