@@ -3,10 +3,12 @@ package test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -224,6 +226,33 @@ func TestOps(t *testing.T) {
 			if out, err := h.op(append([]string{"dead"}, wrong...)...); err == nil {
 				t.Errorf("%q passed: %s", wrong, out)
 			}
+		}
+	})
+
+	t.Run("an event that could not be applied is told of by doctor and rebuild, until it is dropped", func(t *testing.T) {
+		m := nats.NewMsg(events.PostFacts("acct_tomorrow", "post_tomorrow", "dreamt"))
+		m.Header = nats.Header{events.HeaderType: {"post.dreamt.v9"}}
+		ack, err := h.jetStream().PublishMsg(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tells := fmt.Sprintf("1 events on EVENTS could not be read or written to the tables, the first at sequence %d", ack.Sequence)
+		h.eventually("doctor's word", func() error {
+			if out, _ := h.opWith(nil, "doctor"); !strings.Contains(out, tells) {
+				return errors.New(out)
+			}
+			return nil
+		})
+		if out := h.mustOp("rebuild"); !strings.Contains(out, fmt.Sprintf("seq %d  post.dreamt.v9  post_tomorrow: unknown message type", ack.Sequence)) {
+			t.Errorf("rebuild says %s", out)
+		}
+		seq := strconv.FormatUint(ack.Sequence, 10)
+		h.mustOp("rebuild", "--drop", seq)
+		if out, err := h.op("rebuild", "--drop", seq); err == nil {
+			t.Errorf("it was dropped twice: %s", out)
+		}
+		if out := h.mustOp("rebuild"); strings.Contains(out, "post_tomorrow") {
+			t.Errorf("after the drop rebuild says %s", out)
 		}
 	})
 
