@@ -202,7 +202,7 @@ const pageChunk = 128
 
 // Page reads up to a page of a list, and where the next one begins; nil when this is the last. A page ends early where its
 // posts would weigh more than a message may. It has one post at least, so that the list goes on.
-func (s *Store) Page(ctx context.Context, q asks.ListPosts, after *Position) (posts []events.Post, next *Position, err error) {
+func (s *Store) Page(ctx context.Context, q asks.ListPosts, after *Position, view func(*Post) events.Post) (posts []events.Post, next *Position, err error) {
 	if len(Runs(q)) == 0 {
 		return nil, nil, nil
 	}
@@ -220,7 +220,7 @@ func (s *Store) Page(ctx context.Context, q asks.ListPosts, after *Position) (po
 		}
 		read := make([]events.Post, min(len(rows), length))
 		for i := range read {
-			read[i] = rows[i].Snapshot()
+			read[i] = view(&rows[i])
 		}
 		fit, used, err := wire.Fit(read, room)
 		if err != nil {

@@ -95,7 +95,7 @@ func New(cfg Config, d Deps) *Service {
 	s.Erasure = erasure.New(erasure.Deps{
 		Bus: d.Bus, DB: d.DB, Store: store, OwnerCalls: s.OwnerCalls, Webhooks: s.webhooks, Log: d.Log, Now: d.Now, Every: cfg.SweepEvery,
 	})
-	s.Questions = questions.New(aside, s.OwnerCalls)
+	s.Questions = questions.New(aside, s.OwnerCalls, cfg.LateAfter)
 	s.Delivery = delivery.New(cfg.Config, delivery.Deps{
 		Bus: d.Bus, DB: d.DB, Store: store, Threads: d.Threads, Vault: d.Vault, Drafts: s.drafts, Projector: s.Projector,
 		OwnerCalls: s.OwnerCalls, Erased: s.Erasure.Erased, Monitor: s.Monitor, Log: d.Log, Now: d.Now,

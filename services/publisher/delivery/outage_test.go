@@ -5,12 +5,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sort"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
+	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/breaker"
 )
@@ -40,6 +44,52 @@ func TestSpacingAfterAnOutage(t *testing.T) {
 	for i := 1; i < len(at); i++ {
 		if apart := at[i].Sub(at[i-1]); apart < r.Config.Spacing {
 			t.Errorf("posts %d and %d were claimed %s apart", i-1, i, apart)
+		}
+	}
+}
+
+// The owner of a post that keeps its distance after an outage sees why it waits, and when it goes out.
+func TestSpacedPostsSayWhen(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	r.Config.Spacing = time.Hour
+	_, stop := r.Start()
+	for i := range 3 {
+		r.Schedule(time.Hour, fmt.Sprint("held up ", i))
+	}
+	stop()
+	if _, err := r.DB.ExecContext(t.Context(), "UPDATE posts SET publish_at = now() - interval '10 minutes', wake_at = now()"); err != nil {
+		t.Fatal(err)
+	}
+	r.Start()
+	spaced := func() (list []events.Post) {
+		t.Helper()
+		all, err := bus.Ask[asks.PostList](waiting.Context(t), r.Bus, asks.ListPosts{UserID: testUser})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range all.Posts {
+			if p.Reason != nil {
+				list = append(list, p)
+			}
+		}
+		return list
+	}
+	waiting.Until(t, "two posts that say why they wait", func() bool { return len(spaced()) == 2 })
+	for _, p := range spaced() {
+		one, err := bus.Ask[asks.PostDetail](waiting.Context(t), r.Bus, asks.GetPost{UserID: testUser, ID: p.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := r.Any(p.ID)
+		for _, reason := range []*events.Fault{p.Reason, one.Reason} {
+			if reason == nil || reason.Code != events.RateLimited || reason.RetryAfter < 1 || reason.RetryAfter > 7200 ||
+				!strings.Contains(reason.Message, "goes out at "+row.WakeAt.UTC().Format(time.RFC3339)) {
+				t.Errorf("a post that is looked at at %s says %+v", row.WakeAt, reason)
+			}
+		}
+		if row.Reason != nil || row.Rev != one.Rev || one.State != events.StateReady {
+			t.Errorf("the row was touched: %+v", row)
 		}
 	}
 }

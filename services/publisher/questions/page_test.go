@@ -117,7 +117,7 @@ func someLists(each func(name string, q asks.ListPosts)) {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	s := New(posts.NewStore(db, 0, 0), nil)
+	s := New(posts.NewStore(db, 0, 0), nil, time.Minute)
 	const rows = 12_000 // more than are searched at once
 	all := manyPosts(t, db, rows)
 

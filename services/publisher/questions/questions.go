@@ -4,6 +4,7 @@ package questions
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/asks"
@@ -16,12 +17,15 @@ import (
 type Service struct {
 	posts      *posts.Store
 	ownerCalls *ownercalls.Service
+	lateAfter  time.Duration
 }
 
-// New makes what answers them. The store's connections are not those of publishing.
-func New(store *posts.Store, ownerCalls *ownercalls.Service) *Service {
-	return &Service{store, ownerCalls}
+// New makes what answers them. The store's connections are not those of publishing; lateAfter is how late a post is that was held up.
+func New(store *posts.Store, ownerCalls *ownercalls.Service, lateAfter time.Duration) *Service {
+	return &Service{store, ownerCalls, lateAfter}
 }
+
+func (s *Service) view(p *posts.Post) events.Post { return p.Seen(time.Now(), s.lateAfter) }
 
 // GetPost answers with one of the user's posts and what was tried for it.
 func (s *Service) GetPost(ctx context.Context, q asks.GetPost) (asks.PostDetail, error) {
@@ -33,7 +37,7 @@ func (s *Service) GetPost(ctx context.Context, q asks.GetPost) (asks.PostDetail,
 	if err != nil {
 		return asks.PostDetail{}, err
 	}
-	return asks.PostDetail{Post: p.Snapshot(), Attempts: tried}, nil
+	return asks.PostDetail{Post: s.view(p), Attempts: tried}, nil
 }
 
 // GetCommand answers how a command of the user ended.
