@@ -209,7 +209,7 @@ func TestPages(t *testing.T) {
 func TestCounts(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	s := New(posts.NewStore(db, 0, 0), nil)
+	s := New(posts.NewStore(db, 0, 0), nil, time.Minute)
 	all := manyPosts(t, db, 12_000)
 	from := time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC)
 	for name, q := range map[string]asks.ListPosts{
