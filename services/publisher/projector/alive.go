@@ -46,6 +46,31 @@ func (r *Projector) KeepAlive(ctx context.Context) error {
 	return nil
 }
 
+// restoredRow is the row of recorder_positions that has the time of the restore that was worked off last.
+const restoredRow = "publisher-restored"
+
+// restoreSaid says that the setting names a restore that was not worked off yet. A note of life says nothing then: it may be in the
+// backup, and young.
+func (r *Projector) restoreSaid(ctx context.Context, tx bun.Tx) (bool, error) {
+	if r.cfg.RestoredSince.IsZero() {
+		return false, nil
+	}
+	known, err := tx.NewSelect().Table("recorder_positions").Where("name = ? AND updated_at = ?", restoredRow, r.cfg.RestoredSince).Exists(ctx)
+	if err != nil {
+		return false, fmt.Errorf("ask for the restore before: %w", err)
+	}
+	return !known, nil
+}
+
+func (r *Projector) saveRestored(ctx context.Context, tx bun.Tx) error {
+	_, err := tx.NewRaw(`INSERT INTO recorder_positions (name, seq, updated_at) VALUES (?, 0, ?)
+		ON CONFLICT (name) DO UPDATE SET updated_at = EXCLUDED.updated_at`, restoredRow, r.cfg.RestoredSince).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("note that the restore is worked off: %w", err)
+	}
+	return nil
+}
+
 // PresumeCalls has every post that was due, and is not known to have gone out, looked for on Threads first, unless a
 // publisher lived until now.
 func (r *Projector) PresumeCalls(ctx context.Context) error {
@@ -54,16 +79,21 @@ func (r *Projector) PresumeCalls(ctx context.Context) error {
 		err := tx.NewRaw(`SELECT extract(epoch FROM clock_timestamp() - updated_at) FROM recorder_positions WHERE name = ? FOR UPDATE`,
 			AliveRow).Scan(ctx, &gap)
 		first := errors.Is(err, sql.ErrNoRows) // the first publisher ever, or the first that notes it
-		switch {
-		case err != nil && !first:
+		if err != nil && !first {
 			return fmt.Errorf("ask when a publisher was last alive: %w", err)
-		case !first && gap <= aliveFor.Seconds():
-			return r.saveAlive(ctx, tx)
-		case !r.cfg.RestoredSince.IsZero():
+		}
+		lived := !first && gap <= aliveFor.Seconds()
+		said, err := r.restoreSaid(ctx, tx)
+		switch {
+		case err != nil:
+			return err
+		case said, !lived && !r.cfg.RestoredSince.IsZero():
 			// An operator says that both were restored: what waited for a reconnect, a pause or a quota may have gone out since as well.
 			if err := r.markAllUnconfirmed(ctx, tx); err != nil {
 				return err
 			}
+			return errors.Join(r.saveRestored(ctx, tx), r.saveAlive(ctx, tx))
+		case lived:
 			return r.saveAlive(ctx, tx)
 		case first:
 			return r.saveAlive(ctx, tx)

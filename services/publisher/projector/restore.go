@@ -71,7 +71,7 @@ func (r *Projector) Check(ctx context.Context) error {
 		if _, err := tx.NewDelete().Table("recorder_positions").Where("name = ?", RestoringRow).Exec(ctx); err != nil {
 			return fmt.Errorf("end the restore: %w", err)
 		}
-		return r.saveAlive(ctx, tx)
+		return errors.Join(r.saveRestored(ctx, tx), r.saveAlive(ctx, tx))
 	})
 }
 

@@ -195,3 +195,31 @@ func TestOutageLeavesWhoWaits(t *testing.T) {
 		t.Errorf("who was due is not looked for: %s", row.OnAbsent)
 	}
 }
+
+// A backup may hold a note of life that is young still. What an operator says of a restore counts all the same, once.
+func TestRestoreIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	r := publishertest.New(t)
+	_, stop := r.Start()
+	p := r.Schedule(time.Hour, "waits")
+	r.AwaitApplied()
+	stop()
+	r.Exec("UPDATE posts SET publish_at = now(), state = 'waiting', wake_at = now() + interval '1 hour'")
+	r.Exec("UPDATE recorder_positions SET updated_at = now() + interval '1 hour' WHERE name = ?", projector.AliveRow)
+	r.Config.RestoredSince = time.Now().Add(-time.Minute)
+	check := func() {
+		t.Helper()
+		s := publisher.New(r.Config, publisher.Deps{Bus: r.Bus, DB: r.DB, Threads: r.API, Vault: r.Vault, Log: r.Log})
+		if err := s.Projector.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check()
+	r.Row(p.ID, events.StateUnconfirmed)
+	r.Exec("UPDATE posts SET state = 'waiting', doubt = false, doubt_since = NULL, on_absent = NULL")
+	r.Exec("UPDATE recorder_positions SET updated_at = now() + interval '1 hour' WHERE name = ?", projector.AliveRow)
+	check()
+	if row := r.Row(p.ID, events.StateWaiting); row.Doubt {
+		t.Error("it is doubted again by the next start with the same setting")
+	}
+}
