@@ -255,8 +255,9 @@ func problemsOf(op *huma.Operation) []int {
 	bare := op.Method == http.MethodGet && len(op.Parameters) == 0
 	list = slices.DeleteFunc(list, func(status int) bool {
 		switch status {
-		case http.StatusConflict: // who only reads from us meets no state that forbids it
-			return op.Method == http.MethodGet && !slices.Contains(op.Errors, http.StatusForbidden) && op.OperationID != "getProfile"
+		case http.StatusConflict: // who only reads from us meets no state that forbids it, unless it is of an account and none is connected
+			return op.Method == http.MethodGet && !slices.Contains(op.Errors, http.StatusForbidden) && op.OperationID != "getProfile" &&
+				!slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == "accountId" })
 		case http.StatusNotFound:
 			return bare
 		case http.StatusUnprocessableEntity: // whoever is signed in is told of a parameter that is not known
@@ -276,6 +277,7 @@ func problemName(status int) string {
 var edgeProblems = map[int][]events.Code{
 	http.StatusBadRequest:            {edge.CodeUnreadable},
 	http.StatusForbidden:             {edge.CodeNotMeta},
+	http.StatusConflict:              {edge.CodeNoAccount},
 	http.StatusPreconditionFailed:    {events.Conflict},
 	http.StatusRequestEntityTooLarge: {edge.CodeTooLarge},
 	http.StatusRequestURITooLong:     {edge.CodeAddressTooLong},
