@@ -160,7 +160,7 @@ func (o Options) Run(ctx context.Context, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := r.publish(o, out, errOut); err != nil {
+	if err := publish(r, o.json, out, errOut); err != nil {
 		return err
 	}
 	if len(r.Failures) > 0 {

@@ -2,11 +2,9 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -109,7 +107,7 @@ func (o *PeerOptions) Run(ctx context.Context, out, errOut io.Writer) error {
 			return err
 		}
 	}
-	if err := r.publish(o.json, out, errOut); err != nil {
+	if err := publish(r, o.json, out, errOut); err != nil {
 		return err
 	}
 	if len(r.Failures) > 0 {
@@ -248,25 +246,6 @@ func (e *env) deliver(
 	}
 	arrivals, wrong, err := e.verify(ctx, run, posts, from)
 	return weigh(arrivals), perSecond, accepted.P99, wrong, err
-}
-
-func (r *PeersReport) publish(file string, out, errOut io.Writer) error {
-	if file == "" {
-		r.print(out)
-		return nil
-	}
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	b = append(b, '\n')
-	if file == "-" {
-		r.print(errOut)
-		_, err := out.Write(b)
-		return err
-	}
-	r.print(out)
-	return os.WriteFile(file, b, 0o644) //nolint:gosec // a report is for everyone
 }
 
 func (r *PeersReport) print(w io.Writer) {

@@ -54,9 +54,9 @@ func (o Options) settings() Settings {
 	return s
 }
 
-// publish writes the report where it was asked for.
-func (r *Report) publish(o Options, out, errOut io.Writer) error {
-	if o.json == "" {
+// publish writes a report where it was asked for: its table, and as JSON into the file; - is the standard output.
+func publish(r interface{ print(w io.Writer) }, file string, out, errOut io.Writer) error {
+	if file == "" {
 		r.print(out)
 		return nil
 	}
@@ -65,13 +65,13 @@ func (r *Report) publish(o Options, out, errOut io.Writer) error {
 		return err
 	}
 	b = append(b, '\n')
-	if o.json == "-" {
+	if file == "-" {
 		r.print(errOut)
 		_, err := out.Write(b)
 		return err
 	}
 	r.print(out)
-	return os.WriteFile(o.json, b, 0o644) //nolint:gosec // a report is for everyone
+	return os.WriteFile(file, b, 0o644) //nolint:gosec // a report is for everyone
 }
 
 // print writes the table.

@@ -366,29 +366,37 @@ func (d *composeData) refused(p *problem) {
 	}
 }
 
+// checkedForm shows the editor again, unless its form is to be sent: where a row was asked for, a check, or something is not good yet.
+func (c *Console) checkedForm(w http.ResponseWriter, v *visit, d *composeData) (shown bool, err error) {
+	do := v.PostForm.Get("do")
+	if d.rows(do) {
+		return true, c.editor(w, v, http.StatusOK, *d)
+	}
+	good, err := v.checked(d, do == "check")
+	if err != nil {
+		return false, err
+	}
+	if !good {
+		return true, c.editor(w, v, http.StatusUnprocessableEntity, *d)
+	}
+	if do == "check" || !d.settled() {
+		return true, c.editor(w, v, http.StatusOK, *d)
+	}
+	return false, nil
+}
+
 // compose takes the editor's form: shows it again, or sends what is in it.
 func (c *Console) compose(w http.ResponseWriter, v *visit) error {
 	d := composeData{draft: draftFrom(v.PostForm)}
-	do := v.PostForm.Get("do")
-	if d.rows(do) {
-		return c.editor(w, v, http.StatusOK, d)
-	}
-	good, err := v.checked(&d, do == "check")
-	if err != nil {
+	if shown, err := c.checkedForm(w, v, &d); shown || err != nil {
 		return err
-	}
-	if !good {
-		return c.editor(w, v, http.StatusUnprocessableEntity, d)
-	}
-	if do == "check" || !d.settled() {
-		return c.editor(w, v, http.StatusOK, d)
 	}
 	to := "/api/threads/post/schedule"
 	if d.Now {
 		to = "/api/threads/post"
 	}
 	var s sent
-	err = v.do(http.MethodPost, to, d.body(false), &s, "Idempotency-Key", v.PostForm.Get("key"))
+	err := v.do(http.MethodPost, to, d.body(false), &s, "Idempotency-Key", v.PostForm.Get("key"))
 	if p := asProblem(err); p != nil && p.Status != http.StatusUnauthorized {
 		d.refused(p)
 		if p.Code == "key_reused" { // sent before with other words: this is another post
@@ -443,22 +451,11 @@ func (c *Console) editPage(w http.ResponseWriter, v *visit) error {
 func (c *Console) edit(w http.ResponseWriter, v *visit) error {
 	d := composeData{draft: draftFrom(v.PostForm), ID: v.PathValue("id")}
 	d.Now = false
-	do := v.PostForm.Get("do")
-	if d.rows(do) {
-		return c.editor(w, v, http.StatusOK, d)
-	}
-	good, err := v.checked(&d, do == "check")
-	if err != nil {
+	if shown, err := c.checkedForm(w, v, &d); shown || err != nil {
 		return err
 	}
-	if !good {
-		return c.editor(w, v, http.StatusUnprocessableEntity, d)
-	}
-	if do == "check" || !d.settled() {
-		return c.editor(w, v, http.StatusOK, d)
-	}
 	var s sent
-	err = v.do(http.MethodPatch, "/api/threads/post/schedule/"+v.postID(), d.body(true), &s, "If-Match", strconv.Quote(d.Rev), "Idempotency-Key", v.PostForm.Get("key"))
+	err := v.do(http.MethodPatch, "/api/threads/post/schedule/"+v.postID(), d.body(true), &s, "If-Match", strconv.Quote(d.Rev), "Idempotency-Key", v.PostForm.Get("key"))
 	p := asProblem(err)
 	switch {
 	case p != nil && p.Status == http.StatusPreconditionFailed:
