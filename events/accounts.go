@@ -84,7 +84,7 @@ type AccountReconnectRequired struct {
 	Endangerment
 }
 
-// AccountReconnectSoon: the connection ends at its ReconnectBy, and only its owner can renew it. It is told once a day, from
+// AccountReconnectSoon: the connection ends at its ReconnectBy, and only its owner can renew it. It is emitted once a day, from
 // ten days before. Endangered are the posts that are due after that.
 type AccountReconnectSoon struct {
 	accountEvent

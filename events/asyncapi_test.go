@@ -73,7 +73,7 @@ func document(t *testing.T) []byte {
 		operation := anyMap{"action": "receive", "channel": anyMap{"$ref": "#/channels/" + name},
 			"messages": []any{anyMap{"$ref": "#/channels/" + name + "/messages/" + name}}}
 		if _, fact := msg.(Event); fact {
-			operation["action"] = "send" // seen from this system: it tells
+			operation["action"] = "send" // seen from this system: it emits
 		}
 		d.Operations[name] = operation
 	}

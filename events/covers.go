@@ -19,7 +19,7 @@ func AlarmStream(noun string) string {
 	return ""
 }
 
-// EveryReplay covers events that are told again for those who asked for it.
+// EveryReplay covers events that are republished for those who asked for it.
 const EveryReplay = prefix + ".replay.>"
 
 // GuestAPI is where those who are not of this system find JetStream, instead of $JS.API: jetstream.NewWithAPIPrefix. The

@@ -13,17 +13,17 @@
 // # Reading EVENTS
 //
 // Take a durable pull consumer with explicit acks, ack after your work, and drop an event whose ce-id you have seen:
-// the same event told twice has the same ce-id. Every event of a post carries the whole post as it is after the event,
+// the same event emitted twice has the same ce-id. Every event of a post carries the whole post as it is after the event,
 // with the post's rev; apply it only when its rev is higher than what you have. Ignore fields that you do not know,
 // and set aside types that you do not know: they are from a newer version.
 //
-// A post is told as published at most once. PostPublished says where it is (post.permalink, post.postedTweetId), when
+// PostPublished is emitted at most once for a post. It says where the post is (post.permalink, post.postedTweetId), when
 // it was due (post.scheduledAt), when the call left (post.calledAt) and how late that was (post.latenessMs).
 //
 // # Changing it
 //
 // Wire names are written by hand; renaming a Go type changes nothing outside. New fields are optional. A breaking change
-// is a new type ("….v2") told beside the old one. testdata/ has one golden file for each message: a changed file is a
+// is a new type ("….v2") emitted beside the old one. testdata/ has one golden file for each message: a changed file is a
 // changed contract. schemas/ and asyncapi.yaml say the same to other languages; package consume reads events with safe
 // defaults; docs/events.md is the manual.
 package events

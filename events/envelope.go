@@ -23,7 +23,7 @@ type Command interface {
 // Event is something that has happened. It is stored on EVENTS and never changed.
 type Event interface {
 	Message
-	// EventID is the same whenever the same event is told again, so that consumers can drop repeats.
+	// EventID is the same whenever the same event is emitted again, so that consumers can drop repeats.
 	EventID() string
 }
 

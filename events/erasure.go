@@ -2,7 +2,7 @@ package events
 
 import "time"
 
-// AccountErased: an account and all that was known of it is being erased, here and now. It is told once, at the beginning;
+// AccountErased: an account and all that was known of it is being erased, here and now. It is emitted once, at the beginning;
 // whoever keeps anything of the account or its posts should forget it. It is the one fact of the account that stays, and it
 // names nothing that Threads told us.
 type AccountErased struct {

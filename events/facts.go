@@ -29,7 +29,7 @@ func NameOf(typ string) string {
 	return typ[:at]
 }
 
-// FactNames are the names of every event that can be told, in the order of All.
+// FactNames are the names of every event that can be emitted, in the order of All.
 func FactNames() []string {
 	var names []string
 	for _, msg := range All() {

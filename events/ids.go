@@ -64,7 +64,7 @@ func WebhookIDFor(user, key string) string { return webhookPrefix + hashed("webh
 // NewTestEventID makes an id for a webhook's test, which is no event.
 func NewTestEventID() string { return messagePrefix + timeOrdered() }
 
-// DeliveryIDFor is the id of the delivery of an event to a webhook: there is one, however often the event is told.
+// DeliveryIDFor is the id of the delivery of an event to a webhook: there is one, however often the event is emitted.
 func DeliveryIDFor(webhook, event string) string { return deliveryPrefix + hashed(webhook, event) }
 
 // IsWebhookID tells whether id has the form of a webhook's id.

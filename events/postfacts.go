@@ -45,7 +45,7 @@ func (e postEvent) subject(fact PostFact) string {
 	return postFact(e.Post.AccountID, e.Post.ID, string(fact))
 }
 
-// The events of a post. PostPublished is told at most once for a post; post.postedTweetId, post.permalink,
+// The events of a post. PostPublished is emitted at most once for a post; post.postedTweetId, post.permalink,
 // post.calledAt and post.latenessMs say where and when.
 type (
 	PostScheduled       struct{ postEvent }

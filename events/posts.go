@@ -15,7 +15,7 @@ const (
 	StateWaiting     State = "waiting"     // postponed, with a reason and a time
 	StatePublishing  State = "publishing"  // claimed; the publish call may be in flight
 	StateUnconfirmed State = "unconfirmed" // call made, outcome unknown; Threads is being asked
-	StateConcluding  State = "concluding"  // the answer is noted and being told
+	StateConcluding  State = "concluding"  // the answer is saved and being emitted
 	StateParked      State = "parked"      // no machine can find out; a person must
 	StatePublished   State = "published"
 	StateFailed      State = "failed"
@@ -152,7 +152,7 @@ type Post struct {
 	QuotePostID string `json:"quotePostId,omitempty"`
 	RepostOf    string `json:"repostOf,omitempty"`
 	State       State  `json:"state"`
-	// Rev counts the told changes of the post; an event carries the rev that it leads to.
+	// Rev counts the emitted changes of the post; an event carries the rev that it leads to.
 	Rev int64 `json:"rev"`
 	// Reason says why a post waits, failed, is unconfirmed or parked.
 	Reason *Fault `json:"reason"`

@@ -2,14 +2,14 @@ package events
 
 import "strings"
 
-// The headers of an event that is told again on threads.replay.<id>.>, for those who asked for it. Whoever acts on events
+// The headers of an event that is republished on threads.replay.<id>.>, for those who asked for it. Whoever acts on events
 // leaves a marked one alone.
 const (
 	HeaderReplay         = "omni-replay"          // the id of the replay
 	HeaderReplaySequence = "omni-replay-sequence" // the event's sequence on EVENTS
 )
 
-// Replayed is where an event is told again: threads.replay.<id>.evt.post.….published. No stream captures it.
+// Replayed is where an event is republished: threads.replay.<id>.evt.post.….published. No stream captures it.
 func Replayed(id, subject string) string {
 	return prefix + ".replay." + id + "." + strings.TrimPrefix(subject, prefix+".")
 }

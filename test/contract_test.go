@@ -10,8 +10,8 @@ import (
 	"github.com/omni-write/threads/internal/bus/contract"
 )
 
-// keptContract ends the tests of the whole program: every event that the system has told keeps to its schema. A system that is
-// down has told all it will.
+// keptContract ends the tests of the whole program: every event that the system has emitted keeps to its schema. A system that is
+// down has emitted all it will.
 func (h *system) keptContract() {
 	h.t.Helper()
 	if h.main == nil || !h.main.Alive() || h.t.Failed() || h.otherVersions {

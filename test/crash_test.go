@@ -31,7 +31,7 @@ import (
 )
 
 // The crash matrix: the real program dies by SIGKILL at every step of a post's life, for every kind of post, and is
-// started again; Threads outlives it. Whatever the step, the post must be live once, told once, and the row must say so.
+// started again; Threads outlives it. Whatever the step, the post must be live once, emitted once, and the row must say so.
 //
 // CRASH_MATRIX=all runs all of it; otherwise a sample that a seed chooses, and always the steps around the publish call.
 // CRASH_SEED repeats a sample.
@@ -175,7 +175,7 @@ func (c crashCase) danger() int {
 }
 
 // next are the steps that a post still comes to after a death at one of them, whatever comes to pass: those at which it
-// can die a second time. What is told already (publish.told) is applied from EVENTS at the next start.
+// can die a second time. What is emitted already (publish.told) is applied from EVENTS at the next start.
 func next(p crash.Point) (points []crash.Point) {
 	from := func(first, last crash.Point) {
 		points = append(points, crash.Points[slices.Index(crash.Points, first):slices.Index(crash.Points, last)+1]...)
@@ -416,7 +416,7 @@ func (c crashCase) deleted(t *testing.T, h *system, sim *threadssim.Sim, p event
 	}
 }
 
-// once checks that Threads was given every part of the post once, and that EVENTS tells every event once.
+// once checks that Threads was given every part of the post once, and that EVENTS has every event once.
 func (c crashCase) once(t *testing.T, h *system, sim *threadssim.Sim, p events.Post) (made []threadssim.Post) {
 	t.Helper()
 	for _, m := range sim.Posts() {

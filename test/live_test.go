@@ -19,7 +19,7 @@ import (
 	"github.com/omni-write/threads/internal/asks"
 )
 
-// A person posts, somebody replies, the post is deleted: all of it is told live, to a webhook, and once.
+// A person posts, somebody replies, the post is deleted: all of it is streamed live, to a webhook, and once.
 func TestLive(t *testing.T) {
 	t.Parallel()
 	h := newSystem(t, "WEBHOOKS_ALLOW_LOOPBACK=true")
@@ -65,7 +65,7 @@ func TestLive(t *testing.T) {
 		t.Errorf("%v %s", head, body)
 	}
 
-	// The gateway dies with everything; what happens meanwhile is told to the client that comes back.
+	// The gateway dies with everything; what happens meanwhile is streamed to the client that comes back.
 	h.kill()
 	h.start()
 	again := h.listen("Last-Event-ID", live.id)
@@ -116,7 +116,7 @@ func (h *system) listen(headers ...string) *listening {
 	return l
 }
 
-// until reads until each of the events was told, and returns their data.
+// until reads until each of the events was received, and returns their data.
 func (l *listening) until(names ...string) map[string]string {
 	l.h.t.Helper()
 	told, name := map[string]string{}, ""

@@ -244,7 +244,7 @@ func (h *system) arrivals(text string) (at []time.Time) {
 	return at
 }
 
-// posted waits until the row says POSTED, and checks that Threads has the post once, EVENTS tells it once, and nothing was
+// posted waits until the row says POSTED, and checks that Threads has the post once, EVENTS has it once, and nothing was
 // early.
 func (h *system) posted(p events.Post) {
 	h.t.Helper()

@@ -48,10 +48,10 @@ type Options struct {
 
 // Message is what is known of an event besides its body.
 type Message struct {
-	// ID is the same whenever the same event is told again.
+	// ID is the same whenever the same event is emitted again.
 	ID   string
 	Type string
-	// Time is when it was told, Sequence its place on EVENTS.
+	// Time is when it was emitted, Sequence its place on EVENTS.
 	Time     time.Time
 	Sequence uint64
 	Subject  string
@@ -110,7 +110,7 @@ func OnPost(c *Consumer, do func(ctx context.Context, m Message, fact events.Pos
 	c.filters = append(c.filters, events.PostFacts(cmp.Or(c.o.Account, "*"), cmp.Or(c.o.Post, "*"), "*"))
 }
 
-// subjectOf is where events of a type are told, of the accounts and posts asked for.
+// subjectOf is where events of a type are emitted, of the accounts and posts asked for.
 func (c *Consumer) subjectOf(none events.Event) string {
 	words := strings.Split(none.Subject(), ".") // an empty event has empty words for its ids: account, then post
 	ids := []string{cmp.Or(c.o.Account, "*"), cmp.Or(c.o.Post, "*")}
@@ -160,7 +160,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil // told to stop
-		case err == nil, errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout): // nothing was told
+		case err == nil, errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout): // nothing was emitted
 		case errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, jetstream.ErrConsumerNotFound),
 			errors.Is(err, nats.ErrConnectionClosed):
 			return fmt.Errorf("read %s as %s: %w", events.StreamEvents, c.o.Durable, err)

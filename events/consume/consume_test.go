@@ -133,7 +133,7 @@ func TestRepeatsAndStrangersArePassedOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	again("post.edited.v1", `{"post":{"rev":1}}`, "")   // told again after JetStream forgot the id
+	again("post.edited.v1", `{"post":{"rev":1}}`, "")   // emitted again after JetStream forgot the id
 	again("post.edited.v9", `{"anything":true}`, "")    // of a newer version
 	again("post.edited.v1", `{"post":{"rev":5}}`, "r1") // of a replay
 	emit(t, b, told(2))

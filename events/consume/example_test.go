@@ -48,7 +48,7 @@ func Example_table() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	system.publish("Good morning") // it was told before we came: a new durable begins at the start of EVENTS
+	system.publish("Good morning") // it was emitted before we came: a new durable begins at the start of EVENTS
 
 	mine := map[string]events.Post{} // a table, in earnest
 	c := consume.New(js, consume.Options{Durable: "reports-posts"})
@@ -71,10 +71,10 @@ func Example_table() {
 	// Output: Good morning POSTED
 }
 
-// system stands for the one that tells events.
+// system stands for the one that emits events.
 type system struct{ bus *bus.Bus }
 
-// publish tells the life of a post.
+// publish emits the life of a post.
 func (s system) publish(text string) {
 	at := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
 	post := events.Post{

@@ -25,7 +25,7 @@ var start = time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 
 const day = 24 * time.Hour
 
-// fixture is a database, a vault, and what was told.
+// fixture is a database, a vault, and what was emitted.
 type fixture struct {
 	*testing.T
 	db      *bun.DB

@@ -69,7 +69,7 @@ type Resealed struct {
 }
 
 // Reseal seals with the vault's primary key what is sealed with another one, a batch at a time, until nothing is left that it
-// can. It changes neither a secret nor anything that others are told of, and any number may do it at once: a row that
+// can. It changes neither a secret nor anything that an event carries, and any number may do it at once: a row that
 // changes meanwhile stays as the other one wrote it.
 func Reseal(ctx context.Context, db bun.IDB, v *vault.Vault, batch int64) (done Resealed, err error) {
 	for _, p := range sealedPlaces {

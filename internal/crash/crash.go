@@ -28,7 +28,7 @@ const (
 	PrepareCreated   Point = "prepare.created" // Threads has a container, the row does not know it
 	PrepareSaved     Point = "prepare.saved"   // its id is in the row
 	PrepareInspected Point = "prepare.inspected"
-	PrepareReady     Point = "prepare.ready" // the row says ready, nobody was told
+	PrepareReady     Point = "prepare.ready" // the row says ready, no event yet
 	PrepareTold      Point = "prepare.told"
 
 	PublishWoken   Point = "publish.woken"
@@ -40,11 +40,11 @@ const (
 	PublishTold    Point = "publish.told"    // the event is, the row is not final
 	PublishApplied Point = "publish.applied" // the row is final, the message is not acked
 
-	PartNoted Point = "part.noted" // a part of a chain is live and in the row, nobody was told
+	PartNoted Point = "part.noted" // a part of a chain is live and in the row, no event yet
 	PartTold  Point = "part.told"
 
 	ConfirmLeased  Point = "confirm.leased"
-	ConfirmDoubted Point = "confirm.doubted" // unconfirmed is committed, nobody was told
+	ConfirmDoubted Point = "confirm.doubted" // unconfirmed is committed, no event yet
 	ConfirmAsked   Point = "confirm.asked"   // the container's status is read
 	ConfirmLooked  Point = "confirm.looked"  // the account's lists are read
 	ConfirmAgain   Point = "confirm.again"   // a second call, or a new container, is allowed and committed
@@ -53,10 +53,10 @@ const (
 	RecordApplied  Point = "record.applied" // committed, not acked
 	RecordAcked    Point = "record.acked"
 
-	DeleteRequested Point = "delete.requested" // committed, not told
+	DeleteRequested Point = "delete.requested" // committed, not emitted
 	DeleteCalling   Point = "delete.calling"
 	DeleteCalled    Point = "delete.called" // Threads has answered, nothing is noted
-	DeleteNoted     Point = "delete.noted"  // committed, not told
+	DeleteNoted     Point = "delete.noted"  // committed, not emitted
 	DeleteTold      Point = "delete.told"
 
 	SweepFound Point = "sweep.found" // posts that nobody woke are found, none is woken

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Whoever adds a column says whether an event tells it, or whether it belongs to one revision.
+// Whoever adds a column says whether an event carries it, or whether it belongs to one revision.
 func TestEveryColumnHasItsPlace(t *testing.T) {
 	t.Parallel()
 	listed := slices.Concat(identityColumns, contentColumns, outcomeColumns, progressColumns, turnColumns, triedColumns, traceColumns)

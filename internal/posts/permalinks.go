@@ -77,7 +77,7 @@ func (s *Store) SnoozeEnded(ctx context.Context, was *Post, until time.Time) err
 	return Changed(q.Exec(ctx))
 }
 
-// SavePermalink writes the permalink of a post that could not be told as published: it is told with this one later.
+// SavePermalink writes the permalink of a post whose PostPublished could not be emitted: it carries this one later.
 func (s *Store) SavePermalink(ctx context.Context, p *Post) error {
 	p.Canonicalize()
 	return Changed(s.DB.NewUpdate().Model(p).Column("permalink", "parts").

@@ -48,7 +48,7 @@ func TestDisconnect(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// As if the process had died between the commit and the telling.
+		// As if the process had died between the commit and the event.
 		if _, err := w.db.NewRaw("UPDATE social_connections SET told_rev = 0 WHERE id = ?", c.ID).Exec(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestEmitMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.run() // the process that connected it died before it could tell
+	w.run() // the process that connected it died before it could emit
 	bustest.Await(t, w.bus, func(ev events.AccountConnected) bool { return ev.Connection.ID == a.ID })
 }
 

@@ -48,7 +48,7 @@ func (w *env) facts(id string) int {
 	return len(left)
 }
 
-// late is an event that a worker tells who knows nothing of the erasure.
+// late is an event that a worker emits who knows nothing of the erasure.
 func (w *env) late(account string) {
 	w.Helper()
 	p := events.Post{ID: events.NewPostID(), UserID: "user_1", AccountID: account, Text: "late", State: events.StateScheduled, Rev: 1}

@@ -13,8 +13,8 @@ import (
 	"github.com/omni-write/threads/internal/asks"
 )
 
-// What is wrong is told up to a bound: each flaw is a byte or six to write, and hundreds to answer.
-func TestFlawsAreToldUpToABound(t *testing.T) {
+// What is wrong is named up to a bound: each field error is a byte or six to write, and hundreds to answer.
+func TestFieldErrorsUpToABound(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
 	const many = 20_000

@@ -55,7 +55,7 @@ type listening struct {
 	in   *bufio.Scanner
 	id   string // as a browser keeps it
 	beat int    // heartbeats so far
-	// ready is set once the past was told.
+	// ready is set once the past was sent.
 	ready bool
 	stop  func()
 }

@@ -99,7 +99,7 @@ const hear = (name, data) => console.log(name === "post.scheduled" ? data.post.t
 			}
 			for i := range 30 {
 				if i%10 == 5 {
-					proxy.cut() // what is told now is told to nobody
+					proxy.cut() // what is emitted now reaches nobody
 				}
 				h.tell(t, fact(ada, acctA, events.FactScheduled, fmt.Sprint(i)), fact("user_eve", acctA, events.FactScheduled, "not ada's"))
 				if got := next(); got != fmt.Sprint(i) {

@@ -65,7 +65,7 @@ func TestRefreshToken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// As if the process had died between the commit and the telling.
+		// As if the process had died between the commit and the event.
 		if _, err := w.db.NewRaw("UPDATE social_connections SET told_rev = 0").Exec(t.Context()); err != nil {
 			t.Fatal(err)
 		}

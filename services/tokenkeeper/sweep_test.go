@@ -77,7 +77,7 @@ func TestSweep(t *testing.T) {
 		w := setup(t)
 		overdue := w.planned("user_1", "ada") // its alarm is of no use: its stream is wiped
 		w.wipeAlarms()
-		fresh := w.connect("user_2", "bob") // connected and never told
+		fresh := w.connect("user_2", "bob") // connected and without an event
 		w.run()
 		bustest.Await(t, w.bus, func(ev events.TokenRefreshed) bool { return ev.Connection.ID == overdue.ID })
 		bustest.Await(t, w.bus, func(ev events.AccountConnected) bool { return ev.Connection.ID == fresh.ID })

@@ -44,7 +44,7 @@ const (
 	revoked   fate = "revoked"    // its owner removes the app, or changes the password, some day
 	unheeding fate = "unheeding"  // private, and its owner does not hear the warnings
 	heeding   fate = "heeding"    // private, and its owner reconnects after the third warning
-	returning fate = "reconnects" // revoked, and connected again when that was told
+	returning fate = "reconnects" // revoked, and connected again when that was emitted
 	forsaken  fate = "forsaken"   // Threads never answers its refreshes, until the token has ended
 )
 
@@ -340,7 +340,7 @@ func (v *virtual) nextDue() time.Time {
 	return at.Time
 }
 
-// judge looks at what is left, and at what was told and asked on the way.
+// judge looks at what is left, and at what was emitted and called on the way.
 func (v *virtual) judge(steps int, took time.Duration) {
 	v.Helper()
 	v.do(v.sim.SetKnobs(func(k *threadssim.Knobs) { *k = threadssim.Quick() }))

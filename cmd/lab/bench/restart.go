@@ -100,7 +100,7 @@ func (e *env) empty(ctx context.Context) error {
 	return nil
 }
 
-// fill writes posts for a far future straight into the table, as the publisher leaves them when it has accepted and told
+// fill writes posts for a far future straight into the table, as the publisher leaves them when it has accepted and emitted
 // them: beyond the arming horizon they have no alarm. A million commands would take the better part of an hour.
 func (e *env) fill(ctx context.Context, n int) error {
 	conn, err := pgx.Connect(ctx, e.DatabaseURL)

@@ -21,7 +21,7 @@ func (v *verdict) fault(ids []string, format string, args ...any) {
 	}
 }
 
-// emittedPost are the PostPublished of a run by post, and how often each was told.
+// emittedPost are the PostPublished of a run by post, and how often each was emitted.
 type emittedPost struct {
 	post  events.Post
 	times int

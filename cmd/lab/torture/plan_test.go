@@ -135,7 +135,7 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// TestVerdict shows that each broken promise is seen: the same post told right once, and wrong in each way.
+// TestVerdict shows that each broken promise is seen: the same post emitted once, and wrong in each way.
 func TestVerdict(t *testing.T) {
 	t.Parallel()
 	due := time.Date(2027, 1, 2, 9, 0, 0, 0, time.UTC)

@@ -424,7 +424,7 @@ func (r *round) outcomes(ctx context.Context) (map[string]*events.Outcome, error
 	return m, nil
 }
 
-// settle waits until every command is answered, and every post that was accepted has come to its end and is told.
+// settle waits until every command is answered, and every post that was accepted has come to its end and is emitted.
 func (r *round) settle(ctx context.Context) error {
 	lastPassed := time.Now()
 	began := time.Now()

@@ -22,7 +22,7 @@ type verdict struct {
 	unsettled   error
 	byID        map[string]*posts.Post
 	answers     map[string]*events.Outcome
-	emitted     map[string][]string // what was told of each post
+	emitted     map[string][]string // what was emitted of each post
 	commits     []threadssim.Post
 	calls       []threadssim.Call
 	violations  []Violation
@@ -436,7 +436,7 @@ func (v *verdict) invariants(ctx context.Context) error {
 	return nil
 }
 
-// readEvents reads what was told of posts since the last time.
+// readEvents reads the events that were emitted of posts since the last time.
 func (e *env) readEvents(ctx context.Context) error {
 	s, err := e.Bus.JetStream().Stream(ctx, events.StreamEvents)
 	if err != nil {

@@ -12,7 +12,7 @@ func (e *examination) posts(ctx context.Context) {
 	if e.db == nil {
 		return // postgres has said so
 	}
-	troubles, err := queue.Count(ctx, e.db)
+	problems, err := queue.Count(ctx, e.db)
 	var reconnect int
 	if err == nil {
 		err = e.db.NewRaw("SELECT count(*) FROM social_connections WHERE status = ?", events.ConnectionReconnectRequired).Scan(ctx, &reconnect)
@@ -27,8 +27,8 @@ func (e *examination) posts(ctx context.Context) {
 		}
 		return Well
 	}
-	e.say(level(troubles.Overdue, Wrong), "posts", "%d posts are overdue to be looked at by more than a minute.", troubles.Overdue)
-	e.say(level(troubles.Parked, Warning), "posts", "%d posts are parked and need a person.", troubles.Parked)
-	e.say(level(troubles.NotOut, Warning), "posts", "%d changes have not been emitted on EVENTS for more than a minute.", troubles.NotOut)
+	e.say(level(problems.Overdue, Wrong), "posts", "%d posts are overdue to be looked at by more than a minute.", problems.Overdue)
+	e.say(level(problems.Parked, Warning), "posts", "%d posts are parked and need a person.", problems.Parked)
+	e.say(level(problems.NotOut, Warning), "posts", "%d changes have not been emitted on EVENTS for more than a minute.", problems.NotOut)
 	e.say(level(reconnect, Warning), "accounts", "%d accounts need their owner to connect them again.", reconnect)
 }

@@ -138,7 +138,7 @@ func (i *Import) takeConnections(ctx context.Context, page []connection) error {
 			i.count(Row{Kind: "connection", ID: c.ID, Action: Skipped, Code: "erased"})
 			continue
 		}
-		if reason := i.flawOf(c); reason != "" {
+		if reason := i.unusable(c); reason != "" {
 			i.count(Row{Kind: "connection", ID: c.ID, Action: Skipped, Code: reason})
 			continue
 		}
@@ -213,8 +213,8 @@ func (i *Import) look(ctx context.Context, good []connection, ids []string) erro
 	return nil
 }
 
-// flawOf is why a connection cannot be taken over, or empty.
-func (i *Import) flawOf(c connection) string {
+// unusable is why a connection cannot be taken over, or empty.
+func (i *Import) unusable(c connection) string {
 	switch {
 	case c.UserID == "":
 		return "no_user"

@@ -201,7 +201,7 @@ func TestCleanTakesCredentialsOut(t *testing.T) {
 	}
 }
 
-// A run tells its events, and commands, with the permissions that a deployment gives to ops.
+// A run emits its events, and commands, with the permissions that a deployment gives to ops.
 func TestPermissions(t *testing.T) {
 	t.Parallel()
 	s := bustest.ServeConf(t, "../../../internal/bus/natsd/nats.conf", nil)

@@ -135,7 +135,7 @@ func (s *steps) seePublished(ctx context.Context, p events.Post) error {
 	return nil
 }
 
-// compare holds what was told against what the simulator committed: each post once, none early.
+// compare holds what was emitted against what the simulator committed: each post once, none early.
 func (s *steps) compare(ctx context.Context, simulatorURL string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, simulatorURL+"/_sim/posts", nil)
 	if err != nil {

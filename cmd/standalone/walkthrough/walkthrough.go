@@ -1,5 +1,5 @@
 // Package walkthrough shows the product with the real parts: an account is connected through OAuth, posts
-// go out at their second, one is taken back, one is deleted, and every event is printed as it is told. It is a user of the
+// go out at their second, one is taken back, one is deleted, and every event is printed as it is emitted. It is a user of the
 // system like any other: HTTP in, EVENTS out.
 package walkthrough
 

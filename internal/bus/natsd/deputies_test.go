@@ -251,7 +251,7 @@ func TestTheGatewaySpeaksToTheServices(t *testing.T) {
 		t.Errorf("%+v, %v", outcome, err)
 	}
 
-	// Events, up to one that was told just now.
+	// Events, up to one that was emitted just now.
 	for i := range 50 {
 		if err := publisher.Emit(t.Context(), events.NewAccountConnected(events.Connection{ID: fmt.Sprint("acct_", i)})); err != nil {
 			t.Fatal(err)

@@ -66,7 +66,7 @@ func publishers(t *testing.T) map[string][]string {
 		case strings.HasPrefix(subject, "threads.cmd."):
 			who[subject] = []string{"gateway", "ops"}
 		case strings.HasPrefix(subject, "threads.evt.post."):
-			who[subject] = []string{"ops", "publisher"} // ops heal: what was left untold, and what they took over
+			who[subject] = []string{"ops", "publisher"} // ops emit what was not emitted, and what they took over
 		case strings.HasPrefix(subject, "threads.evt.account."):
 			who[subject] = []string{"auth", "ops", "publisher", "tokenkeeper"}
 		default:

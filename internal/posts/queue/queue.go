@@ -94,20 +94,20 @@ func Failed(ctx context.Context, db bun.IDB, id string) (bool, error) {
 	return failed, nil
 }
 
-// Troubles counts posts with which something is wrong.
-type Troubles struct {
+// Problems counts posts with which something is wrong.
+type Problems struct {
 	Parked  int `bun:"parked"`
 	Overdue int `bun:"overdue"`  // to be looked at, by more than a minute
 	NotOut  int `bun:"not_told"` // with a change that is not on EVENTS for more than a minute
 }
 
 // Count counts them.
-func Count(ctx context.Context, db bun.IDB) (t Troubles, err error) {
+func Count(ctx context.Context, db bun.IDB) (p Problems, err error) {
 	err = db.NewRaw(`SELECT (SELECT count(*) FROM posts WHERE state = 'parked') AS parked,
 		(SELECT count(*) FROM posts WHERE wake_at < now() - interval '1 minute') AS overdue,
-		(SELECT count(*) FROM posts WHERE told_rev < rev AND updated_at < now() - interval '1 minute') AS not_told`).Scan(ctx, &t)
+		(SELECT count(*) FROM posts WHERE told_rev < rev AND updated_at < now() - interval '1 minute') AS not_told`).Scan(ctx, &p)
 	if err != nil {
-		return t, fmt.Errorf("count the posts: %w", err)
+		return p, fmt.Errorf("count the posts: %w", err)
 	}
-	return t, nil
+	return p, nil
 }

@@ -177,7 +177,7 @@ func readHeader(names []string) (header []string, err error) {
 	f := events.Faultf(events.Invalid, "The header line cannot be used; see the errors.")
 	first := map[string]int{}
 	for i, name := range names {
-		if len(f.Details) == edge.MostFlaws {
+		if len(f.Details) == edge.MaxFieldErrors {
 			break
 		}
 		name = strings.TrimSpace(name)
@@ -220,9 +220,9 @@ func shortened(name string) string {
 // postOf is the post of a row. Its values become the JSON of a line, so that both are held to the same.
 func postOf(header, values []string) (post posts.ScheduledDraft, err error) {
 	fields := map[string]any{}
-	var flaws []edge.Flaw
+	var errs []edge.Flaw
 	for i, value := range values {
-		if len(flaws) == edge.MostFlaws {
+		if len(errs) == edge.MaxFieldErrors {
 			break
 		}
 		name := ""
@@ -233,7 +233,7 @@ func postOf(header, values []string) (post posts.ScheduledDraft, err error) {
 		case value == "": // left out
 			continue
 		case name == "":
-			flaws = append(flaws, edge.Flaw{Pointer: "/" + strconv.Itoa(i), Code: "value_without_column", Detail: fmt.Sprintf(
+			errs = append(errs, edge.Flaw{Pointer: "/" + strconv.Itoa(i), Code: "value_without_column", Detail: fmt.Sprintf(
 				"The row has a value as number %d, where the header line names no column; put a text that has separators in it in quotation marks.", i+1)})
 			continue
 		}
@@ -241,13 +241,13 @@ func postOf(header, values []string) (post posts.ScheduledDraft, err error) {
 			value = strings.TrimSpace(value)
 		}
 		if fields[name], err = columns[name].read(value); err != nil {
-			flaws = append(flaws, edge.Flaw{
+			errs = append(errs, edge.Flaw{
 				Pointer: "/" + name, Code: "wrong_type", Detail: "The column " + name + " takes " + columns[name].takes + ", and this is something else.",
 			})
 		}
 	}
-	if len(flaws) > 0 {
-		return post, flawsFault(flaws)
+	if len(errs) > 0 {
+		return post, fieldErrorsFault(errs)
 	}
 	line, err := json.Marshal(fields)
 	if err != nil {

@@ -41,35 +41,35 @@ var (
 func readPost(line []byte) (post posts.ScheduledDraft, err error) {
 	var tree any
 	if err := edge.ReadStrictly(line, &tree); err != nil {
-		return post, flawsFault(edge.FieldErrors([]error{&huma.ErrorDetail{Message: err.Error(), Location: "body"}}))
+		return post, fieldErrorsFault(edge.FieldErrors([]error{&huma.ErrorDetail{Message: err.Error(), Location: "body"}}))
 	}
 	var found huma.ValidateResult
 	huma.Validate(importSchemas, scheduledDraft, huma.NewPathBuffer([]byte("body"), len("body")), huma.ModeWriteToServer, tree, &found)
 	if len(found.Errors) > 0 {
-		return post, flawsFault(edge.FieldErrors(found.Errors))
+		return post, fieldErrorsFault(edge.FieldErrors(found.Errors))
 	}
 	if err := json.Unmarshal(line, &post); err != nil { // a number beyond what its field holds
-		return post, flawsFault([]edge.Flaw{{Detail: "This line is not a post as JSON writes it.", Code: "not_json"}})
+		return post, fieldErrorsFault([]edge.Flaw{{Detail: "This line is not a post as JSON writes it.", Code: "not_json"}})
 	}
 	return post, nil
 }
 
-// flawsFault is the fault of a row.
-func flawsFault(flaws []edge.Flaw) error {
-	f := events.Faultf(events.Invalid, "%s", flaws[0].Detail)
-	for _, flaw := range flaws {
-		switch flaw.Code {
+// fieldErrorsFault is the fault of a row.
+func fieldErrorsFault(errs []edge.Flaw) error {
+	f := events.Faultf(events.Invalid, "%s", errs[0].Detail)
+	for _, fieldError := range errs {
+		switch fieldError.Code {
 		case "not_json":
-			flaw.Detail = "This line is not a post as JSON writes it: an object, all on one line."
+			fieldError.Detail = "This line is not a post as JSON writes it: an object, all on one line."
 		case "not_a_string", "not_a_number", "not_a_boolean", "not_a_list", "not_an_object":
-			flaw.Code = "wrong_type"
+			fieldError.Code = "wrong_type"
 		case "unknown_field":
-			name := strings.TrimPrefix(flaw.Pointer, "/")
+			name := strings.TrimPrefix(fieldError.Pointer, "/")
 			if near := edge.Nearest(name, fieldNames()); near != "" {
-				flaw.Detail = "This field is not known here; " + near + " is."
+				fieldError.Detail = "This field is not known here; " + near + " is."
 			}
 		}
-		f = f.At(flaw.Pointer, flaw.Code, flaw.Detail)
+		f = f.At(fieldError.Pointer, fieldError.Code, fieldError.Detail)
 	}
 	return f
 }

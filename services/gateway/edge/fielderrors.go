@@ -12,15 +12,15 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
-// MostFlaws is how many flaws of one request, or of one row of a file, are told: a body can have hundreds of thousands, and the
-// words for each take many times the bytes that it has itself.
-const MostFlaws = 100
+// MaxFieldErrors is how many field errors an answer names of one request, or of one row of a file: a body can have hundreds of
+// thousands, and the sentence about each is many times as long as the field.
+const MaxFieldErrors = 100
 
-// FieldErrors puts what huma's validator found into our words, up to MostFlaws. The validator keeps the offending values beside its messages;
-// they are looked at here and go no further.
+// FieldErrors puts what huma's validator found into our words, up to MaxFieldErrors. The validator keeps the offending values
+// beside its messages; they are looked at here and go no further.
 func FieldErrors(errs []error) []Flaw {
 	var found []Flaw
-	for _, err := range errs[:min(len(errs), MostFlaws)] {
+	for _, err := range errs[:min(len(errs), MaxFieldErrors)] {
 		var f *events.Fault
 		var d *huma.ErrorDetail
 		switch {

@@ -16,7 +16,7 @@ type StreamsConfig struct {
 	// LiveBuffer is how many facts wait for a client that is slow to take them; with one more it is disconnected, and
 	// resumes from where it was. 0: the default. Default 256.
 	LiveBuffer int `env:"LIVE_BUFFER" envDefault:"256"`
-	// LiveReplay is the most facts that are told to a client that comes back; who missed more is told to read anew.
+	// LiveReplay is the most facts that are sent to a client that comes back; who missed more is told to read anew.
 	// 0: the default. Default 10000.
 	LiveReplay int `env:"LIVE_REPLAY" envDefault:"10000"`
 	// LiveStreamsPerUser and LiveStreams bound the streams that this process keeps open. 0: the default. Defaults 10 and 10000.

@@ -108,7 +108,7 @@ func (h *Streams) endStream(ctx context.Context, out *sink, err error) {
 }
 
 // catchUp brings the client to the place from which its queue goes on: with what it missed, or with the word that this
-// cannot be told.
+// cannot be sent.
 func (h *Streams) catchUp(ctx context.Context, out *sink, l *Listener, resumed string, accounts []string) error {
 	at := l.joined
 	if resumed == "" {
@@ -133,7 +133,7 @@ func (h *Streams) catchUp(ctx context.Context, out *sink, l *Listener, resumed s
 		l.after = 0
 		out.say(at.String(), eventReset, missing, "What happened meanwhile cannot be told; read again what you show.")
 	}
-	at.sequence = max(at.sequence, l.after) // another gateway may have told more than ours has read
+	at.sequence = max(at.sequence, l.after) // another gateway may have sent more than ours has read
 	out.put(encodeEvent(at.String(), eventReady, []byte("{}")))
 	return out.flush()
 }
@@ -163,7 +163,7 @@ func (h *Streams) resumable(ctx context.Context, l *Listener, id string) (from p
 	return from, "", nil
 }
 
-// replay tells what the client missed, up to where its queue begins.
+// replay sends what the client missed, up to where its queue begins.
 func (h *Streams) replay(ctx context.Context, out *sink, l *Listener, from place, accounts []string) error {
 	done, err := h.replays.take(ctx, l.User, h.cfg.LiveHeartbeat, func() error {
 		out.put([]byte(": beat\n\n"))
@@ -194,7 +194,7 @@ func (h *Streams) replay(ctx context.Context, out *sink, l *Listener, from place
 	return err
 }
 
-// follow tells what happens, as it happens, until the stream must end.
+// follow sends what happens, as it happens, until the stream must end.
 func (h *Streams) follow(ctx context.Context, out *sink, l *Listener) error {
 	beat := time.NewTicker(h.cfg.LiveHeartbeat)
 	defer beat.Stop()

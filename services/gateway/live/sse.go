@@ -38,10 +38,10 @@ func readPlace(id string) (place, bool) {
 
 // The events of a stream that are no facts.
 const (
-	// eventReady says that the past is told, and that what follows is told as it happens. It comes with an id from which to
+	// eventReady says that the past is sent, and that what follows is sent as it happens. It comes with an id from which to
 	// go on, so that nothing is lost between a first connection and its first fact.
 	eventReady = "ready"
-	// eventReset says that what lies between the client's place and now cannot be told: read everything anew.
+	// eventReset says that what lies between the client's place and now cannot be sent: read everything anew.
 	eventReset = "reset"
 	// eventEnd says why the stream ends: connect again, from the last id.
 	eventEnd = "end"

@@ -67,7 +67,7 @@ type Listener struct {
 	Names   map[string]bool
 	queue   chan *frame
 	// joined is the last fact before the first that queue will bring. Facts up to after are not handed over: another
-	// gateway, whose reading was ahead of ours, has told them to this client.
+	// gateway, whose reading was ahead of ours, has sent them to this client.
 	joined place
 	after  uint64
 	// gone is closed, after why is set, when the listener was dropped.

@@ -25,7 +25,7 @@ const leeway = 10 * time.Second
 // maxToken is the most that a bearer token may have; Clerk's have about 1 KiB. More is not even decoded.
 const maxToken = 8 << 10
 
-// Verifier finds out who a bearer token stands for. There is no way to turn it off: a house without an issuer of its own
+// Verifier finds out who a bearer token stands for. There is no way to turn it off: a gateway without an issuer of its own
 // runs the small one of standalone.
 type Verifier struct {
 	keys     *Keys

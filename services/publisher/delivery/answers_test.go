@@ -147,7 +147,7 @@ func TestAnswerOutlivesPostgres(t *testing.T) {
 	})
 }
 
-// What an answer leads to is told after what was left untold before it, and is saved before either.
+// What an answer leads to is emitted after what was not emitted before it, and is saved before either.
 func TestAnswerIsSavedBeforeOlderFacts(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

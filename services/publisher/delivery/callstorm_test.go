@@ -44,7 +44,7 @@ func TestBurstIsNoCallStorm(t *testing.T) {
 	}
 	out()
 	for _, p := range all {
-		r.Once(r.Await(p.ID, events.FactPublished)) // with its permalink, or where the machine was slow without: then it is told of it later
+		r.Once(r.Await(p.ID, events.FactPublished)) // with its permalink, or where the machine was slow without: then an event of its own brings it later
 	}
 	calls := map[string]int{}
 	for _, c := range r.Sim.Calls() {

@@ -71,7 +71,7 @@ func TestChain(t *testing.T) {
 				t.Errorf("part %d is %+v", i, part)
 			}
 		}
-		if n := r.Emitted(p.ID, events.FactPartPublished); n != 2 { // the last is told by PostPublished
+		if n := r.Emitted(p.ID, events.FactPartPublished); n != 2 { // the last one's is PostPublished
 			t.Errorf("%d parts were told before the end", n)
 		}
 		r.Once(events.Post{ID: p.ID, Text: "one", ScheduledAt: p.ScheduledAt})

@@ -10,7 +10,7 @@ import (
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
 
-// Whatever Threads does to a publish call, the post is live once, told once, and the row has the id that Threads gave.
+// Whatever Threads does to a publish call, the post is live once, emitted once, and the row has the id that Threads gave.
 func TestUnclearAnswers(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]threadssim.Fault{

@@ -74,7 +74,7 @@ func (r *system) lastEmitted(id string, fact events.PostFact) events.Post {
 	return msg.(events.PostEvent).Snapshot()
 }
 
-// A permalink that comes after the post was told is told as well, of a single post and of every part of a chain.
+// A permalink that comes after PostPublished is emitted in an event of its own, of a single post and of every part of a chain.
 func TestLatePermalink(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
@@ -128,7 +128,7 @@ func TestLatePermalink(t *testing.T) {
 	})
 }
 
-// The permalink that is told is the row's, however often it is told, and whatever Threads shows meanwhile.
+// The permalink that is emitted is the row's, however often it is emitted, and whatever Threads shows meanwhile.
 func TestEmittedPermalinkIsTheRows(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
@@ -208,7 +208,7 @@ func TestEmittedPermalinkIsTheRows(t *testing.T) {
 	})
 }
 
-// Of a chain everything that its row says is told: EVENTS leads to the same row, and a swap takes nothing back.
+// Of a chain everything that its row says is emitted: EVENTS leads to the same row, and a swap takes nothing back.
 func TestRebuildOfChains(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

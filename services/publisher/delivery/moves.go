@@ -104,7 +104,7 @@ func (m *moves) discardContainer(ctx context.Context, old *posts.Post) error {
 func (m *moves) armAndEmit(ctx context.Context, p *posts.Post) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.alarms.arm(ctx, p) })
-	if p.EmittedRev < p.Rev { // a post that a command found already there may be told
+	if p.EmittedRev < p.Rev { // a post that a command found already there may be emitted
 		g.Go(func() error { return m.outbox.emitChange(ctx, p) })
 	}
 	return g.Wait()

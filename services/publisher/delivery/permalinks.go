@@ -34,7 +34,7 @@ type permalinks struct {
 }
 
 // fetch asks for the permalinks of a live post that are not known yet, for a few seconds: they may lag
-// (threads-api §5.4). The event brings them into the row: EVENTS takes one outcome of a post, so whoever tells it again after a
+// (threads-api §5.4). The event brings them into the row: EVENTS takes one outcome of a post, so whoever emits it again after a
 // crash, with another permalink, finds the first standing and has that one applied. One more write for each post is saved. A post whose link does not come is no less
 // live, and the link is looked for later, as it is where many wait for theirs: a wake-up in hand is not for that.
 func (l *permalinks) fetch(ctx context.Context, p *posts.Post) {

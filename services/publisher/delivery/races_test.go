@@ -114,7 +114,7 @@ func TestRestoreCutShort(t *testing.T) {
 	}
 }
 
-// The outcome of a concluding post is told once, with its own rev, whoever retells what was not told before it.
+// The outcome of a concluding post is emitted once, with its own rev, whoever emits what was not emitted before it.
 func TestRepublishWhileConcluding(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

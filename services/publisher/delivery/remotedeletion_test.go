@@ -75,7 +75,7 @@ func TestDeletedRemotely(t *testing.T) {
 		}
 	}
 
-	// A replay of EVENTS into an empty table tells the same story.
+	// A replay of EVENTS into an empty table makes the same row.
 	for p, err := posts.NewStore(r.DB, 0, 0).Get(t.Context(), r.DB, chain.ID); err == nil && p.EmittedRev < p.Rev; p, err = posts.NewStore(r.DB, 0, 0).Get(t.Context(), r.DB, chain.ID) {
 		clock.Sleep(t.Context(), 10*time.Millisecond)
 	}

@@ -63,7 +63,7 @@ func TestPostgresIsFull(t *testing.T) {
 	r.Once(r.Await(cmd.PostID, events.FactPublished))
 }
 
-// EVENTS takes nothing more: what has happened waits in the row, and is told once there is room.
+// EVENTS takes nothing more: what has happened waits in the row, and is emitted once there is room.
 func TestEventsIsFull(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

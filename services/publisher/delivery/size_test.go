@@ -41,7 +41,7 @@ func TestTooLargeToBeEmitted(t *testing.T) {
 	if err != nil || v.Valid || len(v.Errors) != 1 || v.Errors[0].Code != "post_too_large" {
 		t.Errorf("validating says %t, %+v, %v", v.Valid, v.Errors, err)
 	}
-	// What was accepted is told whole, and can be read.
+	// What was accepted is emitted whole, and can be read.
 	if emitted := r.Await(small.ID, events.FactScheduled); len(emitted.Parts) != 11 {
 		t.Errorf("%d parts were told", len(emitted.Parts))
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/omni-write/threads/services/publisher/delivery"
 )
 
-// acceptedBy is a post that an idle publisher has accepted and told; nobody has recorded that.
+// acceptedBy is a post that an idle publisher has accepted and emitted; nobody has recorded that.
 func (r *system) acceptedBy(s *publisher.Service, text string) events.Post {
 	r.T.Helper()
 	cmd := events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: text}, PublishAt: time.Now().Add(time.Hour)}
@@ -31,7 +31,7 @@ func (r *system) acceptedBy(s *publisher.Service, text string) events.Post {
 	return p.(events.Post)
 }
 
-// A change that can never be told stops the sweep neither in its batch nor in the next ones.
+// A change that can never be emitted stops the sweep neither in its batch nor in the next ones.
 func TestSweepGoesOn(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
@@ -124,7 +124,7 @@ func TestEmittedOnceWithoutProjector(t *testing.T) {
 	}
 }
 
-// What the sweep marks as told ends the commands that wait for it, as the projector would have.
+// What the sweep marks as emitted ends the commands that wait for it, as the projector would have.
 func TestSweepEndsCommands(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
@@ -172,7 +172,7 @@ func TestErasuresThatFail(t *testing.T) {
 	}
 }
 
-// A failure that was told, and is concluded again much later because Postgres was away, is stored once.
+// A failure that was emitted, and is concluded again much later because Postgres was away, is stored once.
 func TestFailureIsEmittedOnce(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

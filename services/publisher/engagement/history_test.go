@@ -109,7 +109,7 @@ func TestImportHistory(t *testing.T) {
 	}
 	stop()
 
-	// What EVENTS tells makes the same table.
+	// EVENTS makes the same table.
 	before := r.Snapshots()
 	if _, err := r.DB.ExecContext(t.Context(), "TRUNCATE posts, recorder_positions"); err != nil {
 		t.Fatal(err)

@@ -95,7 +95,7 @@ func TestPauseAmongDuePosts(t *testing.T) {
 	if calls := r.publishCalls(); len(calls) != before || slices.MaxFunc(calls, time.Time.Compare).After(returned) {
 		t.Fatalf("%d calls were made, %d of them before the pause returned", len(calls), before)
 	}
-	// Looked at again while the account is still paused, a post stays as it is, and nothing is told twice.
+	// Looked at again while the account is still paused, a post stays as it is, and nothing is emitted twice.
 	if _, err := r.DB.ExecContext(t.Context(), "UPDATE posts SET wake_at = now() - interval '1 hour', armed_at = NULL WHERE id = ?", extra.ID); err != nil {
 		t.Fatal(err)
 	}

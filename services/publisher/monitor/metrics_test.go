@@ -143,7 +143,7 @@ func TestMetrics(t *testing.T) { //nolint:paralleltest // metrics are those of t
 	r.Inject(threadssim.Fault{Op: threads.OpCreate, Kind: threadssim.ErrorBeforeCommit, HTTP: 400, Code: 100})
 	r.Await(r.Schedule(200*time.Millisecond, "refused").ID, events.FactFailed)
 	for _, w := range watched {
-		// The command of the second post may have been measured before or after; what is told is told once.
+		// The command of the second post may have been measured before or after; what is emitted is emitted once.
 		if was := before[strings.Join(w, " ")]; seen(w[0], w[1:]...) < was+1 {
 			t.Errorf("%v has not grown from %g", w, was)
 		}

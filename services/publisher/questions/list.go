@@ -23,7 +23,7 @@ func (s *Service) ListPosts(ctx context.Context, q asks.ListPosts) (asks.PostLis
 	if q.Limit == 0 {
 		q.Limit = maxList
 	}
-	if fault := flaws(q); fault != nil {
+	if fault := fieldErrors(q); fault != nil {
 		return asks.PostList{}, fault
 	}
 	if strings.ContainsRune(q.AccountID, 0) { // no id has one, and no statement can
@@ -55,8 +55,8 @@ func (s *Service) ListPosts(ctx context.Context, q asks.ListPosts) (asks.PostLis
 	return list, nil
 }
 
-// flaws names everything that a list cannot be asked for.
-func flaws(q asks.ListPosts) *events.Fault {
+// fieldErrors names everything that a list cannot be asked for.
+func fieldErrors(q asks.ListPosts) *events.Fault {
 	f := events.Faultf(events.Invalid, "This list cannot be made; see errors for each field.")
 	wrong := func(pointer, code, words string) { f.Message = words; f.At(pointer, code, words) }
 	if q.Limit < 1 || q.Limit > maxList {
