@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -152,22 +155,66 @@ func TestOldSpelling(t *testing.T) {
 // The example of each command is valid: its flags are there.
 func TestExamples(t *testing.T) {
 	t.Parallel()
-	root := newRoot(&program{getenv: nothing, out: io.Discard, errOut: io.Discard})
+	typed := regexp.MustCompile(`(?:^|\s)threads (\S.*)`) // without a word it is everything in one process
 	each(func(c *cobra.Command, _ []string) {
 		for line := range strings.Lines(c.Example) {
-			_, words, _ := strings.Cut(line, "threads ")
-			for _, word := range strings.Fields(words) {
-				name, found := strings.CutPrefix(word, "--")
-				if !found {
-					continue
-				}
-				at, _, err := root.Find(strings.Fields(words))
-				if err != nil || at.Flags().Lookup(name) == nil && at.InheritedFlags().Lookup(name) == nil {
-					t.Errorf("%s: there is no --%s (%v)", strings.TrimSpace(line), name, err)
+			if m := typed.FindStringSubmatch(line); m != nil {
+				if err := understood(m[1]); err != nil {
+					t.Errorf("%s: %v", strings.TrimSpace(line), err)
 				}
 			}
 		}
 	})
+}
+
+// understood reports whether there is a command of this name with these flags.
+func understood(words string) error {
+	c, _, err := newRoot(&program{getenv: nothing, out: io.Discard, errOut: io.Discard}).Find(strings.Fields(words))
+	if err != nil {
+		return err
+	}
+	if first, _, _ := strings.Cut(words, " "); !c.HasParent() && first != "help" && !strings.HasPrefix(first, "-") {
+		return fmt.Errorf("there is no command %s", first)
+	}
+	for _, word := range strings.Fields(words) {
+		flag, _, _ := strings.Cut(word, "=")
+		if name, is := strings.CutPrefix(flag, "--"); is && c.Flags().Lookup(name) == nil && c.InheritedFlags().Lookup(name) == nil {
+			return fmt.Errorf("%s has no %s", c.CommandPath(), flag)
+		}
+	}
+	return nil
+}
+
+// What the documents tell people to type is understood: commands that are written out, and those of the tools by themselves.
+func TestDocumentedCommands(t *testing.T) {
+	t.Parallel()
+	tools := `explain|reconcile|replay|rebuild|dead|pause|resume|doctor`
+	typed := []*regexp.Regexp{
+		regexp.MustCompile("(?m)(?:go run \\.|^ *threads|`/threads|run --rm ops|run --rm migrate +#) +([a-z][^`#|&;)\n]*)"),
+		regexp.MustCompile("`((?:" + tools + ")(?: [^`]*)?)`"),
+	}
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, page := range append(pages, "../README.md", "../CONTRIBUTING.md", "../SECURITY.md", "../compose.yaml", "../.env.example") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, pattern := range typed {
+			for _, m := range pattern.FindAllStringSubmatch(string(text), -1) {
+				found++
+				if err := understood(m[1]); err != nil {
+					t.Errorf("%s: %q: %v", page, m[0], err)
+				}
+			}
+		}
+	}
+	if found < 100 {
+		t.Errorf("only %d commands: the pages were not found", found)
+	}
 }
 
 func TestCompletion(t *testing.T) {
