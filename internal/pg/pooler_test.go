@@ -1,6 +1,7 @@
 package pg_test
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"net"
@@ -96,10 +97,29 @@ func pooler(t *testing.T, mode, settings string) string {
 const passesOn = "ignore_startup_parameters=statement_timeout,lock_timeout,idle_in_transaction_session_timeout,tcp_keepalives_idle," +
 	"tcp_keepalives_interval,tcp_keepalives_count,tcp_user_timeout"
 
+// awaitSessions waits until a pooler has so many sessions at the server: it opens those beyond the first in its own time.
+func awaitSessions(t *testing.T, url string, n int) {
+	t.Helper()
+	db, err := sql.Open("pgx", url+"&default_query_exec_mode=simple_protocol") // prepared statements are a session's
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	waiting.Until(t, "the pooler's sessions", func() bool {
+		var there int
+		err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()").Scan(&there)
+		return err == nil && there >= n
+	})
+}
+
 func TestATransactionPoolerIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, settings := range map[string]string{"fresh sessions": passesOn, "round robin": passesOn + "\nserver_round_robin=1\nmin_pool_size=3"} {
-		db, err := pg.Open(t.Context(), pg.Config{URL: pooler(t, "transaction", settings)}, zap.NewNop())
+		url := pooler(t, "transaction", settings)
+		if name == "round robin" {
+			awaitSessions(t, url, 3)
+		}
+		db, err := pg.Open(t.Context(), pg.Config{URL: url}, zap.NewNop())
 		if err == nil {
 			_ = db.Close()
 		}

@@ -236,8 +236,15 @@ func TestStreamEvents(t *testing.T) {
 			t.Fatal("the slow one was not slow")
 		}
 		rest := h.listen(t, "", "Last-Event-ID", begin)
-		for ; n < all; n++ {
-			rest.must("post.scheduled")
+		for n < all {
+			switch e, ok := rest.next(); {
+			case ok && e.name == "post.scheduled":
+				n++
+			case ok && e.name != "end": // on a busy machine the gateway may lose NATS meanwhile, and says so
+				t.Fatalf("got %+v, want post.scheduled", e)
+			default:
+				rest = h.listen(t, "", "Last-Event-ID", rest.id)
+			}
 		}
 	})
 

@@ -135,7 +135,11 @@ func (b *browser) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	b.Helper()
 	ctx, stop := context.WithTimeout(b.ctx, patience)
 	defer stop()
-	if err := chromedp.Do(ctx, steps...); err != nil {
+	err := chromedp.Do(ctx, steps...)
+	for err != nil && strings.Contains(err.Error(), "Could not find node with given id") { // a fresh page was put in place meanwhile
+		err = chromedp.Do(ctx, steps...)
+	}
+	if err != nil {
 		b.shot("failed-" + strings.ReplaceAll(what, " ", "-"))
 		b.Fatalf("%s: %v, at %s:\n%s", what, err, b.at(), b.text("body"))
 	}

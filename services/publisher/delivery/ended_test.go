@@ -212,6 +212,7 @@ func TestEmittedPermalinkIsTheRows(t *testing.T) {
 func TestRebuildOfChains(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
+	r.Config.PermalinkWait = time.Hour // PostPublished has it, however slow the machine
 	_, stop := r.Start()
 	live := r.Await(r.chain(300*time.Millisecond, "a1", "a2").ID, events.FactPublished)
 	half := r.Await(r.chain(300*time.Millisecond, "b1", "b2").ID, events.FactPublished)
