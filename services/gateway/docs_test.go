@@ -33,6 +33,13 @@ func TestDocs(t *testing.T) {
 	page := get("/docs", "text/html; charset=utf-8")
 	css, js := get("/docs/page.css", "text/css; charset=utf-8"), get("/docs/page.js", "text/javascript; charset=utf-8")
 
+	if types := get("/docs/events.d.ts", "text/plain; charset=utf-8"); !strings.Contains(types, `"post.published.v1"`) {
+		t.Error("the types are not those of the events")
+	}
+	if messages := get("/docs/asyncapi.yaml", "text/plain; charset=utf-8"); !strings.Contains(messages, "post.published.v1") {
+		t.Error("the description is not that of the events")
+	}
+
 	operationsOf(parsed(t, served(t)), func(route, _ string, op spec) {
 		for _, want := range []string{`id="` + op["operationId"].(string) + `"`, `data-operation="` + route + `"`} {
 			if strings.Count(page, want) != 1 {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -447,4 +448,53 @@ func TestStreamSurvivesNATS(t *testing.T) {
 	if e := l.must("post.scheduled"); e.text(t) != "after" {
 		t.Errorf("%+v", e)
 	}
+}
+
+func TestRecentEvents(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	ownsA(t, h)
+	recent := func(query string) (past live.PastEvents) {
+		t.Helper()
+		h.do(t, http.MethodGet, "/api/threads/events/recent"+query, "").is(t, http.StatusOK, &past)
+		return past
+	}
+	if past := recent(""); past.Events == nil || len(past.Events) != 0 || past.LastEventID == "" {
+		t.Errorf("before anything happened: %+v", past)
+	}
+	// Older than the first look back reaches: it is looked further.
+	h.tell(t, fact(ada, acctB, events.FactPublished, "oldest"))
+	for i := range 300 {
+		h.tell(t, fact("user_eve", acctA, events.FactScheduled, fmt.Sprint("not ada's ", i)))
+	}
+	for i := range 3 {
+		h.tell(t, fact(ada, acctA, events.FactScheduled, fmt.Sprint("ada's ", i)))
+	}
+	texts := func(past live.PastEvents) (all []string) {
+		for _, e := range past.Events {
+			all = append(all, e.Name+" "+event{data: string(e.Data)}.text(t))
+			if e.At.IsZero() || e.ID == "" {
+				t.Errorf("%+v", e)
+			}
+		}
+		return all
+	}
+	past := recent("")
+	if got := texts(past); !slices.Equal(got, []string{"post.scheduled ada's 2", "post.scheduled ada's 1", "post.scheduled ada's 0", "post.published oldest"}) {
+		t.Errorf("%v", got)
+	}
+	for query, want := range map[string]int{"?limit=2": 2, "?facts=published": 1, "?accountId=" + acctB: 1, "?facts=failed": 0} {
+		if got := texts(recent(query)); len(got) != want {
+			t.Errorf("%s: %v", query, got)
+		}
+	}
+	// A stream goes on where this ends.
+	h.tell(t, fact(ada, acctA, events.FactPublished, "after"))
+	l := h.listen(t, "", "Last-Event-ID", past.LastEventID)
+	if e := l.must("post.published"); e.text(t) != "after" {
+		t.Errorf("%+v", e)
+	}
+	h.do(t, http.MethodGet, "/api/threads/events/recent?accountId=acct_of_eve", "").problem(t, http.StatusNotFound, "not_found")
+	h.do(t, http.MethodGet, "/api/threads/events/recent?facts=publshed", "").problem(t, 422, "invalid", "/facts")
+	h.do(t, http.MethodGet, "/api/threads/events/recent?limit=201", "").problem(t, 422, "invalid", "/limit")
 }

@@ -153,6 +153,7 @@ func (s *Service) routes() (*http.ServeMux, error) {
 	// Live.
 	huma.Register(api, authed(http.MethodGet, routeEvents, "streamEvents", "What happens to your posts and accounts, as it happens").
 		streams(live.EventStreamDoc).op(), h.streams.StreamEvents)
+	huma.Register(api, authed(http.MethodGet, routeEvents+"/recent", "recentEvents", "What happened to your posts and accounts lately").op(), h.streams.RecentEvents)
 
 	// Commands.
 	huma.Register(api, authed(http.MethodGet, "/api/threads/commands/{id}", "getCommand", "How a command ended, after a 202").op(), h.commands.Get)

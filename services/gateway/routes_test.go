@@ -21,6 +21,7 @@ var surface = []string{
 	"GET /api/threads/connections",
 	"GET /api/threads/data-deletion/{code}",
 	"GET /api/threads/events",
+	"GET /api/threads/events/recent",
 	"GET /api/threads/history/import",
 	"GET /api/threads/insights",
 	"GET /api/threads/limits",

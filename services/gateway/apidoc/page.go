@@ -16,6 +16,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/page"
 	"github.com/omni-write/threads/services/gateway/edge"
 )
@@ -65,6 +66,8 @@ func ServePage(mux *http.ServeMux, doc *huma.OpenAPI, limited func(http.Handler)
 		}
 		mux.HandleFunc(routeDocs+"/"+name, serve(page.New(contentType, content)))
 	}
+	mux.HandleFunc(routeDocs+"/events.d.ts", serve(page.New("text/plain; charset=utf-8", events.TypeScript())))
+	mux.HandleFunc(routeDocs+"/asyncapi.yaml", serve(page.New("text/plain; charset=utf-8", events.AsyncAPI())))
 	return nil
 }
 
