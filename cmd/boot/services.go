@@ -29,12 +29,13 @@ type Builder func(ctx context.Context, getenv func(string) string, log *zap.Logg
 // Builders are the services by the word that starts them.
 func Builders() map[string]Builder {
 	return map[string]Builder{
-		"gateway": GatewayAt(nil), "auth": buildAuth, "publisher": PublisherBy(nil), "tokenkeeper": buildTokenkeeper,
+		"gateway": GatewayAt(nil, false), "auth": buildAuth, "publisher": PublisherBy(nil), "tokenkeeper": buildTokenkeeper,
 	}
 }
 
-// GatewayAt builds a gateway that listens at l; nil: at its HOST and PORT.
-func GatewayAt(l net.Listener) Builder {
+// GatewayAt builds a gateway that listens at l; nil: at its HOST and PORT. devTokens says that its issuer is the one of dev tokens in
+// this process. No setting says so: whoever runs a gateway by itself cannot have their people's tokens shown by mistake.
+func GatewayAt(l net.Listener, devTokens bool) Builder {
 	return func(ctx context.Context, getenv func(string) string, log *zap.Logger, opts ...nats.Option) (Service, error) {
 		cfg, err := gateway.ConfigFromEnv(getenv)
 		if err != nil {
@@ -44,7 +45,7 @@ func GatewayAt(l net.Listener) Builder {
 		if err != nil {
 			return Service{}, err
 		}
-		s, err := gateway.New(cfg, gateway.Deps{Bus: r.bus, Listener: l, Log: r.log})
+		s, err := gateway.New(cfg, gateway.Deps{Bus: r.bus, Listener: l, Log: r.log, DevTokens: devTokens})
 		if err != nil {
 			return Service{}, err
 		}

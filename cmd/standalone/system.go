@@ -339,7 +339,7 @@ func (sys *System) choosePorts(ctx context.Context) error {
 
 func (sys *System) buildServices(ctx context.Context) error {
 	builders := boot.Builders()
-	builders["gateway"] = boot.GatewayAt(sys.front)
+	builders["gateway"] = boot.GatewayAt(sys.front, sys.Endpoints.IssuerURL != "")
 	// The gateway last, so that it is stopped first: no new requests while the others finish.
 	for _, name := range []string{"tokenkeeper", "publisher", "auth", "gateway"} {
 		s, err := builders[name](ctx, sys.getenv, sys.log, sys.nats.InProcess())

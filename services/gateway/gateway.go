@@ -29,6 +29,8 @@ type Deps struct {
 	// Listener is where to listen; nil: Config's host and port.
 	Listener net.Listener
 	Now      func() time.Time // nil: time.Now
+	// DevTokens says that AUTH_ISSUER is the issuer of dev tokens in this very process, which gives one to whoever asks.
+	DevTokens bool
 }
 
 // Service is a gateway. Any number of them may run side by side.
@@ -38,6 +40,8 @@ type Service struct {
 	log      *zap.Logger
 	listener net.Listener
 	now      func() time.Time
+
+	devTokens bool
 
 	keys    *signin.Keys
 	auth    *signin.Verifier
@@ -56,7 +60,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	s := &Service{cfg: cfg, bus: d.Bus, log: d.Log, listener: d.Listener, now: d.Now}
+	s := &Service{cfg: cfg, bus: d.Bus, log: d.Log, listener: d.Listener, now: d.Now, devTokens: d.DevTokens}
 	s.keys = signin.NewKeys(cfg.AuthIssuer, cfg.AuthJWKSURL)
 	s.auth = signin.NewVerifier(signin.Options{
 		Issuer: cfg.AuthIssuer, Audience: cfg.AuthAudience, AuthorizedParties: cfg.AuthAuthorizedParties, Log: d.Log, Now: d.Now,

@@ -15,7 +15,9 @@ import (
 
 // pages are all pages, of posts in every state.
 func pages() []string {
-	list := []string{"/", "/compose", "/compose?text=x", "/posts", "/posts?show=all", "/posts?show=published&search=" + url.QueryEscape(evil), "/accounts", "/accounts?reason=" + url.QueryEscape(evil), "/accounts/acct_1/leave", "/settings", "/posts/nobody"}
+	list := []string{"/", "/compose", "/compose?text=x", "/posts", "/posts?show=all", "/posts?show=published&search=" + url.QueryEscape(evil), "/accounts", "/accounts?reason=" + url.QueryEscape(evil), "/accounts/acct_1/leave", "/settings", "/posts/nobody",
+		"/developers", "/developers?kind=post.failed", "/developers?kind=" + url.QueryEscape(evil), "/developers/events/b-1", "/developers/events/b-2", "/developers/events/b-4", "/developers/events/none",
+		"/developers/webhooks/new", "/developers/webhooks/whk_1", "/developers/webhooks/whk_2?after=" + url.QueryEscape(evil), "/developers/webhooks/whk_3", "/developers/webhooks/whk_4", "/developers/webhooks/none"}
 	for state := range states {
 		list = append(list, "/posts/post_"+string(state))
 	}
@@ -65,6 +67,12 @@ func TestPlantedScripts(t *testing.T) {
 	look("compose", c.send(http.MethodPost, "/console/compose", form))
 	look("edit", c.send(http.MethodPost, "/console/posts/post_scheduled/edit", form))
 	form.Set("form", "another")
+	hook := url.Values{"form": {c.formToken()}, "url": {evil}, "description": {evil}, "kind": {evil}, "account": {evil}, "key": {evil}}
+	look("secret", c.send(http.MethodPost, "/console/developers/webhooks", hook))
+	look("new secret", c.send(http.MethodPost, "/console/developers/webhooks/whk_1/rotate", hook))
+	f.answer("POST /api/threads/webhooks", trouble(http.StatusUnprocessableEntity, "invalid", planted("No."),
+		map[string]any{"pointer": "/url", "detail": planted("Not there.")}, map[string]any{"pointer": "/facts/0", "detail": planted("None.")}, map[string]any{"pointer": "/x", "detail": planted("Else.")}))
+	look("refused webhook", c.send(http.MethodPost, "/console/developers/webhooks", hook))
 	look("kept", c.send(http.MethodPost, "/console/compose?"+url.QueryEscape(evil), form))
 	f.client().send(http.MethodPost, "/console/compose", form)
 }
@@ -99,8 +107,10 @@ func TestForms(t *testing.T) {
 	acts := []string{
 		"/compose", "/posts/post_scheduled/edit", "/posts/post_scheduled/move", "/posts/post_scheduled/cancel", "/posts/post_failed/retry", "/posts/post_parked/resolve",
 		"/posts/post_published/repost", "/posts/post_published/delete", "/posts/post_published/reply", "/posts/post_published/replies/991", "/accounts/acct_1/refresh", "/accounts/acct_1/leave", "/settings",
+		"/developers/webhooks", "/developers/webhooks/whk_1/status", "/developers/webhooks/whk_1/test", "/developers/webhooks/whk_1/rotate", "/developers/webhooks/whk_1/delete",
+		"/developers/webhooks/whk_1/deliveries/dlv_1/resend", "/developers/token",
 	}
-	f := newFake(t)
+	f := newFake(t, func(o *console.Options) { o.DevTokens = true })
 	c := f.signedIn("ada")
 	other := f.signedIn("bob")
 	good, bobs := c.formToken(), other.formToken()

@@ -33,6 +33,8 @@ type Options struct {
 	Scopes           []string
 	Audience         []string // whom the tokens must be for; some issuers must be told
 	Facts            []string // the names of the events of the stream
+	// DevTokens says that the issuer is the one of dev tokens in this process, which gives one to whoever asks: a person may copy theirs.
+	DevTokens bool
 	// Rate holds who asks for what needs no sign-in to a rate.
 	Rate func(http.Handler) http.Handler
 	// Waits says of a request that from now on it only waits for others, which count for themselves.
@@ -106,6 +108,11 @@ func (c *Console) Register(mux *http.ServeMux) {
 		"/accounts/returned":   c.returned,
 		"/accounts/{id}/leave": c.leavePage,
 		"/settings":            c.settings,
+
+		"/developers":               c.developers,
+		"/developers/events/{id}":   c.event,
+		"/developers/webhooks/new":  c.newWebhookPage,
+		"/developers/webhooks/{id}": c.webhook,
 	}
 	for at, do := range looks {
 		handle("GET "+Root+at, c.looking(do))
@@ -124,6 +131,16 @@ func (c *Console) Register(mux *http.ServeMux) {
 		"/accounts/{id}/refresh":      c.refresh,
 		"/accounts/{id}/leave":        c.leave,
 		"/settings":                   c.saveSettings,
+
+		"/developers/webhooks":                                   c.createWebhook,
+		"/developers/webhooks/{id}/status":                       c.switchWebhook,
+		"/developers/webhooks/{id}/test":                         c.testWebhook,
+		"/developers/webhooks/{id}/rotate":                       c.rotateWebhook,
+		"/developers/webhooks/{id}/delete":                       c.deleteWebhook,
+		"/developers/webhooks/{id}/deliveries/{delivery}/resend": c.resendDelivery,
+	}
+	if c.DevTokens {
+		acts["/developers/token"] = c.showToken
 	}
 	for at, do := range acts {
 		handle("POST "+Root+at, c.acting(do))

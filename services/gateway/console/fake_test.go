@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -79,7 +80,7 @@ func (f *fake) api(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 	}
-	if strings.HasPrefix(r.URL.Path, "/api/threads/events") {
+	if r.URL.Path == "/api/threads/events" {
 		w.Header().Set("Content-Type", "text/event-stream")
 		_, _ = w.Write([]byte("event: ready\ndata: {}\n\n"))
 		if fl, ok := w.(http.Flusher); ok {
@@ -96,7 +97,7 @@ func (f *fake) api(w http.ResponseWriter, r *http.Request) {
 	}
 	status := http.StatusOK
 	if m, is := answer.(map[string]any); is {
-		if s, is := m["status"].(int); is {
+		if s, is := m["status"].(int); is { // a problem's; a webhook's is a word
 			status = s
 		}
 	}
@@ -196,6 +197,37 @@ func (f *fake) full() {
 			map[string]any{"mediaId": "993", "username": "eve", "text": "Waits.", "timestamp": at, "approvalStatus": "pending"},
 		}})
 	}
+	f.answer("GET /api/threads/events/recent", map[string]any{"lastEventId": "x", "events": []any{
+		map[string]any{"id": "b-1", "name": "post.published", "at": now, "data": map[string]any{"post": postIn(events.StatePublished, events.StatusPosted)}},
+		map[string]any{"id": "b-2", "name": "account.reply_received", "at": now, "data": map[string]any{"accountId": account, "username": planted("eve"), "text": planted("I reply.")}},
+		map[string]any{"id": "b-3", "name": "account.connected", "at": now, "data": map[string]any{"connection": map[string]any{"id": account, "username": planted("ada")}}},
+		map[string]any{"id": "b-4", "name": planted("post.of_tomorrow"), "at": now, "data": map[string]any{"post": 17, "else": planted("x")}},
+	}})
+	hook := func(id, status string, change ...any) map[string]any {
+		h := map[string]any{
+			"id": id, "url": "https://hooks.example.com/" + evil, "description": planted("The newsroom"), "facts": []string{"post.published", planted("x")}, "accountId": account, "status": status,
+			"reason": planted("Gone."), "createdAt": now, "updatedAt": now,
+		}
+		for i := 0; i+1 < len(change); i += 2 {
+			h[change[i].(string)] = change[i+1]
+		}
+		return h
+	}
+	hooks := []any{hook("whk_1", "active"), hook("whk_2", "paused", "facts", []string{}, "accountId", ""), hook("whk_3", "disabled"), hook("whk_4", "active", "failingSince", now)}
+	f.answer("GET /api/threads/webhooks", hooks)
+	tried := map[string]any{"at": now, "statusCode": 500, "message": planted("No."), "tookMs": 1234.5}
+	for i, h := range hooks {
+		at := fmt.Sprint("/api/threads/webhooks/whk_", i+1)
+		f.answer("GET "+at, h)
+		f.answer("GET "+at+"/deliveries", map[string]any{"next": planted("cursor"), "deliveries": []any{
+			map[string]any{"id": "dlv_1", "eventId": planted("evt"), "eventType": planted("post.published.v1"), "status": "waiting", "attempts": 0, "nextTry": now, "createdAt": now, "log": []any{}},
+			map[string]any{"id": "dlv_2", "eventId": "evt_2", "eventType": "post.failed.v1", "status": "waiting", "attempts": 1, "nextTry": now.Add(time.Hour), "createdAt": now, "log": []any{tried}},
+			map[string]any{"id": "dlv_3", "eventId": "evt_3", "eventType": "webhook.test.v1", "status": "delivered", "attempts": 2, "createdAt": now, "log": []any{map[string]any{"at": now, "message": planted("refused"), "tookMs": 1}, map[string]any{"at": now, "statusCode": 200, "message": "ok", "tookMs": 12}}},
+			map[string]any{"id": "dlv_4", "eventId": "evt_4", "eventType": "post.published.v1", "status": "failed", "attempts": 20, "createdAt": now, "log": []any{tried}},
+		}})
+	}
+	f.answer("POST /api/threads/webhooks", hook("whk_1", "active", "secret", planted("whsec_x")))
+	f.answer("POST /api/threads/webhooks/whk_1/rotate", hook("whk_1", "active", "secret", planted("whsec_y"), "oldSecretUntil", now.Add(24*time.Hour)))
 	var everything []events.Post
 	for status, posts := range all {
 		f.answer("GET /api/threads/posts?"+string(status), map[string]any{"posts": posts, "next": planted("cursor")})

@@ -116,6 +116,8 @@ var notices = map[string]string{
 	"reposted": "Reposted.", "deleted": "Deleted on Threads.", "hidden": "The reply is hidden.", "unhidden": "The reply can be seen again.",
 	"approved": "The reply can be seen now.", "ignored": "The reply was set aside.", "replied": "Your answer is live.", "connected": "Connected.",
 	"refreshed": "The key is fresh.", "left": "Disconnected.", "zone": "Saved.",
+	"webhook-active": "It is active.", "webhook-paused": "It is paused.", "webhook-deleted": "The webhook is deleted.",
+	"webhook-tested": "A test is on its way; load this page again to see what came of it.", "webhook-resent": "It is sent once more.",
 }
 
 // excerptRunes is at most so much of a text.

@@ -63,7 +63,7 @@ func TestAccessibility(t *testing.T) {
 		}
 		for _, dark := range []bool{true, false} {
 			b.dark(dark)
-			for _, at := range []string{"/", "/compose", "/posts?show=all", "/posts/post_published", "/posts/post_parked", "/posts/post_scheduled/move", "/accounts", "/settings"} {
+			for _, at := range []string{"/", "/compose", "/posts?show=all", "/posts/post_published", "/posts/post_parked", "/posts/post_scheduled/move", "/accounts", "/settings", "/developers", "/developers/webhooks/new", "/developers/webhooks/whk_1"} {
 				b.open(at)
 				check("narrow, or dark")
 				if over := eval[int](b, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
@@ -111,6 +111,20 @@ func TestAccessibility(t *testing.T) {
 	f.answer("GET /api/threads/posts?"+string(events.StatusQueued), map[string]any{"posts": []any{}})
 	b.open("/posts")
 	check("no posts")
+	f.answer("GET /api/threads/events/recent", map[string]any{"events": []any{}})
+	f.answer("GET /api/threads/webhooks", []any{})
+	b.open("/developers")
+	check("no events")
+	f.answer("GET /api/threads/events/recent", trouble(http.StatusServiceUnavailable, "unavailable", "Not now."))
+	b.open("/developers")
+	check("no looking back")
+	f.answer("GET /api/threads/webhooks/whk_1/deliveries", map[string]any{"deliveries": []any{}})
+	b.open("/developers/webhooks/whk_1")
+	check("nothing sent")
+	b.click("#rotate summary", "#rotate button")
+	check("before a new secret")
+	b.click("#rotate button", ".code")
+	check("a new secret")
 	b.signOutHere()
 	b.open("/settings")
 	b.see("h1", "Posts on Threads")
@@ -123,7 +137,7 @@ func TestPagesAreSmall(t *testing.T) {
 	f := newFake(t)
 	c := f.signedIn("ada")
 	loaded := regexp.MustCompile(`(?:src|href)="(/console/assets/[^"]+)"`)
-	for _, at := range []string{"/", "/compose", "/posts", "/posts/post_published", "/accounts"} {
+	for _, at := range []string{"/", "/compose", "/posts", "/posts/post_published", "/accounts", "/developers", "/developers/webhooks/whk_1"} {
 		p := c.get("/console" + at)
 		total := len(p.body)
 		seen := map[string]bool{}
