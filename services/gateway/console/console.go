@@ -96,6 +96,7 @@ func (c *Console) Register(mux *http.ServeMux) {
 	handle("GET "+Root+"/signed-out", c.Rate(http.HandlerFunc(c.signedOut)))
 	handle("GET "+Root+"/live", http.HandlerFunc(c.live))
 
+	dev := developerPages{c}
 	looks := map[string]look{
 		"/{$}":                 c.today,
 		"/compose":             c.composePage,
@@ -109,10 +110,10 @@ func (c *Console) Register(mux *http.ServeMux) {
 		"/accounts/{id}/leave": c.leavePage,
 		"/settings":            c.settings,
 
-		"/developers":               c.developers,
-		"/developers/events/{id}":   c.event,
-		"/developers/webhooks/new":  c.newWebhookPage,
-		"/developers/webhooks/{id}": c.webhook,
+		"/developers":               dev.developers,
+		"/developers/events/{id}":   dev.event,
+		"/developers/webhooks/new":  dev.newWebhookPage,
+		"/developers/webhooks/{id}": dev.webhook,
 	}
 	for at, do := range looks {
 		handle("GET "+Root+at, c.looking(do))
@@ -132,15 +133,15 @@ func (c *Console) Register(mux *http.ServeMux) {
 		"/accounts/{id}/leave":        c.leave,
 		"/settings":                   c.saveSettings,
 
-		"/developers/webhooks":                                   c.createWebhook,
-		"/developers/webhooks/{id}/status":                       c.switchWebhook,
-		"/developers/webhooks/{id}/test":                         c.testWebhook,
-		"/developers/webhooks/{id}/rotate":                       c.rotateWebhook,
-		"/developers/webhooks/{id}/delete":                       c.deleteWebhook,
-		"/developers/webhooks/{id}/deliveries/{delivery}/resend": c.resendDelivery,
+		"/developers/webhooks":                                   dev.createWebhook,
+		"/developers/webhooks/{id}/status":                       dev.switchWebhook,
+		"/developers/webhooks/{id}/test":                         dev.testWebhook,
+		"/developers/webhooks/{id}/rotate":                       dev.rotateWebhook,
+		"/developers/webhooks/{id}/delete":                       dev.deleteWebhook,
+		"/developers/webhooks/{id}/deliveries/{delivery}/resend": dev.resendDelivery,
 	}
 	if c.DevTokens {
-		acts["/developers/token"] = c.showToken
+		acts["/developers/token"] = dev.showToken
 	}
 	for at, do := range acts {
 		handle("POST "+Root+at, c.acting(do))

@@ -16,6 +16,9 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
+// developerPages are the pages for who writes programs: events, webhooks, a token to try the API with.
+type developerPages struct{ *Console }
+
 // pastEvent is an event that was told before, as the API tells it.
 type pastEvent struct {
 	ID   string          `json:"id"`
@@ -105,7 +108,7 @@ const (
 )
 
 // developers is what happens, webhooks, and where to read on.
-func (c *Console) developers(w http.ResponseWriter, v *visit) error {
+func (c developerPages) developers(w http.ResponseWriter, v *visit) error {
 	d := developersData{Kinds: c.Facts, Kind: v.URL.Query().Get("kind"), Tokens: c.DevTokens, Stream: c.curl("$TOKEN", "-N", "/api/threads/events")}
 	if !slices.Contains(c.Facts, d.Kind) {
 		d.Kind = ""
@@ -146,7 +149,7 @@ type eventData struct {
 }
 
 // event is one event, with all that it says.
-func (c *Console) event(w http.ResponseWriter, v *visit) error {
+func (c developerPages) event(w http.ResponseWriter, v *visit) error {
 	all, err := v.recentEvents("", eventsKept)
 	if err != nil {
 		return err
@@ -175,7 +178,7 @@ type tokenData struct {
 
 // showToken shows the token of this sign-in, to be copied, where the issuer gives one to whoever asks anyway. It is the answer to a
 // form, so that it is in no history and no cache.
-func (c *Console) showToken(w http.ResponseWriter, v *visit) error {
+func (c developerPages) showToken(w http.ResponseWriter, v *visit) error {
 	d := tokenData{Token: v.token, Use: c.curl("$TOKEN", "", "/api/threads/posts?limit=5")}
 	var claims jwt.RegisteredClaims
 	if _, _, err := jwt.NewParser().ParseUnverified(v.token, &claims); err == nil && claims.ExpiresAt != nil {
@@ -187,7 +190,7 @@ func (c *Console) showToken(w http.ResponseWriter, v *visit) error {
 }
 
 // curl is a call of the API for a shell.
-func (c *Console) curl(token, flags, path string) string {
+func (c developerPages) curl(token, flags, path string) string {
 	if flags != "" {
 		flags += " "
 	}

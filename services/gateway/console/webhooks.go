@@ -99,11 +99,11 @@ type newWebhookData struct {
 func (d newWebhookData) Has(kind string) bool { return slices.Contains(d.Chosen, kind) }
 
 // newWebhookPage is the form of a new webhook.
-func (c *Console) newWebhookPage(w http.ResponseWriter, v *visit) error {
+func (c developerPages) newWebhookPage(w http.ResponseWriter, v *visit) error {
 	return c.showNewWebhook(w, v, http.StatusOK, newWebhookData{})
 }
 
-func (c *Console) showNewWebhook(w http.ResponseWriter, v *visit, status int, d newWebhookData) (err error) {
+func (c developerPages) showNewWebhook(w http.ResponseWriter, v *visit, status int, d newWebhookData) (err error) {
 	d.Kinds = c.Facts
 	if d.Accounts, err = v.accounts(); err != nil {
 		return err
@@ -113,7 +113,7 @@ func (c *Console) showNewWebhook(w http.ResponseWriter, v *visit, status int, d 
 }
 
 // createWebhook makes one, and shows its secret, which nobody can ask for again.
-func (c *Console) createWebhook(w http.ResponseWriter, v *visit) error {
+func (c developerPages) createWebhook(w http.ResponseWriter, v *visit) error {
 	f := v.PostForm
 	d := newWebhookData{URL: strings.TrimSpace(f.Get("url")), Description: strings.TrimSpace(f.Get("description")), Account: f.Get("account"), Key: f.Get("key"), Chosen: f["kind"]}
 	in := map[string]any{"url": d.URL}
@@ -150,7 +150,7 @@ func (c *Console) createWebhook(w http.ResponseWriter, v *visit) error {
 }
 
 // showSecret shows a secret once: in the answer to the form that made it, which nothing keeps.
-func (c *Console) showSecret(w http.ResponseWriter, v *visit, of webhook, title string) error {
+func (c developerPages) showSecret(w http.ResponseWriter, v *visit, of webhook, title string) error {
 	w.Header().Set("Cache-Control", "no-store")
 	c.show(w, v.Request, http.StatusOK, "secret", &view{Title: title, Section: "developers", V: v, Data: of})
 	return nil
@@ -169,7 +169,7 @@ type webhookData struct {
 const deliveriesShown = 25
 
 // webhook is one webhook, and what was sent to it.
-func (c *Console) webhook(w http.ResponseWriter, v *visit) error {
+func (c developerPages) webhook(w http.ResponseWriter, v *visit) error {
 	after := v.URL.Query().Get("after")
 	d := webhookData{Later: after != ""}
 	var page struct {
@@ -197,7 +197,7 @@ func (c *Console) webhook(w http.ResponseWriter, v *visit) error {
 }
 
 // switchWebhook pauses one, or makes it active again.
-func (c *Console) switchWebhook(w http.ResponseWriter, v *visit) error {
+func (c developerPages) switchWebhook(w http.ResponseWriter, v *visit) error {
 	status, done := "active", "webhook-active"
 	if v.PostForm.Get("do") == "pause" {
 		status, done = "paused", "webhook-paused"
@@ -208,14 +208,14 @@ func (c *Console) switchWebhook(w http.ResponseWriter, v *visit) error {
 	return c.done(w, v, v.webhookPage()+"?done="+done)
 }
 
-func (c *Console) testWebhook(w http.ResponseWriter, v *visit) error {
+func (c developerPages) testWebhook(w http.ResponseWriter, v *visit) error {
 	if err := v.do(http.MethodPost, v.webhookAPI()+"/test", nil, nil); err != nil {
 		return err
 	}
 	return c.done(w, v, v.webhookPage()+"?done=webhook-tested")
 }
 
-func (c *Console) rotateWebhook(w http.ResponseWriter, v *visit) error {
+func (c developerPages) rotateWebhook(w http.ResponseWriter, v *visit) error {
 	var turned webhook
 	if err := v.do(http.MethodPost, v.webhookAPI()+"/rotate", nil, &turned); err != nil {
 		return err
@@ -223,14 +223,14 @@ func (c *Console) rotateWebhook(w http.ResponseWriter, v *visit) error {
 	return c.showSecret(w, v, turned, "The webhook has a new secret")
 }
 
-func (c *Console) deleteWebhook(w http.ResponseWriter, v *visit) error {
+func (c developerPages) deleteWebhook(w http.ResponseWriter, v *visit) error {
 	if err := v.do(http.MethodDelete, v.webhookAPI(), nil, nil); err != nil {
 		return err
 	}
 	return c.done(w, v, "/developers?done=webhook-deleted")
 }
 
-func (c *Console) resendDelivery(w http.ResponseWriter, v *visit) error {
+func (c developerPages) resendDelivery(w http.ResponseWriter, v *visit) error {
 	if err := v.do(http.MethodPost, v.webhookAPI()+"/deliveries/"+url.PathEscape(v.PathValue("delivery"))+"/resend", nil, nil); err != nil {
 		return err
 	}
