@@ -494,6 +494,13 @@ func TestRecentEvents(t *testing.T) {
 	if e := l.must("post.published"); e.text(t) != "after" {
 		t.Errorf("%+v", e)
 	}
+	// What is large ends an answer before its number does.
+	for range 12 {
+		h.tell(t, fact(ada, acctA, events.FactScheduled, strings.Repeat("x", 400_000)))
+	}
+	if n := len(recent("").Events); n != 10 {
+		t.Errorf("%d events of 400 kB", n)
+	}
 	h.do(t, http.MethodGet, "/api/threads/events/recent?accountId=acct_of_eve", "").problem(t, http.StatusNotFound, "not_found")
 	h.do(t, http.MethodGet, "/api/threads/events/recent?facts=publshed", "").problem(t, 422, "invalid", "/facts")
 	h.do(t, http.MethodGet, "/api/threads/events/recent?limit=201", "").problem(t, 422, "invalid", "/limit")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/omni-write/threads/events"
@@ -18,6 +19,8 @@ const (
 	recentUsual, recentMost = 50, 200
 	// recentBack is how far back is looked first, in events of the whole system; then recentTimes as far, until there are enough.
 	recentBack, recentTimes = 256, 16
+	// recentBytes bounds what an answer carries, and what is held while it is looked for: an event can have half a MiB.
+	recentBytes = 4 << 20
 	// recentWithin bounds one look back, with the wait for its turn.
 	recentWithin = 10 * time.Second
 )
@@ -39,7 +42,7 @@ type PastEvents struct {
 type recentInput struct {
 	accounts.AccountQuery
 	Facts string `query:"facts" doc:"Only these facts, with commas between: published,failed or post.published."`
-	Limit int    `query:"limit" minimum:"1" maximum:"200" doc:"1 to 200; usually 50."`
+	Limit int    `query:"limit" minimum:"1" maximum:"200" doc:"1 to 200; usually 50. Fewer come where so many have more than 4 MiB."`
 
 	edge.OnceOnly
 }
@@ -92,11 +95,11 @@ func (h *Streams) recent(ctx context.Context, l *Listener, mine []string, limit 
 		if extent.Last > begin+back {
 			after = extent.Last - back
 		}
-		var found []PastEvent
+		var found latest
 		err := h.bus.Replay(ctx, after, extent.Last, most, events.FactsOf(mine...), func(e bus.StoredEvent) error {
 			name := events.NameOf(e.Meta.Type)
 			if events.OwnerOf(e.Body) == l.User && (l.Names == nil || l.Names[name]) {
-				found = append(found, PastEvent{ID: placeOn(extent.Born, e.Sequence).String(), Name: name, At: e.Meta.Time, Data: e.Body})
+				found.add(limit, PastEvent{ID: placeOn(extent.Born, e.Sequence).String(), Name: name, At: e.Meta.Time, Data: e.Body})
 			}
 			return nil
 		})
@@ -107,19 +110,32 @@ func (h *Streams) recent(ctx context.Context, l *Listener, mine []string, limit 
 		if err != nil {
 			return past, err
 		}
-		past.Events = newest(found, limit)
-		if len(found) >= limit || after == begin {
+		past.Events = found.newestFirst()
+		if found.full || after == begin {
 			break
 		}
 	}
 	return past, nil
 }
 
-// newest are the last so many, the last first.
-func newest(found []PastEvent, limit int) []PastEvent {
-	last := make([]PastEvent, 0, min(len(found), limit))
-	for i := len(found) - 1; i >= 0 && len(last) < limit; i-- {
-		last = append(last, found[i])
+// latest are the last events of many, as many and as large as an answer may carry.
+type latest struct {
+	events []PastEvent // the oldest first
+	bytes  int
+	full   bool // there were more than there is room for, or just as many
+}
+
+func (l *latest) add(limit int, e PastEvent) {
+	l.events, l.bytes = append(l.events, e), l.bytes+len(e.Data)
+	for len(l.events) > limit || l.bytes > recentBytes && len(l.events) > 1 {
+		l.bytes -= len(l.events[0].Data)
+		l.events[0] = PastEvent{} // its bytes are free at once
+		l.events, l.full = l.events[1:], true
 	}
-	return last
+	l.full = l.full || len(l.events) == limit
+}
+
+func (l *latest) newestFirst() []PastEvent {
+	slices.Reverse(l.events)
+	return append([]PastEvent{}, l.events...)
 }
