@@ -52,6 +52,7 @@ type duty struct {
 	purges  []string // the streams of which it may erase subjects
 	sorts   []string // the streams out of which it takes single messages, after reading them
 	reads   []string // the streams that it reads beside any durable: message by message, and by readers of its own
+	surveys bool     // it tells operators how far every durable is behind
 	fronts  bool     // anybody may call it: it sends every command, and asks every question
 }
 
@@ -74,6 +75,7 @@ var duties = map[string]duty{
 		alarms:  []string{"post"},
 		purges:  []string{events.StreamCommands}, // what was stored to try it
 		reads:   []string{events.StreamEvents},   // at its start, and after a restore
+		surveys: true,
 	},
 	"tokenkeeper": {
 		events: []string{"account"},
@@ -146,6 +148,11 @@ func serviceUser(name string, d duty) User {
 	for _, own := range events.Durables() {
 		if own.Owner() == name {
 			u.work(own)
+		}
+	}
+	for _, other := range events.Durables() {
+		if d.surveys {
+			u.api("CONSUMER.INFO." + other.Stream + "." + other.Config.Durable)
 		}
 	}
 	for _, noun := range d.events {

@@ -13,6 +13,7 @@ import (
 	"github.com/omni-write/threads/services/gateway/command"
 	"github.com/omni-write/threads/services/gateway/edge"
 	"github.com/omni-write/threads/services/gateway/live"
+	"github.com/omni-write/threads/services/gateway/signin"
 	"github.com/omni-write/threads/services/gateway/weburl"
 )
 
@@ -55,6 +56,11 @@ type Config struct {
 	// AuthAuthorizedParties are the `azp` (or `client_id`) of which a token must name one, and no other: the origins of
 	// your frontends at Clerk, the ids of your clients elsewhere. Empty means all.
 	AuthAuthorizedParties []string `env:"AUTH_AUTHORIZED_PARTIES"`
+
+	// AuthOperatorClaim is what the token of somebody who runs the system says of them, as role=operator: a claim of the token and the
+	// value that it has, or holds among others. A claim within another is named with dots: realm_access.roles=operator. They see how the
+	// whole system does, and of nobody's posts a word. It must be a claim that people cannot give themselves. Empty means nobody.
+	AuthOperatorClaim string `env:"AUTH_OPERATOR_CLAIM"`
 
 	// ConsoleClientID is the client as which the console, the web pages at /console, signs people in at AUTH_ISSUER: a public
 	// client with PKCE whose redirect URI is /console/callback below PUBLIC_URL. Empty means that there are no pages.
@@ -115,6 +121,9 @@ func (c Config) Mistakes() []error {
 	if weburl.IsWeb(c.AuthIssuer) && len(weburl.Trimmed(c.AuthAudience)) == 0 && !c.AuthNoAudience && !leavesAudienceOut(c.AuthIssuer) {
 		complain("AUTH_AUDIENCE is required for this issuer: without it every token that it signs for any other API would be good here. " +
 			"Set it to the `aud` of your tokens; or, if they have none, AUTH_NO_AUDIENCE=true")
+	}
+	if _, err := signin.ReadOperatorClaim(c.AuthOperatorClaim); err != nil {
+		complain("AUTH_OPERATOR_CLAIM: %w", err)
 	}
 	wrong = append(wrong, c.LimitsConfig.Mistakes()...)
 	wrong = append(wrong, c.StreamsConfig.Mistakes()...)

@@ -42,6 +42,7 @@ type Service struct {
 	now      func() time.Time
 
 	devTokens bool
+	operator  signin.OperatorClaim
 
 	keys    *signin.Keys
 	auth    *signin.Verifier
@@ -62,8 +63,11 @@ func New(cfg Config, d Deps) (*Service, error) {
 	}
 	s := &Service{cfg: cfg, bus: d.Bus, log: d.Log, listener: d.Listener, now: d.Now, devTokens: d.DevTokens}
 	s.keys = signin.NewKeys(cfg.AuthIssuer, cfg.AuthJWKSURL)
+	operator, _ := signin.ReadOperatorClaim(cfg.AuthOperatorClaim) // Mistakes has looked at it
+	s.operator = operator
 	s.auth = signin.NewVerifier(signin.Options{
-		Issuer: cfg.AuthIssuer, Audience: cfg.AuthAudience, AuthorizedParties: cfg.AuthAuthorizedParties, Log: d.Log, Now: d.Now,
+		Operator: operator,
+		Issuer:   cfg.AuthIssuer, Audience: cfg.AuthAudience, AuthorizedParties: cfg.AuthAuthorizedParties, Log: d.Log, Now: d.Now,
 	}, s.keys)
 	s.accounts = accounts.New(accounts.Options{
 		Bus: d.Bus, Commands: s.sender(), Verifier: s.auth,

@@ -14,7 +14,7 @@ func (s *Service) servePages(mux *http.ServeMux) (*console.Console, error) {
 	pages, err := console.New(console.Options{
 		API:  http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }),
 		Base: s.cfg.publicBase(), Issuer: s.cfg.AuthIssuer, ClientID: s.cfg.ConsoleClientID, Scopes: weburl.Trimmed(s.cfg.ConsoleScopes), Audience: weburl.Trimmed(s.cfg.AuthAudience),
-		Facts: events.FactNames(), DevTokens: s.devTokens, Rate: s.edge.LimitPages, Waits: func(r *http.Request) { edge.Leave(r.Context()) }, Log: s.log, Now: s.now,
+		Facts: events.FactNames(), DevTokens: s.devTokens, Operator: s.operator.In, Rate: s.edge.LimitPages, Waits: func(r *http.Request) { edge.Leave(r.Context()) }, Log: s.log, Now: s.now,
 	})
 	if err != nil {
 		return nil, err

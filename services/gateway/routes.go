@@ -18,6 +18,7 @@ import (
 	"github.com/omni-write/threads/services/gateway/engagement"
 	"github.com/omni-write/threads/services/gateway/live"
 	"github.com/omni-write/threads/services/gateway/meta"
+	"github.com/omni-write/threads/services/gateway/operators"
 	"github.com/omni-write/threads/services/gateway/posts"
 	"github.com/omni-write/threads/services/gateway/webhooks"
 )
@@ -155,6 +156,9 @@ func (s *Service) routes() (*http.ServeMux, error) {
 		streams(live.EventStreamDoc).op(), h.streams.StreamEvents)
 	huma.Register(api, authed(http.MethodGet, routeEvents+"/recent", "recentEvents", "What happened to your posts and accounts lately").op(), h.streams.RecentEvents)
 
+	// For those who run the system.
+	huma.Register(api, authed(http.MethodGet, operators.RouteOperations, "getOperations", "How the whole system does, for those who run it").op(), h.operators.GetOperations)
+
 	// Commands.
 	huma.Register(api, authed(http.MethodGet, "/api/threads/commands/{id}", "getCommand", "How a command ended, after a 202").op(), h.commands.Get)
 	s.edge.ApplyDefaults(api)
@@ -173,6 +177,7 @@ type handlers struct {
 	engagement *engagement.Handlers
 	webhooks   *webhooks.Handlers
 	streams    *live.Handlers
+	operators  *operators.Handlers
 	commands   *command.Sender
 }
 
@@ -186,6 +191,7 @@ func (s *Service) handlers() handlers {
 		engagement: &engagement.Handlers{Bus: s.bus, Commands: commands, Edge: s.edge},
 		webhooks:   &webhooks.Handlers{Bus: s.bus},
 		streams:    &live.Handlers{Bus: s.bus, Streams: s.live},
+		operators:  &operators.Handlers{Bus: s.bus},
 		commands:   commands,
 	}
 }

@@ -28,6 +28,7 @@ var surface = []string{
 	"GET /api/threads/locations",
 	"GET /api/threads/me",
 	"GET /api/threads/mentions",
+	"GET /api/threads/operations",
 	"GET /api/threads/post/schedule",
 	"GET /api/threads/post/{id}",
 	"GET /api/threads/post/{id}/insights",

@@ -24,12 +24,7 @@ import (
 // signedInWith is a gateway before an issuer of which a test signs tokens, and how it answers to one: in, or what is wrong.
 func signedInWith(t *testing.T, change func(*gateway.Config)) (c *clerk, key *ecdsa.PrivateKey, shown func(*testing.T, string) string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c = newClerk(t)
-	c.add("ec", key)
+	c, key = newClerkWithKey(t)
 	h := &system{bus: bustest.New(t)}
 	h.url = serve(t, h.bus, func(cfg *gateway.Config) {
 		cfg.AuthIssuer = c.url
@@ -46,6 +41,18 @@ func signedInWith(t *testing.T, change func(*gateway.Config)) (c *clerk, key *ec
 		}
 		return r.problem(t, http.StatusUnauthorized, "unauthorized", "/Authorization").Errors[0].Code
 	}
+}
+
+// newClerkWithKey is an issuer with a key of which a test signs tokens.
+func newClerkWithKey(t *testing.T) (*clerk, *ecdsa.PrivateKey) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClerk(t)
+	c.add("ec", key)
+	return c, key
 }
 
 // signedAs is a good token of the issuer, with claims and a type of its header in addition; nil takes one away.

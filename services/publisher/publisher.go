@@ -90,7 +90,7 @@ func New(cfg Config, d Deps) *Service {
 	})
 	s.webhooks = webhooks.New(cfg.Webhooks, webhooks.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
 	s.Monitor = monitor.New(monitor.Deps{
-		DB: d.DB, Bus: d.Bus, Store: store, Projector: s.Projector, Log: d.Log, Now: d.Now, SweepGrace: cfg.SweepGrace, StuckAfter: cfg.StuckAfter,
+		DB: d.DB, Side: d.Side, Bus: d.Bus, Store: store, Projector: s.Projector, Log: d.Log, Now: d.Now, SweepGrace: cfg.SweepGrace, StuckAfter: cfg.StuckAfter,
 	})
 	s.Erasure = erasure.New(erasure.Deps{
 		Bus: d.Bus, DB: d.DB, Store: store, OwnerCalls: s.OwnerCalls, Webhooks: s.webhooks, Log: d.Log, Now: d.Now, Every: cfg.SweepEvery,

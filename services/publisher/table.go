@@ -53,9 +53,13 @@ func (s *Service) answer() error {
 		bus.Answer(s.bus, s.Engagement.ListProfilePosts, asksThreads),
 		bus.Answer(s.bus, s.Engagement.FindLocations, asksThreads),
 		bus.Answer(s.bus, s.Engagement.GetHistoryImport),
+		bus.Answer(s.bus, s.Monitor.GetOperations, looksAtAll),
 	)
 }
 
 // asksThreads bounds the questions for which Threads, or a host of media, is asked while the asker waits. Each holds little
 // here but its place, and for long.
 var asksThreads = bus.Bounds{AtOnce: 64, PerUser: 4, Waiting: 28}
+
+// looksAtAll bounds the question for which the whole system is looked through: operators ask it, a few at a time.
+var looksAtAll = bus.Bounds{AtOnce: 2, PerUser: 1, Waiting: 4}

@@ -16,6 +16,7 @@ import (
 // pages are all pages, of posts in every state.
 func pages() []string {
 	list := []string{"/", "/compose", "/compose?text=x", "/posts", "/posts?show=all", "/posts?show=published&search=" + url.QueryEscape(evil), "/accounts", "/accounts?reason=" + url.QueryEscape(evil), "/accounts/acct_1/leave", "/settings", "/posts/nobody",
+		"/operations",
 		"/developers", "/developers?kind=post.failed", "/developers?kind=" + url.QueryEscape(evil), "/developers/events/b-1", "/developers/events/b-2", "/developers/events/b-4", "/developers/events/none",
 		"/developers/webhooks/new", "/developers/webhooks/whk_1", "/developers/webhooks/whk_2?after=" + url.QueryEscape(evil), "/developers/webhooks/whk_3", "/developers/webhooks/whk_4", "/developers/webhooks/none"}
 	for state := range states {

@@ -30,7 +30,8 @@ type system struct {
 	token          func(user string) (string, error)
 }
 
-func start(t *testing.T) *system {
+// start starts it with these settings: name, value, name, value.
+func start(t *testing.T, settings ...string) *system {
 	t.Helper()
 	dir := t.TempDir()
 	env := map[string]string{
@@ -39,6 +40,9 @@ func start(t *testing.T) *system {
 	}
 	for _, name := range []string{"PORT", "ISSUER_PORT", "SIMULATOR_PORT", "NATS_PORT", "ADMIN_PORT"} {
 		delete(env, name) // the usual one, or any that is free
+	}
+	for i := 0; i+1 < len(settings); i += 2 {
+		env[settings[i]] = settings[i+1]
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	sys, err := standalone.Start(ctx, func(name string) string { return env[name] }, zap.NewNop())

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/internal/page"
@@ -35,6 +36,9 @@ type Options struct {
 	Facts            []string // the names of the events of the stream
 	// DevTokens says that the issuer is the one of dev tokens in this process, which gives one to whoever asks: a person may copy theirs.
 	DevTokens bool
+	// Operator says whether the claims of a token are those of somebody who runs the system; nil: nobody is. It decides what is in
+	// the menu; the API checks the token.
+	Operator func(jwt.MapClaims) bool
 	// Rate holds who asks for what needs no sign-in to a rate.
 	Rate func(http.Handler) http.Handler
 	// Waits says of a request that from now on it only waits for others, which count for themselves.
@@ -110,6 +114,7 @@ func (c *Console) Register(mux *http.ServeMux) {
 		"/accounts/{id}/leave": c.leavePage,
 		"/settings":            c.settings,
 
+		"/operations":               operatorPages{c}.operations,
 		"/developers":               dev.developers,
 		"/developers/events/{id}":   dev.event,
 		"/developers/webhooks/new":  dev.newWebhookPage,

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/cmd/standalone/issuer"
@@ -30,6 +31,7 @@ type fake struct {
 	mu      sync.Mutex
 	answers map[string]any // by method and path
 	calls   []string       // that changed something
+	onCall  func(*http.Request)
 }
 
 // evil is what nobody's page may run. It is planted in whatever a person or Threads can fill.
@@ -53,6 +55,10 @@ func newFake(t *testing.T, change ...func(*console.Options)) *fake {
 	o := console.Options{
 		API: http.HandlerFunc(f.api), Base: base, Issuer: f.issues.URL, ClientID: issuer.Client, Scopes: []string{"openid"}, Facts: events.FactNames(),
 		Rate: func(h http.Handler) http.Handler { return h }, Waits: func(*http.Request) {}, Log: zap.NewNop(), Now: time.Now,
+		Operator: func(claims jwt.MapClaims) bool {
+			sub, _ := claims["sub"].(string)
+			return strings.HasPrefix(sub, "ada")
+		},
 	}
 	for _, c := range change {
 		c(&o)
@@ -70,6 +76,9 @@ func newFake(t *testing.T, change ...func(*console.Options)) *fake {
 func (f *fake) api(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.onCall != nil {
+		f.onCall(r)
+	}
 	if r.Method != http.MethodGet && r.URL.Path != "/api/threads/post/validate" {
 		f.calls = append(f.calls, r.Method+" "+r.URL.Path)
 	}
@@ -228,6 +237,14 @@ func (f *fake) full() {
 	}
 	f.answer("POST /api/threads/webhooks", hook("whk_1", "active", "secret", planted("whsec_x")))
 	f.answer("POST /api/threads/webhooks/whk_1/rotate", hook("whk_1", "active", "secret", planted("whsec_y"), "oldSecretUntil", now.Add(24*time.Hour)))
+	f.answer("GET /api/threads/operations", map[string]any{
+		"measuredAt": now, "lateness": map[string]any{"posts": 1000, "buckets": []any{
+			map[string]any{"upToMs": 10, "posts": 700}, map[string]any{"upToMs": 25, "posts": 250}, map[string]any{"upToMs": 1000, "posts": 49}, map[string]any{"upToMs": 60000, "posts": 0}, map[string]any{"posts": 1},
+		}},
+		"overdue": map[string]any{"posts": 2, "oldest": now}, "deadLetters": 3, "behind": 4, "skipped": 5,
+		"unsettled": []any{map[string]any{"state": "parked", "posts": 6, "oldest": now}, map[string]any{"state": "unconfirmed", "posts": 7, "oldest": now}, map[string]any{"state": "waiting", "posts": 0}},
+		"consumers": []any{map[string]any{"stream": planted("EVENTS"), "name": planted("publisher-recorder"), "known": true, "pending": 8, "unacked": 9}, map[string]any{"stream": "COMMANDS", "name": "auth-commands"}},
+	})
 	var everything []events.Post
 	for status, posts := range all {
 		f.answer("GET /api/threads/posts?"+string(status), map[string]any{"posts": posts, "next": planted("cursor")})

@@ -63,7 +63,7 @@ func TestAccessibility(t *testing.T) {
 		}
 		for _, dark := range []bool{true, false} {
 			b.dark(dark)
-			for _, at := range []string{"/", "/compose", "/posts?show=all", "/posts/post_published", "/posts/post_parked", "/posts/post_scheduled/move", "/accounts", "/settings", "/developers", "/developers/webhooks/new", "/developers/webhooks/whk_1"} {
+			for _, at := range []string{"/", "/compose", "/posts?show=all", "/posts/post_published", "/posts/post_parked", "/posts/post_scheduled/move", "/accounts", "/settings", "/developers", "/developers/webhooks/new", "/developers/webhooks/whk_1", "/operations"} {
 				b.open(at)
 				check("narrow, or dark")
 				if over := eval[int](b, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
@@ -81,6 +81,10 @@ func TestAccessibility(t *testing.T) {
 			b.shot("20-states-parked")
 			b.open("/accounts")
 			b.shot("20-states-accounts")
+			b.open("/operations")
+			b.shot("20-states-operations")
+			b.open("/developers/webhooks/whk_1")
+			b.shot("20-states-webhook")
 		}
 	}
 	b.width(1280)
@@ -118,6 +122,9 @@ func TestAccessibility(t *testing.T) {
 	f.answer("GET /api/threads/events/recent", trouble(http.StatusServiceUnavailable, "unavailable", "Not now."))
 	b.open("/developers")
 	check("no looking back")
+	f.answer("GET /api/threads/operations", map[string]any{"consumers": []any{}})
+	b.open("/operations")
+	check("nothing has gone out")
 	f.answer("GET /api/threads/webhooks/whk_1/deliveries", map[string]any{"deliveries": []any{}})
 	b.open("/developers/webhooks/whk_1")
 	check("nothing sent")
@@ -137,7 +144,7 @@ func TestPagesAreSmall(t *testing.T) {
 	f := newFake(t)
 	c := f.signedIn("ada")
 	loaded := regexp.MustCompile(`(?:src|href)="(/console/assets/[^"]+)"`)
-	for _, at := range []string{"/", "/compose", "/posts", "/posts/post_published", "/accounts", "/developers", "/developers/webhooks/whk_1"} {
+	for _, at := range []string{"/", "/compose", "/posts", "/posts/post_published", "/accounts", "/developers", "/developers/webhooks/whk_1", "/operations"} {
 		p := c.get("/console" + at)
 		total := len(p.body)
 		seen := map[string]bool{}

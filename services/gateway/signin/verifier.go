@@ -33,6 +33,7 @@ type Verifier struct {
 	parser   *jwt.Parser
 	audience bool // whether the parser looks for one
 	parties  []string
+	operator OperatorClaim
 	log      *zap.Logger
 }
 
@@ -41,6 +42,7 @@ type Options struct {
 	Issuer            string
 	Audience          []string // of which a token must name one; none: a token must have none
 	AuthorizedParties []string // of which a token must name one; none: all
+	Operator          OperatorClaim
 	Log               *zap.Logger
 	Now               func() time.Time
 }
@@ -61,7 +63,7 @@ func NewVerifier(o Options, k *Keys) *Verifier {
 		panic(err) // only without a storage
 	}
 	return &Verifier{
-		keys: k, find: find, parser: jwt.NewParser(options...), audience: len(audience) > 0, parties: weburl.Trimmed(o.AuthorizedParties), log: o.Log,
+		keys: k, find: find, parser: jwt.NewParser(options...), audience: len(audience) > 0, parties: weburl.Trimmed(o.AuthorizedParties), operator: o.Operator, log: o.Log,
 	}
 }
 
@@ -70,6 +72,8 @@ type Session struct {
 	User  string
 	Until time.Time
 	As    string // how the person knows this sign-in
+	// Operator says that it is somebody who runs the system.
+	Operator bool
 }
 
 // Session is what the Authorization header stands for. Its error is a Fault.
@@ -103,7 +107,7 @@ func (v *Verifier) Session(ctx context.Context, header string) (Session, error) 
 	if c.SessionStatus == "pending" {
 		return Session{}, edge.NotSignedIn(edge.SessionPending)
 	}
-	return Session{User: c.Subject, Until: c.ends(), As: c.knownAs()}, nil
+	return Session{User: c.Subject, Until: c.ends(), As: c.knownAs(), Operator: v.operator.holds(token)}, nil
 }
 
 // knownAs is how a person knows this sign-in. An address of email that nobody has verified may be anybody's.

@@ -1,6 +1,7 @@
 package monitor_test
 
 import (
+	"maps"
 	"math"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/testkit/waiting"
@@ -105,6 +107,29 @@ func TestSurvey(t *testing.T) { //nolint:paralleltest // see above
 	is(1, "threads_facts_set_aside")
 	is(0, "threads_recorder_behind")
 
+	o, err := s.Monitor.GetOperations(t.Context(), asks.GetOperations{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	states := map[events.State]int{}
+	for _, u := range o.Unsettled {
+		if states[u.State] = u.Posts; (u.Posts > 0) != (u.Oldest != nil) {
+			t.Errorf("%+v", u)
+		}
+	}
+	if o.Overdue.Posts != 2 || o.Overdue.Oldest == nil || states[events.StateParked] != 1 || states[events.StateUnconfirmed] != 1 || states[events.StateConcluding] != 0 ||
+		o.DeadLetters != 0 || o.Skipped != 1 || o.Behind != 0 || o.Lateness.Posts != 0 {
+		t.Errorf("%+v", o)
+	}
+	if len(o.Consumers) != len(events.Durables()) {
+		t.Errorf("%d consumers", len(o.Consumers))
+	}
+	for _, c := range o.Consumers {
+		if !c.Known {
+			t.Errorf("it is not known how far %s is", c.Name)
+		}
+	}
+
 	later := r.Any("later")
 	if err := r.Bus.Emit(t.Context(), events.NewPostEvent(events.FactScheduled, later.Snapshot())); err != nil {
 		t.Fatal(err)
@@ -113,6 +138,9 @@ func TestSurvey(t *testing.T) { //nolint:paralleltest // see above
 		t.Fatal(err)
 	}
 	is(1, "threads_recorder_behind")
+	if o, err := s.Monitor.GetOperations(t.Context(), asks.GetOperations{}); err != nil || o.Behind != 1 {
+		t.Errorf("%+v %v", o, err)
+	}
 
 	for _, ahead := range []time.Duration{42 * time.Second, -42 * time.Second, 0} {
 		s.Monitor.Now = func() time.Time { return time.Now().Add(ahead) }
@@ -122,6 +150,52 @@ func TestSurvey(t *testing.T) { //nolint:paralleltest // see above
 		if got := metric(t, "threads_clock_ahead_of_postgres_seconds"); math.Abs(got-ahead.Seconds()) > 1 {
 			t.Errorf("a clock that is %s ahead is said to be %g s ahead", ahead, got)
 		}
+	}
+}
+
+// How late the latest posts left is read from their rows: those that went out, each once, a chain by its first part.
+func TestLatenessOfTheLatest(t *testing.T) { //nolint:paralleltest // metrics are those of the whole process
+	r := publishertest.New(t)
+	s := r.Idle()
+	due := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
+	add := func(id string, state events.State, late time.Duration, change func(*posts.Post)) {
+		p := posts.New(id, publishertest.User, r.Account.ID, events.Draft{Text: id}, due, due, r.Config.Timing())
+		p.State, p.WakeAt, p.CalledAt = state, time.Time{}, due.Add(late)
+		if state == events.StatePublished {
+			p.MediaID = "media_" + id
+		}
+		if change != nil {
+			change(p)
+		}
+		p.Canonicalize()
+		if _, err := r.DB.NewInsert().Model(p).Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, phase := range []string{"create", "publish", "publish"} { // tried twice
+			r.Exec("INSERT INTO post_attempts (post_id, at, phase, took_ms, ok, message) VALUES (?, now(), ?, 1, true, '')", id, phase)
+		}
+	}
+	add("at once", events.StatePublished, 4*time.Millisecond, nil)
+	add("at the bound", events.StatePublished, 25*time.Millisecond, nil)
+	add("late", events.StatePublished, 3*time.Second, nil)
+	add("very late", events.StatePublished, 10*time.Minute, nil)
+	add("failed", events.StateFailed, time.Millisecond, nil)
+	first := due.Add(30 * time.Millisecond)
+	add("chain", events.StatePublished, 20*time.Second, func(p *posts.Post) {
+		p.Parts = []events.Part{{Text: "one", CalledAt: &first}, {Text: "two"}}
+	})
+	o, err := s.Monitor.GetOperations(t.Context(), asks.GetOperations{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[float64]int{}
+	for _, b := range o.Lateness.Buckets {
+		if b.Posts > 0 {
+			got[b.UpToMs] = b.Posts
+		}
+	}
+	if want := map[float64]int{10: 1, 25: 1, 50: 1, 5000: 1, 0: 1}; o.Lateness.Posts != 5 || !maps.Equal(got, want) {
+		t.Errorf("%d posts, %v", o.Lateness.Posts, got)
 	}
 }
 

@@ -2,6 +2,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -93,6 +94,7 @@ type Monitor struct {
 // Deps is what a monitor works with.
 type Deps struct {
 	DB        *bun.DB
+	Side      *bun.DB // for questions; nil: DB
 	Bus       *bus.Bus
 	Store     *posts.Store
 	Projector *projector.Projector
@@ -104,7 +106,10 @@ type Deps struct {
 }
 
 // New makes a monitor. It does no I/O.
-func New(d Deps) *Monitor { return &Monitor{Deps: d} }
+func New(d Deps) *Monitor {
+	d.Side = cmp.Or(d.Side, d.DB)
+	return &Monitor{Deps: d}
+}
 
 // Moved notes that this process got on with a post.
 func (m *Monitor) Moved() {
@@ -151,74 +156,92 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
+// survey is what the posts, the rows and DEAD are like at a moment.
+type survey struct {
+	at     time.Time
+	counts map[events.State]int // of the active states
+	oldest map[events.State]time.Time
+	codes  map[string]int // of those that wait
+	due    posts.OverdueCount
+
+	position, end uint64 // of the projector, and of EVENTS
+	skipped       int
+	dead          uint64
+}
+
+// survey looks once.
+func (m *Monitor) survey(ctx context.Context, db bun.IDB) (s survey, err error) {
+	groups, err := posts.CountActive(ctx, db)
+	if err != nil {
+		return s, err
+	}
+	s = survey{at: m.Now(), counts: map[events.State]int{}, oldest: map[events.State]time.Time{}, codes: map[string]int{}}
+	if s.due, err = posts.CountOverdue(ctx, db, s.at, m.SweepGrace); err != nil {
+		return s, err
+	}
+	if s.position, s.end, err = m.Projector.Behind(ctx); err != nil {
+		return s, err
+	}
+	if s.skipped, _, err = projector.CountSkipped(ctx, db); err != nil {
+		return s, err
+	}
+	dead, err := m.Bus.JetStream().Stream(ctx, events.StreamDead)
+	if err != nil {
+		return s, fmt.Errorf("look at DEAD: %w", err)
+	}
+	s.dead = dead.CachedInfo().State.Msgs
+	for _, g := range groups {
+		s.counts[g.State] += g.Posts
+		if at := s.oldest[g.State]; at.IsZero() || g.Oldest.Before(at) {
+			s.oldest[g.State] = g.Oldest
+		}
+		if g.State == events.StateWaiting {
+			s.codes[g.Code] += g.Posts
+		}
+	}
+	// A post that is being worked on is overdue too. One whose outcome is asked for may be live, and has figures of its own.
+	for _, state := range []events.State{events.StatePublishing, events.StateConcluding} {
+		s.due.Overdue += s.counts[state]
+		if at := s.oldest[state]; !at.IsZero() && (s.due.Oldest.IsZero() || at.Before(s.due.Oldest)) {
+			s.due.Oldest = at
+		}
+	}
+	return s, nil
+}
+
 // Measure measures the posts once.
 func (m *Monitor) Measure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, measureEvery)
 	defer cancel()
-	groups, err := posts.CountActive(ctx, m.DB)
-	if err != nil {
-		return err
-	}
 	if err := m.measureClock(ctx); err != nil {
 		return err
 	}
-	now := m.Now()
-	due, err := posts.CountOverdue(ctx, m.DB, now, m.SweepGrace)
+	s, err := m.survey(ctx, m.DB)
 	if err != nil {
 		return err
-	}
-	position, end, err := m.Projector.Behind(ctx)
-	if err != nil {
-		return err
-	}
-	skipped, _, err := projector.CountSkipped(ctx, m.DB)
-	if err != nil {
-		return err
-	}
-	dead, err := m.Bus.JetStream().Stream(ctx, events.StreamDead)
-	if err != nil {
-		return fmt.Errorf("look at DEAD: %w", err)
-	}
-
-	counts, oldest, codes := map[events.State]int{}, map[events.State]time.Time{}, map[string]int{}
-	for _, g := range groups {
-		counts[g.State] += g.Posts
-		if at := oldest[g.State]; at.IsZero() || g.Oldest.Before(at) {
-			oldest[g.State] = g.Oldest
-		}
-		if g.State == events.StateWaiting {
-			codes[g.Code] += g.Posts
-		}
 	}
 	for _, state := range posts.ActiveStates {
-		activePosts.WithLabelValues(string(state)).Set(float64(counts[state]))
-		oldestActive.WithLabelValues(string(state)).Set(age(now, oldest[state]))
+		activePosts.WithLabelValues(string(state)).Set(float64(s.counts[state]))
+		oldestActive.WithLabelValues(string(state)).Set(age(s.at, s.oldest[state]))
 	}
 	waitingPosts.Reset()
-	for code, n := range codes {
+	for code, n := range s.codes {
 		waitingPosts.WithLabelValues(code).Set(float64(n))
 	}
-	// A post that is being worked on is overdue too. One whose outcome is asked for may be live, and has gauges of its own.
-	for _, state := range []events.State{events.StatePublishing, events.StateConcluding} {
-		due.Overdue += counts[state]
-		if at := oldest[state]; !at.IsZero() && (due.Oldest.IsZero() || at.Before(due.Oldest)) {
-			due.Oldest = at
-		}
-	}
-	overduePosts.Set(float64(due.Overdue))
-	oldestOverdue.Set(age(now, due.Oldest))
-	stalledFor.Set(age(now, due.Stalled))
-	projectorBehind.Set(float64(end - position))
-	skippedEvents.Set(float64(skipped))
-	deadLetters.Set(float64(dead.CachedInfo().State.Msgs))
-	measuredAt.Set(float64(now.Unix()))
+	overduePosts.Set(float64(s.due.Overdue))
+	oldestOverdue.Set(age(s.at, s.due.Oldest))
+	stalledFor.Set(age(s.at, s.due.Stalled))
+	projectorBehind.Set(float64(s.end - s.position))
+	skippedEvents.Set(float64(s.skipped))
+	deadLetters.Set(float64(s.dead))
+	measuredAt.Set(float64(s.at.Unix()))
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.behind = end - position; m.behind == 0 || position != m.position {
-		m.stands = now
+	if m.behind = s.end - s.position; m.behind == 0 || s.position != m.position {
+		m.stands = s.at
 	}
-	m.measured, m.stalled, m.position = now, due.Stalled, position
+	m.measured, m.stalled, m.position = s.at, s.due.Stalled, s.position
 	return nil
 }
 
