@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/cmd/lab/rig"
+	"github.com/omni-write/threads/cmd/standalone/issuer"
 	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/subprocess"
 )
@@ -37,6 +38,7 @@ type APIFigure struct {
 	// Rows is how many posts the table has while lists are asked for; List are the lists of 50.
 	Rows     int      `json:"rows"`
 	List     Answers  `json:"list"`
+	Pages    []Page   `json:"pages"`
 	Failures []string `json:"failures"`
 }
 
@@ -90,6 +92,7 @@ func (e *env) openGateway(ctx context.Context) (_ *apiClient, err error) {
 		"HOST=127.0.0.1", "PORT=" + strconv.Itoa(port), "PUBLIC_URL=" + base, "AUTH_ISSUER=" + iss.URL(), "AUTH_JWKS_URL=",
 		"AUTH_AUDIENCE=", "AUTH_AUTHORIZED_PARTIES=", "CORS_ORIGINS=",
 		"THREADS_SUCCESS_REDIRECT_URI=" + base + "/ok", "THREADS_FAILURE_REDIRECT_URI=" + base + "/failed",
+		"CONSOLE_CLIENT_ID=" + issuer.Client,
 		"RATE_LIMIT_READS_PER_MINUTE=0", "RATE_LIMIT_WRITES_PER_MINUTE=0", // the bench is one address and a few users
 	}
 	gateway, err := e.StartPart(ctx, e.logOf(rig.PartGateway), e.Env(env...), rig.PartGateway)
@@ -206,7 +209,10 @@ func (e *env) throughTheAPI(ctx context.Context) (*APIFigure, error) {
 	if f.Rows, err = e.count(ctx); err != nil {
 		return nil, err
 	}
-	f.List, err = e.lists(ctx, d)
+	if f.List, err = e.lists(ctx, d); err != nil {
+		return nil, err
+	}
+	f.Pages, err = e.pages(ctx, d)
 	return f, err
 }
 
@@ -372,4 +378,5 @@ func (f *APIFigure) print(p printer) {
 	p.row("p50, p90, p99", ms(f.Half.P50), fmt.Sprintf("%s, %s", ms(f.Half.P90), ms(f.Half.P99)))
 	p.line("List of 50 from %d posts", f.Rows)
 	p.row("p50, p90, p99", ms(f.List.P50), fmt.Sprintf("%s, %s", ms(f.List.P90), ms(f.List.P99)))
+	printPages(p, f.Pages)
 }
