@@ -154,7 +154,7 @@ type Position struct {
 type Span struct{ after, until *Position }
 
 // Selection is the list, in its order, within a span; of up to length posts. No columns means all.
-func Selection(db bun.IDB, q asks.ListPosts, within Span, length int, columns ...string) *bun.SelectQuery {
+func Selection(db bun.IDB, q asks.ListPosts, sight Sight, within Span, length int, columns ...string) *bun.SelectQuery {
 	order, beyond, upTo := bun.OrderAsc, "(publish_at, id) > (?, ?)", "(publish_at, id) <= (?, ?)"
 	if q.Newest {
 		order, beyond, upTo = bun.OrderDesc, "(publish_at, id) < (?, ?)", "(publish_at, id) >= (?, ?)"
@@ -178,7 +178,7 @@ func Selection(db bun.IDB, q asks.ListPosts, within Span, length int, columns ..
 			sel = sel.Where(upTo, p.PublishAt, p.ID)
 		}
 		if q.Reason != "" {
-			sel = sel.Where("reason->>'code' = ?", q.Reason)
+			sel = sight.whereReason(sel, q.Reason)
 		}
 		if q.Search != "" {
 			sel = sel.Where("(text ILIKE ?0 OR parts <> '[]' AND EXISTS (SELECT 1 FROM jsonb_array_elements(parts) AS part WHERE part->>'text' ILIKE ?0))",
@@ -202,7 +202,7 @@ const pageChunk = 128
 
 // Page reads up to a page of a list, and where the next one begins; nil when this is the last. A page ends early where its
 // posts would weigh more than a message may. It has one post at least, so that the list goes on.
-func (s *Store) Page(ctx context.Context, q asks.ListPosts, after *Position, view func(*Post) events.Post) (posts []events.Post, next *Position, err error) {
+func (s *Store) Page(ctx context.Context, q asks.ListPosts, after *Position, sight Sight) (posts []events.Post, next *Position, err error) {
 	if len(Runs(q)) == 0 {
 		return nil, nil, nil
 	}
@@ -215,12 +215,12 @@ func (s *Store) Page(ctx context.Context, q asks.ListPosts, after *Position, vie
 	for room := wire.PageBytes; ; {
 		length := min(q.Limit-len(posts), pageChunk)
 		var rows []Post
-		if err := Selection(s.DB, q, within, length+1).Scan(ctx, &rows); err != nil {
+		if err := Selection(s.DB, q, sight, within, length+1).Scan(ctx, &rows); err != nil {
 			return nil, nil, fmt.Errorf("list posts: %w", err)
 		}
 		read := make([]events.Post, min(len(rows), length))
 		for i := range read {
-			read[i] = view(&rows[i])
+			read[i] = sight.Of(&rows[i])
 		}
 		fit, used, err := wire.Fit(read, room)
 		if err != nil {
@@ -247,7 +247,7 @@ func (s *Store) Page(ctx context.Context, q asks.ListPosts, after *Position, vie
 func (s *Store) searchUpTo(ctx context.Context, q asks.ListPosts, after *Position) (*Position, error) {
 	q.Search, q.Reason = "", ""
 	until := new(Position)
-	err := Selection(s.DB, q, Span{after: after}, SearchedAtOnce, "publish_at", "id").Offset(SearchedAtOnce-1).Scan(ctx, until)
+	err := Selection(s.DB, q, Sight{}, Span{after: after}, SearchedAtOnce, "publish_at", "id").Offset(SearchedAtOnce-1).Scan(ctx, until)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil //nolint:nilnil // there are not so many
 	}
@@ -291,7 +291,7 @@ func (s *Store) count(ctx context.Context, q asks.ListPosts, into *asks.PostCoun
 	if len(Runs(q)) == 0 {
 		return nil
 	}
-	n, err := s.DB.NewSelect().TableExpr("(?) AS counted", Selection(s.DB, q, Span{}, CountedUpTo+1, "publish_at", "id")).Count(ctx)
+	n, err := s.DB.NewSelect().TableExpr("(?) AS counted", Selection(s.DB, q, Sight{}, Span{}, CountedUpTo+1, "publish_at", "id")).Count(ctx)
 	if err != nil {
 		return fmt.Errorf("count posts: %w", err)
 	}

@@ -76,6 +76,15 @@ func TestSpacedPostsSayWhen(t *testing.T) {
 		return list
 	}
 	waiting.Until(t, "two posts that say why they wait", func() bool { return len(spaced()) == 2 })
+	for code, want := range map[events.Code]int{events.RateLimited: 2, events.Paused: 0} {
+		list, err := bus.Ask[asks.PostList](waiting.Context(t), r.Bus, asks.ListPosts{UserID: testUser, Reason: code})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list.Posts) != want {
+			t.Errorf("%d posts are found that wait with %s, not %d", len(list.Posts), code, want)
+		}
+	}
 	for _, p := range spaced() {
 		one, err := bus.Ask[asks.PostDetail](waiting.Context(t), r.Bus, asks.GetPost{UserID: testUser, ID: p.ID})
 		if err != nil {

@@ -36,7 +36,7 @@ func (s *Service) ListPosts(ctx context.Context, q asks.ListPosts) (asks.PostLis
 			return asks.PostList{}, events.Faultf(events.Invalid, words).At("/after", "cursor_invalid", words)
 		}
 	}
-	found, next, err := s.posts.Page(ctx, q, after, s.view)
+	found, next, err := s.posts.Page(ctx, q, after, s.sight())
 	if err != nil {
 		return asks.PostList{}, err
 	}

@@ -173,7 +173,7 @@ func TestPages(t *testing.T) {
 			if len(posts.Runs(q)) == 0 {
 				return
 			}
-			if read := rowsRead(t, db, posts.Selection(db, q, posts.Span{}, limit+1)); read > 20*limit {
+			if read := rowsRead(t, db, posts.Selection(db, q, posts.Sight{}, posts.Span{}, limit+1)); read > 20*limit {
 				t.Errorf("%s: %d rows are read for a page of %d", name, read, limit)
 			}
 		})
@@ -251,7 +251,7 @@ func TestCounts(t *testing.T) {
 	// A count costs what it counts, however many posts there are.
 	for _, status := range posts.AllStatuses {
 		q := asks.ListPosts{UserID: "user_1", Status: status}
-		if read := rowsRead(t, db, posts.Selection(db, q, posts.Span{}, posts.CountedUpTo+1, "publish_at", "id")); read > 2*posts.CountedUpTo {
+		if read := rowsRead(t, db, posts.Selection(db, q, posts.Sight{}, posts.Span{}, posts.CountedUpTo+1, "publish_at", "id")); read > 2*posts.CountedUpTo {
 			t.Errorf("%d rows are read to count those of %s", read, status)
 		}
 	}

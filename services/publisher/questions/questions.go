@@ -25,7 +25,7 @@ func New(store *posts.Store, ownerCalls *ownercalls.Service, lateAfter time.Dura
 	return &Service{store, ownerCalls, lateAfter}
 }
 
-func (s *Service) view(p *posts.Post) events.Post { return p.Seen(time.Now(), s.lateAfter) }
+func (s *Service) sight() posts.Sight { return posts.Sight{Now: time.Now(), LateAfter: s.lateAfter} }
 
 // GetPost answers with one of the user's posts and what was tried for it.
 func (s *Service) GetPost(ctx context.Context, q asks.GetPost) (asks.PostDetail, error) {
@@ -37,7 +37,7 @@ func (s *Service) GetPost(ctx context.Context, q asks.GetPost) (asks.PostDetail,
 	if err != nil {
 		return asks.PostDetail{}, err
 	}
-	return asks.PostDetail{Post: s.view(p), Attempts: tried}, nil
+	return asks.PostDetail{Post: s.sight().Of(p), Attempts: tried}, nil
 }
 
 // GetCommand answers how a command of the user ended.
