@@ -19,6 +19,8 @@ import (
 	"github.com/omni-write/threads/cmd/ops"
 	"github.com/omni-write/threads/cmd/ops/doctor"
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus/bustest"
+	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 )
@@ -346,6 +348,29 @@ func TestOps(t *testing.T) {
 		}
 		if out := h.mustOp("dead", "list"); !strings.Contains(out, "No dead letters.") {
 			t.Errorf("it lists %s", out)
+		}
+	})
+
+	t.Run("explain finds a post whose row is lost, by Threads' id too", func(t *testing.T) {
+		var story ops.History
+		if err := json.Unmarshal([]byte(h.mustOp("explain", "--json", p.ID)), &story); err != nil {
+			t.Fatal(err)
+		}
+		db, err := pg.Open(t.Context(), pg.Config{URL: h.setting("DATABASE_URL"), Application: "loss", MaxConns: pg.MinConns}, bustest.Log(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		if _, err := db.ExecContext(t.Context(), "DELETE FROM posts WHERE id = ?", p.ID); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{p.ID, *story.Row.MediaID} {
+			if out := h.mustOp("explain", id); !strings.Contains(out, "the row was lost") || !strings.Contains(out, "post.published.v1") || strings.Contains(out, "not explained") {
+				t.Errorf("of %s it says\n%s", id, out)
+			}
+		}
+		if out, err := h.op("explain", "1234567"); err == nil || !strings.Contains(err.Error(), "nothing is known") {
+			t.Errorf("of an id that nobody has it says %v, %s", err, out)
 		}
 	})
 

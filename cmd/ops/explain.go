@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -98,6 +99,8 @@ func Explain(ctx context.Context, js jetstream.JetStream, db bun.IDB, id string)
 	h := History{PostID: id, Row: row}
 	if row != nil {
 		h.PostID = row.ID
+	} else if h.PostID, err = findLost(ctx, js, id); err != nil {
+		return History{}, err
 	}
 	if !word.MatchString(h.PostID) {
 		return History{}, fmt.Errorf("%q cannot be the id of a post", id)
@@ -111,7 +114,7 @@ func Explain(ctx context.Context, js jetstream.JetStream, db bun.IDB, id string)
 	}
 	h.Timeline = inOrder(h.Timeline)
 	if row == nil && len(h.Timeline) == 0 {
-		return h, fmt.Errorf("nothing is known of a post %s: no row, no event, no command", id)
+		return h, fmt.Errorf("nothing is known of a post %s: no row, no event, no command (by Threads' id the last 500,000 events were searched)", id)
 	}
 	return h, nil
 }
@@ -154,6 +157,48 @@ func findOriginal(ctx context.Context, db bun.IDB, id string) (*PostRow, error) 
 		}
 	}
 	return nil, nil //nolint:nilnil // no row is an answer
+}
+
+// lookedThrough is how many of the latest events are searched for Threads' id of a post that has no row.
+const lookedThrough = 500_000
+
+var mediaID = regexp.MustCompile(`^[0-9]{5,32}$`)
+
+// findLost is our id of the post that EVENTS knows under Threads' id, where the row is lost; else the id as it was given.
+func findLost(ctx context.Context, js jetstream.JetStream, id string) (string, error) {
+	if !mediaID.MatchString(id) {
+		return id, nil
+	}
+	s, err := js.Stream(ctx, events.StreamEvents)
+	if err != nil {
+		return "", fmt.Errorf("find stream %s: %w", events.StreamEvents, err)
+	}
+	state, found := s.CachedInfo().State, errors.New("found")
+	lost := Replay{
+		From:  max(state.FirstSeq, state.LastSeq-min(state.LastSeq, lookedThrough)),
+		Facts: []string{string(events.FactPublished), string(events.FactPartPublished), string(events.FactImported)},
+	}
+	_, err = lost.Each(ctx, js, func(m Message) error {
+		if !bytes.Contains(m.Body, []byte(`"`+id+`"`)) {
+			return nil
+		}
+		if ev, err := events.Decode(m.Meta.Type, m.Body); err == nil {
+			if ev, is := ev.(events.PostEvent); is && hasMedia(ev.Snapshot(), id) {
+				id = ev.Snapshot().ID
+				return found
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, found) {
+		err = nil
+	}
+	return id, err
+}
+
+// hasMedia reports whether a post is at Threads under an id, or a part of it.
+func hasMedia(p events.Post, id string) bool {
+	return p.PostedTweetID != nil && *p.PostedTweetID == id || slices.ContainsFunc(p.Parts, func(part events.Part) bool { return part.MediaID == id })
 }
 
 func (s *History) add(m Entry) { m.At = m.At.UTC(); s.Timeline = append(s.Timeline, m) }
