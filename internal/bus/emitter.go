@@ -151,13 +151,15 @@ func (e *emitter) send(batch []*emission) {
 func (e *emitter) atomically(batch []*emission) error {
 	ctx, cancel := context.WithTimeout(context.Background(), e.bus.patience)
 	defer cancel()
+	defer context.AfterFunc(e.bus.stores.stuck(e.stream), cancel)()
 	msgs := make([]*nats.Msg, len(batch))
 	for i, em := range batch {
 		msgs[i] = copyOf(em.msg)
 	}
 	// Nothing is waited for before the commit: a batch that the server did not begin is refused there as incomplete.
-	sent := e.bus.now()
+	sent, answered := e.bus.now(), e.bus.stores.suspectAfter(e.stream)
 	_, err := jetstreamext.PublishMsgBatch(ctx, e.bus.js, msgs, jetstreamext.BatchFlowControl{})
+	answered()
 	e.bus.noteStoring(e.stream, sent, err)
 	if err != nil {
 		e.bus.log.Debug("batch goes one by one", zap.Int("messages", len(batch)), zap.Error(err))
@@ -173,12 +175,14 @@ func (e *emitter) atomically(batch []*emission) error {
 func (e *emitter) singly(batch []*emission) {
 	answered := make(chan struct{}, len(batch))
 	for _, em := range batch {
-		future, err := e.bus.js.PublishMsgAsync(copyOf(em.msg))
+		future, err := e.bus.js.PublishMsgAsync(copyOf(em.msg), jetstream.WithRetryAttempts(0)) // who sent it tries again
 		go func() {
 			var ack *jetstream.PubAck
 			sent := e.bus.now()
 			if err == nil {
-				ack, err = await(future, e.bus.patience)
+				inTime := e.bus.stores.suspectAfter(e.stream)
+				ack, err = await(future, e.bus.patience, e.bus.stores.stuck(e.stream))
+				inTime()
 			}
 			e.bus.noteStoring(e.stream, sent, err)
 			answered <- struct{}{}
@@ -196,7 +200,10 @@ func (e *emitter) singly(batch []*emission) {
 	}
 }
 
-func await(future jetstream.PubAckFuture, patience time.Duration) (*jetstream.PubAck, error) {
+// errNobodyAnswers ends a wait on a stream of which it is known by now that it stores nothing, and so answers nothing.
+var errNobodyAnswers = errors.New("the stream stores nothing")
+
+func await(future jetstream.PubAckFuture, patience time.Duration, stuck context.Context) (*jetstream.PubAck, error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
@@ -204,6 +211,8 @@ func await(future jetstream.PubAckFuture, patience time.Duration) (*jetstream.Pu
 		return ack, nil
 	case err := <-future.Err():
 		return nil, err
+	case <-stuck.Done():
+		return nil, errNobodyAnswers
 	case <-timer.C:
 		return nil, nats.ErrTimeout
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -23,6 +24,8 @@ const (
 	probeEvery = 15 * time.Second
 	// probeAgain is the pause after a try that failed.
 	probeAgain = time.Second
+	// answersWithin is how long an answer of a stream may take before the stream is tried.
+	answersWithin = 500 * time.Millisecond
 	// probesKept is how long tries lie on COMMANDS.
 	probesKept = time.Minute
 )
@@ -57,10 +60,8 @@ func (b *Bus) TryStoring(ctx context.Context, stream string) error {
 	if subject == "" {
 		return nil
 	}
-	once, cancel := context.WithTimeout(ctx, b.patience)
-	defer cancel()
 	sent := b.now()
-	ack, err := b.js.PublishMsg(once, &nats.Msg{Subject: subject}, jetstream.WithExpectStream(stream), jetstream.WithRetryAttempts(0))
+	ack, err := b.try(ctx, stream, subject)
 	if err == nil {
 		b.stores.stored(stream, b.now())
 		if stream == events.StreamDead { // only who sorts it tries it, and cleans up
@@ -72,6 +73,79 @@ func (b *Bus) TryStoring(ctx context.Context, stream string) error {
 		return ErrNotTried
 	}
 	return b.stores.failed(stream, sent, err)
+}
+
+// errNotStored says that a try was worked off and not stored. What is sent to the same stream after it is not stored either: the error
+// of a write stays.
+var errNotStored = errors.New("it was worked off, and is not stored")
+
+// try sends a try, and a message behind it that is refused whatever the stream can store. Where a stream has one replica, both are worked
+// off in their order: once the second is answered, the first was answered before, or never will be.
+func (b *Bus) try(ctx context.Context, stream, subject string) (*jetstream.PubAck, error) {
+	once, cancel := context.WithTimeout(ctx, b.patience)
+	defer cancel()
+	reconnects := b.nc.Stats().Reconnects
+	first, err := b.js.PublishMsgAsync(&nats.Msg{Subject: subject}, jetstream.WithExpectStream(stream), jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return nil, err
+	}
+	left := time.Now()
+	second, err := b.sendRefused(subject)
+	if err != nil {
+		return nil, err
+	}
+	refused := second.Err()
+	for {
+		select {
+		case ack := <-first.Ok():
+			return ack, nil
+		case err := <-first.Err():
+			return nil, err
+		case err := <-refused:
+			refused = nil
+			select { // the library hands answers over in the order in which they came
+			case ack := <-first.Ok():
+				return ack, nil
+			case err := <-first.Err():
+				return nil, err
+			default:
+			}
+			if errorCode(err) == codeWrongLastSequence && b.oneReplica(once, stream) && b.nc.Stats().Reconnects == reconnects {
+				b.stores.lost(stream, left, reconnects)
+				return nil, errNotStored
+			}
+		case <-once.Done():
+			return nil, once.Err()
+		}
+	}
+}
+
+// sendRefused sends a message that no stream stores: it expects a sequence that there is not.
+func (b *Bus) sendRefused(subject string) (jetstream.PubAckFuture, error) {
+	return b.js.PublishMsgAsync(&nats.Msg{Subject: subject}, jetstream.WithExpectLastSequence(math.MaxInt64), jetstream.WithRetryAttempts(0))
+}
+
+// certainlyLost reports whether what was sent to a stream since a time, and was not answered, is not stored and never will be: a try went
+// before it over the same connection and was not, and all that was sent so far is worked off.
+func (b *Bus) certainlyLost(ctx context.Context, stream string, since time.Time) bool {
+	once, cancel := context.WithTimeout(ctx, answersWithin)
+	defer cancel()
+	behind, err := b.sendRefused(probe(stream, b.name))
+	if err != nil {
+		return false
+	}
+	select {
+	case err := <-behind.Err():
+		return errorCode(err) == codeWrongLastSequence && b.stores.lostBefore(stream, since, b.nc.Stats().Reconnects)
+	case <-once.Done():
+		return false
+	}
+}
+
+// oneReplica reports whether one server alone works a stream's messages off.
+func (b *Bus) oneReplica(ctx context.Context, stream string) bool {
+	s, err := b.js.Stream(ctx, stream)
+	return err == nil && s.CachedInfo().Config.Replicas == 1
 }
 
 func (b *Bus) forgetProbe(ctx context.Context, stream string, sequence uint64) error {
@@ -94,9 +168,9 @@ func (b *Bus) KeepTrying(streams ...string) {
 }
 
 func (b *Bus) keepTrying(stream string) {
-	failures := 0
+	failures, doubted := 0, false
 	for {
-		if failures > 0 || b.stores.idle(stream, b.now()) {
+		if failures > 0 || doubted || b.stores.idle(stream, b.now()) {
 			err := b.TryStoring(b.life, stream)
 			switch {
 			case err == nil:
@@ -110,7 +184,10 @@ func (b *Bus) keepTrying(stream string) {
 				if failures == 2 { // one may fall into the change of a leader
 					b.log.Error("a stream stores nothing", zap.String("stream", stream), zap.Error(err))
 				}
-				b.stores.prove(stream, failures >= 2 && b.hasLeader(stream))
+				b.stores.prove(stream, failures >= 2 && (errors.Is(err, errNotStored) || b.hasLeader(stream)))
+				if failures == 1 && errors.Is(err, errNotStored) {
+					continue // what failed twice, one right after the other, is no error that passes
+				}
 			}
 		}
 		pause := probeEvery
@@ -119,7 +196,9 @@ func (b *Bus) keepTrying(stream string) {
 		}
 		select {
 		case <-time.After(pause):
+			doubted = false
 		case <-b.stores.doubt(stream):
+			doubted = true
 		case <-b.life.Done():
 			return
 		}

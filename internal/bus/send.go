@@ -62,6 +62,9 @@ func (b *Bus) Send(ctx context.Context, cmd events.Command, o CommandOptions) (e
 		if found == isStored {
 			return nil
 		}
+		if !maybe && errors.Is(err, errNobodyAnswers) && b.certainlyLost(ctx, events.StreamCommands, began) {
+			return b.notSent(cmd, o.ID, err, false)
+		}
 		maybe = maybe || found == unsure || em.unsure
 		enough := try >= sendTries && time.Since(began) >= b.patience || b.stores.refuses(events.StreamCommands)
 		if found == notEver || enough || !backoff(ctx) {

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -24,9 +25,16 @@ type store struct {
 	last   time.Time // when something of ours was stored last
 	since  time.Time // zero: it stores; else when the first was sent that was not stored
 	why    error
-	seen   uint64 // its last sequence, as it was since then
-	proven bool   // tries say so, and the stream answers all the same
+	seen   uint64          // its last sequence, as it was since then
+	proven bool            // tries say so, and the stream answers all the same
+	stuck  context.Context // ends when it becomes proven
+	end    context.CancelFunc
 	doubts chan struct{}
+	// How many tries were worked off and not stored, when the second of them had left (one may be an error that passes), and how often the
+	// connection had been made anew by then.
+	losses     int
+	lostAt     time.Time
+	reconnects uint64
 }
 
 // StoresNothingError says that a stream stores nothing of what is sent to it.
@@ -48,7 +56,9 @@ func (s *stores) get(stream string) *store {
 		s.of = map[string]*store{}
 	}
 	if s.of[stream] == nil {
-		s.of[stream] = &store{doubts: make(chan struct{}, 1)}
+		one := &store{doubts: make(chan struct{}, 1)}
+		one.stuck, one.end = context.WithCancel(context.Background())
+		s.of[stream] = one
 	}
 	return s.of[stream]
 }
@@ -58,7 +68,8 @@ func (s *stores) stored(stream string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one := s.get(stream)
-	one.last, one.since, one.why, one.proven = now, time.Time{}, nil, false
+	one.last, one.since, one.why, one.losses = now, time.Time{}, nil, 0
+	one.setProven(false)
 	storesNothing.WithLabelValues(stream).Set(0)
 }
 
@@ -72,17 +83,65 @@ func (s *stores) failed(stream string, sent time.Time, why error) error {
 	}
 	if one.since.IsZero() {
 		one.since = sent
-		select {
-		case one.doubts <- struct{}{}:
-		default:
-		}
+		one.suspect()
 	}
 	one.why = why
 	storesNothing.WithLabelValues(stream).Set(1)
 	return &StoresNothingError{stream, one.since, why}
 }
 
-// doubt is told when something was not stored by a stream that stored before.
+func (one *store) suspect() {
+	select {
+	case one.doubts <- struct{}{}:
+	default:
+	}
+}
+
+func (one *store) setProven(proven bool) {
+	switch {
+	case proven && !one.proven:
+		one.end()
+	case !proven && one.proven:
+		one.stuck, one.end = context.WithCancel(context.Background())
+	}
+	one.proven = proven
+}
+
+// suspectAfter has a stream tried when an answer of its is not there in a while, until it is called off.
+func (s *stores) suspectAfter(stream string) (off func() bool) {
+	return time.AfterFunc(answersWithin, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.get(stream).suspect()
+	}).Stop
+}
+
+// lost notes that a try was worked off and not stored, which had left by a time.
+func (s *stores) lost(stream string, left time.Time, reconnects uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.get(stream)
+	if one.losses++; one.losses == 2 {
+		one.lostAt, one.reconnects = left, reconnects
+	}
+}
+
+// lostBefore reports whether tries that had left before a time, over the connection that there still is, have proven that nothing is stored.
+func (s *stores) lostBefore(stream string, since time.Time, reconnects uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.get(stream)
+	return one.losses >= 2 && since.After(one.lostAt) && one.reconnects == reconnects
+}
+
+// stuck ends when it is known that a stream stores nothing.
+func (s *stores) stuck(stream string) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.get(stream).stuck
+}
+
+// doubt is told when a stream is to be tried: it did not store something, or lets its answer wait.
 func (s *stores) doubt(stream string) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +153,7 @@ func (s *stores) prove(stream string, proven bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one := s.get(stream)
-	one.proven = proven && !one.since.IsZero()
+	one.setProven(proven && !one.since.IsZero())
 }
 
 // refuses reports whether it is known that a stream stores nothing.

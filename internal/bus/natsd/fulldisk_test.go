@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/bus"
@@ -72,11 +73,17 @@ func TestAFullDiskIsNoticedAndNamed(t *testing.T) {
 		}
 	}
 	gateway.KeepTrying(events.StreamCommands)
-	send := func() *events.Fault {
+	var refused []string // ids
+	sendBy := func(b *bus.Bus) *events.Fault {
 		var f *events.Fault
-		errors.As(gateway.Send(t.Context(), events.CancelPost{PostID: "post_1", UserID: "user_1"}, bus.CommandOptions{ID: events.NewCommandID()}), &f)
+		id := events.NewCommandID()
+		errors.As(b.Send(t.Context(), events.CancelPost{PostID: "post_1", UserID: "user_1"}, bus.CommandOptions{ID: id}), &f)
+		if f != nil && f.Code == events.Unavailable {
+			refused = append(refused, id)
+		}
 		return f
 	}
+	send := func() *events.Fault { return sendBy(gateway) }
 	if f := send(); f != nil {
 		t.Fatal(f)
 	}
@@ -93,6 +100,20 @@ func TestAFullDiskIsNoticedAndNamed(t *testing.T) {
 	if unknown > 2 {
 		t.Errorf("%d commands waited in vain before it was known that nothing is stored", unknown)
 	}
+
+	// A command that was on its way when that came out, behind tries that were lost: it is certainly not stored either.
+	other := s.As(t, "gateway")
+	for range 2 {
+		if err := other.TryStoring(t.Context(), events.StreamCommands); err == nil || !strings.Contains(err.Error(), "worked off") {
+			t.Fatalf("a try ends with %v", err)
+		}
+	}
+	answer := make(chan *events.Fault, 1)
+	go func() { answer <- sendBy(other) }()
+	other.KeepTrying(events.StreamCommands)
+	if f := <-answer; f == nil || f.Code != events.Unavailable {
+		t.Errorf("a command behind tries that were lost is answered %+v", f)
+	}
 	n := 0
 	waiting.Until(t, "a fact is not stored", func() bool {
 		n++
@@ -107,6 +128,8 @@ func TestAFullDiskIsNoticedAndNamed(t *testing.T) {
 	if err := ops.TryStoring(t.Context(), events.StreamCommands); err == nil {
 		t.Error("the tools find nothing wrong")
 	}
+	// This stream acknowledges before it writes: the first try is taken, and a later one is not.
+	waiting.Until(t, "a try of the alarms is not stored", func() bool { return publisher.TryStoring(t.Context(), events.StreamPostAlarms) != nil })
 
 	free()
 	s.Shutdown()
@@ -116,10 +139,19 @@ func TestAFullDiskIsNoticedAndNamed(t *testing.T) {
 		t.Error(err)
 	}
 	waiting.Until(t, "all are well again", func() bool {
-		return gateway.Healthy(t.Context()) == nil && publisher.Healthy(t.Context()) == nil
+		return publisher.TryStoring(t.Context(), events.StreamPostAlarms) == nil && gateway.Healthy(t.Context()) == nil && publisher.Healthy(t.Context()) == nil
 	})
 	if f := send(); f != nil {
 		t.Errorf("afterwards a command is answered %+v", f)
+	}
+	commands, err := ops.JetStream().Stream(t.Context(), events.StreamCommands)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := uint64(1); seq <= commands.CachedInfo().State.LastSeq; seq++ {
+		if m, err := commands.GetMsg(t.Context(), seq); err == nil && slices.Contains(refused, m.Header.Get(nats.MsgIdHdr)) {
+			t.Errorf("%s was refused, and is stored", m.Header.Get(nats.MsgIdHdr))
+		}
 	}
 }
 
