@@ -49,7 +49,7 @@ type check func(*examination, context.Context)
 // checks are all of them, in the order in which they are told.
 var checks = []check{
 	(*examination).settings, (*examination).addresses, (*examination).scopes,
-	(*examination).nats, (*examination).storing, (*examination).postgres, (*examination).posts, (*examination).skipped,
+	(*examination).nats, (*examination).storing, (*examination).postgres, (*examination).disk, (*examination).posts, (*examination).emitting, (*examination).skipped,
 	(*examination).keys, (*examination).issuer, (*examination).reachThreads,
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // storing stores something small on each stream that must take messages: one can be there, answer every question, and store
-// nothing. EVENTS cannot be tried, for all of it is read; the services' own health says whether it takes facts.
+// nothing. EVENTS cannot be tried, for all of it is read; emitting says whether it takes events.
 func (e *examination) storing(ctx context.Context) {
 	b, err := e.streams(ctx)
 	if err != nil {

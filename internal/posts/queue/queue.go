@@ -99,13 +99,16 @@ type Problems struct {
 	Parked  int `bun:"parked"`
 	Overdue int `bun:"overdue"`  // to be looked at, by more than a minute
 	NotOut  int `bun:"not_told"` // with a change that is not on EVENTS for more than a minute
+	// Since when the oldest of these waits; nil: there is none.
+	NotOutSince *time.Time `bun:"not_told_since"`
 }
 
 // Count counts them.
 func Count(ctx context.Context, db bun.IDB) (p Problems, err error) {
 	err = db.NewRaw(`SELECT (SELECT count(*) FROM posts WHERE state = 'parked') AS parked,
 		(SELECT count(*) FROM posts WHERE wake_at < now() - interval '1 minute') AS overdue,
-		(SELECT count(*) FROM posts WHERE told_rev < rev AND updated_at < now() - interval '1 minute') AS not_told`).Scan(ctx, &p)
+		not_told, not_told_since
+		FROM (SELECT count(*) AS not_told, min(updated_at) AS not_told_since FROM posts WHERE told_rev < rev AND updated_at < now() - interval '1 minute') AS waiting`).Scan(ctx, &p)
 	if err != nil {
 		return p, fmt.Errorf("count the posts: %w", err)
 	}
