@@ -7,23 +7,22 @@ const place = new URL("..", import.meta.url).pathname; // where the console is
 
 // The zone of this browser, until the person chooses another one.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-if (zone && !/(^|; )console_zone_chosen=/.test(document.cookie)) {
+if (!/(^|; )console_zone_chosen=/.test(document.cookie)) {
   document.cookie = `console_zone=${encodeURIComponent(zone)}; path=${place.replace(/\/$/, "")}; max-age=34560000; samesite=lax`;
-  if (page.dataset.zone && page.dataset.zone !== zone && !sessionStorage.getItem("zone")) {
-    sessionStorage.setItem("zone", zone); // once: cookies may be off
+  if (page.dataset.zone && page.dataset.zone !== zone && !sessionStorage.zone) {
+    sessionStorage.zone = zone; // once: cookies may be off
     location.reload();
   }
 }
-const zones = $("#zones");
-if (zones) zones.append(...(Intl.supportedValuesOf?.("timeZone") ?? []).map((name) => new Option(name)));
+$("#zones")?.append(...Intl.supportedValuesOf("timeZone").map((name) => new Option(name)));
 
 // Clocks.
-const word = (n, unit) => `${n} ${unit}${n === 1 ? "" : "s"}`;
+const word = (n, unit) => `${n |= 0} ${unit}${n === 1 ? "" : "s"}`;
 function span(seconds, exact) {
   if (seconds < 60) return word(seconds, "second");
-  if (seconds < 3600) return exact ? `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}` : word(Math.floor(seconds / 60), "minute");
-  if (seconds < 48 * 3600) return word(Math.floor(seconds / 3600), "hour");
-  return word(Math.floor(seconds / 86400), "day");
+  if (seconds < 3600) return exact ? `${seconds / 60 | 0}:${String(seconds % 60).padStart(2, "0")}` : word(seconds / 60, "minute");
+  if (seconds < 48 * 3600) return word(seconds / 3600, "hour");
+  return word(seconds / 86400, "day");
 }
 function tick() {
   for (const clock of all("time[data-until]")) {
@@ -41,13 +40,13 @@ function ready() {
 }
 ready();
 document.addEventListener("click", async (click) => {
-  const button = click.target.closest?.("[data-copy]");
+  const button = click.target.closest("[data-copy]");
   if (!button) return;
   const code = $("code", button.parentElement);
   try {
     await navigator.clipboard.writeText(code.textContent);
     button.textContent = "Copied";
-  } catch { // not allowed here: leave it selected
+  } catch { // not allowed here
     getSelection().selectAllChildren(code);
     button.textContent = "Selected";
   }
@@ -55,14 +54,14 @@ document.addEventListener("click", async (click) => {
 });
 
 // The page as it is now takes the place of the page as it was, but for what is open or being typed in.
-const trusted = globalThis.trustedTypes?.createPolicy("console", { createHTML: (text) => text }) ?? { createHTML: (text) => text };
+const policy = { createHTML: (text) => text }, trusted = globalThis.trustedTypes?.createPolicy("console", policy) ?? policy;
 let asked = 0;
 async function refresh() {
   const mine = ++asked, answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-  if (mine !== asked) return; // a later one is under way
+  if (mine !== asked) return; // a later one runs
   if (answer.redirected && new URL(answer.url).pathname.includes("/sign-in")) return signedOut();
   if (!answer.ok) throw new Error(answer.status);
-  const fresh = new DOMParser().parseFromString(trusted.createHTML(await answer.text()), "text/html"); // our own page, from our own address
+  const fresh = new DOMParser().parseFromString(trusted.createHTML(await answer.text()), "text/html"); // our own page
   for (const part of all("[data-part]")) {
     const next = fresh.getElementById(part.id);
     if (next) Idiomorph.morph(part, next, { callbacks: { beforeNodeMorphed: keeps, beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS") } });
@@ -74,7 +73,6 @@ const keeps = (node) => !(node.nodeType === 1 && node.contains(document.activeEl
 
 const lost = $("#lost");
 function say(...what) {
-  if (!lost) return;
   lost.replaceChildren(...what);
   lost.hidden = what.length === 0;
 }
@@ -85,14 +83,14 @@ function signedOut() {
 }
 
 // Events. One stream a page, and none while nobody looks at it.
-let source, wait, due, over = false, since = new Date(), failures = 0;
-function changed() {
-  clearTimeout(due);
-  due = setTimeout(() => refresh().catch(() => {}), 120); // events come in bursts
+let source, wait, due, over, since = new Date(), failures = 0, last = 0;
+const look = () => { due = 0; last = Date.now(); refresh().catch(() => {}); };
+function changed() { // soon, then not too often: events come in bursts
+  due ||= setTimeout(look, Math.max(120, last + Number(body.dataset.pace ?? 2000) - Date.now()));
 }
 function stop() { over = true; source?.close(); clearTimeout(wait); }
 function listen() {
-  if (over || document.hidden || !body.dataset.live || source && source.readyState !== EventSource.CLOSED) return;
+  if (over || document.hidden || source?.readyState < EventSource.CLOSED) return;
   source = new EventSource(body.dataset.live);
   source.addEventListener("ready", () => {
     if (failures) changed(); // what happened meanwhile
@@ -100,57 +98,56 @@ function listen() {
     say();
   });
   for (const name of ["reset", ...body.dataset.facts.split(" ")]) source.addEventListener(name, () => { since = new Date(); changed(); });
-  source.onerror = async () => {
+  source.onerror = () => {
     source.close();
     failures++;
-    if (failures > 1) say(`The connection is lost. What you see is of ${since.toLocaleTimeString()}; we try again.`);
     clearTimeout(wait);
     wait = setTimeout(listen, Math.min(30000, 700 * 2 ** failures) * (0.7 + 0.6 * Math.random()));
-    if (failures > 1) refresh().catch(() => {}); // says whether it is the sign-in
+    if (failures < 2) return;
+    say(`The connection is lost. What you see is of ${since.toLocaleTimeString()}; we try again.`);
+    look(); // says whether it is the sign-in
   };
 }
 if (body.dataset.live && $("[data-part]")) {
   listen();
-  document.addEventListener("visibilitychange", () => {
+  document.addEventListener("visibilitychange", () => { // also when a page is left, and come back to
     if (document.hidden) { source?.close(); clearTimeout(wait); } else { failures ||= 1; listen(); }
   });
-  addEventListener("pagehide", () => source?.close());
-  addEventListener("pageshow", (shown) => { if (shown.persisted) { failures ||= 1; listen(); } });
 }
 
 // Keys.
 const help = $("#help"), on = $("[data-keys-on]");
 let went = 0;
 if (help) {
-  on.checked = localStorage.getItem("keys") !== "off";
-  on.addEventListener("change", () => localStorage.setItem("keys", on.checked ? "on" : "off"));
+  on.checked = localStorage.keys !== "off";
+  on.onchange = () => { localStorage.keys = on.checked ? "on" : "off"; };
   $("[data-help]").addEventListener("click", () => help.showModal());
   document.addEventListener("keydown", (press) => {
-    const editor = press.target.closest?.("form");
+    const editor = press.target.closest("form");
     if (press.key === "Enter" && (press.ctrlKey || press.metaKey) && editor && on.checked) {
       const send = $("button.primary", editor) ?? $("button:not([tabindex])", editor);
       if (send) { press.preventDefault(); editor.requestSubmit(send); }
       return;
     }
-    if (!on.checked || press.ctrlKey || press.metaKey || press.altKey || help.open || press.target.closest?.("input, textarea, select")) return;
+    if (!on.checked || press.ctrlKey || press.metaKey || press.altKey || help.open || press.target.closest("input, textarea, select")) return;
     const to = (key) => { const link = $(`.bar [data-key="${key}"]`); if (link) { press.preventDefault(); link.click(); } };
     if (went && Date.now() - went < 1500) { went = 0; return to(press.key); }
     went = 0;
-    const rows = all(".row-main"), at = rows.indexOf(document.activeElement);
+    const rows = all(".row-main, .ev"), row = document.activeElement, at = rows.indexOf(row);
     switch (press.key) {
       case "?": help.showModal(); break;
       case "n": to("n"); break;
       case "g": went = Date.now(); break;
       case "/": press.preventDefault(); $("#search") ? $("#search").focus() : location.assign(`${place}posts`); break;
-      case "j": rows[Math.min(at + 1, rows.length - 1)]?.focus(); break;
-      case "k": rows[Math.max(at - 1, 0)]?.focus(); break;
-      case "m": ($("[data-move] , .row-act a", document.activeElement.closest?.(".row") ?? document.createElement("i")) ?? (rows.length ? null : $("a[data-move]")))?.click(); break;
+      case "j": (rows[at + 1] ?? row).focus(); break;
+      case "k": (rows[at - 1] ?? rows[0])?.focus(); break;
+      case "m": row.dataset.rev ? location.assign(`${row.href}/move`) : $("[data-move]", rows.length ? row.closest(".row") ?? help : body)?.click(); break;
     }
   });
 }
 
 // A draft that was sent is no draft any more.
-if (/[?&]done=(scheduled|published|pending|saved)/.test(location.search) && sessionStorage.getItem("sent")) {
-  localStorage.removeItem(sessionStorage.getItem("sent"));
-  sessionStorage.removeItem("sent");
+if (/[?&]done=(scheduled|published|pending|saved)/.test(location.search) && sessionStorage.sent) {
+  localStorage.removeItem(sessionStorage.sent);
+  delete sessionStorage.sent;
 }
