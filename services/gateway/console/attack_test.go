@@ -15,10 +15,14 @@ import (
 
 // pages are all pages, of posts in every state.
 func pages() []string {
-	list := []string{"/", "/compose", "/compose?text=x", "/posts", "/posts?show=all", "/posts?show=published&search=" + url.QueryEscape(evil), "/accounts", "/accounts?reason=" + url.QueryEscape(evil), "/accounts/acct_1/leave", "/settings", "/posts/nobody",
+	list := []string{
+		"/", "/compose", "/compose?text=x", "/posts", "/posts?show=all", "/posts?show=published&search=" + url.QueryEscape(evil), "/posts?show=parked&reason=" + url.QueryEscape(evil) + "&from=" + url.QueryEscape(evil) + "&account=" + url.QueryEscape(evil),
+		"/calendar", "/calendar?view=week", "/calendar?view=day", "/calendar?view=list&show=failed", "/calendar?view=week&search=" + url.QueryEscape(evil) + "&account=" + url.QueryEscape(evil) + "&at=" + url.QueryEscape(evil),
+		"/calendar?done=moved&was=2026-11-30T10:00:00Z&post=post_scheduled", "/calendar?done=moved&post=" + url.QueryEscape(evil), "/accounts", "/accounts?reason=" + url.QueryEscape(evil), "/accounts/acct_1/leave", "/settings", "/posts/nobody",
 		"/operations",
 		"/developers", "/developers?kind=post.failed", "/developers?kind=" + url.QueryEscape(evil), "/developers/events/b-1", "/developers/events/b-2", "/developers/events/b-4", "/developers/events/none",
-		"/developers/webhooks/new", "/developers/webhooks/whk_1", "/developers/webhooks/whk_2?after=" + url.QueryEscape(evil), "/developers/webhooks/whk_3", "/developers/webhooks/whk_4", "/developers/webhooks/none"}
+		"/developers/webhooks/new", "/developers/webhooks/whk_1", "/developers/webhooks/whk_2?after=" + url.QueryEscape(evil), "/developers/webhooks/whk_3", "/developers/webhooks/whk_4", "/developers/webhooks/none",
+	}
 	for state := range states {
 		list = append(list, "/posts/post_"+string(state))
 	}

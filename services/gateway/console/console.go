@@ -104,6 +104,7 @@ func (c *Console) Register(mux *http.ServeMux) {
 	looks := map[string]look{
 		"/{$}":                 c.today,
 		"/compose":             c.composePage,
+		"/calendar":            c.calendar,
 		"/posts":               c.list,
 		"/posts/{id}":          c.post,
 		"/posts/{id}/edit":     c.editPage,

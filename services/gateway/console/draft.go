@@ -47,11 +47,7 @@ func partsOf(text string) []string {
 }
 
 func (d *draft) setTime(at time.Time) {
-	d.Date, d.Zone = at.Format(time.DateOnly), at.Location().String()
-	d.Time = at.Format("15:04")
-	if at.Second() != 0 || at.Nanosecond() != 0 {
-		d.Time = at.Format("15:04:05.999")
-	}
+	d.Date, d.Time, d.Zone = at.Format(time.DateOnly), timeOf(at), at.Location().String()
 }
 
 // Parts are the texts with their media, for a preview.

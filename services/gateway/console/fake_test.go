@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -103,6 +104,9 @@ func (f *fake) api(w http.ResponseWriter, r *http.Request) {
 	answer, ok := f.answers[key]
 	if !ok {
 		answer = trouble(http.StatusNotFound, "not_found", planted("There is none."))
+	}
+	if ask, is := answer.(func(*http.Request) any); is {
+		answer = ask(r)
 	}
 	status := http.StatusOK
 	if m, is := answer.(map[string]any); is {
@@ -259,6 +263,27 @@ func (f *fake) full() {
 		},
 		"warnings": []any{map[string]any{"pointer": "/text", "detail": planted("Mind."), "code": "x"}}, "parts": []any{map[string]any{"count": 501, "limit": 500, "links": 0}}, "timeDecision": "first_of_two", "publishAt": now,
 	})
+}
+
+// fullDays answers for a user who has some hundred posts on every day, with texts of several bytes a character, as the API
+// does: as many as were asked for, from the time that was asked for, and how many there are in all.
+func fullDays(r *http.Request) any {
+	q := r.URL.Query()
+	from, err := time.Parse(time.RFC3339, q.Get("from"))
+	limit, _ := strconv.Atoi(q.Get("limit"))
+	if err != nil || limit == 0 {
+		from, limit = time.Now().UTC(), 50
+	}
+	const every = 4 * time.Minute
+	list := make([]events.Post, 0, limit)
+	for i := range limit {
+		list = append(list, postIn(events.StateScheduled, events.StatusQueued, func(p *events.Post) {
+			p.ID, p.Text, p.ScheduledAt = fmt.Sprintf("post_01kbd%08d%08d", from.Unix()/60%1e8, i), strings.Repeat("門十時に開く", 30), from.Add(time.Duration(i)*every)
+		}))
+	}
+	return map[string]any{
+		"posts": list, "next": "more", "counts": map[string]any{"QUEUED": map[string]any{"posts": 360}, "parked": map[string]any{"posts": 0}, "FAILED": map[string]any{"posts": 1000, "more": true}},
+	}
 }
 
 // client is a browser without scripts.

@@ -1,30 +1,19 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/omni-write/threads/events"
 )
 
-// shown are the kinds of lists, the first the usual one.
-var shown = []struct {
-	Key, Word string
-	status    string
-	order     string
-}{
-	{"queued", "Scheduled", "QUEUED", "oldest"},
-	{"published", "Published", "POSTED", "newest"},
-	{"failed", "Failed", "FAILED", "newest"},
-	{"cancelled", "Cancelled", "CANCELLED", "newest"},
-	{"deleted", "Deleted", "DELETED", "newest"},
-	{"all", "All", "", "newest"},
-}
-
 type choice struct {
 	Key, Word, Link string
 	On              bool
+	Count           string // how many there are, where that was counted
 }
 
 type day struct {
@@ -33,58 +22,39 @@ type day struct {
 }
 
 type listData struct {
+	filter
 	Shows    []choice
-	Show     string
+	Causes   []choice
 	Accounts []account
-	Account  string
-	Search   string
 	Names    map[string]string
 	Days     []day
 	Next     string
 	Later    bool // not the first page
 	First    string
+	All      string // without what narrows it
 	Out      bool
 }
+
+// Narrowed says whether more than a kind is asked for.
+func (d listData) Narrowed() bool { return d.Search+d.Account+d.Reason+d.From+d.To != "" }
 
 const listed = 50
 
 // list is the posts, page by page.
 func (c *Console) list(w http.ResponseWriter, v *visit) error {
 	q := v.URL.Query()
-	d := listData{Show: q.Get("show"), Account: q.Get("account"), Search: excerptRunes(200, q.Get("search")), Later: q.Get("after") != ""}
-	ask := url.Values{"limit": {strconv.Itoa(listed)}}
-	known := false
-	for _, s := range shown {
-		known = known || s.Key == d.Show
-	}
-	if !known {
-		d.Show = shown[0].Key
-	}
+	d := listData{filter: filterOf(q, "show", kinds[0]), Later: q.Get("after") != ""}
+	d.Out = d.Key == "published"
 	link := func(change ...string) string {
 		to := url.Values{}
-		for key, value := range map[string]string{"show": d.Show, "account": d.Account, "search": d.Search} {
-			if value != "" {
-				to.Set(key, value)
-			}
-		}
-		for i := 0; i+1 < len(change); i += 2 {
-			to.Set(change[i], change[i+1])
-		}
+		fill(to, "show", d.Key, "account", d.Account, "search", d.Search, "reason", d.Reason, "from", d.From, "to", d.To)
+		fill(to, change...)
 		return c.at("/posts?" + to.Encode())
 	}
-	for _, s := range shown {
-		if d.Shows = append(d.Shows, choice{s.Key, s.Word, link("show", s.Key), s.Key == d.Show}); s.Key == d.Show {
-			ask.Set("order", s.order)
-			if s.status != "" {
-				ask.Set("status", s.status)
-			}
-			d.Out = s.Key == "published"
-		}
-	}
-	for name, value := range map[string]string{"accountId": d.Account, "search": d.Search, "after": q.Get("after")} {
-		if value != "" {
-			ask.Set(name, value)
-		}
+	ask := d.query(v)
+	fill(ask, "limit", strconv.Itoa(listed), "order", "oldest", "after", q.Get("after"), "counts", "true")
+	if d.newest {
+		ask.Set("order", "newest")
 	}
 	var page postPage
 	if err := together(
@@ -93,20 +63,43 @@ func (c *Console) list(w http.ResponseWriter, v *visit) error {
 	); err != nil {
 		return err
 	}
-	d.Names, d.First = names(d.Accounts), link()
-	for _, p := range page.Posts {
-		name := v.Day(p.ScheduledAt)
-		if len(d.Days) == 0 || d.Days[len(d.Days)-1].Name != name {
-			d.Days = append(d.Days, day{Name: name})
+	for _, k := range kinds {
+		one := choice{Key: k.Key, Word: k.Word, Link: link("show", k.Key), On: k.Key == d.Key}
+		if d.Search == "" && d.Reason == "" && page.Counts != nil { // they are not counted by these
+			one.Count = k.count(page.Counts).String()
 		}
-		last := &d.Days[len(d.Days)-1]
-		last.Posts = append(last.Posts, p)
+		d.Shows = append(d.Shows, one)
 	}
+	d.Causes = causeChoices(d.Reason)
+	d.Names, d.First, d.Days = names(d.Accounts), link(), v.byDay(page.Posts)
+	d.All = c.at("/posts?show=" + url.QueryEscape(d.Key))
 	if page.Next != "" {
 		d.Next = link("after", page.Next)
 	}
 	c.show(w, v.Request, http.StatusOK, "list", &view{Title: "Posts", Section: "posts", V: v, Data: d, Notice: notices[q.Get("done")]})
 	return nil
+}
+
+// byDay groups posts that are in the order of their times.
+func (v *visit) byDay(posts []events.Post) (days []day) {
+	for _, p := range posts {
+		name := v.Day(p.ScheduledAt)
+		if len(days) == 0 || days[len(days)-1].Name != name {
+			days = append(days, day{Name: name})
+		}
+		last := &days[len(days)-1]
+		last.Posts = append(last.Posts, p)
+	}
+	return days
+}
+
+// causeChoices are the causes to choose from, in the order of their words.
+func causeChoices(chosen string) (list []choice) {
+	for code, word := range causes {
+		list = append(list, choice{Key: string(code), Word: word, On: string(code) == chosen})
+	}
+	slices.SortFunc(list, func(a, b choice) int { return cmp.Compare(a.Word, b.Word) })
+	return list
 }
 
 // notices are what a page says of what was just done. An address names one; it cannot bring words of its own.

@@ -134,13 +134,7 @@ func (c *Console) post(w http.ResponseWriter, v *visit) error {
 		c.fromThreads(v, &d, id)
 	}
 	view := &view{Title: excerpt(60, wordsOf(*p)), Section: "posts", V: v, Data: d, Notice: notices[v.URL.Query().Get("done")]}
-	if was, err := time.Parse(time.RFC3339Nano, v.URL.Query().Get("was")); err == nil && queued {
-		view.Notice = "Moved to " + v.For(p.ScheduledAt) + "."
-		at := was.In(v.Zone)
-		view.Undo = &undo{c.at("/posts/" + p.ID + "/move"), []field{
-			{"date", at.Format(time.DateOnly)}, {"time", at.Format("15:04:05.999")}, {"zone", v.Zone.String()}, {"rev", strconv.FormatInt(p.Rev, 10)}, {"undo", "1"},
-		}}
-	}
+	v.moved(view, p)
 	c.show(w, v.Request, http.StatusOK, "post", view)
 	return nil
 }

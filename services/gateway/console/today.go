@@ -5,16 +5,18 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/events"
 )
 
 // postPage is a page of posts.
 type postPage struct {
-	Posts []events.Post `json:"posts"`
-	Next  string        `json:"next"`
+	Posts  []events.Post `json:"posts"`
+	Next   string        `json:"next"`
+	Counts counts        `json:"counts"` // when they were asked for
 }
 
 // account is a connected account, as the API shows it.
@@ -50,20 +52,17 @@ func names(list []account) map[string]string {
 	return m
 }
 
+// atOnce is how many questions of one page the API is asked at the same time.
+const atOnce = 8
+
 // together does all of these at the same time, and says the first thing that went wrong.
 func together(work ...func() error) error {
-	errs := make([]error, len(work))
-	var all sync.WaitGroup
-	for i, do := range work {
-		all.Go(func() { errs[i] = do() })
+	var all errgroup.Group
+	all.SetLimit(atOnce)
+	for _, do := range work {
+		all.Go(do)
 	}
-	all.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return all.Wait()
 }
 
 // concern is something that a person must see to: a sentence, and the one button that helps.

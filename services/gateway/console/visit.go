@@ -244,6 +244,7 @@ type view struct {
 	Notice  string // what was just done
 	Undo    *undo
 	Scripts []string
+	Pace    int // the milliseconds between two looks at what has changed, where a look is dear
 	Data    any
 
 	Facts string
