@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -287,4 +288,14 @@ func TestClose(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The slower a sync, the fewer messages go one by one.
+func TestFewer(t *testing.T) {
+	t.Parallel()
+	for alone, want := range map[time.Duration]int{0: bus.EmitFew, 100 * time.Microsecond: bus.EmitFew, 200 * time.Microsecond: 18, time.Millisecond: 10, 5 * time.Millisecond: 8, time.Second: 8} {
+		if got := bus.Fewer(alone); got != want {
+			t.Errorf("where one takes %s, up to %d go one by one, want %d", alone, got, want)
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,11 +16,9 @@ import (
 )
 
 const (
-	emitGather = 2 * time.Millisecond // no message waits longer for company
-	emitBatch  = 256
-	// emitFew go faster one by one: nats-server makes a small store of files for each batch, and syncs several of them. On a
-	// slow disk more messages gather meanwhile, and go together.
-	emitFew      = 24
+	emitGather   = 2 * time.Millisecond // no message waits longer for company
+	emitBatch    = 256
+	emitFew      = 24          // up to so many go one by one on a fast disk; see fewer
 	emitInFlight = 4           // batches; the server allows 50 for a stream, from all processes together
 	aloneHolds   = time.Second // so long a message that went alone may hold others back
 )
@@ -42,6 +41,7 @@ type emitter struct {
 
 	queue chan []*emission // what one call emits stays together
 	slots chan struct{}    // one for each batch in flight
+	alone atomic.Int64     // nanoseconds that a message of those that went alone took of late
 	calls *gate
 	done  chan struct{} // closed when no call is left, or waited for no longer
 	once  sync.Once
@@ -136,10 +136,20 @@ func (e *emitter) gather(batch []*emission) []*emission {
 	}
 }
 
+// fewer is up to how many messages go faster one by one, where one alone takes so long: nats-server makes a small store of files for
+// each batch, which costs some 2 ms and the syncs of eight messages.
+func fewer(alone time.Duration) int {
+	const syncs, files = 8, 2 * time.Millisecond
+	if alone <= files/(emitFew-syncs) {
+		return emitFew
+	}
+	return syncs + int(files/alone)
+}
+
 // send stores a batch at once. When that fails, for whatever reason, its messages go one by one, each judged alone.
 func (e *emitter) send(batch []*emission) {
 	defer func() { <-e.slots }()
-	if len(batch) > emitFew && e.atomically(batch) == nil {
+	if len(batch) > fewer(time.Duration(e.alone.Load())) && e.atomically(batch) == nil {
 		for _, em := range batch {
 			em.outcome <- nil
 		}
@@ -173,7 +183,11 @@ func (e *emitter) atomically(batch []*emission) error {
 // singly publishes messages in their order without waiting between them. It returns when all were answered, or after a
 // while: a message without an answer is followed further, but holds up nobody.
 func (e *emitter) singly(batch []*emission) {
-	answered := make(chan struct{}, len(batch))
+	answered, began := make(chan struct{}, len(batch)), time.Now()
+	defer func() { // a running mean of some eight
+		before, took := e.alone.Load(), int64(time.Since(began))/int64(len(batch))
+		e.alone.Store(before + (took-before)/8)
+	}()
 	for _, em := range batch {
 		future, err := e.bus.js.PublishMsgAsync(copyOf(em.msg), jetstream.WithRetryAttempts(0)) // who sent it tries again
 		go func() {

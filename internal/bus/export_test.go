@@ -12,6 +12,7 @@ func (b *Bus) PreferredServer() string { return b.preferred.address }
 func (b *Bus) SetPatience(d time.Duration) { b.patience = d }
 
 var (
+	Fewer          = fewer
 	RetryDelay     = retryDelay
 	WithoutSecrets = withoutSecrets
 )
