@@ -51,6 +51,7 @@ type Keys struct {
 	unknown        *rate.Limiter
 	reading        singleflight.Group
 	have           atomic.Bool
+	readings       atomic.Uint64 // how often they were read
 }
 
 // NewKeys are the keys of an issuer; they are read later. Without an address of theirs, the issuer is asked for it.
@@ -179,6 +180,7 @@ func (k *Keys) Read(ctx context.Context) error {
 		return fmt.Errorf("keep the issuer's keys: %w", err)
 	}
 	k.have.Store(true)
+	k.readings.Add(1)
 	return nil
 }
 

@@ -34,6 +34,7 @@ type Verifier struct {
 	audience bool // whether the parser looks for one
 	parties  []string
 	operator OperatorClaim
+	verified *verified
 	log      *zap.Logger
 }
 
@@ -63,7 +64,8 @@ func NewVerifier(o Options, k *Keys) *Verifier {
 		panic(err) // only without a storage
 	}
 	return &Verifier{
-		keys: k, find: find, parser: jwt.NewParser(options...), audience: len(audience) > 0, parties: weburl.Trimmed(o.AuthorizedParties), operator: o.Operator, log: o.Log,
+		keys: k, find: find, parser: jwt.NewParser(options...), audience: len(audience) > 0, parties: weburl.Trimmed(o.AuthorizedParties),
+		operator: o.Operator, verified: newVerified(k, o.Now), log: o.Log,
 	}
 }
 
@@ -91,6 +93,10 @@ func (v *Verifier) Session(ctx context.Context, header string) (Session, error) 
 			return Session{}, events.Faultf(events.Unavailable, "We cannot check who you are at the moment; please try again shortly.").After(keysRetry)
 		}
 	}
+	if s, ok := v.verified.find(token); ok {
+		return s, nil
+	}
+	reading, since := v.keys.readings.Load(), v.verified.now()
 	var c claims
 	parsed, err := v.parser.ParseWithClaims(token, &c, v.find.KeyfuncCtx(ctx))
 	switch {
@@ -107,7 +113,9 @@ func (v *Verifier) Session(ctx context.Context, header string) (Session, error) 
 	if c.SessionStatus == "pending" {
 		return Session{}, edge.NotSignedIn(edge.SessionPending)
 	}
-	return Session{User: c.Subject, Until: c.ends(), As: c.knownAs(), Operator: v.operator.holds(token)}, nil
+	s := Session{User: c.Subject, Until: c.ends(), As: c.knownAs(), Operator: v.operator.holds(token)}
+	v.verified.keep(token, s, reading, since)
+	return s, nil
 }
 
 // knownAs is how a person knows this sign-in. An address of email that nobody has verified may be anybody's.
