@@ -26,6 +26,15 @@ const mark = "THREADS_SUBPROCESS"
 // Is reports whether this process is a child.
 func Is() bool { return os.Getenv(mark) != "" }
 
+// Program is the file of this program.
+func Program() (string, error) {
+	file, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	return file, nil
+}
+
 // Command is what a child is told.
 type Command struct {
 	Program string // empty: this program
@@ -54,8 +63,8 @@ func Start(ctx context.Context, c Command) (_ *Process, err error) {
 	name := strings.Join(c.Words[:min(2, len(c.Words))], " ")
 	if c.Program != "" {
 		name = filepath.Base(c.Program)
-	} else if c.Program, err = os.Executable(); err != nil {
-		return nil, fmt.Errorf("find this program: %w", err)
+	} else if c.Program, err = Program(); err != nil {
+		return nil, err
 	}
 	p := &Process{name: name, cmd: exec.CommandContext(ctx, c.Program, c.Words...), ended: make(chan struct{})}
 	if c.Env == nil {

@@ -59,7 +59,7 @@ func (e *env) baseline(ctx context.Context) (*Baseline, error) {
 	if b.CommitsPerSecond, err = e.bareCommits(ctx); err != nil {
 		return nil, err
 	}
-	b.SyncMs, err = bareSync(e.Dir)
+	b.SyncMs, err = syncs(e.Dir, e.o.syncDelay)
 	return b, err
 }
 

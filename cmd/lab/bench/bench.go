@@ -27,15 +27,17 @@ var ErrFailed = errors.New("the run is not valid; the report says why")
 type Options struct {
 	posts, accounts, rate, seconds, scheduled, facts int
 
-	ahead   time.Duration
-	target  string
-	json    string
-	only    string
-	seed    uint64
-	quick   bool
-	profile string
-	dir     string
-	plain   bool // the target is one with the two calls and nothing more
+	ahead time.Duration
+	// syncDelay is how much longer each sync takes than the disk's own.
+	syncDelay time.Duration
+	target    string
+	json      string
+	only      string
+	seed      uint64
+	quick     bool
+	profile   string
+	dir       string
+	plain     bool // the target is one with the two calls and nothing more
 }
 
 // The parts of a run, in their order.
@@ -62,6 +64,7 @@ func (o *Options) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.facts, "facts", 1_000_000, "facts on EVENTS from which the table is built anew")
 	f.DurationVar(&o.ahead, "ahead", 0,
 		"how long before its time the first post of a run is handed in (default: 10 s and 12 ms a post)")
+	addSyncDelay(f, &o.syncDelay)
 	f.StringVar(&o.target, "target", "",
 		"`URL` of another server that speaks the two publishing calls (default: the simulator, in a process of its own)")
 	f.StringVar(&o.json, "json", "",
@@ -72,6 +75,10 @@ func (o *Options) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.profile, "profile", "", "`directory` for CPU profiles of the burst, one of each process")
 	f.StringVar(&o.dir, "dir", "",
 		"`directory` for the state of the run; it should be on a real disk (default: the system's temporary directory)")
+}
+
+func addSyncDelay(f *pflag.FlagSet, d *time.Duration) {
+	f.DurationVar(d, "sync-delay", 0, "how much longer each fsync and fdatasync takes, of Postgres and nats-server alike: a slow disk on a fast one (Linux, by seccomp user notification)")
 }
 
 // small are the sizes of a quick run.
@@ -107,6 +114,9 @@ func (o Options) mistakes() error {
 	}
 	if o.target != "" && !strings.HasPrefix(o.target, "http://") && !strings.HasPrefix(o.target, "https://") {
 		wrong = append(wrong, errors.New("--target is an http or https URL"))
+	}
+	if o.syncDelay < 0 || o.syncDelay > time.Second {
+		wrong = append(wrong, errSyncDelay)
 	}
 	if o.ahead < 0 {
 		wrong = append(wrong, errors.New("--ahead must not be negative"))
@@ -155,6 +165,9 @@ func (o Options) sweepFor() time.Duration {
 
 // Run measures what was asked for and writes the report.
 func (o Options) Run(ctx context.Context, out, errOut io.Writer) error {
+	if ran, err := o.inSlowSyncs(ctx, out, errOut); ran {
+		return err
+	}
 	errOut = &shared{w: errOut}
 	r, err := measure(ctx, o, errOut)
 	if err != nil {

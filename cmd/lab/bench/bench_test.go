@@ -166,7 +166,8 @@ func TestPeers(t *testing.T) {
 	f := pflag.NewFlagSet("peers", pflag.ContinueOnError)
 	o.AddFlags(f)
 	err := f.Parse([]string{
-		"--river", program, "--pairs", "2", "--posts", "20", "--accounts", "5", "--rate", "20", "--seconds", "1", "--ahead", "2s", "--json", "-",
+		"--river", program, "--pairs", "2", "--posts", "20", "--accounts", "5", "--rate", "20", "--seconds", "1", "--rows", "200", "--ahead", "2s",
+		"--json", "-",
 	})
 	if err = errors.Join(err, o.Mistakes()); err != nil {
 		t.Fatal(err)
@@ -186,8 +187,12 @@ func TestPeers(t *testing.T) {
 		for who, f := range map[string]PeerRun{"ours": p.Ours, "River": p.River} {
 			coherent(t, who, f.Burst, 20)
 			coherent(t, who, f.Lateness, 20)
-			if f.AcceptedPerSecond <= 0 || f.Cost.Commits <= 0 {
+			a := f.Accept
+			if a.Full.Count != 20 || a.Full.PerSecond <= 0 || a.Half.Count == 0 || a.Half.PerSecond <= 0 || a.Cost.Commits <= 0 || f.Cost.Commits <= 0 {
 				t.Errorf("the run of %s is %+v", who, f)
+			}
+			if read := f.Lists.Count > 0; read != (who == "ours") {
+				t.Errorf("beside the run of %s %d lists were read", who, f.Lists.Count)
 			}
 		}
 	}

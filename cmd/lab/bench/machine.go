@@ -25,7 +25,10 @@ type Machine struct {
 	SynchronousCommit string `json:"synchronousCommit"`
 	NATS              string `json:"natsServer"`
 	NATSSync          string `json:"natsSyncInterval"`
-	Target            string `json:"target"`
+	// SyncMs is the median of the disk's syncs, SyncDelay how much of it was added by --sync-delay.
+	SyncMs    float64 `json:"syncMs"`
+	SyncDelay string  `json:"syncDelay,omitempty"`
+	Target    string  `json:"target"`
 }
 
 func (e *env) machine(ctx context.Context) (Machine, error) {
@@ -40,6 +43,13 @@ func (e *env) machine(ctx context.Context) (Machine, error) {
 		if e.target != nil {
 			m.Target += " behind a front that answers reads in its place"
 		}
+	}
+	if e.o.syncDelay > 0 {
+		m.SyncDelay = e.o.syncDelay.String()
+	}
+	var err error
+	if m.SyncMs, err = syncs(e.Dir, e.o.syncDelay); err != nil {
+		return m, err
 	}
 	for name, into := range map[string]*string{
 		"server_version": &m.Postgres, "fsync": &m.Fsync, "synchronous_commit": &m.SynchronousCommit,

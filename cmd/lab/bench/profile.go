@@ -17,8 +17,8 @@ import (
 // profileFor is how long a profile runs, from the due second.
 const profileFor = 4 * time.Second
 
-// profileAll writes a CPU profile of each process over the burst: the publisher, the target, and this process, which
-// runs nats-server.
+// profileAll writes a CPU profile of each process of ours over some seconds: publisher, gateway, target, and this one, whose clients
+// they serve.
 func (e *env) profileAll(ctx context.Context, run string, due time.Time) error {
 	if err := sleepUntil(ctx, due); err != nil {
 		return err
@@ -37,8 +37,11 @@ func (e *env) profileAll(ctx context.Context, run string, due time.Time) error {
 			return file.Close()
 		})
 	}
-	write("nats", func(w io.Writer) error { return rig.Profile(ctx, w, profileFor) })
+	write("bench", func(w io.Writer) error { return rig.Profile(ctx, w, profileFor) })
 	write("publisher", func(w io.Writer) error { return fetchProfile(ctx, e.publisher.URL, w) })
+	if e.gateway != nil {
+		write("gateway", func(w io.Writer) error { return fetchProfile(ctx, e.gateway.URL, w) })
+	}
 	if e.target != nil {
 		write("target", func(w io.Writer) error { return fetchProfile(ctx, e.target.URL, w) })
 	}

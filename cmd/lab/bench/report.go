@@ -125,6 +125,11 @@ func (m Machine) print(p printer) {
 	p.line("Machine: %d cores%s, load %s at the start, %s, %s", m.Cores, m.memory(), m.Load, m.System, m.Go)
 	p.line("Postgres %s: fsync %s, synchronous_commit %s. nats-server %s: sync_interval %s. Disk: %s.",
 		m.Postgres, m.Fsync, m.SynchronousCommit, m.NATS, m.NATSSync, m.Disk)
+	slow := ""
+	if m.SyncDelay != "" {
+		slow = ", of which " + m.SyncDelay + " was added to each (--sync-delay: the kernel holds the caller by seccomp user notification)"
+	}
+	p.line("A sync of the disk: %s%s.", ms(m.SyncMs), slow)
 	p.line("Target: %s.", m.Target)
 }
 

@@ -58,7 +58,7 @@ func (r *river) close() {
 }
 
 // insert hands in a job for each post, as many at a time as our clients are.
-func (r *river) insert(ctx context.Context, posts []planned) (perSecond, p99 float64, err error) {
+func (r *river) insert(ctx context.Context, posts []planned, gap time.Duration) (answers Answers, perSecond float64, err error) {
 	type job struct {
 		User string    `json:"user"`
 		Text string    `json:"text"`
@@ -68,31 +68,45 @@ func (r *river) insert(ctx context.Context, posts []planned) (perSecond, p99 flo
 	for i, p := range posts {
 		jobs[i] = job{p.user, p.text, p.due}
 	}
-	body, err := json.Marshal(map[string]any{"posts": jobs})
+	body, err := json.Marshal(map[string]any{"posts": jobs, "gap": gap})
 	if err != nil {
-		return 0, 0, err
+		return answers, 0, err
 	}
 	resp, err := request(ctx, http.MethodPost, r.URL, string(body))
 	if err != nil {
-		return 0, 0, fmt.Errorf("have River insert: %w", err)
+		return answers, 0, fmt.Errorf("have River insert: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return 0, 0, errors.New("have River insert: it answers " + resp.Status)
+		return answers, 0, errors.New("have River insert: it answers " + resp.Status)
 	}
 	var answer struct {
-		River     string  `json:"river"`
-		PerSecond float64 `json:"perSecond"`
-		P99       float64 `json:"p99Ms"`
+		River     string    `json:"river"`
+		PerSecond float64   `json:"perSecond"`
+		Took      []float64 `json:"tookMs"`
 	}
 	err = json.NewDecoder(resp.Body).Decode(&answer)
 	r.version = answer.River
-	return answer.PerSecond, answer.P99, err
+	return answersOf(answer.Took), answer.PerSecond, err
 }
 
-// idle is content when every job is completed.
+// fill writes jobs for a later year, as many as there are posts in our table.
+func (r *river) fill(ctx context.Context, n int) error {
+	_, err := r.db.NewRaw(`INSERT INTO river_job (args, kind, max_attempts, state, scheduled_at)
+		SELECT jsonb_build_object('user', 'bench_user_' || i % 1000, 'text', 'waiting ' || i || ' for a long time, with words enough to be a post of usual length'),
+			'publish', 25, 'scheduled', now() + interval '30 days' + i * interval '335 days' / ? FROM generate_series(1, ?) AS i`, n, n).Exec(ctx)
+	if err == nil {
+		_, err = r.db.ExecContext(ctx, "VACUUM ANALYZE river_job")
+	}
+	if err != nil {
+		return fmt.Errorf("write River's jobs for a later year: %w", err)
+	}
+	return nil
+}
+
+// idle is content when every job but those for tomorrow and later is completed.
 func (r *river) idle(ctx context.Context) error {
-	waiting, err := r.db.NewSelect().Table("river_job").Where("state <> 'completed'").Exists(ctx)
+	waiting, err := r.db.NewSelect().Table("river_job").Where("state <> 'completed' AND scheduled_at < now() + interval '1 hour'").Exists(ctx)
 	if err == nil && waiting {
 		return rig.ErrNotYet
 	}
@@ -112,31 +126,41 @@ func (r *river) meter(ctx context.Context) (m meter, err error) {
 }
 
 // deliver has River do the work of posts.
-func (r *river) deliver(ctx context.Context, run string, posts []planned) (d Delivery, perSecond, p99 float64, wrong []string, err error) {
-	if perSecond, p99, err = r.insert(ctx, posts); err != nil {
-		return d, 0, 0, nil, err
+func (r *river) deliver(ctx context.Context, run string, posts []planned) (d Delivery, wrong []string, err error) {
+	if _, _, err = r.insert(ctx, posts, 0); err != nil {
+		return d, nil, err
 	}
 	if err := sleepUntil(ctx, posts[len(posts)-1].due); err != nil {
-		return d, 0, 0, nil, err
+		return d, nil, err
 	}
 	if err := rig.Within(ctx, 5*time.Minute, "River to complete its jobs", r.idle); err != nil {
-		return d, 0, 0, nil, err
+		return d, nil, err
 	}
 	all, err := r.e.arrivals(ctx)
 	d = weigh(slices.DeleteFunc(all, func(a Arrival) bool { return !strings.HasPrefix(a.Text, run+" ") }))
 	if d.Posts != len(posts) || d.Doubles > 0 || d.Early > 0 {
 		wrong = []string{fmt.Sprintf("River: of %d posts of %s %d arrived, %d more than once, %d early", len(posts), run, d.Posts, d.Doubles, d.Early)}
 	}
-	return d, perSecond, p99, wrong, err
+	return d, wrong, err
 }
 
 // peerRiver is River's turn: the process that works the jobs inserts them, with nothing before it.
-func (e *env) peerRiver(ctx context.Context, program, run string, report *PeersReport) (f PeerRun, err error) {
-	r, err := e.startRiver(ctx, program, run)
+func (e *env) peerRiver(ctx context.Context, o *PeerOptions, run string, report *PeersReport) (f PeerRun, err error) {
+	r, err := e.startRiver(ctx, o.program, run)
 	if err != nil {
 		return f, err
 	}
 	defer r.close()
+	if o.rows > 0 {
+		e.say("%s: writing %d jobs for a later year", run, o.rows)
+		if err := r.fill(ctx, o.rows); err != nil {
+			return f, err
+		}
+	}
+	e.say("%s: inserting %d jobs for tomorrow", run, e.o.posts)
+	if f.Accept, err = e.acceptance(ctx, run, r.insert, r.meter); err != nil {
+		return f, err
+	}
 	e.say("%s: %d jobs at one second", run, e.o.posts)
 	before, err := r.meter(ctx)
 	if err != nil {
@@ -144,7 +168,7 @@ func (e *env) peerRiver(ctx context.Context, program, run string, report *PeersR
 	}
 	var wrong []string
 	burst := run + "-burst"
-	if f.Burst, f.AcceptedPerSecond, f.AcceptedP99, wrong, err = r.deliver(ctx, burst, e.burstOf(burst)); err != nil {
+	if f.Burst, wrong, err = r.deliver(ctx, burst, e.burstOf(burst)); err != nil {
 		return f, err
 	}
 	report.Failures = append(report.Failures, wrong...)
@@ -155,9 +179,9 @@ func (e *env) peerRiver(ctx context.Context, program, run string, report *PeersR
 	f.Cost = after.since(before, e.o.posts)
 	_, f.Memory = r.Memory()
 	report.River = r.version
-	e.say("%s: inserted %.0f a second, the last was %.1f s late; now %d a second", run, f.AcceptedPerSecond, f.Burst.Took, e.o.rate)
+	e.say("%s: the last was %.1f s late; now %d a second", run, f.Burst.Took, e.o.rate)
 	stream := run + "-stream"
-	f.Lateness, _, _, wrong, err = r.deliver(ctx, stream, e.streamOf(stream))
+	f.Lateness, wrong, err = r.deliver(ctx, stream, e.streamOf(stream))
 	report.Failures = append(report.Failures, wrong...)
 	return f, err
 }

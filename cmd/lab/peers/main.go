@@ -18,7 +18,6 @@ import (
 	"net/url"
 	"os"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -37,9 +36,10 @@ func main() {
 	}
 }
 
-// order are the posts of a run, to be inserted as fast as it goes.
+// order are the posts of a run, to be inserted as fast as it goes or, with a gap, each so much after the one before.
 type order struct {
-	Posts []post `json:"posts"`
+	Posts []post        `json:"posts"`
+	Gap   time.Duration `json:"gap"`
 }
 
 type post struct {
@@ -50,10 +50,9 @@ type post struct {
 
 // inserted is the answer.
 type inserted struct {
-	River     string  `json:"river"`
-	PerSecond float64 `json:"perSecond"`
-	P50       float64 `json:"p50Ms"`
-	P99       float64 `json:"p99Ms"`
+	River     string    `json:"river"`
+	PerSecond float64   `json:"perSecond"`
+	Took      []float64 `json:"tookMs"` // of each, from when it was to be inserted
 }
 
 func run(ctx context.Context, in io.Reader, out io.Writer) error {
@@ -145,6 +144,10 @@ func insert(ctx context.Context, client *river.Client[pgx.Tx], o order, atOnce i
 	for i, p := range o.Posts {
 		g.Go(func() error {
 			from := time.Now()
+			if o.Gap > 0 {
+				from = began.Add(time.Duration(i) * o.Gap)
+				time.Sleep(time.Until(from))
+			}
 			_, err := client.Insert(ctx, publish{User: p.User, Text: p.Text}, &river.InsertOpts{ScheduledAt: p.Due})
 			took[i] = float64(time.Since(from)) / float64(time.Millisecond)
 			return err
@@ -153,12 +156,7 @@ func insert(ctx context.Context, client *river.Client[pgx.Tx], o order, atOnce i
 	if err := g.Wait(); err != nil {
 		return inserted{}, err
 	}
-	answer := inserted{River: version(), PerSecond: float64(len(took)) / time.Since(began).Seconds()}
-	if len(took) > 0 {
-		slices.Sort(took)
-		answer.P50, answer.P99 = took[len(took)/2], took[len(took)*99/100]
-	}
-	return answer, nil
+	return inserted{River: version(), PerSecond: float64(len(took)) / time.Since(began).Seconds(), Took: took}, nil
 }
 
 // publish is the job of a post.
