@@ -67,10 +67,35 @@ func TestPlantedScripts(t *testing.T) {
 	for _, at := range pages() {
 		look(at, c.get("/console"+at))
 	}
-	form := url.Values{"form": {c.formToken()}, "text": {evil + "\n---\n" + evil}, "media_url": {evil}, "media_alt": {evil}, "media_type": {evil}, "media_part": {evil}, "poll": {evil},
-		"topic": {evil}, "link": {evil}, "location": {evil}, "zone": {evil}, "date": {evil}, "time": {evil}, "quote": {evil}, "reply_to": {evil}, "account": {evil}, "key": {evil}, "rev": {evil}, "decided": {evil}, "fold": {evil}, "reply_control": {evil}}
+	form := url.Values{"form": {c.formToken()}, "text": {"||" + evil + "||" + evil + "\n---\n||" + evil + "||"}, "media_url": {evil}, "media_alt": {evil}, "media_type": {evil}, "media_part": {evil}, "poll": {evil},
+		"topic": {evil}, "link": {evil}, "location": {"1 " + evil}, "place": {evil}, "zone": {evil}, "date": {evil}, "time": {evil}, "quote": {evil}, "reply_to": {evil}, "account": {evil}, "key": {evil}, "rev": {evil}, "decided": {evil}, "fold": {evil}, "reply_control": {evil}}
 	look("compose", c.send(http.MethodPost, "/console/compose", form))
 	look("edit", c.send(http.MethodPost, "/console/posts/post_scheduled/edit", form))
+	for _, do := range []string{"preview", "restore", "places", "part", "split", "earlier-1", "later-0", "add", "up-0", "down-0", "drop-0", "up-x", "later-999999999999999999999", "earlier--1", evil, "check"} {
+		form.Set("do", do)
+		look(do, c.send(http.MethodPost, "/console/compose", form))
+	}
+	if calls := f.called(); len(calls) > 0 {
+		t.Errorf("a button that changes the form did %v", calls)
+	}
+	// Both versions of a conflict, each with what the other person may have planted.
+	form.Set("do", "send")
+	form.Set("text", "||"+evil+"||"+evil+"\n---\n"+evil)
+	f.answer("POST /api/threads/post/validate", map[string]any{"valid": true})
+	f.answer("PATCH /api/threads/post/schedule/post_scheduled", trouble(http.StatusPreconditionFailed, "conflict", planted("It has changed.")))
+	if p := c.send(http.MethodPost, "/console/posts/post_scheduled/edit", form); !strings.Contains(p.body, "As it is now") {
+		t.Errorf("no conflict: %s", p.body)
+	} else {
+		look("conflict", p)
+	}
+	for _, status := range []int{http.StatusConflict, http.StatusTooManyRequests, http.StatusServiceUnavailable} {
+		f.answer("PATCH /api/threads/post/schedule/post_scheduled", later(evil, trouble(status, "x", planted("No."))))
+		if p := c.send(http.MethodPost, "/console/posts/post_scheduled/edit", form); p.status != status {
+			t.Errorf("%d: %d", status, p.status)
+		} else if status != http.StatusServiceUnavailable {
+			look("refused", p)
+		}
+	}
 	form.Set("form", "another")
 	hook := url.Values{"form": {c.formToken()}, "url": {evil}, "description": {evil}, "kind": {evil}, "account": {evil}, "key": {evil}}
 	look("secret", c.send(http.MethodPost, "/console/developers/webhooks", hook))
@@ -94,9 +119,36 @@ func TestPlantedScriptsInABrowser(t *testing.T) {
 	b.cookie("console_session", token)
 	for _, at := range pages() {
 		b.open(at)
-		if n := eval[int](b, `document.querySelectorAll("main img, main script, main iframe").length`); n > 0 {
-			t.Errorf("%s has %d foreign elements", at, n)
-		}
+		b.clean(at)
+	}
+	// What the editor makes of it without a new page, and what it brings back of a draft.
+	b.open("/compose")
+	b.ready()
+	b.fill("#text", "||"+evil+"||\n---\n"+evil)
+	b.fill("#url-0", evil)
+	b.see("#thread .tiles", "onerror")
+	b.clean("the preview")
+	eval[bool](b, `document.querySelector("#options").open = true`)
+	b.fill("#place", evil)
+	b.do("find", chromedp.Click(chromedp.CSS("[value=places]")))
+	b.see(".places", "The mill")
+	b.do("choose", chromedp.Click(chromedp.CSS(".places label")))
+	b.see("#thread", "The mill")
+	b.clean("the places")
+	b.do("reload", chromedp.Reload())
+	b.do("restored", chromedp.WaitVisible(chromedp.CSS("#restored")))
+	b.see("#thread", "The mill")
+	b.clean("the draft")
+	if text := eval[string](b, `document.querySelector("#text").value`); text != "||"+evil+"||\n---\n"+evil {
+		t.Errorf("brought back: %q", text)
+	}
+}
+
+// clean says that nothing on the page is from elsewhere.
+func (b *browser) clean(at string) {
+	b.Helper()
+	if n := eval[int](b, `document.querySelectorAll("main img, main script, main iframe").length`); n > 0 {
+		b.Errorf("%s has %d foreign elements", at, n)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // composePage is an empty editor, for the time and the post that the address names.
 func (c *Console) composePage(w http.ResponseWriter, v *visit) error {
 	q := v.URL.Query()
-	d := composeData{draft: draft{Account: q.Get("account"), ReplyTo: q.Get("replyTo"), Quote: q.Get("quote"), Text: q.Get("text")}, Empty: 1}
+	d := composeData{draft: draft{Account: q.Get("account"), ReplyTo: q.Get("replyTo"), Quote: q.Get("quote"), Text: q.Get("text")}, Fresh: true}
 	at, err := time.Parse(time.RFC3339, q.Get("at"))
 	if err != nil {
 		at = v.Now.Truncate(time.Hour).Add(2 * time.Hour)
@@ -36,7 +36,7 @@ func (c *Console) compose(w http.ResponseWriter, v *visit) error {
 	var s sent
 	err := v.do(http.MethodPost, to, d.body(false), &s, "Idempotency-Key", v.PostForm.Get("key"))
 	if p := asProblem(err); p != nil && p.Status != http.StatusUnauthorized {
-		d.refused(p)
+		d.refused(v, p)
 		if p.Code == "key_reused" { // sent before with other words: this is another post
 			v.PostForm.Set("key", rand.Text())
 			d.Problems = map[string][]string{"form": {"This form was sent before, and changed since. Send it once more if you want a second post."}}
@@ -62,10 +62,7 @@ func (c *Console) editPage(w http.ResponseWriter, v *visit) error {
 	if err := v.get("/api/threads/post/"+v.postID(), &p); err != nil {
 		return err
 	}
-	d := composeData{draft: draftOf(v, &p.Post), ID: p.ID}
-	if len(d.Media) == 0 {
-		d.Empty = 1
-	}
+	d := composeData{draft: draftOf(v, &p.Post), ID: p.ID, Fresh: true}
 	return c.editor(w, v, http.StatusOK, d)
 }
 
@@ -86,10 +83,12 @@ func (c *Console) edit(w http.ResponseWriter, v *visit) error {
 			return err
 		}
 		d.Checked, d.Theirs, d.Rev = nil, &now.Post, strconv.FormatInt(now.Rev, 10)
+		d.Differs = v.differences(draftOf(v, &now.Post), d.draft)
 		v.PostForm.Set("key", rand.Text())
 		return c.editor(w, v, http.StatusPreconditionFailed, d)
 	case p != nil && p.Status != http.StatusUnauthorized:
-		d.refused(p)
+		d.refused(v, p)
+		d.Gone = p.Status == http.StatusConflict
 		return c.editor(w, v, p.Status, d)
 	case err != nil:
 		return err
@@ -101,20 +100,21 @@ func (c *Console) edit(w http.ResponseWriter, v *visit) error {
 	return c.done(w, v, "/posts/"+v.postID()+"?done="+done)
 }
 
-// checkedForm shows the editor again, unless its form is to be sent: where a row was asked for, a check, or something is not good yet.
+// checkedForm shows the editor again, unless its form is to be sent: where a button changes it or a check was asked for, or something is not good yet.
 func (c *Console) checkedForm(w http.ResponseWriter, v *visit, d *composeData) (shown bool, err error) {
 	do := v.PostForm.Get("do")
-	if d.rows(do) {
+	if v.changed(d, do) {
 		return true, c.editor(w, v, http.StatusOK, *d)
 	}
-	good, err := v.checked(d, do == "check")
+	check := do != "send"
+	good, err := v.checked(d, check)
 	if err != nil {
 		return false, err
 	}
 	if !good {
 		return true, c.editor(w, v, http.StatusUnprocessableEntity, *d)
 	}
-	if do == "check" || !d.settled() {
+	if check || !d.settled() {
 		return true, c.editor(w, v, http.StatusOK, *d)
 	}
 	return false, nil
@@ -143,12 +143,13 @@ func (v *visit) checked(d *composeData, fetch bool) (bool, error) {
 	var said verdict
 	err := v.do(http.MethodPost, "/api/threads/post/validate?media="+strconv.FormatBool(fetch), in, &said)
 	if p := asProblem(err); p != nil && (p.Status == http.StatusUnprocessableEntity || p.Status == http.StatusBadRequest) {
-		d.refused(p)
+		d.refused(v, p)
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
+	said.Errors = append(said.Errors, d.hiddenLater()...)
 	d.Checked, d.Problems = &said, place(said.Errors)
 	for _, f := range said.Warnings {
 		d.Warnings = append(d.Warnings, f.Detail)

@@ -13,13 +13,15 @@ import (
 // draft is what the editor holds: what a person typed, as they typed it.
 type draft struct {
 	Account       string
-	Text          string // the parts of a chain, with a line of --- between them
+	Text          string // the parts of a chain, with a line of --- between them, and what is hidden between ||
 	Media         []mediaRow
 	Poll          []string
 	Topic         string
 	ReplyControl  string
 	Link          string
-	Location      string
+	Location      string // the id that Threads has for the place
+	Place         string // what the place is called, where that is known
+	PlaceQuery    string
 	SpoilerMedia  bool
 	Ghost         bool
 	Approvals     bool
@@ -37,6 +39,9 @@ type mediaRow struct{ Type, URL, Alt, Part string }
 // divider is the line between two parts of a chain.
 var divider = regexp.MustCompile(`(?m)^[ \t]*---+[ \t]*$`)
 
+// divided is what we put between two.
+const divided = "\n---\n"
+
 // partsOf are the texts of a chain; one where there is no divider.
 func partsOf(text string) []string {
 	var list []string
@@ -50,11 +55,17 @@ func (d *draft) setTime(at time.Time) {
 	d.Date, d.Time, d.Zone = at.Format(time.DateOnly), timeOf(at), at.Location().String()
 }
 
+// shownPart is a part as Threads shows it.
+type shownPart struct {
+	Pieces []piece
+	Media  []events.Media
+}
+
 // Parts are the texts with their media, for a preview.
-func (d draft) Parts() []events.Part {
-	var parts []events.Part
+func (d draft) Parts() []shownPart {
+	var parts []shownPart
 	for i, text := range partsOf(d.Text) {
-		parts = append(parts, events.Part{Text: text, Media: d.mediaOf(i)})
+		parts = append(parts, shownPart{piecesOf(text), d.mediaOf(i)})
 	}
 	return parts
 }
@@ -95,22 +106,27 @@ func draftOf(v *visit, p *events.Post) draft {
 	}
 	var texts []string
 	for i, part := range parts {
-		texts = append(texts, part.Text)
+		var hidden []events.TextRange
+		if i == 0 {
+			hidden = p.Spoilers
+		}
+		texts = append(texts, typedAs(part.Text, hidden))
 		for _, m := range part.Media {
 			d.Media = append(d.Media, mediaRow{string(m.Type), m.URL, m.AltText, strconv.Itoa(i + 1)})
 		}
 	}
-	d.Text = strings.Join(texts, "\n---\n")
+	d.Text = strings.Join(texts, divided)
 	return d
 }
 
 func draftFrom(form url.Values) draft {
 	d := draft{
 		Account: form.Get("account"), Text: strings.ReplaceAll(form.Get("text"), "\r\n", "\n"), Topic: strings.TrimSpace(form.Get("topic")), ReplyControl: form.Get("reply_control"),
-		Link: strings.TrimSpace(form.Get("link")), Location: strings.TrimSpace(form.Get("location")), SpoilerMedia: form.Get("spoiler") != "", Ghost: form.Get("ghost") != "",
+		Link: strings.TrimSpace(form.Get("link")), PlaceQuery: strings.TrimSpace(form.Get("place")), SpoilerMedia: form.Get("spoiler") != "", Ghost: form.Get("ghost") != "",
 		Approvals: form.Get("approvals") != "", ReplyTo: strings.TrimSpace(form.Get("reply_to")), Quote: strings.TrimSpace(form.Get("quote")), Now: form.Get("when") == "now",
 		Date: form.Get("date"), Time: form.Get("time"), Zone: strings.TrimSpace(form.Get("zone")), Fold: form.Get("fold"), Decided: form.Get("decided"), Rev: form.Get("rev"),
 	}
+	d.Location, d.Place, _ = strings.Cut(strings.TrimSpace(form.Get("location")), " ")
 	at := func(name string, i int) string {
 		if list := form[name]; i < len(list) {
 			return strings.TrimSpace(list[i])

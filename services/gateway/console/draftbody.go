@@ -14,14 +14,17 @@ func (d draft) body(edit bool) map[string]any {
 		Text  string         `json:"text"`
 		Media []events.Media `json:"media,omitempty"`
 	}
-	if texts := partsOf(d.Text); len(texts) > 1 {
+	texts := partsOf(d.Text)
+	first, hidden := hiding(texts[0])
+	if len(texts) > 1 {
 		var parts []part
-		for i, text := range texts {
+		for i, typed := range texts {
+			text, _ := hiding(typed)
 			parts = append(parts, part{text, d.mediaOf(i)})
 		}
 		in["parts"] = parts
 	} else {
-		in["text"] = texts[0]
+		in["text"] = first
 		if media := d.mediaOf(0); len(media) > 0 || edit {
 			in["media"] = media
 		}
@@ -34,6 +37,7 @@ func (d draft) body(edit bool) map[string]any {
 			in[name] = nil
 		}
 	}
+	set("spoilers", hidden, len(hidden) > 0)
 	set("topicTag", d.Topic, d.Topic != "")
 	set("replyControl", d.ReplyControl, d.ReplyControl != "")
 	set("linkAttachment", d.Link, d.Link != "")

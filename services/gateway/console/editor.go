@@ -5,10 +5,10 @@ import (
 	"crypto/rand"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
+	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/asks"
 )
 
 type composeData struct {
@@ -20,8 +20,15 @@ type composeData struct {
 	Warnings []string
 	Checked  *verdict
 	Theirs   *events.Post
-	Empty    int // how many empty rows of media
+	Differs  []difference
+	Gone     bool // it cannot be changed any more
+	Empty    int  // how many empty rows of media
 	Key      string
+	Fresh    bool // nobody has typed anything into it yet
+	Goes     string
+
+	Places       []asks.Location // found
+	PlaceProblem string
 }
 
 // MediaRows are the rows to fill in.
@@ -36,7 +43,7 @@ func (d composeData) PollRows() []string {
 
 // More says whether one of the seldom fields is used, or wrong.
 func (d composeData) More() bool {
-	used := len(d.Poll) > 0 || d.Topic != "" || d.ReplyControl != "" || d.Link != "" || d.Location != "" || d.SpoilerMedia || d.Ghost || d.Approvals
+	used := d.PlaceQuery != "" || len(d.Poll) > 0 || d.Topic != "" || d.ReplyControl != "" || d.Link != "" || d.Location != "" || d.SpoilerMedia || d.Ghost || d.Approvals
 	for _, field := range []string{"poll", "topic", "link", "location", "reply_control", "more"} {
 		used = used || len(d.Problems[field]) > 0
 	}
@@ -67,7 +74,10 @@ func (c *Console) editor(w http.ResponseWriter, v *visit, status int, d composeD
 	if d.Name == "" && len(d.Accounts) > 0 {
 		d.Name = d.Accounts[0].Name()
 	}
-	d.Key = cmp.Or(v.PostForm.Get("key"), rand.Text())
+	d.Key, d.Goes = cmp.Or(v.PostForm.Get("key"), rand.Text()), v.goes(d.draft)
+	if len(d.Media) == 0 {
+		d.Empty = 1
+	}
 	title := "Write a post"
 	section := "compose"
 	if d.ID != "" {
@@ -77,22 +87,26 @@ func (c *Console) editor(w http.ResponseWriter, v *visit, status int, d composeD
 	return nil
 }
 
-// rows does what a button in the list of media asks for, and says whether there was one.
-func (d *composeData) rows(do string) bool {
-	word, number, _ := strings.Cut(do, "-")
-	i, err := strconv.Atoi(number)
-	there := err == nil && i >= 0 && i < len(d.Media)
-	switch {
-	case do == "add":
-		d.Empty = 1
-	case word == "up" && there && i > 0:
-		d.Media[i-1], d.Media[i] = d.Media[i], d.Media[i-1]
-	case word == "down" && there && i+1 < len(d.Media):
-		d.Media[i+1], d.Media[i] = d.Media[i], d.Media[i+1]
-	case word == "drop" && there:
-		d.Media = slices.Delete(d.Media, i, i+1)
-	default:
-		return word == "up" || word == "down" || word == "drop"
+// goes says when a draft goes out, on the clocks that it names and on the person's; nothing where that is not a time, or one that
+// these clocks skip, of which the API says what happens.
+func (v *visit) goes(d draft) string {
+	if d.Now {
+		return "Goes out at once."
 	}
-	return true
+	zone, err := time.LoadLocation(cmp.Or(d.Zone, "UTC"))
+	if err != nil {
+		return ""
+	}
+	at, err := time.ParseInLocation(time.DateOnly+"T15:04", d.Date+"T"+d.Time[:min(5, len(d.Time))], zone)
+	if err != nil || at.Format("15:04") != d.Time[:5] {
+		return ""
+	}
+	said := at.Format("Goes out Monday 2 January 2006 at 15:04, ") + zone.String() + at.Format(" (UTC-07:00).")
+	if mine := at.In(v.Zone); mine.Format("15:04") != at.Format("15:04") {
+		said += " On your clocks that is " + mine.Format("Monday, 15:04") + "."
+	}
+	if at.Before(v.Now) {
+		said += " That is over."
+	}
+	return said
 }

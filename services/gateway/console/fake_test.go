@@ -30,9 +30,12 @@ type fake struct {
 	issues *httptest.Server
 
 	mu      sync.Mutex
-	answers map[string]any // by method and path
-	calls   []string       // that changed something
+	answers map[string]any            // by method and path
+	calls   []string                  // that changed something
+	bodies  map[string]map[string]any // the last of each
 	onCall  func(*http.Request)
+	silent  bool          // the gateway does not answer at all
+	cut     chan struct{} // closed: the streams end, and no new one begins
 }
 
 // evil is what nobody's page may run. It is planted in whatever a person or Threads can fill.
@@ -42,7 +45,7 @@ func planted(what string) string { return what + evil }
 
 func newFake(t *testing.T, change ...func(*console.Options)) *fake {
 	t.Helper()
-	f := &fake{T: t, answers: map[string]any{}}
+	f := &fake{T: t, answers: map[string]any{}, bodies: map[string]map[string]any{}, cut: make(chan struct{})}
 	f.issues = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.issuer.Handler().ServeHTTP(w, r) }))
 	t.Cleanup(f.issues.Close)
 	var err error
@@ -50,7 +53,12 @@ func newFake(t *testing.T, change ...func(*console.Options)) *fake {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	f.server = httptest.NewServer(mux)
+	f.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if f.quiet() {
+			panic(http.ErrAbortHandler)
+		}
+		mux.ServeHTTP(w, r)
+	}))
 	t.Cleanup(f.server.Close)
 	base, _ := url.Parse(f.server.URL)
 	o := console.Options{
@@ -83,6 +91,10 @@ func (f *fake) api(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.URL.Path != "/api/threads/post/validate" {
 		f.calls = append(f.calls, r.Method+" "+r.URL.Path)
 	}
+	var sent map[string]any
+	if json.NewDecoder(r.Body).Decode(&sent) == nil {
+		f.bodies[r.Method+" "+r.URL.Path] = sent
+	}
 	var key string
 	for _, k := range []string{r.Method + " " + r.URL.RequestURI(), r.Method + " " + r.URL.Path + "?" + r.URL.Query().Get("status"), r.Method + " " + r.URL.Path} {
 		if _, ok := f.answers[k]; ok {
@@ -91,13 +103,23 @@ func (f *fake) api(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if r.URL.Path == "/api/threads/events" {
+		cut := f.cut
+		select {
+		case <-cut:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		default:
+		}
 		w.Header().Set("Content-Type", "text/event-stream")
 		_, _ = w.Write([]byte("event: ready\ndata: {}\n\n"))
 		if fl, ok := w.(http.Flusher); ok {
 			fl.Flush()
 		}
 		f.mu.Unlock()
-		<-r.Context().Done()
+		select {
+		case <-r.Context().Done():
+		case <-cut:
+		}
 		f.mu.Lock()
 		return
 	}
@@ -108,10 +130,18 @@ func (f *fake) api(w http.ResponseWriter, r *http.Request) {
 	if ask, is := answer.(func(*http.Request) any); is {
 		answer = ask(r)
 	}
+	if slow, is := answer.(func() any); is {
+		f.mu.Unlock()
+		answer = slow()
+		f.mu.Lock()
+	}
 	status := http.StatusOK
 	if m, is := answer.(map[string]any); is {
 		if s, is := m["status"].(int); is { // a problem's; a webhook's is a word
 			status = s
+		}
+		if again, is := m["retryAfter"].(string); is {
+			w.Header().Set("Retry-After", again)
 		}
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -129,6 +159,43 @@ func (f *fake) answer(key string, value any) {
 	f.answers[key] = value
 }
 
+// quiet says whether the gateway is to answer nothing.
+func (f *fake) quiet() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.silent
+}
+
+func (f *fake) silence(on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.silent = on
+}
+
+// stream ends the streams of events, or lets them be again.
+func (f *fake) stream(on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if on {
+		f.cut = make(chan struct{})
+	} else {
+		close(f.cut)
+	}
+}
+
+// body is what was sent last in a call.
+func (f *fake) body(key string) map[string]any {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.bodies[key]
+}
+
+// later is a trouble that says when it is over.
+func later(seconds string, of map[string]any) map[string]any {
+	of["retryAfter"] = seconds
+	return of
+}
+
 func (f *fake) called() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -144,7 +211,7 @@ func postIn(state events.State, status events.Status, change ...func(*events.Pos
 		ID: "post_" + string(state), UserID: "ada", Text: planted("Doors open at ten. "), ScheduledAt: at, Status: status, State: state, AccountID: account, Kind: events.KindPost,
 		CreatedAt: at.Add(-24 * time.Hour), UpdatedAt: at.Add(-time.Hour), Rev: 3,
 		Media:     []events.Media{{Type: events.Image, URL: "https://cdn.example.com/" + evil, AltText: planted("A door")}, {Type: events.Video, URL: "javascript:alert(3)", AltText: ""}},
-		Options:   events.Options{TopicTag: planted("doors"), Poll: []string{planted("Yes"), planted("No")}, LinkAttachment: "javascript:alert(4)", ReplyControl: planted("x")},
+		Options:   events.Options{Spoilers: []events.TextRange{{Offset: 3, Length: 60}, {Offset: -5, Length: 2}, {Offset: 1 << 50, Length: 1 << 50}}, Location: planted("7"), TopicTag: planted("doors"), Poll: []string{planted("Yes"), planted("No")}, LinkAttachment: "javascript:alert(4)", ReplyControl: planted("x")},
 		Permalink: ptr("javascript:alert(5)"), LatenessMs: &late,
 	}
 	if state == events.StatePublished {
@@ -255,6 +322,9 @@ func (f *fake) full() {
 		everything = append(everything, posts...)
 	}
 	f.answer("GET /api/threads/posts", map[string]any{"posts": everything})
+	f.answer("GET /api/threads/locations", map[string]any{"items": []any{
+		map[string]any{"id": "991", "name": planted("The mill"), "city": planted("Ulm")}, map[string]any{"id": planted("992"), "name": "The other mill"},
+	}})
 	f.answer("POST /api/threads/post/validate", map[string]any{
 		"valid": false, "errors": []any{
 			map[string]any{"pointer": "/text", "detail": planted("Too long."), "code": "x"}, map[string]any{"pointer": "/parts/1/media/0", "detail": planted("Gone."), "code": "x"},

@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,7 +15,7 @@ func (d composeData) Say(field string) []string { return d.Problems[field] }
 // fields are where the API's pointers lead in the form.
 var fields = []struct{ prefix, field string }{
 	{"/scheduledAt", "when"}, {"/timeZone", "when"}, {"/fold", "when"}, {"/accountId", "account"}, {"/media", "media"}, {"/poll", "poll"}, {"/topicTag", "topic"},
-	{"/replyControl", "reply_control"}, {"/linkAttachment", "link"}, {"/location", "location"}, {"/spoiler", "more"}, {"/ghost", "more"}, {"/replyApprovals", "more"},
+	{"/replyControl", "reply_control"}, {"/linkAttachment", "link"}, {"/location", "location"}, {"/spoilers", "text"}, {"/spoilerMedia", "more"}, {"/ghost", "more"}, {"/replyApprovals", "more"},
 	{"/text", "text"}, {"/replyTo", "text"}, {"/quotePostId", "text"},
 }
 
@@ -46,9 +47,22 @@ func place(flaws []flaw) map[string][]string {
 }
 
 // refused puts a problem of the API into the form.
-func (d *composeData) refused(p *problem) {
+func (d *composeData) refused(v *visit, p *problem) {
 	d.Problems = place(p.Errors)
 	if len(d.Problems) == 0 {
 		d.Problems = map[string][]string{"form": {cmp.Or(p.Detail, p.Title)}}
 	}
+	if again := v.again(p); again != "" {
+		d.Problems["form"] = append(d.Problems["form"], again)
+	}
+}
+
+// hiddenLater are the parts after the first that hide words, which the API has no field for.
+func (d *composeData) hiddenLater() (flaws []flaw) {
+	for i, typed := range partsOf(d.Text)[1:] {
+		if _, hidden := hiding(typed); len(hidden) > 0 {
+			flaws = append(flaws, flaw{Pointer: fmt.Sprintf("/parts/%d/text", i+1), Detail: `Only the first part of a chain can hide words. Write \| for a bar that is meant.`})
+		}
+	}
+	return flaws
 }

@@ -156,11 +156,21 @@ func TestADraftIsNotLost(t *testing.T) {
 	b.open("/compose")
 	b.ready()
 	b.fill("#text", "Half a thought")
-	eval[bool](b, `new Promise((done) => { const look = () => Object.keys(localStorage).some((k) => k.startsWith("draft") && localStorage[k].includes("Half a thought")) ? done(true) : setTimeout(look, 20); look(); })`)
+	b.fill("#url-0", "https://cdn.example.com/1.jpg")
+	b.do("one more", chromedp.Click(chromedp.CSS("[value=add]")))
+	b.fill("#url-1", "https://cdn.example.com/2.jpg")
+	eval[bool](b, `new Promise((done) => { const look = () => Object.keys(localStorage).some((k) => k.startsWith("draft") && localStorage[k].includes("Half+a+thought") && localStorage[k].includes("2.jpg")) ? done(true) : setTimeout(look, 20); look(); })`)
 	b.do("reload", chromedp.Reload())
-	b.see("#restored", "is back")
+	b.do("restored", chromedp.WaitVisible(chromedp.CSS("#restored")))
 	if text := eval[string](b, `document.querySelector("#text").value`); text != "Half a thought" {
 		t.Errorf("restored: %q", text)
+	}
+	if second := eval[string](b, `document.querySelector("#url-1").value`); second != "https://cdn.example.com/2.jpg" {
+		t.Errorf("the second picture is %q", second)
+	}
+	for range 2 { // and it goes away again
+		b.do("drop", chromedp.Click(chromedp.CSS("[value=drop-0]")))
+		eval[bool](b, `new Promise((done) => { const look = () => document.querySelector("#editor").inert ? setTimeout(look, 20) : done(true); look(); })`)
 	}
 	b.click(".send [value=send]", "#post")
 	b.open("/compose")
@@ -171,13 +181,16 @@ func TestADraftIsNotLost(t *testing.T) {
 	// A long text is split where its sentences end.
 	b.fill("#text", strings.Repeat("This is a sentence of some length, which ends here. ", 12))
 	b.see("#counts .over", "of 500")
-	b.do("split", chromedp.Click(chromedp.CSS("[data-split]")))
+	b.do("split", chromedp.Click(chromedp.CSS("[value=split]")))
+	b.see("#thread", "Later")
 	if n := eval[[]int](b, `[document.querySelectorAll("#counts span").length, document.querySelectorAll("#counts .over").length]`); n[0] != 2 || n[1] != 0 {
 		t.Errorf("%d parts, of which %d are too long", n[0], n[1])
 	}
 	// The order of the parts changes with a button.
 	b.fill("#text", "One\n---\nTwo")
+	b.see("#thread", "Two")
 	b.do("later", chromedp.Click(chromedp.CSS(`[aria-label="Later part 1"]`)))
+	b.see("#thread article:first-child", "Two")
 	if text := eval[string](b, `document.querySelector("#text").value`); text != "Two\n---\nOne" {
 		t.Errorf("%q", text)
 	}
@@ -191,6 +204,7 @@ func TestADraftIsNotLost(t *testing.T) {
 	b.do("second", chromedp.Click(chromedp.CSS("[name=fold][value='1']")))
 	b.click(".send [value=send]", ".callout.warn")
 	b.see(".callout.warn", "the second time")
+	b.see("#preview", "Goes out Sunday 7 November 2027 at 01:30, America/New_York")
 	b.click(".send [value=send]", "#post")
 	b.see("#post", "The clocks go back that night")
 }

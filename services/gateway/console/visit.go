@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // zones by their names, wherever this runs
@@ -212,9 +214,13 @@ func (c *Console) finish(w http.ResponseWriter, v *visit, err error) {
 		if p.retryAfter != "" {
 			w.Header().Set("Retry-After", p.retryAfter)
 		}
-		m := message{Words: p.Detail, Link: c.at("/"), Label: "Go to Today", ID: p.RequestID}
+		m := message{Words: strings.TrimSpace(p.Detail + " " + v.again(p)), Link: c.at("/"), Label: "Go to Today", ID: p.RequestID}
 		if v.Method == http.MethodGet && p.Status != http.StatusNotFound {
 			m.Link, m.Label = c.asAsked(v.Request), "Try again"
+			if p.Status == http.StatusServiceUnavailable {
+				m.Words += " This page tries again by itself."
+				w.Header().Set("Refresh", cmp.Or(p.retryAfter, "5"))
+			}
 		}
 		for _, f := range p.Errors {
 			if f.Detail != p.Detail {
@@ -229,6 +235,22 @@ func (c *Console) finish(w http.ResponseWriter, v *visit, err error) {
 		}})
 	}
 }
+
+// again says from when on something may be tried again, where the API does.
+func (v *visit) again(p *problem) string {
+	seconds, err := strconv.Atoi(p.retryAfter)
+	if err != nil || seconds < 0 || seconds > maxWait || p.Status != http.StatusTooManyRequests && p.Status != http.StatusServiceUnavailable {
+		return ""
+	}
+	at := v.Now.Add(time.Duration(seconds) * time.Second)
+	if seconds < 3600 {
+		return "You can try again at " + at.In(v.Zone).Format("15:04:05") + "."
+	}
+	return "You can try again " + v.For(at) + "."
+}
+
+// maxWait is the longest wait, in seconds, of which we say when it ends.
+const maxWait = 7 * 24 * 3600
 
 // message is a page of one sentence.
 type message struct {

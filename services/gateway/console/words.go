@@ -240,6 +240,7 @@ func facetsOf(p events.Post) []string {
 	add(p.ReplyTo != "", "reply")
 	add(p.QuotePostID != "", "quote")
 	add(p.Kind == events.KindRepost, "repost")
+	add(p.Location != "", "place")
 	add(p.Ghost, "ghost, gone after 24 hours")
 	add(p.TopicTag != "", "topic %s", p.TopicTag)
 	return list
@@ -312,6 +313,13 @@ func (c *Console) funcs() template.FuncMap {
 		"newkey":   rand.Text,
 		"control":  func(key string) string { return cmp.Or(controls[key], key) },
 		"controls": func() map[string]string { return controls },
+		"place":    placeWords,
+		"pieces": func(text string, part int, hidden []events.TextRange) []piece {
+			if part > 0 { // the API hides words of the first alone
+				hidden = nil
+			}
+			return piecesIn(text, hidden)
+		},
 		"decision": func(d events.TimeDecision) string { return decisions[d] },
 		"feature":  func(name string) string { return cmp.Or(features[name], name) },
 		"value": func(f *float64) float64 {

@@ -55,16 +55,18 @@ document.addEventListener("click", async (click) => {
 
 // The page as it is now takes the place of the page as it was, but for what is open or being typed in.
 const policy = { createHTML: (text) => text }, trusted = globalThis.trustedTypes?.createPolicy("console", policy) ?? policy;
+export const parse = (html) => new DOMParser().parseFromString(trusted.createHTML(html), "text/html"); // our own page, from our own address
+export const morph = (part, next) => Idiomorph.morph(part, next, { callbacks: { beforeNodeMorphed: keeps, beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS") } });
 let asked = 0;
 async function refresh() {
   const mine = ++asked, answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (mine !== asked) return; // a later one runs
   if (answer.redirected && new URL(answer.url).pathname.includes("/sign-in")) return signedOut();
   if (!answer.ok) throw new Error(answer.status);
-  const fresh = new DOMParser().parseFromString(trusted.createHTML(await answer.text()), "text/html"); // our own page
+  const fresh = parse(await answer.text());
   for (const part of all("[data-part]")) {
     const next = fresh.getElementById(part.id);
-    if (next) Idiomorph.morph(part, next, { callbacks: { beforeNodeMorphed: keeps, beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS") } });
+    if (next) morph(part, next);
   }
   ready();
   tick();
@@ -72,11 +74,11 @@ async function refresh() {
 const keeps = (node) => !(node.nodeType === 1 && node.contains(document.activeElement) && /^(FORM|DETAILS)$/.test(node.tagName));
 
 const lost = $("#lost");
-function say(...what) {
+export function say(...what) {
   lost.replaceChildren(...what);
   lost.hidden = what.length === 0;
 }
-function signedOut() {
+export function signedOut() {
   const link = Object.assign(document.createElement("a"), { textContent: "Sign in again", href: `${body.dataset.signIn}?return=${encodeURIComponent(location.pathname + location.search)}` });
   say("You are signed out. ", link);
   stop();
@@ -144,10 +146,4 @@ if (help) {
       case "m": row.dataset.rev ? location.assign(`${row.href}/move`) : $("[data-move]", rows.length ? row.closest(".row") ?? help : body)?.click(); break;
     }
   });
-}
-
-// A draft that was sent is no draft any more.
-if (/[?&]done=(scheduled|published|pending|saved)/.test(location.search) && sessionStorage.sent) {
-  localStorage.removeItem(sessionStorage.sent);
-  delete sessionStorage.sent;
 }

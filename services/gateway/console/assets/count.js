@@ -16,21 +16,8 @@ export function count(text) {
   return n;
 }
 
-// split cuts a text into parts that fit, at the ends of sentences where there are any, else between words.
-export function split(text, most = limit) {
-  const parts = [];
-  for (let rest = text.trim(); rest;) {
-    if (count(rest) <= most) { parts.push(rest); break; }
-    let fits = "", sentence = "", words = "";
-    for (const { segment } of clusters.segment(rest)) {
-      if (count(fits + segment) > most) break;
-      fits += segment;
-      if (/[.!?…。！？\n]["'”’)]*$/.test(fits)) sentence = fits;
-      if (/\s$/.test(fits)) words = fits;
-    }
-    const part = sentence || words || fits;
-    parts.push(part.trim());
-    rest = rest.slice(part.length).trim();
-  }
-  return parts;
+// plain is a part without the bars that hide words: ||so||. The same rule as spoilers.go.
+export function plain(part) {
+  const pieces = part.replace(/\\(?=\\*\|)(.)|\|+/g, (bars, meant) => meant ?? (bars === "||" ? "\0" : bars)).split("\0");
+  return pieces.join("") + (pieces.length % 2 ? "" : "||");
 }
