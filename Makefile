@@ -29,6 +29,10 @@ vendor-assets: ## fetch the libraries of the console's pages again, as services/
 	fetch axe-core@4.14.1 && gzip -9nc "$$dir/axe-core@4.14.1/axe.min.js" > ../testdata/axe.min.js.gz && \
 	go test .. -run TestVendored -count=1
 
+shots: ## take the README's pictures of the console again (needs chromium)
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && CONSOLE_SHOTS=$$dir NEED_CHROMIUM=1 go test ./services/gateway/console -run 'TestFirstMinute$$' -count=1 && \
+	cp "$$dir/09-today.png" docs/images/console-today.png && cp "$$dir/06-compose.png" docs/images/console-write.png
+
 pin: ## write today's digests of the base images into Dockerfile and compose.yaml (needs a registry)
 	@for image in $$(grep -hoE '^(FROM| +image:) [a-z][a-z0-9./-]+:[a-z0-9.-]+' Dockerfile compose.yaml | awk '{print $$2}' | sort -u); do \
 		digest=$$(docker buildx imagetools inspect "$$image" --format '{{.Manifest.Digest}}') || exit 1; \
@@ -39,4 +43,4 @@ pin: ## write today's digests of the base images into Dockerfile and compose.yam
 check: ## what CI does
 	.ci/run
 
-.PHONY: help run demo test race lint up vendor-assets pin check
+.PHONY: help run demo test race lint up vendor-assets shots pin check
