@@ -216,6 +216,48 @@ func TestFirstMinuteByKeyboard(t *testing.T) {
 	}
 }
 
+// TestReconnect: Threads ends the connection. A post waits and says why, and Today leads to where the account is connected again.
+func TestReconnect(t *testing.T) {
+	s := start(t)
+	b := browse(t, s.url)
+	b.allowed = []string{"status of 409"}
+	b.signIn()
+	b.connect()
+	var connection struct {
+		Username string `json:"username"`
+	}
+	s.api(t, http.MethodGet, "/api/threads/connection", "", &connection)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.simulator+"/_sim/revoke", strings.NewReader(`{"username":"`+connection.Username+`","subcode":460}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		t.Fatalf("the simulator answers %d", resp.StatusCode)
+	}
+	b.open("/compose")
+	b.ready()
+	b.fill("#text", "To be said at once")
+	b.do("now", chromedp.Click(chromedp.CSS("[name=when][value=now]")))
+	b.do("send", chromedp.Click(chromedp.CSS(".send [value=send]")))
+	b.do("an answer", chromedp.WaitVisible(chromedp.CSS(".callout.bad, #post")))
+	b.accessible("the connection is over")
+	b.shot("31-connection-over")
+	b.open("/")
+	b.see(".concern", "must be connected again")
+	b.press(".concern .button", "\r", "button[value=allow]")
+	b.press("button[value=allow]", "\r", "section.account")
+	b.see(".notice", "Connected.")
+	b.open("/")
+	if eval[bool](b, `!!document.querySelector(".concern")`) && strings.Contains(b.text(".concern"), "connected again") {
+		t.Errorf("it still asks to connect again: %s", b.text(".concern"))
+	}
+}
+
 // TestWithoutScripts writes, lists and cancels in a browser that runs no scripts.
 func TestWithoutScripts(t *testing.T) {
 	s := start(t)
