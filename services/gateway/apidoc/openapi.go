@@ -258,8 +258,8 @@ func problemsOf(op *huma.Operation) []int {
 		case http.StatusConflict: // who only reads from us meets no state that forbids it, unless it is of an account and none is connected
 			return op.Method == http.MethodGet && !slices.Contains(op.Errors, http.StatusForbidden) && op.OperationID != "getProfile" &&
 				!slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == "accountId" })
-		case http.StatusNotFound:
-			return bare
+		case http.StatusNotFound: // what is only for operators is not there for others
+			return bare && op.OperationID != "getOperations"
 		case http.StatusUnprocessableEntity: // whoever is signed in is told of a parameter that is not known
 			return bare && len(op.Security) == 0
 		}
