@@ -116,16 +116,16 @@ func (e *env) openGateway(ctx context.Context) (_ *apiClient, err error) {
 	return d, d.await(ctx, gateway)
 }
 
-func (d *apiClient) await(ctx context.Context, gateway *subprocess.Process) error {
+func (d *apiClient) await(ctx context.Context, part *subprocess.Process) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
-		if gateway.Ready(ctx) == nil {
+		if part.Ready(ctx) == nil {
 			return nil
 		}
 		if !clock.Sleep(ctx, 20*time.Millisecond) {
 			d.stop()
-			return errors.New("the gateway did not become ready")
+			return errors.New("a part of the API did not become ready")
 		}
 	}
 }

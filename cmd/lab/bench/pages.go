@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/omni-write/threads/cmd/lab/rig"
 )
 
 // Page is how long a page of the console took to come whole.
@@ -27,6 +29,15 @@ var consolePages = []string{"/", "/compose", "/posts", "/posts?show=all", "/deve
 
 // pages asks for the pages of the console, as people who are signed in.
 func (e *env) pages(ctx context.Context, d *apiClient) ([]Page, error) {
+	auth, err := e.StartPart(ctx, e.logOf(rig.PartAuth), e.Env( // whose accounts these are
+		"THREADS_APP_ID=1", "THREADS_APP_SECRET=nobody-connects", "THREADS_REDIRECT_URI="+d.url+"/api/auth/threads/callback"), rig.PartAuth)
+	if err != nil {
+		return nil, err
+	}
+	defer auth.Stop()
+	if err := d.await(ctx, auth); err != nil {
+		return nil, err
+	}
 	var all []Page
 	for _, path := range consolePages {
 		took := make([]float64, 0, pagesAsked)

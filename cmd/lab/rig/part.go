@@ -33,6 +33,7 @@ const (
 	PartSimulator = "simulator"
 	PartPublisher = "publisher"
 	PartGateway   = "gateway"
+	PartAuth      = "auth"
 )
 
 // Part is what a process of a rig is told.
@@ -79,7 +80,7 @@ func (p *Part) Run(ctx context.Context, getenv func(string) string, in io.Reader
 		return p.runNATS(ctx, out)
 	case PartSimulator:
 		return p.runSimulator(ctx, out)
-	case PartPublisher, PartGateway:
+	case PartPublisher, PartGateway, PartAuth:
 		return runService(ctx, build, getenv, out)
 	}
 	return fmt.Errorf("a rig has no part %q", p.Name)
