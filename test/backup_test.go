@@ -47,7 +47,7 @@ case "$*" in
 "run --rm --network container:the-container-of-nats -v "*":/backup natsio/nats-box nats "*) here="${6%:/backup}"; shift 7; exec "${@//\/backup/$here}" ;;
 *) echo "docker would not understand: $*" >&2; exit 1 ;;
 esac
-`), 0o700); err != nil { //nolint:gosec // it is to be run
+`), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -82,7 +82,7 @@ func freeAt(dir string) *uint64 {
 	if dir == "" || syscall.Statfs(dir, &fs) != nil {
 		return nil
 	}
-	free := fs.Bavail * uint64(fs.Bsize)
+	free := fs.Bavail * uint64(fs.Bsize) //nolint:gosec // no block is of a negative size
 	return &free
 }
 
