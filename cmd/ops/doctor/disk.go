@@ -88,7 +88,12 @@ func freeAt(dir string) *uint64 {
 
 // size is a number of bytes for people.
 func size(bytes uint64) string {
-	if bytes < 1<<30 {
+	switch {
+	case bytes == 0:
+		return "nothing"
+	case bytes < 1<<20:
+		return "under 1 MiB"
+	case bytes < 1<<30:
 		return fmt.Sprintf("%d MiB", bytes>>20)
 	}
 	return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30))
