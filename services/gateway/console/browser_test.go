@@ -175,12 +175,12 @@ func quote(s string) string {
 	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`", "$", "\\$").Replace(s) + "`"
 }
 
-// see waits until the page shows a text somewhere in an element.
+// see waits until a page that is there as a whole shows a text somewhere in an element.
 func (b *browser) see(sel, text string) {
 	b.Helper()
 	ctx, stop := context.WithTimeout(b.ctx, patience)
 	defer stop()
-	js := `[...document.querySelectorAll(` + quote(sel) + `)].some((e) => e.innerText.includes(` + quote(text) + `))`
+	js := `document.readyState !== "loading" && [...document.querySelectorAll(` + quote(sel) + `)].some((e) => e.innerText.includes(` + quote(text) + `))`
 	for {
 		seen, err := chromedp.Run(ctx, chromedp.Evaluate[bool](js)) // an error is a page that goes while it is asked
 		switch {
