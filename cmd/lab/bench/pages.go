@@ -25,7 +25,7 @@ const (
 )
 
 // consolePages are those whose content comes from our own tables; what a page asks Threads for depends on Threads.
-var consolePages = []string{"/", "/compose", "/posts", "/posts?show=all", "/developers", "/settings"}
+var consolePages = []string{"/", "/compose", "/posts", "/posts?show=all", "/calendar", "/developers", "/settings"}
 
 // pages asks for the pages of the console, as people who are signed in.
 func (e *env) pages(ctx context.Context, d *apiClient) ([]Page, error) {
