@@ -82,7 +82,7 @@ func notifiedOf(calls []uint32) (listener int, err error) {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return 0, err
 	}
-	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&program)))
+	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&program))) //nolint:gosec // the kernel reads or writes a struct of ours
 	if errno != 0 {
 		return 0, fmt.Errorf("this kernel does not tell of system calls (seccomp user notification): %w", errno)
 	}
@@ -93,7 +93,7 @@ func notifiedOf(calls []uint32) (listener int, err error) {
 func delaySyncs(listener int, delay time.Duration) {
 	for {
 		var n notification
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&n)))
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&n))) //nolint:gosec // the kernel reads or writes a struct of ours
 		switch {
 		case errors.Is(errno, unix.EINTR), errors.Is(errno, unix.ENOENT): // who called has been killed meanwhile
 			continue
@@ -102,7 +102,7 @@ func delaySyncs(listener int, delay time.Duration) {
 		}
 		time.AfterFunc(delay, func() {
 			a := answer{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
-			_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&a))) // it may be gone
+			_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&a))) //nolint:gosec // as above; whoever called may be gone
 		})
 	}
 }
