@@ -111,8 +111,12 @@ func TestWebhookIsBrought(t *testing.T) {
 	b.ready()
 	b.do("g d", chromedp.KeyEvent("g"), chromedp.KeyEvent("d"))
 	b.see("#events", "account.connected")
-	s.schedule(t, "Told as it happens", 5*time.Hour)
-	b.see("#events", "Told as it happens") // no reload
+	// No reload. What happens before the page's stream is open is not told on it, and nothing outside of the browser says when that is.
+	for end := time.Now().Add(patience); !strings.Contains(b.text("#events"), "Told as it happens") && time.Now().Before(end); {
+		s.schedule(t, "Told as it happens", 5*time.Hour)
+		eval[bool](b, `new Promise((done) => setTimeout(() => done(true), 500))`)
+	}
+	b.see("#events", "Told as it happens")
 	b.click("#events .row-main", ".code")
 	b.see(".code", `"text": "Told as it happens"`)
 
