@@ -103,7 +103,7 @@ export interface AccountReconnectRequired {
   endangeredCount?: number;
 }
 
-/** AccountReconnectSoon: the connection ends at its ReconnectBy, and only its owner can renew it. It is told once a day, from ten days before. Endangered are the posts that are due after that. */
+/** AccountReconnectSoon: the connection ends at its ReconnectBy, and only its owner can renew it. It is emitted once a day, from ten days before. Endangered are the posts that are due after that. */
 export interface AccountReconnectSoon {
   connection: Connection;
   endangeredPosts?: EndangeredPost[];
@@ -115,7 +115,7 @@ export interface TokenRefreshed {
   connection: Connection;
 }
 
-/** AccountErased: an account and all that was known of it is being erased, here and now. It is told once, at the beginning; whoever keeps anything of the account or its posts should forget it. It is the one fact of the account that stays, and it names nothing that Threads told us. */
+/** AccountErased: an account and all that was known of it is being erased, here and now. It is emitted once, at the beginning; whoever keeps anything of the account or its posts should forget it. It is the one fact of the account that stays, and it names nothing that Threads told us. */
 export interface AccountErased {
   userId: string;
   accountId: string;
@@ -296,7 +296,7 @@ export interface Post {
   quotePostId?: string;
   repostOf?: string;
   state: "scheduled" | "ready" | "waiting" | "publishing" | "unconfirmed" | "concluding" | "parked" | "published" | "failed" | "cancelled" | (string & {});
-  /** Rev counts the told changes of the post; an event carries the rev that it leads to. */
+  /** Rev counts the emitted changes of the post; an event carries the rev that it leads to. */
   rev: number;
   /** Reason says why a post waits, failed, is unconfirmed or parked. */
   reason: Reason | null;

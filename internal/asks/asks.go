@@ -23,7 +23,7 @@ func Questions(noun string) string { return ask(noun, "*") }
 
 // Directly is where a command may be asked for, to be done while its sender waits: threads.ask.post.schedule for
 // threads.cmd.post.schedule.
-func Directly(command string) string { return prefix + strings.TrimPrefix(command, "threads.cmd.") }
+func Directly(command string) string { return prefix + strings.SplitN(command, ".", 3)[2] }
 
 // threads.ask.post.get
 func ask(noun, verb string) string { return prefix + noun + "." + verb }
