@@ -73,15 +73,10 @@ type crashCase struct {
 	// fault is what Threads does to the nth call that makes a part live, and to the following ones, so many times.
 	fault      string
 	nth, times int
-	// direct has the gateway ask the publisher directly; otherwise the command is on COMMANDS before the post is accepted.
-	direct bool
 }
 
 func (c crashCase) String() string {
 	name := c.kind.name + " dies at " + strings.Join(c.deaths, " and at ")
-	if c.direct {
-		name += " asked directly"
-	}
 	if c.fault != "" {
 		name += " after " + c.fault
 	}
@@ -142,9 +137,6 @@ func crashCases() (cases []crashCase) {
 				add(kind, string(p)+":2")
 			default:
 				add(kind, string(p))
-			}
-			if strings.HasPrefix(string(p), "schedule.") {
-				cases = append(cases, crashCase{kind: kind, deaths: []string{string(p)}, direct: true})
 			}
 		}
 		switch kind.name {
@@ -331,11 +323,7 @@ func (c crashCase) run(t *testing.T, starts chan struct{}, toTheEnd bool) {
 	body := c.kind.body("killed at "+c.deaths[0], target)
 	body["scheduledAt"] = due
 	p := events.Post{ID: events.PostIDFor(crashUser, crashKey), ScheduledAt: due, RepostOf: target}
-	if c.during("schedule") && !c.direct { // who does not wait has the command stored
-		h.prefer = "respond-async"
-	}
 	status, err := h.ask(http.MethodPost, "/api/threads/post/schedule", crashKey, body, nil)
-	h.prefer = ""
 	if err == nil && status != http.StatusCreated && status != http.StatusAccepted { // an error is the answer of the dead
 		t.Fatalf("scheduling answered %d", status)
 	}
@@ -355,17 +343,6 @@ func (c crashCase) run(t *testing.T, starts chan struct{}, toTheEnd bool) {
 		h.dies()
 	}
 	live("", ready)
-	if c.direct && c.first() == crash.ScheduleReceived { // neither Postgres nor COMMANDS has it, and nobody was told so: it is asked for again
-		p.ScheduledAt = time.Now().Add(crashDue).UTC().Truncate(time.Millisecond) // the start may have taken longer than the post had
-		body["scheduledAt"] = p.ScheduledAt
-		h.eventually("the request to be accepted after all", func() error {
-			status, err := h.ask(http.MethodPost, "/api/threads/post/schedule", crashKey, body, nil)
-			if err == nil && status != http.StatusCreated {
-				err = fmt.Errorf("it is answered %d", status)
-			}
-			return err
-		})
-	}
 	if c.during("delete") {
 		c.deleted(t, h, sim, p)
 	} else {
@@ -551,9 +528,6 @@ func (h *system) ask(method, path, key string, body, out any) (status int, err e
 	req.Header.Set("Content-Type", "application/json")
 	if key != "" {
 		req.Header.Set("Idempotency-Key", key)
-	}
-	if h.prefer != "" {
-		req.Header.Set("Prefer", h.prefer)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

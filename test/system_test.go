@@ -35,8 +35,6 @@ type system struct {
 	env   []string
 	ports map[string]int
 	token string
-	// prefer goes with requests as their Prefer header; empty: none.
-	prefer string
 
 	main     *subprocess.Process // nil while it is down
 	log      *subprocess.Output

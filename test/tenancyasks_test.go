@@ -76,7 +76,7 @@ func questionsAboutThings() []asked {
 
 // named are the questions that name nothing but a user: what they answer must be that user's alone.
 func named(user string) []asks.Question {
-	return []asks.Question{asks.ListConnections{UserID: user}, asks.ListAccountIDs{UserID: user}, asks.ListWebhooks{UserID: user}, asks.ListPosts{UserID: user}}
+	return []asks.Question{asks.ListConnections{UserID: user}, asks.ListAccountIDs{UserID: user}, asks.ListWebhooks{UserID: user}, asks.ListPosts{UserID: user}, asks.GetOperations{}}
 }
 
 // notAbout are the questions in which no user is named: what they are about is proved by a secret or by a signature.

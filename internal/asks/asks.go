@@ -4,8 +4,6 @@
 // Services of two releases run side by side, so a field is added, never changed, and a subject keeps its name.
 package asks
 
-import "strings"
-
 // Question is asked over core request-reply, and each names its answer. No stream captures questions, so what must never be
 // stored (an OAuth code) goes this way. Where a question has an AccountID, it may be empty if the user has only one account.
 type Question interface {
@@ -20,10 +18,6 @@ const prefix = "threads.ask."
 
 // Questions covers every question about a noun, which may be * for any: threads.ask.post.*
 func Questions(noun string) string { return ask(noun, "*") }
-
-// Directly is where a command may be asked for, to be done while its sender waits: threads.ask.post.schedule for
-// threads.cmd.post.schedule.
-func Directly(command string) string { return prefix + strings.SplitN(command, ".", 3)[2] }
 
 // threads.ask.post.get
 func ask(noun, verb string) string { return prefix + noun + "." + verb }

@@ -44,16 +44,12 @@ func newAnswers() answers { return answers{busy: newGate()} }
 // waits for any more is not begun. At most one Bounds says how many are worked on at once; without it the defaults do.
 func Answer[Q asks.Question, A any](b *Bus, fn func(context.Context, Q) (A, error), bounds ...Bounds) error {
 	var zero Q
-	return b.endpoint(zero.Subject(), append(bounds, Bounds{})[0], func(ctx context.Context, r micro.Request) { respond(ctx, b, r, fn) })
-}
-
-// endpoint has what is asked on a subject worked on, within bounds.
-func (b *Bus) endpoint(subject string, bounds Bounds, work func(context.Context, micro.Request)) error {
-	kind := newPlaces(bounds)
+	kind := newPlaces(append(bounds, Bounds{})[0])
 	service, err := b.openAnswers()
 	if err != nil {
 		return err
 	}
+	subject := zero.Subject()
 	name := strings.ReplaceAll(subject, ".", "-")
 	err = service.AddEndpoint(name, micro.HandlerFunc(func(r micro.Request) {
 		if !b.answers.busy.enter() { // it came while we closed: better a word than silence
@@ -70,7 +66,7 @@ func (b *Bus) endpoint(subject string, bounds Bounds, work func(context.Context,
 				return
 			}
 			defer leave()
-			work(ctx, r)
+			respond(ctx, b, r, fn)
 		}()
 	}), micro.WithEndpointSubject(subject))
 	if err != nil {

@@ -28,7 +28,7 @@ func (c *consumer) handle(ctx context.Context, m jetstream.Msg, beat time.Durati
 	if isCommand {
 		limited, cancel = context.WithTimeout(handling, c.options.CommandLimit)
 	}
-	result, err := c.callAll(limited, d, m.Data())
+	result, err := c.call(limited, d, m.Data())
 	if isCommand && limited.Err() != nil && ctx.Err() == nil {
 		err = outOfTime(err)
 	}
@@ -45,7 +45,7 @@ func (c *consumer) handle(ctx context.Context, m jetstream.Msg, beat time.Durati
 	}
 	pulse.stop()
 	if isCommand && !v.pending && (v.action == actionAck || v.action == actionDeadLetter) {
-		c.replyTo(d.Meta.OutcomeTo, d, v, result)
+		c.reply(d, v, result)
 	}
 	// A message that the drain gave back meanwhile is the next process's.
 	if err := c.ack(m, v); err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
@@ -82,16 +82,6 @@ func (c *consumer) call(ctx context.Context, d Delivery, body []byte) (result an
 	return c.handlers.call(ctx, d, body)
 }
 
-// callAll is call, and what there is to be done after it.
-func (c *consumer) callAll(ctx context.Context, d Delivery, body []byte) (result any, err error) {
-	defer c.caught(d, &err)
-	result, err = c.call(ctx, d, body)
-	if then, more := result.(Then); more && err == nil {
-		return then.Result, then.Rest(ctx)
-	}
-	return result, err
-}
-
 func (c *consumer) caught(d Delivery, err *error) {
 	if p := recover(); p != nil {
 		c.bus.log.Error("panic while handling", zap.String("msg_type", d.Meta.Type), zap.String("msg_id", d.Meta.ID),
@@ -100,8 +90,8 @@ func (c *consumer) caught(d Delivery, err *error) {
 	}
 }
 
-// replyTo sends the outcome of a command to whoever waits for it.
-func (c *consumer) replyTo(inbox string, d Delivery, v verdict, result any) {
+// reply sends the outcome of a command to whoever waits for it.
+func (c *consumer) reply(d Delivery, v verdict, result any) {
 	o := events.Outcome{CommandID: d.Meta.ID, Done: true, Fault: v.fault}
 	if v.fault == nil && result != nil {
 		body, err := wire.Encode(result)
@@ -110,7 +100,7 @@ func (c *consumer) replyTo(inbox string, d Delivery, v verdict, result any) {
 		}
 		o.Result = body
 	}
-	if err := c.bus.Reply(context.Background(), inbox, o); err != nil {
+	if err := c.bus.Reply(context.Background(), d.Meta.OutcomeTo, o); err != nil {
 		c.bus.log.Warn("outcome not delivered", zap.String("msg_id", d.Meta.ID), zap.Error(err))
 	}
 }

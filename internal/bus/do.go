@@ -28,14 +28,6 @@ type outcomes struct {
 // disk and will be done all the same. A command that was sent before under the same id is stored once, and its outcome
 // goes to who sent it first: the second waits in vain, and asks for the outcome by the id.
 func (b *Bus) Do(ctx context.Context, cmd events.Command, o CommandOptions, wait time.Duration) (events.Outcome, error) {
-	began := b.now()
-	if o.Direct && wait > 0 && !b.stores.refuses(events.StreamCommands) {
-		outcome, done, maybe := b.direct(ctx, cmd, o, wait)
-		if done {
-			return outcome, nil
-		}
-		o.maybe = maybe
-	}
 	to, come, forget, err := b.expectOutcome()
 	if err != nil {
 		return events.Outcome{}, err
@@ -50,7 +42,7 @@ func (b *Bus) Do(ctx context.Context, cmd events.Command, o CommandOptions, wait
 			return events.Outcome{}, err
 		}
 	}
-	timer := time.NewTimer(wait - b.now().Sub(began))
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case outcome := <-come:

@@ -20,12 +20,8 @@ type CommandOptions struct {
 	ID       string // the command id; a repeat of the same id is stored once
 	Key      string // the caller's Idempotency-Key
 	BodyHash string // hash of the request that came with the key
-	// Direct has Do ask the command's service first, and store the command only where that does not do it at once: what is then in the
-	// service's database need not be on COMMANDS too. A service of the release before is not asked: nobody listens there.
-	Direct bool
 
 	outcomeTo string
-	maybe     bool // it was asked for directly, and nobody said whether it was done
 }
 
 // sendTries is how often a command is sent at least. Answers that come at once, as of a stream that has no leader for the
@@ -41,15 +37,22 @@ func (b *Bus) Send(ctx context.Context, cmd events.Command, o CommandOptions) (e
 	}
 	ctx, span := Begin(ctx, "send "+cmd.Type(), trace.SpanKindProducer, attribute.String("messaging.message.id", o.ID))
 	defer func() { end(span, err) }()
-	m, err := commandMessage(ctx, cmd, o, b.now())
+	m, err := encode(ctx, cmd, o.ID, b.now())
 	if err != nil {
 		return err
 	}
+	for key, value := range map[string]string{
+		events.HeaderKey: o.Key, events.HeaderBodyHash: o.BodyHash, events.HeaderOutcomeTo: o.outcomeTo,
+	} {
+		if value != "" {
+			m.Header[key] = []string{value}
+		}
+	}
 	m.Header[jetstream.ExpectedStreamHeader] = []string{events.StreamCommands}
 	if b.stores.refuses(events.StreamCommands) { // it was not sent, so nothing will be done
-		return b.notSent(cmd, o.ID, b.stores.err(), o.maybe)
+		return b.notSent(cmd, o.ID, b.stores.err(), false)
 	}
-	maybe, began := o.maybe, time.Now()
+	maybe, began := false, time.Now()
 	for try := 1; ; try++ {
 		em := &emission{msg: m, outcome: make(chan error, 1)}
 		once, cancel := context.WithTimeout(ctx, 2*b.patience) // in a batch, and then alone
@@ -68,21 +71,6 @@ func (b *Bus) Send(ctx context.Context, cmd events.Command, o CommandOptions) (e
 			return b.notSent(cmd, o.ID, err, maybe)
 		}
 	}
-}
-
-func commandMessage(ctx context.Context, cmd events.Command, o CommandOptions, now time.Time) (*nats.Msg, error) {
-	m, err := encode(ctx, cmd, o.ID, now)
-	if err != nil {
-		return nil, err
-	}
-	for key, value := range map[string]string{
-		events.HeaderKey: o.Key, events.HeaderBodyHash: o.BodyHash, events.HeaderOutcomeTo: o.outcomeTo,
-	} {
-		if value != "" {
-			m.Header[key] = []string{value}
-		}
-	}
-	return m, nil
 }
 
 // followCommand leaves the next try to who sent the command.

@@ -12,14 +12,6 @@ import (
 // Pending is returned by a command's handler that has taken the command on and sends the outcome later, with Reply.
 var Pending = errors.New("the outcome is sent later") //nolint:errname // reads as a word of the handler: return nil, bus.Pending
 
-// Then is the result of a command whose service has more to do, which nobody need wait for: what is lost of it when the process dies is
-// made up for by a sweep. A command that is done directly is answered before that; one on COMMANDS is the reminder of it, and is
-// acknowledged after.
-type Then struct {
-	Result any
-	Rest   func(context.Context) error
-}
-
 // later is returned by a handler that wants the message again after a while.
 type later struct{ after time.Duration }
 

@@ -128,15 +128,9 @@ func (s *Service) Run(ctx context.Context) error {
 		return err
 	}
 
-	handlers, atOnce := s.commands(), pg.Slots(s.db, 64)
-	// More than there are connections: they are accepted together, and whatever needs a connection of its own waits for that by itself.
-	direct := bus.Bounds{AtOnce: 256, PerUser: 32}
-	if err := s.bus.HandleDirect(ctx, events.PublisherCommands, handlers, bus.HandleOptions{}, direct, events.SchedulePost{}); err != nil {
-		return err
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return s.bus.Handle(ctx, events.PublisherCommands, handlers, bus.HandleOptions{Concurrency: atOnce})
+		return s.bus.Handle(ctx, events.PublisherCommands, s.commands(), bus.HandleOptions{Concurrency: pg.Slots(s.db, 64)})
 	})
 	g.Go(func() error {
 		// Until EVENTS is applied no wake-up could be worked on: it is left to another process.

@@ -83,7 +83,6 @@ const repeatEvery, repeatSeldom = 200 * time.Millisecond, 2 * time.Second
 // outcome is told to the first sender alone: so who came with a key also asks.
 func (h *Sender) do(ctx context.Context, cmd events.Command, o bus.CommandOptions, wait time.Duration) (events.Outcome, error) {
 	edge.Leave(ctx) // who only waits keeps nobody off
-	_, o.Direct = cmd.(events.SchedulePost)
 	if o.Key == "" {
 		return h.Bus.Do(ctx, cmd, o, wait)
 	}

@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
@@ -30,7 +28,6 @@ type accepter struct {
 	drafts      *draft.Service
 	ownAccounts *batch.Batcher[batch.Read[[]accounts.Account]]
 	acceptances *batch.Batcher[acceptance]
-	singles     *semaphore.Weighted // as many as may use a connection of their own: far more are accepted together
 	ledger      *ledger
 	alarms      *alarms
 	moves       *moves
@@ -38,8 +35,7 @@ type accepter struct {
 }
 
 // SchedulePost accepts a post for later: row and command in one transaction, then its alarm, then the event. A crash
-// anywhere leaves the command unacked, and its redelivery does the rest: the command is the outbox. Who asks directly is answered before
-// the event, which is for a synced stream; where both die then, the sweep emits it.
+// anywhere leaves the command unacked, and its redelivery does the rest: the command is the outbox.
 func (c *accepter) SchedulePost(ctx context.Context, d bus.Delivery, cmd events.SchedulePost) (any, error) {
 	asked := d.Meta.Time // when it was accepted over HTTP, not when we came to it: we may have been away
 	return c.accept(ctx, d, cmd, request{cmd.PostID, cmd.UserID, cmd.Draft, cmd.PublishAt, draft.CheckTime(cmd.PublishAt, asked)}, true)
@@ -82,20 +78,14 @@ func (c *accepter) accept(ctx context.Context, d bus.Delivery, cmd events.Comman
 		return c.ledger.repeat(ctx, prior)
 	}
 	crash.At(crash.ScheduleCommitted)
-	if err := c.alarms.arm(ctx, p); err != nil {
+	if err := c.moves.armAndEmit(ctx, p); err != nil {
 		return nil, err
 	}
-	emit := func(ctx context.Context) (err error) {
-		if p.EmittedRev < p.Rev { // a post that a command found already there may be emitted
-			err = c.moves.outbox.emitChange(ctx, p)
-		}
-		crash.At(crash.ScheduleTold)
-		return err
+	crash.At(crash.ScheduleTold)
+	if !done {
+		return nil, bus.Pending
 	}
-	if done {
-		return bus.Then{Result: p.Snapshot(), Rest: emit}, nil
-	}
-	return nil, cmp.Or(emit(ctx), bus.Pending)
+	return p.Snapshot(), nil
 }
 
 // decide makes the post that is asked for, or says why not.
@@ -129,10 +119,6 @@ func (c *accepter) decide(ctx context.Context, db bun.IDB, own []accounts.Accoun
 
 // acceptAlone accepts a post in a transaction of its own.
 func (c *accepter) acceptAlone(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (p *posts.Post, prior *commands.Command, err error) {
-	if err := c.singles.Acquire(ctx, 1); err != nil {
-		return nil, nil, err
-	}
-	defer c.singles.Release(1)
 	prior, err = c.ledger.once(ctx, d, cmd, r.id, func(ctx context.Context, tx bun.Tx) (any, error) {
 		own, err := accounts.ForUser(ctx, tx, r.userID)
 		if err != nil {
@@ -174,11 +160,7 @@ func (c *accepter) acceptTogether(ctx context.Context, d bus.Delivery, cmd event
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := c.singles.Acquire(ctx, 1); err != nil { // for what has to be read for this one alone
-		return nil, nil, err
-	}
 	p, refused := c.decide(ctx, c.db, *own, r)
-	c.singles.Release(1)
 	a := acceptance{command: commands.New(d.Meta, cmd, r.id), post: p}
 	outcome := events.Outcome{CommandID: d.Meta.ID}
 	if refused != nil {

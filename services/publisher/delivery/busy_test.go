@@ -93,11 +93,11 @@ func TestBusyMember(t *testing.T) {
 			}
 		}
 		d, cmd := ask(testUser, r.Account.ID)
-		if _, err := s.Delivery.ScheduleAll(t.Context(), d, cmd); err == nil || err.Error() != bus.Later(delivery.BusyAgain).Error() {
+		if _, err := s.Delivery.SchedulePost(t.Context(), d, cmd); err == nil || err.Error() != bus.Later(delivery.BusyAgain).Error() {
 			t.Errorf("the account is held, and its post is accepted with %v", err)
 		}
 		release()
-		if _, err := s.Delivery.ScheduleAll(t.Context(), d, cmd); err != nil {
+		if _, err := s.Delivery.SchedulePost(t.Context(), d, cmd); err != nil {
 			t.Error(err)
 		}
 	})

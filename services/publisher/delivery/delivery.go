@@ -13,13 +13,11 @@ import (
 
 	"github.com/uptrace/bun"
 	"go.uber.org/zap"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/limiter"
-	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/vault"
@@ -137,10 +135,9 @@ func New(cfg Config, d Deps) *Delivery {
 	ledger := &ledger{db: d.DB, store: store, alarms: alarms, outbox: outbox, now: now}
 	accepter := &accepter{
 		cfg: cfg, db: d.DB, store: store, drafts: d.Drafts, ledger: ledger, alarms: alarms, moves: moves, now: now,
-		ownAccounts: &batch.Batcher[batch.Read[[]accounts.Account]]{Size: readBatch, AtOnce: 1, Work: readOwn(d.DB)},
-		singles:     semaphore.NewWeighted(int64(max(1, pg.Slots(d.DB, 64)-acceptBatches-1))), // what is accepted together has its own
+		ownAccounts: &batch.Batcher[batch.Read[[]accounts.Account]]{Size: readBatch, AtOnce: 2, Work: readOwn(d.DB)},
 	}
-	accepter.acceptances = &batch.Batcher[acceptance]{Size: acceptBatch, AtOnce: acceptBatches, Work: accepter.acceptBatch}
+	accepter.acceptances = &batch.Batcher[acceptance]{Size: acceptBatch, AtOnce: 2, Work: accepter.acceptBatch}
 	waker := &waker{
 		store: store, projector: d.Projector, monitor: d.Monitor, alarms: alarms, outbox: outbox, snoozes: snoozes, waits: waits, preparer: preparer,
 		caller: caller, confirmer: confirmer, concluder: concluder, permalinks: permalinks, deleter: deleter, now: now,
@@ -182,11 +179,9 @@ func (*Delivery) Tick(context.Context, bus.Delivery, string) error {
 const (
 	readBatch   = 256
 	acceptBatch = 128
-	// acceptBatches are at work at once: a second is written while the first is being synced.
-	acceptBatches = 2
-	claimBatch    = 256
-	noteBatch     = 256
-	delayBatch    = 256
-	leaseBatch    = 256
-	stepBatch     = 128
+	claimBatch  = 256
+	noteBatch   = 256
+	delayBatch  = 256
+	leaseBatch  = 256
+	stepBatch   = 128
 )

@@ -149,12 +149,3 @@ func (d *Delivery) KeepCommands(kept time.Duration)     { d.retention.cfg.Comman
 func (d *Delivery) AttemptsRound() (after int64, next time.Time) {
 	return d.retention.after, d.retention.next
 }
-
-// ScheduleAll is SchedulePost as a command on COMMANDS has it: with the rest of the work.
-func (d *Delivery) ScheduleAll(ctx context.Context, of bus.Delivery, cmd events.SchedulePost) (any, error) {
-	result, err := d.SchedulePost(ctx, of, cmd)
-	if then, more := result.(bus.Then); more && err == nil {
-		return then.Result, then.Rest(ctx)
-	}
-	return result, err
-}

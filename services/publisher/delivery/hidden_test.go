@@ -72,7 +72,7 @@ func TestEveryHiddenSuccess(t *testing.T) {
 				}
 				id := events.NewPostID()
 				m.command(func(d bus.Delivery) (any, error) {
-					return s.Delivery.ScheduleAll(context.Background(), d, events.SchedulePost{PostID: id, UserID: m.user, Draft: draft, PublishAt: clock.now()})
+					return s.Delivery.SchedulePost(context.Background(), d, events.SchedulePost{PostID: id, UserID: m.user, Draft: draft, PublishAt: clock.now()})
 				})
 				op := "publish"
 				if kind == "repost" {
@@ -113,7 +113,7 @@ func (m *machine) live(t *testing.T) string {
 	t.Helper()
 	id := events.NewPostID()
 	m.command(func(d bus.Delivery) (any, error) {
-		return m.s.Delivery.ScheduleAll(context.Background(), d, events.SchedulePost{PostID: id, UserID: m.user, Draft: events.Draft{Text: m.text()}, PublishAt: m.now()})
+		return m.s.Delivery.SchedulePost(context.Background(), d, events.SchedulePost{PostID: id, UserID: m.user, Draft: events.Draft{Text: m.text()}, PublishAt: m.now()})
 	})
 	m.settle()
 	p, err := m.s.Delivery.Store().Get(context.Background(), m.r.DB, id)

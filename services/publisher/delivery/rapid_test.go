@@ -184,7 +184,7 @@ func (m *machine) schedule(*rapid.T) {
 	id := events.NewPostID()
 	cmd := events.SchedulePost{PostID: id, UserID: m.user, Draft: m.draft(), PublishAt: m.now().Add(rapid.SampledFrom([]time.Duration{0, time.Minute, 5 * time.Hour, 30 * time.Hour}).Draw(m.T, "in"))}
 	m.command(func(d bus.Delivery) (any, error) {
-		return m.s.Delivery.ScheduleAll(context.Background(), d, cmd)
+		return m.s.Delivery.SchedulePost(context.Background(), d, cmd)
 	})
 	if _, err := m.s.Delivery.Store().Get(context.Background(), m.r.DB, id); err == nil {
 		m.ids = append(m.ids, id)

@@ -24,7 +24,7 @@ func (r *system) acceptedBy(s *publisher.Service, text string) events.Post {
 	r.T.Helper()
 	cmd := events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: text}, PublishAt: time.Now().Add(time.Hour)}
 	d := bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Type: cmd.Type(), Time: time.Now()}}
-	p, err := s.Delivery.ScheduleAll(r.T.Context(), d, cmd)
+	p, err := s.Delivery.SchedulePost(r.T.Context(), d, cmd)
 	if err != nil {
 		r.T.Fatal(err)
 	}
