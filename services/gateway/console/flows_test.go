@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	cdp "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -143,6 +144,32 @@ func TestMoveByKeys(t *testing.T) {
 	b.do("n", chromedp.KeyEvent("n"))
 	if at := b.at(); !strings.Contains(at, "/posts/") {
 		t.Errorf("the keys are off, and n led to %s", at)
+	}
+}
+
+// TestTypedBeforeTheScripts: on a slow line a person types while the scripts are still on their way.
+func TestTypedBeforeTheScripts(t *testing.T) {
+	f := newFake(t)
+	b := browse(t, f.server.URL)
+	token, err := f.issuer.Token("ada", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.cookie("console_session", token)
+	_, err = chromedp.Call(b.ctx, cdp.AddScriptToEvaluateOnNewDocument, cdp.AddScriptToEvaluateOnNewDocumentParams{Source: `
+		new MutationObserver((_, observer) => {
+			const text = document.querySelector("#text");
+			if (!text) return;
+			observer.disconnect();
+			text.value = "Typed early";
+		}).observe(document, { childList: true, subtree: true })`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.open("/compose")
+	b.see("#thread", "Typed early")
+	if kept := eval[bool](b, `Object.keys(localStorage).some((k) => k.startsWith("draft") && localStorage[k].includes("Typed+early"))`); !kept {
+		t.Error("the draft is not kept")
 	}
 }
 

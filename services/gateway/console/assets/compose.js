@@ -5,12 +5,14 @@ import { count, limit, plain } from "./count.js";
 
 const editor = $("#editor");
 if (editor) {
-  const text = $("#text"), written = () => {
-    const data = new FormData(editor);
+  const text = $("#text"), written = (form = editor) => {
+    const data = new FormData(form);
     for (const name of ["form", "key"]) data.delete(name);
     return new URLSearchParams(data).toString();
   };
-  const key = `draft ${document.documentElement.dataset.who} ${location.pathname}${location.search} ${$("[name=rev]").value}`, empty = written();
+  const key = `draft ${document.documentElement.dataset.who} ${location.pathname}${location.search} ${$("[name=rev]").value}`, served = editor.cloneNode(true);
+  served.reset();
+  const empty = written(served); // a person may have typed before this ran
   let asked = 0, due;
 
   function show() {
@@ -75,11 +77,11 @@ if (editor) {
     text.focus();
     typed();
   });
+  show();
   const kept = JSON.parse(localStorage.getItem(key) ?? "null");
   if (kept?.form && "fresh" in editor.dataset && Date.now() - kept.at < 30 * 86400000) {
     const restore = async () => { if (await post("restore", kept.form)) $("#restored").hidden = false; else setTimeout(restore, 3000); };
     restore();
     $("#restored button").addEventListener("click", () => { localStorage.removeItem(key); location.reload(); });
-  }
-  show();
+  } else if (written() !== empty) typed();
 }
