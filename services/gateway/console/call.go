@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,19 +11,19 @@ import (
 
 // problem is what the API says when something is wrong (RFC 9457).
 type problem struct {
-	Title     string `json:"title"`
-	Status    int    `json:"status"`
-	Detail    string `json:"detail"`
-	Code      string `json:"code"`
-	Instance  string `json:"instance"`
-	RequestID string `json:"requestId"`
-	Errors    []flaw `json:"errors"`
+	Title     string       `json:"title"`
+	Status    int          `json:"status"`
+	Detail    string       `json:"detail"`
+	Code      string       `json:"code"`
+	Instance  string       `json:"instance"`
+	RequestID string       `json:"requestId"`
+	Errors    []fieldError `json:"errors"`
 
 	retryAfter string
 }
 
-// flaw is what is wrong with one field.
-type flaw struct {
+// fieldError is what is wrong with one field.
+type fieldError struct {
 	Pointer string `json:"pointer"`
 	Detail  string `json:"detail"`
 	Code    string `json:"code"`
@@ -30,6 +31,9 @@ type flaw struct {
 
 // Error makes problem an error.
 func (p *problem) Error() string { return p.Code + ": " + p.Detail }
+
+// words is what to say of it.
+func (p *problem) words() string { return cmp.Or(p.Detail, p.Title) }
 
 // asProblem is the problem that an error is, or nil.
 func asProblem(err error) *problem {

@@ -119,7 +119,7 @@ func (c developerPages) developers(w http.ResponseWriter, v *visit) error {
 			var err error
 			d.Events, err = v.recentEvents(d.Kind, eventsShown)
 			if p := asProblem(err); p != nil && p.Status != http.StatusUnauthorized {
-				d.Problem, err = cmp.Or(p.Detail, p.Title), nil // the rest of the page does not depend on it
+				d.Problem, err = p.words(), nil // the rest of the page does not depend on it
 			}
 			return err
 		},

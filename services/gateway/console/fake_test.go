@@ -149,8 +149,8 @@ func (f *fake) api(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-func trouble(status int, code, detail string, flaws ...map[string]any) map[string]any {
-	return map[string]any{"status": status, "title": planted("Trouble"), "code": code, "detail": detail, "requestId": planted("req"), "errors": flaws}
+func trouble(status int, code, detail string, errs ...map[string]any) map[string]any {
+	return map[string]any{"status": status, "title": planted("Trouble"), "code": code, "detail": detail, "requestId": planted("req"), "errors": errs}
 }
 
 func (f *fake) answer(key string, value any) {

@@ -178,7 +178,7 @@ func detailOf(err error) string {
 		return ""
 	}
 	if p := asProblem(err); p != nil {
-		return cmp.Or(p.Detail, p.Title)
+		return p.words()
 	}
 	return "Threads did not answer in time."
 }

@@ -130,15 +130,15 @@ func (c developerPages) createWebhook(w http.ResponseWriter, v *visit) error {
 	err := v.do(http.MethodPost, routeWebhooks, in, &made, "Idempotency-Key", d.Key)
 	if p := asProblem(err); p != nil && p.Status == http.StatusUnprocessableEntity {
 		d.Problems = map[string][]string{}
-		for _, flaw := range p.Errors {
-			field, _, _ := strings.Cut(strings.TrimPrefix(flaw.Pointer, "/"), "/")
+		for _, e := range p.Errors {
+			field, _, _ := strings.Cut(strings.TrimPrefix(e.Pointer, "/"), "/")
 			if !slices.Contains([]string{"url", "description", "facts", "accountId"}, field) {
 				field = ""
 			}
-			d.Problems[field] = append(d.Problems[field], flaw.Detail)
+			d.Problems[field] = append(d.Problems[field], e.Detail)
 		}
 		if len(p.Errors) == 0 {
-			d.Problems[""] = []string{cmp.Or(p.Detail, p.Title)}
+			d.Problems[""] = []string{p.words()}
 		}
 		d.Key = "" // what is sent next is another request
 		return c.showNewWebhook(w, v, p.Status, d)

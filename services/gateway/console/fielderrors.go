@@ -1,7 +1,6 @@
 package console
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -22,9 +21,9 @@ var fields = []struct{ prefix, field string }{
 var inPart = regexp.MustCompile(`^/parts/(\d+)/(text|media)`)
 
 // place puts what is wrong beside the fields.
-func place(flaws []flaw) map[string][]string {
+func place(errs []fieldError) map[string][]string {
 	m := map[string][]string{}
-	for _, f := range flaws {
+	for _, f := range errs {
 		field, words := "form", f.Detail
 		if part := inPart.FindStringSubmatch(f.Pointer); part != nil {
 			n, _ := strconv.Atoi(part[1])
@@ -50,7 +49,7 @@ func place(flaws []flaw) map[string][]string {
 func (d *composeData) refused(v *visit, p *problem) {
 	d.Problems = place(p.Errors)
 	if len(d.Problems) == 0 {
-		d.Problems = map[string][]string{"form": {cmp.Or(p.Detail, p.Title)}}
+		d.Problems = map[string][]string{"form": {p.words()}}
 	}
 	if again := v.again(p); again != "" {
 		d.Problems["form"] = append(d.Problems["form"], again)
@@ -58,11 +57,11 @@ func (d *composeData) refused(v *visit, p *problem) {
 }
 
 // hiddenLater are the parts after the first that hide words, which the API has no field for.
-func (d *composeData) hiddenLater() (flaws []flaw) {
+func (d *composeData) hiddenLater() (errs []fieldError) {
 	for i, typed := range partsOf(d.Text)[1:] {
 		if _, hidden := hiding(typed); len(hidden) > 0 {
-			flaws = append(flaws, flaw{Pointer: fmt.Sprintf("/parts/%d/text", i+1), Detail: `Only the first part of a chain can hide words. Write \| for a bar that is meant.`})
+			errs = append(errs, fieldError{Pointer: fmt.Sprintf("/parts/%d/text", i+1), Detail: `Only the first part of a chain can hide words. Write \| for a bar that is meant.`})
 		}
 	}
-	return flaws
+	return errs
 }
