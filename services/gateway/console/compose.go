@@ -123,8 +123,8 @@ func (c *Console) checkedForm(w http.ResponseWriter, v *visit, d *composeData) (
 // verdict is what the API says of a draft before it is wanted.
 type verdict struct {
 	Valid        bool                `json:"valid"`
-	Errors       []fieldError              `json:"errors"`
-	Warnings     []fieldError              `json:"warnings"`
+	Errors       []fieldError        `json:"errors"`
+	Warnings     []fieldError        `json:"warnings"`
 	PublishAt    time.Time           `json:"publishAt"`
 	TimeDecision events.TimeDecision `json:"timeDecision"`
 	Quota        *limits             `json:"quota"`
