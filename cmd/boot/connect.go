@@ -53,7 +53,9 @@ func reach(ctx context.Context, name string, getenv func(string) string, log *za
 		if r.vault, err = liveVault(common, getenv("TOKEN_KEYSET_FILE"), r.log); err != nil {
 			return r, err
 		}
-		if r.db, err = OpenDatabase(ctx, name, common, r.log); err != nil {
+		if r.db, err = openPool(ctx, common, pg.Config{
+			Application: "threads-" + name, MaxConns: common.DatabaseConns, ByKey: name == "publisher",
+		}, r.log); err != nil {
 			return r, err
 		}
 		pending, err := pg.Pending(ctx, r.db)

@@ -25,7 +25,7 @@ func Get(ctx context.Context, db bun.IDB, id string) (Account, error) {
 // GetAll reads several accounts, whatever their status. Those that are missing are not in the map.
 func GetAll(ctx context.Context, db bun.IDB, ids []string) (map[string]Account, error) {
 	var rows []Account
-	if err := db.NewSelect().Model(&rows).Where("id IN (?)", bun.List(ids)).Scan(ctx); err != nil {
+	if err := pg.Read(ctx, db, &rows, ids); err != nil {
 		return nil, fmt.Errorf("read accounts: %w", err)
 	}
 	m := make(map[string]Account, len(rows))
@@ -63,9 +63,9 @@ func lock(ctx context.Context, tx bun.Tx, ids []string, how, sole string) (Locke
 
 		Sole bool `bun:"sole,scanonly"`
 	}
-	err := tx.NewSelect().Model(&rows).Column("id", "provider_user_id", "status", "paused_at", "pause_reason").ColumnExpr(sole).
-		Where("id IN (?)", bun.List(ids)).Order("id").For(how + " SKIP LOCKED").Scan(ctx)
-	if err != nil {
+	q := tx.NewSelect().Model(&rows).Column("id", "provider_user_id", "status", "paused_at", "pause_reason").ColumnExpr(sole).
+		Where("id = ANY($1)").Order("id").For(how + " SKIP LOCKED")
+	if err := pg.Prepared(ctx, tx, fmt.Sprint(q), []any{ids}, &rows); err != nil {
 		return l, fmt.Errorf("lock accounts: %w", err)
 	}
 	had := make(map[string]bool, len(rows))

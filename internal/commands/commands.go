@@ -15,6 +15,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/asks"
+	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/wire"
 )
 
@@ -163,9 +164,8 @@ func FinishForPost(ctx context.Context, db bun.IDB, postID string, types []strin
 
 // Awaited returns those of the posts for which a command still waits.
 func Awaited(ctx context.Context, db bun.IDB, postIDs []string) (ids []string, err error) {
-	err = db.NewSelect().Model((*Command)(nil)).Column("post_id").
-		Where("post_id IN (?) AND outcome IS NULL", bun.List(postIDs)).Scan(ctx, &ids)
-	if err != nil {
+	const text = "SELECT post_id FROM commands WHERE post_id = ANY($1::text[]) AND outcome IS NULL ORDER BY post_id"
+	if err := pg.Prepared(ctx, db, text, []any{postIDs}, &ids); err != nil {
 		return nil, fmt.Errorf("find waiting commands: %w", err)
 	}
 	return ids, nil

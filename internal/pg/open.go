@@ -35,6 +35,8 @@ type Config struct {
 	Application string
 	// MaxConns bounds the pool. Zero: 16.
 	MaxConns int
+	// ByKey is for a pool whose statements all come to their rows by an index: the plans of what is prepared are made for that.
+	ByKey bool
 	// StatementTimeout bounds a statement. Zero: 30 s.
 	StatementTimeout time.Duration
 }
@@ -46,7 +48,11 @@ func Open(ctx context.Context, c Config, log *zap.Logger) (*bun.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool := stdlib.OpenDB(*conf, guarded()...)
+	options := guarded()
+	if c.ByKey {
+		options = append(options, stdlib.OptionAfterConnect(setFixedPlans))
+	}
+	pool := stdlib.OpenDB(*conf, options...)
 	maxConns := cmp.Or(c.MaxConns, 16)
 	pool.SetMaxOpenConns(maxConns)
 	pool.SetMaxIdleConns(maxConns)
@@ -65,7 +71,7 @@ func Open(ctx context.Context, c Config, log *zap.Logger) (*bun.DB, error) {
 		_ = db.Close()
 		return nil, fmt.Errorf("connect to %s: %w", RedactURL(c.URL), oneLine{err})
 	}
-	return observed(db.WithQueryHook(newSlowQueries(log))), nil
+	return hooked(db, newSlowQueries(log)), nil
 }
 
 // oneLine is an error in one line: pgconn has one for each address that it tried.
@@ -94,7 +100,8 @@ func (c Config) parse() (*pgx.ConnConfig, error) {
 	if conf.ConnectTimeout == 0 || conf.ConnectTimeout > connectAttempt {
 		conf.ConnectTimeout = connectAttempt
 	}
-	// bun writes values into the SQL, so every statement is new: preparing it would cost a round trip and gain nothing.
+	// bun writes values into the SQL, so every statement is new: preparing it would cost a round trip and gain nothing. What is worth
+	// it says so itself (Prepared).
 	conf.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	for name, value := range map[string]string{
 		"application_name": cmp.Or(c.Application, "threads"),

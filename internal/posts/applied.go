@@ -48,31 +48,33 @@ func ProgressOf(ctx context.Context, db bun.IDB, ids []string) (map[string]Progr
 // It gets the posts as their events say they are, and returns those it made final. A row that somebody else holds is left.
 func Finalize(ctx context.Context, tx bun.Tx, list []Post) (map[string]bool, error) {
 	type row struct {
-		ID        string        `bun:"id"`
-		Rev       int64         `bun:"rev"`
-		Permalink string        `bun:"permalink"`
-		Parts     []events.Part `bun:"parts,type:jsonb"`
-		UpdatedAt time.Time     `bun:"updated_at,type:timestamptz"`
-		WakeAt    *time.Time    `bun:"wake_at,type:timestamptz"` // for a permalink that is late
+		ID        string          `bun:"id"`
+		State     events.State    `bun:"was_state"`
+		Fact      events.PostFact `bun:"was_fact"`
+		Rev       int64           `bun:"rev"`
+		Permalink string          `bun:"permalink"`
+		Parts     []events.Part   `bun:"parts,type:jsonb"`
+		UpdatedAt time.Time       `bun:"updated_at,type:timestamptz"`
+		WakeAt    *time.Time      `bun:"wake_at,type:timestamptz"` // for a permalink that is late
 	}
 	if len(list) == 0 {
 		return nil, nil //nolint:nilnil // nothing to make
 	}
-	rows, ids := make([]row, len(list)), make([]string, len(list))
+	rows := make([]row, len(list))
 	for i, p := range list {
 		parts := p.Parts
 		if parts == nil {
 			parts = []events.Part{}
 		}
-		ids[i], rows[i] = p.ID, row{p.ID, p.Rev, p.Permalink, parts, p.UpdatedAt, OptionalTime(p.WakeAt)}
+		rows[i] = row{p.ID, events.StateConcluding, events.FactPublished, p.Rev, p.Permalink, parts, p.UpdatedAt, OptionalTime(p.WakeAt)}
 	}
 	var made []string
-	err := together{ids: ids, rows: &rows, list: "o", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+	err := together{rows: &rows, list: "o", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
 		return q.
 			Set("state = 'published', rev = o.rev, told_rev = o.rev, updated_at = o.updated_at").
 			Set("permalink = nullif(o.permalink, ''), parts = o.parts").
 			Set("wake_at = o.wake_at, failures = 0, armed_at = NULL, lease = NULL, lease_until = NULL").
-			Where("post.rev = o.rev - 1 AND post.state = 'concluding' AND post.fact = ?", events.FactPublished).
+			Where("post.rev = o.rev - 1 AND post.state = o.was_state AND post.fact = o.was_fact").
 			Returning("post.id")
 	}}.in(ctx, tx, &made)
 	if err != nil {
@@ -95,13 +97,13 @@ func MarkEmitted(ctx context.Context, tx bun.Tx, revs map[string]int64) error {
 	if len(revs) == 0 {
 		return nil
 	}
-	rows, ids := make([]row, 0, len(revs)), make([]string, 0, len(revs))
+	rows := make([]row, 0, len(revs))
 	for id, rev := range revs {
-		rows, ids = append(rows, row{id, rev}), append(ids, id)
+		rows = append(rows, row{id, rev})
 	}
 	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.ID, b.ID) })
 	var marked []string
-	err := together{ids: ids, rows: &rows, list: "t", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+	err := together{rows: &rows, list: "t", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
 		return q.Set("told_rev = t.rev").
 			Where("post.rev = t.rev AND post.told_rev < t.rev").Returning("post.id")
 	}}.in(ctx, tx, &marked)

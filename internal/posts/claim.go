@@ -133,9 +133,12 @@ func (s *Store) inDoubt(ctx context.Context, tx bun.Tx, connected map[string]acc
 		ThreadsUser string `bun:"provider_user_id"`
 		ContentHash string `bun:"content_hash"`
 	}
-	err := tx.NewRaw(`SELECT p.id, p.content_hash, a.provider_user_id FROM social_connections AS a JOIN posts AS p ON p.account_id = a.id
-		WHERE a.provider_user_id IN (?) AND p.doubt AND p.state IN ('publishing', 'unconfirmed', 'ready')`, bun.List(users)).Scan(ctx, &rows)
-	if err != nil {
+	// In the order of the index that is meant, for as long as the table is so small that any would do.
+	const text = `SELECT p.id, p.content_hash, a.provider_user_id FROM social_connections AS a CROSS JOIN LATERAL (
+			SELECT id, content_hash FROM posts WHERE account_id = a.id AND doubt AND state IN ('publishing', 'unconfirmed', 'ready')
+			ORDER BY account_id, content_hash
+		) AS p WHERE a.provider_user_id = ANY($1::text[])`
+	if err := pg.Prepared(ctx, tx, text, []any{users}, &rows); err != nil {
 		return nil, fmt.Errorf("look for equal posts: %w", err)
 	}
 	m := make(map[contentKey]string, len(rows))
@@ -160,12 +163,12 @@ func (s *Store) writeClaims(ctx context.Context, tx bun.Tx, batch []Claim, going
 		Built     string       `bun:"built_from"`
 		OverMs    int64        `bun:"over_ms"`
 		WakeAt    time.Time    `bun:"wake_at,type:timestamptz"`
+		UpdatedAt time.Time    `bun:"updated_at,type:timestamptz"`
 	}
-	rows, ids := make([]row, len(going)), make([]string, len(going))
+	rows := make([]row, len(going))
 	for n, i := range going {
 		was, p := batch[i].Old, batch[i].Next
-		ids[n] = was.ID
-		rows[n] = row{was.ID, was.State, was.Rev, was.Attempt, p.Lease, was.ContainerID, was.BuiltFrom, batch[i].CallLasts.Milliseconds(), p.WakeAt}
+		rows[n] = row{was.ID, was.State, was.Rev, was.Attempt, p.Lease, was.ContainerID, was.BuiltFrom, batch[i].CallLasts.Milliseconds(), p.WakeAt, now}
 	}
 	var won []struct {
 		ID           string    `bun:"id"`
@@ -174,11 +177,11 @@ func (s *Store) writeClaims(ctx context.Context, tx bun.Tx, batch []Claim, going
 		DoubtSince   time.Time `bun:"doubt_since"`
 	}
 	// A post whose row somebody else holds is being moved: this claim has lost it, and the others do not wait for it.
-	err := together{ids: ids, rows: &rows, list: "c", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+	err := together{rows: &rows, list: "c", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
 		return q.
 			Set("state = 'publishing'").Set("attempt = post.attempt + 1").
 			Set("lease = c.lease").Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
-			Set("updated_at = ?", now).Set("wake_at = c.wake_at").
+			Set("updated_at = c.updated_at, wake_at = c.wake_at").
 			// From here on a call may make it live. Kept by the database's clock: a look must find it whatever ours says.
 			Set("claimed_at = clock_timestamp(), doubt = true, doubt_since = coalesce(post.doubt_since, clock_timestamp()), on_absent = ?", AbsentRetry).
 			// By the database's clock, as the lease: whether a second call may be made must not hang on whose clock was set meanwhile.

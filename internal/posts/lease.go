@@ -61,16 +61,16 @@ func (s *Store) AcquireLeases(ctx context.Context, items []LeaseWanted) []error 
 		Rev   int64        `bun:"was_rev"`
 		Token string       `bun:"token"`
 	}
-	rows, ids := make([]row, len(items)), make([]string, len(items))
+	rows := make([]row, len(items))
 	for i, w := range items {
-		rows[i], ids[i] = row{w.post.ID, w.post.State, w.post.Rev, w.token}, w.post.ID
+		rows[i] = row{w.post.ID, w.post.State, w.post.Rev, w.token}
 	}
 	var given []struct {
 		ID    string    `bun:"id"`
 		Lease string    `bun:"lease"`
 		At    time.Time `bun:"at"`
 	}
-	err := s.updateRows(ctx, together{ids: ids, rows: &rows, list: "l", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+	err := s.updateRows(ctx, together{rows: &rows, list: "l", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
 		return q.Set("lease = l.token").Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
 			Where("post.state = l.was_state AND post.rev = l.was_rev").
 			Where("post.lease IS NULL OR post.lease_until < now() OR post.lease = l.token").

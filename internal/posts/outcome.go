@@ -35,11 +35,10 @@ func (s *Store) SaveOutcomes(ctx context.Context, items []Outcome) []error {
 		UpdatedAt  time.Time    `bun:"updated_at,type:timestamptz"`
 		WakeAt     time.Time    `bun:"wake_at,type:timestamptz"`
 	}
-	rows, ids := make([]row, len(items)), make([]string, len(items))
+	rows := make([]row, len(items))
 	var tried []AttemptRow
 	for i, n := range items {
 		n.Next.Canonicalize()
-		ids[i] = n.Old.ID
 		tried = append(tried, attemptRows(n.Old.ID, n.Tried)...)
 		rows[i] = row{
 			n.Old.ID, n.Old.State, n.Old.Rev, n.Old.Attempt, n.Old.Lease, n.Next.MediaID, n.Next.Permalink,
@@ -47,7 +46,7 @@ func (s *Store) SaveOutcomes(ctx context.Context, items []Outcome) []error {
 		}
 	}
 	var won []string
-	err := s.updateRows(ctx, together{ids: ids, rows: &rows, list: "n", tried: tried, set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+	err := s.updateRows(ctx, together{rows: &rows, list: "n", tried: tried, set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
 		return q.
 			Set("state = 'concluding', fact = ?, reason = NULL, armed_at = NULL", events.FactPublished).
 			Set("doubt = false, doubt_since = NULL, on_absent = NULL").

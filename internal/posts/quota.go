@@ -11,6 +11,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/clock"
+	"github.com/omni-write/threads/internal/pg"
 )
 
 // The allowances of searching; those of posting are in quota.go. Threads shows only that of locations.
@@ -173,13 +174,14 @@ type AccountQuota struct {
 // locks if it means to use more.
 func QuotaUsed(ctx context.Context, db bun.IDB, accounts []string, now time.Time, posts ...string) (map[AccountQuota]QuotaUsage, error) {
 	var rows []QuotaUsage
-	own := bun.List(append(posts, "")) // no empty list
-	err := db.NewSelect().Model((*QuotaUse)(nil)).Column("account_id", "quota").
-		ColumnExpr("count(*) AS used, min(at) AS oldest, max(at) FILTER (WHERE NOT post_id IN (?)) AS latest", own).
-		ColumnExpr("coalesce(jsonb_object_agg(post_id || '/' || part, at) FILTER (WHERE post_id IN (?)), '{}') AS own", own).
-		Where("account_id IN (?) AND at > ?", bun.List(accounts), now.Add(-QuotaWindow)).
-		Group("account_id", "quota").Scan(ctx, &rows)
-	if err != nil {
+	// In the order of the index that is meant, for as long as the table is so small that any would do.
+	const text = `SELECT account_id, quota, count(*) AS used, min(at) AS oldest, max(at) FILTER (WHERE NOT post_id = ANY($3::text[])) AS latest,
+			coalesce(jsonb_object_agg(post_id || '/' || part, at) FILTER (WHERE post_id = ANY($3::text[])), '{}') AS own
+		FROM quota_uses WHERE account_id = ANY($1::text[]) AND at > $2::timestamptz GROUP BY account_id, quota ORDER BY account_id, quota`
+	if posts == nil {
+		posts = []string{}
+	}
+	if err := pg.Prepared(ctx, db, text, []any{accounts, now.Add(-QuotaWindow), posts}, &rows); err != nil {
 		return nil, fmt.Errorf("count the quotas: %w", err)
 	}
 	m := make(map[AccountQuota]QuotaUsage, len(rows))
@@ -191,7 +193,13 @@ func QuotaUsed(ctx context.Context, db bun.IDB, accounts []string, now time.Time
 
 // SpendQuota takes places. Taking the place of the same part again moves it to now.
 func SpendQuota(ctx context.Context, db bun.IDB, uses ...QuotaUse) error {
-	_, err := db.NewInsert().Model(&uses).On("CONFLICT (post_id, part, quota) DO UPDATE").Set("at = EXCLUDED.at").Exec(ctx)
+	rows, err := pg.NewRows(db, 1, &uses)
+	if err != nil {
+		return err
+	}
+	var taken []string
+	err = pg.Prepared(ctx, db, "INSERT INTO quota_uses (account_id, quota, at, post_id, part) SELECT account_id, quota, at, post_id, part FROM ("+
+		rows.From+") AS uses ON CONFLICT (post_id, part, quota) DO UPDATE SET at = EXCLUDED.at RETURNING post_id", rows.Args, &taken)
 	if err != nil {
 		return fmt.Errorf("reserve quota: %w", err)
 	}

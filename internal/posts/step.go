@@ -73,7 +73,6 @@ func (s Step) Plain() bool {
 func (s *Store) SaveSteps(ctx context.Context, items []Step) []error {
 	errs := make([]error, len(items))
 	var rows []stepRow
-	var ids []string
 	var tried []AttemptRow
 	at := make(map[string]int, len(items))
 	for i, n := range items {
@@ -83,7 +82,6 @@ func (s *Store) SaveSteps(ctx context.Context, items []Step) []error {
 			continue
 		}
 		at[old.ID] = i
-		ids = append(ids, old.ID)
 		tried = append(tried, attemptRows(old.ID, n.Tried)...)
 		rows = append(rows, stepRow{
 			old.ID, old.State, old.Rev, old.Attempt, old.Lease,
@@ -92,7 +90,7 @@ func (s *Store) SaveSteps(ctx context.Context, items []Step) []error {
 		})
 	}
 	var won []string
-	err := s.updateRows(ctx, together{ids: ids, rows: &rows, list: "n", tried: tried, set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+	err := s.updateRows(ctx, together{rows: &rows, list: "n", tried: tried, set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
 		return q.
 			Set("state = n.state, rev = n.rev, fact = n.fact, reason = n.reason, updated_at = n.updated_at, wake_at = n.wake_at, armed_at = n.armed_at").
 			Set("lease = CASE WHEN n.keep THEN post.lease END, lease_until = CASE WHEN n.keep THEN post.lease_until END").

@@ -58,7 +58,7 @@ func (s *Store) Get(ctx context.Context, db bun.IDB, id string) (*Post, error) {
 // ReadMany reads many posts at once.
 func (s *Store) ReadMany(ctx context.Context, items []batch.Read[Post]) []error {
 	var rows []Post
-	if err := s.DB.NewSelect().Model(&rows).Where("id IN (?)", bun.List(batch.IDs(items))).Scan(ctx); err != nil {
+	if err := pg.Read(ctx, s.DB, &rows, batch.IDs(items)); err != nil {
 		return batch.All(len(items), fmt.Errorf("read posts: %w", err))
 	}
 	byID := make(map[string]Post, len(rows))

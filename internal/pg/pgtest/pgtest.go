@@ -53,7 +53,7 @@ func New(t testing.TB) *bun.DB {
 	url := URL(t)
 	ctx, cancel := context.WithTimeout(t.Context(), waiting.Limit)
 	defer cancel()
-	db, err := pg.Open(ctx, pg.Config{URL: url, Application: "test", MaxConns: 8}, zap.NewNop())
+	db, err := pg.Open(ctx, pg.Config{URL: url, Application: "test", MaxConns: 8, ByKey: true}, zap.NewNop())
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}

@@ -3,6 +3,7 @@ package pgtest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -44,7 +45,10 @@ type statements struct {
 	all map[string]statement
 }
 
-type statement struct{ origin, query string }
+type statement struct {
+	origin, query string
+	parameters    int // of a prepared one
+}
 
 var seen statements
 
@@ -75,7 +79,11 @@ func (s *statements) AfterQuery(_ context.Context, event *bun.QueryEvent) {
 		s.all = map[string]statement{}
 	}
 	if _, known := s.all[shape]; !known {
-		s.all[shape] = statement{origin, event.Query}
+		one := statement{origin: origin, query: event.Query}
+		if strings.Contains(event.Query, "$1") { // bun's own have their values in them
+			one.parameters = len(event.QueryArgs)
+		}
+		s.all[shape] = one
 	}
 }
 
@@ -144,7 +152,7 @@ func (s *statements) scans() (wrong []string, err error) {
 		if slices.ContainsFunc(keysOf(wholeTable), func(file string) bool { return strings.HasPrefix(one.origin, file) }) {
 			continue
 		}
-		scanned, err := scannedBy(ctx, db, first, one.query)
+		scanned, err := scannedBy(ctx, db, first, one)
 		if err != nil {
 			return nil, fmt.Errorf("explain the statement at %s: %w", one.origin, err)
 		}
@@ -168,7 +176,7 @@ func keysOf(m map[string]string) (keys []string) {
 func pretend(ctx context.Context, db bun.IDB) error {
 	const tables = `SELECT c.oid FROM pg_class c WHERE c.relname IN (?0) AND c.relkind = 'r'`
 	for _, sql := range []string{
-		"SET enable_seqscan = off",
+		"SET enable_seqscan = off", "SET plan_cache_mode = force_generic_plan", // the plan of what is prepared is made without its values
 		// Some rows in each table and each index: what has no page has no rows, whatever the catalogue says. They are spread
 		// as those of many accounts are.
 		"ALTER TABLE posts ALTER account_id SET (n_distinct = -0.001), ALTER user_id SET (n_distinct = -0.001)",
@@ -232,9 +240,9 @@ func firstColumns(ctx context.Context, db bun.IDB) (map[string]string, error) {
 }
 
 // scannedBy is what a statement reads whole.
-func scannedBy(ctx context.Context, db bun.IDB, first map[string]string, query string) (scanned []string, err error) {
-	var body []byte
-	if err := db.QueryRowContext(ctx, "EXPLAIN (FORMAT JSON) "+query).Scan(&body); err != nil {
+func scannedBy(ctx context.Context, db bun.IDB, first map[string]string, one statement) (scanned []string, err error) {
+	body, err := explained(ctx, db, one)
+	if err != nil {
 		return nil, err
 	}
 	var whole []struct{ Plan plan }
@@ -262,6 +270,21 @@ func scannedBy(ctx context.Context, db bun.IDB, first map[string]string, query s
 		walk(one.Plan)
 	}
 	return scanned, nil
+}
+
+// explained is the plan of a statement.
+func explained(ctx context.Context, db bun.IDB, one statement) (body []byte, err error) {
+	if one.parameters == 0 {
+		err = db.QueryRowContext(ctx, "EXPLAIN (FORMAT JSON) "+one.query).Scan(&body)
+		return body, err
+	}
+	if _, err := db.ExecContext(ctx, "PREPARE one AS "+one.query); err != nil {
+		return nil, err
+	}
+	nulls := strings.Repeat(", NULL", one.parameters)[2:]
+	err = db.QueryRowContext(ctx, "EXPLAIN (FORMAT JSON) EXECUTE one("+nulls+")").Scan(&body)
+	_, after := db.ExecContext(ctx, "DEALLOCATE one")
+	return body, errors.Join(err, after)
 }
 
 // report says what was found; false where something was.

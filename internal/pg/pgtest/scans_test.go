@@ -22,6 +22,8 @@ func TestScannedBy(t *testing.T) {
 		t.Fatalf("%v, %v", first, err)
 	}
 	for query, want := range map[string]string{
+		"SELECT text FROM posts WHERE id = ANY($1)":                                                "",
+		"SELECT text FROM posts WHERE text = ANY($1)":                                              "reads all of",
 		"SELECT * FROM posts WHERE id = 'x'":                                                       "",
 		"SELECT count(*) FROM posts WHERE account_id = 'x'":                                        "",
 		"DELETE FROM post_attempts WHERE post_id IN ('a', 'b')":                                    "",
@@ -33,7 +35,7 @@ func TestScannedBy(t *testing.T) {
 		"UPDATE commands SET outcome = NULL WHERE body_hash = 'x'":                                 "reads all of commands",
 		"WITH a AS (SELECT 1 AS n) SELECT * FROM a WHERE EXISTS (SELECT FROM posts WHERE rev = n)": "reads all of",
 	} {
-		found, err := scannedBy(t.Context(), conn, first, query)
+		found, err := scannedBy(t.Context(), conn, first, statement{query: query, parameters: strings.Count(query, "$")})
 		if got := strings.Join(found, "; "); err != nil || !strings.HasPrefix(got, want) || (got == "") != (want == "") {
 			t.Errorf("%s: %q, %v; want %q", query, got, err, want)
 		}

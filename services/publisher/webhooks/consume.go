@@ -9,13 +9,13 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/uptrace/bun"
 	"go.uber.org/zap"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
+	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/wire"
 )
 
@@ -122,8 +122,8 @@ func (s *Service) saveDeliveries(ctx context.Context, batch []jetstream.Msg) (in
 		return 0, nil
 	}
 	var hooks []webhook
-	err := s.db.NewSelect().Model(&hooks).Where("user_id IN (?) AND status = ?", bun.List(users), asks.WebhookActive).Scan(ctx)
-	if err != nil {
+	q := s.db.NewSelect().Model(&hooks).Where("user_id = ANY($1) AND status = ?", asks.WebhookActive).Order("user_id", "created_at", "id")
+	if err := pg.Prepared(ctx, s.db, fmt.Sprint(q), []any{users}, &hooks); err != nil {
 		return 0, fmt.Errorf("find webhooks: %w", err)
 	}
 	var rows []delivery
@@ -134,6 +134,7 @@ func (s *Service) saveDeliveries(ctx context.Context, batch []jetstream.Msg) (in
 				continue
 			}
 			if payload == nil {
+				var err error
 				if payload, err = payloadOf(f.meta.Type, f.meta.Time, f.body); err != nil {
 					return 0, err
 				}
