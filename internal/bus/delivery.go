@@ -144,7 +144,7 @@ func (c *consumer) nakWithDelay(m jetstream.Msg, delay time.Duration) (err error
 	return err
 }
 
-// putOffTries cover the time in which another server becomes the durable's leader.
+// nakTries cover the time in which another server becomes the durable's leader.
 const nakTries = 6
 
 // heartbeat keeps the server from giving a message to somebody else while it is worked on.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/omni-write/threads/events"
 )
 
@@ -69,6 +71,20 @@ func (h *Handlers) OnWake(pattern string, fn func(ctx context.Context, d Deliver
 
 // OnDead is called before a message that nobody could handle becomes a dead letter, and again when storing that fails.
 func (h *Handlers) OnDead(fn func(ctx context.Context, d Delivery, err error)) { h.onDead = fn }
+
+// Holding has each handler that was added by now hold one of the places while it works. A process may have more messages in hand than
+// there are connections for those that take one each.
+func (h *Handlers) Holding(places *semaphore.Weighted) {
+	for typ, handle := range h.byType {
+		h.byType[typ] = func(ctx context.Context, d Delivery, body []byte) (any, error) {
+			if err := places.Acquire(ctx, 1); err != nil {
+				return nil, fmt.Errorf("wait for a place: %w", err)
+			}
+			defer places.Release(1)
+			return handle(ctx, d, body)
+		}
+	}
+}
 
 // call finds the handler of a message and calls it.
 func (h *Handlers) call(ctx context.Context, d Delivery, body []byte) (result any, err error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/uptrace/bun"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
@@ -59,6 +60,7 @@ type Service struct {
 	Projector  *projector.Projector
 	drafts     *draft.Service
 	webhooks   *webhooks.Service
+	singles    *semaphore.Weighted // commands that are worked one by one, each with a connection
 
 	cfg Config
 	bus *bus.Bus
@@ -75,7 +77,7 @@ func New(cfg Config, d Deps) *Service {
 	store := posts.NewStore(d.DB, cfg.Lease, cfg.SecondCallAfter)
 	// Questions, and calls on behalf of owners, must not take a connection from publishing.
 	aside := posts.NewStore(d.Side, cfg.Lease, cfg.SecondCallAfter)
-	s := &Service{cfg: cfg, bus: d.Bus, db: d.DB, log: d.Log}
+	s := &Service{cfg: cfg, bus: d.Bus, db: d.DB, log: d.Log, singles: semaphore.NewWeighted(int64(pg.Slots(d.DB, 64)))}
 	s.OwnerCalls = ownercalls.New(ownercalls.Config{ThrottleWait: cfg.ThrottleWait},
 		ownercalls.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
 	s.Projector = projector.New(cfg.Projector(), projector.Deps{Bus: d.Bus, DB: d.DB, Store: store, Log: d.Log, Now: d.Now})
@@ -98,7 +100,7 @@ func New(cfg Config, d Deps) *Service {
 	s.Questions = questions.New(aside, s.OwnerCalls, cfg.LateAfter)
 	s.Delivery = delivery.New(cfg.Config, delivery.Deps{
 		Bus: d.Bus, DB: d.DB, Store: store, Threads: d.Threads, Vault: d.Vault, Drafts: s.drafts, Projector: s.Projector,
-		OwnerCalls: s.OwnerCalls, Erased: s.Erasure.Erased, Monitor: s.Monitor, Log: d.Log, Now: d.Now,
+		OwnerCalls: s.OwnerCalls, Erased: s.Erasure.Erased, Monitor: s.Monitor, Singles: s.singles, Log: d.Log, Now: d.Now,
 	})
 	s.Engagement = engagement.New(cfg.Engagement, engagement.Deps{
 		Bus: d.Bus, DB: d.DB, Side: d.Side, Threads: d.Threads, Posts: store, Calls: s.OwnerCalls,
@@ -110,6 +112,10 @@ func New(cfg Config, d Deps) *Service {
 	})
 	return s
 }
+
+// commandsInHand is how many commands a process works on at once. New posts are written in batches, so that is far more than it has
+// connections.
+const commandsInHand = 256
 
 // Run works until ctx ends, then finishes what it has in hand.
 func (s *Service) Run(ctx context.Context) error {
@@ -130,7 +136,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return s.bus.Handle(ctx, events.PublisherCommands, s.commands(), bus.HandleOptions{Concurrency: pg.Slots(s.db, 64)})
+		return s.bus.Handle(ctx, events.PublisherCommands, s.commands(), bus.HandleOptions{Concurrency: commandsInHand})
 	})
 	g.Go(func() error {
 		// Until EVENTS is applied no wake-up could be worked on: it is left to another process.

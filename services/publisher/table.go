@@ -11,11 +11,10 @@ import (
 
 // Which message goes to which method.
 
-// commands are done once each. Those that need Threads wait for a place among the calls on behalf of owners.
+// commands are done once each. Those that need Threads wait for a place among the calls on behalf of owners. All but new posts, which are
+// accepted together, take a connection each.
 func (s *Service) commands() *bus.Handlers {
 	on := bus.NewHandlers()
-	bus.OnCommand(on, s.Delivery.SchedulePost)
-	bus.OnCommand(on, s.Delivery.PublishPost)
 	bus.OnCommand(on, s.Delivery.EditPost)
 	bus.OnCommand(on, s.Delivery.CancelPost)
 	bus.OnCommand(on, s.Delivery.RetryPost)
@@ -24,6 +23,9 @@ func (s *Service) commands() *bus.Handlers {
 	ownercalls.On(s.OwnerCalls, on, s.Engagement.ImportHistory, nil)
 	ownercalls.On(s.OwnerCalls, on, s.Engagement.HideReply, nil)
 	ownercalls.On(s.OwnerCalls, on, s.Engagement.ApproveReply, nil)
+	on.Holding(s.singles)
+	bus.OnCommand(on, s.Delivery.SchedulePost)
+	bus.OnCommand(on, s.Delivery.PublishPost)
 	on.OnDead(s.Delivery.Dead)
 	return on
 }

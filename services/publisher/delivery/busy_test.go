@@ -13,7 +13,9 @@ import (
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
+	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/services/publisher"
 	"github.com/omni-write/threads/services/publisher/delivery"
 	"github.com/omni-write/threads/services/publisher/projector"
@@ -182,4 +184,32 @@ func TestBusyAccount(t *testing.T) {
 	}
 	release()
 	r.Once(r.Await(own.ID, events.FactPublished))
+}
+
+// Commands that wait for a row that somebody holds keep to their places, however many are in hand: another's post is accepted, and
+// goes out.
+func TestHeldRowHoldsNoNewPostUp(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	quiet := r.Connect("user_2", "quiet")
+	r.Start()
+	held := r.Schedule(time.Hour, "held")
+	release := r.hold("posts", held.ID)
+	defer release()
+	for range 50 {
+		if err := r.Bus.Send(t.Context(), events.CancelPost{PostID: held.ID, UserID: testUser}, bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const waiters = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+	places := pg.Slots(r.DB, 64)
+	waiting.Until(t, "the places are taken", func() bool { return r.count(waiters) >= places })
+	p, fault := r.Do(events.SchedulePost{PostID: events.NewPostID(), UserID: "user_2", Draft: events.Draft{AccountID: quiet.ID, Text: "free"}, PublishAt: time.Now()}, time.Second)
+	if fault != nil {
+		t.Fatal(fault)
+	}
+	r.Once(r.Await(p.ID, events.FactPublished))
+	if n := r.count(waiters); n > places {
+		t.Errorf("%d commands wait for the row, in %d places", n, places)
+	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/uptrace/bun"
 	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/batch"
@@ -41,6 +42,7 @@ type Deps struct {
 	OwnerCalls *ownercalls.Service
 	Erased     func(accountID string) bool
 	Monitor    *monitor.Monitor
+	Singles    *semaphore.Weighted // commands that are worked one by one, each with a connection
 	Log        *zap.Logger
 	Now        func() time.Time
 }
@@ -134,7 +136,7 @@ func New(cfg Config, d Deps) *Delivery {
 	}
 	ledger := &ledger{db: d.DB, store: store, alarms: alarms, outbox: outbox, now: now}
 	accepter := &accepter{
-		cfg: cfg, db: d.DB, store: store, drafts: d.Drafts, ledger: ledger, alarms: alarms, moves: moves, now: now,
+		cfg: cfg, db: d.DB, store: store, drafts: d.Drafts, ledger: ledger, singles: d.Singles, alarms: alarms, moves: moves, now: now,
 		ownAccounts: &batch.Batcher[batch.Read[[]accounts.Account]]{Size: readBatch, AtOnce: 2, Work: readOwn(d.DB)},
 	}
 	accepter.acceptances = &batch.Batcher[acceptance]{Size: acceptBatch, AtOnce: 2, Work: accepter.acceptBatch}
