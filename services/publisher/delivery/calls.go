@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/omni-write/threads/internal/limiter"
 )
@@ -12,6 +13,9 @@ type calls struct {
 	*limiter.Limiter               // an account's posts from their hour to the answer
 	claims           chan struct{} // posts between their claim and the answer
 	slots            chan struct{} // calls
+
+	mu       sync.Mutex
+	rushOver chan struct{} // closed when it is; nil while there is none
 }
 
 func newCalls(total, perUser, perAccount int) *calls {
@@ -24,8 +28,59 @@ const claimsPerCall = 4
 
 // claim waits until one more post may be claimed, start until one more call may be made. The returned function gives the
 // place back, once.
-func (c *calls) claim(ctx context.Context) (done func(), err error) { return place(ctx, c.claims) }
+func (c *calls) claim(ctx context.Context) (done func(), err error) {
+	if len(c.claims) == cap(c.claims) {
+		c.beginRush()
+	}
+	leave, err := place(ctx, c.claims)
+	if err != nil {
+		c.endRush()
+		return nil, err
+	}
+	return func() { leave(); c.endRush() }, nil
+}
+
 func (c *calls) start(ctx context.Context) (done func(), err error) { return place(ctx, c.slots) }
+
+// A rush begins when a post that is due finds no place to be claimed, and ends when nearly all have been called. Meanwhile what can wait
+// until after a call waits: processor time spent on it makes the next post late.
+
+func (c *calls) beginRush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.rushOver == nil {
+		c.rushOver = make(chan struct{})
+	}
+}
+
+func (c *calls) endRush() {
+	if len(c.claims) > cap(c.claims)/16 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.rushOver != nil {
+		close(c.rushOver)
+		c.rushOver = nil
+	}
+}
+
+// afterRush waits until the rush is over, so long at most.
+func (c *calls) afterRush(ctx context.Context, atMost time.Duration) {
+	c.mu.Lock()
+	over := c.rushOver
+	c.mu.Unlock()
+	if over == nil {
+		return
+	}
+	limit := time.NewTimer(atMost)
+	defer limit.Stop()
+	select {
+	case <-over:
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+}
 
 func place(ctx context.Context, places chan struct{}) (done func(), err error) {
 	select {

@@ -24,6 +24,7 @@ type concluder struct {
 	bus        *bus.Bus
 	db         *bun.DB
 	store      *posts.Store
+	calls      *calls
 	outcomes   *batch.Batcher[posts.Outcome]
 	projector  *projector.Projector
 	outbox     *outbox
@@ -101,6 +102,7 @@ func (c *concluder) saveOutcome(ctx context.Context, old, p *posts.Post, tried [
 // the same effect.
 func (c *concluder) finishOutcome(ctx context.Context, p *posts.Post) (end, error) {
 	if p.Fact == events.FactPublished {
+		c.calls.afterRush(ctx, c.cfg.Lease/8)
 		c.permalinks.fetch(ctx, p)
 	}
 	crash.At(crash.PublishTelling)

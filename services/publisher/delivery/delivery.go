@@ -95,7 +95,7 @@ func New(cfg Config, d Deps) *Delivery {
 		places: limiter.NewShared(cfg.Wakes()/4, permalinksPerAccount), log: log, now: now,
 	}
 	concluder := &concluder{
-		cfg: cfg, bus: d.Bus, db: d.DB, store: store, projector: d.Projector, outbox: outbox, moves: moves, doubts: doubts, permalinks: permalinks,
+		cfg: cfg, bus: d.Bus, db: d.DB, store: store, calls: calls, projector: d.Projector, outbox: outbox, moves: moves, doubts: doubts, permalinks: permalinks,
 		outcomes: &batch.Batcher[posts.Outcome]{Size: noteBatch, AtOnce: 2, Work: store.SaveOutcomes}, log: log, now: now,
 	}
 	waits := &waits{

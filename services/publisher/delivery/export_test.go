@@ -149,3 +149,10 @@ func (d *Delivery) KeepCommands(kept time.Duration)     { d.retention.cfg.Comman
 func (d *Delivery) AttemptsRound() (after int64, next time.Time) {
 	return d.retention.after, d.retention.next
 }
+
+// InRush says whether posts that are due wait for a place to be claimed.
+func (d *Delivery) InRush() bool {
+	d.calls.mu.Lock()
+	defer d.calls.mu.Unlock()
+	return d.calls.rushOver != nil
+}
