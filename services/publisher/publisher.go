@@ -157,6 +157,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return s.Projector.Run(ctx)
 	})
 	g.Go(func() error { return s.Delivery.Sweep(ctx) })
+	g.Go(func() error { return s.Delivery.WorkOffBacklog(ctx) })
 	g.Go(func() error { return s.Engagement.CollectInsights(ctx) })
 	g.Go(func() error { return s.Erasure.Run(ctx) })
 	g.Go(func() error { return s.Monitor.Run(ctx) })

@@ -65,6 +65,12 @@ func (c *calls) endRush() {
 	}
 }
 
+func (c *calls) inRush() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rushOver != nil
+}
+
 // afterRush waits until the rush is over, so long at most.
 func (c *calls) afterRush(ctx context.Context, atMost time.Duration) {
 	c.mu.Lock()

@@ -25,6 +25,7 @@ type concluder struct {
 	db         *bun.DB
 	store      *posts.Store
 	calls      *calls
+	backlog    *backlog
 	outcomes   *batch.Batcher[posts.Outcome]
 	projector  *projector.Projector
 	outbox     *outbox
@@ -85,6 +86,9 @@ func (c *concluder) conclude(ctx context.Context, old, p *posts.Post, tried ...a
 	if err := c.outbox.flush(ctx, old); err != nil {
 		c.log.Warn("a change is emitted only with the outcome", postField(p.ID), errField(err))
 	}
+	if p.Fact == events.FactPublished && c.calls.inRush() && c.backlog.add(p.ID) {
+		return final, nil
+	}
 	return c.finishOutcome(ctx, p)
 }
 
@@ -102,7 +106,6 @@ func (c *concluder) saveOutcome(ctx context.Context, old, p *posts.Post, tried [
 // the same effect.
 func (c *concluder) finishOutcome(ctx context.Context, p *posts.Post) (end, error) {
 	if p.Fact == events.FactPublished {
-		c.calls.afterRush(ctx, c.cfg.Lease/8)
 		c.permalinks.fetch(ctx, p)
 	}
 	crash.At(crash.PublishTelling)

@@ -2,7 +2,7 @@
 // owners change meanwhile, and the sweep that finds what was left undone.
 //
 // Follow a post through the files in this order: accept.go, prepare.go (its container is built ahead of time), publish.go (the
-// call at the second), conclude.go (the answer is written and emitted), confirm.go (whenever the answer is not clear). wake.go has
+// call at the second), conclude.go (the answer is written and emitted; in a rush later: backlog.go), confirm.go (whenever the answer is not clear). wake.go has
 // each of them done when the row says so; sweep.go wakes what nobody woke. Each type names what it works with, and none works
 // with one that comes after it in New.
 package delivery
@@ -95,7 +95,7 @@ func New(cfg Config, d Deps) *Delivery {
 		places: limiter.NewShared(cfg.Wakes()/4, permalinksPerAccount), log: log, now: now,
 	}
 	concluder := &concluder{
-		cfg: cfg, bus: d.Bus, db: d.DB, store: store, calls: calls, projector: d.Projector, outbox: outbox, moves: moves, doubts: doubts, permalinks: permalinks,
+		cfg: cfg, bus: d.Bus, db: d.DB, store: store, calls: calls, backlog: newBacklog(), projector: d.Projector, outbox: outbox, moves: moves, doubts: doubts, permalinks: permalinks,
 		outcomes: &batch.Batcher[posts.Outcome]{Size: noteBatch, AtOnce: 2, Work: store.SaveOutcomes}, log: log, now: now,
 	}
 	waits := &waits{
