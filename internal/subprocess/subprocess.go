@@ -5,8 +5,8 @@ package subprocess
 
 import (
 	"bufio"
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -206,9 +206,10 @@ func (p *Process) Ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_ = resp.Body.Close()
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return errors.New("it answers " + resp.Status)
+		failing, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+		return fmt.Errorf("it answers %s: %s", resp.Status, bytes.TrimSpace(failing))
 	}
 	return nil
 }
