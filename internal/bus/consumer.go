@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/clock"
@@ -18,6 +19,7 @@ import (
 // HandleOptions bounds the work of one process.
 type HandleOptions struct {
 	Concurrency       int           // messages in hand at once; 0: 16
+	Bytes             int64         // of the bodies of those; a larger one is in hand by itself; 0: 32 MiB
 	Prefetch          int           // messages fetched ahead; 0: Concurrency
 	CommandDeliveries uint64        // after so many failures that are no outage a command becomes a dead letter; 0: 20
 	CommandLimit      time.Duration // how long the handler of a command may take; 0: 30 s
@@ -27,6 +29,9 @@ type HandleOptions struct {
 func (o HandleOptions) orDefaults() HandleOptions {
 	if o.Concurrency == 0 {
 		o.Concurrency = 16
+	}
+	if o.Bytes == 0 {
+		o.Bytes = 32 << 20
 	}
 	if o.Prefetch == 0 {
 		o.Prefetch = o.Concurrency
@@ -56,7 +61,7 @@ func (b *Bus) Handle(ctx context.Context, durable string, h *Handlers, o HandleO
 	}
 	c := &consumer{
 		bus: b, stream: stream, durable: durable, handlers: h, options: o,
-		slots: make(chan struct{}, o.Concurrency), held: map[jetstream.Msg]time.Time{},
+		slots: make(chan struct{}, o.Concurrency), bytes: semaphore.NewWeighted(o.Bytes), held: map[jetstream.Msg]time.Time{},
 	}
 	for ctx.Err() == nil {
 		err := c.read(ctx)
@@ -91,6 +96,7 @@ type consumer struct {
 	handlers        *Handlers
 	options         HandleOptions
 	slots           chan struct{}
+	bytes           *semaphore.Weighted
 	busy            sync.WaitGroup
 
 	mu   sync.Mutex
@@ -130,9 +136,14 @@ func (c *consumer) read(ctx context.Context) error {
 		}
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err == nil {
+			size := min(int64(len(m.Data())), c.options.Bytes)
+			if c.bytes.Acquire(ctx, size) != nil { // told to stop
+				_ = m.Nak()
+				return nil
+			}
 			c.hold(m)
 			c.busy.Go(func() {
-				defer func() { <-c.slots }()
+				defer func() { c.bytes.Release(size); <-c.slots }()
 				defer c.release(m)
 				c.handle(ctx, m, beat)
 			})

@@ -523,6 +523,43 @@ func TestServerRestart(t *testing.T) {
 	}
 }
 
+// What is in hand is bounded in bytes too: large messages wait for each other, and one beyond the bound is in hand by itself.
+func TestBytesInHand(t *testing.T) {
+	t.Parallel()
+	b := bustest.New(t)
+	const most = 64 << 10
+	sizes := []int{most / 2, most / 2, most / 2, 2 * most, 10}
+	began, end := make(chan int, len(sizes)), make(chan struct{})
+	var inHand, worst atomic.Int64
+	h := bus.NewHandlers()
+	bus.OnCommand(h, func(_ context.Context, _ bus.Delivery, cmd events.SchedulePost) (any, error) {
+		size := int64(len(cmd.Draft.Text))
+		if n := inHand.Add(min(size, most)); n > worst.Load() {
+			worst.Store(n)
+		}
+		began <- len(cmd.Draft.Text)
+		<-end
+		inHand.Add(-min(size, most))
+		return nil, nil
+	})
+	for _, size := range sizes {
+		cmd := events.SchedulePost{PostID: events.NewPostID(), UserID: "user_1", Draft: events.Draft{Text: strings.Repeat("x", size-10)}}
+		if err := b.Send(t.Context(), cmd, bus.CommandOptions{ID: events.NewCommandID()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	handling(t, b, events.PublisherCommands, h, bus.HandleOptions{Bytes: most + 1<<10})
+	next(t, began, "the first")
+	for range sizes[1:] {
+		end <- struct{}{}
+		next(t, began, "another")
+	}
+	end <- struct{}{}
+	if n := worst.Load(); n > most {
+		t.Errorf("%d bytes were in hand, and %d are the bound", n, most)
+	}
+}
+
 func TestRetryDelay(t *testing.T) {
 	t.Parallel()
 	for deliveries, want := range map[uint64]time.Duration{

@@ -114,8 +114,11 @@ func New(cfg Config, d Deps) *Service {
 }
 
 // commandsInHand is how many commands a process works on at once. New posts are written in batches, so that is far more than it has
-// connections.
-const commandsInHand = 256
+// connections. Fewer are fetched ahead: a command may have half a mebibyte.
+const (
+	commandsInHand = 256
+	commandsAhead  = 64
+)
 
 // Run works until ctx ends, then finishes what it has in hand.
 func (s *Service) Run(ctx context.Context) error {
@@ -136,7 +139,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return s.bus.Handle(ctx, events.PublisherCommands, s.commands(), bus.HandleOptions{Concurrency: commandsInHand})
+		return s.bus.Handle(ctx, events.PublisherCommands, s.commands(), bus.HandleOptions{Concurrency: commandsInHand, Prefetch: commandsAhead})
 	})
 	g.Go(func() error {
 		// Until EVENTS is applied no wake-up could be worked on: it is left to another process.
