@@ -548,13 +548,17 @@ func TestBytesInHand(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	here := deliveries(t, b, events.StreamCommands, events.PublisherCommands)
 	handling(t, b, events.PublisherCommands, h, bus.HandleOptions{Bytes: most + 1<<10})
+	for range sizes {
+		next(t, here, "a message")
+	}
 	next(t, began, "the first")
-	for range sizes[1:] {
-		end <- struct{}{}
+	next(t, began, "the second")
+	close(end)
+	for range sizes[2:] {
 		next(t, began, "another")
 	}
-	end <- struct{}{}
 	if n := worst.Load(); n > most {
 		t.Errorf("%d bytes were in hand, and %d are the bound", n, most)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/omni-write/threads/internal/crash"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/services/publisher/delivery/pace"
 	"github.com/omni-write/threads/services/publisher/projector"
 )
 
@@ -24,8 +25,8 @@ type concluder struct {
 	bus        *bus.Bus
 	db         *bun.DB
 	store      *posts.Store
-	calls      *calls
-	backlog    *backlog
+	calls      *pace.Calls
+	backlog    *pace.Backlog
 	outcomes   *batch.Batcher[posts.Outcome]
 	projector  *projector.Projector
 	outbox     *outbox
@@ -86,7 +87,7 @@ func (c *concluder) conclude(ctx context.Context, old, p *posts.Post, tried ...a
 	if err := c.outbox.flush(ctx, old); err != nil {
 		c.log.Warn("a change is emitted only with the outcome", postField(p.ID), errField(err))
 	}
-	if p.Fact == events.FactPublished && c.calls.inRush() && c.backlog.add(p.ID) {
+	if p.Fact == events.FactPublished && c.calls.InRush() && c.backlog.Add(p.ID) {
 		return final, nil
 	}
 	return c.finishOutcome(ctx, p)

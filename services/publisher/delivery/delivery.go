@@ -23,6 +23,7 @@ import (
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/vault"
 	"github.com/omni-write/threads/services/publisher/delivery/find"
+	"github.com/omni-write/threads/services/publisher/delivery/pace"
 	"github.com/omni-write/threads/services/publisher/draft"
 	"github.com/omni-write/threads/services/publisher/links"
 	"github.com/omni-write/threads/services/publisher/monitor"
@@ -56,7 +57,7 @@ type Delivery struct {
 
 	db        *bun.DB
 	store     *posts.Store
-	calls     *calls
+	calls     *pace.Calls
 	answers   *answers
 	outbox    *outbox
 	moves     *moves
@@ -73,7 +74,7 @@ type Delivery struct {
 func New(cfg Config, d Deps) *Delivery {
 	store, now, log := d.Store, d.Now, d.Log
 	accountReads := &batch.Batcher[batch.Read[accounts.Account]]{Size: readBatch, AtOnce: 2, Work: readAccounts(d.DB)}
-	calls := newCalls(cfg.CallsInFlight, 0, cfg.CallsPerAccount)
+	calls := pace.NewCalls(cfg.CallsInFlight, 0, cfg.CallsPerAccount)
 	answers := newAnswers()
 
 	alarms := &alarms{cfg: cfg, bus: d.Bus, now: now}
@@ -95,7 +96,7 @@ func New(cfg Config, d Deps) *Delivery {
 		places: limiter.NewShared(cfg.Wakes()/4, permalinksPerAccount), log: log, now: now,
 	}
 	concluder := &concluder{
-		cfg: cfg, bus: d.Bus, db: d.DB, store: store, calls: calls, backlog: newBacklog(), projector: d.Projector, outbox: outbox, moves: moves, doubts: doubts, permalinks: permalinks,
+		cfg: cfg, bus: d.Bus, db: d.DB, store: store, calls: calls, backlog: pace.NewBacklog(), projector: d.Projector, outbox: outbox, moves: moves, doubts: doubts, permalinks: permalinks,
 		outcomes: &batch.Batcher[posts.Outcome]{Size: noteBatch, AtOnce: 2, Work: store.SaveOutcomes}, log: log, now: now,
 	}
 	waits := &waits{
@@ -111,7 +112,7 @@ func New(cfg Config, d Deps) *Delivery {
 	// A quarter of the wake-ups in hand at most, as for questions: the last quarter is left to posts that are ready.
 	creations := limiter.NewShared(min(cfg.CreationsInFlight, cfg.Wakes()/4), cfg.CreationsPerAccount)
 	creations.Farthest = farthestCreation
-	pacer := newPacer()
+	pacer := pace.NewPacer()
 	preparer := &preparer{
 		cfg: cfg, api: d.Threads, store: store, leases: leases, tokens: tokens, quotas: quotas, references: references, moves: moves, doubts: doubts,
 		waits: waits, concluder: concluder, creations: creations, pacer: pacer, now: now,
@@ -162,10 +163,10 @@ func New(cfg Config, d Deps) *Delivery {
 }
 
 // Busy says that calls to Threads that can wait had better do so.
-func (d *Delivery) Busy() bool { return d.calls.busy() }
+func (d *Delivery) Busy() bool { return d.calls.Busy() }
 
 // Begin says in the metrics how much may be in flight.
-func (d *Delivery) Begin() { callPlaces.Set(float64(cap(d.calls.slots))) }
+func (d *Delivery) Begin() { callPlaces.Set(float64(d.calls.Places())) }
 
 // Finish gives the answers that are not in their rows yet some time after work was told to stop.
 func (d *Delivery) Finish(stopped time.Time) { d.answers.finish(answersEnd - time.Since(stopped)) }

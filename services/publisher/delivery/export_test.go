@@ -151,4 +151,4 @@ func (d *Delivery) AttemptsRound() (after int64, next time.Time) {
 }
 
 // InRush says whether posts that are due wait for a place to be claimed.
-func (d *Delivery) InRush() bool { return d.calls.inRush() }
+func (d *Delivery) InRush() bool { return d.calls.InRush() }

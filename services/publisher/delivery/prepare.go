@@ -14,6 +14,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/breaker"
+	"github.com/omni-write/threads/services/publisher/delivery/pace"
 	"github.com/omni-write/threads/services/publisher/draft"
 )
 
@@ -31,7 +32,7 @@ type preparer struct {
 	waits      *waits
 	concluder  *concluder
 	creations  *limiter.Limiter
-	pacer      *pacer
+	pacer      *pace.Pacer
 	now        func() time.Time
 }
 
@@ -116,7 +117,7 @@ func (r *preparer) create(ctx context.Context, old *posts.Post, a access, c thre
 	if c.ImageURL != "" || c.VideoURL != "" {
 		asked = breaker.Fetching(ctx, old.AccountID)
 	}
-	r.pacer.spend(old.AccountID, began)
+	r.pacer.Spend(old.AccountID, began)
 	id, err := r.api.CreateContainer(asked, a.token, c)
 	tried := attempted("create", began, r.now(), err)
 	if err != nil {
@@ -138,7 +139,7 @@ func (r *preparer) create(ctx context.Context, old *posts.Post, a access, c thre
 // inspect reads a container's status. The step goes on when it is FINISHED.
 func (r *preparer) inspect(ctx context.Context, old *posts.Post, a access, containerID string) (end, error) {
 	began := r.now()
-	r.pacer.spend(old.AccountID, began)
+	r.pacer.Spend(old.AccountID, began)
 	status, err := readStatus(ctx, r.api, old, r.now(), a, containerID)
 	tried := attempted("status", began, r.now(), err)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/threads/breaker"
+	"github.com/omni-write/threads/services/publisher/delivery/pace"
 )
 
 // caller makes the publish calls.
@@ -23,7 +24,7 @@ type caller struct {
 	cfg        Config
 	api        *threads.Client
 	store      *posts.Store
-	calls      *calls
+	calls      *pace.Calls
 	claimer    *claimer
 	answers    *answers
 	leases     *leases
@@ -70,7 +71,7 @@ func (c *caller) publish(ctx context.Context, old *posts.Post) (end, error) {
 	if c.answers.full() {
 		return c.snoozes.forPlace(ctx, old, time.Second) // the answer could not be saved
 	}
-	unclaim, err := c.calls.claim(ctx)
+	unclaim, err := c.calls.Claim(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -178,7 +179,7 @@ func (c *caller) call(ctx context.Context, before, p *posts.Post, a access, land
 	}
 	ctx = context.WithoutCancel(ctx)
 	stopRenewing := c.leases.keep(ctx, p)
-	land, _ := c.calls.start(ctx) // never fails: nothing ends this ctx
+	land, _ := c.calls.Start(ctx) // never fails: nothing ends this ctx
 	callsInFlight.Inc()
 	var called time.Time
 	began := c.now()

@@ -51,7 +51,7 @@ func (r *preparer) tryParts(ctx context.Context, old *posts.Post, a access) (end
 			if t.container.ImageURL != "" || t.container.VideoURL != "" {
 				asked = breaker.Fetching(ctx, old.AccountID)
 			}
-			r.pacer.spend(old.AccountID, r.now())
+			r.pacer.Spend(old.AccountID, r.now())
 			_, errs[i] = r.api.CreateContainer(asked, a.token, t.container)
 			return nil
 		})

@@ -12,6 +12,7 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/limiter"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/services/publisher/delivery/pace"
 	"github.com/omni-write/threads/services/publisher/monitor"
 	"github.com/omni-write/threads/services/publisher/projector"
 )
@@ -23,7 +24,7 @@ type waker struct {
 	projector  *projector.Projector
 	monitor    *monitor.Monitor
 	creations  *limiter.Limiter
-	pacer      *pacer
+	pacer      *pace.Pacer
 	questions  *limiter.Limiter
 	alarms     *alarms
 	outbox     *outbox
@@ -105,7 +106,7 @@ func (w *waker) work(ctx context.Context, p *posts.Post) (end, error) {
 		return moved, w.waits.notCalled(ctx, p)
 	}
 	if p.State == events.StateScheduled && p.Kind != events.KindRepost { // a repost has nothing to prepare
-		if wait := w.pacer.wait(p, w.now()); wait > 0 {
+		if wait := w.pacer.Wait(p, w.now()); wait > 0 {
 			return w.snoozes.forPlace(ctx, p, wait)
 		}
 	}

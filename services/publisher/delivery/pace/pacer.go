@@ -1,4 +1,4 @@
-package delivery
+package pace
 
 import (
 	"sync"
@@ -22,8 +22,8 @@ const (
 	maxPaces  = 100_000
 )
 
-// pacer spreads an account's calls ahead of its posts over the time that there is. It holds back no post that is soon due.
-type pacer struct {
+// Pacer spreads an account's calls ahead of its posts over the time that there is. It holds back no post that is soon due.
+type Pacer struct {
 	mu    sync.Mutex
 	paces *expirable.LRU[string, *pace]
 }
@@ -33,11 +33,12 @@ type pace struct {
 	next  time.Time // the appointment of the next post that has to wait
 }
 
-func newPacer() *pacer {
-	return &pacer{paces: expirable.NewLRU[string, *pace](maxPaces, nil, pacesKept)}
+// NewPacer makes one that remembers nothing yet.
+func NewPacer() *Pacer {
+	return &Pacer{paces: expirable.NewLRU[string, *pace](maxPaces, nil, pacesKept)}
 }
 
-func (c *pacer) of(account string) *pace {
+func (c *Pacer) of(account string) *pace {
 	p, ok := c.paces.Get(account)
 	if !ok {
 		p = &pace{calls: rate.NewLimiter(aheadPerMinute/rate.Limit(60), aheadAtOnce)}
@@ -46,15 +47,15 @@ func (c *pacer) of(account string) *pace {
 	return p
 }
 
-// spend counts a call.
-func (c *pacer) spend(account string, now time.Time) {
+// Spend counts a call.
+func (c *Pacer) Spend(account string, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.of(account).calls.ReserveN(now, 1) // may be one too many; others wait the longer
 }
 
-// wait is how long a post that is to be prepared waits for its account's next call; 0 is not at all.
-func (c *pacer) wait(p *posts.Post, now time.Time) time.Duration {
+// Wait is how long a post that is to be prepared waits for its account's next call; 0 is not at all.
+func (c *Pacer) Wait(p *posts.Post, now time.Time) time.Duration {
 	left := p.PublishAt.Sub(now) - unpaced
 	if left <= 0 {
 		return 0

@@ -1,4 +1,4 @@
-package delivery
+package pace
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ func TestPacer(t *testing.T) {
 	begin := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
 	due := begin.Add(10 * time.Minute)
 	times := posts.Timing{LeadText: 5 * time.Minute}
-	c := newPacer()
+	c := NewPacer()
 	type work struct {
 		post *posts.Post
 		left int
@@ -33,11 +33,11 @@ func TestPacer(t *testing.T) {
 			if w.left == 0 || w.at.After(now) {
 				continue
 			}
-			if wait := c.wait(w.post, now); wait > 0 {
+			if wait := c.Wait(w.post, now); wait > 0 {
 				w.at = now.Add(wait)
 				continue
 			}
-			c.spend(w.post.AccountID, now)
+			c.Spend(w.post.AccountID, now)
 			calls = append(calls, now)
 			w.left--
 			w.at = now.Add(3 * time.Second)
@@ -68,19 +68,19 @@ func TestPacer(t *testing.T) {
 	}
 
 	for range 10 * aheadAtOnce {
-		c.spend("acct_1", begin)
+		c.Spend("acct_1", begin)
 	}
 	waiting := &posts.Post{AccountID: "acct_1", PublishAt: begin.Add(time.Hour)}
-	if c.wait(waiting, begin) == 0 {
+	if c.Wait(waiting, begin) == 0 {
 		t.Error("an account that made its calls makes another")
 	}
-	if wait := c.wait(&posts.Post{AccountID: "acct_1", PublishAt: begin.Add(unpaced)}, begin); wait != 0 {
+	if wait := c.Wait(&posts.Post{AccountID: "acct_1", PublishAt: begin.Add(unpaced)}, begin); wait != 0 {
 		t.Errorf("a post that is soon due waits %s", wait)
 	}
-	if wait := c.wait(&posts.Post{AccountID: "acct_2", PublishAt: begin.Add(time.Hour)}, begin); wait != 0 {
+	if wait := c.Wait(&posts.Post{AccountID: "acct_2", PublishAt: begin.Add(time.Hour)}, begin); wait != 0 {
 		t.Errorf("another account waits %s", wait)
 	}
-	if wait := c.wait(&posts.Post{AccountID: "acct_1", PublishAt: begin.Add(unpaced + time.Millisecond)}, begin); wait > time.Millisecond {
+	if wait := c.Wait(&posts.Post{AccountID: "acct_1", PublishAt: begin.Add(unpaced + time.Millisecond)}, begin); wait > time.Millisecond {
 		t.Errorf("a post waits %s, which makes it late", wait)
 	}
 }

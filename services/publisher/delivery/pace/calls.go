@@ -1,4 +1,6 @@
-package delivery
+// Package pace says when Threads is called: how many publish calls are under way, what waits until a rush of them is over, and how the
+// calls ahead of an account's posts are spread.
+package pace
 
 import (
 	"context"
@@ -8,8 +10,8 @@ import (
 	"github.com/omni-write/threads/internal/limiter"
 )
 
-// calls bounds the publish calls in flight.
-type calls struct {
+// Calls bounds the publish calls in flight.
+type Calls struct {
 	*limiter.Limiter               // an account's posts from their hour to the answer
 	claims           chan struct{} // posts between their claim and the answer
 	slots            chan struct{} // calls
@@ -18,17 +20,17 @@ type calls struct {
 	rushOver chan struct{} // closed when it is; nil while there is none
 }
 
-func newCalls(total, perUser, perAccount int) *calls {
-	return &calls{Limiter: limiter.New(0, perUser, perAccount), claims: make(chan struct{}, claimsPerCall*total), slots: make(chan struct{}, total)}
+// NewCalls makes the places.
+func NewCalls(total, perUser, perAccount int) *Calls {
+	return &Calls{Limiter: limiter.New(0, perUser, perAccount), claims: make(chan struct{}, claimsPerCall*total), slots: make(chan struct{}, total)}
 }
 
 // claimsPerCall is how many posts may be claimed for each call in flight. Claims are made in batches, so a place for a
 // call must not stand empty while one is written; but what is claimed when the process dies must be asked for.
 const claimsPerCall = 4
 
-// claim waits until one more post may be claimed, start until one more call may be made. The returned function gives the
-// place back, once.
-func (c *calls) claim(ctx context.Context) (done func(), err error) {
+// Claim waits until one more post may be claimed. The returned function gives the place back, once.
+func (c *Calls) Claim(ctx context.Context) (done func(), err error) {
 	if len(c.claims) == cap(c.claims) {
 		c.beginRush()
 	}
@@ -40,12 +42,13 @@ func (c *calls) claim(ctx context.Context) (done func(), err error) {
 	return func() { leave(); c.endRush() }, nil
 }
 
-func (c *calls) start(ctx context.Context) (done func(), err error) { return place(ctx, c.slots) }
+// Start waits until one more call may be made, as Claim does.
+func (c *Calls) Start(ctx context.Context) (done func(), err error) { return place(ctx, c.slots) }
 
 // A rush begins when a post that is due finds no place to be claimed, and ends when nearly all have been called. Meanwhile what can wait
 // until after a call waits: processor time spent on it makes the next post late.
 
-func (c *calls) beginRush() {
+func (c *Calls) beginRush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.rushOver == nil {
@@ -53,7 +56,7 @@ func (c *calls) beginRush() {
 	}
 }
 
-func (c *calls) endRush() {
+func (c *Calls) endRush() {
 	if len(c.claims) > cap(c.claims)/16 {
 		return
 	}
@@ -65,14 +68,15 @@ func (c *calls) endRush() {
 	}
 }
 
-func (c *calls) inRush() bool {
+// InRush says whether posts that are due wait for a place to be claimed.
+func (c *Calls) InRush() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.rushOver != nil
 }
 
-// afterRush waits until the rush is over, so long at most.
-func (c *calls) afterRush(ctx context.Context, atMost time.Duration) {
+// AfterRush waits until the rush is over, so long at most.
+func (c *Calls) AfterRush(ctx context.Context, atMost time.Duration) {
 	c.mu.Lock()
 	over := c.rushOver
 	c.mu.Unlock()
@@ -97,5 +101,8 @@ func place(ctx context.Context, places chan struct{}) (done func(), err error) {
 	}
 }
 
-// busy says that half of the slots for calls are taken.
-func (c *calls) busy() bool { return 2*len(c.slots) >= cap(c.slots) }
+// Busy says that half of the slots for calls are taken.
+func (c *Calls) Busy() bool { return 2*len(c.slots) >= cap(c.slots) }
+
+// Places is how many calls may be under way at once.
+func (c *Calls) Places() int { return cap(c.slots) }
