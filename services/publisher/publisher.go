@@ -15,14 +15,12 @@ import (
 	"github.com/uptrace/bun"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/clock"
-	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/vault"
@@ -60,7 +58,6 @@ type Service struct {
 	Projector  *projector.Projector
 	drafts     *draft.Service
 	webhooks   *webhooks.Service
-	singles    *semaphore.Weighted // commands that are worked one by one, each with a connection
 
 	cfg Config
 	bus *bus.Bus
@@ -77,7 +74,7 @@ func New(cfg Config, d Deps) *Service {
 	store := posts.NewStore(d.DB, cfg.Lease, cfg.SecondCallAfter)
 	// Questions, and calls on behalf of owners, must not take a connection from publishing.
 	aside := posts.NewStore(d.Side, cfg.Lease, cfg.SecondCallAfter)
-	s := &Service{cfg: cfg, bus: d.Bus, db: d.DB, log: d.Log, singles: semaphore.NewWeighted(int64(pg.Slots(d.DB, 64)))}
+	s := &Service{cfg: cfg, bus: d.Bus, db: d.DB, log: d.Log}
 	s.OwnerCalls = ownercalls.New(ownercalls.Config{ThrottleWait: cfg.ThrottleWait},
 		ownercalls.Deps{Bus: d.Bus, DB: d.DB, Side: d.Side, Vault: d.Vault, Log: d.Log, Now: d.Now})
 	s.Projector = projector.New(cfg.Projector(), projector.Deps{Bus: d.Bus, DB: d.DB, Store: store, Log: d.Log, Now: d.Now})
@@ -100,7 +97,7 @@ func New(cfg Config, d Deps) *Service {
 	s.Questions = questions.New(aside, s.OwnerCalls, cfg.LateAfter)
 	s.Delivery = delivery.New(cfg.Config, delivery.Deps{
 		Bus: d.Bus, DB: d.DB, Store: store, Threads: d.Threads, Vault: d.Vault, Drafts: s.drafts, Projector: s.Projector,
-		OwnerCalls: s.OwnerCalls, Erased: s.Erasure.Erased, Monitor: s.Monitor, Singles: s.singles, Log: d.Log, Now: d.Now,
+		OwnerCalls: s.OwnerCalls, Erased: s.Erasure.Erased, Monitor: s.Monitor, Log: d.Log, Now: d.Now,
 	})
 	s.Engagement = engagement.New(cfg.Engagement, engagement.Deps{
 		Bus: d.Bus, DB: d.DB, Side: d.Side, Threads: d.Threads, Posts: store, Calls: s.OwnerCalls,

@@ -23,7 +23,7 @@ func (s *Service) commands() *bus.Handlers {
 	ownercalls.On(s.OwnerCalls, on, s.Engagement.ImportHistory, nil)
 	ownercalls.On(s.OwnerCalls, on, s.Engagement.HideReply, nil)
 	ownercalls.On(s.OwnerCalls, on, s.Engagement.ApproveReply, nil)
-	on.Holding(s.singles)
+	on.Holding(s.Delivery.Singles)
 	bus.OnCommand(on, s.Delivery.SchedulePost)
 	bus.OnCommand(on, s.Delivery.PublishPost)
 	on.OnDead(s.Delivery.Dead)

@@ -30,7 +30,7 @@ type accepter struct {
 	ownAccounts *batch.Batcher[batch.Read[[]accounts.Account]]
 	acceptances *batch.Batcher[acceptance]
 	ledger      *ledger
-	singles     *semaphore.Weighted
+	conns       *semaphore.Weighted // those that new posts may use one by one: in a batch they use none of their own
 	alarms      *alarms
 	moves       *moves
 	now         func() time.Time
@@ -77,10 +77,10 @@ func (c *accepter) accept(ctx context.Context, d bus.Delivery, cmd events.Comman
 		return nil, err
 	}
 	if prior != nil {
-		if err := c.singles.Acquire(ctx, 1); err != nil {
+		if err := c.conns.Acquire(ctx, 1); err != nil {
 			return nil, err
 		}
-		defer c.singles.Release(1)
+		defer c.conns.Release(1)
 		return c.ledger.repeat(ctx, prior)
 	}
 	crash.At(crash.ScheduleCommitted)
@@ -125,10 +125,10 @@ func (c *accepter) decide(ctx context.Context, db bun.IDB, own []accounts.Accoun
 
 // acceptAlone accepts a post in a transaction of its own.
 func (c *accepter) acceptAlone(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (p *posts.Post, prior *commands.Command, err error) {
-	if err := c.singles.Acquire(ctx, 1); err != nil {
+	if err := c.conns.Acquire(ctx, 1); err != nil {
 		return nil, nil, err
 	}
-	defer c.singles.Release(1)
+	defer c.conns.Release(1)
 	prior, err = c.ledger.once(ctx, d, cmd, r.id, func(ctx context.Context, tx bun.Tx) (any, error) {
 		own, err := accounts.ForUser(ctx, tx, r.userID)
 		if err != nil {
@@ -170,11 +170,11 @@ func (c *accepter) acceptTogether(ctx context.Context, d bus.Delivery, cmd event
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := c.singles.Acquire(ctx, 1); err != nil { // for what has to be read for this one alone
+	if err := c.conns.Acquire(ctx, 1); err != nil { // for what has to be read for this one alone
 		return nil, nil, err
 	}
 	p, refused := c.decide(ctx, c.db, *own, r)
-	c.singles.Release(1)
+	c.conns.Release(1)
 	a := acceptance{command: commands.New(d.Meta, cmd, r.id), post: p}
 	outcome := events.Outcome{CommandID: d.Meta.ID}
 	if refused != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/limiter"
+	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads"
 	"github.com/omni-write/threads/internal/vault"
@@ -43,7 +44,6 @@ type Deps struct {
 	OwnerCalls *ownercalls.Service
 	Erased     func(accountID string) bool
 	Monitor    *monitor.Monitor
-	Singles    *semaphore.Weighted // commands that are worked one by one, each with a connection
 	Log        *zap.Logger
 	Now        func() time.Time
 }
@@ -54,6 +54,9 @@ type Delivery struct {
 	*owners
 	*waker
 	*sweeper
+
+	// Singles are the places of commands that are worked one by one, each with a connection. New posts do not wait for them.
+	Singles *semaphore.Weighted
 
 	db        *bun.DB
 	store     *posts.Store
@@ -73,6 +76,7 @@ type Delivery struct {
 // queue for its few connections, one small statement each.
 func New(cfg Config, d Deps) *Delivery {
 	store, now, log := d.Store, d.Now, d.Log
+	conns := int64(pg.Slots(d.DB, 64))
 	accountReads := &batch.Batcher[batch.Read[accounts.Account]]{Size: readBatch, AtOnce: 2, Work: readAccounts(d.DB)}
 	calls := pace.NewCalls(cfg.CallsInFlight, 0, cfg.CallsPerAccount)
 	answers := newAnswers()
@@ -137,7 +141,7 @@ func New(cfg Config, d Deps) *Delivery {
 	}
 	ledger := &ledger{db: d.DB, store: store, alarms: alarms, outbox: outbox, now: now}
 	accepter := &accepter{
-		cfg: cfg, db: d.DB, store: store, drafts: d.Drafts, ledger: ledger, singles: d.Singles, alarms: alarms, moves: moves, now: now,
+		cfg: cfg, db: d.DB, store: store, drafts: d.Drafts, ledger: ledger, conns: semaphore.NewWeighted(max(1, conns/4)), alarms: alarms, moves: moves, now: now,
 		ownAccounts: &batch.Batcher[batch.Read[[]accounts.Account]]{Size: readBatch, AtOnce: 2, Work: readOwn(d.DB)},
 	}
 	accepter.acceptances = &batch.Batcher[acceptance]{Size: acceptBatch, AtOnce: 2, Work: accepter.acceptBatch}
@@ -149,7 +153,7 @@ func New(cfg Config, d Deps) *Delivery {
 		questions: limiter.NewShared(cfg.Wakes()/4, questionsPerAccount),
 	}
 	return &Delivery{
-		db: d.DB, store: store, calls: calls, answers: answers, outbox: outbox, moves: moves, doubts: doubts, concluder: concluder, log: log, now: now,
+		Singles: semaphore.NewWeighted(max(1, conns-conns/4)), db: d.DB, store: store, calls: calls, answers: answers, outbox: outbox, moves: moves, doubts: doubts, concluder: concluder, log: log, now: now,
 		accepter: accepter, waker: waker,
 		owners: &owners{
 			cfg: cfg, bus: d.Bus, api: d.Threads, db: d.DB, store: store, drafts: d.Drafts, ownerCalls: d.OwnerCalls, ledger: ledger, alarms: alarms,
