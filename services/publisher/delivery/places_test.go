@@ -12,6 +12,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/limiter"
+	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/services/publisher"
 	"github.com/omni-write/threads/services/publisher/publishertest"
 )
@@ -132,7 +133,7 @@ func TestHangingPermalinksHoldNobodyUp(t *testing.T) {
 func TestNoUserHasAllPlaces(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	s := publisher.New(publishertest.Quick(t), publisher.Deps{})
+	s := publisher.New(publishertest.Quick(t), publisher.Deps{DB: pgtest.New(t)})
 	for name, l := range map[string]*limiter.Limiter{"creations": s.Delivery.Creations(), "questions": s.Delivery.Questions(), "permalinks": s.Delivery.PermalinkPlaces()} {
 		for n := range l.Total {
 			l.Acquire("noisy", fmt.Sprint("of the noisy ", n), now)
