@@ -53,7 +53,7 @@ func rush(t *testing.T) (r *system, all []events.Post, stop, end func()) {
 	t.Helper()
 	r = setup(t)
 	r.Config.CallsInFlight, r.Config.CallsPerAccount = 2, 32
-	r.Config.Lease = time.Hour // a rush that does not end is waited for a part of it
+	r.Config.CallTimeout, r.Config.Lease = waiting.Limit, time.Hour // calls are held, and a rush that does not end is waited for a part of the lease
 	var calls atomic.Int32
 	began, over := make(chan struct{}), make(chan struct{})
 	begin := sync.OnceFunc(func() { close(began) })
