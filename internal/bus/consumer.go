@@ -139,6 +139,7 @@ func (c *consumer) read(ctx context.Context) error {
 			size := min(int64(len(m.Data())), c.options.Bytes)
 			if c.bytes.Acquire(ctx, size) != nil { // told to stop
 				_ = m.Nak()
+				<-c.slots
 				return nil
 			}
 			c.hold(m)

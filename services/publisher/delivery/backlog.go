@@ -18,18 +18,18 @@ func (w *waker) WorkOffBacklog(ctx context.Context) error {
 	for ctx.Err() == nil {
 		select {
 		case <-c.backlog.Added:
-			w.conclude(ctx, &g, c.backlog.Take())
+			w.concludeAll(ctx, &g, c.backlog.Take())
 		case <-ctx.Done():
 		}
 	}
 	c.backlog.Close()
-	w.conclude(ctx, &g, c.backlog.Take())
+	w.concludeAll(ctx, &g, c.backlog.Take())
 	_ = g.Wait() // each has said so itself
 	return nil
 }
 
-// conclude emits what has become of posts. A post that waits for its permalink holds up no other.
-func (w *waker) conclude(ctx context.Context, g *errgroup.Group, ids []string) {
+// concludeAll emits what has become of posts, after the rush. A post that waits for its permalink holds up no other.
+func (w *waker) concludeAll(ctx context.Context, g *errgroup.Group, ids []string) {
 	c := w.concluder
 	until := c.now().Add(c.cfg.Lease / 3)
 	for _, id := range ids {

@@ -87,6 +87,7 @@ func (c *concluder) conclude(ctx context.Context, old, p *posts.Post, tried ...a
 	if err := c.outbox.flush(ctx, old); err != nil {
 		c.log.Warn("a change is emitted only with the outcome", postField(p.ID), errField(err))
 	}
+	// From here on nothing can be lost, so the calls of others come first.
 	if p.Fact == events.FactPublished && c.calls.InRush() && c.backlog.Add(p.ID) {
 		return final, nil
 	}

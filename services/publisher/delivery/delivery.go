@@ -2,9 +2,9 @@
 // owners change meanwhile, and the sweep that finds what was left undone.
 //
 // Follow a post through the files in this order: accept.go, prepare.go (its container is built ahead of time), publish.go (the
-// call at the second), conclude.go (the answer is written and emitted; in a rush later: backlog.go), confirm.go (whenever the answer is not clear). wake.go has
-// each of them done when the row says so; sweep.go wakes what nobody woke. Each type names what it works with, and none works
-// with one that comes after it in New.
+// call at the second), conclude.go (the answer is written and emitted, the latter from backlog.go in a rush), confirm.go (whenever the answer
+// is not clear). wake.go has each of them done when the row says so; sweep.go wakes what nobody woke. Each type names what it works
+// with, and none works with one that comes after it in New.
 package delivery
 
 import (

@@ -92,7 +92,7 @@ func TestPlainSteps(t *testing.T) {
 	}
 }
 
-// Many steps are saved as few are: one statement leaves out the post whose row is held, attempts and all.
+// More rows than are locked without a try: the update is tried, finds one that is held, and leaves that one out, attempts and all.
 func TestManyStepsAreSavedTogether(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
