@@ -118,7 +118,7 @@ func Streams(replicas int, maxAge time.Duration) []jetstream.StreamConfig {
 		{
 			Name: StreamEvents, Description: "every fact of posts and accounts, in order; docs/events.md", Subjects: []string{prefix + ".evt.>"}, Retention: jetstream.LimitsPolicy,
 			Storage: jetstream.FileStorage, Replicas: replicas, MaxAge: maxAge, MaxMsgs: -1, MaxBytes: -1,
-			DenyDelete: true, AllowAtomicPublish: true, Duplicates: DuplicateWindow,
+			DenyDelete: true, AllowAtomicPublish: true, Duplicates: DuplicateWindow, Compression: jetstream.S2Compression,
 		},
 		alarms(StreamPostAlarms, "when to look at which post; filled from the rows, never to be restored", prefix+".alarm.post.*", prefix+".due.post.*", PostTickAlarm, PostTickDue),
 		alarms(StreamTokenAlarms, "when to refresh which token; filled from the rows, never to be restored", prefix+".alarm.token.*", prefix+".due.token.*",

@@ -119,7 +119,7 @@ func copyConfig(t Topology) jetstream.StreamConfig {
 			APIPrefix: OriginAPI, DeliverPrefix: CopyDelivery,
 		}},
 		Storage: jetstream.FileStorage, Replicas: t.Replicas, MaxAge: t.EventsMaxAge, MaxMsgs: -1, MaxBytes: -1,
-		DenyDelete: true, PersistMode: persist,
+		DenyDelete: true, PersistMode: persist, Compression: jetstream.S2Compression,
 	}
 }
 

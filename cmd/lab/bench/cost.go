@@ -26,7 +26,7 @@ type Cost struct {
 	Database float64 `json:"databaseBytes"`
 	WAL      float64 `json:"walBytes"`
 	// Stored are messages that JetStream stored on EVENTS and POST_ALARMS, Delivered those that it delivered to the publisher
-	// from there; Streams is by how many bytes all streams have grown.
+	// from there; Streams is by how many bytes the files of all streams have grown.
 	Stored    float64 `json:"messagesStored"`
 	Delivered float64 `json:"messagesDelivered"`
 	Streams   float64 `json:"streamBytes"`
@@ -34,10 +34,10 @@ type Cost struct {
 
 // meter is what all of it has used so far.
 type meter struct {
-	cpu                         map[string]time.Duration
-	statements, commits         int64
-	database, wal               int64
-	stored, delivered, inStream int64
+	cpu                       map[string]time.Duration
+	statements, commits       int64
+	database, wal             int64
+	stored, delivered, onDisk int64
 }
 
 // meter reads the processes, Postgres and JetStream. Postgres' count of transactions lags up to a second behind.
@@ -51,12 +51,8 @@ func (e *env) meter(ctx context.Context) (m meter, err error) {
 	if err := m.readDatabase(ctx, e.DB); err != nil {
 		return m, err
 	}
-	streams := e.Bus.JetStream().ListStreams(ctx)
-	for s := range streams.Info() {
-		m.inStream += int64(s.State.Bytes) //nolint:gosec // no stream is that large
-	}
-	if err := streams.Err(); err != nil {
-		return m, fmt.Errorf("look at the streams: %w", err)
+	if m.onDisk, err = e.NATSBytes(); err != nil {
+		return m, err
 	}
 	for stream, durable := range map[string]string{
 		events.StreamEvents: events.PublisherProjector, events.StreamPostAlarms: events.PublisherDue,
@@ -107,7 +103,7 @@ func (m meter) since(before meter, n int) Cost {
 	c := Cost{
 		CPU: map[string]float64{}, Statements: -1, Commits: by(m.commits, before.commits), Database: by(m.database, before.database),
 		WAL: by(m.wal, before.wal), Stored: by(m.stored, before.stored), Delivered: by(m.delivered, before.delivered),
-		Streams: by(m.inStream, before.inStream),
+		Streams: by(m.onDisk, before.onDisk),
 	}
 	for process, used := range m.cpu {
 		ms := by(int64(used), int64(before.cpu[process])) / float64(time.Millisecond)

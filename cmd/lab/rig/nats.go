@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"path/filepath"
@@ -43,6 +44,33 @@ func (s *System) WithoutNATS(ctx context.Context, d time.Duration, inOrder bool)
 	}
 	clock.Sleep(ctx, d)
 	return s.openNATS()
+}
+
+// NATSBytes is what the files of NATS hold: streams and durables, with what is deleted on them but not cleared away yet.
+func (s *System) NATSBytes() (total int64, err error) {
+	err = filepath.WalkDir(filepath.Join(s.Dir, "nats"), func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return gone(err)
+		}
+		file, err := d.Info()
+		if err != nil {
+			return gone(err)
+		}
+		total += file.Size()
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("look at the files of NATS: %w", err)
+	}
+	return total, nil
+}
+
+// gone forgives a file that NATS takes away meanwhile.
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // lastPort counts through ports below those that the system gives to outgoing connections: a part that was killed must find

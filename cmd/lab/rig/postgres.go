@@ -31,7 +31,11 @@ func (s *System) startPostgres(ctx context.Context) (err error) {
 	if err := s.openPostgres(ctx); err != nil {
 		return err
 	}
-	s.OnClose(func() { _ = s.postgres.Close() })
+	s.OnClose(func() {
+		if s.postgres != nil { // it may not have come back from being started again
+			_ = s.postgres.Close()
+		}
+	})
 	if s.o.Counted {
 		if err := s.countStatements(ctx); err != nil {
 			return err
