@@ -38,13 +38,15 @@ type env struct {
 	api       *threads.Client
 	accounts  []accounts.Account
 	bareRuns  int // how often bare calls were prepared
-	quiet     *zap.Logger
-	task      *progress.Task // what is under way
+	// firstOf is the least id of the posts of a run: those of a run are looked for from there, without a scan of all that were before.
+	firstOf map[string]string
+	quiet   *zap.Logger
+	task    *progress.Task // what is under way
 }
 
 // open starts all but the publisher.
 func open(ctx context.Context, o Options, errOut io.Writer) (_ *env, err error) {
-	e := &env{o: o, errOut: errOut, quiet: zap.NewNop()}
+	e := &env{o: o, errOut: errOut, quiet: zap.NewNop(), firstOf: map[string]string{}}
 	e.say("starting Postgres and nats-server")
 	settings := map[string]string{"LOG_LEVEL": cmp.Or(os.Getenv("LOG_LEVEL"), "warn")}
 	if e.System, err = rig.Open(ctx, rig.Options{Name: "bench", Dir: o.dir, Settings: settings, Counted: true}); err != nil {

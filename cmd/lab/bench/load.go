@@ -27,6 +27,7 @@ func (e *env) plan(run string, n int, dueOf func(i int) time.Time) []planned {
 	rng := rand.New(rand.NewPCG(e.o.seed, uint64(n))) //nolint:gosec // makes texts, guards nothing
 	order := rng.Perm(len(e.accounts))
 	posts := make([]planned, n)
+	e.firstOf[run] = events.NewPostID()
 	for i := range posts {
 		a := e.accounts[order[i%len(order)]]
 		due := dueOf(i).Truncate(time.Microsecond) // no finer than Postgres keeps it
@@ -79,7 +80,7 @@ func (e *env) states(ctx context.Context, run string) (map[events.State]int, err
 		Posts int          `bun:"posts"`
 	}
 	err := e.DB.NewSelect().Table("posts").Column("state").ColumnExpr("count(*) AS posts").
-		Where("text LIKE ?", run+" %").Group("state").Scan(ctx, &rows)
+		Where("id >= ? AND text LIKE ?", e.firstOf[run], run+" %").Group("state").Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("count the posts of %s: %w", run, err)
 	}

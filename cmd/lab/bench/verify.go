@@ -103,7 +103,7 @@ type written struct {
 func (e *env) rows(ctx context.Context, run string) (map[string]written, error) {
 	var rows []written
 	err := e.DB.NewSelect().Table("posts").Column("id", "state").ColumnExpr("coalesce(media_id, '') AS media_id").
-		Where("text LIKE ?", run+" %").Scan(ctx, &rows)
+		Where("id >= ? AND text LIKE ?", e.firstOf[run], run+" %").Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("read the rows of %s: %w", run, err)
 	}
