@@ -25,7 +25,7 @@ var ErrFailed = errors.New("the run is not valid; the report says why")
 
 // Options are what a run is asked for.
 type Options struct {
-	posts, accounts, rate, seconds, scheduled, facts int
+	posts, accounts, rate, seconds, scheduled, facts, rows int
 
 	ahead time.Duration
 	// syncDelay is how much longer each sync takes than the disk's own.
@@ -62,6 +62,7 @@ func (o *Options) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.seconds, "seconds", 30, "how long the lateness figure goes on")
 	f.IntVar(&o.scheduled, "scheduled", 1_000_000, "posts that wait for a far future while the publisher is restarted")
 	f.IntVar(&o.facts, "facts", 1_000_000, "facts on EVENTS from which the table is built anew")
+	f.IntVar(&o.rows, "rows", 0, "posts that wait for a far future in the table meanwhile, with --only burst")
 	f.DurationVar(&o.ahead, "ahead", 0,
 		"how long before its time the first post of a run is handed in (default: 10 s and 12 ms a post)")
 	addSyncDelay(f, &o.syncDelay)
@@ -117,6 +118,9 @@ func (o Options) mistakes() error {
 	}
 	if o.syncDelay < 0 || o.syncDelay > time.Second {
 		wrong = append(wrong, errSyncDelay)
+	}
+	if o.rows < 0 || o.rows > 0 && o.only != partBurst {
+		wrong = append(wrong, errors.New("--rows is 0 or more, and goes with --only burst"))
 	}
 	if o.ahead < 0 {
 		wrong = append(wrong, errors.New("--ahead must not be negative"))

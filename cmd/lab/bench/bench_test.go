@@ -387,6 +387,7 @@ func TestFlags(t *testing.T) {
 	for _, args := range [][]string{
 		{"--posts", "0"}, {"--only", "all"}, {"--target", "localhost"}, {"--posts", "10000", "--accounts", "10"},
 		{"--ahead", "-1s"},
+		{"--rows", "10"}, {"--rows", "-1", "--only", "burst"},
 	} {
 		if _, err := parse(args...); err == nil {
 			t.Errorf("%v is taken", args)

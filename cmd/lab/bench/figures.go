@@ -99,6 +99,11 @@ func (e *env) burst(ctx context.Context, b *Baseline) (*BurstFigure, error) {
 	if err != nil {
 		return nil, err
 	}
+	if e.o.rows > 0 {
+		if err := e.fill(ctx, e.o.rows); err != nil {
+			return nil, err
+		}
+	}
 	due := time.Now().Add(e.o.lead(n)).Truncate(time.Second).Add(time.Second)
 	posts := e.plan(run, n, func(int) time.Time { return due })
 	e.say("burst: handing in %d posts of %d accounts, all due at %s", n, len(e.accounts), due.Format("15:04:05"))
