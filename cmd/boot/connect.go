@@ -54,7 +54,7 @@ func reach(ctx context.Context, name string, getenv func(string) string, log *za
 			return r, err
 		}
 		if r.db, err = openPool(ctx, common, pg.Config{
-			Application: "threads-" + name, MaxConns: common.DatabaseConns, ByKey: name == "publisher",
+			Application: "threads-" + name, MaxConns: common.DatabaseConns, ByKey: name == "publisher", IdleInTransaction: silentInTransaction,
 		}, r.log); err != nil {
 			return r, err
 		}
@@ -79,6 +79,10 @@ func reach(ctx context.Context, name string, getenv func(string) string, log *za
 	return r, nil
 }
 
+// silentInTransaction is how long a service that stands still in a transaction keeps others from the accounts and posts that it has
+// locked. In none of its transactions does it wait for anything but Postgres.
+const silentInTransaction = 5 * time.Second
+
 // askedWithin bounds a statement of a question: its asker waits no longer.
 const askedWithin = 5 * time.Second
 
@@ -89,7 +93,7 @@ func (r *reached) openSide(ctx context.Context, getenv func(string) string) erro
 		return err
 	}
 	r.side, err = openPool(ctx, common, pg.Config{
-		Application: "threads-" + r.name + "-side", MaxConns: common.DatabaseSideConns, StatementTimeout: askedWithin,
+		Application: "threads-" + r.name + "-side", MaxConns: common.DatabaseSideConns, StatementTimeout: askedWithin, IdleInTransaction: silentInTransaction,
 	}, r.log)
 	return err
 }

@@ -24,7 +24,8 @@ const (
 	connectAttempt  = 5 * time.Second  // pgx would let one attempt hang for two minutes
 	idleConnection  = 5 * time.Minute  // under the usual idle limit of proxies and firewalls
 
-	statementTimeout = 30 * time.Second
+	statementTimeout  = 30 * time.Second
+	idleInTransaction = 60 * time.Second
 )
 
 // Config says which database to use, and as whom.
@@ -39,6 +40,8 @@ type Config struct {
 	ByKey bool
 	// StatementTimeout bounds a statement. Zero: 30 s.
 	StatementTimeout time.Duration
+	// IdleInTransaction is how long a client may be silent in a transaction before Postgres ends its session. Zero: 60 s.
+	IdleInTransaction time.Duration
 }
 
 // Open connects to Postgres, waiting up to 30 s (or until ctx ends) for a server that is not up yet. A refusal that
@@ -106,9 +109,9 @@ func (c Config) parse() (*pgx.ConnConfig, error) {
 	for name, value := range map[string]string{
 		"application_name": cmp.Or(c.Application, "threads"),
 		// A cancelled context frees the caller, not the server; these do.
-		"statement_timeout":                   strconv.FormatInt(cmp.Or(c.StatementTimeout, statementTimeout).Milliseconds(), 10) + "ms",
+		"statement_timeout":                   milliseconds(cmp.Or(c.StatementTimeout, statementTimeout)),
 		"lock_timeout":                        "5s",
-		"idle_in_transaction_session_timeout": "60s",
+		"idle_in_transaction_session_timeout": milliseconds(cmp.Or(c.IdleInTransaction, idleInTransaction)),
 		// A client that is gone without a word loses its session, and the locks that it holds, within seconds.
 		"tcp_keepalives_idle":     "5",
 		"tcp_keepalives_interval": "2",
@@ -123,6 +126,8 @@ func (c Config) parse() (*pgx.ConnConfig, error) {
 	conf.DialFunc = dialer(conf.RuntimeParams["statement_timeout"])
 	return conf, nil
 }
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }
 
 // connect waits until the pool has a connection. A server that has none to give counts as one that is not up yet.
 // It tries more often than it speaks: the first failure is told at once, and then at most one a second.

@@ -41,6 +41,9 @@ func TestSessionSettings(t *testing.T) {
 			t.Errorf("%s is %q, want %q", setting, got, want)
 		}
 	}
+	if got := show(t, pg.Config{URL: base, IdleInTransaction: 5 * time.Second}, "idle_in_transaction_session_timeout"); got != "5s" {
+		t.Errorf("5s of silence in a transaction were to be allowed, and %s are", got)
+	}
 	if got := show(t, pg.Config{URL: base + "&statement_timeout=7s"}, "statement_timeout"); got != "7s" {
 		t.Errorf("the url asked for 7s and got %q", got)
 	}
