@@ -49,6 +49,31 @@ func TestSessionSettings(t *testing.T) {
 	}
 }
 
+// What a client has locked is free again when it has been silent in its transaction for so long.
+func TestIdleInTransaction(t *testing.T) {
+	t.Parallel()
+	url := pgtest.EmptyURL(t)
+	stopped := open(t, pg.Config{URL: url, IdleInTransaction: 100 * time.Millisecond})
+	if _, err := stopped.ExecContext(t.Context(), "CREATE TABLE held (id int); INSERT INTO held VALUES (1)"); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := stopped.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.ExecContext(t.Context(), "UPDATE held SET id = 2"); err != nil {
+		t.Fatal(err)
+	}
+	other := open(t, pg.Config{URL: url + "&lock_timeout=30s&statement_timeout=40s"})
+	if _, err := other.ExecContext(t.Context(), "UPDATE held SET id = 3 WHERE id = 1"); err != nil {
+		t.Errorf("a row that a silent client holds cannot be changed: %v", err)
+	}
+	if err := tx.Commit(); err == nil {
+		t.Error("the silent transaction was committed")
+	}
+}
+
 func TestStatementTimeout(t *testing.T) {
 	t.Parallel()
 	db := open(t, pg.Config{URL: pgtest.EmptyURL(t) + "&statement_timeout=50ms"})
