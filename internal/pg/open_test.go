@@ -57,19 +57,19 @@ func TestIdleInTransaction(t *testing.T) {
 	if _, err := stopped.ExecContext(t.Context(), "CREATE TABLE held (id int); INSERT INTO held VALUES (1)"); err != nil {
 		t.Fatal(err)
 	}
-	tx, err := stopped.BeginTx(t.Context(), nil)
+	conn, err := stopped.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = tx.Rollback() }()
-	if _, err := tx.ExecContext(t.Context(), "UPDATE held SET id = 2"); err != nil {
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.ExecContext(t.Context(), "BEGIN; UPDATE held SET id = 2"); err != nil { // in one: between two it would be silent
 		t.Fatal(err)
 	}
 	other := open(t, pg.Config{URL: url + "&lock_timeout=30s&statement_timeout=40s"})
 	if _, err := other.ExecContext(t.Context(), "UPDATE held SET id = 3 WHERE id = 1"); err != nil {
 		t.Errorf("a row that a silent client holds cannot be changed: %v", err)
 	}
-	if err := tx.Commit(); err == nil {
+	if _, err := conn.ExecContext(t.Context(), "COMMIT"); err == nil {
 		t.Error("the silent transaction was committed")
 	}
 }
