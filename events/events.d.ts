@@ -303,7 +303,7 @@ export interface Post {
   /** PublishWithin is how late, in seconds, the post may still go out. */
   publishWithin: number;
   permalink: string | null;
-  /** CalledAt is when the publish call left, AcceptedAt when Threads' answer (or the proof that it is live) came. */
+  /** CalledAt is when the publish call left, AcceptedAt when Threads' answer (or the proof that it is live) came. Of a chain it is the first part's that was called at or after ScheduledAt: one that is tried again for another time has it anew. */
   calledAt: string | null;
   acceptedAt: string | null;
   /** CalledAt − ScheduledAt, in milliseconds */

@@ -159,7 +159,8 @@ type Post struct {
 	// PublishWithin is how late, in seconds, the post may still go out.
 	PublishWithin int     `json:"publishWithin"`
 	Permalink     *string `json:"permalink"`
-	// CalledAt is when the publish call left, AcceptedAt when Threads' answer (or the proof that it is live) came.
+	// CalledAt is when the publish call left, AcceptedAt when Threads' answer (or the proof that it is live) came. Of a chain it
+	// is the first part's that was called at or after ScheduledAt: one that is tried again for another time has it anew.
 	CalledAt          *time.Time `json:"calledAt"`
 	AcceptedAt        *time.Time `json:"acceptedAt"`
 	LatenessMs        *float64   `json:"latenessMs"` // CalledAt − ScheduledAt, in milliseconds

@@ -127,6 +127,20 @@ func (p *Post) StartOver() {
 	p.ClaimedAt, p.CallDeadline, p.CalledAt = time.Time{}, time.Time{}, time.Time{}
 }
 
+// firstCall is when the first part was called that went out for the chain's time; nil when none has. A chain that is tried
+// again has a new time, and the parts that were live before it went out for another.
+func firstCall(p *Post) *time.Time {
+	for _, part := range p.Parts {
+		if part.CalledAt != nil && !part.CalledAt.Before(p.PublishAt) {
+			return part.CalledAt
+		}
+	}
+	return nil
+}
+
+// IsFirstCall says whether the part in hand is the one that the post's time binds; the others follow as soon as they may.
+func IsFirstCall(p *Post) bool { return firstCall(p) == nil }
+
 // LiveMediaIDs are the media ids of a post that may still be seen at Threads, the last first: the order of deleting.
 func LiveMediaIDs(p *Post) (mediaIDs []string) {
 	if !p.IsChain() {

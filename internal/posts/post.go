@@ -231,8 +231,8 @@ func (p *Post) Snapshot() events.Post {
 	if p.Reason != nil && p.State == events.StateFailed {
 		s.ErrorMessage = &p.Reason.Message
 	}
-	if p.IsChain() && p.Parts[0].CalledAt != nil { // publish_at binds the first part
-		s.CalledAt = p.Parts[0].CalledAt
+	if first := firstCall(p); first != nil {
+		s.CalledAt = first
 	}
 	if s.CalledAt != nil {
 		ms := float64(s.CalledAt.Sub(s.ScheduledAt).Microseconds()) / 1000

@@ -9,6 +9,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/accounts"
+	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/internal/threads/threadssim"
 	"github.com/omni-write/threads/services/publisher/publishertest"
 )
@@ -267,11 +268,23 @@ func TestChainHalfLive(t *testing.T) {
 		p := r.chain(400*time.Millisecond, "one", "two")
 		r.Await(p.ID, events.FactFailed)
 		at := time.Now().Add(4 * time.Second)
-		if _, fault := r.Do(events.RetryPost{PostID: p.ID, UserID: testUser, PublishAt: at}, 5*time.Second); fault != nil {
+		again, fault := r.Do(events.RetryPost{PostID: p.ID, UserID: testUser, PublishAt: at}, 5*time.Second)
+		if fault != nil {
 			t.Fatal(fault)
+		}
+		if again.CalledAt != nil || again.LatenessMs != nil {
+			t.Errorf("no part was called for its new time, and it says %v, %v ms late", again.CalledAt, again.LatenessMs)
 		}
 		p = r.Await(p.ID, events.FactPublished)
 		r.threaded(p)
+		late := p.Parts[1].CalledAt.Sub(p.ScheduledAt)
+		if !p.CalledAt.Equal(*p.Parts[1].CalledAt) || *p.LatenessMs != float64(late.Microseconds())/1000 {
+			t.Errorf("it says that it was called at %v, %v ms late; its second part went out %s after its new time", p.CalledAt, *p.LatenessMs, late)
+		}
+		r.Row(p.ID, events.StatePublished)
+		if recent, err := posts.RecentLateness(t.Context(), r.DB); err != nil || len(recent) != 1 || (recent[0]-late).Abs() > 2*time.Microsecond {
+			t.Errorf("the latest posts were %v late (%v), want %s", recent, err, late)
+		}
 		if p.Parts[1].CalledAt.Before(at.Add(-time.Millisecond)) {
 			t.Errorf("the second part went out %s before its new time", at.Sub(*p.Parts[1].CalledAt))
 		}

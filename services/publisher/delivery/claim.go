@@ -30,7 +30,7 @@ const unacknowledgedLook = 100 * time.Millisecond
 func (c *claimer) claim(ctx context.Context, old *posts.Post) (*posts.Post, error) {
 	now := c.now()
 	next := old.Claim(uuid.NewString(), now, now.Add(c.cfg.Lease))
-	wanted := posts.Claim{Old: old, Next: next, Late: next.CurrentPart() == 0 && now.Sub(next.PublishAt) > c.cfg.LateAfter, CallLasts: c.cfg.CallTimeout}
+	wanted := posts.Claim{Old: old, Next: next, Late: posts.IsFirstCall(next) && now.Sub(next.PublishAt) > c.cfg.LateAfter, CallLasts: c.cfg.CallTimeout}
 	if ahead := next.PublishAt.Sub(now); ahead > 0 {
 		wanted.CallLasts += ahead
 	}

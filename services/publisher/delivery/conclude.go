@@ -40,7 +40,7 @@ type concluder struct {
 // recordSuccess saves a clear yes. It is in the row before it is emitted, so no crash can lose it. A part of a chain that
 // is not the last is emitted as such, and the next one's turn comes.
 func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...asks.Attempt) (end, error) {
-	if old.CurrentPart() == 0 {
+	if posts.IsFirstCall(old) {
 		c.measureLateness(old, called)
 	}
 	if old.IsChain() {
@@ -152,7 +152,8 @@ func (c *concluder) applied(ctx context.Context, ev events.PostEvent) (end, erro
 	return final, nil
 }
 
-// measureLateness measures a post whose first part, or whole, was published by a call that left at the given time.
+// measureLateness measures a post that was published, as a whole or by the part that its time binds, by a call that left at the
+// given time.
 func (c *concluder) measureLateness(p *posts.Post, called time.Time) {
 	notice, held := "ahead", "no"
 	if p.PublishAt.Sub(p.CreatedAt) < c.cfg.Timing().Lead(p) {
