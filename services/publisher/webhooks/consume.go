@@ -22,8 +22,8 @@ import (
 const (
 	// readBatch events are read together: nearly none has a webhook, and one query finds that out for all.
 	readBatch = 256
-	// batchWait is how long a batch waits for more.
-	batchWait = 5 * time.Millisecond
+	// gatherFor is how long a batch is gathered.
+	gatherFor = 100 * time.Millisecond
 	// retryReadAfter is the pause when events could not be read, or their deliveries not saved.
 	retryReadAfter = time.Second
 )
@@ -58,8 +58,9 @@ func (s *Service) readOn(ctx context.Context) error {
 			return fmt.Errorf("read %s: %w", events.PublisherWebhooks, err)
 		}
 		batch := []jetstream.Msg{first}
-		for len(batch) < readBatch {
-			m, err := messages.Next(jetstream.NextMaxWait(batchWait))
+		until := time.Now().Add(gatherFor)
+		for len(batch) < readBatch && time.Now().Before(until) {
+			m, err := messages.Next(jetstream.NextMaxWait(max(time.Until(until), time.Millisecond)))
 			if errors.Is(err, nats.ErrTimeout) {
 				break
 			}
