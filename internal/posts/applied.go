@@ -45,8 +45,9 @@ func ProgressOf(ctx context.Context, db bun.IDB, ids []string) (map[string]Progr
 }
 
 // Finalize makes rows final that are noted as published and lack nothing but the event: the usual case, in one statement.
-// It gets the posts as their events say they are, and returns those it made final. A row that somebody else holds is left.
-func Finalize(ctx context.Context, tx bun.Tx, list []Post) (map[string]bool, error) {
+// It gets the posts as their events say they are, and returns those it made final. A row that somebody else holds is left, and so
+// is one for whose outcome a command waits: that ends with it.
+func Finalize(ctx context.Context, db *bun.DB, list []Post) (map[string]bool, error) {
 	type row struct {
 		ID        string          `bun:"id"`
 		State     events.State    `bun:"was_state"`
@@ -69,14 +70,16 @@ func Finalize(ctx context.Context, tx bun.Tx, list []Post) (map[string]bool, err
 		rows[i] = row{p.ID, events.StateConcluding, events.FactPublished, p.Rev, p.Permalink, parts, p.UpdatedAt, OptionalTime(p.WakeAt)}
 	}
 	var made []string
-	err := together{rows: &rows, list: "o", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+	err := updateRows(ctx, db, together{rows: &rows, list: "o", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
 		return q.
 			Set("state = 'published', rev = o.rev, told_rev = o.rev, updated_at = o.updated_at").
 			Set("permalink = nullif(o.permalink, ''), parts = o.parts").
 			Set("wake_at = o.wake_at, failures = 0, armed_at = NULL, lease = NULL, lease_until = NULL").
 			Where("post.rev = o.rev - 1 AND post.state = o.was_state AND post.fact = o.was_fact").
+			// A count, where NOT EXISTS would be a join, and change how the rows are found.
+			Where("(SELECT count(*) FROM commands AS c WHERE c.post_id = post.id AND c.outcome IS NULL) = 0").
 			Returning("post.id")
-	}}.in(ctx, tx, &made)
+	}}, &made)
 	if err != nil {
 		return nil, fmt.Errorf("apply %s: %w", events.FactPublished, err)
 	}

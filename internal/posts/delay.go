@@ -30,7 +30,7 @@ func (s *Store) Delay(ctx context.Context, items []Delayed) []error {
 		rows[i] = row{d.Post.ID, d.Post.State, d.Post.Rev, d.Post.Attempt, d.At.UTC()}
 	}
 	var put []string
-	err := s.updateRows(ctx, together{rows: &rows, list: "d", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+	err := updateRows(ctx, s.DB, together{rows: &rows, list: "d", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
 		return q.Set("wake_at = d.at, armed_at = d.at").
 			Where("post.state = d.was_state AND post.rev = d.was_rev AND post.attempt = d.was_attempt").
 			Where("post.lease IS NULL OR post.lease_until < now()").

@@ -70,7 +70,7 @@ func (s *Store) AcquireLeases(ctx context.Context, items []LeaseWanted) []error 
 		Lease string    `bun:"lease"`
 		At    time.Time `bun:"at"`
 	}
-	err := s.updateRows(ctx, together{rows: &rows, list: "l", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+	err := updateRows(ctx, s.DB, together{rows: &rows, list: "l", set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
 		return q.Set("lease = l.token").Set("lease_until = now() + ? * interval '1 millisecond'", s.lease.Milliseconds()).
 			Where("post.state = l.was_state AND post.rev = l.was_rev").
 			Where("post.lease IS NULL OR post.lease_until < now() OR post.lease = l.token").

@@ -46,7 +46,7 @@ func (s *Store) SaveOutcomes(ctx context.Context, items []Outcome) []error {
 		}
 	}
 	var won []string
-	err := s.updateRows(ctx, together{rows: &rows, list: "n", tried: tried, set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+	err := updateRows(ctx, s.DB, together{rows: &rows, list: "n", tried: tried, set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
 		return q.
 			Set("state = 'concluding', fact = ?, reason = NULL, armed_at = NULL", events.FactPublished).
 			Set("doubt = false, doubt_since = NULL, on_absent = NULL").

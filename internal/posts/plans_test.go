@@ -92,9 +92,10 @@ func plansOf(t *testing.T, db *bun.DB) (plans []string) {
 		}
 		_, _, _, _ = s.AcquireLeases(t.Context(), leases), s.SaveSteps(t.Context(), steps), s.Delay(t.Context(), delayed), s.SaveOutcomes(t.Context(), outcomes)
 		err := pg.InTx(t.Context(), db, func(ctx context.Context, tx bun.Tx) error {
-			_, err := posts.Finalize(ctx, tx, told)
-			return errors.Join(err, posts.MarkEmitted(ctx, tx, revs))
+			return posts.MarkEmitted(ctx, tx, revs)
 		})
+		_, final := posts.Finalize(t.Context(), db, told)
+		err = errors.Join(err, final)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -90,7 +90,7 @@ func (s *Store) SaveSteps(ctx context.Context, items []Step) []error {
 		})
 	}
 	var won []string
-	err := s.updateRows(ctx, together{rows: &rows, list: "n", tried: tried, set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
+	err := updateRows(ctx, s.DB, together{rows: &rows, list: "n", tried: tried, set: func(q *bun.UpdateQuery) *bun.UpdateQuery {
 		return q.
 			Set("state = n.state, rev = n.rev, fact = n.fact, reason = n.reason, updated_at = n.updated_at, wake_at = n.wake_at, armed_at = n.armed_at").
 			Set("lease = CASE WHEN n.keep THEN post.lease END, lease_until = CASE WHEN n.keep THEN post.lease_until END").

@@ -28,11 +28,11 @@ type together struct {
 const few = 16
 
 // updateRows makes the update, in a transaction where it takes more than one statement.
-func (s *Store) updateRows(ctx context.Context, u together, dest any) error {
+func updateRows(ctx context.Context, db *bun.DB, u together, dest any) error {
 	if u.n() <= few {
-		return pg.Alone(func() error { return u.run(ctx, s.DB, true, dest) })
+		return pg.Alone(func() error { return u.run(ctx, db, true, dest) })
 	}
-	return pg.InTx(ctx, s.DB, func(ctx context.Context, tx bun.Tx) error { return u.in(ctx, tx, dest) })
+	return pg.InTx(ctx, db, func(ctx context.Context, tx bun.Tx) error { return u.in(ctx, tx, dest) })
 }
 
 // in makes the update as a part of a transaction. Hardly ever is a row held, so many rows are not locked first, but where one is held

@@ -18,7 +18,6 @@ import (
 	"github.com/omni-write/threads/internal/testkit/waiting"
 	"github.com/omni-write/threads/services/publisher"
 	"github.com/omni-write/threads/services/publisher/delivery"
-	"github.com/omni-write/threads/services/publisher/projector"
 )
 
 // hold locks a row, as a person does who forgot a transaction, until release is called.
@@ -129,7 +128,7 @@ func TestBusyMember(t *testing.T) {
 		}
 		release = r.hold("posts", held.ID)
 		var notes []posts.Outcome
-		var outcomes []projector.Outcome
+		var outcomes []events.PostEvent
 		for i, id := range []string{held.ID, free.ID} {
 			old := r.Any(id)
 			p := old
@@ -137,7 +136,7 @@ func TestBusyMember(t *testing.T) {
 			notes = append(notes, posts.Outcome{Old: &old, Next: &p})
 			emitted := p
 			emitted.State, emitted.Rev = events.StatePublished, p.Rev+1
-			outcomes = append(outcomes, projector.Outcome{Event: events.NewPostEvent(events.FactPublished, emitted.Snapshot()), Ended: new([]commands.Command)})
+			outcomes = append(outcomes, events.NewPostEvent(events.FactPublished, emitted.Snapshot()))
 		}
 		if errs := s.Delivery.Store().SaveOutcomes(t.Context(), notes); !errors.Is(errs[0], batch.ErrAlone) || errs[1] != nil {
 			t.Errorf("answers: %v", errs)
@@ -151,7 +150,7 @@ func TestBusyMember(t *testing.T) {
 			t.Errorf("outcomes: %v", errs)
 		}
 		release()
-		if err := s.Projector.ApplyNow(t.Context(), outcomes[0].Event); err != nil {
+		if err := s.Projector.ApplyNow(t.Context(), outcomes[0]); err != nil {
 			t.Error(err)
 		}
 		for _, id := range []string{held.ID, free.ID} {

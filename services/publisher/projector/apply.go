@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -128,19 +126,13 @@ func (r *Projector) applyInTx(ctx context.Context, conn bun.IDB, evs []Event) er
 	return r.reply(ctx, waiting)
 }
 
-// Outcome is an event that whoever emitted it applies, and the commands that it ends.
-type Outcome struct {
-	Event events.PostEvent
-	Ended *[]commands.Command
-}
-
 // ApplyNow applies an event that has just been emitted, without waiting for it to come round.
 func (r *Projector) ApplyNow(ctx context.Context, ev events.PostEvent) error {
-	var waiting []commands.Command
-	err := r.outcomes.Do(ctx, Outcome{ev, &waiting})
-	if errors.Is(err, batch.ErrAlone) {
-		waiting, err = r.ApplyAlone(ctx, ev)
+	err := r.outcomes.Do(ctx, ev)
+	if !errors.Is(err, batch.ErrAlone) {
+		return err
 	}
+	waiting, err := r.ApplyAlone(ctx, ev)
 	if err != nil {
 		return err
 	}
@@ -189,38 +181,24 @@ func (r *Projector) replaceByStanding(ctx context.Context, tx bun.Tx, ev events.
 	return r.finishCommands(ctx, tx, ev)
 }
 
-// ApplyTogether makes many posts final in one transaction: those that lack nothing else. The others are batch.ErrAlone.
-func (r *Projector) ApplyTogether(ctx context.Context, items []Outcome) []error {
-	order := slices.Clone(items) // always the same, so that two batches cannot wait for each other
-	slices.SortFunc(order, func(a, b Outcome) int { return strings.Compare(a.Event.Snapshot().ID, b.Event.Snapshot().ID) })
-	var final map[string]bool
-	err := pg.InTx(ctx, r.DB, func(ctx context.Context, tx bun.Tx) (err error) {
-		if final, err = r.finalize(ctx, tx, order); err != nil || len(final) == 0 {
-			return err
+// ApplyTogether makes many posts final in one statement: those that lack nothing else, and for whose outcome no command waits. The
+// others are batch.ErrAlone.
+func (r *Projector) ApplyTogether(ctx context.Context, items []events.PostEvent) []error {
+	var published []posts.Post
+	for _, ev := range items {
+		if ev.Fact() == events.FactPublished {
+			p := posts.FromSnapshot(ev.Snapshot())
+			r.cfg.Timing.LookForPermalinks(&p, r.Now())
+			published = append(published, p)
 		}
-		evs := make([]events.PostEvent, len(order))
-		for i, o := range order {
-			evs[i] = o.Event
-		}
-		awaited, err := r.awaited(ctx, tx, evs)
-		if err != nil {
-			return err
-		}
-		for _, o := range order {
-			if id := o.Event.Snapshot().ID; final[id] && awaited[id] {
-				if *o.Ended, err = r.finishCommands(ctx, tx, o.Event); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
+	}
+	final, err := posts.Finalize(ctx, r.DB, published)
 	if err != nil {
 		return batch.All(len(items), err)
 	}
 	errs := make([]error, len(items))
-	for i, o := range items {
-		if !final[o.Event.Snapshot().ID] {
+	for i, ev := range items {
+		if !final[ev.Snapshot().ID] {
 			errs[i] = batch.ErrAlone
 		}
 	}
@@ -249,19 +227,6 @@ func (r *Projector) ApplyAlone(ctx context.Context, evs ...events.PostEvent) (wa
 		return nil
 	})
 	return waiting, err
-}
-
-// finalize makes the rows final that lack nothing but their event, and returns those it made.
-func (r *Projector) finalize(ctx context.Context, tx bun.Tx, outcomes []Outcome) (map[string]bool, error) {
-	var published []posts.Post
-	for _, o := range outcomes {
-		if o.Event.Fact() == events.FactPublished {
-			p := posts.FromSnapshot(o.Event.Snapshot())
-			r.cfg.Timing.LookForPermalinks(&p, r.Now())
-			published = append(published, p)
-		}
-	}
-	return posts.Finalize(ctx, tx, published)
 }
 
 // awaited are the posts of a batch whose outcome somebody waits for.

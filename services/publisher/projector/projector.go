@@ -9,6 +9,7 @@ import (
 	"github.com/uptrace/bun"
 	"go.uber.org/zap"
 
+	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/posts"
@@ -42,7 +43,7 @@ type Projector struct {
 
 	cfg Config
 	// outcomes are applied by whoever emitted them, together with those of other posts.
-	outcomes *batch.Batcher[Outcome]
+	outcomes *batch.Batcher[events.PostEvent]
 	// accountChanges asks for a sweep now: an account came or went, and its posts should not wait for the next round.
 	accountChanges chan struct{}
 	// current is set once EVENTS is applied to its end; before that nothing is claimed or swept.
@@ -57,7 +58,7 @@ const applyBatch = 256
 // New makes a projector. It does no I/O.
 func New(cfg Config, d Deps) *Projector {
 	r := &Projector{Deps: d, cfg: cfg, accountChanges: make(chan struct{}, 1)}
-	r.outcomes = &batch.Batcher[Outcome]{Size: applyBatch, AtOnce: 2, Work: r.ApplyTogether}
+	r.outcomes = &batch.Batcher[events.PostEvent]{Size: applyBatch, AtOnce: 2, Work: r.ApplyTogether}
 	return r
 }
 
