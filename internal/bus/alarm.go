@@ -18,19 +18,38 @@ const (
 	headerScheduleRollup = "Nats-Schedule-Rollup"
 )
 
-// HeaderAlarmRev is the revision of the row that an alarm was set for. It travels on to the wake-up, for people to read.
-const HeaderAlarmRev = "omni-rev"
+// The headers of ours travel on from an alarm to the wake-up.
+const (
+	// HeaderAlarmRev is the revision of the row that an alarm was set for, for people to read.
+	HeaderAlarmRev = "omni-rev"
+	// HeaderDue is the time that the woken one has to keep. A handler that has time until then may wait for others.
+	HeaderDue = "omni-due"
+)
 
 // Arm sets an alarm: at the given time, never before, an empty message is stored on dueSubject. The subject is the
 // alarm's identity: setting it again moves it. An alarm has no message id on purpose. JetStream would answer a known id
 // with "stored" and store nothing: an alarm that was taken back, fired, or got stuck could not be set again for minutes.
-// Without one, setting it twice is setting it once.
-func (b *Bus) Arm(ctx context.Context, alarmSubject, dueSubject string, at time.Time, rev int64) error {
-	return b.store(ctx, "set an alarm", &nats.Msg{Subject: alarmSubject, Header: nats.Header{
+// Without one, setting it twice is setting it once. due is the time that the woken one has to keep, zero for none.
+func (b *Bus) Arm(ctx context.Context, alarmSubject, dueSubject string, at time.Time, rev int64, due time.Time) error {
+	return b.store(ctx, "set an alarm", &nats.Msg{Subject: alarmSubject, Header: withDue(nats.Header{
 		headerSchedule:       {"@at " + at.UTC().Format(time.RFC3339Nano)},
 		headerScheduleTarget: {dueSubject},
 		HeaderAlarmRev:       {strconv.FormatInt(rev, 10)},
-	}})
+	}, due)})
+}
+
+// withDue says in the headers of a wake-up what time has to be kept; zero is none.
+func withDue(h nats.Header, due time.Time) nats.Header {
+	if !due.IsZero() {
+		h[HeaderDue] = []string{due.UTC().Format(time.RFC3339Nano)}
+	}
+	return h
+}
+
+// dueOf is what withDue said, zero where nothing was said.
+func dueOf(h nats.Header) time.Time {
+	due, _ := time.Parse(time.RFC3339Nano, h.Get(HeaderDue)) // zero where it cannot be read
+	return due
 }
 
 // Disarm takes an alarm back. It is safe when there is none, and stays done when the server is killed right after: a purge
@@ -50,9 +69,9 @@ func (b *Bus) Disarm(ctx context.Context, stream, alarmSubject string) error {
 }
 
 // Wake stores a wake-up now. One that nobody has finished with makes way for it: a second handler may be called while the
-// first is at work.
-func (b *Bus) Wake(ctx context.Context, dueSubject string) error {
-	return b.store(ctx, "wake", &nats.Msg{Subject: dueSubject})
+// first is at work. due is as in Arm.
+func (b *Bus) Wake(ctx context.Context, dueSubject string, due time.Time) error {
+	return b.store(ctx, "wake", &nats.Msg{Subject: dueSubject, Header: withDue(nats.Header{}, due)})
 }
 
 // repeat declares a schedule that goes off again and again; each firing replaces one that nobody has received.

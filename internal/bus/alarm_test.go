@@ -37,7 +37,7 @@ func listen(t *testing.T, b *bus.Bus) <-chan wakeUp {
 
 func arm(t *testing.T, b *bus.Bus, key string, at time.Time, rev int64) {
 	t.Helper()
-	if err := b.Arm(t.Context(), events.PostAlarm(key), events.PostDue(key), at, rev); err != nil {
+	if err := b.Arm(t.Context(), events.PostAlarm(key), events.PostDue(key), at, rev, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -69,6 +69,32 @@ func TestAlarms(t *testing.T) {
 		ch := listen(t, b)
 		arm(t, b, "a", time.Now().Add(-time.Hour), 1)
 		next(t, ch, "wake-up")
+	})
+
+	t.Run("the time that is to be kept comes with a wake-up and with an alarm", func(t *testing.T) {
+		t.Parallel()
+		b := bustest.New(t)
+		dues := make(chan time.Time, 1)
+		h := bus.NewHandlers()
+		h.OnWake(events.PostDue("*"), func(_ context.Context, d bus.Delivery, _ string) error {
+			dues <- d.Due
+			return nil
+		})
+		handling(t, b, events.PublisherDue, h, bus.HandleOptions{})
+		for _, due := range []time.Time{time.Now().Add(time.Hour), {}} {
+			if err := b.Wake(t.Context(), events.PostDue("a"), due); err != nil {
+				t.Fatal(err)
+			}
+			if got := next(t, dues, "wake-up"); !got.Equal(due) {
+				t.Errorf("the wake-up says %s, want %s", got, due)
+			}
+			if err := b.Arm(t.Context(), events.PostAlarm("a"), events.PostDue("a"), time.Now(), 1, due); err != nil {
+				t.Fatal(err)
+			}
+			if got := next(t, dues, "wake-up"); !got.Equal(due) {
+				t.Errorf("the alarm's wake-up says %s, want %s", got, due)
+			}
+		}
 	})
 
 	t.Run("setting it again moves it, also to the same place within the memory of ids", func(t *testing.T) {
@@ -130,13 +156,13 @@ func TestAlarms(t *testing.T) {
 		t.Parallel()
 		b := bustest.New(t)
 		for range 3 {
-			if err := b.Wake(t.Context(), events.PostDue("a")); err != nil {
+			if err := b.Wake(t.Context(), events.PostDue("a"), time.Time{}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		ch := listen(t, b)
 		next(t, ch, "wake-up")
-		if err := b.Wake(t.Context(), events.PostDue("after")); err != nil {
+		if err := b.Wake(t.Context(), events.PostDue("after"), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := next(t, ch, "wake-up"); got.key != "after" {
@@ -149,7 +175,7 @@ func TestAlarms(t *testing.T) {
 		b := bustest.New(t)
 		arm(t, b, "a", time.Now().Add(time.Hour), 1)
 		ch := listen(t, b)
-		if err := b.Wake(t.Context(), events.PostDue("b")); err != nil {
+		if err := b.Wake(t.Context(), events.PostDue("b"), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := next(t, ch, "wake-up"); got.key != "b" {
@@ -176,7 +202,7 @@ func TestAlarms(t *testing.T) {
 		})
 		handling(t, b, events.PublisherDue, h, bus.HandleOptions{})
 		for range 2 {
-			if err := b.Wake(t.Context(), events.PostDue("a")); err != nil {
+			if err := b.Wake(t.Context(), events.PostDue("a"), time.Time{}); err != nil {
 				t.Fatal(err)
 			}
 			next(t, began, "wake-up")

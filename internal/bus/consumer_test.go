@@ -282,7 +282,7 @@ func TestSetAside(t *testing.T) {
 		h := bus.NewHandlers()
 		h.OnWake(events.PostDue("*"), func(context.Context, bus.Delivery, string) error { return errors.New("always") })
 		handling(t, b, events.PublisherDue, h, bus.HandleOptions{CommandDeliveries: 1})
-		if err := b.Wake(t.Context(), events.PostDue("post_x")); err != nil {
+		if err := b.Wake(t.Context(), events.PostDue("post_x"), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := next(t, said, "word about the wake-up"); !strings.HasPrefix(got, "-NAK") {

@@ -69,7 +69,7 @@ func outOfTime(err error) error {
 }
 
 func (c *consumer) delivery(m jetstream.Msg) Delivery {
-	d := Delivery{Meta: MetaOf(m.Headers()), Subject: m.Subject(), Stream: c.stream, Consumer: c.durable, Deliveries: 1}
+	d := Delivery{Meta: MetaOf(m.Headers()), Subject: m.Subject(), Stream: c.stream, Consumer: c.durable, Deliveries: 1, Due: dueOf(m.Headers())}
 	if meta, err := m.Metadata(); err == nil {
 		d.Sequence, d.Deliveries = meta.Sequence.Stream, meta.NumDelivered
 	}

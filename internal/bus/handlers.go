@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -18,7 +19,8 @@ type Delivery struct {
 	Stream     string
 	Consumer   string
 	Sequence   uint64
-	Deliveries uint64 // 1 the first time
+	Deliveries uint64    // 1 the first time
+	Due        time.Time // of a wake-up: the time that has to be kept; zero where none is known
 }
 
 // Handlers says who handles what, for one durable.

@@ -39,9 +39,9 @@ func (s *Store) MarkOverdue(ctx context.Context, d Due, round time.Duration) (id
 }
 
 // Unarmed are posts without an alarm whose time has come within the horizon, or that changed their time without one: their
-// ids, revisions and times.
+// ids, revisions and times of both kinds.
 func (s *Store) Unarmed(ctx context.Context, d Due, horizon time.Duration) (list []Post, err error) {
-	err = s.DB.NewSelect().Model(&list).Column("id", "rev", "wake_at").
+	err = s.DB.NewSelect().Model(&list).Column("id", "rev", "wake_at", "publish_at").
 		Where("wake_at BETWEEN ? AND ?", d.Now.Add(-d.Grace), d.Now.Add(horizon)).
 		Where("armed_at IS DISTINCT FROM wake_at").
 		Where("lease IS NULL OR lease_until < now()").

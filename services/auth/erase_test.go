@@ -60,7 +60,7 @@ func (w *env) late(account string) {
 // arm sets the refresh alarm of an account.
 func (w *env) arm(id string) {
 	w.Helper()
-	if err := w.bus.Arm(w.Context(), events.TokenAlarm(id), events.TokenDue(id), time.Now().Add(time.Hour), 1); err != nil {
+	if err := w.bus.Arm(w.Context(), events.TokenAlarm(id), events.TokenDue(id), time.Now().Add(time.Hour), 1, time.Time{}); err != nil {
 		w.Fatal(err)
 	}
 }

@@ -61,9 +61,9 @@ func (s *Service) settle(ctx context.Context, id string) error {
 // no trace, so it is looked once more.
 func (s *Service) arm(ctx context.Context, a accounts.Account) error {
 	if !a.RefreshAt.After(s.now()) {
-		return s.bus.Wake(ctx, events.TokenDue(a.ID))
+		return s.bus.Wake(ctx, events.TokenDue(a.ID), time.Time{})
 	}
-	if err := s.bus.Arm(ctx, events.TokenAlarm(a.ID), events.TokenDue(a.ID), a.RefreshAt, a.Rev); err != nil {
+	if err := s.bus.Arm(ctx, events.TokenAlarm(a.ID), events.TokenDue(a.ID), a.RefreshAt, a.Rev, time.Time{}); err != nil {
 		return err
 	}
 	if _, err := accounts.Get(ctx, s.db, a.ID); errors.Is(err, pg.ErrNotFound) {

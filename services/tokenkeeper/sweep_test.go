@@ -32,7 +32,7 @@ func TestAlarms(t *testing.T) {
 		w := setup(t)
 		w.run()
 		a := w.planned("user_1", "ada")
-		if err := w.bus.Wake(t.Context(), events.TokenDue(a.ID)); err != nil {
+		if err := w.bus.Wake(t.Context(), events.TokenDue(a.ID), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		bustest.Await(t, w.bus, func(ev events.TokenRefreshed) bool { return ev.Connection.ID == a.ID })
@@ -65,7 +65,7 @@ func TestAlarms(t *testing.T) {
 	t.Run("the tick is noted", func(t *testing.T) {
 		w := setup(t)
 		w.run()
-		if err := w.bus.Wake(t.Context(), events.TokenTickDue); err != nil {
+		if err := w.bus.Wake(t.Context(), events.TokenTickDue, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		waiting.Until(w, "the tick is noted", func() bool { return w.svc.LastTick().Equal(w.clock.now()) })

@@ -51,6 +51,23 @@ func TestAcceptedBefore(t *testing.T) {
 	}
 }
 
+// A post that is accepted when it should have been prepared already is to be looked at now; the sweep has forgotten nobody.
+func TestAcceptedWithinItsLead(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	r.Config.LeadText = time.Hour
+	s := r.Idle()
+	cmd := events.SchedulePost{PostID: events.NewPostID(), UserID: testUser, Draft: events.Draft{Text: "in half a minute"}, PublishAt: time.Now().Add(30 * time.Second)}
+	d := bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Type: cmd.Type(), Time: time.Now()}}
+	if _, err := s.Delivery.SchedulePost(t.Context(), d, cmd); err != nil {
+		t.Fatal(err)
+	}
+	p := r.Any(cmd.PostID)
+	if p.WakeAt.Before(p.CreatedAt) || p.WakeAt.After(time.Now()) {
+		t.Errorf("it is to be looked at %s after it was accepted", p.WakeAt.Sub(p.CreatedAt))
+	}
+}
+
 // Of posts that are written together one may be there already; then each is written by itself, and none with another's words.
 func TestAcceptedTogetherWithOneThatIsThere(t *testing.T) {
 	t.Parallel()

@@ -22,6 +22,9 @@ type alarms struct {
 // the transaction; a crash in between is mended by the redelivery.
 func (a *alarms) willArm(p *posts.Post) {
 	p.ArmedAt = time.Time{}
+	if now := a.now(); !p.WakeAt.IsZero() && p.WakeAt.Before(now) {
+		p.WakeAt = now // or the sweep took it for forgotten
+	}
 	if !p.WakeAt.IsZero() && p.WakeAt.Before(a.now().Add(a.cfg.ArmHorizon)) {
 		p.ArmedAt = p.WakeAt
 	}
@@ -33,9 +36,9 @@ func (a *alarms) arm(ctx context.Context, p *posts.Post) error {
 	case p.WakeAt.IsZero() || p.ArmedAt.IsZero():
 		return nil
 	case wait <= 0:
-		return a.bus.Wake(ctx, events.PostDue(p.ID))
+		return a.bus.Wake(ctx, events.PostDue(p.ID), p.PublishAt)
 	default:
-		return a.bus.Arm(ctx, events.PostAlarm(p.ID), events.PostDue(p.ID), p.WakeAt, p.Rev)
+		return a.bus.Arm(ctx, events.PostAlarm(p.ID), events.PostDue(p.ID), p.WakeAt, p.Rev, p.PublishAt)
 	}
 }
 
@@ -49,7 +52,7 @@ func (a *alarms) snooze(ctx context.Context, p *posts.Post, at time.Time) error 
 	case a.inHand.take(wait):
 		return bus.Later(wait)
 	}
-	return a.bus.Arm(ctx, events.PostAlarm(p.ID), events.PostDue(p.ID), at, p.Rev)
+	return a.bus.Arm(ctx, events.PostAlarm(p.ID), events.PostDue(p.ID), at, p.Rev, p.PublishAt)
 }
 
 // inHand counts the messages that wait at NATS to be delivered again. Each counts against the durable's MaxAckPending, for

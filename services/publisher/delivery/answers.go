@@ -181,7 +181,7 @@ func (k *answerSaver) saveOnce(ctx context.Context, a answer, log *zap.Logger) (
 		return false, err
 	}
 	if end != final { // the row may have something to do now, and no message of ours is in anybody's hand
-		if err := k.bus.Wake(ctx, events.PostDue(row.ID)); err != nil {
+		if err := k.bus.Wake(ctx, events.PostDue(row.ID), row.PublishAt); err != nil {
 			log.Warn("not woken; the sweep does it", errField(err))
 		}
 	}

@@ -24,6 +24,14 @@ type claimer struct {
 // unacknowledgedLook is the pause before a claim of which nothing was heard is looked at.
 const unacknowledgedLook = 100 * time.Millisecond
 
+// claimsEvery is how often posts are claimed that have time: those of one such moment in one transaction.
+const claimsEvery = 100 * time.Millisecond
+
+// claimAt is when a post is claimed: by the lead ahead of its time, or up to claimsEvery before that.
+func claimAt(publishAt time.Time, lead time.Duration) time.Time {
+	return publishAt.Add(-lead).Truncate(min(claimsEvery, lead))
+}
+
 // claim moves a ready post to publishing: from here to the answer it is this worker's, and nobody may edit or
 // cancel it. The quota is reserved in the same transaction, under the account's row lock, so that two workers
 // cannot both take the last place.

@@ -37,8 +37,8 @@ type Config struct {
 	// Lease is how long a post is one worker's without a renewal. Floor 5s: a pause of the garbage collector or
 	// of Postgres must not cost it.
 	Lease time.Duration `env:"PUBLISHER_LEASE" envDefault:"15s"`
-	// ClaimLead is how long before its time a post is claimed, so that the call can leave on the instant. From 0s
-	// to 1s.
+	// ClaimLead is how long before its time a post is claimed, so that the call can leave on the instant, or up to 100 ms before
+	// that, together with others. From 0s to 1s.
 	ClaimLead time.Duration `env:"PUBLISHER_CLAIM_LEAD" envDefault:"150ms"`
 	// CallTimeout bounds the publish call. Floor 120s: a publish took 222 s once.
 	CallTimeout time.Duration `env:"PUBLISHER_CALL_TIMEOUT" envDefault:"120s"`

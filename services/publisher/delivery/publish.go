@@ -65,7 +65,7 @@ func (c *caller) publish(ctx context.Context, old *posts.Post) (end, error) {
 	if a.account.Paused() {
 		return moved, c.waits.paused(ctx, old, a.account)
 	}
-	if err := c.until(ctx, old.PublishAt.Add(-c.cfg.ClaimLead)); err != nil {
+	if err := c.until(ctx, claimAt(old.PublishAt, c.cfg.ClaimLead)); err != nil {
 		return 0, err
 	}
 	if c.answers.full() {

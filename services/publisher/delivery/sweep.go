@@ -160,7 +160,7 @@ func (w *sweeper) wakeOverdue(ctx context.Context) (int, error) {
 	}
 	crash.At(crash.SweepFound)
 	err = w.eachOf(ctx, "wake", &w.unwoken, ids, func(ctx context.Context, i int) error {
-		return w.bus.Wake(ctx, events.PostDue(ids[i]))
+		return w.bus.Wake(ctx, events.PostDue(ids[i]), time.Time{})
 	})
 	crash.At(crash.SweepWoken)
 	sweepRepairs.WithLabelValues("woken").Add(float64(len(ids)))
@@ -178,9 +178,9 @@ func (w *sweeper) armUnarmed(ctx context.Context) (int, error) {
 	return len(list), w.eachOf(ctx, "arm", &w.unarmed, idsOfPosts(list), func(ctx context.Context, i int) (err error) {
 		p := &list[i]
 		if p.WakeAt.Sub(w.now()) < tooNear {
-			err = w.bus.Wake(ctx, events.PostDue(p.ID))
+			err = w.bus.Wake(ctx, events.PostDue(p.ID), p.PublishAt)
 		} else {
-			err = w.bus.Arm(ctx, events.PostAlarm(p.ID), events.PostDue(p.ID), p.WakeAt, p.Rev)
+			err = w.bus.Arm(ctx, events.PostAlarm(p.ID), events.PostDue(p.ID), p.WakeAt, p.Rev, p.PublishAt)
 		}
 		if err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
+	"github.com/omni-write/threads/internal/clock"
 	"github.com/omni-write/threads/internal/limiter"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/services/publisher/delivery/pace"
@@ -44,9 +45,12 @@ const maxSteps = 12
 
 // Wake looks at a post and does what its row says is due. A wake-up that is early, doubled, stale or about a post that
 // is gone changes nothing.
-func (w *waker) Wake(ctx context.Context, _ bus.Delivery, id string) error {
+func (w *waker) Wake(ctx context.Context, d bus.Delivery, id string) error {
 	if !w.projector.IsCurrent() {
 		return bus.Later(time.Second)
+	}
+	if wait := untilGathered(d, w.now()); wait > 0 && !clock.Sleep(ctx, wait) {
+		return ctx.Err()
 	}
 	for step := range maxSteps {
 		p, err := batch.Fetch(ctx, w.postReads, id)
@@ -93,6 +97,21 @@ func (w *waker) Wake(ctx context.Context, _ bus.Delivery, id string) error {
 		}
 	}
 	return bus.Later(time.Second)
+}
+
+const (
+	// gatherEvery is how often wake-ups go on that have time: those that came meanwhile ask the database together.
+	gatherEvery = 200 * time.Millisecond
+	// gatherUntil is how long before its time a post no longer waits for others.
+	gatherUntil = 300 * time.Millisecond
+)
+
+// untilGathered is how long a wake-up waits for others. One that came before had its reason to come again when it does.
+func untilGathered(d bus.Delivery, now time.Time) time.Duration {
+	if d.Deliveries > 1 || d.Due.Sub(now) < gatherUntil+gatherEvery {
+		return 0
+	}
+	return now.Truncate(gatherEvery).Add(gatherEvery).Sub(now)
 }
 
 // work does the one thing that the post's state calls for. What asks Threads ahead of a publish call, or after it, needs a
