@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	_ "time/tzdata" // containers have no zone files
 
 	"github.com/spf13/cobra"
 
+	"github.com/omni-write/threads/cmd/boot"
 	"github.com/omni-write/threads/internal/process"
 	"github.com/omni-write/threads/internal/progress"
 )
@@ -24,17 +24,11 @@ const (
 	exitUsage  = 2
 )
 
-// gcPercent lets the heap grow to four times of what lives before it is collected, unless GOGC says otherwise. What lives is
-// small, some tens of MiB, and what a rush leaves behind is much.
-const gcPercent = 300
-
 // Main runs what the command line says and returns the exit code.
 func Main() int {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	ctx, stop := process.Signals(context.Background())
 	defer stop()
+	boot.LimitMemory(ctx, os.Getenv)
 	err := Run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		_, _ = fmt.Fprintln(os.Stderr, "threads: "+err.Error())

@@ -129,7 +129,6 @@ func (p *program) logged(ctx context.Context, word, level string, run func(conte
 	if err != nil {
 		return err
 	}
-	common.LimitMemory()
 	if level == "" || p.getenv("LOG_LEVEL") != "" {
 		level = common.LogLevel
 	}

@@ -3,8 +3,31 @@ package boot
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
+
+func TestMemoryLimit(t *testing.T) {
+	t.Parallel()
+	const mib = 1 << 20
+	for name, c := range map[string]struct{ living, most, want int64 }{
+		"as it starts":                   {0, unbounded, 160 * mib},
+		"small":                          {106 * mib, unbounded, 160 * mib},
+		"half of what lives stays free":  {200 * mib, unbounded, 304 * mib},
+		"not more than its container":    {200 * mib, 288 * mib, 288 * mib},
+		"in a container that is smaller": {10 * mib, 115 * mib, 115 * mib},
+	} {
+		if got := memoryLimit(c.living, c.most); got != c.want {
+			t.Errorf("%s: %d MiB, want %d", name, got/mib, c.want/mib)
+		}
+	}
+	held := make([]byte, 8*mib)
+	runtime.GC()
+	if got := living(); got < 8*mib {
+		t.Errorf("%d bytes live, %d of them here", got, len(held))
+	}
+	runtime.KeepAlive(held)
+}
 
 func TestContainerMemory(t *testing.T) {
 	t.Parallel()

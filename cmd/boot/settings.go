@@ -62,8 +62,8 @@ type Common struct {
 	// (empty: console at a terminal, else json).
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat string `env:"LOG_FORMAT"`
-	// MemoryLimit is Go's own: what the memory of a process is kept under, as far as it can be, as 900MiB. Empty: nine tenths of
-	// what its container may have.
+	// MemoryLimit is Go's own: what the memory of a process is kept under, as far as it can be, as 900MiB. Empty: 160 MiB or,
+	// where that is more, one and a half times what lives, and nine tenths of what its container may have at most.
 	MemoryLimit string `env:"GOMEMLIMIT"`
 	// OTLP is where an OpenTelemetry collector takes spans over HTTP, as http://collector:4318; OTLPTraces is the same
 	// with its path, as http://collector:4318/v1/traces. Empty: no spans are made. OTelName is this process' name in them

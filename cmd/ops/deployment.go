@@ -38,7 +38,6 @@ type Deployment struct {
 func Open(getenv func(string) string, out, errOut io.Writer) (*Deployment, error) {
 	d := &Deployment{getenv: getenv, log: zap.NewNop(), out: out, errOut: errOut}
 	d.common, d.unread = process.Env[boot.Common](getenv)
-	d.common.LimitMemory()
 	if log, err := process.Logger(d.common.LogLevel, d.common.LogFormat); err != nil {
 		d.unread = errors.Join(d.unread, err)
 	} else {

@@ -79,7 +79,7 @@ type Config struct {
 
 	RetentionConfig
 
-	// Slots is how many wake-ups a process has in hand at once; 0: 4096. A test has fewer.
+	// Slots is how many wake-ups a process has in hand at once; 0: 2048. A test has fewer.
 	Slots int
 }
 
@@ -135,7 +135,7 @@ func (c Config) UnderFloor() (names []string) {
 }
 
 // Wakes is how many wake-ups a process has in hand at once.
-func (c Config) Wakes() int { return cmp.Or(c.Slots, 4096) }
+func (c Config) Wakes() int { return cmp.Or(c.Slots, 2048) }
 
 const (
 	// questionsPerAccount bounds what is asked at the same time about an account's posts whose outcome is not known, or
