@@ -1,10 +1,12 @@
 package pg_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
@@ -84,5 +86,29 @@ func TestRows(t *testing.T) {
 		if got, want := order.Replace(prepared[i]), order.Replace(written[i]); got != want {
 			t.Errorf("prepared %s\nwritten  %s", got, want)
 		}
+	}
+}
+
+// Lists that are made at the same moment, each of a kind that was never made before: what is found out of it is noted.
+func TestRowsSideBySide(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	type kind []string
+	var g errgroup.Group
+	for range 8 {
+		g.Go(func() error {
+			list := []struct {
+				ID    string `bun:"id"`
+				Texts kind   `bun:"texts,array"`
+			}{{"1", kind{"a", "b"}}}
+			rows, err := pg.NewRows(db, 1, &list)
+			if err == nil && *rows.Args[1].([]*string)[0] != `{a,b}` {
+				err = fmt.Errorf("made of it: %v", *rows.Args[1].([]*string)[0])
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -53,7 +54,7 @@ func columnOf(f *schema.Field) column {
 	switch {
 	case f.Tag.HasOption("array"): // unnest would take the lists in a list apart
 		return column{"text", "::text[] AS " + string(f.SQLName), arrayOf(func(v reflect.Value) (string, error) {
-			b, err := arrays.Encode(pgtype.TextArrayOID, pgtype.TextFormatCode, v.Interface(), []byte{})
+			b, err := encodeTexts(v.Interface())
 			if b == nil {
 				return "{}", err
 			}
@@ -82,7 +83,17 @@ func columnOf(f *schema.Field) column {
 	panic(fmt.Sprintf("pg: no array of %s", f.IndirectType))
 }
 
-var arrays = pgtype.NewMap()
+// arrays knows how a list becomes an array of Postgres'. It notes what it has found out, so it is one goroutine's at a time.
+var arrays = struct {
+	sync.Mutex
+	types *pgtype.Map
+}{types: pgtype.NewMap()}
+
+func encodeTexts(list any) ([]byte, error) {
+	arrays.Lock()
+	defer arrays.Unlock()
+	return arrays.types.Encode(pgtype.TextArrayOID, pgtype.TextFormatCode, list, []byte{})
+}
 
 // arrayOf makes the array of a column of values that one makes; a nil pointer, and a zero that bun would write as NULL, is NULL.
 func arrayOf[T any](one func(reflect.Value) (T, error)) func(*schema.Field, reflect.Value) (any, error) {
