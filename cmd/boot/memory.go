@@ -23,7 +23,7 @@ const (
 )
 
 // LimitMemory keeps the process small until ctx ends, and in any case under what its container may have: Go does not look at
-// that itself. GOGC and GOMEMLIMIT win where they are set.
+// that itself. A GOGC that is set stays what it is, and with GOMEMLIMIT there is no limit of ours.
 func LimitMemory(ctx context.Context, getenv func(string) string) {
 	if getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)

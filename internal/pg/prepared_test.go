@@ -89,7 +89,8 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// Lists that are made at the same moment, each of a kind that was never made before: what is found out of it is noted.
+// Lists are made at the same moment, of a kind that was never made before: what pgtype finds out of a kind, it notes. The race
+// detector judges.
 func TestRowsSideBySide(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
