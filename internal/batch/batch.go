@@ -4,6 +4,7 @@ package batch
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -97,8 +98,10 @@ func (b *Batcher[T]) takeBack(one *batched[T]) bool {
 	return true
 }
 
-// drain works until nothing waits.
+// drain works until nothing waits. First it lets go those that can ask at this very moment: who are woken together are worked together,
+// and none of them alone before the others.
 func (b *Batcher[T]) drain() {
+	runtime.Gosched()
 	for turn := 0; ; turn++ {
 		taken := b.take(turn%2 == 1)
 		if taken == nil {

@@ -174,3 +174,30 @@ func TestItemIsTakenBack(t *testing.T) {
 		t.Errorf("worked %v, %v", worked, err)
 	}
 }
+
+// Those that are woken at the same moment are worked together: the first does not go alone.
+func TestWokenTogether(t *testing.T) { //nolint:paralleltest // it takes all processors but one away
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const rounds, n = 50, 20
+	together := 0
+	for range rounds {
+		var sizes []int
+		b := &Batcher[int]{Size: n, AtOnce: 1, Work: func(_ context.Context, batch []int) []error {
+			sizes = append(sizes, len(batch))
+			return make([]error, len(batch))
+		}}
+		var g errgroup.Group
+		for i := range n {
+			g.Go(func() error { return b.Do(t.Context(), i) })
+		}
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if sizes[0] > 1 {
+			together++
+		}
+	}
+	if together < rounds/2 { // now and then the runtime lets a goroutine pass the others
+		t.Errorf("in %d of %d rounds the first went alone", rounds-together, rounds)
+	}
+}
