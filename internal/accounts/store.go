@@ -95,9 +95,9 @@ func lock(ctx context.Context, tx bun.Tx, ids []string, how, sole string) (Locke
 // ForUsers is ForUser for several users.
 func ForUsers(ctx context.Context, db bun.IDB, userIDs []string) (map[string][]Account, error) {
 	var list []Account
-	err := db.NewSelect().Model(&list).Where("user_id IN (?) AND status <> ?", bun.List(userIDs), events.ConnectionDisconnected).
-		Order("created_at", "id").Scan(ctx)
-	if err != nil {
+	text := fmt.Sprint(db.NewSelect().Model((*Account)(nil)).Where("user_id = ANY($1::text[]) AND status <> ?", events.ConnectionDisconnected).
+		Order("created_at", "id"))
+	if err := pg.Prepared(ctx, db, text, []any{userIDs}, &list); err != nil {
 		return nil, fmt.Errorf("list accounts: %w", err)
 	}
 	byUser := map[string][]Account{}

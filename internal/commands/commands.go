@@ -73,24 +73,6 @@ func begin(ctx context.Context, db bun.IDB, c Command, now time.Time) (prior *Co
 	return p, nil
 }
 
-// BeginAll notes several commands at once. Those that were noted before, or share the key of one that was, are left alone
-// and are not in the answer: begin says what they are.
-func BeginAll(ctx context.Context, db bun.IDB, list []Command, now time.Time) (noted map[string]bool, err error) {
-	for i := range list {
-		list[i].CreatedAt = now.UTC()
-	}
-	var ids []string
-	err = db.NewInsert().Model(&list).On("CONFLICT DO NOTHING").Returning("id").Scan(ctx, &ids)
-	if err != nil {
-		return nil, fmt.Errorf("note commands: %w", err)
-	}
-	noted = make(map[string]bool, len(ids))
-	for _, id := range ids {
-		noted[id] = true
-	}
-	return noted, nil
-}
-
 // End writes an outcome into a record that is about to be noted. result is what the command made; nil with a fault.
 func (c *Command) End(o events.Outcome, result any, now time.Time) (err error) {
 	o.Done = true

@@ -17,8 +17,9 @@ import (
 // Rows is a list of rows as parameters of a prepared statement, an array for each column: the text of the statement is the same
 // however many there are.
 type Rows struct {
-	From string // the query that gives them, in their order (the column _order)
-	Args []any
+	From    string // the query that gives them, in their order (the column _order)
+	Columns string // their names without that
+	Args    []any
 }
 
 // NewRows makes them of a pointer to a list of structs as bun knows them. The first parameter has the number first.
@@ -38,8 +39,9 @@ func NewRows(db bun.IDB, first int, list any) (Rows, error) {
 		arrays = append(arrays, parameter(first+len(r.Args))+"::"+c.of+"[]")
 		r.Args = append(r.Args, values)
 	}
+	r.Columns = strings.Join(names, ", ")
 	r.From = "SELECT " + strings.Join(chosen, ", ") + ", _order FROM unnest(" + strings.Join(arrays, ", ") + ") WITH ORDINALITY AS each (" +
-		strings.Join(names, ", ") + ", _order)"
+		r.Columns + ", _order)"
 	return r, nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/omni-write/threads/internal/accounts"
 	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/batch"
+	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
 	"github.com/omni-write/threads/internal/posts"
@@ -106,6 +107,13 @@ func plansOf(t *testing.T, db *bun.DB) (plans []string) {
 	if _, err := accounts.GetAll(t.Context(), db, []string{"a"}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := accounts.ForUsers(t.Context(), db, []string{"u"}); err != nil {
+		t.Fatal(err)
+	}
+	accepted := posts.Acceptance{Command: commands.Command{ID: "c", PostID: "new"}, Post: &posts.Post{ID: "new", AccountID: "none"}}
+	if err := s.Accept(t.Context(), []posts.Acceptance{accepted})[0]; !errors.Is(err, batch.ErrAlone) {
+		t.Fatal(err)
+	}
 	reads := &batch.Batcher[batch.Read[posts.Post]]{Size: 1, AtOnce: 1, Work: s.ReadMany}
 	if _, err := batch.Fetch(t.Context(), reads, p.ID); err != nil {
 		t.Fatal(err)
@@ -117,7 +125,7 @@ func plansOf(t *testing.T, db *bun.DB) (plans []string) {
 	if err := db.NewRaw("SELECT statement, cardinality(parameter_types) AS parameters FROM pg_prepared_statements").Scan(t.Context(), &rows); err != nil {
 		t.Fatal(err)
 	}
-	if len(rows) != 19 {
+	if len(rows) != 21 {
 		t.Fatalf("%d statements are prepared: %v", len(rows), rows)
 	}
 	for _, row := range rows {
@@ -146,6 +154,7 @@ func onlyByKey(plan string) bool {
 		switch index := scan[1] + " " + scan[2]; {
 		case strings.Contains(index, "_pkey") && strings.Contains(scan[3], "Index Cond: (id = ANY ($1"):
 		case strings.Contains(index, "social_connections_threads") && strings.Contains(scan[3], "Index Cond: (provider_user_id = "):
+		case strings.Contains(index, "social_connections_user_id") && strings.Contains(scan[3], "Index Cond: (user_id = ANY ($1"):
 		case strings.Contains(index, "posts_doubt") && strings.Contains(scan[3], "Index Cond: (account_id = "):
 		case strings.Contains(index, "quota_uses_account") && strings.Contains(scan[3], "Index Cond: ((account_id = "):
 		default:

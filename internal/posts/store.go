@@ -16,25 +16,6 @@ import (
 	"github.com/omni-write/threads/internal/pg"
 )
 
-// InsertAll writes new posts. One that is there already is batch.ErrAlone for all: the batcher finds it.
-func (s *Store) InsertAll(ctx context.Context, tx bun.Tx, posts []*Post) error {
-	if len(posts) == 0 {
-		return nil
-	}
-	for _, p := range posts {
-		p.Canonicalize()
-	}
-	// Nothing is read back: bun would put what was written in the place of the first posts, and forget the others.
-	res, err := tx.NewInsert().Model(&posts).On("CONFLICT (id) DO NOTHING").Returning("NULL").Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("write new posts: %w", err)
-	}
-	if n, err := res.RowsAffected(); err != nil || int(n) != len(posts) {
-		return errors.Join(batch.ErrAlone, err)
-	}
-	return nil
-}
-
 // ErrLost says that someone else moved the post: drop what you hold, the row is right.
 var ErrLost = errors.New("the post was moved by someone else")
 

@@ -3,8 +3,6 @@ package delivery
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -16,7 +14,6 @@ import (
 	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/crash"
-	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/posts"
 	"github.com/omni-write/threads/services/publisher/draft"
 )
@@ -28,7 +25,7 @@ type accepter struct {
 	store       *posts.Store
 	drafts      *draft.Service
 	ownAccounts *batch.Batcher[batch.Read[[]accounts.Account]]
-	acceptances *batch.Batcher[acceptance]
+	acceptances *batch.Batcher[posts.Acceptance]
 	ledger      *ledger
 	conns       *semaphore.Weighted // those that new posts may use one by one: in a batch they use none of their own
 	alarms      *alarms
@@ -159,12 +156,6 @@ func (c *accepter) acceptAlone(ctx context.Context, d bus.Delivery, cmd events.C
 	return p, prior, err
 }
 
-// acceptance is a post on its way into the table, with the record of its command.
-type acceptance struct {
-	command commands.Command
-	post    *posts.Post // nil: refused, and only that is noted
-}
-
 func (c *accepter) acceptTogether(ctx context.Context, d bus.Delivery, cmd events.Command, r request, done bool) (*posts.Post, *commands.Command, error) {
 	own, err := batch.Fetch(ctx, c.ownAccounts, r.userID)
 	if err != nil {
@@ -175,7 +166,8 @@ func (c *accepter) acceptTogether(ctx context.Context, d bus.Delivery, cmd event
 	}
 	p, refused := c.decide(ctx, c.db, *own, r)
 	c.conns.Release(1)
-	a := acceptance{command: commands.New(d.Meta, cmd, r.id), post: p}
+	a := posts.Acceptance{Command: commands.New(d.Meta, cmd, r.id), Post: p}
+	a.Command.CreatedAt = c.now().UTC()
 	outcome := events.Outcome{CommandID: d.Meta.ID}
 	if refused != nil {
 		if outcome.Fault = commands.Refusal(refused); outcome.Fault == nil {
@@ -183,7 +175,7 @@ func (c *accepter) acceptTogether(ctx context.Context, d bus.Delivery, cmd event
 		}
 	}
 	if refused != nil || done {
-		if err := a.command.End(outcome, posts.SnapshotOrNil(p), c.now()); err != nil {
+		if err := a.Command.End(outcome, posts.SnapshotOrNil(p), c.now()); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -191,79 +183,6 @@ func (c *accepter) acceptTogether(ctx context.Context, d bus.Delivery, cmd event
 		return nil, nil, err
 	}
 	return p, nil, refused
-}
-
-// acceptBatch writes many acceptances in one transaction.
-func (c *accepter) acceptBatch(ctx context.Context, items []acceptance) []error {
-	order := slices.Clone(items) // always the same order, so that two batches cannot wait for each other
-	slices.SortFunc(order, func(a, b acceptance) int { return strings.Compare(a.command.ID, b.command.ID) })
-	written := map[string]bool{}
-	err := pg.InTx(ctx, c.db, func(ctx context.Context, tx bun.Tx) error {
-		clear(written)
-		plain, err := c.stillConnected(ctx, tx, order)
-		if err != nil || len(plain) == 0 {
-			return err
-		}
-		noted, err := commands.BeginAll(ctx, tx, commandsOf(plain), c.now())
-		if err != nil {
-			return err
-		}
-		var list []*posts.Post
-		for _, a := range plain {
-			if noted[a.command.ID] {
-				written[a.command.ID] = true
-				if a.post != nil {
-					list = append(list, a.post)
-				}
-			}
-		}
-		return c.store.InsertAll(ctx, tx, list)
-	})
-	if err != nil {
-		return batch.All(len(items), err)
-	}
-	errs := make([]error, len(items))
-	for i, a := range items {
-		if !written[a.command.ID] {
-			errs[i] = batch.ErrAlone
-		}
-	}
-	return errs
-}
-
-// stillConnected leaves out posts whose account is no longer connected, or held by somebody else, and holds the others' accounts as they are until
-// the transaction ends: an account that is erased meanwhile must not be given another post.
-func (c *accepter) stillConnected(ctx context.Context, tx bun.Tx, batch []acceptance) (plain []acceptance, err error) {
-	var ids []string
-	for _, a := range batch {
-		if a.post != nil {
-			ids = append(ids, a.post.AccountID)
-		}
-	}
-	var held accounts.Locked
-	if len(ids) > 0 {
-		if held, err = accounts.HoldAll(ctx, tx, ids); err != nil {
-			return nil, err
-		}
-	}
-	for _, a := range batch {
-		there := a.post == nil
-		if !there {
-			_, there = held.Connected[a.post.AccountID]
-		}
-		if there {
-			plain = append(plain, a)
-		}
-	}
-	return plain, nil
-}
-
-func commandsOf(batch []acceptance) []commands.Command {
-	list := make([]commands.Command, len(batch))
-	for i, a := range batch {
-		list[i] = a.command
-	}
-	return list
 }
 
 // newPost is a post as it is accepted, with the alarm that it is to get.

@@ -1,16 +1,14 @@
 package delivery_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
 
-	"github.com/uptrace/bun"
-
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
-	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/posts"
 )
 
@@ -79,16 +77,35 @@ func TestAcceptedTogetherWithOneThatIsThere(t *testing.T) {
 		p.Canonicalize()
 		return p
 	}
-	batch := []*posts.Post{post(there.ID, "again", ""), post(events.NewPostID(), "second", "18060000000000017"), post(events.NewPostID(), "third", "")}
-	var wrote error
-	err := pg.InTx(t.Context(), r.DB, func(ctx context.Context, tx bun.Tx) error {
-		wrote = s.Delivery.Store().InsertAll(ctx, tx, batch)
-		return wrote
-	})
-	if err == nil || len(batch) != 3 || batch[1].Text != "second" || batch[1].ReplyTo != "18060000000000017" || batch[2].ReplyTo != "" {
-		t.Errorf("%v, and the posts are %d: %+v", wrote, len(batch), batch)
+	record := func(id string) commands.Command {
+		cmd := events.SchedulePost{PostID: id, UserID: testUser}
+		return commands.New(events.Meta{ID: events.NewCommandID(), Time: time.Now()}, cmd, id)
 	}
-	if n := r.count("SELECT count(*) FROM posts"); n != 1 {
-		t.Errorf("%d posts are there, want the one from before", n)
+	accept := func(list ...*posts.Post) []error {
+		var items []posts.Acceptance
+		for _, p := range list {
+			items = append(items, posts.Acceptance{Command: record(p.ID), Post: p})
+		}
+		return s.Delivery.Store().Accept(t.Context(), items)
+	}
+	again, second, third := post(there.ID, "again", ""), post(events.NewPostID(), "second", "18060000000000017"), post(events.NewPostID(), "third", "")
+	for i, err := range accept(again, second, third) {
+		if err == nil || errors.Is(err, batch.ErrAlone) {
+			t.Errorf("post %d, with one that is there: %v; want an error of all, so that they are tried in parts", i, err)
+		}
+	}
+	if err := accept(again)[0]; !errors.Is(err, batch.ErrAlone) {
+		t.Errorf("the one that is there: %v", err)
+	}
+	if posts, noted := r.count("SELECT count(*) FROM posts"), r.count("SELECT count(*) FROM commands"); posts != 1 || noted != 1 {
+		t.Errorf("%d posts and %d commands are there, want those from before", posts, noted)
+	}
+	for i, err := range accept(second, third, second) {
+		if twice := i == 2; twice != errors.Is(err, batch.ErrAlone) || !twice && err != nil {
+			t.Errorf("post %d: %v", i, err)
+		}
+	}
+	if a, b := r.Any(second.ID), r.Any(third.ID); a.Text != "second" || a.ReplyTo != "18060000000000017" || b.Text != "third" || b.ReplyTo != "" {
+		t.Errorf("the rows are %+v and %+v", a, b)
 	}
 }

@@ -81,16 +81,15 @@ func TestBusyMember(t *testing.T) {
 			cmd := events.SchedulePost{PostID: events.NewPostID(), UserID: user, Draft: events.Draft{AccountID: account, Text: "asked for"}, PublishAt: time.Now().Add(time.Hour)}
 			return bus.Delivery{Meta: events.Meta{ID: events.NewCommandID(), Time: time.Now()}}, cmd
 		}
-		var records []commands.Command
-		var list []*posts.Post
+		var list []posts.Acceptance
 		for user, account := range map[string]string{testUser: r.Account.ID, "user_2": other.ID} {
 			d, cmd := ask(user, account)
 			p := s.Delivery.NewPost(cmd.PostID, user, account, cmd.Draft, cmd.PublishAt)
-			records, list = append(records, commands.New(d.Meta, cmd, cmd.PostID)), append(list, p)
+			list = append(list, posts.Acceptance{Command: commands.New(d.Meta, cmd, cmd.PostID), Post: p})
 		}
-		for i, err := range s.Delivery.AcceptBatch(t.Context(), records, list) {
-			if held := list[i].AccountID == r.Account.ID; held != errors.Is(err, batch.ErrAlone) || !held && err != nil {
-				t.Errorf("of %s: %v", list[i].UserID, err)
+		for i, err := range s.Delivery.Store().Accept(t.Context(), list) {
+			if held := list[i].Post.AccountID == r.Account.ID; held != errors.Is(err, batch.ErrAlone) || !held && err != nil {
+				t.Errorf("of %s: %v", list[i].Post.UserID, err)
 			}
 		}
 		d, cmd := ask(testUser, r.Account.ID)

@@ -144,7 +144,7 @@ func New(cfg Config, d Deps) *Delivery {
 		cfg: cfg, db: d.DB, store: store, drafts: d.Drafts, ledger: ledger, conns: semaphore.NewWeighted(max(1, conns/4)), alarms: alarms, moves: moves, now: now,
 		ownAccounts: &batch.Batcher[batch.Read[[]accounts.Account]]{Size: readBatch, AtOnce: 2, Work: readOwn(d.DB)},
 	}
-	accepter.acceptances = &batch.Batcher[acceptance]{Size: acceptBatch, AtOnce: 2, Work: accepter.acceptBatch}
+	accepter.acceptances = &batch.Batcher[posts.Acceptance]{Size: acceptBatch, AtOnce: 2, Work: store.Accept}
 	waker := &waker{
 		store: store, projector: d.Projector, monitor: d.Monitor, alarms: alarms, outbox: outbox, snoozes: snoozes, waits: waits, preparer: preparer,
 		caller: caller, confirmer: confirmer, concluder: concluder, permalinks: permalinks, deleter: deleter, now: now,

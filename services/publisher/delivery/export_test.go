@@ -8,7 +8,6 @@ import (
 	"github.com/omni-write/threads/internal/asks"
 	"github.com/omni-write/threads/internal/batch"
 	"github.com/omni-write/threads/internal/bus"
-	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/limiter"
 	"github.com/omni-write/threads/internal/posts"
 )
@@ -40,14 +39,6 @@ func (d *Delivery) UseBus(b *bus.Bus) {
 
 func (d *Delivery) NewPost(id, userID, accountID string, draft events.Draft, at time.Time) *posts.Post {
 	return d.newPost(id, userID, accountID, draft, at)
-}
-
-func (d *Delivery) AcceptBatch(ctx context.Context, records []commands.Command, list []*posts.Post) []error {
-	items := make([]acceptance, len(list))
-	for i := range list {
-		items[i] = acceptance{command: records[i], post: list[i]}
-	}
-	return d.acceptBatch(ctx, items)
 }
 
 func (d *Delivery) MayDelete(ctx context.Context, old *posts.Post, part int) (bool, error) {
