@@ -49,6 +49,6 @@ func (w *waker) concludeOne(ctx context.Context, id string) (err error) {
 	if err != nil || p.State != events.StateConcluding {
 		return err
 	}
-	_, err = w.concluder.finishOutcome(ctx, p)
+	_, err = w.concluder.finishOutcome(ctx, p, access{})
 	return err
 }

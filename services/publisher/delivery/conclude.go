@@ -39,7 +39,7 @@ type concluder struct {
 
 // recordSuccess saves a clear yes. It is in the row before it is emitted, so no crash can lose it. A part of a chain that
 // is not the last is emitted as such, and the next one's turn comes.
-func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...asks.Attempt) (end, error) {
+func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, a access, mediaID, permalink string, called, accepted time.Time, tried ...asks.Attempt) (end, error) {
 	if posts.IsFirstCall(old) {
 		c.measureLateness(old, called)
 	}
@@ -55,7 +55,7 @@ func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, mediaID,
 	}
 	next, more := old.Publish(mediaID, permalink, called, accepted, c.now())
 	if !more {
-		return c.conclude(ctx, old, next, tried...)
+		return c.conclude(ctx, old, next, a, tried...)
 	}
 	if err := c.moves.saveAt(ctx, crash.PartNoted, old, next, events.FactPartPublished, tried...); err != nil {
 		return 0, err
@@ -66,11 +66,12 @@ func (c *concluder) recordSuccess(ctx context.Context, old *posts.Post, mediaID,
 
 // fail saves that a post will not go out, and why.
 func (c *concluder) fail(ctx context.Context, old *posts.Post, reason *events.Fault, tried ...asks.Attempt) (end, error) {
-	return c.conclude(ctx, old, old.Fail(ofPart(old, old.CurrentPart(), reason), c.now()), tried...)
+	return c.conclude(ctx, old, old.Fail(ofPart(old, old.CurrentPart(), reason), c.now()), access{}, tried...)
 }
 
-// conclude saves an answer and emits it. rev stays: it is raised by the event, when the projector applies it.
-func (c *concluder) conclude(ctx context.Context, old, p *posts.Post, tried ...asks.Attempt) (end, error) {
+// conclude saves an answer and emits it. rev stays: it is raised by the event, when the projector applies it. The access is what a
+// permalink is asked for with, where the post is live.
+func (c *concluder) conclude(ctx context.Context, old, p *posts.Post, a access, tried ...asks.Attempt) (end, error) {
 	p.UpdatedAt = c.now()
 	p.WakeAt = c.now().Add(c.cfg.Lease + time.Second) // when this worker is gone, the next emits it
 	p.ArmedAt = time.Time{}
@@ -91,7 +92,7 @@ func (c *concluder) conclude(ctx context.Context, old, p *posts.Post, tried ...a
 	if p.Fact == events.FactPublished && c.calls.InRush() && c.backlog.Add(p.ID) {
 		return final, nil
 	}
-	return c.finishOutcome(ctx, p)
+	return c.finishOutcome(ctx, p, a)
 }
 
 // saveOutcome writes the answer into the row: a plain yes together with those of other posts, anything else by itself.
@@ -105,10 +106,10 @@ func (c *concluder) saveOutcome(ctx context.Context, old, p *posts.Post, tried [
 }
 
 // finishOutcome emits the saved answer and has the projector apply it; then the post is done. It runs again after a crash, to
-// the same effect.
-func (c *concluder) finishOutcome(ctx context.Context, p *posts.Post) (end, error) {
+// the same effect, without an access.
+func (c *concluder) finishOutcome(ctx context.Context, p *posts.Post, a access) (end, error) {
 	if p.Fact == events.FactPublished {
-		c.permalinks.fetch(ctx, p)
+		c.permalinks.fetch(ctx, p, a)
 	}
 	crash.At(crash.PublishTelling)
 	ev := posts.OutcomeEvent(p, p.Fact)

@@ -107,7 +107,7 @@ func (c *confirmer) findMediaID(ctx context.Context, old *posts.Post, a access, 
 	}
 	switch len(seen.Matching) {
 	case 1:
-		return c.foundLive(ctx, old, seen.Matching[0], tried, looked)
+		return c.foundLive(ctx, old, a, seen.Matching[0], tried, looked)
 	case 0:
 		return moved, c.askAgain(ctx, old, "This post is live, but its id could not be found out; please look at the profile.", tried, looked)
 	}
@@ -172,7 +172,7 @@ func (c *confirmer) findOrEndDoubt(ctx context.Context, old *posts.Post, a acces
 	case err != nil && !errors.Is(err, find.ErrMissingScope):
 		return moved, c.askFailed(ctx, old, err, tried...)
 	case len(seen.Matching) == 1:
-		return c.foundLive(ctx, old, seen.Matching[0], tried...)
+		return c.foundLive(ctx, old, a, seen.Matching[0], tried...)
 	case len(seen.Matching) > 1:
 		return moved, c.doubts.park(ctx, old, ambiguous(), tried...)
 	case old.LeasedAt.Before(c.absenceProvenAt(old)):
@@ -187,7 +187,7 @@ func (c *confirmer) findOrEndDoubt(ctx context.Context, old *posts.Post, a acces
 func (c *confirmer) provenAbsent(ctx context.Context, old *posts.Post, usable bool, tried ...asks.Attempt) (end, error) {
 	switch old.OnAbsent {
 	case posts.AbsentFail:
-		return c.concluder.conclude(ctx, old, old.WithoutDoubt(posts.ProofAbsent).Fail(old.Reason, c.now()), tried...)
+		return c.concluder.conclude(ctx, old, old.WithoutDoubt(posts.ProofAbsent).Fail(old.Reason, c.now()), access{}, tried...)
 	case posts.AbsentResume:
 		return moved, c.resumeAgain(ctx, old, tried...)
 	case posts.AbsentWait:
@@ -247,8 +247,8 @@ func (c *confirmer) waitForRoom(ctx context.Context, old *posts.Post, usable boo
 }
 
 // foundLive concludes with a post that was found among the account's own.
-func (c *confirmer) foundLive(ctx context.Context, old *posts.Post, m threads.Media, tried ...asks.Attempt) (end, error) {
-	return c.concluder.recordSuccess(ctx, old, m.ID, m.Permalink, posts.LikelyCalledAt(old), c.now(), tried...)
+func (c *confirmer) foundLive(ctx context.Context, old *posts.Post, a access, m threads.Media, tried ...asks.Attempt) (end, error) {
+	return c.concluder.recordSuccess(ctx, old, a, m.ID, m.Permalink, posts.LikelyCalledAt(old), c.now(), tried...)
 }
 
 // askAgain keeps the post unconfirmed after a look that settled nothing. After ConfirmFor a person must look; giveUp is what

@@ -119,7 +119,7 @@ func New(cfg Config, d Deps) *Delivery {
 	pacer := pace.NewPacer()
 	preparer := &preparer{
 		cfg: cfg, api: d.Threads, store: store, leases: leases, tokens: tokens, quotas: quotas, references: references, moves: moves, doubts: doubts,
-		waits: waits, concluder: concluder, creations: creations, pacer: pacer, now: now,
+		waits: waits, snoozes: snoozes, concluder: concluder, creations: creations, pacer: pacer, now: now,
 	}
 	claimer := &claimer{
 		cfg: cfg, store: store, now: now,

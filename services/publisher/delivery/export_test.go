@@ -16,8 +16,9 @@ import (
 
 // What a step ends with.
 const (
-	Moved = moved
-	Final = final
+	Moved   = moved
+	Snoozed = snoozed
+	Final   = final
 )
 
 const (
@@ -104,11 +105,11 @@ func (a answer) Awaited(row *posts.Post) bool       { return a.awaited(row) }
 func (a answer) LastWord(ctx context.Context) error { return a.lastWord(ctx) }
 
 func (d *Delivery) RecordSuccess(ctx context.Context, old *posts.Post, mediaID, permalink string, called, accepted time.Time, tried ...asks.Attempt) (end, error) {
-	return d.concluder.recordSuccess(ctx, old, mediaID, permalink, called, accepted, tried...)
+	return d.concluder.recordSuccess(ctx, old, access{}, mediaID, permalink, called, accepted, tried...)
 }
 
 func (d *Delivery) FinishOutcome(ctx context.Context, p *posts.Post) (end, error) {
-	return d.concluder.finishOutcome(ctx, p)
+	return d.concluder.finishOutcome(ctx, p, access{})
 }
 
 func (d *Delivery) Confirm(ctx context.Context, old *posts.Post) (end, error) {

@@ -37,7 +37,9 @@ type permalinks struct {
 // (threads-api §5.4). The event brings them into the row: EVENTS takes one outcome of a post, so whoever emits it again after a
 // crash, with another permalink, finds the first standing and has that one applied. One more write for each post is saved. A post whose link does not come is no less
 // live, and the link is looked for later, as it is where many wait for theirs: a wake-up in hand is not for that.
-func (l *permalinks) fetch(ctx context.Context, p *posts.Post) {
+//
+// It is asked with the access that the post was published with, where that is at hand.
+func (l *permalinks) fetch(ctx context.Context, p *posts.Post, a access) {
 	wanted, got := posts.WithoutPermalink(p), map[string]string{}
 	if len(wanted) == 0 {
 		return
@@ -51,7 +53,10 @@ func (l *permalinks) fetch(ctx context.Context, p *posts.Post) {
 	defer cancel()
 	left := l.links.Join(p.AccountID)
 	defer left()
-	a, err := l.tokens.access(waiting, p)
+	var err error
+	if a.account.ID == "" {
+		a, err = l.tokens.access(waiting, p)
+	}
 	for wait := linkPause; err == nil; wait *= 2 {
 		for id := range wanted {
 			read := l.links.One

@@ -30,6 +30,7 @@ type preparer struct {
 	moves      *moves
 	doubts     *doubts
 	waits      *waits
+	snoozes    *snoozes
 	concluder  *concluder
 	creations  *limiter.Limiter
 	pacer      *pace.Pacer
@@ -77,11 +78,12 @@ func (r *preparer) prepare(ctx context.Context, old *posts.Post) (end, error) {
 		fact = events.FactPrepared // later parts follow their parent at once; who reads EVENTS is told of those that are live
 	}
 	at := clock.Latest(r.now(), old.PublishAt.Add(-posts.Hold)) // for a later part it is past, unless its chain is tried again
-	if err := r.moves.saveAt(ctx, crash.PrepareReady, old, old.Prepare(at), fact); err != nil {
+	next := old.Prepare(at)
+	if err := r.moves.saveAt(ctx, crash.PrepareReady, old, next, fact); err != nil {
 		return 0, err
 	}
 	crash.At(crash.PrepareTold)
-	return moved, nil
+	return r.snoozes.untilDue(ctx, next)
 }
 
 // build makes the containers of the part in hand, one at a time, and looks whether they are ready. The step goes on once the
@@ -133,7 +135,7 @@ func (r *preparer) create(ctx context.Context, old *posts.Post, a access, c thre
 		return 0, err
 	}
 	crash.At(crash.PrepareSaved)
-	return moved, nil
+	return r.snoozes.untilDue(ctx, next)
 }
 
 // inspect reads a container's status. The step goes on when it is FINISHED.

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/omni-write/threads/events"
+	"github.com/omni-write/threads/internal/bus"
 	"github.com/omni-write/threads/internal/threads/threadssim"
+	"github.com/omni-write/threads/services/publisher/delivery"
 )
 
 // A status that is never answered is asked for again before the post is due, and the post goes out while the first question
@@ -37,6 +39,23 @@ func TestSlowCreation(t *testing.T) {
 	r.Once(r.Await(r.Schedule(500*time.Millisecond, "slow creation").ID, events.FactPublished))
 	if n := len(r.Sim.Containers()); n != 1 {
 		t.Errorf("%d containers were made", n)
+	}
+}
+
+// A post whose container was made is looked at again when its row says, and is not read for that.
+func TestCreatedIsSnoozed(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	r.Config.LeadText = 2 * time.Hour
+	s := r.Idle()
+	row := r.Any(r.acceptedBy(s, "prepared at once").ID)
+	end, err := s.Delivery.Work(t.Context(), &row)
+	after := r.Any(row.ID)
+	if end == delivery.Moved && err == nil && time.Now().After(after.WakeAt) {
+		t.Skip("it took so long that the container is to be looked at already")
+	}
+	if wait, later := bus.DelayOf(err); end != delivery.Snoozed || !later || wait <= 0 || after.ContainerID == "" || after.WakeAt.IsZero() {
+		t.Errorf("it ended as %v with %v; its container is %q, to be looked at at %s", end, err, after.ContainerID, after.WakeAt)
 	}
 }
 

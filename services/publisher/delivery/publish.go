@@ -212,7 +212,7 @@ func (c *caller) call(ctx context.Context, before, p *posts.Post, a access, land
 	crash.At(crash.PublishCalled)
 	return c.saver.save(ctx, c.saver.answerOf(p, mediaID, called, answered, tried, func(ctx context.Context, row *posts.Post) (end, error) {
 		if err == nil {
-			return c.concluder.recordSuccess(ctx, row, mediaID, "", called, answered, tried)
+			return c.concluder.recordSuccess(ctx, row, a, mediaID, "", called, answered, tried)
 		}
 		return moved, c.handlePublishError(ctx, row, a, err, called, tried)
 	}))

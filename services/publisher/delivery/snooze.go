@@ -23,6 +23,14 @@ type snoozes struct {
 	now      func() time.Time
 }
 
+// untilDue sees to it that a post that was just saved is looked at again when its row says. Nobody reads it for that.
+func (z *snoozes) untilDue(ctx context.Context, saved *posts.Post) (end, error) {
+	if !saved.WakeAt.After(z.now()) {
+		return moved, nil
+	}
+	return snoozed, z.alarms.snooze(ctx, saved, saved.WakeAt)
+}
+
 // forPlace puts off a post that found no place. Nothing is held meanwhile.
 func (z *snoozes) forPlace(ctx context.Context, p *posts.Post, again time.Duration) (end, error) {
 	if again <= time.Second && z.alarms.inHand.take(again) {

@@ -83,16 +83,16 @@ func (w *waker) Wake(ctx context.Context, d bus.Delivery, id string) error {
 			return w.alarms.snooze(ctx, p, w.now().Add(min(p.LeaseUntil.Sub(w.now()), time.Second)))
 		}
 		end, err := w.work(ctx, p)
+		if end == snoozed || err == nil && (end == moved || end == final) {
+			w.monitor.Moved()
+		}
 		switch {
 		case errors.Is(err, posts.ErrLost):
 			continue // somebody moved it; what they left may be due too
 		case err != nil:
 			return err
 		}
-		if end == moved || end == final {
-			w.monitor.Moved()
-		}
-		if end == later || end == final {
+		if end == snoozed || end == later || end == final {
 			return nil
 		}
 	}
@@ -147,7 +147,7 @@ func (w *waker) work(ctx context.Context, p *posts.Post) (end, error) {
 		// Publishing with a lapsed lease: whoever called is gone, or cut off. That permits asking, never calling.
 		return w.confirmer.confirm(ctx, p)
 	case events.StateConcluding:
-		return w.concluder.finishOutcome(ctx, p)
+		return w.concluder.finishOutcome(ctx, p, access{})
 	case events.StatePublished, events.StateFailed:
 		return moved, w.afterEnd(ctx, p)
 	}
