@@ -16,8 +16,7 @@ import (
 func TestAcceptedAsInserted(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	if _, err := db.ExecContext(t.Context(), `INSERT INTO social_connections (id, user_id, provider_user_id, access_token, access_token_expires_at, created_at, updated_at,
-		status, granted_at, rev, fact, token_issued_at) VALUES ('a', 'u', '1', '', now(), now(), now(), 'active', now(), 1, '', now())`); err != nil {
+	if _, err := db.ExecContext(t.Context(), connectAccount); err != nil {
 		t.Fatal(err)
 	}
 	s := posts.NewStore(db, time.Minute, time.Minute)

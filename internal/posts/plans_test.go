@@ -45,9 +45,7 @@ func TestPlansAreForAnyTable(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer db.Close()
-			fill += `; INSERT INTO social_connections (id, user_id, provider_user_id, access_token, access_token_expires_at, created_at, updated_at, status, granted_at,
-				rev, fact, token_issued_at) VALUES ('a', 'u', '1', '', now(), now(), now(), 'active', now(), 1, '', now())`
-			if _, err := db.ExecContext(t.Context(), fill); err != nil {
+			if _, err := db.ExecContext(t.Context(), fill+"; "+connectAccount); err != nil {
 				t.Fatal(err)
 			}
 			for _, plan := range plansOf(t, db) {
@@ -58,6 +56,9 @@ func TestPlansAreForAnyTable(t *testing.T) {
 		})
 	}
 }
+
+const connectAccount = `INSERT INTO social_connections (id, user_id, provider_user_id, access_token, access_token_expires_at, created_at, updated_at, status, granted_at,
+	rev, fact, token_issued_at) VALUES ('a', 'u', '1', '', now(), now(), now(), 'active', now(), 1, '', now())`
 
 func made(n int) string {
 	return fmt.Sprintf(`(id, user_id, account_id, text, content_hash, publish_at, publish_within, state, created_at, updated_at, rev, fact)
