@@ -172,7 +172,7 @@ func (b *Bus) Healthy(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("jetstream does not answer: %w", err)
 	}
-	b.stores.grown(events.StreamEvents, is.CachedInfo().State.LastSeq, b.now())
+	b.stores.reaches(events.StreamEvents, is.CachedInfo().State.LastSeq, b.now())
 	if err := b.stores.err(); err != nil {
 		return err
 	}

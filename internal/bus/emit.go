@@ -64,8 +64,10 @@ func (b *Bus) followEvent(em *emission, ack *jetstream.PubAck, err error) {
 			return
 		}
 		once, cancel := context.WithTimeout(ctx, b.patience)
+		sent := b.now()
 		ack, err = b.js.PublishMsg(once, copyOf(em.msg))
 		cancel()
+		b.noteStoring(events.StreamEvents, sent, ack, err)
 	}
 }
 

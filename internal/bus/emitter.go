@@ -168,9 +168,13 @@ func (e *emitter) atomically(batch []*emission) error {
 	}
 	// Nothing is waited for before the commit: a batch that the server did not begin is refused there as incomplete.
 	sent, answered := e.bus.now(), e.bus.stores.suspectAfter(e.stream)
-	_, err := jetstreamext.PublishMsgBatch(ctx, e.bus.js, msgs, jetstreamext.BatchFlowControl{})
+	last, err := jetstreamext.PublishMsgBatch(ctx, e.bus.js, msgs, jetstreamext.BatchFlowControl{})
 	answered()
-	e.bus.noteStoring(e.stream, sent, err)
+	ack := new(jetstream.PubAck)
+	if err == nil {
+		ack.Sequence = last.Sequence
+	}
+	e.bus.noteStoring(e.stream, sent, ack, err)
 	if err != nil {
 		e.bus.log.Debug("batch goes one by one", zap.Int("messages", len(batch)), zap.Error(err))
 		for _, em := range batch {
@@ -198,7 +202,7 @@ func (e *emitter) singly(batch []*emission) {
 				ack, err = await(future, e.bus.patience, e.bus.stores.stuck(e.stream))
 				inTime()
 			}
-			e.bus.noteStoring(e.stream, sent, err)
+			e.bus.noteStoring(e.stream, sent, ack, err)
 			answered <- struct{}{}
 			e.follow(em, ack, err)
 		}()

@@ -11,6 +11,8 @@ func (b *Bus) PreferredServer() string { return b.preferred.address }
 
 func (b *Bus) SetPatience(d time.Duration) { b.patience = d }
 
+func (b *Bus) Doubted() bool { return b.stores.err() != nil }
+
 var (
 	Fewer          = fewer
 	RetryDelay     = retryDelay

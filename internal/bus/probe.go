@@ -63,7 +63,7 @@ func (b *Bus) TryStoring(ctx context.Context, stream string) error {
 	sent := b.now()
 	ack, err := b.try(ctx, stream, subject)
 	if err == nil {
-		b.stores.stored(stream, b.now())
+		b.stores.stored(stream, ack, b.now())
 		if stream == events.StreamDead { // only who sorts it tries it, and cleans up
 			return b.forgetProbe(ctx, stream, ack.Sequence)
 		}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
@@ -25,7 +26,7 @@ type store struct {
 	last   time.Time // when something of ours was stored last
 	since  time.Time // zero: it stores; else when the first was sent that was not stored
 	why    error
-	seen   uint64          // its last sequence, as it was since then
+	known  uint64          // up to which sequence it is known to be filled
 	proven bool            // tries say so, and the stream answers all the same
 	stuck  context.Context // ends when it becomes proven
 	end    context.CancelFunc
@@ -63,10 +64,21 @@ func (s *stores) get(stream string) *store {
 	return s.of[stream]
 }
 
-// stored notes that a stream has stored something just now.
-func (s *stores) stored(stream string, now time.Time) {
+// stored notes that a stream has said just now that it stored something. Of what it had stored before, that says so only where nobody
+// heard it then.
+func (s *stores) stored(stream string, ack *jetstream.PubAck, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	one := s.get(stream)
+	if ack.Duplicate && ack.Sequence <= one.known {
+		return
+	}
+	one.known = max(one.known, ack.Sequence)
+	s.well(stream, now)
+}
+
+// well ends every doubt about a stream.
+func (s *stores) well(stream string, now time.Time) {
 	one := s.get(stream)
 	one.last, one.since, one.why, one.losses = now, time.Time{}, nil, 0
 	one.setProven(false)
@@ -183,26 +195,23 @@ func (s *stores) err() error {
 	return nil
 }
 
-// grown notes how far a stream is: one that grows from one look to the next stores, for whomever.
-func (s *stores) grown(stream string, last uint64, now time.Time) {
+// reaches notes up to which sequence a stream is filled now. One that reaches further than was known before it was doubted stores, for
+// whomever: what was doubted may have been stored after all, and then nobody sends it again.
+func (s *stores) reaches(stream string, sequence uint64, now time.Time) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	one := s.get(stream)
-	grown := !one.since.IsZero() && one.seen != 0 && last > one.seen
-	one.seen = 0
-	if !one.since.IsZero() {
-		one.seen = last
+	if !one.since.IsZero() && sequence > one.known {
+		s.well(stream, now)
 	}
-	s.mu.Unlock()
-	if grown {
-		s.stored(stream, now)
-	}
+	one.known = sequence // lower than before when the stream was made anew
 }
 
 // noteStoring notes what the answer to a message that was sent at a time says of the storing of its stream.
-func (b *Bus) noteStoring(stream string, sent time.Time, err error) {
+func (b *Bus) noteStoring(stream string, sent time.Time, ack *jetstream.PubAck, err error) {
 	switch {
 	case err == nil:
-		b.stores.stored(stream, b.now())
+		b.stores.stored(stream, ack, b.now())
 	case storingOf(err) == unsure && b.nc.IsConnected():
 		_ = b.stores.failed(stream, sent, err)
 	}

@@ -114,10 +114,15 @@ func TestAFullDiskIsNoticedAndNamed(t *testing.T) {
 	if f := <-answer; f == nil || f.Code != events.Unavailable {
 		t.Errorf("a command behind tries that were lost is answered %+v", f)
 	}
-	n := 0
-	waiting.Until(t, "a fact is not stored", func() bool {
+	// The last fact for which there is room is stored, and not answered: the next one shows that the stream stores nothing.
+	n, notStored := 0, 0
+	waiting.Until(t, "two facts are not stored", func() bool {
+		_ = publisher.Healthy(t.Context())
 		n++
-		return publisher.Emit(t.Context(), events.NewAccountConnected(events.Connection{ID: "acct_" + strconv.Itoa(n)})) != nil
+		if publisher.Emit(t.Context(), events.NewAccountConnected(events.Connection{ID: "acct_" + strconv.Itoa(n)})) != nil {
+			notStored++
+		}
+		return notStored == 2
 	})
 	for stream, b := range map[string]*bus.Bus{events.StreamCommands: gateway, events.StreamEvents: publisher} {
 		var stuck *bus.StoresNothingError
