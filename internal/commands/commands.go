@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -73,19 +74,43 @@ func begin(ctx context.Context, db bun.IDB, c Command, now time.Time) (prior *Co
 	return p, nil
 }
 
-// End writes an outcome into a record that is about to be noted. result is what the command made; nil with a fault.
+// End writes an outcome into a record that is about to be noted: nobody is to be told of it later. result is what the command made; nil
+// with a fault.
 func (c *Command) End(o events.Outcome, result any, now time.Time) (err error) {
-	o.Done = true
 	if o.Fault == nil {
 		if o.Result, err = wire.Encode(result); err != nil {
 			return fmt.Errorf("encode result: %w", err)
 		}
 	}
-	if c.Outcome, err = wire.Encode(o); err != nil {
-		return fmt.Errorf("encode outcome: %w", err)
+	c.Outcome, err = kept(o)
+	c.OutcomeTo, c.FinishedAt = "", now.UTC()
+	return err
+}
+
+// kept is an outcome as its record keeps it: of a post without the members that are null, which are a quarter of one that was accepted.
+func kept(o events.Outcome) (json.RawMessage, error) {
+	o.Done = true
+	if _, isPost := postIn(o); isPost {
+		var members map[string]json.RawMessage
+		err := json.Unmarshal(o.Result, &members)
+		if err != nil {
+			return nil, fmt.Errorf("read result: %w", err)
+		}
+		maps.DeleteFunc(members, func(_ string, value json.RawMessage) bool { return string(value) == "null" })
+		if o.Result, err = wire.Encode(members); err != nil {
+			return nil, fmt.Errorf("encode result: %w", err)
+		}
 	}
-	c.FinishedAt = now.UTC()
-	return nil
+	body, err := wire.Encode(o)
+	if err != nil {
+		return nil, fmt.Errorf("encode outcome: %w", err)
+	}
+	return body, nil
+}
+
+func postIn(o events.Outcome) (p events.Post, is bool) {
+	err := json.Unmarshal(o.Result, &p)
+	return p, err == nil && events.IsPostID(p.ID) && p.Rev > 0
 }
 
 // Done reads the outcome of a record.
@@ -97,15 +122,21 @@ func (c *Command) Done() (events.Outcome, bool) {
 	if err := json.Unmarshal(c.Outcome, &o); err != nil {
 		return events.Outcome{CommandID: c.ID}, false // we wrote it; a torn one counts as not yet written
 	}
+	if p, isPost := postIn(o); isPost {
+		whole, err := wire.Encode(p)
+		if err != nil {
+			return events.Outcome{CommandID: c.ID}, false
+		}
+		o.Result = whole
+	}
 	return o, true
 }
 
 // Finish writes how the command ended. The first outcome stays.
 func Finish(ctx context.Context, db bun.IDB, o events.Outcome, now time.Time) error {
-	o.Done = true
-	body, err := wire.Encode(o)
+	body, err := kept(o)
 	if err != nil {
-		return fmt.Errorf("encode outcome: %w", err)
+		return err
 	}
 	_, err = db.NewUpdate().Model((*Command)(nil)).
 		Set("outcome = ?::jsonb", string(body)).Set("finished_at = ?", now.UTC()).
@@ -134,8 +165,8 @@ func FinishForPost(ctx context.Context, db bun.IDB, postID string, types []strin
 				return nil, fmt.Errorf("encode result: %w", err)
 			}
 		}
-		if waiting[i].Outcome, err = wire.Encode(o); err != nil {
-			return nil, fmt.Errorf("encode outcome: %w", err)
+		if waiting[i].Outcome, err = kept(o); err != nil {
+			return nil, err
 		}
 		if err := Finish(ctx, db, o, now); err != nil {
 			return nil, err

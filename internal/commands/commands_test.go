@@ -2,7 +2,10 @@ package commands_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +17,7 @@ import (
 	"github.com/omni-write/threads/internal/commands"
 	"github.com/omni-write/threads/internal/pg"
 	"github.com/omni-write/threads/internal/pg/pgtest"
+	"github.com/omni-write/threads/internal/wire"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -165,4 +169,56 @@ func TestGet(t *testing.T) {
 	if foreign == nil || missing == nil || foreign.Error() != missing.Error() {
 		t.Errorf("a foreign one says %v, a missing one %v", foreign, missing)
 	}
+}
+
+// The record of an accepted post is kept for a day or more for each post: it holds nothing that can be put back when it is read.
+func TestPostIsKeptWithoutNulls(t *testing.T) {
+	t.Parallel()
+	link, late := "https://www.threads.net/@a/post/1", 3.5
+	post := events.Post{
+		ID: events.NewPostID(), UserID: "user_1", Text: "a <text>", ScheduledAt: time.Unix(1_900_000_000, 5_000).UTC(), Rev: 1, Kind: events.KindPost,
+		Media: []events.Media{}, Permalink: &link, LatenessMs: &late, Parts: []events.Part{{Text: "one"}}, Options: events.Options{TopicTag: "tag"},
+		Zoned: events.Zoned{TimeZone: "Europe/Berlin"}, Warnings: []events.Detail{{Message: "long"}},
+	}
+	other := map[string]any{"id": "acct_1", "name": nil}
+	for name, result := range map[string]any{"a post": post, "something else": other, "no more than a post's id": map[string]any{"id": post.ID, "text": nil}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want, err := wire.Encode(result)
+			if err != nil {
+				t.Fatal(err)
+			}
+			db := pgtest.New(t)
+			c := command("key", "body")
+			if err := c.End(events.Outcome{CommandID: c.ID}, result, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			begin(t, db, c)
+			found, err := commands.Find(t.Context(), db, c.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kept := string(found.Outcome); strings.Contains(kept, "null") == (name == "a post") || found.OutcomeTo != "" {
+				t.Errorf("kept, to be told to %q: %s", found.OutcomeTo, kept)
+			}
+			o, done := found.Done()
+			if !done || o.CommandID != c.ID {
+				t.Errorf("it ended with %+v", o)
+			}
+			if name == "a post" && string(o.Result) != string(want) { // of others Postgres sorts the members
+				t.Errorf("it made %s, want %s", o.Result, want)
+			}
+			if got := decoded(t, o.Result); !reflect.DeepEqual(got, decoded(t, want)) {
+				t.Errorf("it made %v, want %s", got, want)
+			}
+		})
+	}
+}
+
+func decoded(t *testing.T, body []byte) (v any) {
+	t.Helper()
+	if err := json.Unmarshal(body, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
 }

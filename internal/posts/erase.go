@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
+
+	"github.com/omni-write/threads/internal/posts/queue"
 )
 
 // Erase takes away posts of an account on which nobody works, with what was tried for them, up to so many; these are their
 // ids.
 func (s *Store) Erase(ctx context.Context, tx bun.Tx, accountID string, most int64) (ids []string, err error) {
-	free := tx.NewSelect().Model((*Post)(nil)).Column("id").Where("account_id = ?", accountID).
+	free := tx.NewSelect().Model((*Post)(nil)).Column("id").Where(queue.OfAccount, accountID).
 		Where("lease IS NULL OR lease_until < now()").Limit(most).For("UPDATE SKIP LOCKED")
 	err = tx.NewDelete().With("free", free).Model((*Post)(nil)).
 		Where("id IN (SELECT id FROM free)").Returning("id").Scan(ctx, &ids)
@@ -24,7 +26,7 @@ func (s *Store) Erase(ctx context.Context, tx bun.Tx, accountID string, most int
 
 // Count is how many posts an account has.
 func (s *Store) Count(ctx context.Context, accountID string) (int64, error) {
-	n, err := s.DB.NewSelect().Model((*Post)(nil)).Where("account_id = ?", accountID).Count(ctx)
+	n, err := s.DB.NewSelect().Model((*Post)(nil)).Where(queue.OfAccount, accountID).Count(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("count the posts of an account: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/pg"
+	"github.com/omni-write/threads/internal/posts/queue"
 )
 
 // FindAny reads a post by our id or by Threads' media id, whoever's it is. A missing one is pg.ErrNotFound.
@@ -24,7 +25,7 @@ func FindAny(ctx context.Context, db bun.IDB, id string) (*Post, error) {
 
 // LatestOfAccount reads at most so many posts of an account: those that have not ended first, and of them the latest.
 func LatestOfAccount(ctx context.Context, db bun.IDB, accountID string, most int) (list []Post, err error) {
-	err = db.NewSelect().Model(&list).Where("account_id = ?", accountID).
+	err = db.NewSelect().Model(&list).Where(queue.OfAccount, accountID).
 		OrderExpr("state IN ('published', 'failed', 'cancelled', 'parked')").OrderExpr("publish_at DESC").Limit(int64(most)).Scan(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the posts of %s: %w", accountID, err)

@@ -149,11 +149,13 @@ type CostFigure struct {
 // costRate is how many posts a second the cost figure hands in, each due costAhead later.
 const costRate = 50
 
+// costFor is long enough for 10,000 posts: pages of the indexes of open posts, which later posts fill again, and the last block of a
+// stream, which is not compressed yet, are otherwise a large part of what a post seems to take.
 func (o Options) costFor() time.Duration {
 	if o.quick {
 		return 2 * time.Second
 	}
-	return time.Minute
+	return 200 * time.Second
 }
 
 func (o Options) costAhead() time.Duration {

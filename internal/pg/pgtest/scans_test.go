@@ -18,14 +18,14 @@ func TestScannedBy(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, err := firstColumns(t.Context(), conn)
-	if err != nil || first["posts_account"] != "account_id" {
+	if err != nil || first["posts_account_open"] != "account_id" {
 		t.Fatalf("%v, %v", first, err)
 	}
 	for query, want := range map[string]string{
 		"SELECT text FROM posts WHERE id = ANY($1)":                                                "",
 		"SELECT text FROM posts WHERE text = ANY($1)":                                              "reads all of",
 		"SELECT * FROM posts WHERE id = 'x'":                                                       "",
-		"SELECT count(*) FROM posts WHERE account_id = 'x'":                                        "",
+		"SELECT count(*) FROM posts WHERE account_id = 'x'":                                        "reads all of",
 		"DELETE FROM post_attempts WHERE post_id IN ('a', 'b')":                                    "",
 		"SELECT * FROM posts WHERE told_rev < rev ORDER BY updated_at LIMIT 500":                   "",
 		"SELECT * FROM social_connections WHERE username = 'x'":                                    "",

@@ -13,6 +13,10 @@ import (
 	"github.com/omni-write/threads/events"
 )
 
+// OfAccount is the condition of all posts of an account, ?0, in words that have an index: those that are open, and those that are settled.
+const OfAccount = `(account_id = ?0 AND state IN ('published', 'failed', 'cancelled')
+	OR account_id = ?0 AND state NOT IN ('published', 'failed', 'cancelled'))`
+
 // Cancel makes it true that an account's queue is cancelled, before anybody hears of it and whoever connects the account again:
 // posts that are surely not live are cancelled here and now, the others are not to be published any more. The emitting and
 // whatever else is left to do is the publisher's.
@@ -64,7 +68,7 @@ func OwnersOf(db bun.IDB, mediaIDs []string) *bun.SelectQuery {
 
 // Any says whether there is a post of an account.
 func Any(ctx context.Context, db bun.IDB, accountID string) (bool, error) {
-	there, err := db.NewSelect().Table("posts").Where("account_id = ?", accountID).Exists(ctx)
+	there, err := db.NewSelect().Table("posts").Where(OfAccount, accountID).Exists(ctx)
 	if err != nil {
 		return false, fmt.Errorf("look for posts of an account: %w", err)
 	}
