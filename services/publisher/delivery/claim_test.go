@@ -10,6 +10,7 @@ import (
 
 	"github.com/omni-write/threads/events"
 	"github.com/omni-write/threads/internal/posts"
+	"github.com/omni-write/threads/internal/testkit/waiting"
 )
 
 // Two wake-ups of one post meet in one batch: one wins, the other loses, and the posts beside them do not notice.
@@ -109,5 +110,23 @@ func TestClaimOfAnotherContainer(t *testing.T) {
 	r.Exec("UPDATE posts SET container_id = '17890000000000002' WHERE id = ?", p.ID)
 	if _, err := s.Delivery.Claim(t.Context(), p); !errors.Is(err, posts.ErrLost) {
 		t.Errorf("the claim: %v; the row is %s", err, r.Any(p.ID).State)
+	}
+}
+
+// A process that is told to stop within the second before a post's time has claimed it already: it makes the call at that time, as nobody
+// else can before the claim is taken back and tried again, a second too late.
+func TestStopBetweenClaimAndCall(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	r.Config.ClaimLead = time.Second
+	_, stop := r.Start()
+	p := r.Schedule(3*time.Second, "claimed, and then the process is told to stop")
+	waiting.Until(t, "it is claimed", func() bool { return r.Any(p.ID).Attempt == 1 })
+	stop()
+	if n, first := r.Arrivals(p.Text); n != 1 || first.Before(p.ScheduledAt) {
+		t.Errorf("%d calls, the first at %s; its time was %s", n, first, p.ScheduledAt)
+	}
+	if row := r.Any(p.ID); row.MediaID == "" || row.Attempt != 1 {
+		t.Errorf("it is %s after attempt %d", row.State, row.Attempt)
 	}
 }

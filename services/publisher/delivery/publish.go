@@ -171,13 +171,14 @@ func (c *caller) claimAndCall(ctx context.Context, old *posts.Post, a access, la
 	return c.call(ctx, old, p, a, landed)
 }
 
-// call publishes a claimed post. From here on the work is finished even when the process is told to stop: an answer
-// that nobody waits for is a question that somebody must ask. landed frees the places of the call as soon as it is over.
+// call publishes a claimed post. From here on the work is finished even when the process is told to stop: a claim that is taken back would
+// make the post late, and an answer that nobody waits for is a question that somebody must ask. landed frees the places of the call as
+// soon as it is over.
 func (c *caller) call(ctx context.Context, before, p *posts.Post, a access, landed func()) (end, error) {
-	if err := c.until(ctx, p.PublishAt); err != nil {
-		return moved, c.releaseClaim(context.WithoutCancel(ctx), before, p, err, asks.Attempt{At: c.now(), Phase: "publish", Message: "Stopped before the call was made."})
-	}
 	ctx = context.WithoutCancel(ctx)
+	if err := c.until(ctx, p.PublishAt); err != nil {
+		return moved, c.releaseClaim(ctx, before, p, err, asks.Attempt{At: c.now(), Phase: "publish", Message: "The clock was set back before the call was made."})
+	}
 	stopRenewing := c.leases.keep(ctx, p)
 	land, _ := c.calls.Start(ctx) // never fails: nothing ends this ctx
 	callsInFlight.Inc()
