@@ -88,14 +88,9 @@ func (c *Command) End(o events.Outcome, result any, now time.Time) (err error) {
 }
 
 // kept is an outcome as its record keeps it: of a post without the members that are null, which are a quarter of one that was accepted.
-func kept(o events.Outcome) (json.RawMessage, error) {
+func kept(o events.Outcome) (_ json.RawMessage, err error) {
 	o.Done = true
-	if _, isPost := postIn(o); isPost {
-		var members map[string]json.RawMessage
-		err := json.Unmarshal(o.Result, &members)
-		if err != nil {
-			return nil, fmt.Errorf("read result: %w", err)
-		}
+	if members := membersOfPost(o.Result); members != nil {
 		maps.DeleteFunc(members, func(_ string, value json.RawMessage) bool { return string(value) == "null" })
 		if o.Result, err = wire.Encode(members); err != nil {
 			return nil, fmt.Errorf("encode result: %w", err)
@@ -108,9 +103,13 @@ func kept(o events.Outcome) (json.RawMessage, error) {
 	return body, nil
 }
 
-func postIn(o events.Outcome) (p events.Post, is bool) {
-	err := json.Unmarshal(o.Result, &p)
-	return p, err == nil && events.IsPostID(p.ID) && p.Rev > 0
+// membersOfPost are those of a result that is a post, and nil of another.
+func membersOfPost(result json.RawMessage) (members map[string]json.RawMessage) {
+	var id string
+	if json.Unmarshal(result, &members) != nil || json.Unmarshal(members["id"], &id) != nil || !events.IsPostID(id) || members["rev"] == nil {
+		return nil
+	}
+	return members
 }
 
 // Done reads the outcome of a record.
@@ -122,12 +121,14 @@ func (c *Command) Done() (events.Outcome, bool) {
 	if err := json.Unmarshal(c.Outcome, &o); err != nil {
 		return events.Outcome{CommandID: c.ID}, false // we wrote it; a torn one counts as not yet written
 	}
-	if p, isPost := postIn(o); isPost {
-		whole, err := wire.Encode(p)
-		if err != nil {
-			return events.Outcome{CommandID: c.ID}, false
+	if membersOfPost(o.Result) == nil {
+		return o, true
+	}
+	var p events.Post
+	if json.Unmarshal(o.Result, &p) == nil { // else a later version made it, and it stays as it is kept
+		if whole, err := wire.Encode(p); err == nil {
+			o.Result = whole
 		}
-		o.Result = whole
 	}
 	return o, true
 }
